@@ -1,0 +1,5 @@
+"""`python -m edgevit` is the `edgevit` command."""
+
+from edgevit.cli import main
+
+main()

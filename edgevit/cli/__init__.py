@@ -1,0 +1,91 @@
+"""The command line: each command is a module here that reads its arguments, makes one library call and prints.
+
+Data goes to stdout, everything else to stderr. Exit codes: 0 done, 1 failed, 2 usage, 3 an accuracy, parity or
+self-test gate was not met, 4 the source was lost.
+"""
+
+import difflib
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from edgevit import __version__
+from edgevit.errors import EdgevitError
+
+COMMANDS = {
+    "models": "edgevit.cli.models",
+    "export": "edgevit.cli.export",
+    "run": "edgevit.cli.run",
+    "predict": "edgevit.cli.run",
+    "info": "edgevit.cli.info",
+    "selftest": "edgevit.cli.selftest",
+    "train": "edgevit.cli.train",
+}
+"""Command to the module whose `command` it is; imported only when used, so that the board never meets torch."""
+
+
+class CommandTable(click.Group):
+    """A click group over COMMANDS."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [name for name in COMMANDS if name != "predict"]
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        command = importlib.import_module(COMMANDS[name]).command
+        assert isinstance(command, click.Command)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and not args[0].startswith("-") and args[0] not in COMMANDS:
+            close = difflib.get_close_matches(args[0], COMMANDS, n=1)
+            hint = f"did you mean {close[0]}?" if close else f"choose one of {', '.join(self.list_commands(ctx))}"
+            raise click.UsageError(f"no command {args[0]!r}; {hint}")
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=CommandTable, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, "-V", "--version")
+def cli() -> None:
+    """Take a vision model from a PyTorch checkpoint to a small board, and run it there."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Entry point of the `edgevit` command."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        code = cli.main(arguments, prog_name="edgevit", standalone_mode=False)
+    except EdgevitError as error:
+        _fail(str(error), error.exit_code)
+    except click.ClickException as error:
+        _fail(_with_hint(error.format_message(), arguments), error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        _fail("interrupted", 130)
+    except MemoryError:
+        _fail("out of memory; close other programs, or use a smaller --batch or --imgsz", 1)
+    except BrokenPipeError:
+        # the reader of a pipe went away, as `edgevit run ... | head` does; keep Python from complaining at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _with_hint(message: str, arguments: Sequence[str]) -> str:
+    """Add what was probably meant where an argument is typed as imgsz=224."""
+    for argument in arguments:
+        name, equals, value = argument.partition("=")
+        if equals and name.isidentifier():
+            return f"{message} (did you mean --{name.replace('_', '-')} {value}?)"
+    return message
+
+
+def _fail(message: str, code: int) -> Any:
+    click.echo(f"edgevit: {message}", err=True)
+    sys.exit(code)

@@ -1,0 +1,66 @@
+"""What can go wrong for a user: one small class for each mistake, each also the builtin error it is a kind of."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class EdgevitError(Exception):
+    """Base of all errors whose message is meant for the user; the command line prints it and exits with `exit_code`."""
+
+    exit_code = 1
+
+
+class OptionError(EdgevitError, ValueError):
+    """An option's value, or a combination of options, is not allowed."""
+
+    exit_code = 2
+
+
+class UnknownNameError(EdgevitError, LookupError):
+    """No model, profile or other thing of this name exists."""
+
+    exit_code = 2
+
+    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+        known = list(known)
+        close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+        hint = f"did you mean {close[0]}? All: " if close else "choose one of: "
+        super().__init__(f"no {kind} named {name!r}; {hint}{', '.join(known)}")
+
+
+class MissingExtraError(EdgevitError, ImportError):
+    """A package of an optional extra is not installed."""
+
+    def __init__(self, package: str, purpose: str, extra: str = "") -> None:
+        wanted = f"'edgevit[{extra}]'" if extra else "edgevit"
+        super().__init__(f"{package} is not installed, and {purpose} needs it; run: pip install {wanted}")
+
+
+class ModelFileError(EdgevitError, ValueError):
+    """A file is not a model that can be run, or is damaged."""
+
+
+class CheckpointError(EdgevitError, ValueError):
+    """A weights file cannot be read, or does not fit the model."""
+
+
+class DownloadError(EdgevitError, OSError):
+    """Weights could not be downloaded, or are not what was expected."""
+
+
+class DataError(EdgevitError, ValueError):
+    """The images to train, calibrate or validate with are not what is needed."""
+
+
+class ImageError(EdgevitError, ValueError):
+    """An image cannot be read, or is not of a kind that can be classified."""
+
+
+class OutputError(EdgevitError, OSError):
+    """A result cannot be written where it was asked for."""
+
+
+class GateError(EdgevitError):
+    """A result was computed but misses its required parity, accuracy or self-test."""
+
+    exit_code = 3

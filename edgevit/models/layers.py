@@ -1,0 +1,61 @@
+"""Building blocks that the model families share, and the folding of BatchNorm into the convolution before it."""
+
+from typing import ClassVar
+
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_weights
+
+FoldPairs = tuple[tuple[str, str], ...]
+"""Attribute names (convolution, BatchNorm) of a module whose BatchNorm directly follows the convolution."""
+
+
+class ConvBN(nn.Module):
+    """Convolution without bias, then BatchNorm; "same" padding for odd kernels.
+
+    Maps (B, in_channels, H, W) to (B, out_channels, ceil(H / stride), ceil(W / stride)).
+    """
+
+    fold_pairs: ClassVar[FoldPairs] = (("conv", "bn"),)
+
+    def __init__(self, in_channels: int, out_channels: int, kernel: int = 1, stride: int = 1, groups: int = 1) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(in_channels, out_channels, kernel, stride, kernel // 2, groups=groups, bias=False)
+        self.bn = nn.BatchNorm2d(out_channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.bn(self.conv(x))  # type: ignore[no-any-return]
+
+
+def fold_batchnorm(model: nn.Module) -> None:
+    """Fold every BatchNorm named in a module's `fold_pairs` into its convolution, in place; the output stays the same.
+
+    Linear algebra: gamma * (W x + b - mean) / std + beta = (gamma / std * W) x + (gamma / std * (b - mean) + beta).
+    The model must be in eval mode, since the running statistics are what is folded.
+
+    Raises:
+        ValueError: the model is in training mode.
+    """
+    if model.training:
+        raise ValueError("BatchNorm can be folded in eval mode only; call model.eval() first")
+    for module in model.modules():
+        for conv_name, norm_name in getattr(module, "fold_pairs", ()):
+            conv, norm = getattr(module, conv_name), getattr(module, norm_name)
+            if isinstance(conv, nn.Conv2d | nn.ConvTranspose2d) and isinstance(norm, nn.BatchNorm2d):
+                _fold_pair(conv, norm)
+                setattr(module, norm_name, nn.Identity())
+
+
+def _fold_pair(conv: nn.Conv2d | nn.ConvTranspose2d, norm: nn.BatchNorm2d) -> None:
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    conv.weight, conv.bias = fuse_conv_bn_weights(
+        conv.weight,
+        conv.bias,
+        norm.running_mean,
+        norm.running_var,
+        norm.eps,
+        norm.weight,
+        norm.bias,
+        # a depthwise transposed convolution stores (C, 1, k, k), which scales like an ordinary convolution's weight
+        transpose=isinstance(conv, nn.ConvTranspose2d) and conv.groups == 1,
+    )

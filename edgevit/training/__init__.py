@@ -1,0 +1,1 @@
+"""Training and fine-tuning from image folders; needs torch, never imported on the board."""

@@ -1,0 +1,1 @@
+"""From a PyTorch checkpoint to a checked artifact; needs torch, never imported on the board."""
