@@ -4,6 +4,7 @@ State-dict keys and shapes equal those of the official repository (mit-han-lab/e
 Microsoft's model of the same name. "Fewer norm" blocks have biased convolutions without BatchNorm.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
@@ -115,6 +116,9 @@ class Branch(nn.Module):
         return x + self.main(x) if self.residual else self.main(x)  # type: ignore[no-any-return]
 
 
+EXPORT_EPS = 1e-6
+
+
 class LinearAttention(nn.Module):
     """ReLU attention, linear in the number of tokens N: sum_n v_n (k_n . q) / sum_n (k_n . q).
 
@@ -125,10 +129,15 @@ class LinearAttention(nn.Module):
     eps: float = 1e-15
     """Added to the divisor. Official value; export raises it to 1e-6, since exporters drop additions this small."""
 
+    def take_export_form(self) -> str:
+        """Raise the epsilon: exporters drop additions up to 1e-8, and then a position without keys divides 0 by 0."""
+        self.eps = EXPORT_EPS
+        return f"linear attention divides by its sum + {EXPORT_EPS:g} instead of + 1e-15"
+
     def forward(self, qkv: Tensor) -> Tensor:
         """Map (B, heads, 3 * dim, N), each head's q, k and v in this order, to (B, heads, dim, N)."""
         dim, n = qkv.shape[2] // 3, qkv.shape[3]
-        q, k, v = qkv.split(dim, dim=2)
+        q, k, v = torch.split(qkv, dim, dim=2)
         q, k = F.relu(q), F.relu(k)
         if n > dim:
             v = F.pad(v, (0, 0, 0, 1), value=1.0)  # (B, heads, dim + 1, N): the last row sums the weights
@@ -166,7 +175,7 @@ class LiteMLA(nn.Module):
         qkv = self.qkv(x)
         qkv = torch.cat([qkv, *(scale(qkv) for scale in self.aggreg)], dim=1)
         qkv = qkv.reshape(b, -1, 3 * self.dim, h * w)  # (B, 2 * heads, 3 * dim, N)
-        if torch.is_autocast_enabled(x.device.type):
+        if torch.amp.is_autocast_available(x.device.type) and torch.is_autocast_enabled(x.device.type):
             with torch.autocast(x.device.type, enabled=False):  # the division overflows in half precision
                 out = self.core(qkv.float())
         else:
@@ -343,3 +352,32 @@ VARIANTS = {
 def efficientvit(variant: str, num_classes: int = 1000) -> EfficientViT:
     """Build the EfficientViT classifier named by `variant`: b0 to b3, l1 to l3."""
     return EfficientViT(VARIANTS[variant], num_classes)
+
+
+TIMM_HEAD = {
+    "in_conv.": "op_list.0.",
+    "classifier.0.": "op_list.2.linear.",
+    "classifier.1.": "op_list.2.norm.",
+    "classifier.4.": "op_list.3.linear.",
+}
+TIMM_STEM = re.compile(r"^stem\.(?:in_conv|res(\d+))\.")
+TIMM_BLOCK = re.compile(r"^stages\.(\d+)\.blocks\.(\d+)\.")
+
+
+def canonical_keys(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return the state dict under the official keys, from those or from timm's names for the same layers."""
+    large = "stem.res0.main.conv1.conv.weight" in state  # the L series counts its stem as the first stage
+    return {_official_name(key, large): value for key, value in state.items()}
+
+
+def _official_name(key: str, large: bool) -> str:
+    if match := TIMM_STEM.match(key):
+        stem = "backbone.stages.0" if large else "backbone.input_stem"
+        block = 0 if match[1] is None else int(match[1]) + 1
+        return f"{stem}.op_list.{block}.{key[match.end() :]}"
+    if match := TIMM_BLOCK.match(key):
+        return f"backbone.stages.{int(match[1]) + large}.op_list.{match[2]}.{key[match.end() :]}"
+    for timm, official in TIMM_HEAD.items():
+        if key.startswith(f"head.{timm}"):
+            return key.replace(timm, official, 1)
+    return key

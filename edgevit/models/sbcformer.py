@@ -84,17 +84,30 @@ class Attention(nn.Module):
         qk_dim = self.heads * self.key_dim
         # The 1x1 convolution of the official model, applied to tokens: the same numbers without a transpose.
         qkv = F.linear(x, self.pwconv.weight.flatten(1), self.pwconv.bias)  # (B, N, 2 * qk_dim + value_dim)
-        q, k, v = qkv.split((qk_dim, qk_dim, self.value_dim), dim=2)
+        q, k, v = torch.split(qkv, [qk_dim, qk_dim, self.value_dim], dim=2)
         q = q.reshape(b, n, self.heads, self.key_dim).transpose(1, 2)  # (B, heads, N, key_dim)
         k = k.reshape(b, n, self.heads, self.key_dim).permute(0, 2, 3, 1)  # (B, heads, key_dim, N)
         image = v.transpose(1, 2).reshape(b, self.value_dim, *grid)
         image = image + F.gelu(self.dwconv(image))
         v = image.reshape(b, self.heads, -1, n).transpose(2, 3)  # (B, heads, N, value_dim / heads)
-        attention = ((q * self.scale) @ k + self.bias(grid)).softmax(dim=-1)
+        scores = q @ k if self.scale == 1.0 else (q * self.scale) @ k
+        attention = (scores + self.bias(grid)).softmax(dim=-1)
         return self.proj_out((attention @ v).transpose(1, 2).reshape(b, n, self.value_dim))  # type: ignore[no-any-return]
 
+    @torch.no_grad()
+    def take_export_form(self) -> None:
+        """Fold the scale into the weights that make the queries."""
+        rows = slice(0, self.heads * self.key_dim)
+        assert self.pwconv.bias is not None
+        self.pwconv.weight[rows] *= self.scale
+        self.pwconv.bias[rows] *= self.scale
+        self.scale = 1.0
+
     def bias(self, grid: tuple[int, int]) -> Tensor:
-        """Return the bias of each pair of tokens, (heads, N, N): the table's corner on a small grid, resized on a large one."""
+        """Return the bias of each pair of tokens, (heads, N, N).
+
+        A grid smaller than the table's takes its corner, a larger one the table resized.
+        """
         if grid == (TABLE_GRID, TABLE_GRID):
             return self.attention_biases[:, self.attention_bias_idxs]
         table = self.attention_biases.reshape(1, self.heads, TABLE_GRID, TABLE_GRID)
@@ -162,7 +175,7 @@ class DepthwiseUpsample(nn.ConvTranspose2d):
 
 
 class SBCFormerBlock(nn.Module):
-    """One stage: a local stream of convolutions, gated by and fused with a global stream of attention on a small grid."""
+    """One stage: a local stream of convolutions, gated by and fused with a global stream of attention."""
 
     fold_pairs: ClassVar[FoldPairs] = (("convTrans", "norm"),)
 

@@ -1,0 +1,41 @@
+"""The zoo: `list_models()`, and `create_model(name)`, which needs torch; importing this needs none."""
+
+import importlib
+from typing import TYPE_CHECKING
+
+from edgevit.errors import MissingExtraError, OptionError
+from edgevit.models.registry import get_spec, list_models
+
+if TYPE_CHECKING:
+    from torch import nn
+
+__all__ = ["create_model", "list_models"]
+
+
+def create_model(name: str, num_classes: int | None = None, **options: float) -> "nn.Module":
+    """Build a model with random weights, in training mode.
+
+    It maps (B, 3, H, W), H and W multiples of 32, to logits (B, num_classes).
+
+    Args:
+        name: one of `list_models()`.
+        num_classes: 1,000 unless given.
+        options: what the family's own `build` takes, such as `drop_path` for SBCFormer.
+
+    Raises:
+        UnknownNameError: no model has this name.
+        OptionError: num_classes is less than 1.
+        MissingExtraError: torch is not installed.
+    """
+    spec = get_spec(name)
+    if num_classes is not None and num_classes < 1:
+        raise OptionError(f"a model cannot have {num_classes} classes; give --num-classes 1 or more")
+    try:
+        module = importlib.import_module(spec.family.module)
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise MissingExtraError("torch", f"building {name}", "export") from error
+    build = getattr(module, spec.family.build)
+    model: nn.Module = build(spec.variant, 1000 if num_classes is None else num_classes, **options)
+    return model

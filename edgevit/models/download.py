@@ -1,0 +1,98 @@
+"""Download registry weights once, into a cache; resumed when broken off, checked by SHA-256 at every use."""
+
+import hashlib
+import logging
+import os
+from pathlib import Path
+
+from edgevit.errors import DownloadError, MissingExtraError
+from edgevit.models.spec import WeightsSpec
+from edgevit.models.state_file import describe_page
+
+logger = logging.getLogger(__name__)
+
+TIMEOUT_S = 30.0
+"""How long to wait for the server between two bytes, in seconds."""
+RETRIES = 2
+
+
+def cache_dir() -> Path:
+    """Return where downloads are kept: $EDGEVIT_HOME, else edgevit in $XDG_CACHE_HOME or ~/.cache."""
+    if home := os.environ.get("EDGEVIT_HOME"):
+        return Path(home)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "edgevit"
+
+
+def fetch(entry: WeightsSpec, retries: int = RETRIES) -> Path:
+    """Return the file of a downloadable entry, downloading it unless it is in the cache.
+
+    The digest of the first download is written beside the file, as FILE.sha256, unless the registry knows it.
+
+    Raises:
+        DownloadError: no connection, an answer that is not a file of weights, or a digest that is not the expected.
+        MissingExtraError: the download library is not installed.
+    """
+    if entry.url is None:
+        raise ValueError(f"{entry.file} is part of the package and is not downloaded")
+    path = cache_dir() / entry.file
+    record = path.with_name(f"{path.name}.sha256")
+    if path.is_file():
+        digest = sha256_of(path)
+        expected = entry.sha256 or _recorded(record)
+        if expected is not None and digest != expected:
+            raise DownloadError(
+                f"{path} is damaged: its SHA-256 is {digest[:12]}..., expected {expected[:12]}...; delete it to "
+                "download it again"
+            )
+    else:
+        digest = _download(entry, entry.url, path, retries)
+    if not record.is_file():
+        record.write_text(f"{digest}  {path.name}\n")
+    return path
+
+
+def sha256_of(path: Path) -> str:
+    """Return the file's SHA-256 in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _recorded(record: Path) -> str | None:
+    return record.read_text().split()[0] if record.is_file() else None
+
+
+def _download(entry: WeightsSpec, url: str, path: Path, retries: int) -> str:
+    """Fetch, check and only then publish under the final name; return the digest."""
+    try:
+        import gdown
+        import requests
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("gdown", "downloading weights", "export") from error
+
+    incoming = path.with_name(f"{path.name}.incoming")
+    by_hand = f"put the file at {path} by hand, or pass --weights FILE"
+    logger.info("downloading %s from %s", path.name, url)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        gdown.download(
+            url, str(incoming), quiet=not logger.isEnabledFor(logging.INFO), use_cookies=False, resume=True,
+            timeout=TIMEOUT_S, retries=retries,
+        )  # fmt: skip
+    except (requests.RequestException, gdown.exceptions.DownloadError, OSError) as error:
+        reason = " ".join(str(error).split())
+        raise DownloadError(f"cannot download {url} ({reason}); try again to resume, {by_hand}") from error
+    try:
+        with incoming.open("rb") as file:
+            page = describe_page(file.read(512))
+        if page is not None:
+            raise DownloadError(f"{url} answered with {page}, not weights (a quota or a login?); {by_hand}")
+        digest = sha256_of(incoming)
+        if entry.sha256 is not None and digest != entry.sha256:
+            raise DownloadError(
+                f"{url} has the SHA-256 {digest[:12]}..., expected {entry.sha256[:12]}...: the file was changed or "
+                f"damaged on its way; try again, or {by_hand}"
+            )
+        incoming.replace(path)
+    finally:
+        incoming.unlink(missing_ok=True)
+    return digest

@@ -1,0 +1,60 @@
+"""Look up what is known about a model; needs no torch."""
+
+from edgevit.errors import OptionError, UnknownNameError
+from edgevit.models.spec import ModelSpec, WeightsSpec
+from edgevit.models.zoo import MODELS
+
+SIZE_STEP = 32
+"""All models shrink their input 32 times, so both sides must be multiples of it."""
+
+
+def list_models() -> list[str]:
+    """Return the names of all models."""
+    return list(MODELS)
+
+
+def get_spec(name: str) -> ModelSpec:
+    """Return what is known about a model.
+
+    Raises:
+        UnknownNameError: no model has this name; the message gives the nearest.
+    """
+    if name not in MODELS:
+        raise UnknownNameError("model", name, MODELS)
+    return MODELS[name]
+
+
+def bundled_weights(name: str) -> WeightsSpec | None:
+    """Return the weights that are part of the package for this model, if there are any."""
+    return next((weights for weights in get_spec(name).weights if weights.bundled), None)
+
+
+def numbered_labels(count: int) -> tuple[str, ...]:
+    """Return "class 0", "class 1", ... for weights that come without class names."""
+    return tuple(f"class {i}" for i in range(count))
+
+
+def check_input_size(spec: ModelSpec, size: tuple[int, int]) -> None:
+    """Refuse an input of (height, width) pixels that the model cannot take.
+
+    Raises:
+        OptionError: a side is not a positive multiple of SIZE_STEP; the message gives the nearest that are.
+    """
+    for side in size:
+        if side < SIZE_STEP or side % SIZE_STEP:
+            below = side // SIZE_STEP * SIZE_STEP
+            near = f"{below} or {below + SIZE_STEP}" if below > 0 else f"{SIZE_STEP}"
+            raise OptionError(
+                f"{spec.name} cannot take an input of {size[0]}x{size[1]} pixels: each side must be a multiple of "
+                f"{SIZE_STEP}; try --imgsz {near}"
+            )
+
+
+def size_note(spec: ModelSpec, size: tuple[int, int]) -> str | None:
+    """Return what a user should know about an input of (height, width) pixels, or None if there is nothing to say."""
+    designed = spec.preprocess.size
+    if size == designed or not spec.family.fixed_grid:
+        return None
+    larger = size[0] > designed[0] or size[1] > designed[1]
+    how = "was resized" if larger else "was cut to its corner of near offsets"
+    return f"input {size[0]}x{size[1]}: the attention bias table, made for {designed[0]}x{designed[1]}, {how}"

@@ -1,0 +1,124 @@
+"""The table of all models: sizes computed from the models (a test recomputes them), accuracies as published."""
+
+from edgevit.artifact import Preprocess
+from edgevit.models.spec import Family, ModelSpec, WeightsSpec
+
+CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+
+SBCFORMER = Family(
+    name="SBCFormer",
+    paper="arXiv 2311.03747, WACV 2024",
+    reference="github.com/xyongLu/SBCFormer",
+    reference_license="MIT",
+    module="edgevit.models.sbcformer",
+    build="sbcformer",
+    head="head.weight",
+    fixed_grid=True,
+)
+EFFICIENTVIT = Family(
+    name="EfficientViT (MIT)",
+    paper="arXiv 2205.14756, ICCV 2023",
+    reference="github.com/mit-han-lab/efficientvit",
+    reference_license="Apache-2.0",
+    module="edgevit.models.efficientvit",
+    build="efficientvit",
+    head="head.op_list.3.linear.weight",
+)
+
+HUB = "https://huggingface.co/han-cai/efficientvit-cls/resolve/main/"
+TIMM_HUB = "https://huggingface.co/timm/"
+DRIVE = "https://drive.google.com/uc?id="
+TIMM = "github.com/huggingface/pytorch-image-models"
+
+
+def _bicubic(side: int, crop_pct: float) -> Preprocess:
+    return Preprocess(size=(side, side), interpolation="bicubic", crop_pct=crop_pct)
+
+
+def _cifar10(model: str) -> WeightsSpec:
+    return WeightsSpec(
+        name="cifar10",
+        file=f"{model}-cifar10.safetensors",
+        url=None,
+        license="Apache-2.0",
+        dataset="CIFAR-10",
+        num_classes=len(CIFAR10),
+        preprocess=_bicubic(224, 1.0),
+        top1=None,
+        source="edgevit; the model card lies beside the file",
+        labels=CIFAR10,
+    )
+
+
+def _imagenet(file: str, url: str, preprocess: Preprocess, top1: float, source: str, license: str) -> WeightsSpec:
+    name = f"imagenet_r{preprocess.size[0]}"
+    return WeightsSpec(name, file, url, license, "ImageNet-1k", 1000, preprocess, top1, source)
+
+
+def _sbcformer(variant: str, parameters: int, macs: int, top1: float, *weights: WeightsSpec) -> ModelSpec:
+    name, preprocess = f"sbcformer_{variant}", _bicubic(224, 0.875)
+    return ModelSpec(name, SBCFORMER, variant, parameters, macs, preprocess, top1, SBCFORMER.reference, weights)
+
+
+def _efficientvit(variant: str, parameters: int, macs: int, crop_pct: float, published: dict[int, float]) -> ModelSpec:
+    """Describe a variant with official files for the image sides in `published`, a map from side to top-1."""
+    name, source = f"efficientvit_{variant}", EFFICIENTVIT.reference
+    weights = tuple(
+        _imagenet(f"{name}_r{side}.pt", f"{HUB}{name}_r{side}.pt", _bicubic(side, crop_pct), top1, source, "Apache-2.0")
+        for side, top1 in published.items()
+    )
+    preprocess = _bicubic(224, crop_pct)
+    return ModelSpec(name, EFFICIENTVIT, variant, parameters, macs, preprocess, published[224], source, weights)
+
+
+MODELS = {
+    spec.name: spec
+    for spec in (
+        _sbcformer("xs", 5_594_161, 472_081_168, 75.8, _cifar10("sbcformer_xs")),
+        _sbcformer("s", 8_465_407, 634_703_792, 77.7),
+        _sbcformer(
+            "b",
+            13_830_592,
+            1_073_664_320,
+            80.0,
+            _imagenet(
+                "sbcformer_b.pth",
+                f"{DRIVE}1MrWPZOvRcWNoB1e0hiy9M9bQ5Y6UOs7p",
+                _bicubic(224, 0.875),
+                80.0,
+                SBCFORMER.reference,
+                "not stated by its authors",
+            ),
+        ),
+        _sbcformer("l", 18_506_672, 1_995_463_296, 81.1),
+        ModelSpec(
+            name="efficientvit_b0",
+            family=EFFICIENTVIT,
+            variant="b0",
+            parameters=3_410_008,
+            macs=100_233_216,
+            preprocess=_bicubic(224, 0.95),
+            top1=71.4,
+            source=TIMM,
+            weights=(
+                _cifar10("efficientvit_b0"),
+                # The official file is linked in an issue only; timm's conversion has a model card and a licence.
+                _imagenet(
+                    "efficientvit_b0_r224.safetensors",
+                    f"{TIMM_HUB}efficientvit_b0.r224_in1k/resolve/main/model.safetensors",
+                    _bicubic(224, 0.95),
+                    71.4,
+                    TIMM,
+                    "Apache-2.0",
+                ),
+            ),
+        ),
+        _efficientvit("b1", 9_102_024, 519_214_592, 0.95, {224: 79.4, 256: 79.9, 288: 80.4}),
+        _efficientvit("b2", 24_330_712, 1_584_937_984, 1.0, {224: 82.1, 256: 82.7, 288: 83.1}),
+        _efficientvit("b3", 48_646_056, 3_953_822_208, 1.0, {224: 83.5, 256: 83.8, 288: 84.2}),
+        _efficientvit("l1", 52_654_088, 5_258_479_616, 1.0, {224: 84.5}),
+        _efficientvit("l2", 63_707_016, 6_949_862_400, 1.0, {224: 85.1, 256: 85.4, 288: 85.6, 320: 85.7, 384: 86.0}),
+        _efficientvit("l3", 246_037_288, 27_586_525_184, 1.0, {224: 85.8, 256: 85.9, 288: 86.1, 320: 86.2, 384: 86.4}),
+    )
+}
+"""In the order in which they are listed."""
