@@ -1,171 +1,130 @@
-"""Weights into a model: names brought to the official ones, shapes checked, what is wrong said in one line."""
+"""Read a file of weights without running anything in it: .pt .pth .pth.tar .safetensors to named tensors."""
 
-import functools
-import importlib
-from collections.abc import Iterable, Mapping
+import argparse
+import pickle
+import re
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from edgevit.errors import CheckpointError
-from edgevit.models import create_model, list_models
-from edgevit.models.registry import get_spec
-from edgevit.models.spec import ModelSpec
-from edgevit.models.state_file import read_state_dict
 
-__all__ = ["canonical_state", "check_fit", "infer_num_classes", "load_state", "load_weights", "read_state_dict"]
+NESTINGS = ("state_dict_ema", "model_ema", "state_dict", "model", "module")
+"""Where trainers keep the weights inside a checkpoint. Averaged weights first: they are what a trainer evaluates."""
 
-PREFIXES = ("module.", "_orig_mod.", "model.", "backbone.")
-"""What wrappers put before every name: data parallel, torch.compile, trainers, feature extractors."""
-
-Shapes = Mapping[str, tuple[int, ...]]
+_FOREIGN_CODE = re.compile(r"GLOBAL (\S+)|Unsupported (?:class|global) (\S+)|function <?(\S+?)>?(?: |$)")
 
 
-def load_weights(model: nn.Module, spec: ModelSpec, path: Path) -> None:
-    """Load a file of weights into a model that `create_model(spec.name, ...)` built, converting to its precision.
+def read_state_dict(path: Path) -> dict[str, Tensor]:
+    """Return the tensors in a file of weights, on the CPU, under the names that the file gives them.
+
+    Of Python objects only tensors, plain containers and argparse.Namespace (which the reference trainer stores) are
+    read; nothing in the file is ever executed.
 
     Raises:
-        CheckpointError: the file cannot be read or does not fit; the model is then as it was.
+        CheckpointError: the file is missing, empty, truncated, not a file of weights, or holds Python code.
     """
-    load_state(model, spec, read_state_dict(path), str(path))
+    head = _read_head(path)
+    try:
+        content = _read_safetensors(path) if _is_safetensors(head) else _read_torch(path)
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read: {error.strerror or error}") from error
+    return _tensors(_unwrap(content), path)
 
 
-def load_state(model: nn.Module, spec: ModelSpec, state: Mapping[str, Tensor], source: str) -> None:
-    """Load named tensors, under any of the known names, into a model; `source` stands in the error messages.
-
-    Raises:
-        CheckpointError: they do not fit; the model is then as it was.
-    """
-    own = model.state_dict()
-    fitting = canonical_state(spec, state)
-    check_fit(spec, {key: tuple(value.shape) for key, value in own.items()}, fitting, source)
-    model.load_state_dict({**{key: own[key] for key in own if _derived(key)}, **fitting})
-
-
-def infer_num_classes(spec: ModelSpec, state: Mapping[str, Tensor], source: str = "the file") -> int:
-    """Return the number of classes that a state dict's classifier has.
-
-    Raises:
-        CheckpointError: it has no classifier of this family.
-    """
-    head = canonical_state(spec, state).get(spec.family.head)
-    if head is None or head.ndim != 2:
-        cause = _likely_model(spec, canonical_state(spec, state), source)
-        raise CheckpointError(
-            f"{source} has no classifier {spec.family.head} of {spec.name}: {cause or 'give weights with a head'}"
-        )
-    return head.shape[0]
+def _read_head(path: Path) -> bytes:
+    """Return the first bytes, having refused what is plainly no file of weights."""
+    if path.is_dir():
+        raise CheckpointError(f"{path} is a folder; give the file of weights in it (.pt, .pth or .safetensors)")
+    try:
+        with path.open("rb") as file:
+            head = file.read(512)
+    except FileNotFoundError as error:
+        raise CheckpointError(f"{path} does not exist; give the path of a .pt, .pth or .safetensors file") from error
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read: {error.strerror}") from error
+    if not head:
+        raise CheckpointError(f"{path} is empty; copy or download it again")
+    if problem := describe_page(head):
+        raise CheckpointError(f"{path} is {problem}, not weights; download it again")
+    return head
 
 
-def canonical_state(spec: ModelSpec, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return the state dict under the official names of the family.
-
-    A prefix is taken off only where more names fit the model without it, since official names begin with one too.
-    """
-    expected = shapes(spec.name)
-    rename = importlib.import_module(spec.family.module).canonical_keys
-    best: dict[str, Tensor] = rename(state)
-    bare = dict(state)
-    while True:
-        stripped = [_strip(bare, prefix) for prefix in PREFIXES if any(key.startswith(prefix) for key in bare)]
-        renamed = [(len(expected.keys() & (names := rename(keys)).keys()), names, keys) for keys in stripped]
-        count, names, keys = max(renamed, key=lambda item: item[0], default=(0, best, bare))
-        if count <= len(expected.keys() & best.keys()):
-            return best
-        best, bare = names, keys
-
-
-def _strip(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {key.removeprefix(prefix): value for key, value in state.items()}
-
-
-@functools.cache
-def shapes(name: str) -> Shapes:
-    """Return the model's state-dict names and shapes, with 1,000 classes, without allocating its weights."""
-    with torch.device("meta"):
-        return {key: tuple(value.shape) for key, value in create_model(name).state_dict().items()}
-
-
-def check_fit(spec: ModelSpec, expected: Shapes, state: Mapping[str, Tensor], source: str) -> None:
-    """Compare a canonical state dict with the names and shapes that a model expects.
-
-    Raises:
-        CheckpointError: they differ, or a weight is not a finite floating-point number.
-    """
-    missing = [key for key in expected if key not in state and not _derived(key)]
-    unexpected = [key for key in state if key not in expected]
-    wrong = [key for key in state if key in expected and tuple(state[key].shape) != expected[key]]
-    if missing or unexpected or wrong:
-        if not missing and not unexpected and all(_in_head(spec, key) for key in wrong):
-            raise CheckpointError(_class_count(spec, expected, state, source))
-        if other := _likely_model(spec, state, source):
-            raise CheckpointError(f"{source} does not fit {spec.name}: {other}")
-        raise CheckpointError(_difference(spec, expected, state, source, missing, unexpected, wrong))
-    for key, value in state.items():
-        if not _derived(key) and not value.dtype.is_floating_point:
-            kind = str(value.dtype).removeprefix("torch.")
-            raise CheckpointError(f"{source}: {key} is {kind}, expected float; give the weights before quantization")
-        if not _derived(key) and not bool(torch.isfinite(value).all()):
-            raise CheckpointError(f"{source}: {key} holds NaN or infinity: training diverged; use an earlier file")
-
-
-def _derived(key: str) -> bool:
-    """Whether an entry is a counter or an index: no trained number, and left out of some files."""
-    return key.endswith((".num_batches_tracked", ".attention_bias_idxs"))
-
-
-def _in_head(spec: ModelSpec, key: str) -> bool:
-    return key.rpartition(".")[0] == spec.family.head.rpartition(".")[0]
-
-
-def _class_count(spec: ModelSpec, expected: Shapes, state: Mapping[str, Tensor], source: str) -> str:
-    found, wanted = state[spec.family.head].shape[0], expected[spec.family.head][0]
-    return (
-        f"{source} has {found:,} classes, but {spec.name} was built for {wanted:,}; "
-        f"pass --num-classes {found}, or leave it out"
-    )
-
-
-def _likely_model(spec: ModelSpec, state: Mapping[str, Tensor], source: str) -> str | None:
-    """Say which other model of the zoo the state dict fits, its classifier aside; None if it fits none."""
-    for name in list_models():
-        other = get_spec(name)
-        found = {key: tuple(value.shape) for key, value in canonical_state(other, state).items()}
-        body = {key: shape for key, shape in shapes(name).items() if not _derived(key) and not _in_head(other, key)}
-        if name != spec.name and body.items() <= found.items():
-            return f"its layers are those of {name}; name that model, or give weights of {spec.name}"
+def describe_page(head: bytes) -> str | None:
+    """Say what the first bytes of a failed download are, or None if they may be weights."""
+    text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if text.startswith((b"<!doctype", b"<html", b"<head", b"<?xml", b"<!--")):
+        return "an HTML page"
+    if text.startswith(b"version https://git-lfs"):
+        return "a Git LFS pointer"
     return None
 
 
-def _difference(
-    spec: ModelSpec,
-    expected: Shapes,
-    state: Mapping[str, Tensor],
-    source: str,
-    missing: list[str],
-    unexpected: list[str],
-    wrong: list[str],
-) -> str:
-    parts = []
-    if missing:
-        parts.append(f"missing {_first(missing)}")
-    if unexpected:
-        parts.append(f"unexpected {_first(unexpected)}")
-    if wrong:
-        parts.append(_first([f"{key} is {tuple(state[key].shape)}, not {expected[key]}" for key in wrong]))
-    if len(missing) == sum(not _derived(key) for key in expected):
-        cause = "no layer has a known name: another architecture"
-    elif missing and all(_in_head(spec, key) for key in missing):
-        cause = "no classifier: a backbone that must be trained on your classes first"
-    elif missing and not unexpected and not wrong:
-        cause = "only a part of the weights was saved"
-    else:
-        cause = "a changed or newer version of the model"
-    return f"{source} does not fit {spec.name}: {'; '.join(parts)}; likely cause: {cause}"
+def _is_safetensors(head: bytes) -> bool:
+    """Tell the format by content: eight bytes of length, then a JSON header."""
+    return head[8:9] == b"{"
 
 
-def _first(names: Iterable[str], count: int = 3) -> str:
-    names = list(names)
-    more = f" and {len(names) - count} more" if len(names) > count else ""
-    return ", ".join(names[:count]) + more
+def _read_safetensors(path: Path) -> Mapping[Any, Any]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        raise CheckpointError(f"{path} is truncated or damaged ({error}); copy or download it again") from error
+
+
+def _read_torch(path: Path) -> Any:
+    try:
+        with torch.serialization.safe_globals([argparse.Namespace]):
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        found = _FOREIGN_CODE.search(str(error))
+        if found is None:
+            raise CheckpointError(_damaged(path)) from error
+        name = next(group for group in found.groups() if group)
+        raise CheckpointError(
+            f"{path} holds Python code ({name}), which is never run; save the weights alone: "
+            "torch.save(model.state_dict(), FILE)"
+        ) from error
+    except (RuntimeError, EOFError, ValueError, KeyError, IndexError, AttributeError, TypeError) as error:
+        if "TorchScript" in str(error):
+            raise CheckpointError(
+                f"{path} is a TorchScript program, not weights; save them with torch.save(model.state_dict(), FILE)"
+            ) from error
+        raise CheckpointError(_damaged(path)) from error
+
+
+def _damaged(path: Path) -> str:
+    size = path.stat().st_size
+    return f"{path} ({size:,} bytes) is truncated, damaged or not a PyTorch file; copy or download it again"
+
+
+def _unwrap(content: Any) -> Any:
+    """Follow NESTINGS down to the mapping that holds the tensors."""
+    while isinstance(content, Mapping):
+        inner = next((content[key] for key in NESTINGS if isinstance(content.get(key), Mapping)), None)
+        if inner is None:
+            break
+        content = inner
+    return content
+
+
+def _tensors(content: Any, path: Path) -> dict[str, Tensor]:
+    if not isinstance(content, Mapping):
+        raise CheckpointError(f"{path} holds a {type(content).__name__}, not a state dict of named tensors")
+    strange = [key for key in content if not isinstance(key, str)]
+    if strange:
+        raise CheckpointError(
+            f"{path} names its entries by {type(strange[0]).__name__} ({strange[0]!r}), not by layer; "
+            "save model.state_dict()"
+        )
+    tensors = {key: value for key, value in content.items() if isinstance(value, Tensor)}
+    if not tensors:
+        keys = ", ".join(list(content)[:5]) or "nothing"
+        raise CheckpointError(f"{path} holds no weights, only: {keys}; expected a state dict of named tensors")
+    return tensors

@@ -6,8 +6,8 @@ import os
 from pathlib import Path
 
 from edgevit.errors import DownloadError, MissingExtraError
+from edgevit.models.checkpoint import describe_page
 from edgevit.models.spec import WeightsSpec
-from edgevit.models.state_file import describe_page
 
 logger = logging.getLogger(__name__)
 

@@ -4,10 +4,17 @@ import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+from torch import nn
+
 from edgevit.artifact import Preprocess
 from edgevit.errors import CheckpointError, OptionError, UnknownNameError
+from edgevit.models import create_model
+from edgevit.models.checkpoint import read_state_dict
 from edgevit.models.download import fetch, sha256_of
 from edgevit.models.spec import ModelSpec, WeightsSpec
+from edgevit.models.trained import read_training_facts
+from edgevit.models.weights import infer_num_classes, load_state
 
 RANDOM = "random"
 
@@ -63,6 +70,27 @@ def resolve_weights(spec: ModelSpec, weights: str | None) -> ResolvedWeights:
     raise UnknownNameError(f"weights of {spec.name}", weights, [*names, RANDOM, "FILE"])
 
 
+def build_with_weights(spec: ModelSpec, weights: ResolvedWeights, num_classes: int | None = None) -> nn.Module:
+    """Build the model and load the weights into it; random weights are the same ones each time.
+
+    Args:
+        spec: the model.
+        weights: what `resolve_weights` returned.
+        num_classes: must be what the weights have; taken from them, or 1,000 for random weights, unless given.
+
+    Raises:
+        CheckpointError: the file cannot be read, does not fit the model, or has another number of classes.
+    """
+    if weights.path is None:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            return create_model(spec.name, num_classes)
+    state = read_state_dict(weights.path)
+    model = create_model(spec.name, num_classes or infer_num_classes(spec, state, str(weights.path)))
+    load_state(model, spec, state, str(weights.path))
+    return model
+
+
 def bundled_path(entry: WeightsSpec) -> Path:
     """Return where a bundled file of weights is installed.
 
@@ -89,6 +117,9 @@ def _from_entry(spec: ModelSpec, entry: WeightsSpec) -> ResolvedWeights:
 
 
 def _from_file(spec: ModelSpec, path: Path) -> ResolvedWeights:
+    """Take labels and preprocessing from what `edgevit train` wrote into the file, if it did."""
     if path.is_dir():
         raise CheckpointError(f"{path} is a folder; give the file of weights in it (.pt, .pth or .safetensors)")
-    return ResolvedWeights(path, path.name, sha256_of(path), "not stated", True, (), spec.preprocess)
+    facts = read_training_facts(path)
+    labels, preprocess = (facts.labels, facts.preprocess) if facts else ((), spec.preprocess)
+    return ResolvedWeights(path, path.name, sha256_of(path), "not stated", True, labels, preprocess)

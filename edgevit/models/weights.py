@@ -1,0 +1,169 @@
+"""Weights into a model: names brought to the official ones, shapes checked, what is wrong said in one line."""
+
+import functools
+import importlib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from edgevit.errors import CheckpointError
+from edgevit.models import create_model, list_models
+from edgevit.models.checkpoint import read_state_dict
+from edgevit.models.registry import get_spec
+from edgevit.models.spec import ModelSpec
+
+PREFIXES = ("module.", "_orig_mod.", "model.", "backbone.")
+"""What wrappers put before every name: data parallel, torch.compile, trainers, feature extractors."""
+
+Shapes = Mapping[str, tuple[int, ...]]
+
+
+def load_weights(model: nn.Module, spec: ModelSpec, path: Path) -> None:
+    """Load a file of weights into a model that `create_model(spec.name, ...)` built, converting to its precision.
+
+    Raises:
+        CheckpointError: the file cannot be read or does not fit; the model is then as it was.
+    """
+    load_state(model, spec, read_state_dict(path), str(path))
+
+
+def load_state(model: nn.Module, spec: ModelSpec, state: Mapping[str, Tensor], source: str) -> None:
+    """Load named tensors, under any of the known names, into a model; `source` stands in the error messages.
+
+    Raises:
+        CheckpointError: they do not fit; the model is then as it was.
+    """
+    own = model.state_dict()
+    fitting = canonical_state(spec, state)
+    check_fit(spec, {key: tuple(value.shape) for key, value in own.items()}, fitting, source)
+    model.load_state_dict({**{key: own[key] for key in own if _derived(key)}, **fitting})
+
+
+def infer_num_classes(spec: ModelSpec, state: Mapping[str, Tensor], source: str = "the file") -> int:
+    """Return the number of classes that a state dict's classifier has.
+
+    Raises:
+        CheckpointError: it has no classifier of this family.
+    """
+    head = canonical_state(spec, state).get(spec.family.head)
+    if head is None or head.ndim != 2:
+        cause = _likely_model(spec, canonical_state(spec, state), source)
+        raise CheckpointError(
+            f"{source} has no classifier {spec.family.head} of {spec.name}: {cause or 'give weights with a head'}"
+        )
+    return head.shape[0]
+
+
+def canonical_state(spec: ModelSpec, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the state dict under the official names of the family.
+
+    A prefix is taken off only where more names fit the model without it, since official names begin with one too.
+    """
+    expected = shapes(spec.name)
+    rename = importlib.import_module(spec.family.module).canonical_keys
+    best: dict[str, Tensor] = rename(state)
+    bare = dict(state)
+    while True:
+        stripped = [_strip(bare, prefix) for prefix in PREFIXES if any(key.startswith(prefix) for key in bare)]
+        renamed = [(len(expected.keys() & (names := rename(keys)).keys()), names, keys) for keys in stripped]
+        count, names, keys = max(renamed, key=lambda item: item[0], default=(0, best, bare))
+        if count <= len(expected.keys() & best.keys()):
+            return best
+        best, bare = names, keys
+
+
+def _strip(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {key.removeprefix(prefix): value for key, value in state.items()}
+
+
+@functools.cache
+def shapes(name: str) -> Shapes:
+    """Return the model's state-dict names and shapes, with 1,000 classes, without allocating its weights."""
+    with torch.device("meta"):
+        return {key: tuple(value.shape) for key, value in create_model(name).state_dict().items()}
+
+
+def check_fit(spec: ModelSpec, expected: Shapes, state: Mapping[str, Tensor], source: str) -> None:
+    """Compare a canonical state dict with the names and shapes that a model expects.
+
+    Raises:
+        CheckpointError: they differ, or a weight is not a finite floating-point number.
+    """
+    missing = [key for key in expected if key not in state and not _derived(key)]
+    unexpected = [key for key in state if key not in expected]
+    wrong = [key for key in state if key in expected and tuple(state[key].shape) != expected[key]]
+    if missing or unexpected or wrong:
+        if not missing and not unexpected and all(_in_head(spec, key) for key in wrong):
+            raise CheckpointError(_class_count(spec, expected, state, source))
+        if other := _likely_model(spec, state, source):
+            raise CheckpointError(f"{source} does not fit {spec.name}: {other}")
+        raise CheckpointError(_difference(spec, expected, state, source, missing, unexpected, wrong))
+    for key, value in state.items():
+        if not _derived(key) and not value.dtype.is_floating_point:
+            kind = str(value.dtype).removeprefix("torch.")
+            raise CheckpointError(f"{source}: {key} is {kind}, expected float; give the weights before quantization")
+        if not _derived(key) and not bool(torch.isfinite(value).all()):
+            raise CheckpointError(f"{source}: {key} holds NaN or infinity: training diverged; use an earlier file")
+
+
+def _derived(key: str) -> bool:
+    """Whether an entry is a counter or an index: no trained number, and left out of some files."""
+    return key.endswith((".num_batches_tracked", ".attention_bias_idxs"))
+
+
+def _in_head(spec: ModelSpec, key: str) -> bool:
+    return key.rpartition(".")[0] == spec.family.head.rpartition(".")[0]
+
+
+def _class_count(spec: ModelSpec, expected: Shapes, state: Mapping[str, Tensor], source: str) -> str:
+    found, wanted = state[spec.family.head].shape[0], expected[spec.family.head][0]
+    return (
+        f"{source} has {found:,} classes, but {spec.name} was built for {wanted:,}; "
+        f"pass --num-classes {found}, or leave it out"
+    )
+
+
+def _likely_model(spec: ModelSpec, state: Mapping[str, Tensor], source: str) -> str | None:
+    """Say which other model of the zoo the state dict fits, its classifier aside; None if it fits none."""
+    for name in list_models():
+        other = get_spec(name)
+        found = {key: tuple(value.shape) for key, value in canonical_state(other, state).items()}
+        body = {key: shape for key, shape in shapes(name).items() if not _derived(key) and not _in_head(other, key)}
+        if name != spec.name and body.items() <= found.items():
+            return f"its layers are those of {name}; name that model, or give weights of {spec.name}"
+    return None
+
+
+def _difference(
+    spec: ModelSpec,
+    expected: Shapes,
+    state: Mapping[str, Tensor],
+    source: str,
+    missing: list[str],
+    unexpected: list[str],
+    wrong: list[str],
+) -> str:
+    parts = []
+    if missing:
+        parts.append(f"missing {_first(missing)}")
+    if unexpected:
+        parts.append(f"unexpected {_first(unexpected)}")
+    if wrong:
+        parts.append(_first([f"{key} is {tuple(state[key].shape)}, not {expected[key]}" for key in wrong]))
+    if len(missing) == sum(not _derived(key) for key in expected):
+        cause = "no layer has a known name: another architecture"
+    elif missing and all(_in_head(spec, key) for key in missing):
+        cause = "no classifier: a backbone that must be trained on your classes first"
+    elif missing and not unexpected and not wrong:
+        cause = "only a part of the weights was saved"
+    else:
+        cause = "a changed or newer version of the model"
+    return f"{source} does not fit {spec.name}: {'; '.join(parts)}; likely cause: {cause}"
+
+
+def _first(names: Iterable[str], count: int = 3) -> str:
+    names = list(names)
+    more = f" and {len(names) - count} more" if len(names) > count else ""
+    return ", ".join(names[:count]) + more
