@@ -1,0 +1,168 @@
+"""`edgevit export`: a model of the zoo to one checked file for the board."""
+
+import logging
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from edgevit.artifact import Precision
+from edgevit.errors import MissingExtraError, OptionError
+
+if TYPE_CHECKING:
+    from edgevit.export.pipeline import Report
+
+PACKAGES = ("torch", "onnx", "onnxscript", "onnxsim", "safetensors")
+
+
+@click.command("export")
+@click.argument("model")
+@click.option(
+    "--weights",
+    metavar="FILE|NAME",
+    help="Weights file (.pt .pth .pth.tar .safetensors), a name that `edgevit models MODEL` lists, or 'random'.",
+)
+@click.option("--num-classes", type=int, metavar="N", help="Number of classes; taken from the weights unless given.")
+@click.option("--labels", type=click.Path(path_type=Path), metavar="FILE", help="Class names: one a line, or JSON.")
+@click.option(
+    "--format", "format_", type=click.Choice(["onnx"]), default="onnx", show_default=True, help="File format."
+)
+@click.option("--int8", is_flag=True, help="8-bit weights and activations: smallest and fastest.")
+@click.option("--half", is_flag=True, help="16-bit stored weights, float arithmetic: half the size.")
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Images to calibrate and verify with, searched recursively.",
+)
+@click.option(
+    "--calibration",
+    type=click.Choice(["synthesized"]),
+    help="Make calibration images from the weights instead of --data.",
+)
+@click.option(
+    "--calibration-images",
+    type=int,
+    default=256,
+    show_default=True,
+    metavar="N",
+    help="How many images to calibrate with.",
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Decides which images of --data are drawn.")
+@click.option("--imgsz", type=int, metavar="N", help="Side of the square input in pixels, a multiple of 32.")
+@click.option(
+    "--batch", type=int, default=1, show_default=True, metavar="N", help="Images per inference, fixed in the file."
+)
+@click.option("--opset", type=int, default=20, show_default=True, metavar="N", help="ONNX operator set.")
+@click.option("--no-simplify", is_flag=True, help="Leave the graph as PyTorch writes it.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="PATH",
+    help="File to write; MODEL[-int8|-half].onnx here unless given.",
+)
+@click.option("-v", "--verbose", is_flag=True, help="Say what each step does.")
+def command(
+    model: str,
+    weights: str | None,
+    num_classes: int | None,
+    labels: Path | None,
+    format_: str,
+    int8: bool,
+    half: bool,
+    data: Path | None,
+    calibration: str | None,
+    calibration_images: int,
+    seed: int,
+    imgsz: int | None,
+    batch: int,
+    opset: int,
+    no_simplify: bool,
+    output: Path | None,
+    verbose: bool,
+) -> None:
+    r"""Export MODEL as one file that runs on the board: weights, labels, preprocessing and a self-test inside.
+
+    \b
+    edgevit export sbcformer_xs --int8
+    edgevit export efficientvit_b1 --weights b1.pt --int8 --data photos/
+    edgevit export sbcformer_xs --weights runs/pens/sbcformer_xs.safetensors --half -o pens.onnx
+    """
+    from edgevit.models.registry import get_spec
+
+    get_spec(model)  # a misspelt name is told even where torch is missing
+    logging.basicConfig(level=logging.INFO if verbose else logging.WARNING, format="%(message)s")
+    recipe_module, pipeline = _exporter()
+    recipe = recipe_module.Recipe(
+        model=model,
+        weights=weights,
+        precision=_precision(int8, half),
+        num_classes=num_classes,
+        labels=labels,
+        data=data,
+        calibration=calibration,
+        calibration_images=calibration_images,
+        imgsz=imgsz,
+        batch=batch,
+        opset=opset,
+        simplify=not no_simplify,
+        seed=seed,
+    )
+    _summarize(pipeline.export(recipe, output or recipe_module.default_output(recipe), _track))
+
+
+def _precision(int8: bool, half: bool) -> Precision:
+    if int8 and half:
+        raise OptionError("--int8 and --half are two different files; export twice, with one of them each")
+    return "int8" if int8 else "fp16" if half else "fp32"
+
+
+def _exporter() -> tuple[Any, Any]:
+    """Import the exporter, or say which package of its extra is missing."""
+    try:
+        from edgevit.export import pipeline, recipe
+    except ModuleNotFoundError as error:
+        if error.name not in PACKAGES:
+            raise
+        raise MissingExtraError(error.name, "edgevit export", "export") from error
+    return recipe, pipeline
+
+
+def _track(items: Iterable[Any], label: str, count: int) -> Iterator[Any]:
+    """Show the progress of a loop: a bar on a terminal, one line otherwise."""
+    with click.progressbar(items, length=count, label=label, file=click.get_text_stream("stderr")) as bar:
+        yield from bar
+
+
+def _summarize(report: "Report") -> None:
+    manifest = report.manifest
+    say = lambda text: click.echo(text, err=True)  # noqa: E731
+    weights = manifest.weights
+    say(f"weights      {weights.source}{f' ({weights.note})' if weights.note else ''}; licence: {weights.license}")
+    if not weights.trained:
+        say("             UNTRAINED: random weights, the answers mean nothing")
+    last = manifest.parity[-1]
+    say(
+        f"checked      {last.top1_agreement:.1%} of {last.images} images get PyTorch's class, "
+        f"cosine of logits {last.cosine:.4f}, largest difference {last.max_abs:.2g}; self-test passed"
+    )
+    if manifest.quantization is not None:
+        calibration = manifest.quantization.calibration
+        say(
+            f"int8         {manifest.quantization.int8_mac_share:.1%} of the arithmetic; calibrated on "
+            f"{calibration.images} {calibration.source} images"
+            + (f", {calibration.skipped} unreadable files skipped" if calibration.skipped else "")
+        )
+    for note in manifest.notes:
+        say(f"note         {note}")
+    say(f"size         {report.size_mb:.2f} MB (float32: {report.float_size_mb:.2f} MB)")
+    if report.speedup is not None:
+        faster = report.speedup >= 1.05
+        advice = "" if faster else "; where speed matters more than size, export without --int8"
+        say(f"speed        {report.speedup:.2f} times that of float32 on this machine, one thread{advice}")
+    say(
+        f"\nnext:        edgevit run {report.path} PHOTO\n             edgevit selftest {report.path}    (on the board)"
+    )
+    click.echo(report.path)

@@ -1,0 +1,134 @@
+"""Float graph to int8 graph, in ONNX's QuantizeLinear/DequantizeLinear form.
+
+Convolutions and products with constant weights become int8: weights int8 per output channel, activations uint8
+(U8S8, which x86 and ARMv8.0 both have fast kernels for). Everything else stays float: attention products, softmax,
+LayerNorm, GELU, divisions and residual additions, where int8 costs accuracy and saves no time.
+"""
+
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+from numpy.typing import NDArray
+from onnx import ModelProto
+from onnxruntime.quantization import QuantType
+from onnxruntime.quantization.calibrate import CalibrationMethod, TensorsData
+from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
+
+from edgevit.export.calibrate import Ranges, minmax_ranges
+from edgevit.export.graph import Layer, constants, layers
+
+OPERATORS = ("Conv", "Gemm", "MatMul")
+FLOAT_OUTPUT = ("Gemm", "MatMul")
+"""These write float directly from their int8 product; rounding their output to int8 as well would cost accuracy."""
+
+INT8_OPERATORS = {"QLinearConv", "ConvInteger", "QLinearMatMul", "QGemm", "MatMulInteger", "MatMulIntegerToFloat"}
+"""What ONNX Runtime turns a quantized layer into."""
+
+
+@dataclass(frozen=True)
+class Preset:
+    """What stays float in a family's models."""
+
+    float_heads: int = 0
+    """How many of the last products (the classifier's) stay float."""
+    float_stem: int = 0
+    """How many of the first convolutions stay float."""
+
+
+PRESETS = {"sbcformer": Preset(), "efficientvit": Preset(float_heads=2)}
+
+
+def float_layers(model: ModelProto, preset: Preset) -> tuple[str, ...]:
+    """Return the names of the layers that stay float: products of two activations, and the preset's."""
+    every = layers(model)
+    weighted = [layer for layer in every if layer.weight is not None]
+    kept = {layer.name for layer in every if layer.weight is None or layer.operator not in OPERATORS}
+    kept |= {layer.name for layer in weighted[: preset.float_stem]}
+    kept |= {layer.name for layer in weighted[len(weighted) - preset.float_heads :]}
+    return tuple(layer.name for layer in every if layer.name in kept)
+
+
+def quantize(model: ModelProto, keep_float: Iterable[str], batches: Iterable[NDArray[np.float32]]) -> ModelProto:
+    """Return the int8 form of a simplified float model.
+
+    Args:
+        model: float32, static shapes, constants folded.
+        keep_float: names of nodes that stay float.
+        batches: calibration inputs (B, 3, H, W), read once.
+    """
+    keep_float = set(keep_float)
+    quantized = [node for node in model.graph.node if node.op_type in OPERATORS and node.name not in keep_float]
+    fixed = constants(model)
+    tensors = {name for node in quantized for name in (*node.input, *node.output) if name not in fixed}
+    ranges = minmax_ranges(model, sorted(tensors | _activation_outputs(model, tensors)), batches)
+    return insert_qdq(model, keep_float, ranges)
+
+
+def insert_qdq(model: ModelProto, keep_float: Iterable[str], ranges: Ranges) -> ModelProto:
+    """Return the model with quantize/dequantize pairs around the layers that are to be int8, given all ranges."""
+    copy = ModelProto()
+    copy.CopyFrom(model)
+    quantizer = QDQQuantizer(
+        onnx.shape_inference.infer_shapes(copy),
+        per_channel=True,
+        reduce_range=False,
+        weight_qType=QuantType.QInt8,
+        activation_qType=QuantType.QUInt8,
+        tensors_range=TensorsData(
+            CalibrationMethod.MinMax,
+            {name: (np.array(low, np.float32), np.array(high, np.float32)) for name, (low, high) in ranges.items()},
+        ),
+        nodes_to_quantize=[],
+        nodes_to_exclude=sorted(keep_float),
+        op_types_to_quantize=list(OPERATORS),
+        extra_options={"OpTypesToExcludeOutputQuantization": list(FLOAT_OUTPUT)},
+    )
+    quantizer.quantize_model()
+    quantizer.model.topological_sort()
+    result = quantizer.model.model
+    assert isinstance(result, ModelProto)
+    onnx.checker.check_model(result)
+    return result
+
+
+def _activation_outputs(model: ModelProto, tensors: set[str]) -> set[str]:
+    """Outputs of ReLU and Clip after a quantized layer: the quantizer moves the layer's output range there."""
+    return {
+        node.output[0] for node in model.graph.node if node.op_type in ("Relu", "Clip") and node.input[0] in tensors
+    }
+
+
+def int8_mac_share(float_model: ModelProto, quantized: ModelProto) -> float:
+    """Return which share of the float model's multiply-accumulates ONNX Runtime computes in int8, 0..1.
+
+    Counted in the graph that the runtime really executes, after its own fusions, so that a layer whose
+    quantize/dequantize pairs were not fused into an int8 kernel counts as float.
+    """
+    executed = _optimized(quantized)
+    int8_weights = {
+        name.removesuffix("_quantized")
+        for node in executed.graph.node
+        if node.op_type in INT8_OPERATORS
+        for name in node.input
+        if name.endswith("_quantized")
+    }
+    every: list[Layer] = layers(float_model)
+    total = sum(layer.macs for layer in every)
+    return sum(layer.macs for layer in every if layer.weight in int8_weights) / total
+
+
+def _optimized(model: ModelProto) -> ModelProto:
+    """Return the graph after ONNX Runtime's own fusions."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "optimized.onnx"
+        options = ort.SessionOptions()
+        options.log_severity_level = 3
+        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
+        options.optimized_model_filepath = str(path)
+        ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+        return onnx.load(path)

@@ -1,0 +1,71 @@
+"""How far each step of an export moves the answers from PyTorch's, and whether that is close enough."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgevit.artifact import Parity, Precision
+from edgevit.errors import GateError
+
+
+@dataclass(frozen=True)
+class Gate:
+    """The least that an exported model must agree with PyTorch."""
+
+    relative: float | None
+    """Largest difference of a logit, as a share of 1 + |logit|; None: not asked for."""
+    cosine: float
+    top1_agreement: float
+
+
+GATES: dict[Precision, Gate] = {
+    "fp32": Gate(relative=1e-4, cosine=0.99999, top1_agreement=1.0),
+    "fp16": Gate(relative=None, cosine=0.999, top1_agreement=0.98),
+    "int8": Gate(relative=None, cosine=0.95, top1_agreement=0.9),
+}
+
+
+def compare(step: str, reference: NDArray[np.float32], logits: NDArray[np.float32]) -> Parity:
+    """Compare logits (images, classes) with PyTorch's; the cosine is the mean over images."""
+    norms = np.linalg.norm(reference, axis=1) * np.linalg.norm(logits, axis=1)
+    cosines = np.einsum("nc,nc->n", reference, logits) / np.maximum(norms, np.finfo(np.float32).tiny)
+    return Parity(
+        step=step,
+        max_abs=float(np.abs(reference - logits).max()),
+        cosine=float(cosines.mean()),
+        top1_agreement=float((reference.argmax(1) == logits.argmax(1)).mean()),
+        images=len(reference),
+    )
+
+
+def check(parity: Parity, precision: Precision, reference: NDArray[np.float32], *, trained: bool) -> None:
+    """Raise GateError if a step's result is not finite, or agrees with PyTorch less than its precision's gate asks.
+
+    Of untrained int8 models only finite answers are asked: their logits lie too close together to agree on.
+    """
+    gate = GATES[precision]
+    if not np.isfinite(parity.max_abs):
+        raise GateError(f"after {parity.step} the model answers NaN or infinity; the export was not written")
+    if precision == "int8" and not trained:
+        return
+    bound = None if gate.relative is None else gate.relative * (1 + float(np.abs(reference).max()))
+    if bound is not None and parity.max_abs > bound:
+        _fail(parity, f"logits differ by up to {parity.max_abs:.2g}, allowed is {bound:.2g}")
+    if parity.cosine < gate.cosine:
+        _fail(parity, f"the logits' cosine is {parity.cosine:.4f}, at least {gate.cosine} is asked")
+    if parity.top1_agreement < gate.top1_agreement:
+        found = f"{parity.top1_agreement:.1%} of {parity.images} images keep their class"
+        _fail(parity, f"{found}, at least {gate.top1_agreement:.0%} is asked")
+
+
+def _fail(parity: Parity, what: str) -> None:
+    raise GateError(
+        f"after {parity.step} the model no longer answers as PyTorch does: {what}; the export was not written"
+    )
+
+
+def stack(rows: Iterable[NDArray[np.float32]]) -> NDArray[np.float32]:
+    """Concatenate the logits of successive batches."""
+    return np.concatenate(list(rows))
