@@ -8,20 +8,22 @@ characters set to zero, so a damaged file is told from a sound one on any machin
 import dataclasses
 import hashlib
 import json
-import types
-import typing
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from edgevit.document import read_value
 from edgevit.errors import ModelFileError
+from edgevit.onnx_metadata import open_model, read_metadata
 
 SCHEMA = 1
 """Version of the document that this edgevit writes, and the newest that it reads."""
 
 KEY = "edgevit"
 UNSEALED = "0" * 64
+
+INTERPOLATIONS = ("bicubic", "bilinear")
+CROP_MODES = ("center", "squash")
 
 Precision = Literal["fp32", "fp16", "int8"]
 
@@ -43,6 +45,14 @@ class Preprocess:
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
     """Divides after the mean is subtracted."""
 
+    def __post_init__(self) -> None:
+        """Raise ValueError for values that no preprocessing can follow."""
+        _require(min(self.size) > 0, "size", self.size, "two positive numbers")
+        _require(self.interpolation in INTERPOLATIONS, "interpolation", self.interpolation, " or ".join(INTERPOLATIONS))
+        _require(self.crop_mode in CROP_MODES, "crop_mode", self.crop_mode, " or ".join(CROP_MODES))
+        _require(0 < self.crop_pct <= 1, "crop_pct", self.crop_pct, "more than 0, at most 1")
+        _require(min(self.std) > 0, "std", self.std, "three positive numbers")
+
 
 @dataclass(frozen=True)
 class Input:
@@ -54,7 +64,7 @@ class Input:
     layout: str = "NCHW"
     color: str = "RGB"
     normalized_in_graph: bool = False
-    """Whether the graph itself subtracts the mean and divides by the deviation."""
+    """Whether the graph itself subtracts the mean and divides by the deviation; it then takes RGB in 0..1."""
 
 
 @dataclass(frozen=True)
@@ -154,8 +164,20 @@ class Manifest:
     sha256: str = UNSEALED
     schema: int = SCHEMA
 
+    @property
+    def host_preprocess(self) -> Preprocess:
+        """What is left to do before the model: its preprocessing, less a normalisation that the graph does itself."""
+        if not self.input.normalized_in_graph:
+            return self.preprocess
+        return dataclasses.replace(self.preprocess, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
+
     def to_json(self) -> str:
-        return json.dumps(dataclasses.asdict(self), separators=(",", ":"), ensure_ascii=False)
+        """Return the document as one line.
+
+        Raises:
+            ValueError: a figure is NaN or infinite, which JSON cannot hold.
+        """
+        return json.dumps(dataclasses.asdict(self), separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
     @classmethod
     def from_json(cls, text: str) -> "Manifest":
@@ -166,21 +188,35 @@ class Manifest:
         """
         try:
             document = json.loads(text)
-        except json.JSONDecodeError as error:
+        except (ValueError, RecursionError) as error:
             raise ModelFileError(
                 f"the model's edgevit metadata is not JSON ({error}); export the model again"
             ) from error
         schema = document.get("schema") if isinstance(document, dict) else None
-        if not isinstance(schema, int):
+        if type(schema) is not int or schema < 1:
             raise ModelFileError("the model's edgevit metadata has no schema version; export the model again")
         if schema > SCHEMA:
             raise ModelFileError(
                 f"the model was exported by a newer edgevit (schema {schema}, this one reads up to {SCHEMA}); "
                 "run: pip install --upgrade edgevit"
             )
-        value = _read(cls, document, "edgevit")
+        value = read_value(cls, document, "edgevit")
         assert isinstance(value, Manifest)
         return value
+
+
+def mirrored_keys(manifest: Manifest) -> dict[str, str]:
+    """Return the flat keys that generic viewers know from Ultralytics' files, to be written beside KEY."""
+    batch, _, height, width = manifest.input.shape
+    return {
+        "description": f"{manifest.model} {manifest.precision}, exported by edgevit",
+        "task": manifest.task,
+        "names": json.dumps({str(index): label for index, label in enumerate(manifest.labels)}, ensure_ascii=False),
+        "imgsz": json.dumps([height, width]),
+        "batch": str(batch),
+        "stride": "32",
+        "license": manifest.weights.license,
+    }
 
 
 def read_manifest(path: Path) -> Manifest | None:
@@ -189,50 +225,15 @@ def read_manifest(path: Path) -> Manifest | None:
     Raises:
         ModelFileError: the file is missing, not a model, truncated, damaged, or its document is unreadable.
     """
-    data = read_model_bytes(path)
-    text = read_metadata(data, path).get(KEY)
+    text = read_metadata(path).get(KEY)
     if text is None:
         return None
     manifest = Manifest.from_json(text)
-    if manifest.sha256 != UNSEALED and seal_digest(data, manifest.sha256) != manifest.sha256:
+    if manifest.sha256 != UNSEALED and file_digest(path, manifest.sha256) != manifest.sha256:
         raise ModelFileError(
             f"{path} is damaged: its checksum is not the one written at export; copy or export it again"
         )
     return manifest
-
-
-def read_model_bytes(path: Path) -> bytes:
-    """Return the file's bytes, or raise ModelFileError saying why it cannot be read."""
-    try:
-        return path.read_bytes()
-    except FileNotFoundError as error:
-        raise ModelFileError(f"{path} does not exist; give the path of an exported model") from error
-    except OSError as error:
-        raise ModelFileError(f"{path} cannot be read: {error.strerror}") from error
-
-
-def read_metadata(data: bytes, path: Path) -> dict[str, str]:
-    """Return the key-value pairs of an ONNX file, without the onnx package.
-
-    Raises:
-        ModelFileError: the bytes are not an ONNX model, or end too early.
-    """
-    pairs: dict[str, str] = {}
-    has_graph = False
-    try:
-        for number, value in _protobuf_fields(memoryview(data)):
-            if number == _GRAPH:
-                has_graph = True
-            elif number == _METADATA_PROPS and isinstance(value, memoryview):
-                entry = dict(_protobuf_fields(value))
-                pairs[_text(entry.get(1))] = _text(entry.get(2))
-    except (ValueError, IndexError) as error:
-        raise ModelFileError(
-            f"{path} is not an ONNX model, or is truncated ({error}); export or copy it again"
-        ) from error
-    if not has_graph:
-        raise ModelFileError(f"{path} is not an ONNX model: it has no graph; give a file written by `edgevit export`")
-    return pairs
 
 
 def seal(data: bytes) -> bytes:
@@ -243,9 +244,22 @@ def seal(data: bytes) -> bytes:
     return data.replace(marker, _digest_field(hashlib.sha256(data).hexdigest()))
 
 
-def seal_digest(data: bytes, digest: str) -> str:
-    """Return the SHA-256 that a sealed file should carry."""
-    return hashlib.sha256(data.replace(_digest_field(digest), _digest_field(UNSEALED))).hexdigest()
+def file_digest(path: Path, digest: str) -> str:
+    """Return the SHA-256 that a file sealed with `digest` should carry, reading it piece by piece."""
+    marker = _digest_field(digest)
+    total = hashlib.sha256()
+    kept = b""
+    with open_model(path) as file:
+        while piece := file.read(_PIECE):
+            # a marker may lie across two pieces, so the last bytes of each wait for the next
+            window = (kept + piece).replace(marker, _digest_field(UNSEALED))
+            total.update(memoryview(window)[: -len(marker)])
+            kept = window[-len(marker) :]
+    total.update(kept)
+    return total.hexdigest()
+
+
+_PIECE = 1 << 20
 
 
 def _digest_field(digest: str) -> bytes:
@@ -253,83 +267,6 @@ def _digest_field(digest: str) -> bytes:
     return f'"sha256":"{digest}","schema":'.encode()
 
 
-_GRAPH, _METADATA_PROPS = 7, 14
-"""Field numbers of ONNX's ModelProto."""
-
-
-def _protobuf_fields(data: memoryview) -> Iterator[tuple[int, int | memoryview]]:
-    """Yield (field number, value) of one protobuf message; lengths are checked against the bytes there are."""
-    position = 0
-    while position < len(data):
-        tag, position = _varint(data, position)
-        number, wire = tag >> 3, tag & 7
-        if number == 0:
-            raise ValueError(f"no protobuf field at byte {position}")
-        if wire == 0:
-            value, position = _varint(data, position)
-            yield number, value
-            continue
-        if wire == 2:
-            length, position = _varint(data, position)
-        elif wire in (1, 5):
-            length = 8 if wire == 1 else 4
-        else:
-            raise ValueError(f"no protobuf field at byte {position}")
-        if position + length > len(data):
-            raise ValueError(f"{position + length - len(data)} bytes are missing at its end")
-        yield number, data[position : position + length]
-        position += length
-
-
-def _varint(data: memoryview, position: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        byte = data[position]
-        value |= (byte & 0x7F) << shift
-        position += 1
-        if byte < 0x80:
-            return value, position
-        shift += 7
-        if shift > 63:
-            raise ValueError(f"no protobuf number at byte {position}")
-
-
-def _text(value: int | memoryview | None) -> str:
-    return bytes(value).decode(errors="replace") if isinstance(value, memoryview) else ""
-
-
-def _read(kind: Any, value: Any, where: str) -> Any:
-    """Return a JSON value as the annotated type `kind`, or raise ModelFileError naming the field."""
-    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
-    if origin is types.UnionType:
-        return None if value is None else _read(arguments[0], value, where)
-    if origin is Literal:
-        _check(value in arguments, value, f"one of {', '.join(map(str, arguments))}", where)
-        return value
-    if origin is tuple:
-        _check(isinstance(value, list), value, "a list", where)
-        kinds = [arguments[0]] * len(value) if arguments[-1] is ... else list(arguments)
-        _check(len(value) == len(kinds), value, f"{len(kinds)} values", where)
-        return tuple(_read(k, v, f"{where}[{i}]") for i, (k, v) in enumerate(zip(kinds, value, strict=True)))
-    if origin is dict:
-        _check(isinstance(value, Mapping), value, "an object", where)
-        return {key: _read(arguments[1], item, f"{where}.{key}") for key, item in value.items()}
-    if dataclasses.is_dataclass(kind):
-        _check(isinstance(value, Mapping), value, "an object", where)
-        hints = typing.get_type_hints(kind)
-        fields = {field.name: field for field in dataclasses.fields(kind)}
-        for name, field in fields.items():
-            required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
-            _check(name in value or not required, "nothing", "a value", f"{where}.{name}")
-        return kind(**{name: _read(hints[name], value[name], f"{where}.{name}") for name in fields if name in value})
-    if kind is float:
-        _check(isinstance(value, int | float) and not isinstance(value, bool), value, "a number", where)
-        return float(value)
-    _check(isinstance(value, kind) and (kind is bool or not isinstance(value, bool)), value, kind.__name__, where)
-    return value
-
-
-def _check(condition: bool, found: Any, expected: str, where: str) -> None:
+def _require(condition: bool, field: str, found: Any, expected: str) -> None:
     if not condition:
-        shown = found if len(repr(found)) < 60 else type(found).__name__
-        raise ModelFileError(f"the model's metadata field {where} is {shown!r}, expected {expected}; export it again")
+        raise ValueError(f"{field} is {found!r}, expected {expected}")

@@ -1,0 +1,59 @@
+"""From parsed JSON to frozen dataclasses, by their annotations: each field checked once, at the door."""
+
+import dataclasses
+import sys
+import types
+import typing
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from edgevit.errors import ModelFileError
+
+
+def read_value(kind: Any, value: Any, where: str) -> Any:
+    """Return a JSON value as the annotated type `kind`, or raise ModelFileError naming the field."""
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin is types.UnionType:
+        return None if value is None else read_value(arguments[0], value, where)
+    if origin is Literal:
+        _check(value in arguments, value, f"one of {', '.join(map(str, arguments))}", where)
+        return value
+    if origin is tuple:
+        _check(isinstance(value, list), value, "a list", where)
+        kinds = [arguments[0]] * len(value) if arguments[-1] is ... else list(arguments)
+        _check(len(value) == len(kinds), value, f"{len(kinds)} values", where)
+        return tuple(read_value(k, v, f"{where}[{i}]") for i, (k, v) in enumerate(zip(kinds, value, strict=True)))
+    if origin is dict:
+        _check(isinstance(value, Mapping), value, "an object", where)
+        return {key: read_value(arguments[1], item, f"{where}.{key}") for key, item in value.items()}
+    if dataclasses.is_dataclass(kind):
+        return _read_dataclass(kind, value, where)
+    if kind is float:
+        _check(type(value) in (int, float) and abs(value) < sys.float_info.max, value, "a finite number", where)
+        return float(value)
+    if kind is str:
+        # half of a surrogate pair is valid JSON, but cannot be printed
+        _check(isinstance(value, str) and not any("\ud800" <= c <= "\udfff" for c in value), value, "text", where)
+        return value
+    _check(type(value) is kind, value, kind.__name__, where)
+    return value
+
+
+def _read_dataclass(kind: Any, value: Any, where: str) -> Any:
+    _check(isinstance(value, Mapping), value, "an object", where)
+    hints = typing.get_type_hints(kind)
+    fields = {field.name: field for field in dataclasses.fields(kind)}
+    for name, field in fields.items():
+        required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+        _check(name in value or not required, "nothing", "a value", f"{where}.{name}")
+    values = {name: read_value(hints[name], value[name], f"{where}.{name}") for name in fields if name in value}
+    try:
+        return kind(**values)
+    except ValueError as error:
+        raise ModelFileError(f"the model's metadata field {where}.{error}; export it again") from error
+
+
+def _check(condition: bool, found: Any, expected: str, where: str) -> None:
+    if not condition:
+        shown = repr(found) if len(repr(found)) < 60 else type(found).__name__
+        raise ModelFileError(f"the model's metadata field {where} is {shown}, expected {expected}; export it again")

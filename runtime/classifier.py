@@ -1,0 +1,174 @@
+"""The front door of the runtime: load a model, call it with an image."""
+
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Protocol, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgevit.artifact import Manifest, Preprocess, read_manifest
+from edgevit.errors import ModelFileError, OptionError
+from edgevit.onnx_metadata import read_metadata
+from edgevit.runtime.foreign import Told, foreign_labels, foreign_preprocess, told_labels
+from edgevit.runtime.images import read_image
+from edgevit.runtime.postprocess import are_probabilities, softmax
+from edgevit.runtime.preprocess import enough_size, preprocess
+from edgevit.runtime.results import Result
+from edgevit.runtime.session import Session, find_backend, open_session
+
+
+class PillowImage(Protocol):
+    """A PIL.Image.Image; Pillow itself is not needed."""
+
+    @property
+    def mode(self) -> str: ...
+    def convert(self, mode: str) -> Any: ...
+    def getexif(self) -> Any: ...
+
+
+Image = str | os.PathLike[str] | bytes | NDArray[np.uint8] | PillowImage
+"""A path, the bytes of an image file, a uint8 array (H, W, 3), or a Pillow image."""
+
+
+class Classifier:
+    """A loaded model; made by `load`. It may be called from several threads at once."""
+
+    def __init__(self, session: Session, how: Preprocess, names: tuple[str, ...], manifest: Manifest | None) -> None:
+        self.names = names
+        self.preprocess = how
+        self.manifest = manifest
+        """None for a model that edgevit did not export."""
+        self._session = session
+        # what one run holds in memory is bounded, however long the list of images is
+        self._batch = session.input_shape[0] or 8
+
+    @overload
+    def __call__(self, source: list[Image] | tuple[Image, ...], *, bgr: bool = False) -> list[Result]: ...
+    @overload
+    def __call__(self, source: Image, *, bgr: bool = False) -> Result: ...
+    def __call__(self, source: Any, *, bgr: bool = False) -> Result | list[Result]:
+        """Classify one image, or each of a list or tuple.
+
+        Args:
+            source: a path, the bytes of an image file, a uint8 array (H, W, 3), a Pillow image, or a list of those.
+            bgr: arrays hold blue, green, red, as OpenCV's frames do; they are taken for RGB otherwise.
+
+        Raises:
+            ImageError: an image cannot be read.
+            ModelFileError: the model fails, or answers with something that is not a number.
+        """
+        if isinstance(source, list | tuple):
+            parts = [source[start : start + self._batch] for start in range(0, len(source), self._batch)]
+            return [result for part in parts for result in self._classify(part, bgr)]
+        return self._classify([source], bgr)[0]
+
+    def _classify(self, sources: Sequence[Any], bgr: bool) -> list[Result]:
+        prepared, preprocess_ms = [], []
+        for source in sources:
+            start = time.perf_counter()
+            image = read_image(source, bgr=bgr, enough=enough_size(self.preprocess))
+            prepared.append(preprocess(image, self.preprocess))
+            preprocess_ms.append(1e3 * (time.perf_counter() - start))
+        start = time.perf_counter()
+        outputs = self._session.run(np.stack(prepared))
+        inferred = time.perf_counter()
+        probabilities = self._probabilities(outputs)
+        inference_ms = 1e3 * (inferred - start) / len(sources)
+        postprocess_ms = 1e3 * (time.perf_counter() - inferred) / len(sources)
+        return [
+            Result(probs, self.names, _name(source), before_ms, inference_ms, postprocess_ms)
+            for source, probs, before_ms in zip(sources, probabilities, preprocess_ms, strict=True)
+        ]
+
+    def _probabilities(self, outputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        if outputs.shape[1] != len(self.names):
+            raise ModelFileError(f"the model answers for {outputs.shape[1]} classes, but has {len(self.names)} labels")
+        if not np.isfinite(outputs).all():
+            raise ModelFileError("the model answered NaN or infinity; run: edgevit selftest MODEL, or export it again")
+        ready = self.manifest is None and are_probabilities(outputs)
+        return outputs if ready else softmax(outputs)
+
+    def close(self) -> None:
+        """Free the model."""
+        self._session.close()
+
+    def __enter__(self) -> "Classifier":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+
+def load(
+    path: str | os.PathLike[str],
+    threads: int | None = None,
+    *,
+    labels: str | os.PathLike[str] | Sequence[str] | None = None,
+    mean: Sequence[float] | None = None,
+    std: Sequence[float] | None = None,
+    imgsz: int | tuple[int, int] | None = None,
+    interpolation: str | None = None,
+    crop_pct: float | None = None,
+) -> Classifier:
+    """Open a model for classifying images.
+
+    A file written by `edgevit export` knows its labels and preprocessing. For any other model they must be given.
+
+    Args:
+        path: the model's file.
+        threads: how many to use; None for EDGEVIT_THREADS, OMP_NUM_THREADS, or one for each core this process may use.
+        labels: class names, or the path of a labels file; for an exported model they replace its own.
+        mean: of RGB in 0..1; other models only.
+        std: of RGB in 0..1; other models only.
+        imgsz: (height, width) in pixels, or one number for both; other models only, and only where they take any size.
+        interpolation: "bicubic" (default) or "bilinear"; other models only.
+        crop_pct: share of the scaled image's short side that is cropped, 0.875 by default; other models only.
+
+    Raises:
+        ModelFileError: the file is missing, damaged, or not a model that can be run.
+        OptionError: what was given does not fit the model, or something that is needed was not given.
+    """
+    path = Path(path)
+    told = Told(labels, mean, std, imgsz, interpolation, crop_pct)
+    find_backend(path)
+    manifest = read_manifest(path)
+    if manifest is not None:
+        names = _own_labels(path, manifest, told)
+        session = open_session(path, threads)
+        check_input(path, manifest, session)
+        return Classifier(session, manifest.host_preprocess, names, manifest)
+    session = open_session(path, threads)
+    how = foreign_preprocess(path, session, told)
+    names = foreign_labels(path, session, how, told, read_metadata(path))
+    return Classifier(session, how, names, None)
+
+
+def check_input(path: Path, manifest: Manifest, session: Session) -> None:
+    """Raise ModelFileError if the graph does not take what its document says, or what this runtime can give."""
+    given = manifest.input
+    kind = (given.dtype, given.layout, given.color)
+    if kind != ("float32", "NCHW", "RGB"):
+        raise ModelFileError(f"{path} takes {' '.join(kind)} input; this edgevit gives float32 NCHW RGB: upgrade it")
+    if given.shape != session.input_shape or given.shape[2:] != manifest.preprocess.size:
+        raise ModelFileError(
+            f"{path} takes input {session.input_shape}, but its document says {given.shape} "
+            f"and images of {manifest.preprocess.size}; export it again"
+        )
+
+
+def _own_labels(path: Path, manifest: Manifest, told: Told) -> tuple[str, ...]:
+    fixed = [name for name in told.options() if name != "labels"]
+    if fixed:
+        raise OptionError(f"{path} was exported by edgevit and carries its own preprocessing; leave out {fixed[0]}")
+    names = told_labels(told.labels)
+    if names is not None and len(names) != len(manifest.labels):
+        raise OptionError(f"{len(names)} labels were given, but {path} has {len(manifest.labels)} classes")
+    return names or manifest.labels
+
+
+def _name(source: Any) -> str | None:
+    return os.fspath(source) if isinstance(source, str | os.PathLike) else None

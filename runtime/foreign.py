@@ -1,0 +1,126 @@
+"""Models that edgevit did not export: what must be told about them, and what their metadata may tell."""
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from edgevit.artifact import Preprocess
+from edgevit.errors import OptionError
+from edgevit.runtime.labels import parse_names, read_labels
+from edgevit.runtime.session import Session
+
+IMAGENET_MEAN = "0.485,0.456,0.406"
+IMAGENET_STD = "0.229,0.224,0.225"
+
+
+@dataclass(frozen=True)
+class Told:
+    """What the user says about a model; None where nothing was said."""
+
+    labels: str | os.PathLike[str] | Sequence[str] | None = None
+    """The class names, or the path of a labels file."""
+    mean: Sequence[float] | None = None
+    """Of RGB in 0..1."""
+    std: Sequence[float] | None = None
+    imgsz: int | tuple[int, int] | None = None
+    """(height, width), or one number for both."""
+    interpolation: str | None = None
+    crop_pct: float | None = None
+
+    def options(self) -> list[str]:
+        """Return the names of what was said."""
+        return [name for name, value in vars(self).items() if value is not None]
+
+
+def foreign_preprocess(path: Path, session: Session, told: Told) -> Preprocess:
+    """Return the preprocessing of a foreign model.
+
+    Raises:
+        OptionError: something that must be told was not, or does not fit the model.
+    """
+    missing = [f"{name}" for name in ("mean", "std") if getattr(told, name) is None]
+    if missing:
+        raise OptionError(
+            f"{path} was not exported by edgevit, so its normalisation is unknown: give {' and '.join(missing)} "
+            f"(models trained on ImageNet mostly have --mean {IMAGENET_MEAN} --std {IMAGENET_STD})"
+        )
+    try:
+        return Preprocess(
+            size=_input_size(path, session, told.imgsz),
+            interpolation=told.interpolation or "bicubic",
+            crop_pct=0.875 if told.crop_pct is None else told.crop_pct,
+            mean=_three(told.mean, "mean"),
+            std=_three(told.std, "std"),
+        )
+    except OptionError:
+        raise
+    except ValueError as error:
+        raise OptionError(str(error)) from error
+
+
+def foreign_labels(
+    path: Path, session: Session, how: Preprocess, told: Told, metadata: Mapping[str, str]
+) -> tuple[str, ...]:
+    """Return the class names of a foreign model, as many as it has outputs.
+
+    Raises:
+        OptionError: none are known, or their number is another.
+    """
+    classes = session.run(np.zeros((1, 3, *how.size), np.float32)).shape[1]
+    names = told_labels(told.labels)
+    if names is None and (text := metadata.get("names")):
+        names = parse_names(text) or _parse_numbered(text)
+    if names is None:
+        raise OptionError(
+            f"{path} was not exported by edgevit, so its {classes} class names are unknown: give labels "
+            "(--labels FILE, one name a line)"
+        )
+    if len(names) != classes:
+        raise OptionError(f"{len(names)} labels were given, but {path} has {classes} classes; give one for each")
+    return names
+
+
+def told_labels(labels: str | os.PathLike[str] | Sequence[str] | None) -> tuple[str, ...] | None:
+    """Return the names that were given, or those in the file whose path was given."""
+    if labels is None:
+        return None
+    return read_labels(Path(labels)) if isinstance(labels, str | os.PathLike) else tuple(labels)
+
+
+def _input_size(path: Path, session: Session, imgsz: int | tuple[int, int] | None) -> tuple[int, int]:
+    fixed = session.input_shape[2:]
+    size = (imgsz, imgsz) if isinstance(imgsz, int) else imgsz
+    if size is None and 0 in fixed:
+        raise OptionError(f"{path} takes images of any size; give the one it was trained with (--imgsz 224)")
+    if size is not None and any(have not in (0, want) for have, want in zip(fixed, size, strict=True)):
+        raise OptionError(f"imgsz is {size}, but {path} takes {fixed} (height, width) only; leave it out")
+    return size or (fixed[0], fixed[1])
+
+
+def _three(values: Sequence[float] | None, name: str) -> tuple[float, float, float]:
+    if values is None or len(values) != 3:
+        raise OptionError(f"{name} is {values}, expected three numbers, for red, green and blue")
+    return float(values[0]), float(values[1]), float(values[2])
+
+
+_NUMBERED = re.compile(r"""\s*(\d{1,6})\s*:\s*(?:'([^'\\]*)'|"([^"\\]*)")\s*(?:,|$)""")
+
+
+def _parse_numbered(text: str) -> tuple[str, ...] | None:
+    """Read Ultralytics' {0: 'cat', 1: "dog's"} without evaluating it; None if it is anything else."""
+    text = text.strip()
+    if not (text.startswith("{") and text.endswith("}")):
+        return None
+    names: list[str] = []
+    body, position = text[1:-1], 0
+    while position < len(body):
+        match = _NUMBERED.match(body, position)
+        if match is None or int(match[1]) != len(names):
+            return None
+        names.append(match[2] if match[2] is not None else match[3])
+        position = match.end()
+    return tuple(names) or None

@@ -1,0 +1,59 @@
+"""Class names from a file: one a line, or JSON."""
+
+import json
+from pathlib import Path
+
+from edgevit.errors import OptionError
+
+
+def read_labels(path: str | Path) -> tuple[str, ...]:
+    """Return the class names in the order of the model's outputs.
+
+    The file is text with one name a line, a JSON list of names, or a JSON object {"0": "cat", "1": "dog"}.
+
+    Raises:
+        OptionError: the file cannot be read, is empty, or is of another form.
+    """
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError as error:
+        raise OptionError(f"labels file {path} does not exist") from error
+    except UnicodeDecodeError as error:
+        raise OptionError(f"labels file {path} is not UTF-8 text") from error
+    except OSError as error:
+        raise OptionError(f"labels file {path} cannot be read: {error.strerror}") from error
+    labels = _from_json(text, path) if text.lstrip()[:1] in ("[", "{") else _from_lines(text, path)
+    if not labels:
+        raise OptionError(f"labels file {path} is empty; expected one class name a line")
+    return labels
+
+
+def parse_names(text: str) -> tuple[str, ...] | None:
+    """Return the names of a JSON list or a JSON object by index; None if the text is something else."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    if isinstance(value, dict):
+        numbered = {int(key): name for key, name in value.items() if key.isdecimal() and key.isascii()}
+        if sorted(numbered) != list(range(len(value))):
+            return None
+        value = [numbered[index] for index in range(len(value))]
+    if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
+        return None
+    return tuple(value)
+
+
+def _from_json(text: str, path: Path) -> tuple[str, ...]:
+    labels = parse_names(text)
+    if labels is None:
+        raise OptionError(f'labels file {path} is JSON of another form; expected ["cat", "dog"] or {{"0": "cat", ...}}')
+    return labels
+
+
+def _from_lines(text: str, path: Path) -> tuple[str, ...]:
+    lines = [line.strip() for line in text.rstrip().splitlines()]
+    if "" in lines:
+        raise OptionError(f"labels file {path} has no name in line {lines.index('') + 1}; expected one a line")
+    return tuple(lines)

@@ -1,0 +1,79 @@
+"""What a model answered about one image."""
+
+import functools
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgevit.runtime.postprocess import top_classes
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """The answer for one image; docs/results.md describes its JSON."""
+
+    probs: NDArray[np.float32]
+    """(classes,) probabilities, in the order of `names`."""
+    names: tuple[str, ...]
+    """Labels of all classes."""
+    source: str | None = None
+    """The image's path; None if it was given as an array or bytes."""
+    preprocess_ms: float = 0.0
+    """Reading, decoding, scaling and normalising."""
+    inference_ms: float = 0.0
+    """The model; in a batch, an equal share of the batch's time."""
+    postprocess_ms: float = 0.0
+    """Logits to probabilities; in a batch, an equal share."""
+
+    @functools.cached_property
+    def _top5(self) -> tuple[int, ...]:
+        return tuple(int(index) for index in top_classes(self.probs, 5))
+
+    @property
+    def top1_index(self) -> int:
+        return self._top5[0]
+
+    @property
+    def top1(self) -> str:
+        return self.names[self.top1_index]
+
+    @property
+    def top1_conf(self) -> float:
+        return float(self.probs[self.top1_index])
+
+    @property
+    def top5(self) -> tuple[str, ...]:
+        """Labels of the five most likely classes (fewer if the model has fewer), most likely first."""
+        return tuple(self.names[index] for index in self._top5)
+
+    @property
+    def top5_conf(self) -> tuple[float, ...]:
+        return tuple(float(self.probs[index]) for index in self._top5)
+
+    def top(self, k: int, threshold: float = 0.0) -> tuple[tuple[str, float], ...]:
+        """Return (label, confidence) of the k most likely classes that reach the threshold, most likely first."""
+        ranked = ((self.names[index], float(self.probs[index])) for index in top_classes(self.probs, k))
+        return tuple((name, confidence) for name, confidence in ranked if confidence >= threshold)
+
+    def to_dict(self, k: int = 5, threshold: float = 0.0) -> dict[str, Any]:
+        """Return what docs/results.md describes: plain values only, the k most likely classes in `top`."""
+        return {
+            "source": self.source,
+            "top1": self.top1,
+            "top1_conf": self.top1_conf,
+            "top1_index": self.top1_index,
+            "top": [{"label": label, "conf": confidence} for label, confidence in self.top(k, threshold)],
+            "preprocess_ms": round(self.preprocess_ms, 3),
+            "inference_ms": round(self.inference_ms, 3),
+            "postprocess_ms": round(self.postprocess_ms, 3),
+        }
+
+    def to_json(self, k: int = 5, threshold: float = 0.0) -> str:
+        """Return to_dict as one line of ASCII."""
+        return json.dumps(self.to_dict(k, threshold))
+
+    def __str__(self) -> str:
+        return f"{self.top1} {self.top1_conf:.2f}"

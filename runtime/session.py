@@ -1,0 +1,78 @@
+"""A model that answers: what each backend offers, and which backend opens which file."""
+
+import importlib
+import os
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgevit.errors import ModelFileError, OptionError
+
+SESSIONS = {".onnx": "edgevit.runtime.session_onnx"}
+"""File suffix to the module whose `open_backend(path, threads)` returns a Session."""
+
+THREAD_VARIABLES = ("EDGEVIT_THREADS", "OMP_NUM_THREADS")
+"""Environment variables that set the number of threads, the first one wins."""
+
+
+@runtime_checkable
+class Session(Protocol):
+    """An open model; `run` may be called from several threads at once."""
+
+    @property
+    def input_shape(self) -> tuple[int, int, int, int]:
+        """(batch, channels, height, width), 0 where the model leaves it open."""
+
+    def run(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return (B, classes) for (B, 3, H, W), whatever the model's own batch size."""
+
+    def close(self) -> None:
+        """Free the model; `run` may not be called again."""
+
+
+def open_session(path: str | os.PathLike[str], threads: int | None = None) -> Session:
+    """Open a model with the backend for its suffix.
+
+    Args:
+        path: the model's file.
+        threads: how many to use; None for EDGEVIT_THREADS, OMP_NUM_THREADS, or one for each core this process may use.
+
+    Raises:
+        ModelFileError: the file is not a model that can be run.
+        MissingExtraError: the backend is not installed.
+        OptionError: the number of threads is not a positive whole number.
+    """
+    path = Path(path)
+    session = importlib.import_module(find_backend(path)).open_backend(path, thread_count(threads))
+    assert isinstance(session, Session)
+    return session
+
+
+def find_backend(path: Path) -> str:
+    """Return the module that opens this file, judged by its suffix; ModelFileError if there is none."""
+    backend = SESSIONS.get(path.suffix.lower())
+    if not path.is_file():
+        raise ModelFileError(f"{path} does not exist, or is no file; give the path of an exported model")
+    if backend is None:
+        raise ModelFileError(f"{path} has suffix {path.suffix!r}; expected {' or '.join(SESSIONS)}")
+    return backend
+
+
+def thread_count(threads: int | None = None) -> int:
+    """Return the number of threads to use; see open_session."""
+    if threads is not None:
+        return _positive(str(threads), "threads")
+    for variable in THREAD_VARIABLES:
+        if value := os.environ.get(variable):
+            return _positive(value, variable)
+    return len(os.sched_getaffinity(0))
+
+
+def _positive(text: str, name: str) -> int:
+    # OMP_NUM_THREADS may be a list, one number for each nesting level
+    first = text.split(",")[0].strip()
+    if not first.isdecimal() or int(first) < 1:
+        raise OptionError(f"{name} is {text!r}, expected a whole number from 1")
+    return int(first)

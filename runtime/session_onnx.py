@@ -1,0 +1,98 @@
+"""Running an ONNX file with ONNX Runtime."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgevit.errors import MissingExtraError, ModelFileError
+
+
+class OnnxSession:
+    """See edgevit.runtime.session.Session."""
+
+    def __init__(self, path: Path, threads: int) -> None:
+        runtime = _import_onnxruntime()
+        options = runtime.SessionOptions()
+        options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_ENABLE_ALL
+        # set explicitly: without, ONNX Runtime pins threads to cores that a container may not own
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        # threads that spin between two pictures burn a core of the board
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options.log_severity_level = 4
+        try:
+            self._session = runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        except MemoryError:
+            raise
+        except Exception as error:  # its errors share no base class
+            raise ModelFileError(f"{path} cannot be run by ONNX Runtime: {_one_line(error)}") from error
+        self._path = path
+        self._input, self.input_shape = _check_input(path, self._session.get_inputs())
+        _check_output(path, self._session.get_outputs())
+
+    def run(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
+        session = self._session
+        if session is None:
+            raise ValueError(f"{self._path} was closed; load it again")
+        size = self.input_shape[0] or len(batch)
+        answers = [self._run_part(session, batch[start : start + size], size) for start in range(0, len(batch), size)]
+        return np.concatenate(answers)
+
+    def _run_part(self, session: Any, part: NDArray[np.float32], size: int) -> NDArray[np.float32]:
+        """Run up to `size` images; a model of fixed batch gets blank ones for the rest."""
+        full = np.zeros((size, *part.shape[1:]), np.float32) if len(part) < size else np.ascontiguousarray(part)
+        full[: len(part)] = part
+        try:
+            (output,) = session.run(None, {self._input: full})
+        except MemoryError:
+            raise
+        except Exception as error:  # its errors share no base class
+            raise ModelFileError(f"{self._path} failed on input {full.shape}: {_one_line(error)}") from error
+        answer: NDArray[np.float32] = np.asarray(output, np.float32)[: len(part)]
+        return answer
+
+    def close(self) -> None:
+        self._session = None
+
+
+def open_backend(path: Path, threads: int) -> OnnxSession:
+    return OnnxSession(path, threads)
+
+
+def _import_onnxruntime() -> Any:
+    try:
+        import onnxruntime
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("onnxruntime", "running an .onnx file") from error
+    return onnxruntime
+
+
+def _check_input(path: Path, inputs: Any) -> tuple[str, tuple[int, int, int, int]]:
+    """Return the only input's name and shape, 0 where it is open."""
+    expected = "expected one float32 input (batch, 3, height, width)"
+    if len(inputs) != 1:
+        raise ModelFileError(f"{path} has {len(inputs)} inputs ({', '.join(i.name for i in inputs)}); {expected}")
+    name, kind, axes = inputs[0].name, inputs[0].type, inputs[0].shape
+    if kind != "tensor(float)":
+        raise ModelFileError(f"{path} takes {kind}; {expected}: export it with a float32 input")
+    if len(axes) != 4:
+        raise ModelFileError(f"{path} takes an input of shape {axes}; {expected}")
+    batch, channels, height, width = (axis if isinstance(axis, int) and axis > 0 else 0 for axis in axes)
+    if channels not in (0, 3):
+        hint = ": its channels are last (NHWC); export it with channels first (NCHW)" if width == 3 else ""
+        raise ModelFileError(f"{path} takes an input of shape {axes}; {expected}{hint}")
+    return name, (batch, channels, height, width)
+
+
+def _check_output(path: Path, outputs: Any) -> None:
+    shapes = [output.shape for output in outputs]
+    if len(shapes) != 1 or len(shapes[0]) != 2:
+        raise ModelFileError(f"{path} answers with shapes {shapes}; expected one output (batch, classes)")
+
+
+def _one_line(error: Exception) -> str:
+    """Return the part of a C++ error that a user can act on."""
+    text = " ".join(str(error).split())
+    return text.removeprefix("[ONNXRuntimeError] : ")[:200]
