@@ -6,8 +6,8 @@ from edgevit.models.spec import Family, ModelSpec, WeightsSpec
 CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
 SBCFORMER = Family(
-    name="SBCFormer",
-    paper="arXiv 2311.03747, WACV 2024",
+    name="sbcformer",
+    paper="SBCFormer, WACV 2024, arXiv 2311.03747",
     reference="github.com/xyongLu/SBCFormer",
     reference_license="MIT",
     module="edgevit.models.sbcformer",
@@ -16,8 +16,8 @@ SBCFORMER = Family(
     fixed_grid=True,
 )
 EFFICIENTVIT = Family(
-    name="EfficientViT (MIT)",
-    paper="arXiv 2205.14756, ICCV 2023",
+    name="efficientvit",
+    paper="EfficientViT (MIT's, not Microsoft's), ICCV 2023, arXiv 2205.14756",
     reference="github.com/mit-han-lab/efficientvit",
     reference_license="Apache-2.0",
     module="edgevit.models.efficientvit",
