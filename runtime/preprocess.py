@@ -35,9 +35,10 @@ def fit(image: RGBImage, how: Preprocess, *, exact: bool = False) -> RGBImage:
 
 def normalize(image: RGBImage, how: Preprocess) -> NDArray[np.float32]:
     """Return (3, H, W): RGB in 0..1, less the mean, divided by the deviation."""
-    levels = np.arange(256, dtype=np.float32)[:, None] / np.float32(255)
-    # (256, 3), in the order of operations of torchvision, so that it rounds alike
-    table: NDArray[np.float32] = (levels - np.array(how.mean, np.float32)) / np.array(how.std, np.float32)
+    mean: NDArray[np.float32] = np.array(how.mean, np.float32)
+    std: NDArray[np.float32] = np.array(how.std, np.float32)
+    levels: NDArray[np.float32] = np.arange(256, dtype=np.float32)[:, None] / np.float32(255)
+    table = (levels - mean) / std  # (256, 3), in torchvision's order of operations, so that it rounds alike
     values = np.asarray(cv2.LUT(image, table[None]), np.float32)
     return np.ascontiguousarray(values.transpose(2, 0, 1))
 

@@ -1,0 +1,98 @@
+"""`edgevit info`: what a model file says about itself."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from edgevit.artifact import Manifest
+
+
+@click.command("info")
+@click.argument("model", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="The whole document as JSON; see docs/artifact.md.")
+def command(model: Path, as_json: bool) -> None:
+    """Show what MODEL is: input, labels, weights, precision, parity with PyTorch, tools.
+
+    The file's checksum is verified. Of a model that edgevit did not export, its own metadata is shown.
+    """
+    from edgevit.artifact import read_manifest
+    from edgevit.onnx_metadata import read_metadata
+    from edgevit.runtime.session import find_backend
+
+    find_backend(model)
+    manifest = read_manifest(model)
+    if manifest is None:
+        pairs = read_metadata(model)
+        if as_json:
+            click.echo(json.dumps({"edgevit": None, "metadata": pairs}))
+            return
+        click.echo(f"{model}: not exported by edgevit; it says")
+        _echo_table([*pairs.items()] or [("metadata", "none")])
+    elif as_json:
+        click.echo(manifest.to_json())
+    else:
+        _echo_table([("file", f"{model} ({model.stat().st_size / 1e6:.1f} MB, checksum good)"), *describe(manifest)])
+        click.echo(f"next: edgevit run {model} IMAGE, or edgevit selftest {model}", err=True)
+
+
+def describe(manifest: "Manifest") -> list[tuple[str, str]]:
+    """Return the document as (name, value) lines for people."""
+    how, weights, given = manifest.preprocess, manifest.weights, manifest.input
+    lines = [
+        ("model", f"{manifest.model}, {manifest.task}, {manifest.precision}, target {manifest.target}"),
+        ("input", f"{given.name} {_by(given.shape)} {given.dtype} {given.layout} {given.color}"),
+        (
+            "preprocess",
+            f"{how.interpolation}, crop {how.crop_mode} {how.crop_pct}, to {_by(how.size)} (height x width)",
+        ),
+        ("normalize", f"mean {_list(how.mean)} std {_list(how.std)}{' (in the graph)' * given.normalized_in_graph}"),
+        ("labels", f"{len(manifest.labels)}: {_shortened(manifest.labels)}"),
+        ("weights", f"{weights.source}{'' if weights.trained else ' (UNTRAINED: its answers mean nothing)'}"),
+        ("", f"licence {weights.license}, sha256 {weights.sha256[:16]}"),
+        *([("", weights.note)] if weights.note else []),
+    ]
+    if manifest.quantization is not None:
+        lines += _describe_quantization(manifest.quantization)
+    lines += [
+        (
+            "parity",
+            f"{p.step}: top-1 {p.top1_agreement:.1%}, cosine {p.cosine:.6f}, max {p.max_abs:.2g} on {p.images} images",
+        )
+        for p in manifest.parity
+    ]
+    cases = len(manifest.selftest.cases) if manifest.selftest else 0
+    lines.append(("self-test", f"{cases} pictures" if cases else "none"))
+    lines += [("note", note) for note in manifest.notes]
+    lines.append(("tools", ", ".join(f"{name} {version}" for name, version in manifest.tools.items())))
+    return lines
+
+
+def _describe_quantization(found: Any) -> list[tuple[str, str]]:
+    calibration = found.calibration
+    skipped = f", {calibration.skipped} unreadable files skipped" if calibration.skipped else ""
+    return [
+        ("int8", f"{found.scheme}, {found.int8_mac_share:.1%} of multiply-accumulates"),
+        ("", f"kept float: {_shortened(found.float_layers) or 'nothing'}"),
+        ("calibration", f"{calibration.images} images ({calibration.source}), {calibration.method}{skipped}"),
+    ]
+
+
+def _echo_table(lines: list[tuple[str, str]]) -> None:
+    width = max(len(name) for name, _ in lines)
+    for name, value in lines:
+        click.echo(f"{name:<{width}}  {value}")
+
+
+def _by(numbers: tuple[int, ...]) -> str:
+    return "x".join(map(str, numbers))
+
+
+def _list(numbers: tuple[float, ...]) -> str:
+    return ",".join(map(str, numbers))
+
+
+def _shortened(names: tuple[str, ...], most: int = 12) -> str:
+    return ", ".join(names[:most]) + (f", ... ({len(names) - most} more)" if len(names) > most else "")

@@ -1,0 +1,26 @@
+"""`edgevit selftest`: does this machine reproduce what was measured at export?"""
+
+from pathlib import Path
+
+import click
+
+
+@click.command("selftest")
+@click.argument("model", type=click.Path(path_type=Path))
+@click.option(
+    "--threads", type=int, metavar="N", help="Threads to use; default EDGEVIT_THREADS, OMP_NUM_THREADS, or one a core."
+)
+def command(model: Path, threads: int | None) -> None:
+    """Check that MODEL is undamaged, and that this machine prepares images and computes answers as the export did.
+
+    Runs the small pictures stored in the file. Exit code 3 and the first figure that differs if it does not.
+    """
+    from edgevit.runtime.selftest import check_selftest
+
+    report = check_selftest(model, threads)
+    click.echo(
+        f"{model}: self-test passed, {report.cases} pictures; "
+        f"input within {report.input_difference:.2g} (allowed {report.input_tolerance:.2g}), "
+        f"logits within {report.logit_difference:.2g} of the largest (allowed {report.logit_tolerance:.2g})"
+    )
+    click.echo(f"next: edgevit run {model} IMAGE", err=True)
