@@ -2,7 +2,7 @@
 
 import functools
 import importlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import torch
@@ -61,21 +61,18 @@ def canonical_state(spec: ModelSpec, state: Mapping[str, Tensor]) -> dict[str, T
 
     A prefix is taken off only where more names fit the model without it, since official names begin with one too.
     """
-    expected = shapes(spec.name)
+    expected = shapes(spec.name).keys()
     rename = importlib.import_module(spec.family.module).canonical_keys
-    best: dict[str, Tensor] = rename(state)
-    bare = dict(state)
-    while True:
-        stripped = [_strip(bare, prefix) for prefix in PREFIXES if any(key.startswith(prefix) for key in bare)]
-        renamed = [(len(expected.keys() & (names := rename(keys)).keys()), names, keys) for keys in stripped]
-        count, names, keys = max(renamed, key=lambda item: item[0], default=(0, best, bare))
-        if count <= len(expected.keys() & best.keys()):
-            return best
-        best, bare = names, keys
+    candidates: Iterator[dict[str, Tensor]] = (rename(keys) for keys in _unwrapped(dict(state)))
+    return max(candidates, key=lambda keys: len(expected & keys.keys()))  # the first, least changed, of equals
 
 
-def _strip(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {key.removeprefix(prefix): value for key, value in state.items()}
+def _unwrapped(state: dict[str, Tensor]) -> Iterator[dict[str, Tensor]]:
+    """Yield the state dict, and with PREFIXES taken off, one after another, in every order in which they occur."""
+    yield state
+    for prefix in PREFIXES:
+        if any(key.startswith(prefix) for key in state):
+            yield from _unwrapped({key.removeprefix(prefix): value for key, value in state.items()})
 
 
 @functools.cache
