@@ -16,8 +16,15 @@ if TYPE_CHECKING:
 UNKNOWN = "unknown"
 """Printed in place of a label when no class reaches the threshold."""
 
+# the backspace keeps click from joining the lines
+EXAMPLES = """\b
+edgevit run sbcformer_xs-int8.onnx cat.jpg
+edgevit run sbcformer_xs-int8.onnx photos/ --json > answers.jsonl
+find . -name '*.jpg' -newer last | edgevit run sbcformer_xs-int8.onnx -
+"""
 
-@click.command("run")
+
+@click.command("run", epilog=EXAMPLES)
 @click.argument("model", type=click.Path(path_type=Path))
 @click.argument("source")
 @click.option("--top-k", type=click.IntRange(min=1), default=5, show_default=True, metavar="K", help="Classes to show.")
@@ -59,11 +66,6 @@ def command(
     is 1.
 
     In text, classes that would read 0.00 are left out, unless the first.
-
-    \b
-    edgevit run sbcformer_xs-int8.onnx cat.jpg
-    edgevit run sbcformer_xs-int8.onnx photos/ --json > answers.jsonl
-    find . -name '*.jpg' -newer last | edgevit run sbcformer_xs-int8.onnx -
     """
     from edgevit.runtime.classifier import load
     from edgevit.runtime.images import list_images
