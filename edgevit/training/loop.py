@@ -1,12 +1,11 @@
-"""The training loop: AdamW, warm-up and cosine, EMA, progressive image size, resumable at any step."""
+"""The training loop: AdamW, warm-up and cosine, averaged weights, progressive image size, resumable at any step."""
 
 import copy
 import json
 import math
-import os
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,43 +16,26 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from edgevit.errors import DataError
-from edgevit.training.data import Samples, training_batches
+from edgevit.training.batches import training_batches
+from edgevit.training.folders import Samples
+from edgevit.training.recipe import Recipe
+from edgevit.training.state import TrainingState, restore, save
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
+ERASE, DROP = 2, 3
+"""Random streams of a run, beside those of `batches`: what is erased, and what the model itself draws."""
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """All that decides the result, besides the images and the initial weights."""
+class Outcome:
+    """What a run has reached."""
 
-    sizes: tuple[tuple[int, float], ...]
-    """Image sizes in pixels with the epochs trained at each, in order: ((96, 20), (224, 1))."""
-    batch: int = 128
-    learning_rate: float = 2e-3
-    weight_decay: float = 0.05
-    warmup_epochs: float = 1.0
-    label_smoothing: float = 0.1
-    erase: float = 0.25
-    """Probability of erasing a random rectangle of an image."""
-    ema_decay: float = 0.999
-    seed: int = 0
-    bfloat16: bool = True
-
-    def phases(self, images: int) -> Iterator[tuple[int, range]]:
-        """Yield each image size with its range of steps."""
-        start = 0
-        for size, epochs in self.sizes:
-            stop = start + max(1, round(epochs * images / self.batch))
-            yield size, range(start, stop)
-            start = stop
-
-    def rate(self, step: int, total: int, images: int) -> float:
-        """Return the learning rate at a step: linear warm-up, then a cosine to zero."""
-        warmup = self.warmup_epochs * images / self.batch
-        if step < warmup:
-            return self.learning_rate * (step + 1) / warmup
-        return self.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1.0, total - warmup)))
+    averaged: nn.Module
+    """The model with averaged weights, in evaluation mode."""
+    step: int
+    finished: bool
+    """False where the run was told to stop; `last.pt` continues it."""
 
 
 def train(
@@ -67,9 +49,13 @@ def train(
     resume: bool = False,
     workers: int = 2,
     report: Callable[[dict[str, Any]], None] = lambda record: None,
+    should_stop: Callable[[], bool] = lambda: False,
     validate_every: int | None = None,
-) -> nn.Module:
-    """Train `model`, writing `out/last.pt` and `out/log.jsonl` as it goes; return the averaged (EMA) model.
+) -> Outcome:
+    """Train `model`, writing `out/last.pt` and `out/log.jsonl` as it goes.
+
+    The same arguments give the same weights on the same machine with the same number of threads, whether or not the
+    run was stopped and resumed in between.
 
     Args:
         model: maps (B, 3, H, W) normalized images to (B, classes) logits.
@@ -80,55 +66,63 @@ def train(
         device: "cpu" or "cuda".
         resume: continue from `out/last.pt`.
         workers: threads that read images.
-        report: called with each log record, for a progress display.
+        report: called after each step with its figures, and with each log record.
+        should_stop: asked after each step; if true, `last.pt` is written and the run ends there.
         validate_every: steps between validations; an epoch unless given.
 
     Raises:
-        DataError: `resume` without a checkpoint, or with one of another recipe; an unreadable image.
+        CheckpointError: `resume` without a checkpoint, or with one of another recipe or other images.
+        DataError: the loss is no longer finite.
+        ImageError: an image has become unreadable.
     """
     torch.manual_seed(recipe.seed)
     out.mkdir(parents=True, exist_ok=True)
-    model = model.to(device=device, memory_format=torch.channels_last)
+    model = model.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     averaged = copy.deepcopy(model).eval().requires_grad_(False)
     optimizer = torch.optim.AdamW(_decay_groups(model, recipe.weight_decay), lr=recipe.learning_rate)
+    state = TrainingState(model, averaged, optimizer, recipe, samples.fingerprint())
     images = len(samples.paths)
-    phases = list(recipe.phases(images))
-    total = phases[-1][1].stop
+    total = recipe.total_steps(images)
     validate_every = validate_every or max(1, images // recipe.batch)
-    first = _restore(out / "last.pt", model, averaged, optimizer, recipe) if resume else 0
+    class_weights = _class_weights(samples).to(device) if recipe.balance else None
+    first = restore(out / "last.pt", state) if resume else 0
     started, loss_sum, seen = time.monotonic(), 0.0, 0
     with (out / "log.jsonl").open("a" if resume else "w") as log:
-        for size, steps in phases:
-            todo = range(max(steps.start, first), steps.stop)
-            if not todo:
-                continue
+        for size, step, pixels, labels in _remaining_batches(samples, recipe, first, workers):
+            for group in optimizer.param_groups:
+                group["lr"] = recipe.rate(step, images)
+            loss_sum += _train_step(state, pixels, labels, step, class_weights)
+            seen += 1
+            done = step + 1
+            record: dict[str, Any] = {"step": done, "of": total, "size": size, "loss": loss_sum / seen}
+            if done % validate_every == 0 or done == total:
+                record |= {
+                    "epoch": round(done * recipe.batch / images, 3),
+                    "rate": recipe.rate(step, images),
+                    "elapsed_s": round(time.monotonic() - started, 1),
+                    **validate(averaged, size),
+                }
+                loss_sum, seen = 0.0, 0
+                log.write(json.dumps(record) + "\n")
+                log.flush()
+                save(out / "last.pt", state, done)
+            report(record)
+            if should_stop() and done < total:
+                save(out / "last.pt", state, done)
+                return Outcome(averaged, done, finished=False)
+    return Outcome(averaged, total, finished=True)
+
+
+def _remaining_batches(
+    samples: Samples, recipe: Recipe, first: int, workers: int
+) -> Iterator[tuple[int, int, NDArray[np.uint8], NDArray[np.int64]]]:
+    """Yield image size, step, images and labels of each step from `first` on."""
+    for size, steps in recipe.phases(len(samples.paths)):
+        todo = range(max(steps.start, first), steps.stop)
+        if todo:
             batches = training_batches(samples, size, recipe.batch, todo, recipe.seed, workers)
             for step, (pixels, labels) in zip(todo, batches, strict=True):
-                rate = recipe.rate(step, total, images)
-                for group in optimizer.param_groups:
-                    group["lr"] = rate
-                loss_sum += _train_step(model, averaged, optimizer, pixels, labels, recipe, step, device)
-                seen += 1
-                done = step + 1
-                if done % validate_every == 0 or done == total:
-                    record = {
-                        "step": done,
-                        "of": total,
-                        "epoch": round(done * recipe.batch / images, 3),
-                        "size": size,
-                        "rate": rate,
-                        "loss": loss_sum / seen,
-                        "elapsed_s": round(time.monotonic() - started, 1),
-                        **validate(averaged, size),
-                    }
-                    loss_sum, seen = 0.0, 0
-                    log.write(json.dumps(record) + "\n")
-                    log.flush()
-                    _save(out / "last.pt", model, averaged, optimizer, recipe, done)
-                    report(record)
-                elif done % 20 == 0:
-                    report({"step": done, "of": total, "size": size, "loss": loss_sum / seen})
-    return averaged
+                yield size, step, pixels, labels
 
 
 def normalize(pixels: NDArray[np.uint8], device: str = "cpu") -> Tensor:
@@ -139,28 +133,29 @@ def normalize(pixels: NDArray[np.uint8], device: str = "cpu") -> Tensor:
 
 
 def _train_step(
-    model: nn.Module,
-    averaged: nn.Module,
-    optimizer: torch.optim.Optimizer,
+    state: TrainingState,
     pixels: NDArray[np.uint8],
     labels: NDArray[np.int64],
-    recipe: Recipe,
     step: int,
-    device: str,
+    class_weights: Tensor | None,
 ) -> float:
+    """Take one step and return its loss."""
+    recipe, model = state.recipe, state.model
+    device = next(model.parameters()).device.type
+    # what the model draws (stochastic depth) is also a function of (seed, step)
+    torch.manual_seed(int(np.random.default_rng((recipe.seed, DROP, step)).integers(2**63)))
     model.train()
     x = normalize(pixels, device)
-    _erase(x, recipe.erase, np.random.default_rng((recipe.seed, 2, step)))
+    _erase(x, recipe.erase, np.random.default_rng((recipe.seed, ERASE, step)))
     target = torch.from_numpy(labels).to(device)
     with torch.autocast(device, torch.bfloat16, enabled=recipe.bfloat16):
         logits = model(x)
-    loss = F.cross_entropy(logits.float(), target, label_smoothing=recipe.label_smoothing)
-    optimizer.zero_grad(set_to_none=True)
-    loss.backward()
+    loss = F.cross_entropy(logits.float(), target, class_weights, label_smoothing=recipe.label_smoothing)
+    state.optimizer.zero_grad(set_to_none=True)
+    loss.backward()  # type: ignore[no-untyped-call]
     nn.utils.clip_grad_norm_(model.parameters(), 5.0)
-    optimizer.step()
-    decay = min(recipe.ema_decay, (1 + step) / (10 + step))
-    _average(averaged, model, decay)
+    state.optimizer.step()
+    _average(state.averaged, model, min(recipe.ema_decay, (1 + step) / (10 + step)))
     value = loss.item()
     if not math.isfinite(value):
         raise DataError(f"the loss became {value} at step {step}; lower --learning-rate, or pass --no-bfloat16")
@@ -186,33 +181,18 @@ def _erase(x: Tensor, probability: float, rng: np.random.Generator) -> None:
             image[:, top : top + side, left : left + side] = 0.0
 
 
+def _class_weights(samples: Samples) -> Tensor:
+    """Return each class's weight in the loss, in inverse proportion to its images; one image weighs 1 on average."""
+    counts = torch.tensor(samples.counts(), dtype=torch.float32)
+    return counts.sum() / (len(counts) * counts)
+
+
 def _decay_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
     """Norm scales, biases and bias tables are not decayed."""
-    plain = [p for name, p in model.named_parameters() if p.ndim < 2 or "attention_biases" in name]
-    decayed = [p for name, p in model.named_parameters() if not (p.ndim < 2 or "attention_biases" in name)]
+
+    def is_plain(name: str, parameter: nn.Parameter) -> bool:
+        return parameter.ndim < 2 or "attention_biases" in name
+
+    plain = [p for name, p in model.named_parameters() if is_plain(name, p)]
+    decayed = [p for name, p in model.named_parameters() if not is_plain(name, p)]
     return [{"params": decayed, "weight_decay": weight_decay}, {"params": plain, "weight_decay": 0.0}]
-
-
-def _save(path: Path, model: nn.Module, averaged: nn.Module, optimizer: Any, recipe: Recipe, step: int) -> None:
-    state = {
-        "step": step,
-        "recipe": json.dumps(asdict(recipe)),
-        "model": model.state_dict(),
-        "state_dict_ema": averaged.state_dict(),
-        "optimizer": optimizer.state_dict(),
-    }
-    temporary = path.with_suffix(".tmp")
-    torch.save(state, temporary)
-    os.replace(temporary, path)
-
-
-def _restore(path: Path, model: nn.Module, averaged: nn.Module, optimizer: Any, recipe: Recipe) -> int:
-    if not path.is_file():
-        raise DataError(f"--resume: {path} does not exist; run without --resume to start")
-    state = torch.load(path, map_location="cpu", weights_only=True)
-    if state["recipe"] != json.dumps(asdict(recipe)):
-        raise DataError(f"--resume: {path} was trained with other options: {state['recipe']}; repeat those")
-    model.load_state_dict(state["model"])
-    averaged.load_state_dict(state["state_dict_ema"])
-    optimizer.load_state_dict(state["optimizer"])
-    return int(state["step"])

@@ -1,0 +1,79 @@
+"""Accuracy on labelled images, which are preprocessed as the board will do it."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from edgevit.artifact import Preprocess
+from edgevit.runtime.images import read_image
+from edgevit.runtime.preprocess import enough_size, preprocess
+from edgevit.training.folders import Samples
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """Shares of images whose highest score is their own class, 0..1."""
+
+    top1: float
+    macro: float
+    """Mean over classes, which a rare class moves as much as a common one."""
+    per_class: dict[str, float]
+    """Classes without images are left out."""
+    images: int
+
+
+def measure_accuracy(
+    model: nn.Module,
+    samples: Samples,
+    how: Preprocess,
+    *,
+    device: str = "cpu",
+    bfloat16: bool = False,
+    workers: int = 2,
+) -> Accuracy:
+    """Classify every image with `model`, which is left in evaluation mode.
+
+    Raises:
+        ImageError: an image cannot be read.
+    """
+    model.eval()
+    hits = np.zeros(len(samples.classes))
+    answers: list[int] = []
+    with torch.inference_mode(), torch.autocast(device, torch.bfloat16, enabled=bfloat16):
+        for inputs in plain_inputs(samples, how, workers):
+            answers += model(inputs.to(device)).argmax(dim=1).tolist()
+    counts = np.array(samples.counts())
+    for answer, label in zip(answers, samples.labels, strict=True):
+        hits[label] += answer == label
+    per_class = {name: hits[i] / counts[i] for i, name in enumerate(samples.classes) if counts[i]}
+    return Accuracy(
+        top1=float(hits.sum() / counts.sum()),
+        macro=float(np.mean(list(per_class.values()))),
+        per_class={name: round(float(share), 4) for name, share in per_class.items()},
+        images=len(samples.paths),
+    )
+
+
+def plain_inputs(samples: Samples, how: Preprocess, workers: int, batch: int = 64) -> Iterator[Tensor]:
+    """Yield the samples without augmentation, normalized: (B, 3, H, W), one batch read ahead.
+
+    Raises:
+        ImageError: an image cannot be read.
+    """
+
+    def load(path: Path) -> NDArray[np.float32]:
+        return preprocess(read_image(path, enough=enough_size(how)), how)
+
+    with ThreadPoolExecutor(workers) as pool:
+        ahead = [pool.submit(load, path) for path in samples.paths[:batch]]
+        for start in range(batch, len(samples.paths) + batch, batch):
+            current = ahead
+            ahead = [pool.submit(load, path) for path in samples.paths[start : start + batch]]
+            inputs = torch.from_numpy(np.stack([image.result() for image in current]))
+            yield inputs.contiguous(memory_format=torch.channels_last)

@@ -1,0 +1,65 @@
+"""Random changes to a training image, each a function of the image and a random generator."""
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+RGBImage = NDArray[np.uint8]
+
+
+def augment(image: RGBImage, size: int, rng: np.random.Generator) -> RGBImage:
+    """Crop at random, flip, and change colour and sharpness: (H, W, 3) to (size, size, 3)."""
+    image = random_resized_crop(image, size, rng)
+    if rng.random() < 0.5:
+        image = image[:, ::-1]
+    return random_sharpness(random_colour(np.ascontiguousarray(image), rng), rng)
+
+
+def random_resized_crop(
+    image: RGBImage, size: int, rng: np.random.Generator, area: tuple[float, float] = (0.4, 1.0)
+) -> RGBImage:
+    """Cut out a rectangle of random area and aspect (3/4 to 4/3) and scale it to (size, size)."""
+    height, width = image.shape[:2]
+    for _ in range(10):
+        target = height * width * rng.uniform(*area)
+        aspect = np.exp(rng.uniform(np.log(3 / 4), np.log(4 / 3)))
+        w, h = round(float(np.sqrt(target * aspect))), round(float(np.sqrt(target / aspect)))
+        if 0 < w <= width and 0 < h <= height:
+            top, left = int(rng.integers(height - h + 1)), int(rng.integers(width - w + 1))
+            break
+    else:
+        h = w = min(height, width)
+        top, left = (height - h) // 2, (width - w) // 2
+    crop = np.ascontiguousarray(image[top : top + h, left : left + w])
+    shrinks = h > size and w > size
+    choices = (cv2.INTER_AREA,) if shrinks else (cv2.INTER_LINEAR, cv2.INTER_CUBIC)
+    return cv2.resize(crop, (size, size), interpolation=choices[int(rng.integers(len(choices)))])  # type: ignore[return-value]
+
+
+def random_colour(image: RGBImage, rng: np.random.Generator, strength: float = 0.3) -> RGBImage:
+    """Change brightness, contrast and saturation by up to `strength` each, in half of the images."""
+    if rng.random() < 0.5:
+        return image
+    brightness, contrast, saturation = rng.uniform(1 - strength, 1 + strength, 3)
+    pixels = image.astype(np.float32) * brightness
+    grey = pixels @ np.array([0.299, 0.587, 0.114], np.float32)
+    pixels = grey.mean() + (pixels - grey.mean()) * contrast
+    grey = pixels @ np.array([0.299, 0.587, 0.114], np.float32)
+    pixels = grey[:, :, None] + (pixels - grey[:, :, None]) * saturation
+    changed: RGBImage = pixels.clip(0, 255).astype(np.uint8)
+    return changed
+
+
+def random_sharpness(image: RGBImage, rng: np.random.Generator) -> RGBImage:
+    """In a fifth of the images each: blur, sharpen, or add noise, since a camera's sharpness is not the data set's."""
+    kind = rng.random()
+    if kind < 0.2:
+        return cv2.GaussianBlur(image, (0, 0), rng.uniform(0.5, image.shape[0] / 64))  # type: ignore[return-value]
+    if kind < 0.4:
+        soft = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.7, 2.0))
+        amount = rng.uniform(0.5, 2.0)
+        return cv2.addWeighted(image, 1 + amount, soft, -amount, 0)  # type: ignore[return-value]
+    if kind < 0.6:
+        noise = rng.standard_normal(image.shape, np.float32) * rng.uniform(2, 20)
+        return (image + noise).clip(0, 255).astype(np.uint8)
+    return image

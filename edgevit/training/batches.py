@@ -1,0 +1,63 @@
+"""Samples to training batches, each a pure function of (seed, step), so that a resumed run continues exactly."""
+
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgevit.runtime.images import read_image
+from edgevit.training.augment import RGBImage, augment
+from edgevit.training.folders import Samples
+
+ORDER, IMAGE = 0, 1
+"""Random streams of a run: the order of an epoch, and the changes to one image."""
+
+
+def training_batches(
+    samples: Samples, size: int, batch: int, steps: range, seed: int, workers: int = 2
+) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.int64]]]:
+    """Yield augmented images (B, size, size, 3) uint8 RGB and labels (B,) for each step, one batch read ahead.
+
+    Every epoch visits all images once, in an order of its own; a batch may end one epoch and begin the next.
+
+    Raises:
+        ImageError: a file has become unreadable.
+    """
+    visits = enumerate(visit_order(len(samples.paths), seed, steps.start * batch), steps.start * batch)
+    with ThreadPoolExecutor(workers) as pool:
+
+        def submit() -> tuple[list[int], list[Future[RGBImage]]]:
+            labels, images = [], []
+            for position, index in islice(visits, batch):
+                rng = np.random.default_rng((seed, IMAGE, position))
+                labels.append(samples.labels[index])
+                images.append(pool.submit(training_image, samples.paths[index], size, rng))
+            return labels, images
+
+        ahead = submit()
+        for step in steps:
+            labels, images = ahead
+            if step + 1 < steps.stop:
+                ahead = submit()
+            yield np.stack([image.result() for image in images]), np.array(labels)
+
+
+def visit_order(count: int, seed: int, start: int) -> Iterator[int]:
+    """Yield, without end, the index of the image at each position of the run from `start` on."""
+    epoch, place = divmod(start, count)
+    while True:
+        order = np.random.default_rng((seed, ORDER, epoch)).permutation(count)
+        yield from order[place:].tolist()
+        epoch, place = epoch + 1, 0
+
+
+def training_image(path: Path, size: int, rng: np.random.Generator) -> RGBImage:
+    """Read one image and augment it: (size, size, 3) uint8 RGB.
+
+    A large JPEG is decoded at reduced scale, with at least twice as many pixels along each side as are needed, so that
+    the smaller crops stay sharp.
+    """
+    return augment(read_image(path, enough=(size, size)), size, rng)
