@@ -9,10 +9,9 @@ from edgevit.artifact import Preprocess
 from edgevit.errors import OptionError
 from edgevit.export.images import VERIFICATION_IMAGES, ImageSet, folder_images
 from edgevit.export.recipe import Recipe
-from edgevit.export.synthesize import synthesize_images
 from edgevit.models.resolve import ResolvedWeights
 from edgevit.models.spec import ModelSpec
-from edgevit.runtime.selftest import test_pictures
+from edgevit.runtime.selftest import draw_pictures
 
 SHIPPED = Path(__file__).parent / "weights"
 
@@ -29,6 +28,8 @@ def choose_images(
     if recipe.data is not None:
         return folder_images(recipe.data, recipe.calibration_images, recipe.seed)
     if recipe.calibration == "synthesized":
+        from edgevit.export.synthesize import synthesize_images
+
         images = synthesize_images(model, recipe.calibration_images, how, seed=recipe.seed)
         return _in_memory("synthesized", images)
     if weights.entry is not None and weights.entry.bundled:
@@ -39,7 +40,7 @@ def choose_images(
             "--int8 needs images to calibrate with, like those the model will see; give --data FOLDER (256 images are "
             "plenty, 16 the least), or --calibration synthesized to make some from the weights, which is less accurate"
         )
-    return None, ImageSet("generated", tuple(test_pictures()))
+    return None, ImageSet("generated", tuple(draw_pictures()))
 
 
 def _in_memory(source: str, images: np.ndarray) -> tuple[ImageSet, ImageSet]:

@@ -40,7 +40,7 @@ class Preset:
     """How many of the first convolutions stay float."""
 
 
-PRESETS = {"sbcformer": Preset(), "efficientvit": Preset(float_heads=2)}
+PRESETS = {"sbcformer": Preset(), "efficientvit": Preset()}
 
 
 def float_layers(model: ModelProto, preset: Preset) -> tuple[str, ...]:

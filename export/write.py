@@ -10,7 +10,9 @@ import onnx
 from onnx import ModelProto
 
 from edgevit.artifact import KEY, UNSEALED, Manifest, mirrored_keys, seal
-from edgevit.errors import OutputError
+from edgevit.errors import OptionError, OutputError
+
+SUFFIX = ".onnx"
 
 
 def artifact_bytes(model: ModelProto, manifest: Manifest) -> bytes:
@@ -28,8 +30,10 @@ def check_writable(path: Path) -> None:
     Raises:
         OutputError: the folder is missing or not writable, or `path` is a folder.
     """
+    if path.suffix != SUFFIX:
+        raise OptionError(f"-o {path} does not end in {SUFFIX}; give a file name that does")
     if path.is_dir():
-        raise OutputError(f"-o {path} is a folder; give a file name ending in .onnx")
+        raise OutputError(f"-o {path} is a folder; give a file name")
     if not path.parent.is_dir():
         raise OutputError(f"-o {path}: the folder {path.parent} does not exist; make it first")
     try:
@@ -47,7 +51,7 @@ def replacing(path: Path) -> Iterator[Path]:
         OutputError: the folder or the disk does not take the file.
     """
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+        handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
         os.close(handle)
     except OSError as error:
         raise OutputError(f"{path} cannot be written: {error.strerror}; choose another place with -o") from error

@@ -132,13 +132,17 @@ def _exporter() -> tuple[Any, Any]:
 
 def _track(items: Iterable[Any], label: str, count: int) -> Iterator[Any]:
     """Show the progress of a loop: a bar on a terminal, one line otherwise."""
-    with click.progressbar(items, length=count, label=label, file=click.get_text_stream("stderr")) as bar:
+    bar: Any = click.progressbar(items, length=count, label=label, file=click.get_text_stream("stderr"))
+    with bar:
         yield from bar
 
 
 def _summarize(report: "Report") -> None:
     manifest = report.manifest
-    say = lambda text: click.echo(text, err=True)  # noqa: E731
+
+    def say(text: str) -> None:
+        click.echo(text, err=True)
+
     weights = manifest.weights
     say(f"weights      {weights.source}{f' ({weights.note})' if weights.note else ''}; licence: {weights.license}")
     if not weights.trained:
