@@ -1,5 +1,6 @@
 """Running an ONNX file with ONNX Runtime."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgevit.errors import MissingExtraError, ModelFileError
+
+_PREAMBLE = re.compile(r"^\[ONNXRuntimeError\] : \d+ : \w+ : (Load model from .*? failed: ?)?")
 
 
 class OnnxSession:
@@ -95,4 +98,4 @@ def _check_output(path: Path, outputs: Any) -> None:
 def _one_line(error: Exception) -> str:
     """Return the part of a C++ error that a user can act on."""
     text = " ".join(str(error).split())
-    return text.removeprefix("[ONNXRuntimeError] : ")[:200]
+    return _PREAMBLE.sub("", text)[:200]

@@ -1,0 +1,48 @@
+from pathlib import Path
+
+import pytest
+
+from edgevit.errors import OptionError
+from edgevit.runtime.labels import read_labels
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "red\ngreen\ndark blue\n",
+        "\ufeffred\r\ngreen\r\ndark blue\r\n\r\n",
+        '["red", "green", "dark blue"]',
+        '{"2": "dark blue", "0": "red", "1": "green"}',
+    ],
+)
+def test_text_and_json_give_the_same_names(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "labels"
+    path.write_bytes(text.encode())
+    assert read_labels(path) == ("red", "green", "dark blue")
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "is empty; expected one class name a line"),
+        (b"[]", "is empty"),
+        (b"red\n\nblue", "has no name in line 2"),
+        (b'{"0": "red", "2": "blue"}', "is JSON of another form"),
+        (b'{"red": 0}', "is JSON of another form"),
+        (b'["red", 1]', "is JSON of another form"),
+        (b'["red"', "is JSON of another form"),
+        (b"\xff\xfe\x00", "is not UTF-8 text"),
+    ],
+)
+def test_other_files_are_refused(tmp_path: Path, content: bytes, reason: str) -> None:
+    path = tmp_path / "labels.txt"
+    path.write_bytes(content)
+    with pytest.raises(OptionError, match=reason):
+        read_labels(path)
+
+
+def test_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match=r"none\.txt does not exist"):
+        read_labels(tmp_path / "none.txt")
+    with pytest.raises(OptionError, match="cannot be read"):
+        read_labels(tmp_path)

@@ -1,0 +1,29 @@
+import numpy as np
+import pytest
+
+from edgevit.runtime.postprocess import are_probabilities, softmax, top_classes
+
+
+def test_softmax_of_logs_is_their_shares() -> None:
+    logits = np.log(np.array([[1, 2, 5], [3, 3, 2]], np.float32))
+    np.testing.assert_allclose(softmax(logits), [[0.125, 0.25, 0.625], [0.375, 0.375, 0.25]], rtol=1e-6)
+
+
+def test_huge_logits_do_not_overflow() -> None:
+    shares = softmax(np.array([[1e38, -1e38, 0]], np.float32))
+    np.testing.assert_array_equal(shares, [[1, 0, 0]])
+    assert shares.dtype == np.float32
+
+
+def test_classes_are_ranked_and_equals_keep_their_order() -> None:
+    scores = np.array([0.1, 0.4, 0.1, 0.4], np.float32)
+    assert top_classes(scores, 3).tolist() == [1, 3, 0]
+    assert top_classes(scores, 10).tolist() == [1, 3, 0, 2]
+
+
+@pytest.mark.parametrize(
+    ("outputs", "expected"),
+    [([[0.2, 0.8], [1, 0]], True), ([[0.2, 0.9]], False), ([[-0.2, 1.2]], False), ([[3.0, -2.0]], False)],
+)
+def test_softmax_within_a_foreign_model_is_noticed(outputs: list[list[float]], expected: bool) -> None:
+    assert are_probabilities(np.array(outputs, np.float32)) is expected
