@@ -1,0 +1,49 @@
+"""Folding BatchNorm changes the form of a model, not its output."""
+
+import pytest
+import torch
+from torch import nn
+
+from edgevit.models import create_model, list_models
+from edgevit.models.layers import ConvBN, fold_batchnorm
+
+SMALL = [name for name in list_models() if name not in ("efficientvit_l2", "efficientvit_l3")]
+
+
+def test_one_pair_is_folded_as_by_hand() -> None:
+    pair = ConvBN(1, 1).eval()
+    pair.conv.weight.data.fill_(3.0)
+    norm = pair.bn
+    norm.eps = 0.0
+    for tensor, value in ((norm.weight, 4.0), (norm.bias, 5.0), (norm.running_mean, 1.0), (norm.running_var, 0.25)):
+        assert tensor is not None
+        tensor.data.fill_(value)
+    fold_batchnorm(pair)
+    assert pair.conv.bias is not None
+    assert pair.conv.weight.item() == pytest.approx(3 * 4 / 0.5)
+    assert pair.conv.bias.item() == pytest.approx(5 - 4 * 1 / 0.5)
+    assert isinstance(pair.bn, nn.Identity)
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_folding_leaves_the_logits_and_no_batchnorm(name: str) -> None:
+    torch.manual_seed(0)
+    model, x = create_model(name, 10).double().eval(), torch.randn(1, 3, 96, 96, dtype=torch.float64)
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            for tensor, low in ((module.weight, 0.5), (module.bias, -0.5), (module.running_mean, -0.5)):
+                assert tensor is not None
+                tensor.data.uniform_(low, low + 1)
+            assert module.running_var is not None
+            module.running_var.uniform_(0.5, 1.5)
+    with torch.inference_mode():
+        before = model(x)
+        fold_batchnorm(model)
+        after = model(x)
+    assert (before - after).abs().max().item() < 1e-12
+    assert not [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
+
+
+def test_folding_in_training_mode_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"call model.eval\(\) first"):
+        fold_batchnorm(ConvBN(1, 1))
