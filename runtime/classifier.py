@@ -47,9 +47,9 @@ class Classifier:
         self._batch = session.input_shape[0] or 8
 
     @overload
-    def __call__(self, source: list[Image] | tuple[Image, ...], *, bgr: bool = False) -> list[Result]: ...
-    @overload
     def __call__(self, source: Image, *, bgr: bool = False) -> Result: ...
+    @overload
+    def __call__(self, source: list[Any] | tuple[Any, ...], *, bgr: bool = False) -> list[Result]: ...
     def __call__(self, source: Any, *, bgr: bool = False) -> Result | list[Result]:
         """Classify one image, or each of a list or tuple.
 

@@ -13,6 +13,7 @@ import edgevit
 from edgevit.artifact import Input, Preprocess
 from edgevit.errors import ImageError, ModelFileError, OptionError
 from edgevit.runtime.classifier import load
+from edgevit.runtime.results import Result
 
 MakeModel = Callable[..., Path]
 SaveImage = Callable[[str, NDArray[np.uint8]], Path]
@@ -42,7 +43,7 @@ def test_every_kind_of_image_gets_the_same_answer(
     pillow = pytest.importorskip("PIL.Image", reason="Pillow images are accepted")
     path = save_image("photo.png", photo)
     classify = load(tiny_model)
-    answers = [
+    answers: list[Result] = [
         classify(path),
         classify(str(path)),
         classify(path.read_bytes()),
