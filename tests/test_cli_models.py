@@ -9,6 +9,7 @@ import pytest
 
 from edgevit.cli import main
 from edgevit.models import list_models
+from edgevit.models.registry import get_spec
 
 ROOT = Path(__file__).parent.parent
 
@@ -58,3 +59,11 @@ def test_table_needs_neither_torch_nor_onnx() -> None:
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "sbcformer_xs" in done.stdout
+
+
+@pytest.mark.parametrize("name", list_models())
+def test_documented_table_is_that_of_the_registry(name: str) -> None:
+    spec = get_spec(name)
+    weights = ", ".join(entry.name + (" (bundled)" if entry.bundled else "") for entry in spec.weights) or "-"
+    figures = f"{spec.parameters / 1e6:.2f} M | {spec.macs / 1e9:.2f} G | {spec.top1:.1f} %"
+    assert f"| {name} | {figures} | {weights} |" in (ROOT / "docs" / "models.md").read_text().splitlines()

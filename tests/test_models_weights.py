@@ -156,6 +156,14 @@ def test_official_names_are_left_alone() -> None:
         assert list(rename(state)) == list(state)
 
 
+def test_names_of_an_older_architecture_are_pointed_out(caplog: pytest.LogCaptureFixture) -> None:
+    state = _model("sbcformer_xs").state_dict()
+    load_state(create_model("sbcformer_xs", 3), get_spec("sbcformer_xs"), state, "new.pt")
+    assert not caplog.records
+    load_state(create_model("sbcformer_xs", 3), get_spec("sbcformer_xs"), _slendervit(state), "old.pt")
+    assert "old.pt: its names are those of November 2023" in caplog.text
+
+
 def test_half_precision_file_becomes_float32(tmp_path: Path) -> None:
     spec, original = get_spec("sbcformer_xs"), _model("sbcformer_xs")
     state = {key: value.half() if value.is_floating_point() else value for key, value in original.state_dict().items()}

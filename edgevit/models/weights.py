@@ -2,7 +2,9 @@
 
 import functools
 import importlib
-from collections.abc import Iterable, Iterator, Mapping
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -17,7 +19,25 @@ from edgevit.models.spec import ModelSpec
 PREFIXES = ("module.", "_orig_mod.", "model.", "backbone.")
 """What wrappers put before every name: data parallel, torch.compile, trainers, feature extractors."""
 
+SUSPECT = {
+    "slendervit_": "its names are those of November 2023, when the stem's third convolution still had stride 1: "
+    "validate the accuracy, which is low if the weights were trained like that",
+}
+"""Parts of names, and what is doubtful about files that have them, though they load."""
+
 Shapes = Mapping[str, tuple[int, ...]]
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Mismatch:
+    """Names in which a state dict differs from a model."""
+
+    missing: list[str]
+    unexpected: list[str]
+    wrong: list[str]
+    """Of another shape."""
 
 
 def load_weights(model: nn.Module, spec: ModelSpec, path: Path) -> None:
@@ -35,6 +55,9 @@ def load_state(model: nn.Module, spec: ModelSpec, state: Mapping[str, Tensor], s
     Raises:
         CheckpointError: they do not fit; the model is then as it was.
     """
+    for part, doubt in SUSPECT.items():
+        if any(part in key for key in state):
+            logger.warning("%s: %s", source, doubt)
     own = model.state_dict()
     fitting = canonical_state(spec, state)
     check_fit(spec, {key: tuple(value.shape) for key, value in own.items()}, fitting, source)
@@ -49,10 +72,8 @@ def infer_num_classes(spec: ModelSpec, state: Mapping[str, Tensor], source: str 
     """
     head = canonical_state(spec, state).get(spec.family.head)
     if head is None or head.ndim != 2:
-        cause = _likely_model(spec, canonical_state(spec, state), source)
-        raise CheckpointError(
-            f"{source} has no classifier {spec.family.head} of {spec.name}: {cause or 'give weights with a head'}"
-        )
+        cause = _likely_model(spec, state) or "give weights with a head"
+        raise CheckpointError(f"{source} has no classifier {spec.family.head} of {spec.name}: {cause}")
     return head.shape[0]
 
 
@@ -88,15 +109,17 @@ def check_fit(spec: ModelSpec, expected: Shapes, state: Mapping[str, Tensor], so
     Raises:
         CheckpointError: they differ, or a weight is not a finite floating-point number.
     """
-    missing = [key for key in expected if key not in state and not _derived(key)]
-    unexpected = [key for key in state if key not in expected]
-    wrong = [key for key in state if key in expected and tuple(state[key].shape) != expected[key]]
-    if missing or unexpected or wrong:
-        if not missing and not unexpected and all(_in_head(spec, key) for key in wrong):
+    mismatch = Mismatch(
+        missing=[key for key in expected if key not in state and not _derived(key)],
+        unexpected=[key for key in state if key not in expected],
+        wrong=[key for key in state if key in expected and tuple(state[key].shape) != expected[key]],
+    )
+    if mismatch != Mismatch([], [], []):
+        if not mismatch.missing and not mismatch.unexpected and all(_in_head(spec, key) for key in mismatch.wrong):
             raise CheckpointError(_class_count(spec, expected, state, source))
-        if other := _likely_model(spec, state, source):
+        if other := _likely_model(spec, state):
             raise CheckpointError(f"{source} does not fit {spec.name}: {other}")
-        raise CheckpointError(_difference(spec, expected, state, source, missing, unexpected, wrong))
+        raise CheckpointError(_describe(mismatch, spec, expected, state, source))
     for key, value in state.items():
         if not _derived(key) and not value.dtype.is_floating_point:
             kind = str(value.dtype).removeprefix("torch.")
@@ -122,7 +145,7 @@ def _class_count(spec: ModelSpec, expected: Shapes, state: Mapping[str, Tensor],
     )
 
 
-def _likely_model(spec: ModelSpec, state: Mapping[str, Tensor], source: str) -> str | None:
+def _likely_model(spec: ModelSpec, state: Mapping[str, Tensor]) -> str | None:
     """Say which other model of the zoo the state dict fits, its classifier aside; None if it fits none."""
     for name in list_models():
         other = get_spec(name)
@@ -133,22 +156,11 @@ def _likely_model(spec: ModelSpec, state: Mapping[str, Tensor], source: str) -> 
     return None
 
 
-def _difference(
-    spec: ModelSpec,
-    expected: Shapes,
-    state: Mapping[str, Tensor],
-    source: str,
-    missing: list[str],
-    unexpected: list[str],
-    wrong: list[str],
-) -> str:
-    parts = []
-    if missing:
-        parts.append(f"missing {_first(missing)}")
-    if unexpected:
-        parts.append(f"unexpected {_first(unexpected)}")
-    if wrong:
-        parts.append(_first([f"{key} is {tuple(state[key].shape)}, not {expected[key]}" for key in wrong]))
+def _describe(mismatch: Mismatch, spec: ModelSpec, expected: Shapes, state: Mapping[str, Tensor], source: str) -> str:
+    missing, unexpected, wrong = mismatch.missing, mismatch.unexpected, mismatch.wrong
+    parts = [f"missing {_first(missing)}"] if missing else []
+    parts += [f"unexpected {_first(unexpected)}"] if unexpected else []
+    parts += [_first([f"{key} is {tuple(state[key].shape)}, not {expected[key]}" for key in wrong])] if wrong else []
     if len(missing) == sum(not _derived(key) for key in expected):
         cause = "no layer has a known name: another architecture"
     elif missing and all(_in_head(spec, key) for key in missing):
@@ -160,7 +172,6 @@ def _difference(
     return f"{source} does not fit {spec.name}: {'; '.join(parts)}; likely cause: {cause}"
 
 
-def _first(names: Iterable[str], count: int = 3) -> str:
-    names = list(names)
+def _first(names: Sequence[str], count: int = 3) -> str:
     more = f" and {len(names) - count} more" if len(names) > count else ""
     return ", ".join(names[:count]) + more
