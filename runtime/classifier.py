@@ -74,9 +74,9 @@ class Classifier:
             prepared.append(preprocess(image, self.preprocess))
             preprocess_ms.append(1e3 * (time.perf_counter() - start))
         start = time.perf_counter()
-        outputs = self._session.run(np.stack(prepared))
+        outputs = self.outputs(np.stack(prepared))
         inferred = time.perf_counter()
-        probabilities = self._probabilities(outputs)
+        probabilities = softmax(outputs) if self.gives_logits(outputs) else outputs
         inference_ms = 1e3 * (inferred - start) / len(sources)
         postprocess_ms = 1e3 * (time.perf_counter() - inferred) / len(sources)
         return [
@@ -84,13 +84,22 @@ class Classifier:
             for source, probs, before_ms in zip(sources, probabilities, preprocess_ms, strict=True)
         ]
 
-    def _probabilities(self, outputs: NDArray[np.float32]) -> NDArray[np.float32]:
+    def outputs(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the model's own (B, classes) for prepared inputs (B, 3, H, W).
+
+        Raises:
+            ModelFileError: the model fails, or answers with something that is not a number for each label.
+        """
+        outputs = self._session.run(inputs)
         if outputs.shape[1] != len(self.names):
             raise ModelFileError(f"the model answers for {outputs.shape[1]} classes, but has {len(self.names)} labels")
         if not np.isfinite(outputs).all():
             raise ModelFileError("the model answered NaN or infinity; run: edgevit selftest MODEL, or export it again")
-        ready = self.manifest is None and are_probabilities(outputs)
-        return outputs if ready else softmax(outputs)
+        return outputs
+
+    def gives_logits(self, outputs: NDArray[np.float32]) -> bool:
+        """Tell whether outputs are logits; a foreign model's may be probabilities already."""
+        return self.manifest is not None or not are_probabilities(outputs)
 
     def close(self) -> None:
         """Free the model."""

@@ -21,6 +21,7 @@ COMMANDS = {
     "export": "edgevit.cli.export",
     "run": "edgevit.cli.run",
     "predict": "edgevit.cli.run",
+    "validate": "edgevit.cli.validate",
     "info": "edgevit.cli.info",
     "selftest": "edgevit.cli.selftest",
     "train": "edgevit.cli.train",

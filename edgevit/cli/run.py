@@ -72,7 +72,7 @@ def command(
 
     failed = 0
     with load(
-        model, threads, labels=labels, mean=numbers(mean, "--mean"), std=numbers(std, "--std"), imgsz=_size(imgsz)
+        model, threads, labels=labels, mean=numbers(mean, "--mean"), std=numbers(std, "--std"), imgsz=size(imgsz)
     ) as classifier:
         write = WRITERS[form](top_k, threshold, Path(source).is_file())
         for path in list_images(source):
@@ -133,7 +133,7 @@ def numbers(text: str | None, option: str) -> tuple[float, ...] | None:
     return values
 
 
-def _size(text: str | None) -> tuple[int, int] | None:
+def size(text: str | None) -> tuple[int, int] | None:
     """Read "224" or "224,320" (height, width)."""
     if text is None:
         return None

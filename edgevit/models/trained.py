@@ -10,6 +10,8 @@ from edgevit.errors import CheckpointError
 
 KEYS = ("edgevit_labels", "edgevit_preprocess", "edgevit_accuracy")
 """In the file's header, each a JSON string."""
+MODEL_KEY = "edgevit_model"
+"""There too: the name of the model."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,11 @@ def read_training_facts(path: Path) -> TrainingFacts | None:
         raise CheckpointError(
             f"{path}: its labels or preprocessing cannot be read ({error}); train again, or pass --labels"
         ) from error
+
+
+def read_model_name(path: Path) -> str | None:
+    """Return which model the weights are of, if `edgevit train` wrote the safetensors file; None for any other."""
+    return (_read_header(path) or {}).get(MODEL_KEY)
 
 
 def _read_header(path: Path) -> dict[str, str] | None:

@@ -145,15 +145,20 @@ def _class_count(spec: ModelSpec, expected: Shapes, state: Mapping[str, Tensor],
     )
 
 
+def fitting_models(state: Mapping[str, Tensor]) -> Iterator[str]:
+    """Yield the models of the zoo whose layers, the classifier aside, are all in the state dict."""
+    for name in list_models():
+        spec = get_spec(name)
+        found = {key: tuple(value.shape) for key, value in canonical_state(spec, state).items()}
+        body = {key: shape for key, shape in shapes(name).items() if not _derived(key) and not _in_head(spec, key)}
+        if body.items() <= found.items():
+            yield name
+
+
 def _likely_model(spec: ModelSpec, state: Mapping[str, Tensor]) -> str | None:
     """Say which other model of the zoo the state dict fits, its classifier aside; None if it fits none."""
-    for name in list_models():
-        other = get_spec(name)
-        found = {key: tuple(value.shape) for key, value in canonical_state(other, state).items()}
-        body = {key: shape for key, shape in shapes(name).items() if not _derived(key) and not _in_head(other, key)}
-        if name != spec.name and body.items() <= found.items():
-            return f"its layers are those of {name}; name that model, or give weights of {spec.name}"
-    return None
+    name = next((name for name in fitting_models(state) if name != spec.name), None)
+    return name and f"its layers are those of {name}; name that model, or give weights of {spec.name}"
 
 
 def _describe(mismatch: Mismatch, spec: ModelSpec, expected: Shapes, state: Mapping[str, Tensor], source: str) -> str:

@@ -11,7 +11,7 @@ from safetensors.torch import save as to_safetensors
 from torch import Tensor, nn
 
 from edgevit.errors import OutputError
-from edgevit.models.trained import TrainingFacts
+from edgevit.models.trained import MODEL_KEY, TrainingFacts
 
 
 def round_to_half(model: nn.Module) -> dict[str, Tensor]:
@@ -37,7 +37,7 @@ def write_weights(path: Path, state: dict[str, Tensor], facts: TrainingFacts, mo
     Raises:
         OutputError: the file cannot be written.
     """
-    data = to_safetensors(state, metadata={"format": "pt", "edgevit_model": model, **facts.to_metadata()})
+    data = to_safetensors(state, metadata={"format": "pt", MODEL_KEY: model, **facts.to_metadata()})
     _replace(path, lambda file: file.write_bytes(with_sorted_metadata(data)))
 
 

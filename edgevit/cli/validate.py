@@ -1,0 +1,133 @@
+"""`edgevit validate`: judge models on a folder of images."""
+
+import json
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from edgevit.cli.progress import track
+from edgevit.cli.run import numbers, printable, size
+from edgevit.cli.validation_text import describe
+from edgevit.errors import MissingExtraError, OptionError
+
+if TYPE_CHECKING:
+    from edgevit.runtime.classifier import Classifier
+
+CHECKPOINTS = (".pt", ".pth", ".tar", ".safetensors")
+"""Suffixes of what PyTorch reads; everything else is a model for the runtime."""
+
+EXAMPLES = """\b
+edgevit validate sbcformer_xs-int8.onnx --data photos/
+edgevit validate sbcformer_xs.onnx sbcformer_xs-int8.onnx --data photos/ --flips 50
+edgevit validate runs/pens/sbcformer_xs.safetensors pens-int8.onnx --data photos/ --json > report.json
+"""
+
+
+@click.command("validate", epilog=EXAMPLES)
+@click.argument("models", metavar="MODEL...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--data", required=True, type=click.Path(path_type=Path), metavar="DIR", help="Folder of images.")
+@click.option("--unlabelled", is_flag=True, help="Sub-folders of DIR are no classes: compare the answers only.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object; see docs/validation.md.")
+@click.option(
+    "--flips",
+    type=click.IntRange(min=0),
+    default=20,
+    show_default=True,
+    metavar="N",
+    help="Changed answers to list for each model.",
+)
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Draw N images at random.  [default: all]")
+@click.option("--seed", type=int, default=0, show_default=True, help="Decides which images --limit draws.")
+@click.option("--arch", metavar="NAME", help="Model of a checkpoint that does not tell; see `edgevit models`.")
+@click.option("--labels", type=click.Path(path_type=Path), metavar="FILE", help="Class names: one a line, or JSON.")
+@click.option("--mean", metavar="R,G,B", help="Mean of RGB in 0..1, for a model that edgevit did not export.")
+@click.option("--std", metavar="R,G,B", help="Deviation of RGB in 0..1, for a model that edgevit did not export.")
+@click.option("--imgsz", metavar="N|H,W", help="Input size in pixels, for a checkpoint or a model that takes any.")
+@click.option(
+    "--threads",
+    type=int,
+    metavar="N",
+    help="Threads to use; default EDGEVIT_THREADS, OMP_NUM_THREADS, or one a core.",
+)
+def command(
+    models: tuple[Path, ...],
+    data: Path,
+    unlabelled: bool,
+    as_json: bool,
+    flips: int,
+    limit: int | None,
+    seed: int,
+    arch: str | None,
+    labels: Path | None,
+    mean: str | None,
+    std: str | None,
+    imgsz: str | None,
+    threads: int | None,
+) -> int:
+    """Judge each MODEL on the images of DIR.
+
+    Where DIR holds one sub-folder for each class, named as the model names it: accuracy, calibration error, what is
+    taken for what. Else: how often each model answers as the first one, and how sure it is. DIR/val or DIR/test is used
+    in its place if it exists.
+
+    MODEL is an exported file, another ONNX classifier, or (with torch) a checkpoint. An image that cannot be read is
+    named on stderr, the others are still used, and the exit code is 1.
+    """
+    from edgevit.runtime.labelled import find_images
+    from edgevit.runtime.validation import validate
+
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    if arch is not None and not any(is_checkpoint(model) for model in models):
+        raise OptionError(f"--arch is for checkpoints ({' '.join(CHECKPOINTS)}); leave it out")
+    told = {"mean": numbers(mean, "--mean"), "std": numbers(std, "--std"), "imgsz": size(imgsz)}
+    opened = [(str(model), _open(model, arch, labels, told, threads)) for model in models]
+    images = find_images(data, opened[0][1].names, unlabelled=unlabelled, limit=limit, seed=seed)
+    if images.folder != data:
+        _say(f"images of {images.folder}")
+    if images.loose:
+        _say(f"{images.loose} images beside the class folders of {images.folder} have no class, and are left out")
+    result = validate(opened, images, flips, track)
+    for reason in result.unreadable:
+        _say(reason)
+    click.echo(json.dumps(result.to_dict()) if as_json else printable(describe(result)))
+    if result.unreadable:
+        _say(f"{len(result.unreadable)} of {len(images.paths)} images could not be read")
+    return 1 if result.unreadable else 0
+
+
+def is_checkpoint(path: Path) -> bool:
+    """Tell by its suffix whether PyTorch must read a file."""
+    return path.suffix.lower() in CHECKPOINTS
+
+
+def _open(path: Path, arch: str | None, labels: Path | None, told: dict[str, Any], threads: int | None) -> "Classifier":
+    """Open a model; `told` is for those that do not carry their own preprocessing."""
+    from edgevit.artifact import read_manifest
+    from edgevit.runtime.classifier import load
+    from edgevit.runtime.session import find_backend
+
+    if is_checkpoint(path):
+        return _open_checkpoint(path, arch, labels, told["imgsz"], threads)
+    find_backend(path)
+    foreign = read_manifest(path) is None
+    return load(path, threads, labels=labels, **(told if foreign else {}))
+
+
+def _open_checkpoint(
+    path: Path, arch: str | None, labels: Path | None, imgsz: tuple[int, int] | None, threads: int | None
+) -> "Classifier":
+    from edgevit.runtime.foreign import told_labels
+
+    try:
+        from edgevit.export.checkpoint import load_checkpoint
+    except ModuleNotFoundError as error:
+        if error.name not in ("torch", "safetensors"):
+            raise
+        raise MissingExtraError(error.name, f"validating a checkpoint ({path})", "export") from error
+    return load_checkpoint(path, arch, threads, labels=told_labels(labels), imgsz=imgsz)
+
+
+def _say(text: str) -> None:
+    click.echo(f"edgevit: {printable(text)}", err=True)
