@@ -1,6 +1,10 @@
-"""Ranges of activations over calibration images, in constant memory."""
+"""Ranges of activations over calibration images, in constant memory.
 
-from collections.abc import Iterable, Mapping
+Every method watches all images but keeps, for each tensor, two numbers or one histogram.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Literal, get_args
 
 import numpy as np
 import onnxruntime as ort
@@ -8,15 +12,48 @@ from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto, helper
 
 Ranges = Mapping[str, tuple[float, float]]
-"""Tensor name to its smallest and largest value."""
+"""Tensor name to the smallest and largest value that int8 must represent."""
+
+Batches = Callable[[], Iterable[NDArray[np.float32]]]
+"""Each call starts over: model inputs (B, 3, H, W), one batch at a time."""
+
+Method = Literal["minmax", "percentile", "entropy", "mse"]
+METHODS: tuple[Method, ...] = get_args(Method)
+
+BINS = 2048
+LEVELS = 255
+"""Steps of a uint8 range."""
+TAIL = 1e-4
+"""Share of the values that the percentile method cuts off at each end."""
+SHRINKS = np.linspace(1.0, 0.2, 81)
+"""Candidate ranges of the searching methods, as shares of the full one."""
 
 _LOW, _HIGH = "__low", "__high"
 
 
-def minmax_ranges(model: ModelProto, tensors: Iterable[str], batches: Iterable[NDArray[np.float32]]) -> Ranges:
-    """Return the range of each tensor over all batches, each the model's input (B, 3, H, W).
+def calibrate(model: ModelProto, tensors: Iterable[str], batches: Batches, method: Method = "minmax") -> Ranges:
+    """Return the range of each tensor of a float graph over all batches.
 
-    The graph itself reduces each tensor to two numbers, so memory does not grow with the number of images.
+    Args:
+        model: float32, with one input.
+        tensors: names of float32 tensors in it.
+        batches: the calibration inputs; gone through once for "minmax", twice for the other methods.
+        method: "minmax" takes the extremes; "percentile" cuts TAIL of the values off at each end; "entropy" and "mse"
+            shrink the extremes until the int8 values lose least, by Kullback-Leibler divergence or squared error.
+    """
+    tensors = list(dict.fromkeys(tensors))
+    extremes = minmax_ranges(model, tensors, batches())
+    if method == "minmax":
+        return extremes
+    choose = {"percentile": percentile_range, "entropy": entropy_range, "mse": mse_range}[method]
+    histograms = _histograms(model, extremes, batches())
+    return {name: choose(histograms[name], *extremes[name]) for name in tensors}
+
+
+def minmax_ranges(model: ModelProto, tensors: Iterable[str], batches: Iterable[NDArray[np.float32]]) -> Ranges:
+    """Return the smallest and largest value of each tensor over all batches.
+
+    The graph itself reduces each tensor to two numbers, so nothing large leaves it.
     """
     tensors = list(dict.fromkeys(tensors))
     session = _session(with_extremes(model, tensors))
@@ -38,6 +75,87 @@ def with_extremes(model: ModelProto, tensors: Iterable[str]) -> ModelProto:
         for end, reduction in ((_LOW, "ReduceMin"), (_HIGH, "ReduceMax")):
             result.graph.node.append(helper.make_node(reduction, [name], [f"{name}{end}"], keepdims=0))
             result.graph.output.append(helper.make_tensor_value_info(f"{name}{end}", TensorProto.FLOAT, ()))
+    return result
+
+
+def percentile_range(histogram: NDArray[np.int64], low: float, high: float) -> tuple[float, float]:
+    """Cut TAIL of the values off at each end of a histogram over low..high."""
+    shares = np.cumsum(histogram) / histogram.sum()
+    edges = np.linspace(low, high, len(histogram) + 1)
+    first = int(np.searchsorted(shares, TAIL, side="right"))
+    last = int(np.searchsorted(shares, 1 - TAIL))
+    return float(edges[first]), float(edges[last + 1])
+
+
+def mse_range(histogram: NDArray[np.int64], low: float, high: float) -> tuple[float, float]:
+    """Shrink low..high until clipping and rounding together lose the least squared error."""
+    centers = _centers(histogram, low, high)
+
+    def loss(lo: float, hi: float) -> float:
+        step = (hi - lo) / LEVELS
+        beyond = np.maximum(np.maximum(lo - centers, centers - hi), 0.0)
+        return float((histogram * (beyond**2 + np.where(beyond > 0, 0.0, step**2 / 12))).sum())
+
+    return _best_shrink(loss, low, high)
+
+
+def entropy_range(histogram: NDArray[np.int64], low: float, high: float) -> tuple[float, float]:
+    """Shrink low..high until the int8 histogram diverges least from the float one (Kullback-Leibler)."""
+    centers = _centers(histogram, low, high)
+
+    def loss(lo: float, hi: float) -> float:
+        level = np.clip(np.round((centers - lo) / (hi - lo) * LEVELS), 0, LEVELS).astype(np.int64)
+        inside = (centers >= lo) & (centers <= hi)
+        reference: NDArray[np.float64] = np.where(inside, histogram, 0).astype(np.float64)
+        # what is clipped piles up on the outermost bins that are kept
+        reference[np.argmax(inside)] += histogram[centers < lo].sum()
+        reference[len(inside) - 1 - np.argmax(inside[::-1])] += histogram[centers > hi].sum()
+        filled = inside & (histogram > 0)
+        mass = np.bincount(level[inside], histogram[inside], LEVELS + 1)
+        bins = np.bincount(level[filled], minlength=LEVELS + 1)
+        quantized: NDArray[np.float64] = np.where(filled, (mass / np.maximum(bins, 1))[level], 0.0)
+        both = (reference > 0) & (quantized > 0)
+        p, q = reference[both] / reference.sum(), quantized[both] / quantized.sum()
+        return float((p * np.log(p / q)).sum())
+
+    return _best_shrink(loss, low, high)
+
+
+def _best_shrink(loss: Callable[[float, float], float], low: float, high: float) -> tuple[float, float]:
+    candidates = [(float(low * shrink), float(high * shrink)) for shrink in SHRINKS]
+    return min(candidates, key=lambda pair: loss(*pair)) if high > low else (low, high)
+
+
+def _centers(histogram: NDArray[np.int64], low: float, high: float) -> NDArray[np.float64]:
+    return low + (np.arange(len(histogram)) + 0.5) * (high - low) / len(histogram)
+
+
+def _histograms(
+    model: ModelProto, extremes: Ranges, batches: Iterable[NDArray[np.float32]]
+) -> dict[str, NDArray[np.int64]]:
+    """Return how often each tensor's values fall into each of BINS equal parts of its range."""
+    session = _session(with_outputs(model, extremes))
+    source = session.get_inputs()[0].name
+    inner = [name for name in extremes if name != source]
+    counts = {name: np.zeros(BINS, np.int64) for name in extremes}
+    for batch in batches:
+        for name, values in zip([source, *inner], [batch, *session.run(inner, {source: batch})], strict=True):
+            if name in counts:
+                low, high = extremes[name]
+                width = max(high - low, float(np.finfo(np.float32).tiny)) / BINS
+                place = np.clip((values.ravel() - low) / width, 0, BINS - 1).astype(np.int64)
+                counts[name] += np.bincount(place, minlength=BINS)
+    return counts
+
+
+def with_outputs(model: ModelProto, tensors: Iterable[str]) -> ModelProto:
+    """Return the model with inner float32 tensors as further outputs, under their own names."""
+    result = ModelProto()
+    result.CopyFrom(model)
+    known = {value.name for value in (*result.graph.input, *result.graph.output)}
+    for name in tensors:
+        if name not in known:
+            result.graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, None))
     return result
 
 

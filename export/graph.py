@@ -1,6 +1,7 @@
 """Questions about an ONNX graph: its constants, its shapes, its multiply-accumulates."""
 
 import math
+import re
 from dataclasses import dataclass
 
 import onnx
@@ -18,6 +19,8 @@ class Layer:
     output: str
     macs: int
     """Multiply-accumulates for one run at the graph's batch."""
+    block: str
+    """The block of the PyTorch model that the layer belongs to; its own name where that is not known."""
 
 
 def constants(model: ModelProto) -> set[str]:
@@ -48,6 +51,7 @@ def layers(model: ModelProto) -> list[Layer]:
             next((name for name in node.input[:2] if name in fixed), None),
             node.output[0],
             _macs(node, known),
+            _block(node),
         )
         for node in model.graph.node
         if node.op_type in ("Conv", "ConvTranspose", "Gemm", "MatMul")
@@ -64,3 +68,20 @@ def _macs(node: NodeProto, known: dict[str, tuple[int, ...]]) -> int:
     if node.op_type == "Gemm" and any(a.name == "transA" and a.i for a in node.attribute):
         depth = left[0]
     return math.prod(known[node.output[0]]) * depth
+
+
+_NUMBERED = re.compile(r"(\w+_)?\d+")
+
+
+def _block(node: NodeProto) -> str:
+    """Cut the dotted name of the layer's parameter after its second numbered part: backbone.stages.2.op_list.1.
+
+    A name with fewer numbers is cut one part after its last: sbcformer_blocks.0.proj.
+    """
+    parameter = next((name for name in node.input if name.endswith((".weight", ".bias"))), None)
+    if parameter is None:
+        return str(node.name)
+    parts = parameter.split(".")[:-1]
+    numbered = [i for i, part in enumerate(parts) if _NUMBERED.fullmatch(part)]
+    end = numbered[1] + 1 if len(numbered) > 1 else numbered[0] + 2 if numbered else 1
+    return ".".join(parts[:end])

@@ -1,5 +1,6 @@
-"""The images that an export calibrates with and is verified on."""
+"""The images that an export calibrates with, is verified on, and chooses its precision by."""
 
+import hashlib
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -38,11 +39,39 @@ class ImageSet:
             chunk = chunk + chunk[-1:] * (batch - len(chunk))
             yield np.stack([preprocess(read_image(image, enough=enough_size(how)), how) for image in chunk])
 
+    def digest(self, how: Preprocess) -> str:
+        """Return a hash of the images' content and of how they are prepared."""
+        digest = hashlib.sha256(repr(how).encode())
+        for image in self.images:
+            content = image.read_bytes() if isinstance(image, Path) else image.tobytes() + repr(image.shape).encode()
+            digest.update(hashlib.sha256(content).digest())
+        return digest.hexdigest()
 
-def folder_images(folder: Path, calibration: int, seed: int) -> tuple[ImageSet, ImageSet]:
-    """Draw calibration and verification images from a folder, searched recursively, at random but repeatably.
+    def labels(self, folder: Path, names: Sequence[str]) -> NDArray[np.int64] | None:
+        """Return each file's class, the folder under `folder` that bears its name; None unless all files have one."""
+        index = {name: i for i, name in enumerate(names)}
+        found = [
+            next((index[part] for part in image.relative_to(folder).parts[:-1] if part in index), -1)
+            for image in self.images
+            if isinstance(image, Path)
+        ]
+        return np.array(found) if len(found) == len(self.images) and -1 not in found else None
 
-    Unreadable files are skipped and counted. The two sets share images only where there are too few.
+
+@dataclass(frozen=True)
+class ExportImages:
+    """Three sets that share images only where there are too few."""
+
+    calibration: ImageSet | None
+    verification: ImageSet
+    evaluation: ImageSet
+    """For the search of a precision within a budget."""
+
+
+def folder_images(folder: Path, calibration: int, evaluation: int, seed: int) -> ExportImages:
+    """Draw the three sets from a folder, searched recursively, at random but repeatably.
+
+    Unreadable files are skipped and counted.
 
     Raises:
         DataError: not a folder, or fewer than MIN_CALIBRATION_IMAGES readable images.
@@ -51,15 +80,19 @@ def folder_images(folder: Path, calibration: int, seed: int) -> tuple[ImageSet, 
         raise DataError(f"--data {folder} is not a folder; give one that holds images, at any depth")
     files = sorted(list_images(str(folder)))
     order = np.random.default_rng(seed).permutation(len(files))
-    readable, skipped = _readable([files[i] for i in order], calibration + VERIFICATION_IMAGES)
+    wanted = calibration + max(VERIFICATION_IMAGES, evaluation)
+    readable, skipped = _readable([files[i] for i in order], wanted)
     if len(readable) < MIN_CALIBRATION_IMAGES:
         raise DataError(
             f"--data {folder} holds {len(readable)} readable images ({skipped} unreadable); "
             f"give at least {MIN_CALIBRATION_IMAGES}, better 256, like those the model will see"
         )
-    rest = readable[calibration:] or readable
-    used = ImageSet("folder", tuple(readable[:calibration]), skipped)
-    return used, ImageSet("folder", tuple(rest[:VERIFICATION_IMAGES]))
+    rest = tuple(readable[calibration:] or readable)
+    return ExportImages(
+        ImageSet("folder", tuple(readable[:calibration]), skipped),
+        ImageSet("folder", rest[:VERIFICATION_IMAGES]),
+        ImageSet("folder", rest[:evaluation]),
+    )
 
 
 def _readable(files: Sequence[Path], wanted: int) -> tuple[list[Path], int]:

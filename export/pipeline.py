@@ -3,11 +3,9 @@
 import contextlib
 import importlib.metadata
 import logging
-import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -16,17 +14,17 @@ from onnx import ModelProto
 from torch import nn
 
 import edgevit
-from edgevit.artifact import Calibration, Input, Manifest, Parity, Preprocess, Quantization, Weights
+from edgevit.artifact import Input, Manifest, Parity, Precision, Preprocess, Weights
 from edgevit.errors import OptionError
-from edgevit.export.calibration import choose_images
+from edgevit.export.choose import choose_images
 from edgevit.export.half import store_half
-from edgevit.export.images import ImageSet
-from edgevit.export.quantize import PRESETS, float_layers, int8_mac_share, quantize
+from edgevit.export.int8 import make_int8
 from edgevit.export.recipe import Recipe
+from edgevit.export.search import Outcome, Track
 from edgevit.export.simplify import simplify
 from edgevit.export.speed import median_latencies_ms
 from edgevit.export.trace import INPUT, trace
-from edgevit.export.verify import check, compare
+from edgevit.export.verify import check, compare, run_graph
 from edgevit.export.write import artifact_bytes, check_writable, replacing
 from edgevit.models.layers import prepare_for_export
 from edgevit.models.registry import check_input_size, get_spec, numbered_labels, size_note
@@ -37,9 +35,6 @@ from edgevit.runtime.selftest import check_selftest, record_cases
 from edgevit.runtime.session import open_session
 
 log = logging.getLogger(__name__)
-
-Track = Callable[[Iterable[Any], str, int], Iterable[Any]]
-"""Wraps an iterable to show its progress: (items, what is done, how many) to the same items."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +48,8 @@ class Report:
     """Size of the same model in plain float32."""
     speedup: float | None
     """Float latency over int8 latency on this machine, one thread; None for other precisions."""
+    outcome: Outcome | None
+    """Of the search for --max-drop."""
 
 
 def export(recipe: Recipe, out: Path, track: Track = lambda items, label, count: items) -> Report:
@@ -72,40 +69,34 @@ def export(recipe: Recipe, out: Path, track: Track = lambda items, label, count:
     how = _preprocess(recipe, spec, weights)
     model = build_with_weights(spec, weights, recipe.num_classes).eval()
     labels = _labels(recipe, spec, weights, model)
-    calibration, verification = choose_images(recipe, spec, weights, model, how)
+    images = choose_images(recipe, weights, model, how)
     shape = (recipe.batch, 3, *how.size)
 
-    reference = _torch_logits(model, track(verification.inputs(how), "PyTorch's answers", len(verification.images)))
+    verified = images.verification
+    reference = _torch_logits(model, track(verified.inputs(how), "PyTorch's answers", len(verified.images)))
     parities: list[Parity] = []
 
-    def verify(step: str, logits: NDArray[np.float32], precision: Any = "fp32") -> None:
+    def verify(step: str, logits: NDArray[np.float32], precision: Precision = "fp32") -> None:
         parity = compare(step, reference, logits)
         check(parity, precision, reference, trained=weights.trained)
         parities.append(parity)
 
     notes = list(prepare_for_export(model))
-    verify("folding", _torch_logits(model, verification.inputs(how)))
+    verify("folding", _torch_logits(model, verified.inputs(how)))
     float_graph = trace(model, shape, recipe.opset)
-    verify("tracing", _graph_logits(float_graph, verification, how))
+    verify("tracing", run_graph(float_graph, verified, how))
     if recipe.simplify:
         float_graph = simplify(float_graph)
-        verify("simplification", _graph_logits(float_graph, verification, how))
+        verify("simplification", run_graph(float_graph, verified, how))
 
-    graph, quantization = float_graph, None
+    graph, int8 = float_graph, None
     if recipe.precision == "fp16":
         graph = store_half(float_graph)
     elif recipe.precision == "int8":
-        assert calibration is not None
-        inputs = track(
-            calibration.inputs(how, recipe.batch), "calibration", -(-len(calibration.images) // recipe.batch)
-        )
-        kept = float_layers(float_graph, PRESETS[spec.family.name])
-        graph = quantize(float_graph, kept, inputs)
-        share = int8_mac_share(float_graph, graph)
-        source = Calibration(calibration.source, len(calibration.images), "minmax", recipe.seed, calibration.skipped)
-        quantization = Quantization("U8S8", True, share, kept, source)
+        int8 = make_int8(float_graph, recipe, spec.family.name, images, how, labels, track)
+        graph = int8.graph
     if recipe.precision != "fp32":
-        verify(recipe.precision, _graph_logits(graph, verification, how), recipe.precision)
+        verify(recipe.precision, run_graph(graph, verified, how), recipe.precision)
 
     manifest = Manifest(
         model=spec.name,
@@ -118,7 +109,7 @@ def export(recipe: Recipe, out: Path, track: Track = lambda items, label, count:
         target=recipe.target,
         tools=_tools(),
         parity=tuple(parities),
-        quantization=quantization,
+        quantization=int8.quantization if int8 else None,
         notes=tuple(note for note in (*notes, size_note(spec, how.size)) if note),
     )
     with replacing(out) as temporary:
@@ -128,7 +119,8 @@ def export(recipe: Recipe, out: Path, track: Track = lambda items, label, count:
     if recipe.precision == "int8":
         float_ms, int8_ms = median_latencies_ms([float_graph, graph])
         speedup = float_ms / int8_ms
-    return Report(out, manifest, size / 1e6, float_graph.ByteSize() / 1e6, speedup)
+    outcome = int8.outcome if int8 else None
+    return Report(out, manifest, size / 1e6, float_graph.ByteSize() / 1e6, speedup, outcome)
 
 
 def _preprocess(recipe: Recipe, spec: ModelSpec, weights: ResolvedWeights) -> Preprocess:
@@ -152,15 +144,6 @@ def _labels(recipe: Recipe, spec: ModelSpec, weights: ResolvedWeights, model: nn
 def _torch_logits(model: nn.Module, inputs: Iterable[NDArray[np.float32]]) -> NDArray[np.float32]:
     with torch.inference_mode():
         return np.concatenate([model(torch.from_numpy(batch)).numpy() for batch in inputs])
-
-
-def _graph_logits(graph: ModelProto, images: ImageSet, how: Preprocess) -> NDArray[np.float32]:
-    """Run the graph on the images with the runtime's own session."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "step.onnx"
-        path.write_bytes(graph.SerializeToString())
-        with contextlib.closing(open_session(path)) as session:
-            return np.concatenate([session.run(batch) for batch in images.inputs(how)])
 
 
 def _write_checked(graph: ModelProto, manifest: Manifest, path: Path) -> Manifest:

@@ -13,13 +13,12 @@ from pathlib import Path
 import numpy as np
 import onnx
 import onnxruntime as ort
-from numpy.typing import NDArray
 from onnx import ModelProto
 from onnxruntime.quantization import QuantType
 from onnxruntime.quantization.calibrate import CalibrationMethod, TensorsData
 from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 
-from edgevit.export.calibrate import Ranges, minmax_ranges
+from edgevit.export.calibrate import Method, Ranges
 from edgevit.export.graph import Layer, constants, layers
 
 OPERATORS = ("Conv", "Gemm", "MatMul")
@@ -38,39 +37,46 @@ class Preset:
     """How many of the last products (the classifier's) stay float."""
     float_stem: int = 0
     """How many of the first convolutions stay float."""
+    method: Method = "minmax"
+    """How activations are calibrated; chosen by benchmarks/calibration.py."""
 
 
-PRESETS = {"sbcformer": Preset(), "efficientvit": Preset()}
+PRESETS = {"sbcformer": Preset(float_stem=1), "efficientvit": Preset(float_stem=5)}
+"""The first layers work on large images with few channels: int8 saves least there, and costs most accuracy.
+
+In EfficientViT they are the stem and the first expansion, whose Hardswish has no int8 kernel.
+"""
 
 
-def float_layers(model: ModelProto, preset: Preset) -> tuple[str, ...]:
-    """Return the names of the layers that stay float: products of two activations, and the preset's."""
+def float_layers(model: ModelProto, preset: Preset, further: Iterable[str] = ()) -> tuple[str, ...]:
+    """Return the names of the layers that stay float: products of two activations, the preset's, and `further` ones."""
     every = layers(model)
     weighted = [layer for layer in every if layer.weight is not None]
     kept = {layer.name for layer in every if layer.weight is None or layer.operator not in OPERATORS}
-    kept |= {layer.name for layer in weighted[: preset.float_stem]}
+    kept |= {layer.name for layer in weighted[: preset.float_stem]} | set(further)
     kept |= {layer.name for layer in weighted[len(weighted) - preset.float_heads :]}
     return tuple(layer.name for layer in every if layer.name in kept)
 
 
-def quantize(model: ModelProto, keep_float: Iterable[str], batches: Iterable[NDArray[np.float32]]) -> ModelProto:
-    """Return the int8 form of a simplified float model.
+def calibrated_tensors(model: ModelProto) -> tuple[str, ...]:
+    """Return the names of all activations whose range may be needed, whatever stays float."""
+    fixed = constants(model)
+    # the quantizer moves a layer's output range behind the ReLU or Clip that follows
+    operators = (*OPERATORS, "Relu", "Clip")
+    names = {
+        name for node in model.graph.node if node.op_type in operators for name in (*node.input, *node.output) if name
+    }
+    return tuple(sorted(names - fixed))
+
+
+def quantize(model: ModelProto, keep_float: Iterable[str], ranges: Ranges) -> ModelProto:
+    """Return the model with quantize/dequantize pairs around the layers that are to be int8.
 
     Args:
-        model: float32, static shapes, constants folded.
+        model: float32, simplified.
         keep_float: names of nodes that stay float.
-        batches: calibration inputs (B, 3, H, W), read once.
+        ranges: of `calibrated_tensors(model)`.
     """
-    keep_float = set(keep_float)
-    quantized = [node for node in model.graph.node if node.op_type in OPERATORS and node.name not in keep_float]
-    fixed = constants(model)
-    tensors = {name for node in quantized for name in (*node.input, *node.output) if name not in fixed}
-    ranges = minmax_ranges(model, sorted(tensors | _activation_outputs(model, tensors)), batches)
-    return insert_qdq(model, keep_float, ranges)
-
-
-def insert_qdq(model: ModelProto, keep_float: Iterable[str], ranges: Ranges) -> ModelProto:
-    """Return the model with quantize/dequantize pairs around the layers that are to be int8, given all ranges."""
     copy = ModelProto()
     copy.CopyFrom(model)
     quantizer = QDQQuantizer(
@@ -94,13 +100,6 @@ def insert_qdq(model: ModelProto, keep_float: Iterable[str], ranges: Ranges) -> 
     assert isinstance(result, ModelProto)
     onnx.checker.check_model(result)
     return result
-
-
-def _activation_outputs(model: ModelProto, tensors: set[str]) -> set[str]:
-    """Outputs of ReLU and Clip after a quantized layer: the quantizer moves the layer's output range there."""
-    return {
-        node.output[0] for node in model.graph.node if node.op_type in ("Relu", "Clip") and node.input[0] in tensors
-    }
 
 
 def int8_mac_share(float_model: ModelProto, quantized: ModelProto) -> float:

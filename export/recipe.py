@@ -5,6 +5,7 @@ from pathlib import Path
 
 from edgevit.artifact import Precision
 from edgevit.errors import OptionError
+from edgevit.export.calibrate import Method
 
 OPSETS = (17, 18, 19, 20, 21)
 """ONNX operator sets that can be written; from 20 on GELU is a single operator."""
@@ -28,9 +29,15 @@ class Recipe:
     labels: Path | None = None
     data: Path | None = None
     """Folder of images, searched recursively, to calibrate with and to verify on."""
-    calibration: str | None = None
-    """"synthesized" makes calibration images from the weights' own BatchNorm statistics instead of `data`."""
+    synthesized: bool = False
+    """Make calibration images from the weights' own BatchNorm statistics instead of reading `data`."""
+    method: Method | None = None
+    """How calibration turns values into ranges; the family's preset unless given."""
     calibration_images: int = 256
+    max_drop: float | None = None
+    """Float back blocks until int8 loses at most this much accuracy, in percentage points."""
+    evaluation_images: int = 1000
+    """How many images of `data`, none of them used to calibrate, decide on `max_drop`."""
     imgsz: int | None = None
     """Side of the square input in pixels; the model's own unless given."""
     batch: int = 1
@@ -50,8 +57,12 @@ class Recipe:
             raise OptionError(
                 f"--calibration-images {self.calibration_images} is too few; give at least {MIN_CALIBRATION_IMAGES}"
             )
-        if self.calibration is not None and self.data is not None:
+        if self.synthesized and self.data is not None:
             raise OptionError("--calibration synthesized and --data both name the calibration images; give one of them")
+        if self.max_drop is not None and self.precision != "int8":
+            raise OptionError("--max-drop is a budget for --int8; give both, or none")
+        if self.max_drop is not None and not 0 <= self.max_drop <= 100:
+            raise OptionError(f"--max-drop {self.max_drop:g} is no share of accuracy; give percentage points, 0 to 100")
         if self.precision == "int8" and not self.simplify:
             raise OptionError("--int8 needs the simplified graph; leave out --no-simplify")
 

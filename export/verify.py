@@ -1,13 +1,18 @@
 """How far each step of an export moves the answers from PyTorch's, and whether that is close enough."""
 
-from collections.abc import Iterable
+import contextlib
+import tempfile
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from onnx import ModelProto
 
-from edgevit.artifact import Parity, Precision
+from edgevit.artifact import Parity, Precision, Preprocess
 from edgevit.errors import GateError
+from edgevit.export.images import ImageSet
+from edgevit.runtime.session import open_session
 
 
 @dataclass(frozen=True)
@@ -66,6 +71,10 @@ def _fail(parity: Parity, what: str) -> None:
     )
 
 
-def stack(rows: Iterable[NDArray[np.float32]]) -> NDArray[np.float32]:
-    """Concatenate the logits of successive batches."""
-    return np.concatenate(list(rows))
+def run_graph(graph: ModelProto, images: ImageSet, how: Preprocess) -> NDArray[np.float32]:
+    """Return the logits (images, classes) that the board's runtime gets from a graph."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "step.onnx"
+        path.write_bytes(graph.SerializeToString())
+        with contextlib.closing(open_session(path)) as session:
+            return np.concatenate([session.run(batch) for batch in images.inputs(how)])

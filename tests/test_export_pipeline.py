@@ -26,6 +26,11 @@ RANDOM = Recipe(MODEL, weights="random", num_classes=4, imgsz=64)
 RANDOM_PREPROCESS = Preprocess(size=(64, 64))
 
 
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EDGEVIT_HOME", str(tmp_path / "cache"))
+
+
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
     """A folder of 20 different pictures, one of them deeper, and a file that only looks like one."""
@@ -107,7 +112,7 @@ def test_failed_export_leaves_the_older_file_as_it_was(
     monkeypatch.setattr(pipeline, where, fail)
     with pytest.raises(GateError, match="made to fail"):
         export(RANDOM, tmp_path / "m.onnx")
-    assert [path.name for path in tmp_path.iterdir()] == ["m.onnx"]
+    assert [path.name for path in tmp_path.iterdir()] == ["m.onnx"], "nothing half-written stays behind"
     assert (tmp_path / "m.onnx").read_bytes() == b"older"
 
 
@@ -129,13 +134,12 @@ def test_missing_folder_for_the_output_is_told_before_any_work(tmp_path: Path) -
 
 
 def test_calibration_images_are_drawn_by_the_seed_and_kept_from_verification(photos: Path) -> None:
-    used, held_out = folder_images(photos, 16, seed=0)
-    again, _ = folder_images(photos, 16, seed=0)
-    other, _ = folder_images(photos, 16, seed=1)
-    assert used == again
-    assert used.images != other.images
-    assert len(held_out.images) == 4
-    assert not set(map(str, used.images)) & set(map(str, held_out.images))
+    drawn = folder_images(photos, 16, 3, seed=0)
+    assert drawn == folder_images(photos, 16, 3, seed=0)
+    assert drawn != folder_images(photos, 16, 3, seed=1)
+    assert drawn.calibration is not None
+    assert [len(part.images) for part in (drawn.calibration, drawn.verification, drawn.evaluation)] == [16, 4, 3]
+    assert not set(map(str, drawn.calibration.images)) & set(map(str, drawn.verification.images))
 
 
 def test_calibration_holds_one_batch_in_memory_whatever_the_number() -> None:
@@ -170,7 +174,9 @@ def test_last_batch_is_filled_up() -> None:
         ({"batch": 0}, "--batch 0 is not possible"),
         ({"num_classes": 1}, "--num-classes 1 is not possible"),
         ({"calibration_images": 4}, "give at least 16"),
-        ({"calibration": "synthesized", "data": Path()}, "give one of them"),
+        ({"synthesized": True, "data": Path()}, "give one of them"),
+        ({"max_drop": 0.5}, "give both, or none"),
+        ({"precision": "int8", "max_drop": -1.0}, "give percentage points"),
         ({"precision": "int8", "simplify": False}, "leave out --no-simplify"),
     ],
 )

@@ -6,8 +6,8 @@ import onnxruntime as ort
 import pytest
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
-from edgevit.export.calibrate import minmax_ranges, with_extremes
-from edgevit.export.quantize import Preset, float_layers, int8_mac_share, quantize
+from edgevit.export.calibrate import calibrate, minmax_ranges, with_extremes
+from edgevit.export.quantize import Preset, calibrated_tensors, float_layers, int8_mac_share, quantize
 
 
 @pytest.fixture
@@ -43,6 +43,11 @@ def images(count: int) -> list[np.ndarray]:
     return [np.random.default_rng(i).uniform(-1, 1, (1, 3, 8, 8)).astype(np.float32) for i in range(count)]
 
 
+def to_int8(model: ModelProto, preset: Preset = Preset()) -> ModelProto:
+    ranges = calibrate(model, calibrated_tensors(model), lambda: images(32))
+    return quantize(model, float_layers(model, preset), ranges)
+
+
 def run(model: ModelProto, image: np.ndarray, output: str = "logits") -> np.ndarray:
     session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     return np.asarray(session.run([output], {"image": image})[0])
@@ -63,7 +68,7 @@ def test_calibration_keeps_two_numbers_for_each_tensor_whatever_its_size(network
 
 
 def test_int8_answers_stay_close_to_float(network: ModelProto) -> None:
-    int8 = quantize(network, float_layers(network, Preset()), images(32))
+    int8 = to_int8(network)
     for image in images(8):
         expected = run(network, image)
         np.testing.assert_allclose(run(int8, image), expected, atol=0.05 * np.abs(expected).max())
@@ -71,9 +76,9 @@ def test_int8_answers_stay_close_to_float(network: ModelProto) -> None:
 
 def test_int8_share_counts_the_layers_that_run_in_int8(network: ModelProto) -> None:
     conv, products, head = 16 * 8 * 8 * 27, 16 * 16 + 16 * 16, 16 * 4
-    everything = quantize(network, float_layers(network, Preset()), images(4))
+    everything = to_int8(network)
     assert int8_mac_share(network, everything) == pytest.approx((conv + head) / (conv + products + head))
-    without_head = quantize(network, float_layers(network, Preset(float_heads=1)), images(4))
+    without_head = to_int8(network, Preset(float_heads=1))
     assert int8_mac_share(network, without_head) == pytest.approx(conv / (conv + products + head))
 
 
@@ -87,7 +92,7 @@ def test_products_of_two_activations_always_stay_float(network: ModelProto) -> N
 
 
 def test_int8_weights_are_stored_as_bytes_with_a_scale_for_each_channel(network: ModelProto) -> None:
-    int8 = quantize(network, float_layers(network, Preset()), images(4))
+    int8 = to_int8(network)
     tensors = {tensor.name: tensor for tensor in int8.graph.initializer}
     assert tensors["cw_quantized"].data_type == TensorProto.INT8
     assert tuple(tensors["cw_scale"].dims) == (16,)

@@ -1,18 +1,22 @@
 """`edgevit export`: a model of the zoo to one checked file for the board."""
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from edgevit.artifact import Precision
-from edgevit.errors import MissingExtraError, OptionError
+from edgevit.cli.progress import track
+from edgevit.errors import GateError, MissingExtraError, OptionError
 
 if TYPE_CHECKING:
     from edgevit.export.pipeline import Report
+    from edgevit.export.search import Outcome
 
+SYNTHESIZED = "synthesized"
+METHODS = ("minmax", "percentile", "entropy", "mse")
 PACKAGES = ("torch", "onnx", "onnxscript", "onnxsim", "safetensors")
 
 
@@ -38,8 +42,16 @@ PACKAGES = ("torch", "onnx", "onnxscript", "onnxsim", "safetensors")
 )
 @click.option(
     "--calibration",
-    type=click.Choice(["synthesized"]),
-    help="Make calibration images from the weights instead of --data.",
+    multiple=True,
+    type=click.Choice([SYNTHESIZED, *METHODS]),
+    help="'synthesized' makes the images from the weights instead of --data; the others say how values become ranges. "
+    "May be given twice.",
+)
+@click.option(
+    "--max-drop",
+    type=float,
+    metavar="PCT",
+    help="Keep blocks float until int8 loses at most this many percentage points of accuracy.",
 )
 @click.option(
     "--calibration-images",
@@ -73,7 +85,8 @@ def command(
     int8: bool,
     half: bool,
     data: Path | None,
-    calibration: str | None,
+    calibration: tuple[str, ...],
+    max_drop: float | None,
     calibration_images: int,
     seed: int,
     imgsz: int | None,
@@ -102,7 +115,9 @@ def command(
         num_classes=num_classes,
         labels=labels,
         data=data,
-        calibration=calibration,
+        synthesized=SYNTHESIZED in calibration,
+        method=_method(calibration),
+        max_drop=max_drop,
         calibration_images=calibration_images,
         imgsz=imgsz,
         batch=batch,
@@ -110,7 +125,20 @@ def command(
         simplify=not no_simplify,
         seed=seed,
     )
-    _summarize(pipeline.export(recipe, output or recipe_module.default_output(recipe), _track))
+    report = pipeline.export(recipe, output or recipe_module.default_output(recipe), track)
+    _summarize(report)
+    if report.outcome is not None and not report.outcome.met:
+        raise GateError(
+            f"--max-drop {max_drop:g} cannot be met: the best found, written to {report.path}, loses "
+            f"{report.outcome.chosen.drop:.2f} points; allow more, or export without --int8"
+        )
+
+
+def _method(calibration: tuple[str, ...]) -> Any:
+    methods = sorted(set(calibration) - {SYNTHESIZED})
+    if len(methods) > 1:
+        raise OptionError(f"--calibration {' and '.join(methods)} exclude each other; give one of them")
+    return methods[0] if methods else None
 
 
 def _precision(int8: bool, half: bool) -> Precision:
@@ -128,13 +156,6 @@ def _exporter() -> tuple[Any, Any]:
             raise
         raise MissingExtraError(error.name, "edgevit export", "export") from error
     return recipe, pipeline
-
-
-def _track(items: Iterable[Any], label: str, count: int) -> Iterator[Any]:
-    """Show the progress of a loop: a bar on a terminal, one line otherwise."""
-    bar: Any = click.progressbar(items, length=count, label=label, file=click.get_text_stream("stderr"))
-    with bar:
-        yield from bar
 
 
 def _summarize(report: "Report") -> None:
@@ -159,6 +180,8 @@ def _summarize(report: "Report") -> None:
             f"{calibration.images} {calibration.source} images"
             + (f", {calibration.skipped} unreadable files skipped" if calibration.skipped else "")
         )
+    if report.outcome is not None:
+        _say_search(report.outcome, say)
     for note in manifest.notes:
         say(f"note         {note}")
     say(f"size         {report.size_mb:.2f} MB (float32: {report.float_size_mb:.2f} MB)")
@@ -170,3 +193,12 @@ def _summarize(report: "Report") -> None:
         f"\nnext:        edgevit run {report.path} PHOTO\n             edgevit selftest {report.path}    (on the board)"
     )
     click.echo(report.path)
+
+
+def _say_search(outcome: "Outcome", say: Callable[[str], None]) -> None:
+    """Say what a search for --max-drop found, and why each block that is float stayed so."""
+    chosen = outcome.chosen
+    of = "accuracy" if outcome.labelled else "agreement with float"
+    say(f"search       {chosen.drop:.2f} points of {of} lost on {outcome.images} held-out images")
+    for block in chosen.float_blocks:
+        say(f"             float: {block}, alone in int8 it leaves {outcome.sensitivity[block]:.1f} dB")

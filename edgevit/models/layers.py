@@ -1,6 +1,6 @@
 """Building blocks that the model families share, and the folding of BatchNorm into the convolution before it."""
 
-from typing import ClassVar
+from typing import ClassVar, Protocol, runtime_checkable
 
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
@@ -24,6 +24,25 @@ class ConvBN(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.bn(self.conv(x))  # type: ignore[no-any-return]
+
+
+@runtime_checkable
+class HasExportForm(Protocol):
+    """A module whose weights can be arranged so that the exported graph has fewer or safer operators."""
+
+    def take_export_form(self) -> str | None:
+        """Rearrange in place, the output staying the same; return a note for the user if it does not quite."""
+
+
+def prepare_for_export(model: nn.Module) -> tuple[str, ...]:
+    """Fold BatchNorm and let each module take its export form, in place; return the notes for the user.
+
+    Raises:
+        ValueError: the model is in training mode.
+    """
+    fold_batchnorm(model)
+    notes = [module.take_export_form() for module in model.modules() if isinstance(module, HasExportForm)]
+    return tuple(dict.fromkeys(note for note in notes if note))
 
 
 def fold_batchnorm(model: nn.Module) -> None:
