@@ -12,6 +12,7 @@ import numpy as np
 
 from edgevit.errors import ImageError
 from edgevit.runtime.jpeg import jpeg_facts
+from edgevit.runtime.png import png_is_sound
 from edgevit.runtime.resample import RGBImage
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".avif", ".jp2", ".ppm", ".pgm")
@@ -103,6 +104,8 @@ def _read_file(path: str | bytes) -> bytes:
 def _decode(data: bytes, name: str | bytes, enough: tuple[int, int] | None) -> RGBImage:
     name = os.fsdecode(name)
     flag = cv2.IMREAD_COLOR
+    if png_is_sound(data) is False:
+        raise ImageError(f"{name} is a damaged or truncated PNG; copy or record it again")
     if (facts := jpeg_facts(data)) is not None:
         if not facts.complete:
             raise ImageError(f"{name} is a truncated JPEG; copy or record it again")

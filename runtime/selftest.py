@@ -30,9 +30,11 @@ SAMPLES = 64
 LOGIT_TOLERANCE: dict[Precision, float] = {"fp32": 1e-3, "fp16": 1e-3, "int8": 5e-2}
 """Share of a case's largest absolute logit.
 
-Float kernels of two processors sum in different orders, which is worth 1e-5; fp16 is storage only. In int8 a value on
-a rounding edge falls to either side, and each such step of 1/255 of a range travels on. A class that leads by more than
-twice the tolerance stays first, so no separate check of the winner is needed.
+Float kernels of two processors sum in different orders, which is worth less than 1e-4; fp16 is storage only. In int8 a
+value on a rounding edge falls to either side, and each such step of 1/255 of a range travels on: integer kernels
+against the same int8 graph computed in float moved the logits of a trained sbcformer_xs by 0.5 % on these pictures and
+by at most 1.1 % on 120 photographs, while swapped colours moved them by 50 %. A class that leads by more than twice the
+tolerance stays first, so no separate check of the winner is needed.
 """
 
 

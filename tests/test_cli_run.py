@@ -54,6 +54,22 @@ def test_folder_goes_on_past_what_cannot_be_read(run: Run, tiny_model: Path, fol
     assert err == f"edgevit: {folder}/broken.jpg is a truncated JPEG; copy or record it again\n"
 
 
+def test_unreadable_images_are_one_line_each(tiny_model: Path, folder: Path) -> None:
+    """Of the whole process: what OpenCV's C code would print goes past Python's stderr."""
+    for path in (folder / "a.png", folder / "b.png"):
+        whole = path.read_bytes()
+        (folder / f"cut-{path.name}").write_bytes(whole[: len(whole) // 2])
+    (folder / "page.png").write_text("<html>")
+    (folder / "cut.bmp").write_bytes(b"BM" + bytes(60))
+    (folder / "cut.tif").write_bytes(b"II*\x00\x08\x00\x00\x00\x01")
+    (folder / "empty.jpg").write_bytes(b"")
+    command = [sys.executable, "-m", "edgevit", "run", str(tiny_model), str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parent.parent, check=False)
+    assert done.returncode == 1
+    assert done.stdout.count("\n") == 3
+    assert [line.split(":")[0] for line in done.stderr.splitlines()] == ["edgevit"] * 7
+
+
 def test_pattern_and_list_on_stdin(run: Run, tiny_model: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import io
 

@@ -135,6 +135,13 @@ def test_truncated_image_is_refused(photo: NDArray[np.uint8], form: str, share: 
         read_image(data[: int(share * len(data))])
 
 
+def test_png_with_a_flipped_bit_is_refused(photo: NDArray[np.uint8]) -> None:
+    data = bytearray(_file(photo, "PNG"))
+    data[len(data) // 2] ^= 1
+    with pytest.raises(ImageError, match="is a damaged or truncated PNG"):
+        read_image(bytes(data))
+
+
 def test_truncated_jpeg_with_a_thumbnail_is_refused(photo: NDArray[np.uint8]) -> None:
     """The thumbnail within its EXIF header has an end of its own."""
     thumbnail = _file(photo[:40, :40], "JPEG")

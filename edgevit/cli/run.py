@@ -1,6 +1,7 @@
 """`edgevit run`: classify image files."""
 
 import csv
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -67,6 +68,8 @@ def command(
 
     In text, classes that would read 0.00 are left out, unless the first.
     """
+    # OpenCV would add lines of its own, in the words of its source code, to the one that names an unreadable image
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
     from edgevit.runtime.classifier import load
     from edgevit.runtime.images import list_images
 

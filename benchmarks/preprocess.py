@@ -1,0 +1,140 @@
+"""What reading and preparing an image costs, and whether the fast path changes any answer.
+
+Times a generated 12-megapixel JPEG, a 1080p frame and a 640x480 frame, with every path interleaved in one run: Pillow
+(the reference), the same arithmetic in edgevit (exact), and edgevit's default (fast: the JPEG decoded at reduced
+scale, huge images halved first).
+
+With --model and --data it also compares the top-1 class of each image of a folder with that after Pillow's
+preprocessing; --enlarge N first makes every pixel a square until the short side has N pixels, and stores the image as
+a JPEG, so that small images too go through the fast path, and with harder edges than any photograph.
+
+    python benchmarks/preprocess.py [--model MODEL.onnx --data DIR [--enlarge 2048] [--images N]]
+"""
+
+import io
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from edgevit.artifact import Preprocess, read_manifest
+from edgevit.runtime.images import list_images, read_image
+from edgevit.runtime.preprocess import center_box, enough_size, normalize, preprocess, scaled_size
+from edgevit.runtime.session import open_session
+
+REPEATS = 15
+PILLOW_KERNELS = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
+
+Prepare = Callable[[bytes | NDArray[np.uint8], Preprocess], NDArray[np.float32]]
+
+
+def with_pillow(source: bytes | NDArray[np.uint8], how: Preprocess) -> NDArray[np.float32]:
+    image = Image.open(io.BytesIO(source)).convert("RGB") if isinstance(source, bytes) else Image.fromarray(source)
+    height, width = scaled_size((image.height, image.width), how)
+    box = center_box((height, width), how.size)
+    scaled = image.resize((width, height), PILLOW_KERNELS[how.interpolation])
+    return normalize(np.asarray(scaled)[box.top : box.top + box.height, box.left : box.left + box.width], how)
+
+
+def exactly(source: bytes | NDArray[np.uint8], how: Preprocess) -> NDArray[np.float32]:
+    return preprocess(read_image(source), how, exact=True)
+
+
+def fast(source: bytes | NDArray[np.uint8], how: Preprocess) -> NDArray[np.float32]:
+    return preprocess(read_image(source, enough=enough_size(how)), how)
+
+
+WAYS: dict[str, Prepare] = {"Pillow": with_pillow, "exact": exactly, "fast": fast}
+
+
+@click.command(help=__doc__)
+@click.option("--model", type=click.Path(path_type=Path), help="An exported model, to compare answers with.")
+@click.option("--data", help="A folder of images to compare answers on.")
+@click.option("--enlarge", default=0, metavar="N", help="Short side in pixels that images are blown up to.")
+@click.option("--images", default=0, metavar="N", help="At most so many, evenly spread over the folder; 0: all.")
+def main(model: Path | None, data: str | None, enlarge: int, images: int) -> None:
+    print_times()
+    if model is not None and data is not None:
+        print_agreement(model, data, enlarge, images)
+
+
+def print_times() -> None:
+    how = Preprocess((224, 224))
+    photo = generated_photo(3024, 4032)
+    sources: dict[str, bytes | NDArray[np.uint8]] = {
+        "12-megapixel JPEG": as_jpeg(photo),
+        "12-megapixel array": photo,
+        "1920x1080 array": photo[:1080, :1920].copy(),
+        "640x480 array": photo[:480, :640].copy(),
+    }
+    click.echo(f"to a 224x224 input, bicubic, median of {REPEATS}, milliseconds")
+    click.echo(f"{'':20}" + "".join(f"{name:>9}" for name in WAYS))
+    for name, source in sources.items():
+        times: dict[str, list[float]] = {way: [] for way in WAYS}
+        for _ in range(REPEATS):
+            for way, prepare in WAYS.items():
+                start = time.perf_counter()
+                prepare(source, how)
+                times[way].append(1e3 * (time.perf_counter() - start))
+        click.echo(f"{name:20}" + "".join(f"{statistics.median(times[way]):9.2f}" for way in WAYS))
+
+
+def print_agreement(model: Path, data: str, enlarge: int, most: int) -> None:
+    manifest = read_manifest(model)
+    if manifest is None:
+        raise click.BadParameter(f"{model} was not exported by edgevit")
+    paths = list(list_images(data))
+    paths = paths[:: max(1, len(paths) // most)][:most] if most else paths
+    session = open_session(model)
+    how = manifest.host_preprocess
+    same = dict.fromkeys(WAYS, 0)
+    largest = dict.fromkeys(WAYS, 0.0)
+    for path in paths:
+        source = blown_up(path, enlarge) if enlarge else path.read_bytes()
+        inputs = {way: prepare(source, how) for way, prepare in WAYS.items()}
+        answers = {way: int(session.run(values[None]).argmax()) for way, values in inputs.items()}
+        for way in WAYS:
+            same[way] += answers[way] == answers["Pillow"]
+            levels = 255 * min(how.std) * np.abs(inputs[way] - inputs["Pillow"]).max()
+            largest[way] = max(largest[way], float(levels))
+    click.echo(
+        f"\n{len(paths)} images{f', enlarged to {enlarge} pixels' * bool(enlarge)}: same top-1 class as with Pillow"
+    )
+    for way in ("exact", "fast"):
+        click.echo(
+            f"{way:8} {same[way] / len(paths):8.2%}   largest difference of a pixel {largest[way]:.1f} of 255 levels"
+        )
+
+
+def generated_photo(height: int, width: int) -> NDArray[np.uint8]:
+    """Return a picture with detail at every scale, as photographs have: noise summed over octaves."""
+    random = np.random.default_rng(0)
+    picture: NDArray[np.float32] = np.zeros((height, width, 3), np.float32)
+    for octave in range(2, 12):
+        noise = random.normal(0, 1, (height // 2**octave + 2, width // 2**octave + 2, 3)).astype(np.float32)
+        picture += 2.0**octave * cv2.resize(noise, (width, height), interpolation=cv2.INTER_CUBIC)
+    picture += random.normal(0, 4, picture.shape).astype(np.float32)
+    low, high = np.percentile(picture[::16, ::16], [1, 99])
+    return np.asarray(np.clip(255 * (picture - low) / (high - low), 0, 255), np.uint8)
+
+
+def blown_up(path: Path, short: int) -> bytes:
+    image = read_image(path)
+    factor = -(-short // min(image.shape[:2]))
+    return as_jpeg(np.repeat(np.repeat(image, factor, axis=0), factor, axis=1))
+
+
+def as_jpeg(image: NDArray[np.uint8]) -> bytes:
+    found, data = cv2.imencode(".jpg", image[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 92])
+    assert found
+    return data.tobytes()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,25 @@
+"""Whether a PNG's picture data arrived whole, told before it is decoded."""
+
+import zlib
+
+_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_CRITICAL = (b"IHDR", b"PLTE", b"IDAT", b"IEND")
+
+
+def png_is_sound(data: bytes) -> bool | None:
+    """Check length and checksum of the chunks that a picture is made of; None if the bytes are no PNG.
+
+    A chunk is its length, a type, the content, and the CRC-32 of type and content (W3C PNG, 5.3).
+    """
+    if not data.startswith(_SIGNATURE):
+        return None
+    position, view = len(_SIGNATURE), memoryview(data)
+    while position + 12 <= len(data):
+        end = position + 8 + int.from_bytes(data[position : position + 4])
+        kind = data[position + 4 : position + 8]
+        if kind in _CRITICAL and zlib.crc32(view[position + 4 : end]).to_bytes(4) != data[end : end + 4]:
+            return False
+        if kind == b"IEND":
+            return True
+        position = end + 4
+    return False
