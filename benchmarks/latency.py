@@ -10,6 +10,7 @@ import platform
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import click
@@ -66,7 +67,7 @@ def candidates(name: str, folder: Path, threads: int) -> dict[str, Callable[[], 
         path = folder / f"{precision}.onnx"
         export(Recipe(name, precision=precision), path)
         session = open_session(path, threads)
-        runs[label] = lambda session=session: session.run(image)
+        runs[label] = partial(session.run, image)
     return runs
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 SYNTHESIZED = "synthesized"
 METHODS = ("minmax", "percentile", "entropy", "mse")
-PACKAGES = ("torch", "onnx", "onnxscript", "onnxsim", "safetensors")
+PACKAGES = ("torch", "onnx", "onnxscript", "onnxsim")
 
 
 @click.command("export")
@@ -129,7 +129,7 @@ def command(
     _summarize(report)
     if report.outcome is not None and not report.outcome.met:
         raise GateError(
-            f"--max-drop {max_drop:g} cannot be met: the best found, written to {report.path}, loses "
+            f"--max-drop {max_drop} cannot be met: the best found, written to {report.path}, loses "
             f"{report.outcome.chosen.drop:.2f} points; allow more, or export without --int8"
         )
 

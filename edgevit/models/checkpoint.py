@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from edgevit.errors import CheckpointError
+from edgevit.errors import CheckpointError, MissingExtraError
 
 NESTINGS = ("state_dict_ema", "model_ema", "state_dict", "model", "module")
 """Where trainers keep the weights inside a checkpoint. Averaged weights first: they are what a trainer evaluates."""
@@ -70,9 +70,11 @@ def _is_safetensors(head: bytes) -> bool:
 
 
 def _read_safetensors(path: Path) -> Mapping[Any, Any]:
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
+    try:
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("safetensors", f"reading {path.name}", "export") from error
     try:
         return load_file(path)
     except SafetensorError as error:

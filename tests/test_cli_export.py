@@ -1,0 +1,120 @@
+"""`edgevit export`: what it prints, and one clear line with the right exit code for each thing that can go wrong."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from edgevit.artifact import read_manifest
+from edgevit.cli import main
+from edgevit.export import pipeline
+from edgevit.export.search import Outcome, Trial
+
+RANDOM = ["export", "efficientvit_b0", "--weights", "random", "--num-classes", "4", "--imgsz", "64"]
+
+
+@pytest.fixture(autouse=True)
+def in_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("EDGEVIT_HOME", str(tmp_path / "cache"))
+
+
+def run(*arguments: str) -> int:
+    with pytest.raises(SystemExit) as exit_:
+        main(arguments)
+    assert isinstance(exit_.value.code, int)
+    return exit_.value.code
+
+
+def test_export_prints_the_path_on_stdout_and_the_rest_on_stderr(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(*RANDOM) == 0
+    out, err = capsys.readouterr()
+    assert out == "efficientvit_b0.onnx\n"
+    assert "UNTRAINED" in err
+    assert "edgevit run efficientvit_b0.onnx" in err
+    manifest = read_manifest(Path("efficientvit_b0.onnx"))
+    assert manifest is not None
+    assert manifest.model == "efficientvit_b0"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["export", "sbcformer_sx"], 2, "no model named 'sbcformer_sx'; did you mean sbcformer_"),
+        (["export", "efficientvit_b1", "--weights", "nowhere.pt"], 1, "nowhere.pt does not exist"),
+        ([*RANDOM, "--imgsz", "100"], 2, "each side must be a multiple of 32; try --imgsz 96 or 128"),
+        ([*RANDOM, "--int8", "--half"], 2, "export twice, with one of them each"),
+        ([*RANDOM, "--int8"], 2, "give --data FOLDER"),
+        ([*RANDOM, "--int8", "--data", "nowhere"], 1, "--data nowhere is not a folder"),
+        ([*RANDOM, "--opset", "12"], 2, "--opset 12 is not supported; choose one of 17"),
+        ([*RANDOM, "--opset", "twenty"], 2, "'twenty' is not a valid integer"),
+        ([*RANDOM, "--max-drop", "1"], 2, "--max-drop is a budget for --int8"),
+        ([*RANDOM, "--int8", "--calibration", "mse", "--calibration", "entropy"], 2, "exclude each other"),
+        ([*RANDOM, "-o", "nowhere/m.onnx"], 1, "the folder nowhere does not exist"),
+        ([*RANDOM, "-o", "m.bin"], 2, "does not end in .onnx"),
+        ([*RANDOM, "--labels", "nowhere.txt"], 2, "labels file nowhere.txt does not exist"),
+        ([*RANDOM, "imgsz=224"], 2, "did you mean --imgsz 224?"),
+        (["exprot"], 2, "no command 'exprot'; did you mean export?"),
+    ],
+)
+def test_each_mistake_gets_one_line_and_its_exit_code(
+    arguments: list[str], code: int, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(*arguments) == code
+    out, err = capsys.readouterr()
+    assert out == ""
+    (line,) = err.splitlines()
+    assert line.startswith("edgevit: ")
+    assert message in line
+    assert not list(Path.cwd().glob("*.onnx"))
+
+
+def test_output_below_a_file_cannot_be_written(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("file").write_text("")
+    assert run(*RANDOM, "-o", "file/m.onnx") == 1
+    assert "edgevit: -o file/m.onnx" in capsys.readouterr().err
+
+
+def test_own_weights_without_images_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    save_file({"head.op_list.3.linear.weight": np.zeros((4, 1280), np.float32)}, "own.safetensors")
+    assert run("export", "efficientvit_b0", "--weights", "own.safetensors", "--int8") in (1, 2)
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("package", ["torch", "onnx", "onnxsim"])
+def test_missing_extra_names_the_pip_command(package: str) -> None:
+    code = f"import sys; sys.modules[{package!r}] = None; from edgevit.cli import main; main({RANDOM!r})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr == (
+        f"edgevit: {package} is not installed, and edgevit export needs it; run: pip install 'edgevit[export]'\n"
+    )
+
+
+def test_out_of_memory_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def fail(*args: object, **options: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(pipeline, "trace", fail)
+    assert run(*RANDOM) == 1
+    assert capsys.readouterr().err.splitlines()[-1].startswith("edgevit: out of memory")
+
+
+def test_budget_that_cannot_be_met_exits_3_with_the_best_found(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    real = pipeline.export
+
+    def export(*args: object, **options: object) -> pipeline.Report:
+        report = real(*args, **options)  # type: ignore[arg-type]
+        trial = Trial((), 0.9, 1.5)
+        outcome = Outcome(trial, False, (trial,), {}, True, 100)
+        return pipeline.Report(report.path, report.manifest, report.size_mb, report.float_size_mb, None, outcome)
+
+    monkeypatch.setattr(pipeline, "export", export)
+    assert run(*RANDOM) == 3
+    assert "loses 1.50 points" in capsys.readouterr().err
+    assert Path("efficientvit_b0.onnx").is_file()
