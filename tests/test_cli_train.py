@@ -158,6 +158,17 @@ def test_bfloat16_is_used_where_the_processor_multiplies_it(tmp_path: Path) -> N
     assert bfloat16_helps("cpu", tmp_path / "missing") is False
 
 
+def test_too_little_memory_is_a_memory_error() -> None:
+    import torch
+
+    from edgevit.training.hardware import plain_memory_error
+
+    with pytest.raises(MemoryError, match="allocate"), plain_memory_error():
+        torch.empty(2**58)
+    with pytest.raises(RuntimeError, match="shape"), plain_memory_error():
+        torch.zeros(2).reshape(3)
+
+
 def test_a_step_is_described_in_one_line() -> None:
     record = {"step": 374, "of": 748, "size": 64, "loss": 1.5}
     assert describe(record, 600.0) == "step 374/748  64 px  loss 1.500  10 min left"

@@ -85,7 +85,8 @@ def command(ctx: click.Context, /, name: str, **options: Any) -> None:
         command=_spelled_out(ctx),
     )
     display, interrupt = Display(), Interrupt()
-    accuracy = run_job(job, Watcher(display.line, display.step, interrupt.asked))
+    with hardware.plain_memory_error():
+        accuracy = run_job(job, Watcher(display.line, display.step, interrupt.asked))
     if accuracy is None:
         display.line(f"stopped and saved; continue with: {job.command} --resume")
         sys.exit(130)

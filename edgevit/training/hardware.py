@@ -1,5 +1,7 @@
 """What this machine computes with: processor or GPU, threads, and whether bfloat16 pays."""
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -41,3 +43,14 @@ def use_threads(count: int | None) -> None:
     if count is not None:
         torch.set_num_threads(count)
     cv2.setNumThreads(1)
+
+
+@contextlib.contextmanager
+def plain_memory_error() -> Iterator[None]:
+    """Raise MemoryError where PyTorch says in its own ways that memory is used up."""
+    try:
+        yield
+    except RuntimeError as error:
+        if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error):
+            raise MemoryError(str(error)) from error
+        raise
