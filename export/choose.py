@@ -9,7 +9,7 @@ from edgevit.artifact import Preprocess
 from edgevit.errors import OptionError
 from edgevit.export.images import VERIFICATION_IMAGES, ExportImages, ImageSet, RGBImage, folder_images
 from edgevit.export.recipe import Recipe
-from edgevit.export.synthesize import synthesize_images
+from edgevit.export.synthesize import ENOUGH_IMAGES, synthesize_images
 from edgevit.models.resolve import ResolvedWeights
 from edgevit.runtime.selftest import draw_pictures
 
@@ -27,7 +27,8 @@ def choose_images(recipe: Recipe, weights: ResolvedWeights, model: nn.Module, ho
         evaluation = 0 if recipe.max_drop is None else recipe.evaluation_images
         return folder_images(recipe.data, recipe.calibration_images, evaluation, recipe.seed)
     if recipe.synthesized:
-        return _in_memory("synthesized", synthesize_images(model, recipe.calibration_images, how, seed=recipe.seed))
+        count = min(recipe.calibration_images, ENOUGH_IMAGES)
+        return _in_memory("synthesized", synthesize_images(model, count, how, seed=recipe.seed))
     if weights.entry is not None and weights.entry.bundled:
         with np.load(SHIPPED / f"{Path(weights.entry.file).stem}-calibration.npz") as file:
             return _in_memory("bundled", file["images"])

@@ -32,6 +32,8 @@ from edgevit.runtime.preprocess import center_box, scaled_size
 
 log = logging.getLogger(__name__)
 
+ENOUGH_IMAGES = 64
+"""They set ranges as wide as as many real images do; more of them take minutes for little."""
 MIN_NORMS = 4
 """With fewer BatchNorm layers the statistics say too little about the images."""
 
@@ -216,7 +218,7 @@ def _frozen(model: nn.Module) -> Iterator[None]:
 @click.command()
 @click.argument("model")
 @click.option("--weights", metavar="FILE|NAME", help="As for `edgevit export`.")
-@click.option("--count", type=click.IntRange(2), default=64, show_default=True, help="Number of images.")
+@click.option("--count", type=click.IntRange(2), default=ENOUGH_IMAGES, show_default=True, help="Number of images.")
 @click.option("--size", type=click.IntRange(32), help="Side of the images in pixels.  [default: the model's input]")
 @click.option("--steps", type=click.IntRange(1), default=Synthesis.steps, show_default=True, help="Of optimization.")
 @click.option("--seed", type=int, default=0, show_default=True)
