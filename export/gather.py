@@ -1,0 +1,240 @@
+"""A finished export to the facts of its report: run the float and the exported graph side by side on images."""
+
+import contextlib
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from onnx import ModelProto
+
+from edgevit.artifact import Manifest
+from edgevit.export.facts import ExportFacts, FlippedImage, LayerFacts, Score, SearchPoint
+from edgevit.export.graph import Layer, layers
+from edgevit.export.images import ImageSet, RGBImage
+from edgevit.export.layer_quality import layer_sensitivity, layer_sqnr
+from edgevit.export.quantize import OPERATORS
+from edgevit.export.search import Outcome
+from edgevit.runtime.images import read_image
+from edgevit.runtime.metrics import power_table, sqnr_db
+from edgevit.runtime.postprocess import softmax
+from edgevit.runtime.preprocess import fit
+from edgevit.runtime.quality import Flip
+from edgevit.runtime.session import open_session
+
+THUMBNAILS = 24
+"""Flipped images shown."""
+THUMBNAIL_SIDE = 128
+"""Longest side of a thumbnail in pixels."""
+LAYER_IMAGES = 16
+"""Images that layers are measured on."""
+
+SOURCES = {
+    "folder": "from the folder given with --data",
+    "bundled": "shipped with the weights",
+    "synthesized": "made from the weights",
+    "generated": "drawn for the test",
+}
+"""What an ImageSet's source is to a reader."""
+
+Track = Callable[[Iterable[Any], str, int], Iterable[Any]]
+"""Wraps an iterable to show its progress: (items, what is done, how many) to the same items."""
+
+
+def gather_facts(
+    file: Path,
+    manifest: Manifest,
+    float_graph: ModelProto,
+    graph: ModelProto,
+    images: ImageSet,
+    labels: NDArray[np.int64] | None = None,
+    *,
+    size_mb: float,
+    float_size_mb: float,
+    latencies_ms: tuple[float, float] | None = None,
+    outcome: Outcome | None = None,
+    only_int8: Callable[[str], ModelProto] | None = None,
+    track: Track = lambda items, label, count: items,
+) -> ExportFacts:
+    """Measure what a report says beyond what the export already knows.
+
+    Args:
+        file: the exported file.
+        manifest: its document.
+        float_graph: the simplified float model.
+        graph: what was exported, int8 or not.
+        images: to compare both on, if possible other ones than those it was calibrated with.
+        labels: index of each image's class; None where they are not known.
+        size_mb: of the file.
+        float_size_mb: of the float model.
+        latencies_ms: of the float and of the exported model.
+        outcome: of the search for --max-drop.
+        only_int8: a layer's name to the model in which that layer alone is int8, to measure each layer's sensitivity;
+            None to leave that out, or to take the search's for whole blocks.
+        track: wraps the loops, for a progress display.
+    """
+    how = manifest.preprocess
+    reference, found = (_logits(model, images, manifest, track) for model in (float_graph, graph))
+    score = _score(reference, found, labels, images.source)
+    flips = list(_flips(reference, found, labels, images, manifest))
+    flips.sort(key=lambda pair: -pair[1].after_conf)
+    return ExportFacts(
+        file=file.name,
+        manifest=manifest,
+        size_mb=size_mb,
+        float_size_mb=float_size_mb,
+        float_latency_ms=latencies_ms[0] if latencies_ms else None,
+        latency_ms=latencies_ms[1] if latencies_ms else None,
+        score=score,
+        points=_points(manifest, score, outcome),
+        layers=_layer_facts(manifest, float_graph, graph, images, outcome, only_int8, track),
+        flips=len(flips),
+        flipped=tuple(
+            FlippedImage(flip, thumbnail(fit(read_image(images.images[i]), how))) for i, flip in flips[:THUMBNAILS]
+        ),
+    )
+
+
+def thumbnail(image: RGBImage) -> bytes:
+    """Return an (H, W, 3) image as a JPEG of a few kilobytes."""
+    scale = min(1.0, THUMBNAIL_SIDE / max(image.shape[:2]))
+    size = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
+    small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    written, jpeg = cv2.imencode(".jpg", small[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 80])
+    assert written
+    return jpeg.tobytes()
+
+
+def _layer_facts(
+    manifest: Manifest,
+    float_graph: ModelProto,
+    graph: ModelProto,
+    images: ImageSet,
+    outcome: Outcome | None,
+    only_int8: Callable[[str], ModelProto] | None,
+    track: Track,
+) -> tuple[LayerFacts, ...]:
+    every = layers(float_graph)
+    floated = {layer.name for layer in every}
+    sqnr: Mapping[str, float | None] = {}
+    sensitivity: Mapping[str, float | None] = {}
+    if manifest.quantization is not None:
+        floated = set(manifest.quantization.float_layers)
+        few = ImageSet(images.source, images.images[:LAYER_IMAGES])
+        inputs = list(few.inputs(manifest.preprocess, manifest.input.shape[0]))
+        sqnr = layer_sqnr(float_graph, graph, inputs)
+        if only_int8 is not None:
+            names = [layer.name for layer in every if layer.weight is not None and layer.operator in OPERATORS]
+            sensitivity = layer_sensitivity(float_graph, only_int8, names, inputs, track)
+        elif outcome is not None:
+            sensitivity = {layer.name: outcome.sensitivity.get(layer.block) for layer in every if layer.weight}
+    return tuple(
+        LayerFacts(
+            name=_checkpoint_name(layer),
+            block=layer.block,
+            operator=layer.operator,
+            macs=layer.macs,
+            int8=layer.name not in floated,
+            reason=_reason(layer, manifest, outcome),
+            sqnr_db=sqnr.get(layer.output),
+            sensitivity_db=sensitivity.get(layer.name),
+        )
+        for layer in every
+    )
+
+
+def _checkpoint_name(layer: Layer) -> str:
+    """Return the name of the layer's weights, or of its node where the exporter has made up a name for them."""
+    weight = layer.weight or ""
+    return weight.removesuffix(".weight") if "." in weight else layer.name
+
+
+def _logits(model: ModelProto, images: ImageSet, manifest: Manifest, track: Track) -> NDArray[np.float32]:
+    batch = manifest.input.shape[0]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.onnx"
+        path.write_bytes(model.SerializeToString())
+        with contextlib.closing(open_session(path)) as session:
+            inputs = images.inputs(manifest.preprocess, batch)
+            tracked = track(inputs, "answers for the report", -(-len(images.images) // batch))
+            return np.concatenate([session.run(batch) for batch in tracked])[: len(images.images)]
+
+
+def _score(
+    reference: NDArray[np.float32], found: NDArray[np.float32], labels: NDArray[np.int64] | None, source: str
+) -> Score:
+    right = reference.argmax(axis=1) if labels is None else labels
+    return Score(
+        measure="top-1 accuracy" if labels is not None else "top-1 agreement with float32",
+        float32=float((reference.argmax(axis=1) == right).mean()),
+        exported=float((found.argmax(axis=1) == right).mean()),
+        images=len(reference),
+        source=SOURCES.get(source, source),
+        logit_sqnr_db=sqnr_db(power_table(reference, found)),
+    )
+
+
+def _points(manifest: Manifest, score: Score, outcome: Outcome | None) -> tuple[SearchPoint, ...]:
+    """Return the search's trials on its own scale, or where there was none float32 and what was exported."""
+    share = manifest.quantization.int8_mac_share if manifest.quantization else 0.0
+    whole = SearchPoint("float32", 0.0, score.float32, chosen=manifest.quantization is None)
+    if outcome is None:
+        ends = (whole, SearchPoint("this file", share, score.exported, chosen=True))
+        return ends if manifest.quantization else ends[:1]
+    trials = (
+        SearchPoint(
+            _count_float(len(trial.float_blocks)),
+            trial.int8_share,
+            score.float32 - trial.drop / 100,
+            chosen=trial == outcome.chosen,
+        )
+        for trial in outcome.trials
+    )
+    return (whole, *trials)
+
+
+def _count_float(blocks: int) -> str:
+    return f"{blocks} block{'' if blocks == 1 else 's'} float" if blocks else "every block int8"
+
+
+def _reason(layer: Layer, manifest: Manifest, outcome: Outcome | None) -> str:
+    """Say why a layer is float; nothing if it is int8."""
+    if manifest.quantization is None:
+        return f"{manifest.precision} was asked for"
+    if layer.name not in manifest.quantization.float_layers:
+        return ""
+    if layer.weight is None:
+        return "both factors are computed, as in attention"
+    if layer.operator not in OPERATORS:
+        return "has no int8 kernel"
+    if outcome is not None and layer.block in outcome.chosen.float_blocks:
+        return "given back to meet the accuracy budget"
+    return "costs most accuracy for the time it saves"
+
+
+def _flips(
+    reference: NDArray[np.float32],
+    found: NDArray[np.float32],
+    labels: NDArray[np.int64] | None,
+    images: ImageSet,
+    manifest: Manifest,
+) -> Iterator[tuple[int, Flip]]:
+    """Yield the images to which the exported model gives another answer, with their index."""
+    before, after = softmax(reference), softmax(found)
+    for i in np.flatnonzero(before.argmax(axis=1) != after.argmax(axis=1)):
+        image = images.images[i]
+        was, now = int(before[i].argmax()), int(after[i].argmax())
+        yield (
+            int(i),
+            Flip(
+                source=str(image) if isinstance(image, Path) else f"{images.source} image {i}",
+                label=None if labels is None else manifest.labels[labels[i]],
+                before=manifest.labels[was],
+                before_conf=float(before[i, was]),
+                after=manifest.labels[now],
+                after_conf=float(after[i, now]),
+            ),
+        )
