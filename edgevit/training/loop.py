@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from edgevit.errors import DataError
 from edgevit.training.batches import training_batches
 from edgevit.training.folders import Samples
+from edgevit.training.hardware import keep_grouped_convolutions_float
 from edgevit.training.recipe import Recipe
 from edgevit.training.state import TrainingState, restore, save
 
@@ -78,6 +79,8 @@ def train(
     torch.manual_seed(recipe.seed)
     out.mkdir(parents=True, exist_ok=True)
     model = model.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if recipe.bfloat16 and device == "cpu":
+        keep_grouped_convolutions_float(model)
     averaged = copy.deepcopy(model).eval().requires_grad_(False)
     optimizer = torch.optim.AdamW(_decay_groups(model, recipe.weight_decay), lr=recipe.learning_rate)
     state = TrainingState(model, averaged, optimizer, recipe, samples.fingerprint())
