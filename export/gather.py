@@ -212,7 +212,7 @@ def _reason(layer: Layer, manifest: Manifest, outcome: Outcome | None) -> str:
         return "has no int8 kernel"
     if outcome is not None and layer.block in outcome.chosen.float_blocks:
         return "given back to meet the accuracy budget"
-    return "costs most accuracy for the time it saves"
+    return "kept float by the preset of the family"
 
 
 def _flips(

@@ -141,3 +141,9 @@ def test_float_export_says_that_it_was_asked_for(float_graph: onnx.ModelProto, m
     facts = gather_facts(Path("tiny.onnx"), manifest, float_graph, float_graph, images(ORANGE), **SIZES)
     assert [(layer.int8, layer.reason) for layer in facts.layers] == [(False, "fp32 was asked for")]
     assert (facts.flips, len(facts.points), facts.score.logit_sqnr_db) == (0, 1, None)
+
+
+def test_layer_that_the_preset_keeps_says_so(float_graph: onnx.ModelProto, manifest: Manifest) -> None:
+    kept = int8_manifest(manifest, "gemm")
+    facts = gather_facts(Path("tiny.onnx"), kept, float_graph, float_graph, images(ORANGE), **SIZES)
+    assert [(layer.int8, layer.reason) for layer in facts.layers] == [(False, "kept float by the preset of the family")]
