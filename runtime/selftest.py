@@ -31,10 +31,11 @@ LOGIT_TOLERANCE: dict[Precision, float] = {"fp32": 1e-3, "fp16": 1e-3, "int8": 5
 """Share of a case's largest absolute logit.
 
 Float kernels of two processors sum in different orders: 6e-7 between x86-64 and an emulated Cortex-A72; fp16 is storage
-only. The int8 kernels of those two agreed exactly in the same ONNX Runtime, but others need not: in int8 a value on a rounding edge falls to either side, and each such step of 1/255 of a range travels on: integer kernels
-against the same int8 graph computed in float moved the logits of a trained sbcformer_xs by 0.5 % on these pictures and
-by at most 1.1 % on 120 photographs, while swapped colours moved them by 50 %. A class that leads by more than twice the
-tolerance stays first, so no separate check of the winner is needed.
+only. The int8 kernels of those two agreed exactly in the same ONNX Runtime, but others need not: a value on a rounding
+edge falls to either side, and each such step of 1/255 of a range travels on. Integer kernels against the same graph
+computed in float moved the logits of a trained int8 sbcformer_xs by 0.5 % on these pictures and by at most 1.1 % on 120
+photographs, while swapped colours moved them by 50 %. A class that leads by more than twice the tolerance stays first,
+so no separate check of the winner is needed.
 """
 
 
