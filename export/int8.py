@@ -7,7 +7,7 @@ from onnx import ModelProto
 
 from edgevit.artifact import Calibration, Preprocess, Quantization
 from edgevit.export.cache import cached, content_key
-from edgevit.export.calibrate import calibrate
+from edgevit.export.calibrate import Ranges, calibrate
 from edgevit.export.images import ExportImages
 from edgevit.export.quantize import PRESETS, calibrated_tensors, float_layers, int8_mac_share, quantize
 from edgevit.export.recipe import Recipe
@@ -23,6 +23,8 @@ class Int8:
     quantization: Quantization
     outcome: Outcome | None
     """Of the search for --max-drop; None without one."""
+    ranges: Ranges
+    """Of all tensors that the quantizer may ask about."""
 
 
 def make_int8(
@@ -53,7 +55,7 @@ def make_int8(
         float_layers=kept,
         calibration=Calibration(source.source, len(source.images), method, recipe.seed, source.skipped),
     )
-    return Int8(result, quantization, outcome)
+    return Int8(result, quantization, outcome, ranges)
 
 
 def _ranges(

@@ -2,7 +2,6 @@
 
 import contextlib
 import importlib.metadata
-import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,9 +16,15 @@ import edgevit
 from edgevit.artifact import Input, Manifest, Parity, Precision, Preprocess, Weights
 from edgevit.errors import OptionError
 from edgevit.export.choose import choose_images
+from edgevit.export.facts import ExportFacts
+from edgevit.export.gather import gather_facts
+from edgevit.export.graph import layers
 from edgevit.export.half import store_half
-from edgevit.export.int8 import make_int8
+from edgevit.export.images import ExportImages
+from edgevit.export.int8 import Int8, make_int8
+from edgevit.export.quantize import quantize
 from edgevit.export.recipe import Recipe
+from edgevit.export.report import check_report_path, write_report
 from edgevit.export.search import Outcome, Track
 from edgevit.export.simplify import simplify
 from edgevit.export.speed import median_latencies_ms
@@ -34,8 +39,6 @@ from edgevit.runtime.labels import read_labels
 from edgevit.runtime.selftest import check_selftest, record_cases
 from edgevit.runtime.session import open_session
 
-log = logging.getLogger(__name__)
-
 
 @dataclass(frozen=True)
 class Report:
@@ -46,24 +49,29 @@ class Report:
     size_mb: float
     float_size_mb: float
     """Size of the same model in plain float32."""
-    speedup: float | None
-    """Float latency over int8 latency on this machine, one thread; None for other precisions."""
+    latencies_ms: tuple[float, float] | None
+    """Of float and of int8 on this machine, one thread; None for other precisions."""
     outcome: Outcome | None
     """Of the search for --max-drop."""
 
 
-def export(recipe: Recipe, out: Path, track: Track = lambda items, label, count: items) -> Report:
+def export(
+    recipe: Recipe, out: Path, track: Track = lambda items, label, count: items, page: Path | None = None
+) -> Report:
     """Build, load, trace, simplify, quantize and verify a model, and write it to `out` as one sealed file.
 
     Args:
         recipe: what to export.
         out: path of the file; an older one is replaced only when everything succeeded.
         track: wraps the loops over images, for a progress display.
+        page: path of an HTML report to write beside it.
 
     Raises:
         EdgevitError: of a kind that says what is wrong; GateError if the result does not agree with PyTorch.
     """
     check_writable(out)
+    if page is not None:
+        check_report_path(page)
     spec = get_spec(recipe.model)
     weights = resolve_weights(spec, recipe.weights)
     how = _preprocess(recipe, spec, weights)
@@ -115,12 +123,46 @@ def export(recipe: Recipe, out: Path, track: Track = lambda items, label, count:
     with replacing(out) as temporary:
         manifest = _write_checked(graph, manifest, temporary)
         size = temporary.stat().st_size
-    speedup = None
-    if recipe.precision == "int8":
-        float_ms, int8_ms = median_latencies_ms([float_graph, graph])
-        speedup = float_ms / int8_ms
-    outcome = int8.outcome if int8 else None
-    return Report(out, manifest, size / 1e6, float_graph.ByteSize() / 1e6, speedup, outcome)
+    latencies = median_latencies_ms([float_graph, graph]) if int8 else None
+    report = Report(
+        path=out,
+        manifest=manifest,
+        size_mb=size / 1e6,
+        float_size_mb=float_graph.ByteSize() / 1e6,
+        latencies_ms=(latencies[0], latencies[1]) if latencies else None,
+        outcome=int8.outcome if int8 else None,
+    )
+    if page is not None:
+        write_report(_facts(report, recipe, float_graph, graph, int8, images, track), page)
+    return report
+
+
+def _facts(
+    report: Report,
+    recipe: Recipe,
+    float_graph: ModelProto,
+    graph: ModelProto,
+    int8: Int8 | None,
+    images: ExportImages,
+    track: Track,
+) -> ExportFacts:
+    """Measure what the report shows and the export did not need."""
+    shown = images.evaluation if images.evaluation.images else images.verification
+    every = {layer.name for layer in layers(float_graph)}
+    return gather_facts(
+        report.path,
+        report.manifest,
+        float_graph,
+        graph,
+        shown,
+        None if recipe.data is None else shown.labels(recipe.data, report.manifest.labels),
+        size_mb=report.size_mb,
+        float_size_mb=report.float_size_mb,
+        latencies_ms=report.latencies_ms,
+        outcome=report.outcome,
+        only_int8=(lambda name: quantize(float_graph, every - {name}, int8.ranges)) if int8 else None,
+        track=track,
+    )
 
 
 def _preprocess(recipe: Recipe, spec: ModelSpec, weights: ResolvedWeights) -> Preprocess:

@@ -1,5 +1,6 @@
 """`edgevit export`: what it prints, and one clear line with the right exit code for each thing that can go wrong."""
 
+import dataclasses
 import subprocess
 import sys
 from pathlib import Path
@@ -112,7 +113,7 @@ def test_budget_that_cannot_be_met_exits_3_with_the_best_found(
         report = real(*args, **options)  # type: ignore[arg-type]
         trial = Trial((), 0.9, 1.5)
         outcome = Outcome(trial, False, (trial,), {}, True, 100)
-        return pipeline.Report(report.path, report.manifest, report.size_mb, report.float_size_mb, None, outcome)
+        return dataclasses.replace(report, outcome=outcome)
 
     monkeypatch.setattr(pipeline, "export", export)
     assert run(*RANDOM) == 3

@@ -1,6 +1,7 @@
 """From a model's name to a file: what the file says, and what is left behind when something goes wrong."""
 
 import dataclasses
+import json
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
@@ -67,7 +68,7 @@ def test_int8_export_is_int8_and_small_and_says_how_it_was_calibrated(tmp_path: 
     assert quantization.int8_mac_share > 0.9
     assert (quantization.calibration.images, quantization.calibration.skipped) == (20, 1)
     assert report.size_mb < 0.35 * floats.size_mb
-    assert report.speedup is not None
+    assert report.latencies_ms is not None
 
 
 def test_half_export_is_half_the_size(tmp_path: Path) -> None:
@@ -188,3 +189,18 @@ def test_recipe_refuses_values_that_cannot_work(change: dict[str, object], messa
 def test_file_name_says_the_precision() -> None:
     names = [default_output(dataclasses.replace(RANDOM, precision=p)).name for p in ("fp32", "fp16", "int8")]
     assert names == [f"{MODEL}.onnx", f"{MODEL}-half.onnx", f"{MODEL}-int8.onnx"]
+
+
+def test_report_page_and_its_figures_are_written(tmp_path: Path, photos: Path) -> None:
+    page = tmp_path / "report.html"
+    report = export(dataclasses.replace(RANDOM, precision="int8", data=photos), tmp_path / "m.onnx", page=page)
+    assert report.manifest.quantization is not None
+    assert f"{report.manifest.quantization.int8_mac_share:.1%}" in page.read_text().replace("&#37;", "%")
+    figures = json.loads(page.with_suffix(".json").read_text())
+    assert {layer["int8"] for layer in figures["layers"]} == {True, False}
+
+
+def test_report_in_a_missing_folder_is_told_before_any_work(tmp_path: Path) -> None:
+    with pytest.raises(OutputError):
+        export(RANDOM, tmp_path / "m.onnx", page=tmp_path / "nowhere" / "report.html")
+    assert not (tmp_path / "m.onnx").exists()

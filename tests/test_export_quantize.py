@@ -43,7 +43,10 @@ def images(count: int) -> list[np.ndarray]:
     return [np.random.default_rng(i).uniform(-1, 1, (1, 3, 8, 8)).astype(np.float32) for i in range(count)]
 
 
-def to_int8(model: ModelProto, preset: Preset = Preset()) -> ModelProto:
+PLAIN = Preset()
+
+
+def to_int8(model: ModelProto, preset: Preset = PLAIN) -> ModelProto:
     ranges = calibrate(model, calibrated_tensors(model), lambda: images(32))
     return quantize(model, float_layers(model, preset), ranges)
 

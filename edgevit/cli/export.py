@@ -75,6 +75,12 @@ PACKAGES = ("torch", "onnx", "onnxscript", "onnxsim")
     metavar="PATH",
     help="File to write; MODEL[-int8|-half].onnx here unless given.",
 )
+@click.option(
+    "--report",
+    type=click.Path(path_type=Path),
+    metavar="FILE.html",
+    help="Write a report page, and its figures as JSON beside it.",
+)
 @click.option("-v", "--verbose", is_flag=True, help="Say what each step does.")
 def command(
     model: str,
@@ -94,6 +100,7 @@ def command(
     opset: int,
     no_simplify: bool,
     output: Path | None,
+    report: Path | None,
     verbose: bool,
 ) -> None:
     r"""Export MODEL as one file that runs on the board: weights, labels, preprocessing and a self-test inside.
@@ -125,12 +132,12 @@ def command(
         simplify=not no_simplify,
         seed=seed,
     )
-    report = pipeline.export(recipe, output or recipe_module.default_output(recipe), track)
-    _summarize(report)
-    if report.outcome is not None and not report.outcome.met:
+    made = pipeline.export(recipe, output or recipe_module.default_output(recipe), track, report)
+    _summarize(made)
+    if made.outcome is not None and not made.outcome.met:
         raise GateError(
-            f"--max-drop {max_drop} cannot be met: the best found, written to {report.path}, loses "
-            f"{report.outcome.chosen.drop:.2f} points; allow more, or export without --int8"
+            f"--max-drop {max_drop} cannot be met: the best found, written to {made.path}, loses "
+            f"{made.outcome.chosen.drop:.2f} points; allow more, or export without --int8"
         )
 
 
@@ -185,10 +192,10 @@ def _summarize(report: "Report") -> None:
     for note in manifest.notes:
         say(f"note         {note}")
     say(f"size         {report.size_mb:.2f} MB (float32: {report.float_size_mb:.2f} MB)")
-    if report.speedup is not None:
-        faster = report.speedup >= 1.05
-        advice = "" if faster else "; where speed matters more than size, export without --int8"
-        say(f"speed        {report.speedup:.2f} times that of float32 on this machine, one thread{advice}")
+    if report.latencies_ms is not None:
+        speedup = report.latencies_ms[0] / report.latencies_ms[1]
+        advice = "" if speedup >= 1.05 else "; where speed matters more than size, export without --int8"
+        say(f"speed        {speedup:.2f} times that of float32 on this machine, one thread{advice}")
     say(
         f"\nnext:        edgevit run {report.path} PHOTO\n             edgevit selftest {report.path}    (on the board)"
     )
