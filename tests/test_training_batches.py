@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from edgevit.training.augment import random_colour, random_resized_crop, random_sharpness
+from edgevit.training.augment import AUGMENTATIONS, augment, random_colour, random_resized_crop, random_sharpness
 from edgevit.training.batches import training_batches, training_image, visit_order
 from edgevit.training.folders import Samples
 
@@ -72,11 +72,19 @@ def test_crops_cover_two_fifths_of_the_image_at_least() -> None:
     ramp = np.repeat(np.arange(100, dtype=np.uint8)[None, :, None], 100, axis=0).repeat(3, axis=2)
     widths = []
     for seed in range(200):
-        crop = random_resized_crop(ramp, 50, np.random.default_rng(seed))
+        crop = random_resized_crop(ramp, 50, np.random.default_rng(seed), area=(0.4, 1.0))
         widths.append(int(crop.max()) - int(crop.min()) + 1)
     # area 0.4 at aspect 3/4 is sqrt(0.4 * 0.75) = 0.55 of the width; resizing loses a little at the edges
     assert 50 <= min(widths) < 70
     assert max(widths) > 95
+
+
+def test_light_augmentation_changes_no_colour(tmp_path: Path) -> None:
+    flat = np.full((40, 40, 3), (10, 120, 230), np.uint8)
+    light = [augment(flat, 32, np.random.default_rng(seed), AUGMENTATIONS["light"]) for seed in range(20)]
+    strong = [augment(flat, 32, np.random.default_rng(seed)) for seed in range(20)]
+    assert all((image == (10, 120, 230)).all() for image in light)
+    assert not all((image == (10, 120, 230)).all() for image in strong)
 
 
 def test_augmentation_leaves_levels_in_range() -> None:

@@ -36,6 +36,13 @@ EPOCHS, FINE_TUNING_EPOCHS = 60.0, 15.0
 @click.option("--weight-decay", type=float, default=0.05, show_default=True)
 @click.option("--warmup-epochs", type=float, help="Epochs of rising rate.  [default: a tenth of all, at most 1]")
 @click.option("--ema-decay", type=float, default=0.998, show_default=True, help="Of the averaged weights, per step.")
+@click.option(
+    "--augmentation",
+    type=click.Choice(["strong", "light"]),
+    default="strong",
+    show_default=True,
+    help="How much images are changed at random.",
+)
 @click.option("--balance", is_flag=True, help="Let rare classes count as much as common ones.")
 @click.option("--crop-pct", type=float, default=1.0, show_default=True, help="Central part of an image that is used.")
 @click.option("--val-fraction", type=float, default=0.1, show_default=True, help="Held out if there is no val folder.")
@@ -116,6 +123,7 @@ def _recipe(options: dict[str, Any], default_size: int, bfloat16_helps: bool) ->
         learning_rate=_given(options["learning_rate"], FINE_TUNING_RATE if fine_tuning else RATE),
         weight_decay=options["weight_decay"],
         warmup_epochs=_given(options["warmup_epochs"], min(1.0, tenth)),
+        augmentation=options["augmentation"],
         ema_decay=options["ema_decay"],
         seed=options["seed"],
         bfloat16=_given(options["bfloat16"], bfloat16_helps),

@@ -1,5 +1,7 @@
 """Random changes to a training image, each a function of the image and a random generator."""
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -7,17 +9,37 @@ from numpy.typing import NDArray
 RGBImage = NDArray[np.uint8]
 
 
-def augment(image: RGBImage, size: int, rng: np.random.Generator) -> RGBImage:
-    """Crop at random, flip, and change colour and sharpness: (H, W, 3) to (size, size, 3)."""
-    image = random_resized_crop(image, size, rng)
+@dataclass(frozen=True)
+class Augmentation:
+    """How strongly images are changed."""
+
+    area: tuple[float, float]
+    """Smallest and largest share of an image that a crop keeps."""
+    looks: bool
+    """Whether colour and sharpness change too."""
+    erase: float
+    """Probability of erasing a random square of an image."""
+
+
+AUGMENTATIONS = {
+    "strong": Augmentation(area=(0.4, 1.0), looks=True, erase=0.25),
+    "light": Augmentation(area=(0.6, 1.0), looks=False, erase=0.0),
+}
+"""By name; "light" fits a small model, few images of one fixed camera, or the last epochs of a run."""
+
+
+def augment(
+    image: RGBImage, size: int, rng: np.random.Generator, augmentation: Augmentation = AUGMENTATIONS["strong"]
+) -> RGBImage:
+    """Crop at random, flip, and perhaps change colour and sharpness: (H, W, 3) to (size, size, 3)."""
+    image = random_resized_crop(image, size, rng, augmentation.area)
     if rng.random() < 0.5:
         image = image[:, ::-1]
-    return random_sharpness(random_colour(np.ascontiguousarray(image), rng), rng)
+    image = np.ascontiguousarray(image)
+    return random_sharpness(random_colour(image, rng), rng) if augmentation.looks else image
 
 
-def random_resized_crop(
-    image: RGBImage, size: int, rng: np.random.Generator, area: tuple[float, float] = (0.4, 1.0)
-) -> RGBImage:
+def random_resized_crop(image: RGBImage, size: int, rng: np.random.Generator, area: tuple[float, float]) -> RGBImage:
     """Cut out a rectangle of random area and aspect (3/4 to 4/3) and scale it to (size, size)."""
     height, width = image.shape[:2]
     for _ in range(10):

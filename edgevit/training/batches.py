@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgevit.runtime.images import read_image
-from edgevit.training.augment import RGBImage, augment
+from edgevit.training.augment import AUGMENTATIONS, Augmentation, RGBImage, augment
 from edgevit.training.folders import Samples
 
 ORDER, IMAGE = 0, 1
@@ -17,7 +17,13 @@ ORDER, IMAGE = 0, 1
 
 
 def training_batches(
-    samples: Samples, size: int, batch: int, steps: range, seed: int, workers: int = 2
+    samples: Samples,
+    size: int,
+    batch: int,
+    steps: range,
+    seed: int,
+    workers: int = 2,
+    augmentation: Augmentation = AUGMENTATIONS["strong"],
 ) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.int64]]]:
     """Yield augmented images (B, size, size, 3) uint8 RGB and labels (B,) for each step, one batch read ahead.
 
@@ -34,7 +40,7 @@ def training_batches(
             for position, index in islice(visits, batch):
                 rng = np.random.default_rng((seed, IMAGE, position))
                 labels.append(samples.labels[index])
-                images.append(pool.submit(training_image, samples.paths[index], size, rng))
+                images.append(pool.submit(training_image, samples.paths[index], size, rng, augmentation))
             return labels, images
 
         ahead = submit()
@@ -54,10 +60,12 @@ def visit_order(count: int, seed: int, start: int) -> Iterator[int]:
         epoch, place = epoch + 1, 0
 
 
-def training_image(path: Path, size: int, rng: np.random.Generator) -> RGBImage:
+def training_image(
+    path: Path, size: int, rng: np.random.Generator, augmentation: Augmentation = AUGMENTATIONS["strong"]
+) -> RGBImage:
     """Read one image and augment it: (size, size, 3) uint8 RGB.
 
     A large JPEG is decoded at reduced scale, with at least twice as many pixels along each side as are needed, so that
     the smaller crops stay sharp.
     """
-    return augment(read_image(path, enough=(size, size)), size, rng)
+    return augment(read_image(path, enough=(size, size)), size, rng, augmentation)

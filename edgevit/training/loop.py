@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from edgevit.errors import DataError
+from edgevit.training.augment import AUGMENTATIONS
 from edgevit.training.batches import training_batches
 from edgevit.training.folders import Samples
 from edgevit.training.hardware import keep_grouped_convolutions_float
@@ -123,7 +124,8 @@ def _remaining_batches(
     for size, steps in recipe.phases(len(samples.paths)):
         todo = range(max(steps.start, first), steps.stop)
         if todo:
-            batches = training_batches(samples, size, recipe.batch, todo, recipe.seed, workers)
+            changes = AUGMENTATIONS[recipe.augmentation]
+            batches = training_batches(samples, size, recipe.batch, todo, recipe.seed, workers, changes)
             for step, (pixels, labels) in zip(todo, batches, strict=True):
                 yield size, step, pixels, labels
 
@@ -149,7 +151,7 @@ def _train_step(
     torch.manual_seed(int(np.random.default_rng((recipe.seed, DROP, step)).integers(2**63)))
     model.train()
     x = normalize(pixels, device)
-    _erase(x, recipe.erase, np.random.default_rng((recipe.seed, ERASE, step)))
+    _erase(x, AUGMENTATIONS[recipe.augmentation].erase, np.random.default_rng((recipe.seed, ERASE, step)))
     target = torch.from_numpy(labels).to(device)
     with torch.autocast(device, torch.bfloat16, enabled=recipe.bfloat16):
         logits = model(x)

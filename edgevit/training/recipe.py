@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from edgevit.errors import OptionError
+from edgevit.training.augment import AUGMENTATIONS
 
 STRIDE = 32
 """Every model's total stride: image sizes are multiples of it."""
@@ -24,8 +25,8 @@ class Recipe:
     weight_decay: float = 0.05
     warmup_epochs: float = 1.0
     label_smoothing: float = 0.1
-    erase: float = 0.25
-    """Probability of erasing a random square of an image."""
+    augmentation: str = "strong"
+    """One of AUGMENTATIONS."""
     ema_decay: float = 0.999
     """Per step, of the exponential moving average of the weights; the average is what is kept."""
     seed: int = 0
@@ -48,6 +49,8 @@ class Recipe:
         _require(self.weight_decay >= 0, f"--weight-decay {self.weight_decay:g}", "0 or more")
         _require(self.warmup_epochs >= 0, f"--warmup-epochs {self.warmup_epochs:g}", "0 or more")
         _require(0 <= self.ema_decay < 1, f"--ema-decay {self.ema_decay:g}", "from 0 to below 1")
+        known = " or ".join(AUGMENTATIONS)
+        _require(self.augmentation in AUGMENTATIONS, f"--augmentation {self.augmentation}", known)
         _require(self.seed >= 0, f"--seed {self.seed}", "0 or more")
 
     @property
