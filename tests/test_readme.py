@@ -1,0 +1,51 @@
+"""The README says what is there: its commands, its links, its example."""
+
+import re
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from edgevit.cli import COMMANDS
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+
+
+def test_continuous_integration_runs_the_readmes_test_command() -> None:
+    (command,) = re.findall(r"^python3 -m venv .*pytest$", README, re.MULTILINE)
+    quiet = command.replace(".venv/bin/pip install", '"$venv/bin/pip" install --quiet')
+    expected = quiet.replace(".venv/bin/python", '"$venv/bin/python"').replace("venv .venv", 'venv "$venv"')
+    assert expected in (ROOT / ".ci" / "run").read_text()
+
+
+def test_makefile_installs_the_same_torch_as_the_readme() -> None:
+    (version,) = set(re.findall(r"torch==([\d.]+)", README))
+    assert f"TORCH = torch=={version}" in (ROOT / "Makefile").read_text()
+
+
+@pytest.mark.parametrize("page", [README, *((ROOT / "docs" / p).read_text() for p in ("quantization.md", "report.md"))])
+def test_links_lead_somewhere(page: str) -> None:
+    for target in re.findall(r"\]\((?!http|#)([^)#]+)", page):
+        assert (ROOT / target).exists() or (ROOT / "docs" / target).exists(), target
+
+
+def test_every_command_is_named() -> None:
+    for command in set(COMMANDS) - {"predict"}:
+        assert f"edgevit {command}" in README, command
+
+
+def test_example_runs(tiny_model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    (example,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    monkeypatch.chdir(tiny_model.parent)
+    tiny_model.rename("sbcformer_xs-int8.onnx")
+    red_as_opencv_has_it = np.full((40, 50, 3), (0, 0, 255), np.uint8)
+    cv2.imwrite("pen3.jpg", red_as_opencv_has_it)
+
+    class Camera:
+        def read(self) -> np.ndarray:
+            return red_as_opencv_has_it
+
+    exec(example, {"camera": Camera()})
+    assert capsys.readouterr().out.startswith("('red', ")
