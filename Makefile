@@ -29,5 +29,5 @@ format: $(VENV)/dev
 # A file in the environment says which extra is installed, so that the next call starts at once.
 $(VENV)/export $(VENV)/dev: setup.cfg pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/python -m pip install --quiet $(TORCH) --editable '.[$(@F)]'
+	$(VENV)/bin/pip install --quiet $(TORCH) -e '.[$(@F)]'
 	touch $@

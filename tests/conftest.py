@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from edgevit.artifact import KEY, Input, Manifest, Preprocess, Weights, mirrored_keys, seal
+from edgevit.cli import main
 from edgevit.runtime.selftest import record_cases
 from edgevit.runtime.session import open_session
 
@@ -33,6 +34,7 @@ TINY = Manifest(
 
 MakeGraph = Callable[..., onnx.ModelProto]
 MakeModel = Callable[..., Path]
+Run = Callable[..., tuple[int, str, str]]
 SaveImage = Callable[[str, NDArray[np.uint8]], Path]
 
 
@@ -100,6 +102,20 @@ def make_foreign(tmp_path: Path) -> MakeModel:
         return tmp_path / name
 
     return make
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    """Call the command line; return its exit code, stdout and stderr."""
+
+    def call(*arguments: object) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as caught:
+            main([str(argument) for argument in arguments])
+        out, err = capsys.readouterr()
+        assert isinstance(caught.value.code, int)
+        return caught.value.code, out, err
+
+    return call
 
 
 @pytest.fixture

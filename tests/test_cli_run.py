@@ -12,25 +12,10 @@ import pytest
 from numpy.typing import NDArray
 
 from edgevit.artifact import Calibration, Quantization, read_manifest
-from edgevit.cli import main
 
 MakeModel = Callable[..., Path]
 SaveImage = Callable[[str, NDArray[np.uint8]], Path]
 Run = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    """Call the command line; return its exit code, stdout and stderr."""
-
-    def call(*arguments: object) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as caught:
-            main([str(argument) for argument in arguments])
-        out, err = capsys.readouterr()
-        assert isinstance(caught.value.code, int)
-        return caught.value.code, out, err
-
-    return call
 
 
 @pytest.fixture

@@ -9,28 +9,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edgevit.cli import main
-
 MakeModel = Callable[..., Path]
 SaveImage = Callable[[str, NDArray[np.uint8]], Path]
 Run = Callable[..., tuple[int, str, str]]
 
 PLAIN, ORANGE, SKY = (204, 51, 51), (255, 204, 51), (51, 51, 204)
 """Red with 0.9999, red with 0.9608 before green, and blue; with green's logit doubled orange is green with 0.8320."""
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    """Call the command line; return its exit code, stdout and stderr."""
-
-    def call(*arguments: object) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as caught:
-            main([str(argument) for argument in arguments])
-        out, err = capsys.readouterr()
-        assert isinstance(caught.value.code, int)
-        return caught.value.code, out, err
-
-    return call
 
 
 @pytest.fixture

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edgevit.errors import ImageError, OptionError
+from edgevit.cli.options import model_options, numbers, size
+from edgevit.errors import ImageError
 
 if TYPE_CHECKING:
     from edgevit.runtime.results import Result
@@ -38,16 +39,7 @@ find . -name '*.jpg' -newer last | edgevit run sbcformer_xs-int8.onnx -
 )
 @click.option("--json", "form", flag_value="json", help="One JSON object a line for each image; see docs/results.md.")
 @click.option("--csv", "form", flag_value="csv", help="One CSV row for each image, below a header.")
-@click.option("--labels", type=click.Path(path_type=Path), metavar="FILE", help="Class names: one a line, or JSON.")
-@click.option("--mean", metavar="R,G,B", help="Mean of RGB in 0..1, for a model that edgevit did not export.")
-@click.option("--std", metavar="R,G,B", help="Deviation of RGB in 0..1, for a model that edgevit did not export.")
-@click.option("--imgsz", metavar="N|H,W", help="Input size in pixels, for a model that takes any.")
-@click.option(
-    "--threads",
-    type=int,
-    metavar="N",
-    help="Threads to use; default EDGEVIT_THREADS, OMP_NUM_THREADS, or one a core.",
-)
+@model_options
 def command(
     model: Path,
     source: str,
@@ -121,26 +113,3 @@ WRITERS = {None: _write_text, "json": _write_json, "csv": _write_csv}
 def printable(text: str) -> str:
     """Replace what a file name may hold but a terminal cannot print: bytes that are not UTF-8."""
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-
-
-def numbers(text: str | None, option: str) -> tuple[float, ...] | None:
-    """Read "0.485,0.456,0.406"."""
-    if text is None:
-        return None
-    try:
-        values = tuple(float(part) for part in text.split(","))
-    except ValueError:
-        values = ()
-    if len(values) != 3:
-        raise OptionError(f"{option} is {text!r}, expected three numbers such as 0.485,0.456,0.406")
-    return values
-
-
-def size(text: str | None) -> tuple[int, int] | None:
-    """Read "224" or "224,320" (height, width)."""
-    if text is None:
-        return None
-    parts = [part.strip() for part in text.replace("x", ",").split(",")]
-    if not all(part.isdecimal() and int(part) for part in parts) or len(parts) > 2:
-        raise OptionError(f"--imgsz is {text!r}, expected pixels such as 224, or height,width such as 224,320")
-    return int(parts[0]), int(parts[-1])

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edgevit.cli.options import model_options, numbers, size
 from edgevit.cli.progress import track
-from edgevit.cli.run import numbers, printable, size
+from edgevit.cli.run import printable
 from edgevit.cli.validation_text import describe
 from edgevit.errors import MissingExtraError, OptionError
 
@@ -41,16 +42,7 @@ edgevit validate runs/pens/sbcformer_xs.safetensors pens-int8.onnx --data photos
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Draw N images at random.  [default: all]")
 @click.option("--seed", type=int, default=0, show_default=True, help="Decides which images --limit draws.")
 @click.option("--arch", metavar="NAME", help="Model of a checkpoint that does not tell; see `edgevit models`.")
-@click.option("--labels", type=click.Path(path_type=Path), metavar="FILE", help="Class names: one a line, or JSON.")
-@click.option("--mean", metavar="R,G,B", help="Mean of RGB in 0..1, for a model that edgevit did not export.")
-@click.option("--std", metavar="R,G,B", help="Deviation of RGB in 0..1, for a model that edgevit did not export.")
-@click.option("--imgsz", metavar="N|H,W", help="Input size in pixels, for a checkpoint or a model that takes any.")
-@click.option(
-    "--threads",
-    type=int,
-    metavar="N",
-    help="Threads to use; default EDGEVIT_THREADS, OMP_NUM_THREADS, or one a core.",
-)
+@model_options
 def command(
     models: tuple[Path, ...],
     data: Path,

@@ -1,0 +1,54 @@
+"""Options that several commands share: how to open a model, above all one that edgevit did not export."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from edgevit.errors import OptionError
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+MODEL_OPTIONS = (
+    click.option("--labels", type=click.Path(path_type=Path), metavar="FILE", help="Class names: one a line, or JSON."),
+    click.option("--mean", metavar="R,G,B", help="Mean of RGB in 0..1, for a model that edgevit did not export."),
+    click.option("--std", metavar="R,G,B", help="Deviation of RGB in 0..1, for a model that edgevit did not export."),
+    click.option("--imgsz", metavar="N|H,W", help="Input size in pixels, for a checkpoint or a model that takes any."),
+    click.option(
+        "--threads",
+        type=int,
+        metavar="N",
+        help="Threads to use; default EDGEVIT_THREADS, OMP_NUM_THREADS, or one a core.",
+    ),
+)
+
+
+def model_options(command: Command) -> Command:
+    """Add MODEL_OPTIONS to a command: labels, mean, std, imgsz and threads."""
+    for option in reversed(MODEL_OPTIONS):
+        command = option(command)
+    return command
+
+
+def numbers(text: str | None, option: str) -> tuple[float, ...] | None:
+    """Read "0.485,0.456,0.406"."""
+    if text is None:
+        return None
+    try:
+        values = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        values = ()
+    if len(values) != 3:
+        raise OptionError(f"{option} is {text!r}, expected three numbers such as 0.485,0.456,0.406")
+    return values
+
+
+def size(text: str | None) -> tuple[int, int] | None:
+    """Read "224" or "224,320" (height, width)."""
+    if text is None:
+        return None
+    parts = [part.strip() for part in text.replace("x", ",").split(",")]
+    if not all(part.isdecimal() and int(part) for part in parts) or len(parts) > 2:
+        raise OptionError(f"--imgsz is {text!r}, expected pixels such as 224, or height,width such as 224,320")
+    return int(parts[0]), int(parts[-1])
