@@ -20,7 +20,15 @@ METHODS = ("minmax", "percentile", "entropy", "mse")
 PACKAGES = ("torch", "onnx", "onnxscript", "onnxsim")
 
 
-@click.command("export")
+# the backspace keeps click from joining the lines
+EXAMPLES = """\b
+edgevit export sbcformer_xs --int8
+edgevit export efficientvit_b1 --weights b1.pt --int8 --data photos/
+edgevit export sbcformer_xs --weights runs/pens/sbcformer_xs.safetensors --half -o pens.onnx
+"""
+
+
+@click.command("export", epilog=EXAMPLES)
 @click.argument("model")
 @click.option(
     "--weights",
@@ -103,13 +111,7 @@ def command(
     report: Path | None,
     verbose: bool,
 ) -> None:
-    r"""Export MODEL as one file that runs on the board: weights, labels, preprocessing and a self-test inside.
-
-    \b
-    edgevit export sbcformer_xs --int8
-    edgevit export efficientvit_b1 --weights b1.pt --int8 --data photos/
-    edgevit export sbcformer_xs --weights runs/pens/sbcformer_xs.safetensors --half -o pens.onnx
-    """
+    """Export MODEL as one file that runs on the board: weights, labels, preprocessing and a self-test inside."""
     from edgevit.models.registry import get_spec
 
     get_spec(model)  # a misspelt name is told even where torch is missing
