@@ -35,11 +35,7 @@ def main(test: Path | None, train: Path | None, limit: int, models: tuple[str, .
     with cifar10("test", test) as images, tempfile.TemporaryDirectory() as folder:
         click.echo(f"{'model':16} {'file':22} {'MB':>6} {'of fp32':>8} {'top-1 %':>8} {'drop':>6} {'agreement %':>12}")
         for name in models:
-            recipes = {
-                "fp32": Recipe(name),
-                "half": Recipe(name, precision="fp16"),
-                "int8": Recipe(name, precision="int8"),
-            }
+            recipes = {"fp32": Recipe(name), "int8": Recipe(name, precision="int8")}
             if train is not None:
                 recipes["int8, real images"] = Recipe(name, precision="int8", data=train)
             reference, reference_size = None, 0

@@ -63,9 +63,9 @@ def candidates(name: str, folder: Path, threads: int) -> dict[str, Callable[[], 
             return model(tensor)
 
     runs: dict[str, Callable[[], object]] = {"PyTorch eager": eager}
-    for label, precision in (("ONNX fp32", "fp32"), ("ONNX int8", "int8")):
-        path = folder / f"{precision}.onnx"
-        export(Recipe(name, precision=precision), path)
+    for label, recipe in {"ONNX fp32": Recipe(name), "ONNX int8": Recipe(name, precision="int8")}.items():
+        path = folder / f"{recipe.precision}.onnx"
+        export(recipe, path)
         session = open_session(path, threads)
         runs[label] = partial(session.run, image)
     return runs
