@@ -14,13 +14,15 @@ MIN_ELEMENTS = 256
 def store_half(model: ModelProto) -> ModelProto:
     """Return the model with its large float32 weights stored as float16, each behind a Cast to float32.
 
-    Weights beyond float16's range stay float32.
+    Weights beyond float16's range stay float32, and so do the scales of an int8 graph.
     """
     result = ModelProto()
     result.CopyFrom(model)
+    quantizers = [node for node in model.graph.node if node.op_type in ("QuantizeLinear", "DequantizeLinear")]
+    scales = {node.input[1] for node in quantizers}
     casts = []
     for tensor in result.graph.initializer:
-        if tensor.data_type != TensorProto.FLOAT:
+        if tensor.data_type != TensorProto.FLOAT or tensor.name in scales:
             continue
         values = numpy_helper.to_array(tensor)
         if values.size < MIN_ELEMENTS or np.abs(values).max() > np.finfo(np.float16).max:

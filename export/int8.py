@@ -8,6 +8,7 @@ from onnx import ModelProto
 from edgevit.artifact import Calibration, Preprocess, Quantization
 from edgevit.export.cache import cached, content_key
 from edgevit.export.calibrate import Ranges, calibrate
+from edgevit.export.half import store_half
 from edgevit.export.images import ExportImages
 from edgevit.export.quantize import PRESETS, calibrated_tensors, float_layers, int8_mac_share, quantize
 from edgevit.export.recipe import Recipe
@@ -46,7 +47,8 @@ def make_int8(
         outcome = search(graph, ranges, kept, _judge(graph, recipe, images, how, labels), recipe.max_drop, track)
         back = layers_of(graph, outcome.chosen.float_blocks)
         kept = float_layers(graph, PRESETS[family], back)
-    result = quantize(graph, kept, ranges)
+    # what stays float, such as attention biases, is a tenth of the file and needs no more than half precision
+    result = store_half(quantize(graph, kept, ranges))
     source = images.calibration
     quantization = Quantization(
         scheme="U8S8",

@@ -47,3 +47,16 @@ def test_the_given_model_is_left_alone() -> None:
     before = model.SerializeToString()
     store_half(model)
     assert model.SerializeToString() == before
+
+
+def test_scales_of_an_int8_graph_stay_float32() -> None:
+    scale, zero = np.linspace(0.1, 0.2, 300).astype(np.float32), np.zeros(300, np.int8)
+    graph = helper.make_graph(
+        [helper.make_node("DequantizeLinear", ["x", "s", "z"], ["y"], axis=1)],
+        "dequantize",
+        [helper.make_tensor_value_info("x", TensorProto.INT8, (1, 300))],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, (1, 300))],
+        [numpy_helper.from_array(scale, "s"), numpy_helper.from_array(zero, "z")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=9)
+    assert store_half(model) == model
