@@ -35,7 +35,7 @@ def network() -> ModelProto:
     wide[0] *= 1000
     head = rng.standard_normal((4, 8)).astype(np.float32)
     head[:, 0] = 0
-    tensors = {
+    tensors: dict[str, np.ndarray] = {
         "stages.0.first.weight": rng.standard_normal((8, 3, 3, 3)).astype(np.float32),
         "stages.1.wide.weight": wide,
         "head.weight": head,
