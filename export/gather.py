@@ -2,9 +2,8 @@
 
 import contextlib
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -22,6 +21,7 @@ from edgevit.runtime.images import read_image
 from edgevit.runtime.metrics import power_table, sqnr_db
 from edgevit.runtime.postprocess import softmax
 from edgevit.runtime.preprocess import fit
+from edgevit.runtime.progress import Track
 from edgevit.runtime.quality import Flip
 from edgevit.runtime.session import open_session
 
@@ -39,9 +39,6 @@ SOURCES = {
     "generated": "drawn for the test",
 }
 """What an ImageSet's source is to a reader."""
-
-Track = Callable[[Iterable[Any], str, int], Iterable[Any]]
-"""Wraps an iterable to show its progress: (items, what is done, how many) to the same items."""
 
 
 def gather_facts(

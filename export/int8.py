@@ -12,8 +12,9 @@ from edgevit.export.half import store_half
 from edgevit.export.images import ExportImages
 from edgevit.export.quantize import PRESETS, calibrated_tensors, float_layers, int8_mac_share, quantize
 from edgevit.export.recipe import Recipe
-from edgevit.export.search import Judge, Outcome, Track, layers_of, search
+from edgevit.export.search import Judge, Outcome, layers_of, search
 from edgevit.export.verify import run_graph
+from edgevit.runtime.progress import Track
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,6 @@
 """What int8 does to each layer: the noise in its output, and the noise in the answers if it alone is int8."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import onnxruntime as ort
@@ -10,9 +9,7 @@ from onnx import ModelProto, TensorProto, helper
 
 from edgevit.export.graph import layers
 from edgevit.runtime.metrics import power_table, sqnr_db
-
-Track = Callable[[Iterable[Any], str, int], Iterable[Any]]
-"""Wraps an iterable to show its progress: (items, what is done, how many) to the same items."""
+from edgevit.runtime.progress import Track
 
 ROUNDED = "_DequantizeLinear_Output"
 """What the quantizer adds to a tensor's name after having rounded it to int8."""

@@ -2,6 +2,7 @@
 
 import contextlib
 import importlib.metadata
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,7 +26,7 @@ from edgevit.export.int8 import Int8, make_int8
 from edgevit.export.quantize import quantize
 from edgevit.export.recipe import Recipe
 from edgevit.export.report import check_report_path, write_report
-from edgevit.export.search import Outcome, Track
+from edgevit.export.search import Outcome
 from edgevit.export.simplify import simplify
 from edgevit.export.speed import median_latencies_ms
 from edgevit.export.trace import INPUT, trace
@@ -36,8 +37,11 @@ from edgevit.models.registry import check_input_size, get_spec, numbered_labels,
 from edgevit.models.resolve import ResolvedWeights, build_with_weights, resolve_weights
 from edgevit.models.spec import ModelSpec
 from edgevit.runtime.labels import read_labels
+from edgevit.runtime.progress import Track
 from edgevit.runtime.selftest import check_selftest, record_cases
 from edgevit.runtime.session import open_session
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -88,6 +92,9 @@ def export(
         parity = compare(step, reference, logits)
         check(parity, precision, reference, trained=weights.trained)
         parities.append(parity)
+        log.info(
+            "%s: logits within %.2g of PyTorch's, %.1f %% same class", step, parity.max_abs, 100 * parity.top1_agreement
+        )
 
     notes = list(prepare_for_export(model))
     verify("folding", _torch_logits(model, verified.inputs(how)))

@@ -5,9 +5,8 @@ float, those first that add most noise per multiply-accumulate (float arithmetic
 it), until the images that decided nothing so far say that the budget is met.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,11 +19,9 @@ from edgevit.export.graph import layers
 from edgevit.export.images import ImageSet
 from edgevit.export.quantize import int8_mac_share, quantize
 from edgevit.export.verify import run_graph
+from edgevit.runtime.progress import Track
 
 SENSITIVITY_IMAGES = 64
-
-Track = Callable[[Iterable[Any], str, int], Iterable[Any]]
-"""Wraps an iterable to show its progress: (items, what is done, how many) to the same items."""
 
 
 @dataclass(frozen=True)

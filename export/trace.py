@@ -53,9 +53,7 @@ def trace(model: nn.Module, shape: tuple[int, int, int, int], opset: int) -> Mod
             )
         except Exception as error:
             summary = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-            raise TraceError(
-                f"PyTorch could not write the model as ONNX: {summary}; report this with --verbose"
-            ) from error
+            raise TraceError(f"PyTorch could not write the model as ONNX: {summary}; try another --opset") from error
         traced = onnx.load(path, load_external_data=False)
     written = {entry.domain or "ai.onnx": entry.version for entry in traced.opset_import}
     if written.get("ai.onnx") != opset:

@@ -1,7 +1,6 @@
 """How good models are on a folder of images: accuracy where the classes are known, else agreement with the first."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,14 +12,12 @@ from edgevit.runtime.images import read_image
 from edgevit.runtime.labelled import ImageFiles
 from edgevit.runtime.postprocess import softmax
 from edgevit.runtime.preprocess import enough_size, preprocess
+from edgevit.runtime.progress import Track
 from edgevit.runtime.quality import Validation
 from edgevit.runtime.tally import Answer, Batch, Tally
 
 BATCH = 16
 """Images held in memory at a time."""
-
-Track = Callable[[Iterable[Any], str, int], Iterable[Any]]
-"""Wraps an iterable to show its progress: (items, what is done, how many) to the same items."""
 
 
 def validate(

@@ -85,7 +85,7 @@ def test_own_weights_without_images_are_refused(capsys: pytest.CaptureFixture[st
     assert len(capsys.readouterr().err.splitlines()) == 1
 
 
-@pytest.mark.parametrize("package", ["torch", "onnx", "onnxsim"])
+@pytest.mark.parametrize("package", ["torch", "onnx", "onnxsim", "jinja2"])
 def test_missing_extra_names_the_pip_command(package: str) -> None:
     code = f"import sys; sys.modules[{package!r}] = None; from edgevit.cli import main; main({RANDOM!r})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 SYNTHESIZED = "synthesized"
 METHODS = ("minmax", "percentile", "entropy", "mse")
-PACKAGES = ("torch", "onnx", "onnxscript", "onnxsim")
+PACKAGES = ("torch", "onnx", "onnxscript", "onnxsim", "jinja2")
 
 
 # the backspace keeps click from joining the lines
@@ -89,7 +89,7 @@ edgevit export sbcformer_xs --weights runs/pens/sbcformer_xs.safetensors --half 
     metavar="FILE.html",
     help="Write a report page, and its figures as JSON beside it.",
 )
-@click.option("-v", "--verbose", is_flag=True, help="Say what each step does.")
+@click.option("-v", "--verbose", is_flag=True, help="Say what each step changed.")
 def command(
     model: str,
     weights: str | None,
