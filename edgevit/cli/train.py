@@ -38,7 +38,7 @@ EPOCHS, FINE_TUNING_EPOCHS = 60.0, 15.0
 @click.option("--ema-decay", type=float, default=0.998, show_default=True, help="Of the averaged weights, per step.")
 @click.option(
     "--augmentation",
-    type=click.Choice(["strong", "light"]),
+    type=click.Choice(["strong", "moderate", "light"]),
     default="strong",
     show_default=True,
     help="How much images are changed at random.",

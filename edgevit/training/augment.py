@@ -23,9 +23,11 @@ class Augmentation:
 
 AUGMENTATIONS = {
     "strong": Augmentation(area=(0.4, 1.0), looks=True, erase=0.25),
+    "moderate": Augmentation(area=(0.6, 1.0), looks=True, erase=0.0),
     "light": Augmentation(area=(0.6, 1.0), looks=False, erase=0.0),
 }
-"""By name; "light" fits a small model, few images of one fixed camera, or the last epochs of a run."""
+"""By name. "moderate" fits a small model, which "strong" keeps from learning the images themselves; "light" fits few images
+of one fixed camera."""
 
 
 def augment(
