@@ -12,12 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from edgevit.document import read_value
+from edgevit.document import FieldError, read_value
 from edgevit.errors import ModelFileError
-from edgevit.onnx_metadata import open_model, read_metadata
+from edgevit.model_file import open_model
 
 SCHEMA = 1
 """Version of the document that this edgevit writes, and the newest that it reads."""
+
+METADATA = {".onnx": onnx_metadata.read_metadata, ".tflite": tflite_metadata.read_metadata}
+"""File suffix to what reads the key-value pairs of such a file; any other is taken for ONNX."""
 
 KEY = "edgevit"
 UNSEALED = "0" * 64
@@ -25,7 +28,8 @@ UNSEALED = "0" * 64
 INTERPOLATIONS = ("bicubic", "bilinear")
 CROP_MODES = ("center", "squash")
 
-Precision = Literal["fp32", "fp16", "int8"]
+Precision = Literal["fp32", "fp16", "int8", "dynamic"]
+""""fp16": stored weights only. "dynamic": int8 weights, activations quantized while the model runs."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +108,8 @@ class Quantization:
     """Share of all multiply-accumulates that are computed in int8, counted in the finished graph, 0..1."""
     float_layers: tuple[str, ...]
     """Convolutions and products left in float."""
-    calibration: Calibration
+    calibration: Calibration | None = None
+    """None where activations have no fixed ranges: dynamic."""
 
 
 @dataclass(frozen=True)
@@ -200,7 +205,10 @@ class Manifest:
                 f"the model was exported by a newer edgevit (schema {schema}, this one reads up to {SCHEMA}); "
                 "run: pip install --upgrade edgevit"
             )
-        value = read_value(cls, document, "edgevit")
+        try:
+            value = read_value(cls, document, "edgevit")
+        except FieldError as error:
+            raise ModelFileError(f"the model's metadata field {error}; export it again") from error
         assert isinstance(value, Manifest)
         return value
 
@@ -217,6 +225,15 @@ def mirrored_keys(manifest: Manifest) -> dict[str, str]:
         "stride": "32",
         "license": manifest.weights.license,
     }
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """Return the key-value pairs inside a model file: edgevit's document under KEY, and what other tools wrote.
+
+    Raises:
+        ModelFileError: the file is missing, not a model, truncated or damaged.
+    """
+    return METADATA.get(path.suffix.lower(), onnx_metadata.read_metadata)(path)
 
 
 def read_manifest(path: Path) -> Manifest | None:

@@ -1,4 +1,4 @@
-"""From parsed JSON to frozen dataclasses, by their annotations: each field checked once, at the door."""
+"""From parsed JSON or TOML to frozen dataclasses, by their annotations: each field checked once, at the door."""
 
 import dataclasses
 import sys
@@ -7,11 +7,13 @@ import typing
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from edgevit.errors import ModelFileError
+
+class FieldError(ValueError):
+    """A field of a document is wrong: "WHERE is FOUND, expected EXPECTED"."""
 
 
 def read_value(kind: Any, value: Any, where: str) -> Any:
-    """Return a JSON value as the annotated type `kind`, or raise ModelFileError naming the field."""
+    """Return a JSON or TOML value as the annotated type `kind`, or raise FieldError naming the field."""
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin is types.UnionType:
         return None if value is None else read_value(arguments[0], value, where)
@@ -50,10 +52,10 @@ def _read_dataclass(kind: Any, value: Any, where: str) -> Any:
     try:
         return kind(**values)
     except ValueError as error:
-        raise ModelFileError(f"the model's metadata field {where}.{error}; export it again") from error
+        raise FieldError(f"{where}.{error}") from error
 
 
 def _check(condition: bool, found: Any, expected: str, where: str) -> None:
     if not condition:
         shown = repr(found) if len(repr(found)) < 60 else type(found).__name__
-        raise ModelFileError(f"the model's metadata field {where} is {shown}, expected {expected}; export it again")
+        raise FieldError(f"{where} is {shown}, expected {expected}")

@@ -48,6 +48,12 @@ class DownloadError(EdgevitError, OSError):
     """Weights could not be downloaded, or are not what was expected."""
 
 
+class ProfileError(EdgevitError, ValueError):
+    """A device profile cannot be read, or says something that no board has."""
+
+    exit_code = 2
+
+
 class DataError(EdgevitError, ValueError):
     """The images to train, calibrate or validate with are not what is needed."""
 
