@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from edgevit import onnx_metadata, tflite_metadata
 from edgevit.document import FieldError, read_value
 from edgevit.errors import ModelFileError
 from edgevit.model_file import open_model

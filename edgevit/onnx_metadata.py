@@ -1,6 +1,5 @@
 """The key-value pairs of an ONNX file, read without the onnx package and without reading the graph."""
 
-import contextlib
 import io
 import os
 from collections.abc import Iterator
@@ -8,6 +7,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from edgevit.errors import ModelFileError
+from edgevit.model_file import open_model
 
 _GRAPH, _METADATA_PROPS = 7, 14
 """Field numbers of ONNX's ModelProto."""
@@ -27,18 +27,6 @@ def read_metadata(path: Path) -> dict[str, str]:
                 f"{path} is not an ONNX model, or is truncated ({error}); export or copy it again"
             ) from error
     return fields
-
-
-@contextlib.contextmanager
-def open_model(path: Path) -> Iterator[BinaryIO]:
-    """Open a model's file for reading; what goes wrong, then or later, is a ModelFileError of one line."""
-    try:
-        with path.open("rb") as file:
-            yield file
-    except FileNotFoundError as error:
-        raise ModelFileError(f"{path} does not exist; give the path of an exported model") from error
-    except OSError as error:
-        raise ModelFileError(f"{path} cannot be read: {error.strerror or error}") from error
 
 
 def _read_pairs(file: BinaryIO, size: int) -> dict[str, str]:

@@ -10,9 +10,8 @@ from typing import Any, Protocol, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from edgevit.artifact import Manifest, Preprocess, read_manifest
+from edgevit.artifact import Manifest, Preprocess, read_manifest, read_metadata
 from edgevit.errors import ModelFileError, OptionError
-from edgevit.onnx_metadata import read_metadata
 from edgevit.runtime.foreign import Told, foreign_labels, foreign_preprocess, told_labels
 from edgevit.runtime.images import read_image
 from edgevit.runtime.postprocess import are_probabilities, softmax

@@ -18,8 +18,7 @@ def command(model: Path, as_json: bool) -> None:
 
     The file's checksum is verified. Of a model that edgevit did not export, its own metadata is shown.
     """
-    from edgevit.artifact import read_manifest
-    from edgevit.onnx_metadata import read_metadata
+    from edgevit.artifact import read_manifest, read_metadata
     from edgevit.runtime.session import find_backend
 
     find_backend(model)
@@ -71,11 +70,16 @@ def describe(manifest: "Manifest") -> list[tuple[str, str]]:
 
 
 def _describe_quantization(found: Any) -> list[tuple[str, str]]:
-    calibration = found.calibration
-    skipped = f", {calibration.skipped} unreadable files skipped" if calibration.skipped else ""
-    return [
+    lines = [
         ("int8", f"{found.scheme}, {found.int8_mac_share:.1%} of multiply-accumulates"),
         ("", f"kept float: {_shortened(found.float_layers) or 'nothing'}"),
+    ]
+    calibration = found.calibration
+    if calibration is None:
+        return [*lines, ("calibration", "none: activations are quantized while it runs")]
+    skipped = f", {calibration.skipped} unreadable files skipped" if calibration.skipped else ""
+    return [
+        *lines,
         ("calibration", f"{calibration.images} images ({calibration.source}), {calibration.method}{skipped}"),
     ]
 
