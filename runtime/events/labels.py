@@ -1,0 +1,134 @@
+"""Which class is there: votes of single frames, smoothed, with hysteresis, "unknown" and a cool-down."""
+
+import dataclasses
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from edgevit.errors import OptionError
+from edgevit.runtime.events.event import Event, Moment
+from edgevit.runtime.results import Result
+
+UNKNOWN = "unknown"
+"""The label of a frame in which no class reaches its threshold."""
+
+
+@dataclass(frozen=True)
+class LabelRules:
+    """When the label of a picture counts as changed."""
+
+    stable: tuple[int, int] = (1, 1)
+    """(k, n): a label enters when k of the last n frames, the newest among them, vote for it."""
+    threshold: float = 0.0
+    """Confidence, 0..1, from which the best class is believed; below, the frame votes for "unknown"."""
+    thresholds: Mapping[str, float] = field(default_factory=dict)
+    """The same for single classes."""
+    hysteresis: float = 0.0
+    """How far, 0..1, the confidence of the present label may sink below its threshold before it is given up."""
+    cooldown_s: float = 0.0
+    """How long after an event for a label the next for the same label is held back, in seconds."""
+
+    def __post_init__(self) -> None:
+        enough, frames = self.stable
+        if not 1 <= enough <= frames:
+            raise OptionError(f"stable is {enough}/{frames}, expected k/n with 1 <= k <= n, such as 3/5")
+        for name, value in {"threshold": self.threshold, "hysteresis": self.hysteresis, **self.thresholds}.items():
+            if not 0 <= value <= 1:
+                raise OptionError(f"{name} is {value}, expected a number from 0 to 1")
+        if not self.cooldown_s >= 0:
+            raise OptionError(f"the cool-down is {self.cooldown_s} s, expected 0 or more")
+
+    def enter(self, label: str) -> float:
+        return self.thresholds.get(label, self.threshold)
+
+    def leave(self, label: str) -> float:
+        return self.enter(label) - self.hysteresis
+
+
+@dataclass(frozen=True)
+class LabelState:
+    """What is remembered of the frames so far, of one region of one source."""
+
+    votes: tuple[str, ...] = ()
+    """Of the last n frames, oldest first."""
+    label: str | None = None
+    """The label that is there now; None before the first."""
+    told: str | None = None
+    """The label of the last event."""
+    told_s: Mapping[str, float] = field(default_factory=dict)
+    """For each label the time of its last event on the monotonic clock, in seconds."""
+
+    def after_gap(self) -> "LabelState":
+        """Forget the votes, as when the source was lost: frames from before do not count with those after."""
+        return dataclasses.replace(self, votes=())
+
+
+def next_state(
+    rules: LabelRules, state: LabelState, result: Result, moment: Moment
+) -> tuple[LabelState, tuple[Event, ...]]:
+    """Take one frame's answer; return the new state, and the event if the label changed.
+
+    The first label is an event too. A change that falls into the cool-down of its label is told when that is over, if
+    it is still true then: whoever follows the events is late at most by the cool-down, and never wrong for longer.
+    """
+    enough, frames = rules.stable
+    vote = frame_vote(rules, state.label, result)
+    votes = (*state.votes, vote)[-frames:]
+    label = vote if Counter(votes)[vote] >= enough else state.label
+    state = dataclasses.replace(state, votes=votes, label=label)
+    if label is None or label == state.told or _is_cooling(rules, state, label, moment):
+        return state, ()
+    facts = {"label": label, "previous": state.told, "conf": round(_confidence(result, label), 6)}
+    told = dataclasses.replace(state, told=label, told_s={**state.told_s, label: moment.monotonic_s})
+    return told, (Event("label", moment, facts),)
+
+
+def frame_vote(rules: LabelRules, present: str | None, result: Result) -> str:
+    """Return what one frame speaks for: its best class if it is believed, else the present label if it still holds."""
+    best = result.top1
+    if result.top1_conf >= rules.enter(best):
+        return best
+    if present is not None and present != UNKNOWN and _confidence(result, present) >= rules.leave(present):
+        return present
+    return UNKNOWN
+
+
+def _confidence(result: Result, label: str) -> float:
+    """Return the label's probability; for "unknown" that of the best class."""
+    if label in result.names:
+        return float(result.probs[result.names.index(label)])
+    return result.top1_conf
+
+
+def _is_cooling(rules: LabelRules, state: LabelState, label: str, moment: Moment) -> bool:
+    last = state.told_s.get(label)
+    return last is not None and moment.monotonic_s - last < rules.cooldown_s
+
+
+def parse_stable(text: str) -> tuple[int, int]:
+    """Read "3/5": (3, 5)."""
+    match = re.fullmatch(r"(\d{1,4})/(\d{1,4})", text.strip())
+    if not match or not 1 <= int(match[1]) <= int(match[2]):
+        raise OptionError(f"--stable is {text!r}, expected k/n with 1 <= k <= n, such as 3/5")
+    return int(match[1]), int(match[2])
+
+
+def parse_thresholds(texts: Iterable[str], names: Iterable[str]) -> tuple[float, dict[str, float]]:
+    """Read "0.6" (all classes) and "fox=0.8" (one class); return the former, 0 if absent, and the latter by class."""
+    common, single, known = 0.0, {}, list(names)
+    for text in texts:
+        label, equals, number = text.rpartition("=")
+        try:
+            value = float(number)
+        except ValueError:
+            value = -1.0
+        if not 0 <= value <= 1:
+            raise OptionError(f"--threshold is {text!r}, expected a number from 0 to 1 such as 0.6, or CLASS=0.8")
+        if equals and label not in (*known, UNKNOWN):
+            raise OptionError(f"--threshold {text}: the model has no class {label!r}; it has {', '.join(known)}")
+        if equals:
+            single[label] = value
+        else:
+            common = value
+    return common, single

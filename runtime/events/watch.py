@@ -1,0 +1,47 @@
+"""All rules over all sources: the one object here that remembers."""
+
+from edgevit.runtime.events.alarms import HealthRules, HealthState, next_health
+from edgevit.runtime.events.event import Event, Moment
+from edgevit.runtime.events.health import measure
+from edgevit.runtime.events.labels import LabelRules, LabelState, next_state
+from edgevit.runtime.resample import RGBImage
+from edgevit.runtime.results import Result
+
+HEALTH_EVERY_S = 1.0
+"""How often a picture's health is measured; it takes about a millisecond of a 720p picture."""
+
+
+class Watch:
+    """Turns answers into events; deterministic in what it is given, clocks included. For one thread."""
+
+    def __init__(self, labels: LabelRules, health: HealthRules | None = None) -> None:
+        """Follow these rules; without health rules, pictures are not measured."""
+        self._label_rules = labels
+        self._health_rules = health
+        self._labels: dict[tuple[str, str | None], LabelState] = {}
+        self._health: dict[str, HealthState] = {}
+        self._measured_s: dict[str, float] = {}
+
+    def see(self, result: Result, moment: Moment) -> tuple[Event, ...]:
+        """Take the answer for one frame, or one region of it; return what it means."""
+        key = (moment.source, moment.roi)
+        self._labels[key], events = next_state(self._label_rules, self._labels.get(key, LabelState()), result, moment)
+        return events
+
+    def look(self, image: RGBImage, moment: Moment) -> tuple[Event, ...]:
+        """Take the whole (H, W, 3) picture, once a frame; return what its health means."""
+        last_s = self._measured_s.get(moment.source)
+        if self._health_rules is None or (last_s is not None and moment.monotonic_s - last_s < HEALTH_EVERY_S):
+            return ()
+        self._measured_s[moment.source] = moment.monotonic_s
+        state = self._health.get(moment.source, HealthState())
+        self._health[moment.source], events = next_health(self._health_rules, state, measure(image), moment)
+        return events
+
+    def gap(self, source: str) -> None:
+        """Say that the source was lost: what was seen before does not count with what is seen after."""
+        for key, labels in self._labels.items():
+            if key[0] == source:
+                self._labels[key] = labels.after_gap()
+        if source in self._health:
+            self._health[source] = self._health[source].after_gap()

@@ -1,0 +1,1 @@
+"""Where records go: files, pictures, a broker, a web address."""
