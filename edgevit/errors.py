@@ -62,6 +62,16 @@ class ImageError(EdgevitError, ValueError):
     """An image cannot be read, or is not of a kind that can be classified."""
 
 
+class SourceLostError(EdgevitError, ConnectionError):
+    """A camera or stream cannot be opened, stopped, or went away."""
+
+    exit_code = 4
+
+
+class MissingProgramError(EdgevitError, FileNotFoundError):
+    """A program that a source is read through is not installed."""
+
+
 class OutputError(EdgevitError, OSError):
     """A result cannot be written where it was asked for."""
 

@@ -1,0 +1,116 @@
+"""Frames without a header, as `--raw 640x480:yuv420` describes them, cut from a stream and turned into RGB."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edgevit.errors import OptionError
+from edgevit.runtime.resample import RGBImage
+
+LONGEST_SIDE = 16384
+"""In pixels; a larger frame is a typing error."""
+
+
+class Format(NamedTuple):
+    """How the pixels of a frame lie in memory."""
+
+    shape: Callable[[int, int], tuple[int, ...]]
+    """(height, width) in pixels to the shape of its bytes."""
+    code: int | None
+    """OpenCV's conversion to RGB; None where it is RGB already."""
+    even: tuple[int, int] = (1, 1)
+    """(height, width) must be multiples of these."""
+
+
+FORMATS = {
+    "rgb24": Format(lambda height, width: (height, width, 3), None),
+    "bgr24": Format(lambda height, width: (height, width, 3), cv2.COLOR_BGR2RGB),
+    "gray": Format(lambda height, width: (height, width), cv2.COLOR_GRAY2RGB),
+    "yuv420": Format(lambda height, width: (height * 3 // 2, width), cv2.COLOR_YUV2RGB_I420, (2, 2)),
+    "nv12": Format(lambda height, width: (height * 3 // 2, width), cv2.COLOR_YUV2RGB_NV12, (2, 2)),
+    "yuyv": Format(lambda height, width: (height, width, 2), cv2.COLOR_YUV2RGB_YUYV, (1, 2)),
+}
+"""Name to what it means, in FFmpeg's and V4L2's vocabulary."""
+
+_RAW = re.compile(r"([0-9]{1,6})x([0-9]{1,6})(?::(\w+))?", re.ASCII)
+
+
+@dataclass(frozen=True)
+class RawForm:
+    """The size and format of raw frames."""
+
+    height: int
+    width: int
+    format: str = "rgb24"
+    """One of FORMATS."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return FORMATS[self.format].shape(self.height, self.width)
+
+    @property
+    def size(self) -> int:
+        """Bytes of one frame."""
+        return int(np.prod(self.shape))
+
+    def to_rgb(self, data: bytes) -> RGBImage:
+        """Turn `size` bytes into an (H, W, 3) image."""
+        pixels: NDArray[np.uint8] = np.frombuffer(data, np.uint8).reshape(self.shape)
+        code = FORMATS[self.format].code
+        return pixels if code is None else np.asarray(cv2.cvtColor(pixels, code), np.uint8)
+
+
+def parse_raw(text: str) -> RawForm:
+    """Read "640x480" (width x height, RGB) or "640x480:yuv420".
+
+    Raises:
+        OptionError: it is something else, or the format cannot have this size.
+    """
+    match = _RAW.fullmatch(text)
+    width, height, name = (int(match[1]), int(match[2]), match[3] or "rgb24") if match else (0, 0, "")
+    if name not in FORMATS or not 0 < width <= LONGEST_SIDE or not 0 < height <= LONGEST_SIDE:
+        raise OptionError(
+            f"--raw is {text!r}, expected width x height and a format, such as 640x480:rgb24; formats: "
+            f"{', '.join(FORMATS)}"
+        )
+    even = FORMATS[name].even
+    if height % even[0] or width % even[1]:
+        raise OptionError(f"--raw is {text!r}, but a {name} frame has a width and height that are multiples of two")
+    return RawForm(height, width, name)
+
+
+@dataclass(frozen=True, eq=False)
+class RawPicture:
+    """One raw frame, not yet turned into RGB."""
+
+    data: bytes
+    form: RawForm
+
+    def __eq__(self, other: object) -> bool:
+        """Tell whether it is the same picture, byte for byte."""
+        return isinstance(other, RawPicture) and self.form == other.form and self.data == other.data
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+class RawSplitter:
+    """Cuts a stream of raw frames; there is nothing to find its way by, so nothing may be missing in it."""
+
+    def __init__(self, form: RawForm) -> None:
+        self._form = form
+        self._held = bytearray()
+
+    def feed(self, data: bytes) -> list[RawPicture]:
+        """Take what was read; return the frames that are now complete."""
+        self._held += data
+        size, found = self._form.size, []
+        while len(self._held) >= size:
+            with memoryview(self._held) as view:
+                found.append(RawPicture(bytes(view[:size]), self._form))
+            del self._held[:size]
+        return found

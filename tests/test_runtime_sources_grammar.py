@@ -1,0 +1,142 @@
+"""What a user types as SOURCE, and the frames without header that --raw describes."""
+
+import random
+
+import numpy as np
+import pytest
+
+from edgevit.errors import EdgevitError, OptionError, UnknownNameError
+from edgevit.runtime.sources.grammar import SCHEMES, parse_source, without_password
+from edgevit.runtime.sources.raw import FORMATS, RawForm, RawSplitter, parse_raw
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "address"),
+    [
+        ("cat.jpg", "path", "cat.jpg"),
+        ("photos/", "path", "photos/"),
+        ("photos/**/*.jpg", "path", "photos/**/*.jpg"),
+        ("clip.MP4", "video", "clip.MP4"),
+        ("night/clip.mjpeg", "video", "night/clip.mjpeg"),
+        ("seq/img_%04d.jpg", "sequence", "seq/img_%04d.jpg"),
+        ("%d.png", "sequence", "%d.png"),
+        ("100%20.jpg", "path", "100%20.jpg"),
+        ("camera:0", "camera", "0"),
+        ("camera:12", "camera", "12"),
+        ("/dev/video2", "camera", "/dev/video2"),
+        ("picam", "picam", "0"),
+        ("picam:1", "picam", "1"),
+        ("rtsp://10.0.0.2/stream1", "rtsp", "rtsp://10.0.0.2/stream1"),
+        ("RTSPS://host:322/x", "rtsp", "RTSPS://host:322/x"),
+        ("http://host/a%20b.jpg?x=%04d", "http", "http://host/a%20b.jpg?x=%04d"),
+        ("https://[::1]:8443/mjpg", "http", "https://[::1]:8443/mjpg"),
+        ("tcp://host:8888", "tcp", "tcp://host:8888"),
+        ("-", "stdin", "-"),
+    ],
+)
+def test_source_is_what_it_looks_like(text: str, kind: str, address: str) -> None:
+    source = parse_source(text)
+    assert (source.kind, source.address) == (kind, address)
+    assert source.name == ("stdin" if text == "-" else text)
+
+
+def test_password_is_never_shown() -> None:
+    source = parse_source("rtsp://farm:hay:stack@10.0.0.2:554/live")
+    assert source.address == "rtsp://farm:hay:stack@10.0.0.2:554/live"
+    assert source.name == "rtsp://farm:***@10.0.0.2:554/live"
+    with pytest.raises(OptionError) as caught:
+        parse_source("tcp://farm:haystack@10.0.0.2")
+    assert "haystack" not in str(caught.value)
+    assert without_password("http://host/a:b@c") == "http://host/a:b@c"
+
+
+@pytest.mark.parametrize(
+    ("text", "error", "message"),
+    [
+        ("", OptionError, "the source is ''; give a file"),
+        ("camera:", OptionError, "the source is 'camera:', expected camera:0 or /dev/video0"),
+        ("camera:front", OptionError, "expected camera:0"),
+        ("picam:x", OptionError, "the source is 'picam:x', expected picam or picam:1"),
+        ("rtmp://host/live", UnknownNameError, "did you mean rtsp://?"),
+        ("http:///x.jpg", OptionError, "names no host; expected something like http://192.168.1.20"),
+        ("tcp://host", OptionError, "names no port; expected something like tcp://host:8888"),
+        ("tcp://host:99999", OptionError, "is not an address"),
+        ("http://host/a b", OptionError, "write a space as %20"),
+    ],
+)
+def test_wrong_source_is_one_line(text: str, error: type[EdgevitError], message: str) -> None:
+    with pytest.raises(error) as caught:
+        parse_source(text)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert caught.value.exit_code == 2
+
+
+def test_any_text_is_a_source_or_one_line() -> None:
+    draw = random.Random(5)
+    starts = ["", "camera:", "picam:", "/dev/video", *(f"{scheme}://" for scheme in SCHEMES)]
+    messages = []
+    for _ in range(10_000):
+        text = draw.choice(starts) + "".join(chr(draw.randrange(1, 0x250)) for _ in range(draw.randrange(12)))
+        try:
+            parse_source(text)
+        except EdgevitError as error:
+            messages.append(str(error))
+    assert len(messages) > 1000
+    assert [message for message in messages if len(message.splitlines()) != 1] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "form", "size"),
+    [
+        ("640x480", RawForm(480, 640, "rgb24"), 921_600),
+        ("640x480:gray", RawForm(480, 640, "gray"), 307_200),
+        ("640x480:yuv420", RawForm(480, 640, "yuv420"), 460_800),
+        ("3x1:bgr24", RawForm(1, 3, "bgr24"), 9),
+    ],
+)
+def test_raw_form_knows_its_bytes(text: str, form: RawForm, size: int) -> None:
+    assert (parse_raw(text), form.size) == (form, size)
+
+
+@pytest.mark.parametrize("text", ["", "640", "640x", "0x480", "640x480:h264", "640x480x3", "99999x1", "-1x2", "٣x٣"])
+def test_wrong_raw_form_names_the_formats(text: str) -> None:
+    with pytest.raises(
+        OptionError, match="expected width x height and a format, such as 640x480:rgb24; formats: rgb24"
+    ):
+        parse_raw(text)
+
+
+def test_odd_size_is_refused_where_pixels_share_color() -> None:
+    with pytest.raises(OptionError, match="multiples of two"):
+        parse_raw("641x480:yuyv")
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_every_raw_format_gives_the_grey_it_holds(name: str) -> None:
+    """Half grey is byte 128 everywhere in RGB, and Y = 126 (BT.601, limited range: 16 + 219 * 128 / 255) in YUV."""
+    form = RawForm(4, 6, name)
+    data = np.full(form.shape, 128, np.uint8)
+    if name in ("yuv420", "nv12"):
+        data[:4] = 126
+    elif name == "yuyv":
+        data[..., 0] = 126
+    image = form.to_rgb(data.tobytes())
+    assert image.shape == (4, 6, 3)
+    assert np.abs(image.astype(int) - 128).max() <= 1
+
+
+def test_blue_and_red_are_not_swapped() -> None:
+    pixels = bytes([200, 50, 25])
+    assert RawForm(1, 1, "rgb24").to_rgb(pixels).tolist() == [[[200, 50, 25]]]
+    assert RawForm(1, 1, "bgr24").to_rgb(pixels).tolist() == [[[25, 50, 200]]]
+
+
+def test_raw_frames_are_cut_wherever_the_reads_end() -> None:
+    form = RawForm(1, 2)
+    stream = bytes(range(20))
+    for chunk in (1, 5, 6, 7, 20):
+        splitter = RawSplitter(form)
+        parts = [stream[at : at + chunk] for at in range(0, len(stream), chunk)]
+        found = [picture.data for part in parts for picture in splitter.feed(part)]
+        assert found == [stream[0:6], stream[6:12], stream[12:18]]
