@@ -87,9 +87,10 @@ class Attention(nn.Module):
         q, k, v = torch.split(qkv, [qk_dim, qk_dim, self.value_dim], dim=2)
         q = q.reshape(b, n, self.heads, self.key_dim).transpose(1, 2)  # (B, heads, N, key_dim)
         k = k.reshape(b, n, self.heads, self.key_dim).permute(0, 2, 3, 1)  # (B, heads, key_dim, N)
-        image = v.transpose(1, 2).reshape(b, self.value_dim, *grid)
-        image = image + F.gelu(self.dwconv(image))
-        v = image.reshape(b, self.heads, -1, n).transpose(2, 3)  # (B, heads, N, value_dim / heads)
+        # channels stay last between tokens and image, so that channels-last runtimes need no transpose here
+        image = v.reshape(b, *grid, self.value_dim).permute(0, 3, 1, 2)
+        image = (image + F.gelu(self.dwconv(image))).permute(0, 2, 3, 1)  # (B, h, w, value_dim)
+        v = image.reshape(b, n, self.heads, -1).transpose(1, 2)  # (B, heads, N, value_dim / heads)
         scores = q @ k if self.scale == 1.0 else (q * self.scale) @ k
         attention = (scores + self.bias(grid)).softmax(dim=-1)
         return self.proj_out((attention @ v).transpose(1, 2).reshape(b, n, self.value_dim))  # type: ignore[no-any-return]
@@ -208,10 +209,10 @@ class SBCFormerBlock(nn.Module):
         x = F.avg_pool2d(local, self.ratio) if self.ratio > 1 else local
         x = self.mixer(x)
         b, c, h, w = x.shape
-        tokens = x.flatten(2).transpose(1, 2)  # (B, N, C)
+        tokens = x.permute(0, 2, 3, 1).reshape(b, h * w, c)
         for block in self.trans_blocks:
             tokens = block(tokens, (h, w))
-        x = tokens.transpose(1, 2).reshape(b, c, h, w)
+        x = tokens.reshape(b, h, w, c).permute(0, 3, 1, 2)
         x = self.norm(self.convTrans(x))
         return self.proj_fuse(torch.cat((x, local * F.hardsigmoid(self.proj(x))), dim=1))  # type: ignore[no-any-return]
 
