@@ -128,7 +128,7 @@ def load(
 
     Args:
         path: the model's file.
-        threads: how many to use; None for EDGEVIT_THREADS, OMP_NUM_THREADS, or one for each core this process may use.
+        threads: how many to use; None for EDGEVIT_THREADS, OMP_NUM_THREADS, or what the board's profile recommends.
         labels: class names, or the path of a labels file; for an exported model they replace its own.
         mean: of RGB in 0..1; other models only.
         std: of RGB in 0..1; other models only.

@@ -8,13 +8,11 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from edgevit.errors import ModelFileError, OptionError
+from edgevit.errors import ModelFileError
+from edgevit.runtime.threads import plan_threads
 
 SESSIONS = {".onnx": "edgevit.runtime.session_onnx"}
 """File suffix to the module whose `open_backend(path, threads)` returns a Session."""
-
-THREAD_VARIABLES = ("EDGEVIT_THREADS", "OMP_NUM_THREADS")
-"""Environment variables that set the number of threads, the first one wins."""
 
 
 @runtime_checkable
@@ -37,12 +35,14 @@ def open_session(path: str | os.PathLike[str], threads: int | None = None) -> Se
 
     Args:
         path: the model's file.
-        threads: how many to use; None for EDGEVIT_THREADS, OMP_NUM_THREADS, or one for each core this process may use.
+        threads: how many to use; None for EDGEVIT_THREADS, OMP_NUM_THREADS, or what the board's profile recommends.
 
     Raises:
         ModelFileError: the file is not a model that can be run.
         MissingExtraError: the backend is not installed.
         OptionError: the number of threads is not a positive whole number.
+        UnknownNameError: EDGEVIT_PROFILE names no device profile.
+        ProfileError: a device profile of the user's own is wrong.
     """
     path = Path(path)
     session = importlib.import_module(find_backend(path)).open_backend(path, thread_count(threads))
@@ -62,17 +62,4 @@ def find_backend(path: Path) -> str:
 
 def thread_count(threads: int | None = None) -> int:
     """Return the number of threads to use; see open_session."""
-    if threads is not None:
-        return _positive(str(threads), "threads")
-    for variable in THREAD_VARIABLES:
-        if value := os.environ.get(variable):
-            return _positive(value, variable)
-    return len(os.sched_getaffinity(0))
-
-
-def _positive(text: str, name: str) -> int:
-    # OMP_NUM_THREADS may be a list, one number for each nesting level
-    first = text.split(",")[0].strip()
-    if not first.isdecimal() or int(first) < 1:
-        raise OptionError(f"{name} is {text!r}, expected a whole number from 1")
-    return int(first)
+    return plan_threads(threads).count

@@ -1,6 +1,17 @@
-"""Running an ONNX file with ONNX Runtime."""
+"""Running an ONNX file with ONNX Runtime.
+
+Threads do not spin while they wait. Measured at 20 pictures a second, sbcformer_xs int8, two threads on a loaded
+two-core PC: spinning took 50 to 55 ms of processor time a picture, spinning that stops at the end of each picture
+(`session.force_spinning_stop`) 17 to 19, none 10. The median latencies (16 to 19, 14 to 15, 14 to 18 ms) differed by
+less than they did from run to run. On an idle machine spinning may win a little latency; a board has better uses for
+its power.
+
+The memory arena and memory patterns keep their defaults: without them latency and peak memory (89 MB) were the same
+within 3 MB.
+"""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgevit.errors import MissingExtraError, ModelFileError
+from edgevit.runtime.threads import fast_cores
 
 _PREAMBLE = re.compile(r"^\[ONNXRuntimeError\] : \d+ : \w+ : (Load model from .*? failed: ?)?")
 
@@ -22,7 +34,8 @@ class OnnxSession:
         # set explicitly: without, ONNX Runtime pins threads to cores that a container may not own
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
-        # threads that spin between two pictures burn a core of the board
+        if threads > 1 and (cores := fast_cores(threads)):
+            options.add_session_config_entry("session.intra_op_thread_affinities", affinities(cores, threads))
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.log_severity_level = 4
         try:
@@ -62,6 +75,14 @@ class OnnxSession:
 
 def open_backend(path: Path, threads: int) -> OnnxSession:
     return OnnxSession(path, threads)
+
+
+def affinities(cores: Sequence[int], threads: int) -> str:
+    """Return ONNX Runtime's wording for threads that may each use all of these cores, counted from 1.
+
+    The calling thread is one of the threads, and stays where the caller put it.
+    """
+    return ";".join([",".join(str(core + 1) for core in cores)] * (threads - 1))
 
 
 def _import_onnxruntime() -> Any:

@@ -25,6 +25,7 @@ COMMANDS = {
     "info": "edgevit.cli.info",
     "selftest": "edgevit.cli.selftest",
     "train": "edgevit.cli.train",
+    "profiles": "edgevit.cli.profiles",
 }
 """Command to the module whose `command` it is; imported only when used, so that the board never meets torch."""
 

@@ -1,5 +1,6 @@
 """Options that several commands share: how to open a model, above all one that edgevit did not export."""
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -10,6 +11,11 @@ from edgevit.errors import OptionError
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
+
+def _start_logging(context: click.Context, option: click.Parameter, verbose: bool) -> None:
+    logging.basicConfig(level=logging.INFO if verbose else logging.WARNING, format="%(message)s")
+
+
 MODEL_OPTIONS = (
     click.option("--labels", type=click.Path(path_type=Path), metavar="FILE", help="Class names: one a line, or JSON."),
     click.option("--mean", metavar="R,G,B", help="Mean of RGB in 0..1, for a model that edgevit did not export."),
@@ -19,13 +25,21 @@ MODEL_OPTIONS = (
         "--threads",
         type=int,
         metavar="N",
-        help="Threads to use; default EDGEVIT_THREADS, OMP_NUM_THREADS, or one a core.",
+        help="Threads to use; default EDGEVIT_THREADS, OMP_NUM_THREADS, or what the board's profile recommends.",
+    ),
+    click.option(
+        "-v",
+        "--verbose",
+        is_flag=True,
+        expose_value=False,
+        callback=_start_logging,
+        help="Say which device profile and how many threads are used, and why.",
     ),
 )
 
 
 def model_options(command: Command) -> Command:
-    """Add MODEL_OPTIONS to a command: labels, mean, std, imgsz and threads."""
+    """Add MODEL_OPTIONS to a command: labels, mean, std, imgsz, threads and verbose."""
     for option in reversed(MODEL_OPTIONS):
         command = option(command)
     return command

@@ -8,7 +8,10 @@ import click
 @click.command("selftest")
 @click.argument("model", type=click.Path(path_type=Path))
 @click.option(
-    "--threads", type=int, metavar="N", help="Threads to use; default EDGEVIT_THREADS, OMP_NUM_THREADS, or one a core."
+    "--threads",
+    type=int,
+    metavar="N",
+    help="Threads to use; default EDGEVIT_THREADS, OMP_NUM_THREADS, or what the board's profile recommends.",
 )
 def command(model: Path, threads: int | None) -> None:
     """Check that MODEL is undamaged, and that this machine prepares images and computes answers as the export did.

@@ -1,0 +1,94 @@
+"""How many threads to use and on which cores: what the user says, else what the board's profile recommends."""
+
+import logging
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from edgevit.device_profiles import Profile, detect_profile
+from edgevit.device_profiles.evidence import Evidence, read_evidence
+from edgevit.errors import OptionError
+
+VARIABLES = ("EDGEVIT_THREADS", "OMP_NUM_THREADS")
+"""Environment variables that set the number of threads, the first one wins."""
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ThreadPlan:
+    """How inference is spread over the cores."""
+
+    count: int
+    cores: tuple[int, ...]
+    """Numbers of the processors to keep to, all of which the process may use; empty where any of them will do."""
+    why: str
+
+
+def plan_threads(threads: int | None = None) -> ThreadPlan:
+    """Return the plan for this process on this machine.
+
+    Args:
+        threads: how many to use; None for EDGEVIT_THREADS, OMP_NUM_THREADS, or what the board's profile recommends.
+
+    Raises:
+        OptionError: the number of threads is not a positive whole number.
+        UnknownNameError: EDGEVIT_PROFILE names no profile.
+        ProfileError: a profile of the user's own is wrong.
+    """
+    asked = asked_threads(threads, os.environ)
+    evidence = read_evidence()
+    detection = detect_profile(evidence)
+    plan = choose_plan(asked, detection.profile, evidence, frozenset(os.sched_getaffinity(0)))
+    logger.info("profile %s: %s", detection.profile.name if detection.profile else "none", detection.why)
+    logger.info("threads %d on %s: %s", plan.count, _shown(plan.cores), plan.why)
+    return plan
+
+
+def fast_cores(threads: int) -> tuple[int, ...]:
+    """Return the processors that so many threads should keep to; see ThreadPlan.cores, plan_threads."""
+    evidence = read_evidence()
+    profile = detect_profile(evidence).profile
+    return choose_plan((threads, "asked for"), profile, evidence, frozenset(os.sched_getaffinity(0))).cores
+
+
+def asked_threads(threads: int | None, environment: Mapping[str, str]) -> tuple[int, str] | None:
+    """Return the number that the caller or the environment asks for, and who asks; None if nobody does."""
+    if threads is not None:
+        return _positive(str(threads), "threads"), "asked for"
+    for variable in VARIABLES:
+        if value := environment.get(variable):
+            return _positive(value, variable), f"{variable} is {value}"
+    return None
+
+
+def choose_plan(
+    asked: tuple[int, str] | None, profile: Profile | None, evidence: Evidence, allowed: frozenset[int]
+) -> ThreadPlan:
+    """Return the plan for a machine: the number asked for, else the profile's, never on a core not allowed.
+
+    Where fast cores stand beside slow ones, threads keep to the fast ones: the parts of a layer are of equal size, so
+    every layer would wait for its slowest thread. More threads than fast cores may be asked for; they go anywhere.
+    """
+    parts = profile.big_parts if profile else frozenset()
+    fast = frozenset(number for number, part in evidence.parts.items() if part in parts) & allowed
+    usable = fast or allowed
+    if asked:
+        count, why = asked
+    elif profile and profile.threads.count and profile.threads.count <= len(usable):
+        count, why = profile.threads.count, profile.threads.why
+    else:
+        count, why = len(usable), f"one for each {'fast ' if fast else ''}core that this process may use"
+    return ThreadPlan(count, tuple(sorted(fast)) if count <= len(fast) < len(allowed) else (), why)
+
+
+def _shown(cores: tuple[int, ...]) -> str:
+    return f"cores {', '.join(map(str, cores))}" if cores else "any core"
+
+
+def _positive(text: str, name: str) -> int:
+    # OMP_NUM_THREADS may be a list, one number for each nesting level
+    first = text.split(",")[0].strip()
+    if not first.isdecimal() or int(first) < 1:
+        raise OptionError(f"{name} is {text!r}, expected a whole number from 1")
+    return int(first)
