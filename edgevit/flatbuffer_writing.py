@@ -7,7 +7,7 @@ import struct
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Union
+from typing import Union, cast
 
 ALIGNMENT = 64
 """Of appended data, a multiple of every alignment within it; TFLite's constants stand at multiples of 16."""
@@ -72,8 +72,9 @@ def _append(out: bytearray, value: Value) -> tuple[int, list[tuple[int, Value]]]
     if isinstance(value, Numbers):
         return _append_vector(out, value.form, value.values, alignment=max(4, struct.calcsize(value.form))), []
     assert isinstance(value, Sequence)
-    position = _append_vector(out, "I", [0] * len(value), alignment=4)
-    return position, [(position + 4 + 4 * index, item) for index, item in enumerate(value)]
+    items = cast("Sequence[Value]", value)
+    position = _append_vector(out, "I", [0] * len(items), alignment=4)
+    return position, [(position + 4 + 4 * index, item) for index, item in enumerate(items)]
 
 
 def _append_vector(out: bytearray, form: str, values: Sequence[float], alignment: int, after: bytes = b"") -> int:
@@ -87,7 +88,7 @@ def _append_vector(out: bytearray, form: str, values: Sequence[float], alignment
 
 def _append_table(out: bytearray, fields: Fields) -> tuple[int, list[tuple[int, Value]]]:
     """Write the vtable, then the table: the distance between them, and the fields, the largest first."""
-    present = {field: value for field, value in fields.items() if value is not None}
+    present: Fields = {field: value for field, value in fields.items() if value is not None}
     forms = {field: value.form if isinstance(value, Number) else "I" for field, value in present.items()}
     offsets, size = {}, 4
     for field in sorted(present, key=lambda field: -struct.calcsize(forms[field])):

@@ -39,6 +39,7 @@ AXIS_LABELS = 2
 FLAT = "metadata.json"
 """Appended file with the flat keys, as Ultralytics' files have it."""
 FLAT_TEXT = {"name": NAME, "description": DESCRIPTION, "version": VERSION, "author": AUTHOR, "license": LICENSE}
+NORMALIZATION_KEYS = ("normalization_mean", "normalization_std")
 LARGEST_FILE = 16 << 20
 """Bytes of an appended file that are read at most; the labels of 21,841 classes take half a megabyte."""
 
@@ -50,7 +51,8 @@ def read_metadata(path: Path) -> dict[str, str]:
     """Return the key-value pairs of a TFLite file; the graph is not read.
 
     The pairs are edgevit's document and the flat keys beside it, and of the standard metadata `name`, `description`,
-    `version`, `author`, `license`; `names` (the labels as a JSON list); `mean` and `std` (JSON lists, of RGB in 0..1).
+    `version`, `author`, `license`; `names` (the labels as a JSON list); NORMALIZATION_KEYS (JSON lists, of
+    RGB in 0..1).
 
     Raises:
         ModelFileError: the file cannot be read, is not a TFLite model, or is damaged.
@@ -113,12 +115,12 @@ def _normalization(graph: Table) -> dict[str, str]:
     for unit in graph.element(INPUT_METADATA, 0).tables(PROCESS_UNITS):
         options = unit.table(1)
         if unit.number(0, "B", 0) == NORMALIZATION and options is not None:
-            scaled = {name: [value / 255 for value in options.floats(field)] for name, field in _MEAN_AND_STD.items()}
-            return {name: json.dumps(values * 3 if len(values) == 1 else values) for name, values in scaled.items()}
+            mean_and_std = ([value / 255 for value in options.floats(field)] for field in (0, 1))
+            return {
+                key: json.dumps(values * 3 if len(values) == 1 else values)
+                for key, values in zip(NORMALIZATION_KEYS, mean_and_std, strict=True)
+            }
     return {}
-
-
-_MEAN_AND_STD = {"mean": 0, "std": 1}
 
 
 def _labels(graph: Table, files: dict[str, bytes]) -> dict[str, str]:

@@ -61,14 +61,15 @@ def with_metadata(model: bytes, named: dict[str, bytes]) -> bytes:
     old = read_root(model, IDENTIFIER)
     if old.field_count() > MODEL_FIELDS:
         raise ValueError(f"the TFLite model has {old.field_count()} parts, expected up to {MODEL_FIELDS}")
-    buffers = [Placed(table.position) for table in old.tables(BUFFERS)]
+    buffers: list[Value] = [Placed(table.position) for table in old.tables(BUFFERS)]
+    added: list[Value] = [{0: content} for content in named.values()]
     if any(table.number(1, "Q", 0) > 1 for table in old.tables(BUFFERS)):
         raise ValueError("the TFLite model keeps constants outside its FlatBuffer, expected less than 2 GB")
     kept: list[Value] = [Placed(entry.position) for entry in old.tables(METADATA) if entry.string(0) not in named]
     new: list[Value] = [{0: name, 1: Number("I", len(buffers) + index)} for index, name in enumerate(named)]
     root: Fields = {0: Number("I", old.number(0, "I", 3))}
     root |= {field: _placed(old, field) for field in range(1, old.field_count())}
-    root |= {BUFFERS: [*buffers, *({0: content} for content in named.values())], METADATA: kept + new}
+    root |= {BUFFERS: buffers + added, METADATA: kept + new}
     return build(root, IDENTIFIER, model)
 
 

@@ -17,11 +17,13 @@ from edgevit.models.spec import ModelSpec
 from edgevit.models.trained import read_model_name
 from edgevit.models.weights import fitting_models
 from edgevit.runtime.classifier import Classifier
-from edgevit.runtime.session import thread_count
+from edgevit.runtime.session import Tensors, thread_count
 
 
 class TorchSession:
     """See edgevit.runtime.session.Session."""
+
+    tensors = Tensors()
 
     def __init__(self, model: nn.Module, size: tuple[int, int]) -> None:
         self._model = model.eval()

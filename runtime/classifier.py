@@ -98,7 +98,7 @@ class Classifier:
 
     def gives_logits(self, outputs: NDArray[np.float32]) -> bool:
         """Tell whether outputs are logits; a foreign model's may be probabilities already."""
-        return self.manifest is not None or not are_probabilities(outputs)
+        return self.manifest is not None or not (self._session.tensors.probabilities or are_probabilities(outputs))
 
     def close(self) -> None:
         """Free the model."""
@@ -150,17 +150,23 @@ def load(
         check_input(path, manifest, session)
         return Classifier(session, manifest.host_preprocess, names, manifest)
     session = open_session(path, threads)
-    how = foreign_preprocess(path, session, told)
-    names = foreign_labels(path, session, how, told, read_metadata(path))
+    metadata = read_metadata(path)
+    how = foreign_preprocess(path, session, told, metadata)
+    names = foreign_labels(path, session, how, told, metadata)
     return Classifier(session, how, names, None)
 
 
 def check_input(path: Path, manifest: Manifest, session: Session) -> None:
     """Raise ModelFileError if the graph does not take what its document says, or what this runtime can give."""
-    given = manifest.input
-    kind = (given.dtype, given.layout, given.color)
-    if kind != ("float32", "NCHW", "RGB"):
-        raise ModelFileError(f"{path} takes {' '.join(kind)} input; this edgevit gives float32 NCHW RGB: upgrade it")
+    given, graph = manifest.input, session.tensors
+    if given.color != "RGB":
+        kind = f"{given.dtype} {given.layout} {given.color}"
+        raise ModelFileError(f"{path} takes {kind} input; this edgevit gives RGB: upgrade it")
+    if (given.dtype, given.layout) != (graph.dtype, graph.layout):
+        raise ModelFileError(
+            f"{path} takes {graph.dtype} {graph.layout} input, but its document says {given.dtype} {given.layout}; "
+            "export it again"
+        )
     if given.shape != session.input_shape or given.shape[2:] != manifest.preprocess.size:
         raise ModelFileError(
             f"{path} takes input {session.input_shape}, but its document says {given.shape} "

@@ -1,5 +1,7 @@
 """Models that edgevit did not export: what must be told about them, and what their metadata may tell."""
 
+import json
+import logging
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -12,9 +14,13 @@ from edgevit.artifact import Preprocess
 from edgevit.errors import OptionError
 from edgevit.runtime.labels import parse_names, read_labels
 from edgevit.runtime.session import Session
+from edgevit.tflite_metadata import NORMALIZATION_KEYS
+
+logger = logging.getLogger(__name__)
 
 IMAGENET_MEAN = "0.485,0.456,0.406"
 IMAGENET_STD = "0.229,0.224,0.225"
+BACKGROUND = "background"
 
 
 @dataclass(frozen=True)
@@ -36,13 +42,20 @@ class Told:
         return [name for name, value in vars(self).items() if value is not None]
 
 
-def foreign_preprocess(path: Path, session: Session, told: Told) -> Preprocess:
+def foreign_preprocess(path: Path, session: Session, told: Told, metadata: Mapping[str, str]) -> Preprocess:
     """Return the preprocessing of a foreign model.
+
+    Its normalization is what the user says, else what its metadata says, else (of integer inputs) that the levels are
+    the picture's own.
 
     Raises:
         OptionError: something that must be told was not, or does not fit the model.
     """
-    missing = [f"{name}" for name in ("mean", "std") if getattr(told, name) is None]
+    limits = session.tensors.limits
+    mean, std = told.mean, told.std
+    if mean is None and std is None:
+        mean, std = _described(metadata, limits) or (_own_levels(limits) if limits else (None, None))
+    missing = [name for name, value in (("mean", mean), ("std", std)) if value is None]
     if missing:
         raise OptionError(
             f"{path} was not exported by edgevit, so its normalisation is unknown: give {' and '.join(missing)} "
@@ -53,8 +66,8 @@ def foreign_preprocess(path: Path, session: Session, told: Told) -> Preprocess:
             size=_input_size(path, session, told.imgsz),
             interpolation=told.interpolation or "bicubic",
             crop_pct=0.875 if told.crop_pct is None else told.crop_pct,
-            mean=_three(told.mean, "mean"),
-            std=_three(told.std, "std"),
+            mean=_three(mean, "mean"),
+            std=_three(std, "std"),
         )
     except OptionError:
         raise
@@ -79,8 +92,52 @@ def foreign_labels(
             f"{path} was not exported by edgevit, so its {classes} class names are unknown: give labels "
             "(--labels FILE, one name a line)"
         )
+    names = _fit_background(path, names, classes)
     if len(names) != classes:
         raise OptionError(f"{len(names)} labels were given, but {path} has {classes} classes; give one for each")
+    return names
+
+
+def _described(
+    metadata: Mapping[str, str], limits: tuple[float, float] | None
+) -> tuple[Sequence[float], Sequence[float]] | None:
+    """Return mean and deviation from a TFLite file's standard metadata; None if there are none that can be meant.
+
+    Some integer models carry those of another form of the model: then whole channels would lie beyond what the input
+    can hold.
+    """
+    texts = [metadata.get(key) for key in NORMALIZATION_KEYS]
+    if None in texts:
+        return None
+    mean, std = (json.loads(text or "") for text in texts)
+    if len(mean) != 3 or len(std) != 3 or min(std) <= 0:
+        return None
+    if limits is not None:
+        lowest, highest = limits
+        slack = 0.05 * (highest - lowest)
+        darkest, brightest = (
+            min(-m / s for m, s in zip(mean, std, strict=True)),
+            max((1 - m) / s for m, s in zip(mean, std, strict=True)),
+        )
+        if darkest < lowest - slack or brightest > highest + slack:
+            return None
+    return mean, std
+
+
+def _own_levels(limits: tuple[float, float]) -> tuple[Sequence[float], Sequence[float]]:
+    """Return mean and deviation that make level 0 of a picture the input's lowest level, and 255 its highest."""
+    lowest, highest = limits
+    return (-lowest / (highest - lowest),) * 3, (1 / (highest - lowest),) * 3
+
+
+def _fit_background(path: Path, names: tuple[str, ...], classes: int) -> tuple[str, ...]:
+    """Add or leave out a first class for the background, which some models trained on ImageNet have."""
+    if (len(names), classes) == (1000, 1001):
+        logger.warning("%s has 1001 classes for 1000 labels: the first is taken for the background", path)
+        return (BACKGROUND, *names)
+    if (len(names), classes) == (1001, 1000) and names[0].lower() == BACKGROUND:
+        logger.warning("%s has 1000 classes for 1001 labels: the first label, the background, is left out", path)
+        return names[1:]
     return names
 
 

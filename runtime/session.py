@@ -2,6 +2,7 @@
 
 import importlib
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -11,13 +12,29 @@ from numpy.typing import NDArray
 from edgevit.errors import ModelFileError
 from edgevit.runtime.threads import plan_threads
 
-SESSIONS = {".onnx": "edgevit.runtime.session_onnx"}
+SESSIONS = {".onnx": "edgevit.runtime.session_onnx", ".tflite": "edgevit.runtime.session_tflite"}
 """File suffix to the module whose `open_backend(path, threads)` returns a Session."""
+
+
+@dataclass(frozen=True)
+class Tensors:
+    """How the graph itself keeps what `run` takes and returns as float32 (B, 3, H, W) and (B, classes)."""
+
+    dtype: str = "float32"
+    """Of the input."""
+    layout: str = "NCHW"
+    limits: tuple[float, float] | None = None
+    """What the lowest and the highest level of an integer input stand for; None for float."""
+    probabilities: bool = False
+    """Whether an integer output has the levels that are prescribed for a softmax."""
 
 
 @runtime_checkable
 class Session(Protocol):
     """An open model; `run` may be called from several threads at once."""
+
+    @property
+    def tensors(self) -> Tensors: ...
 
     @property
     def input_shape(self) -> tuple[int, int, int, int]:

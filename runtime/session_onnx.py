@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgevit.errors import MissingExtraError, ModelFileError
+from edgevit.runtime.session import Tensors
 from edgevit.runtime.threads import fast_cores
 
 _PREAMBLE = re.compile(r"^\[ONNXRuntimeError\] : \d+ : \w+ : (Load model from .*? failed: ?)?")
@@ -26,6 +27,8 @@ _PREAMBLE = re.compile(r"^\[ONNXRuntimeError\] : \d+ : \w+ : (Load model from .*
 
 class OnnxSession:
     """See edgevit.runtime.session.Session."""
+
+    tensors = Tensors()
 
     def __init__(self, path: Path, threads: int) -> None:
         runtime = _import_onnxruntime()

@@ -1,7 +1,7 @@
 """A tiny model whose right answer is known by arithmetic, and pictures to ask it about."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,10 @@ from onnx import TensorProto, helper, numpy_helper
 
 from edgevit.artifact import KEY, Input, Manifest, Preprocess, Weights, mirrored_keys, seal
 from edgevit.cli import main
+from edgevit.flatbuffer_writing import Fields, Number, Numbers, Value, build
 from edgevit.runtime.selftest import record_cases
 from edgevit.runtime.session import open_session
+from edgevit.tflite_writing import append_files, artifact_bytes, with_metadata
 
 SIZE = (24, 32)
 GAIN = 4.0
@@ -99,6 +101,122 @@ def make_foreign(tmp_path: Path) -> MakeModel:
         graph = mean_color_graph(**changes)
         helper.set_model_props(graph, metadata or {})
         (tmp_path / name).write_bytes(graph.SerializeToString())
+        return tmp_path / name
+
+    return make
+
+
+def mean_color_tflite(
+    shape: tuple[int, int, int, int] = TINY.input.shape,
+    layout: str = "NHWC",
+    dtype: str = "float32",
+    scales: tuple[tuple[float, int], tuple[float, int]] = ((1 / 255, 0), (1 / 256, 0)),
+    softmax: bool = False,
+    weights: NDArray[np.float32 | np.int8] | None = None,
+    weight_scales: tuple[float, ...] = (),
+    versions: dict[str, int] | None = None,
+    signature: tuple[int, ...] | None = None,
+    description: str | None = None,
+) -> bytes:
+    """Return a TFLite model whose scores are weights @ the mean of each channel, before an optional softmax.
+
+    Args:
+        shape: (batch, channels, height, width), however the tensor lies.
+        layout: "NHWC" or "NCHW".
+        dtype: of input and output; integers are dequantized at once and quantized at the end.
+        scales: (scale, zero point) of an integer input and output.
+        softmax: end with probabilities.
+        weights: (classes, 3), with int8 ones the arithmetic is that of dynamic-range quantization.
+        weight_scales: of int8 weights, one or one for each class.
+        versions: of operators, 1 unless named.
+        signature: the input's shape with -1 where it is open.
+        description: the Model's own text.
+    """
+    weights = GAIN * np.eye(3, dtype=np.float32) if weights is None else weights
+    axes = (1, 2) if layout == "NHWC" else (2, 3)
+    order = (0, 2, 3, 1) if layout == "NHWC" else (0, 1, 2, 3)
+    given, classes = tuple(shape[axis] for axis in order), len(weights)
+    kinds = {"float32": 0, "int32": 2, "uint8": 3, "int8": 9}
+    buffers: list[Value] = [{}]
+    tensors: list[Value] = []
+    codes: list[Value] = []
+    operators: list[Value] = []
+
+    def tensor(size: Sequence[int], kind: str, quantized: tuple[Sequence[float], Sequence[int]] | None = None) -> int:
+        entry: Fields = {0: Numbers("i", size), 1: Number("b", kinds[kind]), 2: Number("I", 0), 3: f"t{len(tensors)}"}
+        if quantized is not None:
+            entry[4] = {2: Numbers("f", quantized[0]), 3: Numbers("q", quantized[1])}
+        tensors.append(entry)
+        return len(tensors) - 1
+
+    def constant(values: NDArray[Any], quantized: tuple[Sequence[float], Sequence[int]] | None = None) -> int:
+        index = tensor(values.shape, values.dtype.name, quantized)
+        entry = tensors[index]
+        assert isinstance(entry, dict)
+        entry[2] = Number("I", len(buffers))
+        buffers.append({0: values.tobytes()})
+        return index
+
+    def operator(name: str, inputs: Sequence[int], output: int, options: Fields | None = None) -> int:
+        code, option_kind = {
+            "DEQUANTIZE": (6, 0), "MEAN": (40, 27), "FULLY_CONNECTED": (9, 8), "SOFTMAX": (25, 9), "QUANTIZE": (114, 0)
+        }[name]  # fmt: skip
+        version = Number("i", (versions or {}).get(name, 1))
+        codes.append({0: Number("b", code), 2: version, 3: Number("i", code)})
+        entry: Fields = {0: Number("I", len(codes) - 1), 1: Numbers("i", inputs), 2: Numbers("i", [output])}
+        if options is not None:
+            entry |= {3: Number("B", option_kind), 4: options}
+        operators.append(entry)
+        return output
+
+    quantized_io = [((scale,), (zero,)) if dtype != "float32" else None for scale, zero in scales]
+    first = latest = tensor(given, dtype, quantized_io[0])
+    if signature is not None:
+        entry = tensors[first]
+        assert isinstance(entry, dict)
+        entry[7] = Numbers("i", signature)
+    if dtype != "float32":
+        latest = operator("DEQUANTIZE", [latest], tensor(given, "float32"))
+    mean_axes = constant(np.array(axes, np.int32))
+    latest = operator("MEAN", [latest, mean_axes], tensor((shape[0], 3), "float32"), {0: Number("B", 0)})
+    table = constant(weights, (weight_scales, [0] * len(weight_scales)) if weight_scales else None)
+    latest = operator("FULLY_CONNECTED", [latest, table, -1], tensor((shape[0], classes), "float32"), {})
+    if softmax:
+        latest = operator("SOFTMAX", [latest], tensor((shape[0], classes), "float32"), {0: Number("f", 1.0)})
+    if dtype != "float32":
+        latest = operator("QUANTIZE", [latest], tensor((shape[0], classes), dtype, quantized_io[1]))
+    graph: Fields = {0: tensors, 1: Numbers("i", [first]), 2: Numbers("i", [latest]), 3: operators, 4: "main"}
+    root: Fields = {0: Number("I", 3), 1: codes, 2: [graph], 3: description, 4: buffers}
+    return build(root, b"TFL3")
+
+
+@pytest.fixture
+def make_tflite(tmp_path: Path) -> MakeModel:
+    """Write a sealed TFLite artifact; `graph` holds what mean_color_tflite is told, `changes` the document's fields."""
+
+    def make(name: str = "tiny.tflite", graph: dict[str, Any] | None = None, **changes: Any) -> Path:
+        graph = graph or {}
+        given = dataclasses.replace(TINY.input, dtype=graph.get("dtype", "float32"), layout=graph.get("layout", "NHWC"))
+        manifest = dataclasses.replace(TINY, **{"input": given} | changes)
+        (tmp_path / name).write_bytes(artifact_bytes(mean_color_tflite(**graph), manifest))
+        return tmp_path / name
+
+    return make
+
+
+@pytest.fixture
+def make_foreign_tflite(tmp_path: Path) -> MakeModel:
+    """Write a TFLite file without edgevit's document; `named` are metadata buffers, `files` are appended."""
+
+    def make(
+        name: str = "foreign.tflite",
+        named: dict[str, bytes] | None = None,
+        files: dict[str, str] | None = None,
+        **graph: Any,
+    ) -> Path:
+        model = mean_color_tflite(**graph)
+        model = with_metadata(model, named) if named else model
+        (tmp_path / name).write_bytes(append_files(model, files) if files else model)
         return tmp_path / name
 
     return make

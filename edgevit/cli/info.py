@@ -23,17 +23,19 @@ def command(model: Path, as_json: bool) -> None:
 
     find_backend(model)
     manifest = read_manifest(model)
+    runtime = _describe_runtime(model)
     if manifest is None:
         pairs = read_metadata(model)
         if as_json:
             click.echo(json.dumps({"edgevit": None, "metadata": pairs}))
             return
         click.echo(f"{model}: not exported by edgevit; it says")
-        _echo_table([*pairs.items()] or [("metadata", "none")])
+        _echo_table([*(pairs.items() or [("metadata", "none")]), *runtime])
     elif as_json:
         click.echo(manifest.to_json())
     else:
-        _echo_table([("file", f"{model} ({model.stat().st_size / 1e6:.1f} MB, checksum good)"), *describe(manifest)])
+        file = ("file", f"{model} ({model.stat().st_size / 1e6:.1f} MB, checksum good)")
+        _echo_table([file, *describe(manifest), *runtime])
         click.echo(f"next: edgevit run {model} IMAGE, or edgevit selftest {model}", err=True)
 
 
@@ -67,6 +69,16 @@ def describe(manifest: "Manifest") -> list[tuple[str, str]]:
     lines += [("note", note) for note in manifest.notes]
     lines.append(("tools", ", ".join(f"{name} {version}" for name, version in manifest.tools.items())))
     return lines
+
+
+def _describe_runtime(model: Path) -> list[tuple[str, str]]:
+    """Return which runtimes can run a TFLite file, and its operators; nothing of other files."""
+    if model.suffix.lower() != ".tflite":
+        return []
+    from edgevit.tflite_operators import read_needs
+
+    needs = read_needs(model)
+    return [("runtime", needs.runtime), ("operators", ", ".join(map(str, needs.operators)))]
 
 
 def _describe_quantization(found: Any) -> list[tuple[str, str]]:
