@@ -26,6 +26,7 @@ COMMANDS = {
     "selftest": "edgevit.cli.selftest",
     "train": "edgevit.cli.train",
     "profiles": "edgevit.cli.profiles",
+    "doctor": "edgevit.cli.doctor",
 }
 """Command to the module whose `command` it is; imported only when used, so that the board never meets torch."""
 

@@ -16,6 +16,14 @@ def _start_logging(context: click.Context, option: click.Parameter, verbose: boo
     logging.basicConfig(level=logging.INFO if verbose else logging.WARNING, format="%(message)s")
 
 
+VERBOSE_OPTION = click.option(
+    "-v",
+    "--verbose",
+    is_flag=True,
+    expose_value=False,
+    callback=_start_logging,
+    help="Say which device profile and how many threads are used, and why.",
+)
 MODEL_OPTIONS = (
     click.option("--labels", type=click.Path(path_type=Path), metavar="FILE", help="Class names: one a line, or JSON."),
     click.option("--mean", metavar="R,G,B", help="Mean of RGB in 0..1, for a model that edgevit did not export."),
@@ -27,14 +35,7 @@ MODEL_OPTIONS = (
         metavar="N",
         help="Threads to use; default EDGEVIT_THREADS, OMP_NUM_THREADS, or what the board's profile recommends.",
     ),
-    click.option(
-        "-v",
-        "--verbose",
-        is_flag=True,
-        expose_value=False,
-        callback=_start_logging,
-        help="Say which device profile and how many threads are used, and why.",
-    ),
+    VERBOSE_OPTION,
 )
 
 

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import click
 
+from edgevit.cli.options import VERBOSE_OPTION
+
 
 @click.command("selftest")
 @click.argument("model", type=click.Path(path_type=Path))
@@ -13,6 +15,7 @@ import click
     metavar="N",
     help="Threads to use; default EDGEVIT_THREADS, OMP_NUM_THREADS, or what the board's profile recommends.",
 )
+@VERBOSE_OPTION
 def command(model: Path, threads: int | None) -> None:
     """Check that MODEL is undamaged, and that this machine prepares images and computes answers as the export did.
 
