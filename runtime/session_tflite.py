@@ -94,9 +94,9 @@ class TfliteSession:
 
     def _run_part(self, part: NDArray[np.float32], size: int) -> NDArray[np.float32]:
         """Run up to `size` images; a model of fixed batch gets blank ones for the rest."""
-        if len(part) < size:
-            part = np.concatenate([part, np.zeros((size - len(part), *part.shape[1:]), np.float32)])
-            return self._run_part(part, size)[: len(part)]
+        if blank := size - len(part):
+            full = np.concatenate([part, np.zeros((blank, *part.shape[1:]), np.float32)])
+            return self._run_part(full, size)[: len(part)]
         stored = self._input.quantize(part.transpose(self._order))
         with self._lock:
             interpreter = self._interpreter
