@@ -2,22 +2,27 @@
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol, overload
+from typing import TYPE_CHECKING, Any, Protocol, Unpack, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgevit.artifact import Manifest, Preprocess, read_manifest, read_metadata
-from edgevit.errors import ModelFileError, OptionError
+from edgevit.errors import EdgevitError, ModelFileError, OptionError
 from edgevit.runtime.foreign import Told, foreign_labels, foreign_preprocess, told_labels
 from edgevit.runtime.images import read_image
 from edgevit.runtime.postprocess import are_probabilities, softmax
 from edgevit.runtime.preprocess import enough_size, preprocess
 from edgevit.runtime.results import Result
 from edgevit.runtime.session import Session, find_backend, open_session
+
+if TYPE_CHECKING:
+    from edgevit.runtime.events.event import Event, Moment
+    from edgevit.runtime.plan import StreamOptions
+    from edgevit.runtime.stop import Stop
 
 
 class PillowImage(Protocol):
@@ -44,6 +49,8 @@ class Classifier:
         self._session = session
         # what one run holds in memory is bounded, however long the list of images is
         self._batch = session.input_shape[0] or 8
+        self._closers: set[Callable[[], None]] = set()
+        """What ends the streams that are open."""
 
     @overload
     def __call__(self, source: Image, *, bgr: bool = False) -> Result: ...
@@ -83,6 +90,40 @@ class Classifier:
             for source, probs, before_ms in zip(sources, probabilities, preprocess_ms, strict=True)
         ]
 
+    def stream(
+        self,
+        source: str | os.PathLike[str],
+        *,
+        on_event: Callable[["Event"], None] | None = None,
+        on_error: Callable[[EdgevitError], None] | None = None,
+        on_picture: Callable[[NDArray[np.uint8], "Moment"], None] | None = None,
+        stop: "Stop | None" = None,
+        **options: Unpack["StreamOptions"],
+    ) -> Iterator[Result]:
+        """Return an iterator over the answers for a file, folder, video, camera or stream; see docs/sources.md.
+
+        Its threads and processes end when it is closed, or the classifier is.
+
+        Args:
+            source: as for `edgevit run`.
+            on_event: is told when a live source is lost, comes back or freezes; by default that is logged.
+            on_error: is told which pictures could not be read and were skipped; by default that is logged.
+            on_picture: is shown every decoded (H, W, 3) picture, also those too black to be classified.
+            stop: ends the stream after the frame in hand when it is asked, as by a signal handler.
+            options: see StreamOptions; the command line's, in Python's spelling: every="5s", roi=["gate=0,0,0.5,1"].
+
+        Raises:
+            EdgevitError: at once for a wrong source or option; while iterating, SourceLostError with wait=False, and
+                whatever calling the classifier raises, but for ImageError.
+        """
+        # a script that looks at single pictures should not wait for the import of what streams need
+        from edgevit.runtime.loop import Ears
+        from edgevit.runtime.loop import stream as stream_results
+        from edgevit.runtime.plan import plan_stream
+
+        plan = plan_stream(os.fspath(source), options)
+        return stream_results(self, plan, Ears(on_event, on_error, on_picture), stop, self._closers)
+
     def outputs(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the model's own (B, classes) for prepared inputs (B, 3, H, W).
 
@@ -101,7 +142,9 @@ class Classifier:
         return self.manifest is not None or not (self._session.tensors.probabilities or are_probabilities(outputs))
 
     def close(self) -> None:
-        """Free the model."""
+        """End all streams, and free the model."""
+        for closer in tuple(self._closers):
+            closer()
         self._session.close()
 
     def __enter__(self) -> "Classifier":

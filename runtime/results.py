@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgevit.runtime.events.event import Moment, iso_time
 from edgevit.runtime.postprocess import top_classes
 
 
@@ -27,6 +28,14 @@ class Result:
     """The model; in a batch, an equal share of the batch's time."""
     postprocess_ms: float = 0.0
     """Logits to probabilities; in a batch, an equal share."""
+    moment: Moment | None = None
+    """Of a stream: which frame and region, and when it was read."""
+    age_ms: float | None = None
+    """Of a live source: how old the frame was when its classification began."""
+    dropped: int | None = None
+    """Of a live source: how many frames were replaced by a newer one before they were classified, so far."""
+    position_s: float | None = None
+    """Of a video: the frame's time within it."""
 
     @functools.cached_property
     def _top5(self) -> tuple[int, ...]:
@@ -69,7 +78,22 @@ class Result:
             "preprocess_ms": round(self.preprocess_ms, 3),
             "inference_ms": round(self.inference_ms, 3),
             "postprocess_ms": round(self.postprocess_ms, 3),
+            **self._stream_facts(),
         }
+
+    def _stream_facts(self) -> dict[str, Any]:
+        """Return what is known only of frames of a stream; nothing for an image that a classifier was called with."""
+        if self.moment is None:
+            return {}
+        facts = {
+            "time": iso_time(self.moment.wall_s),
+            "frame": self.moment.sequence,
+            "roi": self.moment.roi,
+            "age_ms": None if self.age_ms is None else round(self.age_ms, 3),
+            "dropped": self.dropped,
+            "position_s": None if self.position_s is None else round(self.position_s, 3),
+        }
+        return {name: value for name, value in facts.items() if value is not None}
 
     def to_json(self, k: int = 5, threshold: float = 0.0) -> str:
         """Return to_dict as one line of ASCII."""

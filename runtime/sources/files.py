@@ -1,0 +1,113 @@
+"""Finite sources: paths, image sequences and videos, read whole and in order."""
+
+import os
+import re
+from collections.abc import Generator, Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from edgevit.errors import EdgevitError, ImageError, OptionError
+from edgevit.runtime.events.event import Moment
+from edgevit.runtime.images import list_images
+from edgevit.runtime.pace import Pace
+from edgevit.runtime.sources.frames import Clock, Frame
+from edgevit.runtime.sources.grammar import NUMBER, Source, is_video
+
+Item = Frame | EdgevitError
+"""A frame, or why a file gave none."""
+
+
+def file_frames(source: Source, pace: Pace, clock: Clock) -> Generator[Item, None, None]:
+    """Yield the frames of a source whose kind is path, video, sequence or (for a list of paths) stdin.
+
+    Raises:
+        ImageError: nothing is there.
+        OptionError: images have no time, but the pace asks for it.
+    """
+    index = 0
+    for path in list_paths(source):
+        if not is_video(path):
+            _check_pace(path, pace)
+            yield Frame(path, _moment(path, index, clock))
+            index += 1
+            continue
+        for item in _video_frames(path, index, pace, clock):
+            yield item
+            index = item.moment.sequence + 1 if isinstance(item, Frame) else index
+
+
+def list_paths(source: Source) -> Iterator[Path]:
+    """Yield the files of a source, images and videos, in order.
+
+    Raises:
+        ImageError: nothing is there.
+    """
+    if source.kind == "sequence" and not Path(source.address).exists():
+        return iter(_sequence(source.address))
+    return list_images(source.address)
+
+
+def _sequence(pattern: str) -> list[Path]:
+    """Return the files that a pattern such as img_%04d.jpg stands for, in the order of their numbers."""
+    folder, name = os.path.split(pattern)
+    place = NUMBER.search(name)
+    assert place is not None
+    # %04d writes four digits, and more only where the number has more
+    width = int(place[1] or 1)
+    digits = f"(\\d{{{width}}}|[1-9]\\d{{{width},}})"
+    wanted = re.compile(re.escape(name[: place.start()]) + digits + re.escape(name[place.end() :]), re.ASCII)
+    try:
+        entries = os.listdir(folder or ".")
+    except OSError as error:
+        raise ImageError(f"folder {folder} of {pattern} cannot be read: {error.strerror}") from error
+    found = sorted((int(match[1]), entry) for entry in entries if (match := wanted.fullmatch(entry)))
+    if not found:
+        raise ImageError(f"no file matches {pattern}; %04d stands for a number of four digits, such as 0001")
+    return [Path(folder, entry) for _, entry in found]
+
+
+def _video_frames(path: Path, first: int, pace: Pace, clock: Clock) -> Generator[Item, None, None]:
+    """Yield the frames of a video that the pace wants; the others are not even decoded into pictures."""
+    video = cv2.VideoCapture(str(path)) if path.is_file() else None
+    try:
+        if video is None or not video.isOpened():
+            what = "is not a video that OpenCV can read" if video else "does not exist"
+            yield ImageError(f"{path} {what}")
+            return
+        rate, promised, count = video.get(cv2.CAP_PROP_FPS), video.get(cv2.CAP_PROP_FRAME_COUNT), 0
+        due_s = 0.0
+        while video.grab():
+            position_s = count / rate if rate > 0 else None
+            count += 1
+            if pace.interval_s is not None:
+                if position_s is None:
+                    raise OptionError(
+                        f"{path} does not say how many frames a second it has; leave out --every and --fps"
+                    )
+                # half a frame early rather than a whole one late
+                if position_s + 0.5 / rate < due_s:
+                    continue
+                due_s = pace.next_due(due_s, position_s)
+            decoded, image = video.retrieve()
+            if decoded:
+                rgb = np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
+                yield Frame(rgb, _moment(path, first + count - 1, clock), position_s=position_s)
+        # containers estimate their number of frames, so that a few too many prove nothing
+        if count < 0.9 * promised - 2 or count == 0:
+            yield ImageError(f"{path} broke off after {count} of {promised:.0f} frames; copy or record it again")
+    finally:
+        if video is not None:
+            video.release()
+
+
+def _moment(path: Path, index: int, clock: Clock) -> Moment:
+    return Moment(str(path), index, clock.monotonic_s(), clock.wall_s())
+
+
+def _check_pace(path: Path, pace: Pace) -> None:
+    if pace.interval_s is not None:
+        raise OptionError(
+            f"{path} is one image and has no time; leave out --every and --fps, or give a video or camera"
+        )

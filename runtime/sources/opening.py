@@ -1,0 +1,53 @@
+"""From a source to its frames: finite ones in order, live ones through a Live."""
+
+import importlib
+import random
+from collections.abc import Generator
+
+from edgevit.errors import EdgevitError, OptionError
+from edgevit.runtime.events.event import Event
+from edgevit.runtime.live import Live
+from edgevit.runtime.sources.files import file_frames
+from edgevit.runtime.sources.frames import Clock, Frame
+from edgevit.runtime.sources.grammar import Kind, Source
+from edgevit.runtime.sources.reading import Reading
+from edgevit.runtime.sources.stdin import connect as connect_stdin
+from edgevit.runtime.sources.stdin import stdin_frames, stdin_kind
+from edgevit.runtime.stop import Stop
+
+Item = Frame | Event | EdgevitError
+"""A frame, what happened to the source, or why a file gave no frame."""
+
+CONNECT: dict[Kind, str] = {
+    "camera": "edgevit.runtime.sources.capture",
+    "rtsp": "edgevit.runtime.sources.capture",
+    "picam": "edgevit.runtime.sources.picam",
+    "http": "edgevit.runtime.sources.web",
+    "tcp": "edgevit.runtime.sources.network",
+}
+"""Kind of a live source to the module whose `connect(source, reading)` opens it; imported only when used."""
+
+
+def check_reading(source: Source, reading: Reading) -> None:
+    """Raise OptionError for an option that this kind of source does not heed."""
+    if reading.raw is not None and source.kind not in ("stdin", "tcp"):
+        raise OptionError(f"--raw describes frames on stdin or tcp://, but the source is {source.name}; leave it out")
+    if reading.capture_size is not None and source.kind not in ("camera", "picam"):
+        raise OptionError(f"--capture is for cameras, but the source is {source.name}; leave it out")
+
+
+def open_items(
+    source: Source, reading: Reading, stop: Stop, clock: Clock, draw: random.Random
+) -> Live | Generator[Item, None, None]:
+    """Open a source; the caller closes what is returned.
+
+    Raises:
+        ImageError: nothing is there (now, or at the first item).
+    """
+    if source.kind in CONNECT:
+        connect = importlib.import_module(CONNECT[source.kind]).connect
+        return Live(source, connect, reading, stop, clock, draw)
+    held = stdin_kind(reading, stop) if source.kind == "stdin" else "paths"
+    if held == "pictures":
+        return Live(source, connect_stdin, reading, stop, clock, draw)
+    return stdin_frames(source, reading, clock) if held == "file" else file_frames(source, reading.pace, clock)

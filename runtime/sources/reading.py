@@ -1,0 +1,26 @@
+"""How a source is to be read."""
+
+from dataclasses import dataclass
+
+from edgevit.runtime.pace import Pace
+from edgevit.runtime.sources.raw import RawForm
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What is asked for with options; which source heeds which is in docs/sources.md."""
+
+    pace: Pace = Pace()
+    raw: RawForm | None = None
+    """Of stdin and tcp; None for MJPEG."""
+    stall_s: float = 10.0
+    """A live source that gives no picture for so long is lost, in seconds."""
+    wait: bool = True
+    """Whether to wait for a live source that is lost, and try again; else the loss is an error."""
+    capture_size: tuple[int, int] | None = None
+    """(height, width) in pixels to ask a camera for."""
+
+    @property
+    def on_demand(self) -> bool:
+        """Whether so few frames are wanted that decoding those between them is a waste."""
+        return self.pace.interval_s is not None and self.pace.interval_s >= 0.5

@@ -1,0 +1,60 @@
+"""Stdin: a list of paths, MJPEG or raw frames, told apart by the first bytes."""
+
+import os
+import select
+import stat
+import sys
+from collections.abc import Generator
+from typing import Any, Literal
+
+from edgevit.errors import OptionError
+from edgevit.runtime.events.event import Moment
+from edgevit.runtime.sources.connections import StreamConnection
+from edgevit.runtime.sources.frames import Clock, Frame
+from edgevit.runtime.sources.grammar import Source
+from edgevit.runtime.sources.network import splitter
+from edgevit.runtime.sources.reading import Reading
+from edgevit.runtime.sources.streams import CHUNK, PipeStream
+from edgevit.runtime.stop import Stop
+
+_BINARY = (b"\xff", b"\0")
+"""How JPEG and H.264 begin, and no path does."""
+
+LOOK_S = 0.2
+"""How often to look whether the end is asked for while nothing has come yet, in seconds."""
+
+
+def stdin_kind(reading: Reading, stop: Stop) -> Literal["paths", "pictures", "file"]:
+    """Wait for the first bytes, and tell what stdin holds; "file" is pictures that all are there already."""
+    buffer: Any = getattr(sys.stdin, "buffer", None)
+    if buffer is None:
+        return "paths"
+    while not select.select([buffer], [], [], LOOK_S)[0]:
+        if stop.asked:
+            return "pictures"
+    if reading.raw is None and not buffer.peek(1).startswith(_BINARY):
+        return "paths"
+    return "file" if stat.S_ISREG(os.fstat(buffer.fileno()).st_mode) else "pictures"
+
+
+def connect(source: Source, reading: Reading) -> StreamConnection:
+    """Read pictures from stdin; its end is no loss."""
+    buffer: Any = sys.stdin.buffer
+    # what stdin_kind has looked at would be missing from the descriptor
+    first = buffer.read1(CHUNK) if select.select([buffer], [], [], 0)[0] else b""
+    return StreamConnection(PipeStream(buffer.fileno(), first), splitter(reading), source.name, ends=True)
+
+
+def stdin_frames(source: Source, reading: Reading, clock: Clock) -> Generator[Frame, None, None]:
+    """Yield all pictures of a file that is redirected to stdin, in order."""
+    if reading.pace.interval_s is not None:
+        raise OptionError("a file on stdin has no time; leave out --every and --fps")
+    connection = connect(source, reading)
+    try:
+        index = 0
+        while (pictures := connection.read(reading.stall_s)) is not None:
+            for picture in pictures:
+                yield Frame(picture, Moment(source.name, index, clock.monotonic_s(), clock.wall_s()))
+                index += 1
+    finally:
+        connection.close()

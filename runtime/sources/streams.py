@@ -1,0 +1,167 @@
+"""Bytes from a pipe, a program or a socket, with a time limit on every read and a way to interrupt it."""
+
+import contextlib
+import os
+import select
+import socket
+import subprocess
+from collections.abc import Sequence
+from typing import Protocol
+
+from edgevit.errors import SourceLostError
+
+CHUNK = 1 << 18
+"""Bytes asked for at once: a few JPEG pictures, a tenth of a raw 720p frame."""
+
+TAIL = 2000
+"""Bytes of a program's stderr that are kept to say why it ended."""
+
+KILL_AFTER_S = 2.0
+"""How long a program may take to end itself, and how long to be gone once killed."""
+
+
+class ByteStream(Protocol):
+    """Read and closed by one thread, interrupted by any."""
+
+    def read(self, timeout_s: float) -> bytes:
+        """Return what there is, at least one byte; nothing at the end, or once interrupted.
+
+        Raises:
+            TimeoutError: nothing came in time.
+            OSError: the other side went away; a SourceLostError if it said why.
+        """
+
+    def interrupt(self) -> None:
+        """Make a read under way, and all later ones, return at once."""
+
+    def close(self) -> None:
+        """Free it."""
+
+
+class PipeStream:
+    """A file descriptor that somebody else closes, such as stdin."""
+
+    def __init__(self, descriptor: int, first: bytes = b"") -> None:
+        """Read from a descriptor; `first` was read from it before."""
+        self._descriptor = descriptor
+        self._first = first
+        self._woken, self._wake = os.pipe()
+        self._poll = select.poll()
+        self._poll.register(descriptor, select.POLLIN)
+        self._poll.register(self._woken, select.POLLIN)
+
+    def read(self, timeout_s: float) -> bytes:
+        if self._first:
+            first, self._first = self._first, b""
+            return first
+        ready = {descriptor for descriptor, _ in self._poll.poll(max(0.0, timeout_s) * 1000)}
+        if not ready:
+            raise TimeoutError
+        if self._woken in ready:
+            return b""
+        return os.read(self._descriptor, CHUNK)
+
+    def interrupt(self) -> None:
+        os.write(self._wake, b"!")
+
+    def close(self) -> None:
+        os.close(self._woken)
+        os.close(self._wake)
+
+
+class ProgramStream:
+    """What a program of our own writes to its stdout; it is killed when the stream is interrupted or closed."""
+
+    def __init__(self, command: Sequence[str], say: bytes = b"") -> None:
+        """Start a program, and write `say` to its stdin, which stays open as long as this process lives."""
+        self._program = command[0]
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0
+        )
+        assert self._process.stdout is not None
+        assert self._process.stderr is not None
+        self._out, self._err = self._process.stdout.fileno(), self._process.stderr.fileno()
+        self._tail = b""
+        self._interrupted = False
+        self._poll = select.poll()
+        for descriptor in (self._out, self._err):
+            self._poll.register(descriptor, select.POLLIN)
+        self.say(say)
+
+    def say(self, data: bytes) -> None:
+        """Write a few bytes to the program's stdin."""
+        assert self._process.stdin is not None
+        # if it has ended, the next read tells better
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.write(data)
+
+    def read(self, timeout_s: float) -> bytes:
+        while True:
+            ready = {descriptor for descriptor, _ in self._poll.poll(max(0.0, timeout_s) * 1000)}
+            if not ready:
+                raise TimeoutError
+            if self._err in ready:
+                self._listen()
+            if self._out in ready:
+                data = os.read(self._out, CHUNK)
+                if not data and not self._interrupted:
+                    raise SourceLostError(self._last_words())
+                return data
+
+    def _listen(self) -> None:
+        said = os.read(self._err, CHUNK)
+        self._tail = (self._tail + said)[-TAIL:]
+        if not said:
+            self._poll.unregister(self._err)
+
+    def _last_words(self) -> str:
+        """Return why the program ended: the last line of its stderr, or its exit code."""
+        code = self._end()
+        while select.select([self._err], [], [], 0)[0] and (said := os.read(self._err, CHUNK)):
+            self._tail = (self._tail + said)[-TAIL:]
+        lines = [line.strip() for line in self._tail.decode(errors="replace").splitlines() if line.strip()]
+        words = "".join(character for character in lines[-1] if character.isprintable()) if lines else ""
+        return words or f"{os.path.basename(self._program)} ended with code {code}"
+
+    def _end(self) -> int | None:
+        """Wait until the program, whose stdout is closed, has ended; kill it if it does not."""
+        for end in (self._process.poll, self._process.terminate, self._process.kill):
+            end()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                return self._process.wait(KILL_AFTER_S)
+        return None  # the kernel holds it, in a driver; nothing can be done
+
+    def interrupt(self) -> None:
+        self._interrupted = True
+        self._process.kill()
+
+    def close(self) -> None:
+        if self._process.poll() is None:
+            self._process.terminate()
+            self._end()
+        for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
+            if pipe is not None:
+                pipe.close()
+
+
+class SocketStream:
+    """A connected socket."""
+
+    def __init__(self, connected: socket.socket) -> None:
+        self._socket = connected
+
+    def read(self, timeout_s: float) -> bytes:
+        self._socket.settimeout(max(timeout_s, 1e-3))
+        return self._socket.recv(CHUNK)
+
+    def interrupt(self) -> None:
+        shut_down(self._socket)
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+def shut_down(connected: socket.socket) -> None:
+    """End all reads of a socket, from any thread."""
+    with contextlib.suppress(OSError):  # it was not connected any more
+        connected.shutdown(socket.SHUT_RDWR)

@@ -1,0 +1,172 @@
+"""HTTP cameras: an MJPEG stream or a snapshot, told apart by what the server says it sends."""
+
+import http.client
+import socket
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+from edgevit.errors import SourceLostError
+from edgevit.runtime.sources.connections import LivePicture, StreamConnection
+from edgevit.runtime.sources.grammar import Source
+from edgevit.runtime.sources.mjpeg import LIMIT, JpegSplitter
+from edgevit.runtime.sources.reading import Reading
+from edgevit.runtime.sources.streams import CHUNK, shut_down
+
+STREAMS = ("multipart/x-mixed-replace", "multipart/mixed", "video/x-motion-jpeg", "video/x-jpeg", "video/mjpeg")
+"""Content types of MJPEG."""
+
+
+class WebStream:
+    """The body of an HTTP answer."""
+
+    def __init__(self, url: str, timeout_s: float) -> None:
+        """Ask for it; OSError if the server cannot be reached, or refuses."""
+        self._sockets: list[socket.socket] = []
+        opener = _opener(url, self._sockets)
+        request = urllib.request.Request(_bare(url), headers={"Accept": "*/*", "User-Agent": "edgevit"})
+        try:
+            self._response: Any = opener.open(request, timeout=timeout_s)
+        except Exception as error:
+            self._close_sockets()
+            raise _readable(error) from None
+        self.type = str(self._response.headers.get_content_type())
+
+    def read(self, timeout_s: float) -> bytes:
+        self._sockets[-1].settimeout(max(timeout_s, 1e-3))
+        try:
+            return bytes(self._response.read1(CHUNK))
+        except (http.client.HTTPException, ValueError) as error:
+            raise SourceLostError(f"the server broke off its answer ({type(error).__name__})") from error
+
+    def interrupt(self) -> None:
+        for connected in tuple(self._sockets):
+            shut_down(connected)
+
+    def close(self) -> None:
+        self._response.close()
+        self._close_sockets()
+
+    def _close_sockets(self) -> None:
+        for connected in self._sockets:
+            connected.close()
+
+
+class SnapshotConnection:
+    """One request for each picture, made when it is wanted."""
+
+    on_demand = True
+
+    def __init__(self, source: Source, first: WebStream) -> None:
+        """Ask again and again; `first` is the answer to the first request."""
+        self._source = source
+        self._answer: WebStream | None = first
+        self._interrupted = False
+
+    def read(self, timeout_s: float) -> list[LivePicture] | None:
+        deadline_s = time.monotonic() + timeout_s
+        answer = self._answer = self._answer or WebStream(self._source.address, timeout_s)
+        try:
+            body = bytearray()
+            while not self._interrupted and (data := answer.read(deadline_s - time.monotonic())):
+                body += data
+                if len(body) > LIMIT:
+                    raise SourceLostError(f"the server sends a picture of more than {LIMIT >> 20} MB")
+                if time.monotonic() > deadline_s:
+                    raise TimeoutError
+        finally:
+            self._answer = None
+            answer.close()
+        if not body:
+            raise SourceLostError("the server sends an empty picture")
+        return [bytes(body)]
+
+    def interrupt(self) -> None:
+        self._interrupted = True
+        if (answer := self._answer) is not None:
+            answer.interrupt()
+
+    def close(self) -> None:
+        if self._answer is not None:
+            self._answer.close()
+
+
+def connect(source: Source, reading: Reading) -> StreamConnection | SnapshotConnection:
+    """Ask an HTTP server for its picture or stream.
+
+    Raises:
+        OSError: it cannot be reached; a SourceLostError if it answers with something else.
+    """
+    stream = WebStream(source.address, reading.stall_s)
+    if stream.type in STREAMS:
+        return StreamConnection(stream, JpegSplitter(), source.name)
+    if stream.type.startswith("image/"):
+        return SnapshotConnection(source, stream)
+    stream.close()
+    raise SourceLostError(f"the server sends {stream.type}, expected an image or {STREAMS[0]}")
+
+
+def _readable(error: Exception) -> Exception:
+    """Return what to raise for an error of urllib, whose own texts are for programmers."""
+    if isinstance(error, urllib.error.HTTPError):
+        error.close()
+        return SourceLostError(f"the server answers {error.code} {error.reason}")
+    if isinstance(error, urllib.error.URLError):
+        return error.reason if isinstance(error.reason, OSError) else SourceLostError(str(error.reason))
+    if isinstance(error, http.client.HTTPException | ValueError):
+        return SourceLostError(f"the server does not speak HTTP ({type(error).__name__})")
+    return error
+
+
+def _opener(url: str, sockets: list[socket.socket]) -> urllib.request.OpenerDirector:
+    """Return what opens URLs with the user and password in `url`, and notes the sockets it connects."""
+    passwords = urllib.request.HTTPPasswordMgrWithDefaultRealm()
+    parts = urlsplit(url)
+    if parts.username is not None:
+        passwords.add_password(None, _bare(url), unquote(parts.username), unquote(parts.password or ""))
+    return urllib.request.build_opener(
+        # a camera is near; what a proxy for the web is set to does not concern it
+        urllib.request.ProxyHandler({}),
+        _Plain(sockets),
+        _Secure(sockets),
+        urllib.request.HTTPBasicAuthHandler(passwords),
+        urllib.request.HTTPDigestAuthHandler(passwords),
+    )
+
+
+class _Plain(urllib.request.HTTPHandler):
+    def __init__(self, sockets: list[socket.socket]) -> None:
+        super().__init__()
+        self._sockets = sockets
+
+    def http_open(self, request: urllib.request.Request) -> http.client.HTTPResponse:
+        return self.do_open(_noting(http.client.HTTPConnection, self._sockets), request)
+
+
+class _Secure(urllib.request.HTTPSHandler):
+    def __init__(self, sockets: list[socket.socket]) -> None:
+        super().__init__()
+        self._sockets = sockets
+
+    def https_open(self, request: urllib.request.Request) -> http.client.HTTPResponse:
+        return self.do_open(_noting(http.client.HTTPSConnection, self._sockets), request)
+
+
+def _noting(kind: Any, sockets: list[socket.socket]) -> Callable[..., Any]:
+    """Return a kind of connection that notes its socket: only there a read's time limit can be changed."""
+
+    class Noting(kind):  # type: ignore[misc]
+        def connect(self) -> None:
+            super().connect()
+            sockets.append(self.sock)
+
+    return Noting
+
+
+def _bare(url: str) -> str:
+    """Return a URL without user and password."""
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
