@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgevit.errors import ModelFileError
-from edgevit.runtime.threads import plan_threads
+from edgevit.runtime.threads import plan_threads, started_on
 
 SESSIONS = {".onnx": "edgevit.runtime.session_onnx", ".tflite": "edgevit.runtime.session_tflite"}
 """File suffix to the module whose `open_backend(path, threads)` returns a Session."""
@@ -62,7 +62,10 @@ def open_session(path: str | os.PathLike[str], threads: int | None = None) -> Se
         ProfileError: a device profile of the user's own is wrong.
     """
     path = Path(path)
-    session = importlib.import_module(find_backend(path)).open_backend(path, thread_count(threads))
+    backend = importlib.import_module(find_backend(path))
+    plan = plan_threads(threads)
+    with started_on(plan.cores):
+        session = backend.open_backend(path, plan.count)
     assert isinstance(session, Session)
     return session
 

@@ -11,7 +11,6 @@ within 3 MB.
 """
 
 import re
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,6 @@ from numpy.typing import NDArray
 
 from edgevit.errors import MissingExtraError, ModelFileError
 from edgevit.runtime.session import Tensors
-from edgevit.runtime.threads import fast_cores
 
 _PREAMBLE = re.compile(r"^\[ONNXRuntimeError\] : \d+ : \w+ : (Load model from .*? failed: ?)?")
 
@@ -37,8 +35,6 @@ class OnnxSession:
         # set explicitly: without, ONNX Runtime pins threads to cores that a container may not own
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
-        if threads > 1 and (cores := fast_cores(threads)):
-            options.add_session_config_entry("session.intra_op_thread_affinities", affinities(cores, threads))
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.log_severity_level = 4
         try:
@@ -78,14 +74,6 @@ class OnnxSession:
 
 def open_backend(path: Path, threads: int) -> OnnxSession:
     return OnnxSession(path, threads)
-
-
-def affinities(cores: Sequence[int], threads: int) -> str:
-    """Return ONNX Runtime's wording for threads that may each use all of these cores, counted from 1.
-
-    The calling thread is one of the threads, and stays where the caller put it.
-    """
-    return ";".join([",".join(str(core + 1) for core in cores)] * (threads - 1))
 
 
 def _import_onnxruntime() -> Any:

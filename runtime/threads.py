@@ -1,8 +1,9 @@
 """How many threads to use and on which cores: what the user says, else what the board's profile recommends."""
 
+import contextlib
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from edgevit.device_profiles import Profile, detect_profile
@@ -21,7 +22,7 @@ class ThreadPlan:
 
     count: int
     cores: tuple[int, ...]
-    """Numbers of the processors to keep to, all of which the process may use; empty where any of them will do."""
+    """Numbers of the processors to keep to, all of which the calling thread may use; empty where any will do."""
     why: str
 
 
@@ -43,13 +44,6 @@ def plan_threads(threads: int | None = None) -> ThreadPlan:
     logger.info("profile %s: %s", detection.profile.name if detection.profile else "none", detection.why)
     logger.info("threads %d on %s: %s", plan.count, _shown(plan.cores), plan.why)
     return plan
-
-
-def fast_cores(threads: int) -> tuple[int, ...]:
-    """Return the processors that so many threads should keep to; see ThreadPlan.cores, plan_threads."""
-    evidence = read_evidence()
-    profile = detect_profile(evidence).profile
-    return choose_plan((threads, "asked for"), profile, evidence, frozenset(os.sched_getaffinity(0))).cores
 
 
 def asked_threads(threads: int | None, environment: Mapping[str, str]) -> tuple[int, str] | None:
@@ -80,6 +74,21 @@ def choose_plan(
     else:
         count, why = len(usable), f"one for each {'fast ' if fast else ''}core that this process may use"
     return ThreadPlan(count, tuple(sorted(fast)) if count <= len(fast) < len(allowed) else (), why)
+
+
+@contextlib.contextmanager
+def started_on(cores: Collection[int]) -> Iterator[None]:
+    """Have threads that are started inside keep to these processors; nothing changes if there are none.
+
+    A thread inherits the affinity of the one that starts it, in ONNX Runtime's pool and in XNNPACK's alike. The calling
+    thread gets its own affinity back, and the process is never given a processor that it did not have.
+    """
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, before & set(cores) or before)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
 
 
 def _shown(cores: tuple[int, ...]) -> str:

@@ -8,8 +8,8 @@ import pytest
 
 from edgevit.device_profiles import find_profile
 from edgevit.device_profiles.evidence import Evidence, core_parts
-from edgevit.runtime.session_onnx import affinities
-from edgevit.runtime.threads import ThreadPlan, asked_threads, choose_plan, fast_cores, plan_threads
+from edgevit.runtime.session_onnx import open_backend
+from edgevit.runtime.threads import ThreadPlan, asked_threads, choose_plan, plan_threads, started_on
 
 CPUINFO = Path(__file__).parent / "data" / "machines" / "orangepi5" / "proc" / "cpuinfo"
 EIGHT = Evidence("Orange Pi 5", "aarch64", core_parts(CPUINFO.read_text()), frozenset())
@@ -70,14 +70,31 @@ def test_plan_says_which_profile_and_why(monkeypatch: pytest.MonkeyPatch, caplog
     assert "threads 7 on any core: EDGEVIT_THREADS is 7" in caplog.text
 
 
-def test_the_process_keeps_its_own_cores(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("EDGEVIT_PROFILE", "orangepi5")
-    before = os.sched_getaffinity(0)
-    assert set(fast_cores(2)) <= before
-    plan_threads()
+def allowed_of_each_thread() -> dict[str, str]:
+    """Return the processors that each thread of this process may use, as the kernel writes them."""
+    threads = {}
+    for status in Path("/proc/self/task").glob("*/status"):
+        lines = dict(line.split(":", 1) for line in status.read_text().splitlines() if ":" in line)
+        threads[status.parent.name] = lines["Cpus_allowed_list"].strip()
+    return threads
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="needs two cores to tell one from all")
+def test_onnx_runtimes_threads_keep_to_the_cores_and_the_caller_keeps_its_own(tiny_model: Path) -> None:
+    before, threads = os.sched_getaffinity(0), allowed_of_each_thread()
+    core = max(before)
+    with started_on([core]):
+        session = open_backend(tiny_model, 2)
+    started = {name: cores for name, cores in allowed_of_each_thread().items() if name not in threads}
+    assert list(started.values()) == [str(core)], "two threads are the caller and one more"
     assert os.sched_getaffinity(0) == before
+    session.close()
 
 
-def test_onnx_runtime_is_told_the_cores_of_each_helper_thread_counted_from_one() -> None:
-    assert affinities([4, 5, 6, 7], 3) == "5,6,7,8;5,6,7,8"
-    assert affinities([2], 1) == ""
+def test_no_cores_change_nothing_and_a_failure_gives_the_cores_back() -> None:
+    before = os.sched_getaffinity(0)
+    with started_on([]):
+        assert os.sched_getaffinity(0) == before
+    with pytest.raises(KeyError), started_on([min(before)]):
+        raise KeyError
+    assert os.sched_getaffinity(0) == before
