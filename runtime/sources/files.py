@@ -95,7 +95,7 @@ def _video_frames(path: Path, first: int, pace: Pace, clock: Clock) -> Generator
                 rgb = np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
                 yield Frame(rgb, _moment(path, first + count - 1, clock), position_s=position_s)
         # containers estimate their number of frames, so that a few too many prove nothing
-        if count < 0.9 * promised - 2 or count == 0:
+        if count < 0.95 * promised - 1 or count == 0:
             yield ImageError(f"{path} broke off after {count} of {promised:.0f} frames; copy or record it again")
     finally:
         if video is not None:

@@ -38,9 +38,12 @@ class WebStream:
     def read(self, timeout_s: float) -> bytes:
         self._sockets[-1].settimeout(max(timeout_s, 1e-3))
         try:
-            return bytes(self._response.read1(CHUNK))
+            data = bytes(self._response.read1(CHUNK))
         except (http.client.HTTPException, ValueError) as error:
             raise SourceLostError(f"the server broke off its answer ({type(error).__name__})") from error
+        if not data and self._response.length:
+            raise SourceLostError(f"the server broke off its answer, {self._response.length} bytes before its end")
+        return data
 
     def interrupt(self) -> None:
         for connected in tuple(self._sockets):
