@@ -8,6 +8,17 @@ import pytest
 
 from edgevit.device_profiles import find_profile, list_profiles, read_profile
 from edgevit.device_profiles.library import SHIPPED
+from edgevit.device_profiles.profile import (
+    Camera,
+    Cluster,
+    FormatChoice,
+    Isa,
+    Memory,
+    Profile,
+    QuantizationChoice,
+    System,
+    Threads,
+)
 from edgevit.errors import ProfileError, UnknownNameError
 
 BOARDS = {
@@ -152,6 +163,16 @@ def test_wrong_file_is_refused_in_one_line(tmp_path: Path, old: str, new: str, m
 def test_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ProfileError, match=r"none\.toml cannot be read \(No such file or directory\); give the path"):
         find_profile(str(tmp_path / "none.toml"))
+
+
+@pytest.mark.parametrize(
+    "kind", [Profile, Isa, Cluster, Memory, Camera, System, Threads, QuantizationChoice, FormatChoice]
+)
+def test_every_key_is_described(kind: type) -> None:
+    text = (Path(__file__).parent.parent / "docs" / "device-profiles.md").read_text()
+    for field in dataclasses.fields(kind):
+        names = (f"`{field.name}`", f"`[{field.name}]`", f"`[[{field.name}]]`")
+        assert any(name in text for name in names), f"docs/device-profiles.md does not describe {field.name}"
 
 
 def test_profile_is_a_value() -> None:

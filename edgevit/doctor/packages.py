@@ -15,6 +15,7 @@ MODULES = {
     "picamera2": "picamera2",
 }
 """Distribution to the module whose import proves that it runs here."""
+IMPORT_TIMEOUT_S = 120.0
 GUI_BUILDS = ("opencv-python", "opencv-contrib-python")
 HEADLESS_BUILDS = ("opencv-python-headless", "opencv-contrib-python-headless")
 GOOD_ONNXRUNTIME = "pip install 'onnxruntime>=1.20,!=1.21.0'"
@@ -53,13 +54,14 @@ def check_imports(env: Environment) -> Iterator[Finding]:
     """Each package is imported in a process of its own, which may die of it."""
     modules = {MODULES[name]: name for name in reversed(MODULES) if name in env.packages}
     for module, name in reversed(modules.items()):
-        outcome = env.run(env.python, "-c", f"import {module}")
-        if outcome is not None:
-            yield _judge_import(name, f"{name} {env.packages[name]}", outcome)
+        outcome = env.run(env.python, "-c", f"import {module}", timeout_s=IMPORT_TIMEOUT_S)
+        yield _judge_import(name, f"{name} {env.packages[name]}", outcome)
 
 
-def _judge_import(name: str, package: str, outcome: Outcome) -> Finding:
+def _judge_import(name: str, package: str, outcome: Outcome | None) -> Finding:
     again = GOOD_ONNXRUNTIME if name == "onnxruntime" else f"pip install --force-reinstall {name}"
+    if outcome is None:
+        return Finding("imports", "fail", f"importing {package} does not end within {IMPORT_TIMEOUT_S:.0f} s", again)
     if outcome.signal_name == "SIGILL":
         text = f"importing {package} dies with an illegal instruction: built for a newer processor"
         return Finding(
