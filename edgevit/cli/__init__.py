@@ -24,6 +24,7 @@ COMMANDS = {
     "validate": "edgevit.cli.validate",
     "info": "edgevit.cli.info",
     "selftest": "edgevit.cli.selftest",
+    "benchmark": "edgevit.cli.benchmark",
     "train": "edgevit.cli.train",
     "profiles": "edgevit.cli.profiles",
     "doctor": "edgevit.cli.doctor",

@@ -1,0 +1,126 @@
+"""`edgevit benchmark`: how fast models are on this machine."""
+
+from pathlib import Path
+
+import click
+
+from edgevit.cli.benchmark_text import describe, describe_changes
+from edgevit.cli.options import VERBOSE_OPTION, numbers, size
+from edgevit.cli.progress import track
+from edgevit.errors import ImageError, OptionError
+
+DRAWN = (480, 640)
+"""Height and width of the picture that is drawn unless one is given."""
+
+# the backspace keeps click from joining the lines
+EXAMPLES = """\b
+edgevit benchmark sbcformer_xs.onnx sbcformer_xs-int8.onnx --threads 1,2,4
+edgevit benchmark sbcformer_xs-int8.onnx --image pen3.jpg --json > today.json
+edgevit benchmark --compare yesterday.json today.json
+"""
+
+
+@click.command("benchmark", epilog=EXAMPLES)
+@click.argument("models", nargs=-1, type=click.Path(path_type=Path), metavar="MODEL...")
+@click.option(
+    "--threads", metavar="N,N,...", help="Numbers of threads, each is measured; default as `edgevit run` chooses."
+)
+@click.option(
+    "--image", type=click.Path(path_type=Path), metavar="FILE", help="Picture to classify; a drawn one unless given."
+)
+@click.option(
+    "--rounds",
+    type=click.IntRange(min=1),
+    default=30,
+    show_default=True,
+    metavar="N",
+    help="Rounds, each with every model.",
+)
+@click.option(
+    "--starts",
+    type=click.IntRange(min=0),
+    default=3,
+    show_default=True,
+    metavar="N",
+    help="New processes for the time to the first answer and the memory; 0 leaves them out.",
+)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object; see docs/benchmark.md.")
+@click.option(
+    "--compare",
+    "compared",
+    nargs=2,
+    type=click.Path(path_type=Path),
+    metavar="BEFORE AFTER",
+    help="Compare two files that --json wrote, and measure nothing.",
+)
+@click.option("--labels", type=click.Path(path_type=Path), metavar="FILE", help="Class names, for a foreign model.")
+@click.option("--mean", metavar="R,G,B", help="Mean of RGB in 0..1, for a foreign model.")
+@click.option("--std", metavar="R,G,B", help="Deviation of RGB in 0..1, for a foreign model.")
+@click.option("--imgsz", metavar="N|H,W", help="Input size in pixels, for a foreign model that takes any.")
+@VERBOSE_OPTION
+def command(
+    models: tuple[Path, ...],
+    threads: str | None,
+    image: Path | None,
+    rounds: int,
+    starts: int,
+    as_json: bool,
+    compared: tuple[Path, Path] | None,
+    labels: Path | None,
+    mean: str | None,
+    std: str | None,
+    imgsz: str | None,
+) -> None:
+    """Measure each MODEL, and say whether the machine was fit to be measured on.
+
+    Decoding and scaling, inference, and what comes after it are timed apart and together. Several models, and several
+    numbers of threads, take turns in every round; ratios are of times measured in the same round.
+    """
+    from edgevit.runtime.benchmark.compare import compare, find_doubts
+    from edgevit.runtime.benchmark.measure import Plan, benchmark
+    from edgevit.runtime.benchmark.report import read_report
+
+    if compared is not None:
+        if models:
+            raise OptionError("--compare takes two files of its own and measures nothing; leave out MODEL")
+        before, after = map(read_report, compared)
+        click.echo(describe_changes(compare(before, after), list(find_doubts(before, after))))
+        return
+    if not models:
+        raise click.UsageError("missing MODEL; give one or several exported files, or --compare BEFORE AFTER")
+    told = {
+        "labels": None if labels is None else str(labels),
+        "mean": numbers(mean, "--mean"),
+        "std": numbers(std, "--std"),
+        "imgsz": size(imgsz),
+    }
+    picture, name = _picture(image)
+    plan = Plan(models, _threads(threads), told, picture, name, rounds=rounds, starts=starts)
+    report = benchmark(plan, track=track)
+    click.echo(report.to_json() if as_json else describe(report))
+
+
+def _threads(text: str | None) -> tuple[int, ...]:
+    from edgevit.runtime.session import thread_count
+
+    if text is None:
+        return (thread_count(),)
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isdecimal() and int(part) for part in parts):
+        raise OptionError(f"--threads is {text!r}, expected whole numbers from 1 such as 1,2,4")
+    return tuple(dict.fromkeys(map(int, parts)))
+
+
+def _picture(path: Path | None) -> tuple[bytes, str]:
+    """Return an image file's content and what it is called."""
+    if path is not None:
+        try:
+            return path.read_bytes(), path.name
+        except OSError as error:
+            raise ImageError(f"{path} cannot be read: {error.strerror}") from error
+    import cv2
+
+    from edgevit.runtime.selftest import draw_picture
+
+    _, jpeg = cv2.imencode(".jpg", draw_picture(DRAWN, seed=0))
+    return jpeg.tobytes(), f"drawn JPEG of {DRAWN[1]} x {DRAWN[0]} pixels"

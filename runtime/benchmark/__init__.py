@@ -1,0 +1,1 @@
+"""How fast models are on this machine, and whether the machine was fit to be measured on."""
