@@ -1,7 +1,10 @@
 """What counts as a change of label: made sequences of answers, whose events can be worked out by hand."""
 
 import json
+import re
+import time
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -150,7 +153,7 @@ def test_events_json_is_stable() -> None:
         "time": "2001-09-09T01:46:42.000Z",
         "source": "pen",
         "roi": None,
-        "sequence": 2,
+        "frame": 2,
         "label": "cat",
         "previous": "fox",
         "conf": 0.9,
@@ -207,3 +210,20 @@ def test_ten_thousand_random_texts_are_read_or_refused() -> None:
                 read(text)
             except OptionError:
                 continue
+
+
+def test_documented_fields_and_example_are_true() -> None:
+    page = (Path(__file__).parent.parent / "docs" / "events.md").read_text()
+    event = run([1e9 + second for second in range(10)], LabelRules())[1]
+    alarm = {"active": True, "value": 0.1, "limit": 0.2}
+    assert [name for name in (*KINDS, *event.to_dict(), *alarm) if f"`{name}`" not in page] == []
+    (example,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    printed: list[str] = []
+    names = {
+        "time": time,
+        "classifier": lambda image: Result(np.array([0.9, 0.1], np.float32), ("fox", "hen")),
+        "image": np.zeros((20, 20, 3), np.uint8),
+        "print": printed.append,
+    }
+    exec(example, names)
+    assert printed == []  # three of five frames must agree

@@ -52,7 +52,7 @@ class Event:
             "time": iso_time(moment.wall_s),
             "source": moment.source,
             "roi": moment.roi,
-            "sequence": moment.sequence,
+            "frame": moment.sequence,
             **self.facts,
         }
 

@@ -4,6 +4,7 @@ from edgevit.runtime.events.alarms import HealthRules, HealthState, next_health
 from edgevit.runtime.events.event import Event, Moment
 from edgevit.runtime.events.health import measure
 from edgevit.runtime.events.labels import LabelRules, LabelState, next_state
+from edgevit.runtime.events.recent import Recent
 from edgevit.runtime.resample import RGBImage
 from edgevit.runtime.results import Result
 
@@ -18,9 +19,9 @@ class Watch:
         """Follow these rules; without health rules, pictures are not measured."""
         self._label_rules = labels
         self._health_rules = health
-        self._labels: dict[tuple[str, str | None], LabelState] = {}
-        self._health: dict[str, HealthState] = {}
-        self._measured_s: dict[str, float] = {}
+        self._labels: Recent[tuple[str, str | None], LabelState] = Recent()
+        self._health: Recent[str, HealthState] = Recent()
+        self._measured_s: Recent[str, float] = Recent()
 
     def see(self, result: Result, moment: Moment) -> tuple[Event, ...]:
         """Take the answer for one frame, or one region of it; return what it means."""
@@ -40,7 +41,7 @@ class Watch:
 
     def gap(self, source: str) -> None:
         """Say that the source was lost: what was seen before does not count with what is seen after."""
-        for key, labels in self._labels.items():
+        for key, labels in list(self._labels.items()):
             if key[0] == source:
                 self._labels[key] = labels.after_gap()
         if source in self._health:

@@ -104,7 +104,7 @@ def _check_address(text: str, place: str) -> None:
         raise OptionError(
             f"--to {text!r} holds a user, which a web address here cannot; sign with EDGEVIT_WEBHOOK_SECRET"
         )
-    topic = unquote(parts.path.strip("/"))
+    topic = unquote(place.partition("//")[2].partition("/")[2].strip("/"))
     if parts.scheme.lower().startswith("mqtt") and (set("+#\0") & set(topic) or topic.startswith("$")):
         raise OptionError(f"--to {text!r} has the topic {topic!r}; a topic has no + or # and does not begin with $")
 

@@ -50,13 +50,10 @@ class Sink(Protocol):
 def result_record(
     result: Result, moment: Moment, image: RGBImage | None = None, *, k: int = 5, threshold: float = 0.0
 ) -> Record:
-    """Return the record of one frame's answer: the result's own JSON, with id, time, region and sequence."""
+    """Return the record of one frame's answer: the result's own JSON with the record's id in front."""
     identity = record_id(RESULT, moment.source, moment.roi, moment.sequence, moment.wall_s)
-    stamp = {"id": identity, "time": iso_time(moment.wall_s), "roi": moment.roi, "sequence": moment.sequence}
-    body = {**stamp, **result.to_dict(k, threshold)}
-    if body.get("source") is None:
-        body["source"] = moment.source
-    return Record(RESULT, identity, moment, body, result, image)
+    stamp = {"id": identity, "time": iso_time(moment.wall_s), "frame": moment.sequence}
+    return Record(RESULT, identity, moment, {**stamp, **result.to_dict(k, threshold)}, result, image)
 
 
 def event_record(event: Event, result: Result | None = None, image: RGBImage | None = None) -> Record:

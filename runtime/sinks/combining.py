@@ -1,0 +1,84 @@
+"""Sinks around sinks: one that survives a full disk, one that chooses, several as one."""
+
+import logging
+from collections.abc import Callable, Iterable
+
+from edgevit.runtime.sinks.record import Record, Sink
+
+log = logging.getLogger(__name__)
+
+Wants = Callable[[str], bool]
+"""Which kinds of records a sink takes."""
+
+
+class Chosen:
+    """Passes on the kinds of records that a sink wants."""
+
+    def __init__(self, sink: Sink, wants: Wants) -> None:
+        self._sink, self._wants = sink, wants
+
+    def write(self, record: Record) -> None:
+        if self._wants(record.kind):
+            self._sink.write(record)
+
+    def flush(self) -> None:
+        self._sink.flush()
+
+    def close(self) -> None:
+        self._sink.close()
+
+
+class Guarded:
+    """A sink whose disk may fill up: trouble is logged once until it ends, and never ends the run."""
+
+    def __init__(self, sink: Sink, name: str) -> None:
+        """Guard a sink that is called `name` in messages."""
+        self._sink, self._name, self._lost = sink, name, 0
+
+    def write(self, record: Record) -> None:
+        try:
+            self._sink.write(record)
+        except OSError as error:
+            if not self._lost:
+                log.error("%s cannot be written: %s; going on without it", self._name, error.strerror or error)
+            self._lost += 1
+        else:
+            if self._lost:
+                log.warning("%s is written again; %d records were lost", self._name, self._lost)
+                self._lost = 0
+
+    def flush(self) -> None:
+        try:
+            self._sink.flush()
+        except OSError as error:
+            log.error("%s cannot be flushed: %s", self._name, error.strerror or error)
+
+    def close(self) -> None:
+        self._sink.close()
+
+
+class Sinks:
+    """Several as one."""
+
+    def __init__(self, sinks: Iterable[Sink]) -> None:
+        """Write to each, in this order."""
+        self._sinks = list(sinks)
+
+    def write(self, record: Record) -> None:
+        for sink in self._sinks:
+            sink.write(record)
+
+    def flush(self) -> None:
+        for sink in self._sinks:
+            sink.flush()
+
+    def close(self) -> None:
+        """Close all, even if one fails; then raise what the first raised."""
+        errors = []
+        for sink in self._sinks:
+            try:
+                sink.close()
+            except OSError as error:
+                errors.append(error)
+        if errors:
+            raise errors[0]

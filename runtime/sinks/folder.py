@@ -1,0 +1,113 @@
+"""A folder of pictures under a quota: each is there whole or not at all, and the oldest make room for the newest."""
+
+import contextlib
+import logging
+import os
+import re
+from collections import deque
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgevit.errors import OutputError
+
+log = logging.getLogger(__name__)
+
+_NUMBERED = re.compile(r"(\d{8,})-(.*)\.jpg", re.DOTALL)
+_PART = ".part-"
+
+
+@dataclass(frozen=True)
+class _Kept:
+    number: int
+    path: Path
+    size: int
+
+
+class BoundedFolder:
+    """Numbered pictures in a folder and the folders in it.
+
+    Their age is the order of their numbers: a clock that is set back makes no picture older. A picture that somebody
+    moved into the folder of another class is theirs: it is neither counted nor deleted.
+    """
+
+    def __init__(self, root: Path, quota: int) -> None:
+        """Make the folder, or take over what an earlier run left in it; keep at most `quota` bytes.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        self.root, self._quota = root, quota
+        try:
+            root.mkdir(parents=True, exist_ok=True)
+            for part in root.glob(f"{_PART}*"):
+                part.unlink(missing_ok=True)
+            found = [
+                kept for folder in (root, *_folders(root)) for path in folder.iterdir() if (kept := _own(path, root))
+            ]
+            probe = root / f"{_PART}probe"
+            probe.write_bytes(b"")
+            probe.unlink()
+        except OSError as error:
+            reason = error.strerror or error
+            raise OutputError(f"the folder {root} cannot be written: {reason}; choose one that can") from error
+        self._kept = deque(sorted(found, key=lambda kept: kept.number))
+        self._bytes = sum(kept.size for kept in self._kept)
+        self._next = max((kept.number for kept in self._kept), default=-1) + 1
+        self._make_room(0)
+
+    def store(self, label: str, notes: str, picture: bytes, *, sort: bool) -> Path | None:
+        """Write a picture, named by its number, its label and `notes`; in a folder named by the label if `sort`.
+
+        Return its path; None if it is larger than the quota.
+
+        Raises:
+            OSError: the disk does not take it.
+        """
+        if len(picture) > self._quota:
+            return None
+        self._make_room(len(picture))
+        name = folder_name(label)
+        folder = self.root / name if sort else self.root
+        folder.mkdir(exist_ok=True)
+        path = folder / f"{self._next:08d}-{name}{notes}.jpg"
+        part = self.root / f"{_PART}{self._next}"
+        try:
+            with part.open("wb") as file:
+                file.write(picture)
+                file.flush()
+                os.fsync(file.fileno())  # else a power cut may leave the name without the picture
+            part.replace(path)
+        except OSError:
+            with contextlib.suppress(OSError):
+                part.unlink()
+            raise
+        self._kept.append(_Kept(self._next, path, len(picture)))
+        self._bytes += len(picture)
+        self._next += 1
+        return path
+
+    def _make_room(self, size: int) -> None:
+        while self._kept and self._bytes + size > self._quota:
+            oldest = self._kept.popleft()
+            self._bytes -= oldest.size
+            oldest.path.unlink(missing_ok=True)
+
+
+def folder_name(label: str) -> str:
+    """Return a label as the name of a folder: "n/a" as "n_a"."""
+    name = re.sub(r"[/\\\x00-\x1f\x7f]", "_", label).encode("utf-8", "replace")[:120].decode("utf-8", "ignore")
+    return re.sub(r"^\.+", "_", name).strip() or "_"
+
+
+def _folders(root: Path) -> list[Path]:
+    return [path for path in root.iterdir() if path.is_dir() and not path.is_symlink()]
+
+
+def _own(path: Path, root: Path) -> _Kept | None:
+    """Return a picture that this class wrote and nobody moved."""
+    match = _NUMBERED.fullmatch(path.name)
+    if match is None or path.is_symlink() or not path.is_file():
+        return None
+    folder = path.parent.name
+    is_home = path.parent == root or match[2] == folder or match[2].startswith(f"{folder}-")
+    return _Kept(int(match[1]), path, path.stat().st_size) if is_home else None

@@ -1,0 +1,143 @@
+"""Records as lines: text for people, JSON, CSV; on stdout or in a file."""
+
+import csv
+import io
+import sys
+from collections.abc import Sequence
+from typing import Protocol
+
+from edgevit.runtime.events.event import iso_time
+from edgevit.runtime.events.labels import UNKNOWN
+from edgevit.runtime.results import Result
+from edgevit.runtime.sinks.record import Record
+
+STAMP = ("time", "roi", "frame", "id")
+"""Columns after those of a result, in files."""
+EVENT_COLUMNS = (
+    "time",
+    "source",
+    "roi",
+    "frame",
+    "event",
+    "label",
+    "previous",
+    "conf",
+    "active",
+    "value",
+    "limit",
+    "id",
+)
+
+
+class Lines(Protocol):
+    """Where lines go."""
+
+    def write_line(self, line: str, wall_s: float) -> None: ...
+    def flush(self) -> None: ...
+    def close(self) -> None: ...
+
+
+class Stdout:
+    """Lines on stdout; each is there at once, for whoever reads a pipe."""
+
+    def write_line(self, line: str, wall_s: float) -> None:
+        sys.stdout.write(f"{line}\n")
+        sys.stdout.flush()
+
+    def flush(self) -> None:
+        sys.stdout.flush()
+
+    def close(self) -> None:
+        """Leave stdout open: it is not ours."""
+
+
+class LinesSink:
+    """What all kinds of lines share."""
+
+    def __init__(self, lines: Lines) -> None:
+        self._lines = lines
+
+    def flush(self) -> None:
+        self._lines.flush()
+
+    def close(self) -> None:
+        self._lines.close()
+
+
+class TextSink(LinesSink):
+    """A line for people."""
+
+    def __init__(
+        self, lines: Lines, top_k: int = 5, threshold: float = 0.0, *, alone: bool = False, timed: bool = True
+    ) -> None:
+        """Show at most top_k classes that reach the threshold; `alone` leaves out the source, `timed` adds the time."""
+        super().__init__(lines)
+        self._top_k, self._threshold, self._alone, self._timed = top_k, threshold, alone, timed
+
+    def write(self, record: Record) -> None:
+        time = f"{iso_time(record.moment.wall_s)}  " if self._timed else ""
+        roi = f" [{record.moment.roi}]" if record.moment.roi is not None else ""
+        if record.kind == "result" and record.result is not None:
+            place = "" if self._alone else f"{record.moment.source}{roi}: "
+            told = answer_text(record.result, self._top_k, self._threshold)
+        else:
+            place, told = f"{record.moment.source}{roi}: ", event_text(record)
+        self._lines.write_line(printable(f"{time}{place}{told}"), record.moment.wall_s)
+
+
+class JsonSink(LinesSink):
+    """One JSON object a line."""
+
+    def write(self, record: Record) -> None:
+        self._lines.write_line(record.to_json(), record.moment.wall_s)
+
+
+class CsvSink(LinesSink):
+    """One row a record; the header is the caller's to write, as only it knows whether the file is new."""
+
+    def __init__(self, lines: Lines, columns: Sequence[str], top_k: int) -> None:
+        super().__init__(lines)
+        self._columns, self._top_k = columns, top_k
+
+    def write(self, record: Record) -> None:
+        cells = {"source": record.moment.source, **record.body}
+        for rank, entry in enumerate(record.body.get("top", [])[: self._top_k], 1):
+            cells |= {f"label{rank}": entry["label"], f"conf{rank}": f"{entry['conf']:.4f}"}
+        row = [printable(str(cells[name])) if cells.get(name) is not None else "" for name in self._columns]
+        self._lines.write_line(csv_line(row), record.moment.wall_s)
+
+
+def result_columns(top_k: int, *, stamped: bool = True) -> tuple[str, ...]:
+    ranks = [f"{name}{rank}" for rank in range(1, top_k + 1) for name in ("label", "conf")]
+    return ("source", *ranks, *(STAMP if stamped else ()))
+
+
+def csv_line(cells: Sequence[str]) -> str:
+    """Return cells as a row, quoted where needed, without its end."""
+    row = io.StringIO()
+    csv.writer(row, lineterminator="").writerow(cells)
+    return row.getvalue()
+
+
+def answer_text(result: Result, top_k: int = 5, threshold: float = 0.0) -> str:
+    """Return "cat 0.93  dog 0.04": classes that would read 0.00 are left out, unless the first."""
+    best, *others = result.top(top_k, threshold) or [(UNKNOWN, result.top1_conf)]
+    shown = [best, *((label, confidence) for label, confidence in others if confidence >= 0.005)]
+    return "  ".join(f"{label} {confidence:.2f}" for label, confidence in shown)
+
+
+def event_text(record: Record) -> str:
+    """Return "now fox 0.91, before unknown", "too dark (0.031)", "no longer too dark (0.2)", "source lost"."""
+    facts, kind = record.body, record.kind.replace("_", " ")
+    if record.kind == "label":
+        before = "" if facts.get("previous") is None else f", before {facts['previous']}"
+        return f"now {facts['label']} {facts.get('conf', 0.0):.2f}{before}"
+    if "active" in facts:
+        return f"{'' if facts['active'] else 'no longer '}{kind} ({facts.get('value', 0.0):.3g})"
+    return kind
+
+
+def printable(text: str) -> str:
+    """Replace what a file name may hold but a terminal cannot print: bytes that are not UTF-8, and line ends."""
+    whole = text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    return whole.replace("\r", " ").replace("\n", " ")

@@ -1,0 +1,180 @@
+"""From what `--to` and `--harvest` say to open sinks."""
+
+import hashlib
+import os
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from edgevit.errors import OptionError
+from edgevit.runtime.sinks.combining import Chosen, Guarded, Sinks, Wants
+from edgevit.runtime.sinks.credentials import read_secret
+from edgevit.runtime.sinks.folder import BoundedFolder
+from edgevit.runtime.sinks.grammar import STDOUT, Target, parse_sink
+from edgevit.runtime.sinks.lines import (
+    EVENT_COLUMNS,
+    CsvSink,
+    JsonSink,
+    Lines,
+    Stdout,
+    TextSink,
+    csv_line,
+    result_columns,
+)
+from edgevit.runtime.sinks.pictures import HarvestRules, HarvestSink, PictureSink, VideoSink
+from edgevit.runtime.sinks.record import RESULT, Sink
+from edgevit.runtime.sinks.rotating import KEEP, SIZE, RotatingFile
+from edgevit.runtime.sinks.sender import Delivery, SpooledSink
+from edgevit.runtime.sinks.spool import Spool
+
+PICTURES_QUOTA = 1_000_000_000
+"""Bytes of annotated pictures that are kept if nothing else is said."""
+SPOOL_QUOTA = 200_000_000
+"""Bytes that wait for one destination: about half a million events."""
+
+_WANTS: dict[str, Wants] = {
+    "events": lambda kind: kind != RESULT,
+    "results": lambda kind: kind == RESULT,
+    "all": lambda kind: True,
+}
+_SENDS = {"csv": "results", "pictures": "results", "video": "results", "mqtt": "events", "webhook": "events"}
+"""What a kind takes if nothing else is said; the others take all."""
+
+
+def default_spool_folder(environment: Mapping[str, str] = os.environ) -> Path:
+    """Return where spools live: a systemd service's state directory, else below the user's."""
+    if state := environment.get("STATE_DIRECTORY"):
+        return Path(state.split(":")[0]) / "spool"
+    home = environment.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
+    return Path(home) / "edgevit" / "spool"
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What sinks need to know of the run."""
+
+    top_k: int = 5
+    threshold: float = 0.0
+    """Classes below are left out of texts, 0..1."""
+    alone: bool = False
+    """There is one image: its name need not be printed."""
+    fps: float = 10.0
+    """Of a video that is written."""
+    device: str = ""
+    """Name for Home Assistant; the machine's if empty."""
+    rois: tuple[str, ...] = ()
+    """Regions that Home Assistant is told of."""
+    spool: Path = field(default_factory=default_spool_folder)
+    spool_quota: int = SPOOL_QUOTA
+    """Bytes for each destination."""
+    environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
+
+
+def open_sinks(texts: Iterable[str], around: Surroundings) -> Sinks:
+    """Open what each `--to` names; all or none.
+
+    Raises:
+        OptionError: one cannot be read, or stands twice.
+        OutputError: one cannot be written.
+        MissingExtraError: a package for one is not installed.
+    """
+    targets = [parse_sink(text) for text in texts]
+    places = [target.place for target in targets]
+    for place in places:
+        if places.count(place) > 1:
+            shown = "stdout" if place == STDOUT else place
+            raise OptionError(f"--to names {shown} twice; leave one of them out")
+    opened: list[Sink] = []
+    try:
+        for target in targets:
+            opened.append(open_sink(target, around))
+    except Exception:
+        Sinks(opened).close()
+        raise
+    return Sinks(opened)
+
+
+def open_sink(target: Target, around: Surroundings) -> Sink:
+    """Open one; it takes what its target sends.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    wants = _WANTS[target.sends or _SENDS.get(target.kind, "all")]
+    if target.kind in DELIVERIES:
+        delivery = DELIVERIES[target.kind](target, around)
+        return SpooledSink(Spool(spool_path(around.spool, delivery.name), around.spool_quota), delivery, wants=wants)
+    sink = FILES[target.kind](target, around)
+    # a reader of stdout that goes away ends the run
+    return Chosen(sink if target.place == STDOUT else Guarded(sink, target.place), wants)
+
+
+def open_harvest(folder: Path, quota: int, rules: HarvestRules | None = None) -> Sink:
+    """Open the folder of hard frames.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    return Guarded(HarvestSink(BoundedFolder(folder, quota), rules or HarvestRules()), str(folder))
+
+
+def spool_path(folder: Path, name: str) -> Path:
+    """Return the file of a destination: readable, and another one for each."""
+    parts = urlsplit(name)
+    digest = hashlib.sha256(name.encode()).hexdigest()[:8]
+    return folder / f"{parts.scheme}-{parts.hostname}-{digest}.sqlite"
+
+
+def _lines(target: Target, header: str = "") -> Lines:
+    if target.place != STDOUT:
+        options = target.options
+        return RotatingFile(Path(target.place), options.get("size", SIZE), options.get("keep", KEEP), header)
+    stdout = Stdout()
+    if header:
+        stdout.write_line(header, 0.0)
+    return stdout
+
+
+def _text(target: Target, around: Surroundings) -> Sink:
+    on_stdout = target.place == STDOUT
+    return TextSink(
+        _lines(target), around.top_k, around.threshold, alone=around.alone and on_stdout, timed=not on_stdout
+    )
+
+
+def _csv(target: Target, around: Surroundings) -> Sink:
+    columns = EVENT_COLUMNS if target.sends == "events" else result_columns(around.top_k)
+    return CsvSink(_lines(target, csv_line(columns)), columns, around.top_k)
+
+
+def _pictures(target: Target, around: Surroundings) -> Sink:
+    return PictureSink(BoundedFolder(Path(target.place), target.options.get("quota", PICTURES_QUOTA)), around.top_k)
+
+
+def _video(target: Target, around: Surroundings) -> Sink:
+    return VideoSink(Path(target.place), float(target.options.get("fps", around.fps)), around.top_k)
+
+
+def _mqtt(target: Target, around: Surroundings) -> Delivery:
+    from edgevit.runtime.sinks.mqtt import Broker, MqttDelivery
+
+    return MqttDelivery(Broker.from_target(target, around.environment), device=around.device, rois=around.rois)
+
+
+def _webhook(target: Target, around: Surroundings) -> Delivery:
+    from edgevit.runtime.sinks.webhook import WebhookDelivery
+
+    return WebhookDelivery(target.place, read_secret("EDGEVIT_WEBHOOK_SECRET", around.environment))
+
+
+FILES: dict[str, Callable[[Target, Surroundings], Sink]] = {
+    "text": _text,
+    "json": lambda target, around: JsonSink(_lines(target)),
+    "csv": _csv,
+    "pictures": _pictures,
+    "video": _video,
+}
+"""Kinds of sinks on this machine."""
+DELIVERIES: dict[str, Callable[[Target, Surroundings], Delivery]] = {"mqtt": _mqtt, "webhook": _webhook}
+"""Kinds of sinks behind a network, which go through a spool."""

@@ -1,0 +1,98 @@
+"""A file of lines that begins anew each day, and when it is large, and keeps so many of its predecessors."""
+
+import contextlib
+import datetime
+import os
+import re
+from pathlib import Path
+
+from edgevit.errors import OutputError
+
+SIZE = 10_000_000
+"""Bytes after which a file begins anew."""
+KEEP = 30
+"""Predecessors that are kept."""
+
+
+class RotatingFile:
+    """Lines, each written whole or, if the machine stops in between, cut at the end of the file and nowhere else."""
+
+    def __init__(self, path: Path, size: int = SIZE, keep: int = KEEP, header: str = "") -> None:
+        """Open for appending.
+
+        Args:
+            path: NAME.SUFFIX; its predecessors are NAME-2026-11-20.SUFFIX, NAME-2026-11-20.2.SUFFIX and so on.
+            size: bytes after which it begins anew.
+            keep: predecessors to keep; older ones are deleted.
+            header: first line of each file; none if empty.
+
+        Raises:
+            OutputError: the file cannot be written.
+        """
+        self.path, self._size, self._keep, self._header = path, size, keep, header
+        self._cut = False
+        self._length, self._day = 0, datetime.date.min
+        try:
+            self._open()
+        except OSError as error:
+            raise OutputError(f"{path} cannot be written: {error.strerror}; choose another place after --to") from error
+
+    def write_line(self, line: str, wall_s: float) -> None:
+        """Append a line, of the day of wall_s by this machine's clock.
+
+        Raises:
+            OSError: the disk does not take it.
+        """
+        data = line.encode("utf-8", "backslashreplace") + b"\n"
+        day = datetime.date.fromtimestamp(wall_s)
+        # a clock that is set back changes nothing: days only count upwards
+        if self._length and (day > self._day or self._length + len(data) > self._size):
+            self._rotate()
+        if not self._length:
+            self._day = day
+            if self._header:
+                self._append(self._header.encode() + b"\n")
+        self._append(data)
+
+    def flush(self) -> None:
+        os.fsync(self._file.fileno())
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):  # a full disk was said before
+            self.flush()
+        self._file.close()
+
+    def _open(self) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = self.path.open("a+b", buffering=0)
+        self._length = self._file.seek(0, 2)
+        self._day = datetime.date.fromtimestamp(self.path.stat().st_mtime)
+        if self._length:
+            self._file.seek(-1, 2)
+            self._cut = self._file.read(1) != b"\n"
+
+    def _append(self, data: bytes) -> None:
+        if self._cut:
+            data = b"\n" + data
+        self._cut = True
+        while data:
+            written = self._file.write(data) or 0
+            self._length += written
+            data = data[written:]
+        self._cut = False
+
+    def _rotate(self) -> None:
+        number = 1 + max((number for day, number, _ in self._predecessors() if day == str(self._day)), default=0)
+        name = f"{self.path.stem}-{self._day}{f'.{number}' if number > 1 else ''}{self.path.suffix}"
+        self._file.close()
+        self.path.replace(self.path.with_name(name))
+        self._open()
+        for _, _, path in self._predecessors()[: -self._keep]:
+            path.unlink(missing_ok=True)
+
+    def _predecessors(self) -> list[tuple[str, int, Path]]:
+        """Return (day, number, path) of the files that this one was, oldest first."""
+        base, suffix = re.escape(self.path.stem), re.escape(self.path.suffix)
+        pattern = re.compile(rf"{base}-(\d{{4}}-\d\d-\d\d)(?:\.(\d+))?{suffix}")
+        found = [(match, path) for path in self.path.parent.iterdir() if (match := pattern.fullmatch(path.name))]
+        return sorted((match[1], int(match[2] or 1), path) for match, path in found)
