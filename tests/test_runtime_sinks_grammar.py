@@ -22,6 +22,7 @@ from edgevit.runtime.sinks.opening import default_spool_folder, spool_path
         ("answers.jsonl", "json", "answers.jsonl"),
         ("OUT.CSV", "csv", "OUT.CSV"),
         ("film.avi", "video", "film.avi"),
+        ("film.mp4", "video", "film.mp4"),
         ("frames/", "pictures", "frames/"),
         ("/var/lib/pen.3/", "pictures", "/var/lib/pen.3/"),
         ("mqtt://10.0.0.2/farm/pen3", "mqtt", "mqtt://10.0.0.2/farm/pen3"),

@@ -78,7 +78,7 @@ def _kind(text: str, place: str) -> str:
     scheme = re.match(r"([A-Za-z][A-Za-z0-9+.-]*)://", place)
     if scheme and scheme[1].lower() in SCHEMES:
         return SCHEMES[scheme[1].lower()]
-    suffix = re.search(r"\.[A-Za-z]+$", place)
+    suffix = re.search(r"\.[A-Za-z0-9]+$", place)
     if not scheme and place.endswith("/"):
         return "pictures"
     if scheme or not suffix or suffix[0].lower() not in SUFFIXES:

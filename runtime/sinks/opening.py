@@ -95,6 +95,11 @@ def open_sinks(texts: Iterable[str], around: Surroundings) -> Sinks:
     return Sinks(opened)
 
 
+def needs_pictures(texts: Iterable[str]) -> bool:
+    """Tell whether one of the sinks draws; only then must a stream hand over its pictures."""
+    return any(parse_sink(text).kind in ("pictures", "video") for text in texts)
+
+
 def open_sink(target: Target, around: Surroundings) -> Sink:
     """Open one; it takes what its target sends.
 
