@@ -3,6 +3,7 @@
 import itertools
 import json
 import math
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -20,6 +21,8 @@ from edgevit.flatbuffer_writing import Fields, Number, Numbers, Value, build
 from edgevit.runtime.classifier import load
 from edgevit.runtime.selftest import check_selftest, record_cases
 from edgevit.runtime.session import open_session
+from edgevit.runtime.session_tflite import open_backend
+from edgevit.runtime.threads import started_on
 
 pytest.importorskip("ai_edge_litert", reason="ai-edge-litert is not installed")
 
@@ -61,6 +64,25 @@ def test_session_answers_eight_threads_at_once(make_foreign_tflite: MakeModel) -
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda one: session.run(one[None])[0], inputs))
     np.testing.assert_allclose(answers, 4 * inputs.mean(axis=(2, 3)), atol=1e-5)
+
+
+def test_threads_stay_where_they_were_started(make_foreign_tflite: MakeModel) -> None:
+    """XNNPACK's threads begin with the interpreter, so that what a session is opened within holds for them."""
+    path, last = make_foreign_tflite(), max(os.sched_getaffinity(0))
+    before = set(os.listdir("/proc/self/task"))
+    with started_on([last]):
+        session = open_backend(path, 4)
+    session.run(_inputs(1))
+    started = set(os.listdir("/proc/self/task")) - before
+    assert {frozenset(os.sched_getaffinity(int(task))) for task in started} == {frozenset({last})}
+
+
+def test_inputs_are_not_changed_and_need_not_be_contiguous(make_foreign_tflite: MakeModel) -> None:
+    session = open_session(make_foreign_tflite())
+    inputs = _inputs(2)[:, :, :, ::-1]
+    before = inputs.copy()
+    np.testing.assert_allclose(session.run(inputs), 4 * before.mean(axis=(2, 3)), atol=1e-5)
+    np.testing.assert_array_equal(inputs, before)
 
 
 def test_closed_session_says_so(make_foreign_tflite: MakeModel) -> None:
