@@ -1,6 +1,7 @@
 """Class names from a file: one a line, or JSON."""
 
 import json
+import re
 from pathlib import Path
 
 from edgevit.errors import OptionError
@@ -9,7 +10,8 @@ from edgevit.errors import OptionError
 def read_labels(path: str | Path) -> tuple[str, ...]:
     """Return the class names in the order of the model's outputs.
 
-    The file is text with one name a line, a JSON list of names, or a JSON object {"0": "cat", "1": "dog"}.
+    The file is text with one name a line (every one may stand behind its number from 0, as in Coral's and Frigate's
+    files), a JSON list of names, or a JSON object {"0": "cat", "1": "dog"}.
 
     Raises:
         OptionError: the file cannot be read, is empty, or is of another form.
@@ -56,4 +58,5 @@ def _from_lines(text: str, path: Path) -> tuple[str, ...]:
     lines = [line.strip() for line in text.rstrip().splitlines()]
     if "" in lines:
         raise OptionError(f"labels file {path} has no name in line {lines.index('') + 1}; expected one a line")
-    return tuple(lines)
+    numbered = [re.fullmatch(rf"{index}[:,]?\s+(\S.*)", line) for index, line in enumerate(lines)]
+    return tuple(match[1] if match and all(numbered) else line for match, line in zip(numbered, lines, strict=True))

@@ -41,6 +41,14 @@ def test_other_files_are_refused(tmp_path: Path, content: bytes, reason: str) ->
         read_labels(path)
 
 
+def test_numbers_in_front_of_every_name_are_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "labels.txt"
+    path.write_text("0  background\n1  tench, Tinca tinca\n")
+    assert read_labels(path) == ("background", "tench, Tinca tinca")
+    path.write_text("0 degrees\n90 degrees\n")
+    assert read_labels(path) == ("0 degrees", "90 degrees")
+
+
 def test_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(OptionError, match=r"none\.txt does not exist"):
         read_labels(tmp_path / "none.txt")
