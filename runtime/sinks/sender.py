@@ -142,28 +142,25 @@ class SpooledSink:
         while not (self._stop.is_set() and time.monotonic() > self._deadline_s):
             try:
                 sent = self._deliver_batch()
-            except DeliveryError as error:
-                self._note_failure(str(error))
+                self._note_success()
+            except Exception as error:  # whatever it is, it must not silence a board for months
+                self._note_failure(error)
                 if self._stop.is_set():
                     return
-                pause_s = max(error.wait_s, self._backoff.wait_s(self._failures, random.random()))
-                self._pause(pause_s)
-            else:
-                self._note_success()
-                if not sent and self._stop.is_set():
-                    return
-                if not sent:
-                    self._wake.wait(SYNC_S)
-                    self._wake.clear()
-                self._sync_if_due()
+                asked_s = error.wait_s if isinstance(error, DeliveryError) else 0.0
+                self._pause(max(asked_s, self._backoff.wait_s(self._failures, random.random())))
+                continue
+            if not sent and self._stop.is_set():
+                return
+            if not sent:
+                self._wake.wait(SYNC_S)
+                self._wake.clear()
+            self._sync_if_due()
 
     def _deliver_batch(self) -> int:
         """Deliver the oldest records; return how many."""
         self._delivery.ready()
-        try:
-            batch = self._spool.oldest(BATCH)
-        except sqlite3.Error as error:
-            raise DeliveryError(f"the spool {self._spool.path} cannot be read: {error}") from error
+        batch = self._spool.oldest(BATCH)
         if not batch:
             return 0
         try:
@@ -188,10 +185,13 @@ class SpooledSink:
             except OSError as error:
                 log.error("%s cannot be flushed: %s", self._spool.path, error)
 
-    def _note_failure(self, reason: str) -> None:
+    def _note_failure(self, error: Exception) -> None:
         self._failures += 1
         if self._failures == 1:
-            log.warning("%s: %s; records wait in %s, trying again", self._delivery.name, reason, self._spool.path)
+            # the way to what nobody has thought of
+            trace = None if isinstance(error, DeliveryError | sqlite3.Error) else error
+            text = "%s: %s; records wait in %s, trying again"
+            log.warning(text, self._delivery.name, error, self._spool.path, exc_info=trace)
 
     def _note_success(self) -> None:
         if self._failures:
