@@ -27,6 +27,8 @@ class Tensors:
     """What the lowest and the highest level of an integer input stand for; None for float."""
     probabilities: bool = False
     """Whether an integer output has the levels that are prescribed for a softmax."""
+    int8_tolerance: float = 0.05
+    """How far apart two processors' int8 kernels may lead a logit, as a share of the largest; see runtime/selftest.py."""
 
 
 @runtime_checkable

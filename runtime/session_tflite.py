@@ -37,7 +37,9 @@ class TfliteSession:
         self._output = check_output(path, self._interpreter.get_output_details())
         layout = "NHWC" if self._input.channels_last else "NCHW"
         self.input_shape = self._input.image_shape
-        self.tensors = Tensors(self._input.dtype, layout, self._input.limits, self._output.holds_softmax)
+        self.tensors = Tensors(
+            self._input.dtype, layout, self._input.limits, self._output.holds_softmax, int8_tolerance=0.15
+        )
 
     def run(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         # a model of open batch size is asked about one image at a time: others would have it allocate anew

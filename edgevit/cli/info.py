@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from edgevit.artifact import Manifest
+    from edgevit.artifact import Input, Manifest
 
 
 @click.command("info")
@@ -44,7 +44,7 @@ def describe(manifest: "Manifest") -> list[tuple[str, str]]:
     how, weights, given = manifest.preprocess, manifest.weights, manifest.input
     lines = [
         ("model", f"{manifest.model}, {manifest.task}, {manifest.precision}, target {manifest.target}"),
-        ("input", f"{given.name} {_by(given.shape)} {given.dtype} {given.layout} {given.color}"),
+        ("input", f"{given.name} {_by(_laid_out(given))} {given.dtype} {given.layout} {given.color}"),
         (
             "preprocess",
             f"{how.interpolation}, crop {how.crop_mode} {how.crop_pct}, to {_by(how.size)} (height x width)",
@@ -100,6 +100,12 @@ def _echo_table(lines: list[tuple[str, str]]) -> None:
     width = max(len(name) for name, _ in lines)
     for name, value in lines:
         click.echo(f"{name:<{width}}  {value}")
+
+
+def _laid_out(given: "Input") -> tuple[int, ...]:
+    """Return the input's shape as the graph has it."""
+    batch, channels, height, width = given.shape
+    return (batch, height, width, channels) if given.layout == "NHWC" else given.shape
 
 
 def _by(numbers: tuple[int, ...]) -> str:
