@@ -127,14 +127,17 @@ def answer_text(result: Result, top_k: int = 5, threshold: float = 0.0) -> str:
 
 
 def event_text(record: Record) -> str:
-    """Return "now fox 0.91, before unknown", "too dark (0.031)", "no longer too dark (0.2)", "source lost"."""
+    """Return "now fox 0.91, before unknown", "too dark (0.031)", "no longer too dark (0.2)", "source lost: REASON"."""
     facts, kind = record.body, record.kind.replace("_", " ")
     if record.kind == "label":
         before = "" if facts.get("previous") is None else f", before {facts['previous']}"
         return f"now {facts['label']} {facts.get('conf', 0.0):.2f}{before}"
     if "active" in facts:
-        return f"{'' if facts['active'] else 'no longer '}{kind} ({facts.get('value', 0.0):.3g})"
-    return kind
+        measured = f" ({facts['value']:.3g})" if "value" in facts else ""
+        return f"{'' if facts['active'] else 'no longer '}{kind}{measured}"
+    if "reason" in facts:
+        return f"{kind}: {facts['reason']}"
+    return f"{kind} after {facts['away_s']:.1f} s" if "away_s" in facts else kind
 
 
 def printable(text: str) -> str:

@@ -187,9 +187,10 @@ class MqttDelivery:
                     info.wait_for_publish(0.2)
                     if self._lost.is_set() and not info.is_published():
                         raise DeliveryError("the connection was lost", number)
-                    if time.monotonic() > until_s or self._aborted:
+                    if self._aborted or time.monotonic() > until_s:
                         self._lost.set()
-                        raise DeliveryError(f"no confirmation within {PATIENCE_S:.0f} s", number)
+                        why = "told to end" if self._aborted else f"no confirmation within {PATIENCE_S:.0f} s"
+                        raise DeliveryError(why, number)
             except (ValueError, RuntimeError) as error:
                 self._lost.set()
                 raise DeliveryError(str(error), number) from error

@@ -144,6 +144,8 @@ class SpooledSink:
                 sent = self._deliver_batch()
                 self._note_success()
             except Exception as error:  # whatever it is, it must not silence a board for months
+                if time.monotonic() > self._deadline_s:  # `close` ended it
+                    return
                 self._note_failure(error)
                 if self._stop.is_set():
                     return
