@@ -7,6 +7,8 @@ SCHEMA = 1
 """Version of the profiles that this edgevit reads."""
 
 Architecture = Literal["aarch64", "x86_64"]
+Scheme = Literal["U8S8", "S8S8"]
+"""Types of activations and weights: U8S8 is uint8 activations, int8 weights."""
 Feature = Literal["asimd", "fp16", "dotprod", "i8mm", "bf16", "sve", "avx2", "avx512f", "avx512_vnni", "avx_vnni"]
 """Instruction-set extensions that decide which kernels run."""
 
@@ -102,8 +104,7 @@ class Threads:
 class QuantizationChoice:
     """Which int8 the exporter makes."""
 
-    scheme: Literal["U8S8", "S8S8"]
-    """Types of activations and weights: U8S8 is uint8 activations, int8 weights."""
+    scheme: Scheme
     why: str
 
 

@@ -1,20 +1,67 @@
 """The int8 stage of an export: calibrate, choose what stays float, quantize, account for it."""
 
+from collections.abc import Set
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from onnx import ModelProto
 
 from edgevit.artifact import Calibration, Preprocess, Quantization
+from edgevit.device_profiles.profile import Scheme
 from edgevit.export.cache import cached, content_key
 from edgevit.export.calibrate import Ranges, calibrate
+from edgevit.export.graph import Layer, layers
 from edgevit.export.half import store_half
-from edgevit.export.images import ExportImages
-from edgevit.export.quantize import PRESETS, calibrated_tensors, float_layers, int8_mac_share, quantize
+from edgevit.export.images import ExportImages, ImageSet
+from edgevit.export.quantize import FORM, PRESETS, calibrated_tensors, float_layers, int8_mac_share, quantize
 from edgevit.export.recipe import Recipe
 from edgevit.export.search import Judge, Outcome, layers_of, search
 from edgevit.export.verify import run_graph
 from edgevit.runtime.progress import Track
+
+
+@dataclass(frozen=True)
+class QuantizedGraph:
+    """An int8 graph beside the float one it came from."""
+
+    float_graph: ModelProto
+    graph: ModelProto
+
+    @cached_property
+    def int8_share(self) -> float:
+        """Of the multiply-accumulates, 0..1."""
+        return int8_mac_share(self.float_graph, self.graph)
+
+    def logits(self, images: ImageSet, how: Preprocess) -> NDArray[np.float32]:
+        """Return (images, classes)."""
+        return run_graph(self.graph, images, how)
+
+
+@dataclass(frozen=True)
+class GraphQuantizer:
+    """Makes int8 graphs of one float graph and its calibrated ranges."""
+
+    graph: ModelProto
+    ranges: Ranges
+    """Of all tensors that the quantizer may ask about."""
+    scheme: Scheme
+
+    @cached_property
+    def identity(self) -> str:
+        """Digest of all that decides what `make` returns."""
+        return content_key(self.graph.SerializeToString(), repr(sorted(self.ranges.items())), self.scheme, FORM)
+
+    @cached_property
+    def layers(self) -> tuple[Layer, ...]:
+        """Of the float graph, in its order."""
+        return tuple(layers(self.graph))
+
+    def make(self, keep_float: Set[str]) -> QuantizedGraph:
+        """Return the graph with the named layers in float."""
+        return QuantizedGraph(self.graph, quantize(self.graph, keep_float, self.ranges, self.scheme))
 
 
 @dataclass(frozen=True)
@@ -25,8 +72,7 @@ class Int8:
     quantization: Quantization
     outcome: Outcome | None
     """Of the search for --max-drop; None without one."""
-    ranges: Ranges
-    """Of all tensors that the quantizer may ask about."""
+    quantizer: GraphQuantizer
 
 
 def make_int8(
@@ -41,24 +87,32 @@ def make_int8(
     """Return the int8 form of a simplified float graph, as the recipe asks."""
     assert images.calibration is not None
     method = recipe.method or PRESETS[family].method
-    ranges = _ranges(graph, images, how, recipe.batch, method, track)
+    quantizer = GraphQuantizer(graph, _ranges(graph, images, how, recipe.batch, method, track), _scheme(recipe))
     kept = float_layers(graph, PRESETS[family])
     outcome = None
     if recipe.max_drop is not None:
-        outcome = search(graph, ranges, kept, _judge(graph, recipe, images, how, labels), recipe.max_drop, track)
-        back = layers_of(graph, outcome.chosen.float_blocks)
+        outcome = search(quantizer, kept, _judge(graph, recipe, images, how, labels), recipe.max_drop, track)
+        back = layers_of(quantizer.layers, outcome.chosen.float_blocks)
         kept = float_layers(graph, PRESETS[family], back)
+    made = quantizer.make(set(kept))
     # what stays float, such as attention biases, is a tenth of the file and needs no more than half precision
-    result = store_half(quantize(graph, kept, ranges))
+    result = store_half(made.graph)
     source = images.calibration
     quantization = Quantization(
-        scheme="U8S8",
+        scheme=quantizer.scheme,
         per_channel=True,
-        int8_mac_share=int8_mac_share(graph, result),
+        int8_mac_share=made.int8_share,
         float_layers=kept,
         calibration=Calibration(source.source, len(source.images), method, recipe.seed, source.skipped),
     )
-    return Int8(result, quantization, outcome, ranges)
+    return Int8(result, quantization, outcome, quantizer)
+
+
+def _scheme(recipe: Recipe) -> Scheme:
+    """Return the 8-bit types that the recipe names, or its target's profile does."""
+    if recipe.scheme is not None:
+        return recipe.scheme
+    return recipe.board.quantization.scheme if recipe.board else "U8S8"
 
 
 def _ranges(

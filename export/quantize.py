@@ -1,8 +1,9 @@
 """Float graph to int8 graph, in ONNX's QuantizeLinear/DequantizeLinear form.
 
 Convolutions and products with constant weights become int8: weights int8 per output channel, activations uint8
-(U8S8, which x86 and ARMv8.0 both have fast kernels for). Everything else stays float: attention products, softmax,
-LayerNorm, GELU, divisions and residual additions, where int8 costs accuracy and saves no time.
+(U8S8, which x86 and ARMv8.0 both have fast kernels for) unless the target asks for int8 (S8S8). GELU and HardSwish
+between two of them become lookups. Everything else stays float: attention products, softmax, LayerNorm, divisions and
+residual additions, where int8 costs accuracy and saves no time.
 """
 
 import tempfile
@@ -18,8 +19,16 @@ from onnxruntime.quantization import QuantType
 from onnxruntime.quantization.calibrate import CalibrationMethod, TensorsData
 from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 
+from edgevit.device_profiles.profile import Scheme
 from edgevit.export.calibrate import Method, Ranges
 from edgevit.export.graph import Layer, constants, layers
+from edgevit.export.lookup import use_lookups
+
+FORM = "1"
+"""Version of what `quantize` makes of the same graph, ranges and scheme; part of the keys of cached measurements."""
+
+ACTIVATIONS: dict[Scheme, QuantType] = {"U8S8": QuantType.QUInt8, "S8S8": QuantType.QInt8}
+"""Scheme to the type of its activations; weights are int8 in both."""
 
 OPERATORS = ("Conv", "Gemm", "MatMul")
 FLOAT_OUTPUT = ("Gemm", "MatMul")
@@ -69,13 +78,14 @@ def calibrated_tensors(model: ModelProto) -> tuple[str, ...]:
     return tuple(sorted(names - fixed))
 
 
-def quantize(model: ModelProto, keep_float: Iterable[str], ranges: Ranges) -> ModelProto:
-    """Return the model with quantize/dequantize pairs around the layers that are to be int8.
+def quantize(model: ModelProto, keep_float: Iterable[str], ranges: Ranges, scheme: Scheme = "U8S8") -> ModelProto:
+    """Return the model with quantize/dequantize pairs around the layers that are to be int8, and lookups between them.
 
     Args:
         model: float32, simplified.
         keep_float: names of nodes that stay float.
         ranges: of `calibrated_tensors(model)`.
+        scheme: 8-bit types of activations and weights.
     """
     copy = ModelProto()
     copy.CopyFrom(model)
@@ -84,7 +94,7 @@ def quantize(model: ModelProto, keep_float: Iterable[str], ranges: Ranges) -> Mo
         per_channel=True,
         reduce_range=False,
         weight_qType=QuantType.QInt8,
-        activation_qType=QuantType.QUInt8,
+        activation_qType=ACTIVATIONS[scheme],
         tensors_range=TensorsData(
             CalibrationMethod.MinMax,
             {name: (np.array(low, np.float32), np.array(high, np.float32)) for name, (low, high) in ranges.items()},
@@ -96,8 +106,9 @@ def quantize(model: ModelProto, keep_float: Iterable[str], ranges: Ranges) -> Mo
     )
     quantizer.quantize_model()
     quantizer.model.topological_sort()
-    result = quantizer.model.model
-    assert isinstance(result, ModelProto)
+    quantized = quantizer.model.model
+    assert isinstance(quantized, ModelProto)
+    result = use_lookups(quantized)
     onnx.checker.check_model(result)
     return result
 
@@ -108,7 +119,7 @@ def int8_mac_share(float_model: ModelProto, quantized: ModelProto) -> float:
     Counted in the graph that the runtime really executes, after its own fusions, so that a layer whose
     quantize/dequantize pairs were not fused into an int8 kernel counts as float.
     """
-    executed = _optimized(quantized)
+    executed = executed_graph(quantized)
     int8_weights = {
         name.removesuffix("_quantized")
         for node in executed.graph.node
@@ -121,8 +132,8 @@ def int8_mac_share(float_model: ModelProto, quantized: ModelProto) -> float:
     return sum(layer.macs for layer in every if layer.weight in int8_weights) / total
 
 
-def _optimized(model: ModelProto) -> ModelProto:
-    """Return the graph after ONNX Runtime's own fusions."""
+def executed_graph(model: ModelProto) -> ModelProto:
+    """Return the graph that ONNX Runtime executes, after its own fusions."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "optimized.onnx"
         options = ort.SessionOptions()

@@ -2,15 +2,29 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from edgevit.artifact import Precision
+from edgevit.device_profiles import Profile, find_profile
+from edgevit.device_profiles.profile import Scheme
 from edgevit.errors import OptionError
 from edgevit.export.calibrate import Method
+
+Format = Literal["onnx", "tflite"]
+Ends = Literal["float", "int8", "uint8"]
+Layout = Literal["file", "frigate"]
+
+SUFFIXES: dict[Format, str] = {"onnx": ".onnx", "tflite": ".tflite"}
+FRIGATE_SIZE = 224
+"""Side in pixels of the pictures that Frigate gives a classifier."""
 
 OPSETS = (17, 18, 19, 20, 21)
 """ONNX operator sets that can be written; from 20 on GELU is a single operator."""
 
 MIN_CALIBRATION_IMAGES = 16
+
+GENERIC = "generic"
+"""The target of a file that is to run anywhere."""
 
 
 @dataclass(frozen=True)
@@ -19,12 +33,18 @@ class Recipe:
 
     Raises:
         OptionError: a value is not allowed, or two contradict each other.
+        EdgevitError: the target has no device profile.
     """
 
     model: str
     weights: str | None = None
     """A file, a registry entry's name, "random", or None for the model's default."""
+    format: Format = "onnx"
     precision: Precision = "fp32"
+    io: Ends = "float"
+    """Type of an int8 TFLite model's input and output; integer inputs take raw pixels."""
+    layout: Layout = "file"
+    """"frigate": a folder with model.tflite, which answers with probabilities, and labelmap.txt."""
     num_classes: int | None = None
     labels: Path | None = None
     data: Path | None = None
@@ -43,12 +63,19 @@ class Recipe:
     batch: int = 1
     opset: int = 20
     simplify: bool = True
-    target: str = "generic"
+    target: str = GENERIC
+    """Name or path of a device profile."""
+    scheme: Scheme | None = None
+    """Types of int8 activations and weights; the target's unless given."""
     seed: int = 0
 
     def __post_init__(self) -> None:
         if self.opset not in OPSETS:
             raise OptionError(f"--opset {self.opset} is not supported; choose one of {', '.join(map(str, OPSETS))}")
+        if self.format == "onnx":
+            self._check_onnx()
+        else:
+            self._check_tflite()
         if self.batch < 1:
             raise OptionError(f"--batch {self.batch} is not possible; give 1 or more")
         if self.num_classes is not None and self.num_classes < 2:
@@ -63,11 +90,45 @@ class Recipe:
             raise OptionError("--max-drop is a budget for --int8; give both, or none")
         if self.max_drop is not None and not 0 <= self.max_drop <= 100:
             raise OptionError(f"--max-drop {self.max_drop:g} is no share of accuracy; give percentage points, 0 to 100")
+        if self.scheme is not None and self.precision != "int8":
+            raise OptionError(f"--scheme {self.scheme} names the types of --int8; give both, or none")
+        if self.target != GENERIC:
+            find_profile(self.target)
         if self.precision == "int8" and not self.simplify:
             raise OptionError("--int8 needs the simplified graph; leave out --no-simplify")
 
+    def _check_onnx(self) -> None:
+        if self.precision == "dynamic":
+            raise OptionError("--precision dynamic exists for TFLite only; give --format tflite too, or --int8 instead")
+        if self.io != "float":
+            raise OptionError(f"--io {self.io} exists for TFLite only; give --format tflite too")
+        if self.layout != "file":
+            raise OptionError(f"--layout {self.layout} exists for TFLite only; give --format tflite too")
+
+    def _check_tflite(self) -> None:
+        if not self.simplify:
+            raise OptionError("--no-simplify is for ONNX; leave it out with --format tflite")
+        if self.io != "float" and self.precision != "int8":
+            raise OptionError(f"--io {self.io} needs an int8 model; give --int8 too")
+        if self.layout == "frigate" and (self.io, self.batch) != ("uint8", 1):
+            raise OptionError(
+                "--layout frigate takes one uint8 picture at a time; give --int8 --io uint8 and no --batch"
+            )
+        if self.layout == "frigate" and self.imgsz not in (None, FRIGATE_SIZE):
+            raise OptionError(
+                f"--layout frigate with --imgsz {self.imgsz} is not possible: Frigate gives pictures of "
+                f"{FRIGATE_SIZE} pixels; leave out --imgsz"
+            )
+
+    @property
+    def board(self) -> Profile | None:
+        """The target's profile; None for a file that is to run anywhere."""
+        return None if self.target == GENERIC else find_profile(self.target)
+
 
 def default_output(recipe: Recipe) -> Path:
-    """Return the file name for a recipe: sbcformer_xs-int8.onnx; plain float has no suffix."""
-    suffix = {"fp32": "", "fp16": "-half", "int8": "-int8"}[recipe.precision]
-    return Path(f"{recipe.model}{suffix}.onnx")
+    """Return the file name for a recipe: sbcformer_xs-int8.onnx; plain float has no suffix. A layout is a folder."""
+    if recipe.layout != "file":
+        return Path(f"{recipe.model}-{recipe.layout}")
+    precision = {"fp32": "", "fp16": "-half", "dynamic": "-dynamic", "int8": "-int8"}[recipe.precision]
+    return Path(f"{recipe.model}{precision}{SUFFIXES[recipe.format]}")

@@ -5,23 +5,46 @@ float, those first that add most noise per multiply-accumulate (float arithmetic
 it), until the images that decided nothing so far say that the budget is met.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import asdict, dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from onnx import ModelProto
 
 from edgevit.artifact import Preprocess
 from edgevit.export.cache import cached, content_key
-from edgevit.export.calibrate import Ranges
-from edgevit.export.graph import layers
+from edgevit.export.graph import Layer
 from edgevit.export.images import ImageSet
-from edgevit.export.quantize import int8_mac_share, quantize
-from edgevit.export.verify import run_graph
 from edgevit.runtime.progress import Track
 
 SENSITIVITY_IMAGES = 64
+
+
+class Candidate(Protocol):
+    """A quantized model."""
+
+    @property
+    def int8_share(self) -> float:
+        """Of the multiply-accumulates, 0..1."""
+
+    def logits(self, images: ImageSet, how: Preprocess) -> NDArray[np.float32]:
+        """Return (images, classes)."""
+
+
+class Quantizer(Protocol):
+    """Makes quantized models of one calibrated float model, whatever the file format."""
+
+    @property
+    def identity(self) -> str:
+        """Digest of all that decides what `make` returns."""
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """Of the float model, in its order."""
+
+    def make(self, keep_float: Set[str]) -> Candidate:
+        """Return the model with the named layers in float."""
 
 
 @dataclass(frozen=True)
@@ -76,8 +99,7 @@ class Judge:
 
 
 def search(
-    graph: ModelProto,
-    ranges: Ranges,
+    quantizer: Quantizer,
     keep_float: Iterable[str],
     judge: Judge,
     max_drop: float,
@@ -88,17 +110,16 @@ def search(
     The same arguments give the same outcome; measurements are cached, so that a broken search goes on where it was.
 
     Args:
-        graph: the simplified float model.
-        ranges: of its `calibrated_tensors`.
+        quantizer: of the calibrated float model.
         keep_float: layers that stay float in any case.
         judge: images that neither calibrated the model nor decide the order of the blocks.
         max_drop: budget in percentage points.
         track: wraps the loops over measurements, for a progress display.
     """
     keep_float = set(keep_float)
-    identity = content_key(graph.SerializeToString(), repr(sorted(ranges.items())), repr(sorted(keep_float)))
+    identity = content_key(quantizer.identity, repr(sorted(keep_float)))
     images = judge.images.digest(judge.how)
-    weighted = [layer for layer in layers(graph) if layer.weight is not None and layer.name not in keep_float]
+    weighted = [layer for layer in quantizer.layers if layer.weight is not None and layer.name not in keep_float]
     blocks = {layer.block: {other.name for other in weighted if other.block == layer.block} for layer in weighted}
     macs = {block: sum(layer.macs for layer in weighted if layer.block == block) for block in blocks}
     everything = {name for names in blocks.values() for name in names}
@@ -107,14 +128,14 @@ def search(
     noise: dict[str, float] = {}
     for block, names in track(blocks.items(), "sensitivity of each block", len(blocks)):
         alone = keep_float | everything - names
-        noise[block] = _sensitivity(graph, ranges, alone, few, content_key(identity, images, block))
+        noise[block] = _sensitivity(quantizer, alone, few, content_key(identity, images, block))
 
     order = sorted(blocks, key=lambda block: (-noise[block] / macs[block], block))
     trials: list[Trial] = []
     for count in track(range(len(order) + 1), "blocks back to float", len(order) + 1):
         back = tuple(order[:count])
         floated = keep_float | {name for block in back for name in blocks[block]}
-        trials.append(_trial(graph, ranges, floated, back, judge, content_key(identity, images, *back)))
+        trials.append(_trial(quantizer, floated, back, judge, content_key(identity, images, *back)))
         if trials[-1].drop <= max_drop:
             break
     met = trials[-1].drop <= max_drop
@@ -124,34 +145,28 @@ def search(
     return Outcome(chosen, met, tuple(trials), sensitivity, judge.labels is not None, len(judge.images.images))
 
 
-def layers_of(graph: ModelProto, blocks: Iterable[str]) -> set[str]:
+def layers_of(layers: Iterable[Layer], blocks: Iterable[str]) -> set[str]:
     """Return the names of all layers in the given blocks."""
     wanted = set(blocks)
-    return {layer.name for layer in layers(graph) if layer.block in wanted}
+    return {layer.name for layer in layers if layer.block in wanted}
 
 
-def _sensitivity(graph: ModelProto, ranges: Ranges, floated: set[str], few: Judge, key: str) -> float:
+def _sensitivity(quantizer: Quantizer, floated: Set[str], few: Judge, key: str) -> float:
     """Return the noise power that the layers which are not float add to the logits."""
 
     def measure() -> float:
-        return _noise(few.reference, _logits(quantize(graph, floated, ranges), few))
+        return _noise(few.reference, quantizer.make(floated).logits(few.images, few.how))
 
     return float(cached("sensitivity", key, measure))
 
 
-def _trial(
-    graph: ModelProto, ranges: Ranges, floated: set[str], back: tuple[str, ...], judge: Judge, key: str
-) -> Trial:
+def _trial(quantizer: Quantizer, floated: Set[str], back: tuple[str, ...], judge: Judge, key: str) -> Trial:
     def measure() -> dict[str, object]:
-        model = quantize(graph, floated, ranges)
-        return asdict(Trial(back, int8_mac_share(graph, model), judge.drop(_logits(model, judge))))
+        model = quantizer.make(floated)
+        return asdict(Trial(back, model.int8_share, judge.drop(model.logits(judge.images, judge.how))))
 
     kept = cached("trials", key, measure)
     return Trial(tuple(kept["float_blocks"]), kept["int8_share"], kept["drop"])
-
-
-def _logits(model: ModelProto, judge: Judge) -> NDArray[np.float32]:
-    return run_graph(model, judge.images, judge.how)
 
 
 def _noise(reference: NDArray[np.float32], logits: NDArray[np.float32]) -> float:

@@ -8,9 +8,11 @@ import pytest
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 from edgevit.artifact import Preprocess
-from edgevit.export import search as module
+from edgevit.export import int8 as module
 from edgevit.export.calibrate import calibrate
+from edgevit.export.graph import layers
 from edgevit.export.images import ImageSet
+from edgevit.export.int8 import GraphQuantizer
 from edgevit.export.quantize import calibrated_tensors
 from edgevit.export.search import Judge, layers_of, search
 from edgevit.export.verify import run_graph
@@ -65,12 +67,13 @@ def judge(network: ModelProto) -> Judge:
     return Judge(images, HOW, run_graph(network, images, HOW), None)
 
 
-def ranges_of(network: ModelProto, judge: Judge) -> dict[str, tuple[float, float]]:
-    return dict(calibrate(network, calibrated_tensors(network), lambda: judge.images.inputs(HOW)))
+def quantizer_of(network: ModelProto, judge: Judge) -> GraphQuantizer:
+    ranges = calibrate(network, calibrated_tensors(network), lambda: judge.images.inputs(HOW))
+    return GraphQuantizer(network, ranges, "U8S8")
 
 
 def test_block_that_int8_destroys_goes_back_to_float(network: ModelProto, judge: Judge) -> None:
-    outcome = search(network, ranges_of(network, judge), (), judge, max_drop=5.0)
+    outcome = search(quantizer_of(network, judge), (), judge, max_drop=5.0)
     assert outcome.met
     assert outcome.trials[0].drop > 5.0
     assert "stages.1.wide" in outcome.chosen.float_blocks
@@ -79,13 +82,13 @@ def test_block_that_int8_destroys_goes_back_to_float(network: ModelProto, judge:
 
 
 def test_nothing_goes_back_where_the_budget_is_met_at_once(network: ModelProto, judge: Judge) -> None:
-    outcome = search(network, ranges_of(network, judge), (), judge, max_drop=100.0)
+    outcome = search(quantizer_of(network, judge), (), judge, max_drop=100.0)
     assert outcome.chosen.float_blocks == ()
     assert len(outcome.trials) == 1
 
 
 def test_all_float_loses_nothing(network: ModelProto, judge: Judge) -> None:
-    outcome = search(network, ranges_of(network, judge), (), judge, max_drop=0.0)
+    outcome = search(quantizer_of(network, judge), (), judge, max_drop=0.0)
     assert outcome.met
     assert outcome.chosen.drop <= 0.0
 
@@ -102,18 +105,18 @@ def test_labels_make_the_drop_one_of_accuracy(judge: Judge) -> None:
 def test_search_repeats_itself_without_measuring_again(
     network: ModelProto, judge: Judge, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ranges = ranges_of(network, judge)
-    first = search(network, ranges, (), judge, max_drop=5.0)
+    quantizer = quantizer_of(network, judge)
+    first = search(quantizer, (), judge, max_drop=5.0)
 
     def fail(*args: object) -> None:
         raise AssertionError("measured again")
 
     monkeypatch.setattr(module, "run_graph", fail)
-    assert search(network, ranges, (), judge, max_drop=5.0) == first
+    assert search(quantizer, (), judge, max_drop=5.0) == first
 
 
 def test_broken_search_goes_on_where_it_was(network: ModelProto, judge: Judge, monkeypatch: pytest.MonkeyPatch) -> None:
-    ranges, runs = ranges_of(network, judge), []
+    quantizer, runs = quantizer_of(network, judge), []
 
     def break_at_third(*args: object) -> np.ndarray:
         runs.append(args)
@@ -123,12 +126,12 @@ def test_broken_search_goes_on_where_it_was(network: ModelProto, judge: Judge, m
 
     monkeypatch.setattr(module, "run_graph", break_at_third)
     with pytest.raises(KeyboardInterrupt):
-        search(network, ranges, (), judge, max_drop=5.0)
-    outcome = search(network, ranges, (), judge, max_drop=5.0)
+        search(quantizer, (), judge, max_drop=5.0)
+    outcome = search(quantizer, (), judge, max_drop=5.0)
     measurements = len(outcome.sensitivity) + len(outcome.trials)
     assert len(runs) == measurements + 1, "only the broken measurement is made twice"
 
 
 def test_blocks_are_those_of_the_torch_model(network: ModelProto) -> None:
-    assert layers_of(network, ["stages.1.wide"]) == {"wide"}
-    assert layers_of(network, ["stages.0.first", "head"]) == {"first", "head"}
+    assert layers_of(layers(network), ["stages.1.wide"]) == {"wide"}
+    assert layers_of(layers(network), ["stages.0.first", "head"]) == {"first", "head"}
