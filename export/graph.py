@@ -74,14 +74,16 @@ _NUMBERED = re.compile(r"(\w+_)?\d+")
 
 
 def _block(node: NodeProto) -> str:
-    """Cut the dotted name of the layer's parameter after its second numbered part: backbone.stages.2.op_list.1.
+    parameter = next((name for name in node.input if name.endswith((".weight", ".bias"))), None)
+    return str(node.name) if parameter is None else block_name(parameter.rpartition(".")[0])
+
+
+def block_name(module: str) -> str:
+    """Cut a module's dotted name after its second numbered part: backbone.stages.2.op_list.1.
 
     A name with fewer numbers is cut one part after its last: sbcformer_blocks.0.proj.
     """
-    parameter = next((name for name in node.input if name.endswith((".weight", ".bias"))), None)
-    if parameter is None:
-        return str(node.name)
-    parts = parameter.split(".")[:-1]
+    parts = module.split(".")
     numbered = [i for i, part in enumerate(parts) if _NUMBERED.fullmatch(part)]
     end = numbered[1] + 1 if len(numbered) > 1 else numbered[0] + 2 if numbered else 1
     return ".".join(parts[:end])
