@@ -63,9 +63,8 @@ def read_metadata(path: Path) -> dict[str, str]:
             for entry in root.tables(METADATA)
             if entry.string(0) in (STANDARD, "edgevit", "min_runtime_version")
         }
-        files = _appended_files(file)
-        pairs = _standard_pairs(buffers.pop(STANDARD, b""), files)
-        pairs |= _flat_pairs(files.get(FLAT, b""))
+        pairs = _standard_pairs(buffers.pop(STANDARD, b""), file)
+        pairs |= _flat_pairs(_appended_file(file, FLAT))
         return pairs | {name: content.rstrip(b"\0").decode(errors="replace") for name, content in buffers.items()}
 
 
@@ -97,7 +96,7 @@ def _buffer(root: Table, index: int) -> bytes:
     return table.data[start : start + table.number(2, "Q", 0)] if start > 1 else table.content(0)
 
 
-def _standard_pairs(content: bytes, files: dict[str, bytes]) -> dict[str, str]:
+def _standard_pairs(content: bytes, file: BinaryIO) -> dict[str, str]:
     """Return what the standard metadata says, as flat keys."""
     if not content:
         return {}
@@ -105,7 +104,7 @@ def _standard_pairs(content: bytes, files: dict[str, bytes]) -> dict[str, str]:
     pairs = {key: model.string(field) for key, field in FLAT_TEXT.items()}
     if model.count(SUBGRAPH_METADATA):
         graph = model.element(SUBGRAPH_METADATA, 0)
-        pairs |= _normalization(graph) | _labels(graph, files)
+        pairs |= _normalization(graph) | _labels(graph, file)
     return {key: value for key, value in pairs.items() if value}
 
 
@@ -123,15 +122,14 @@ def _normalization(graph: Table) -> dict[str, str]:
     return {}
 
 
-def _labels(graph: Table, files: dict[str, bytes]) -> dict[str, str]:
+def _labels(graph: Table, file: BinaryIO) -> dict[str, str]:
     """Return the class names of the first output, those without a locale before translated ones."""
     if not graph.count(OUTPUT_METADATA):
         return {}
-    named = [
-        file for file in graph.element(OUTPUT_METADATA, 0).tables(TENSOR_FILES) if file.number(2, "b", 0) == AXIS_LABELS
-    ]
-    for file in sorted(named, key=lambda file: file.string(3) != ""):
-        if text := files.get(file.string(0), b"").decode(errors="replace"):
+    entries = graph.element(OUTPUT_METADATA, 0).tables(TENSOR_FILES)
+    named = [entry for entry in entries if entry.number(2, "b", 0) == AXIS_LABELS]
+    for entry in sorted(named, key=lambda entry: entry.string(3) != ""):
+        if text := _appended_file(file, entry.string(0)).decode(errors="replace"):
             return {"names": json.dumps(text.splitlines(), ensure_ascii=False)}
     return {}
 
@@ -148,14 +146,13 @@ def _flat_pairs(content: bytes) -> dict[str, str]:
     return {key: item if isinstance(item, str) else json.dumps(item) for key, item in value.items()}
 
 
-def _appended_files(file: BinaryIO) -> dict[str, bytes]:
-    """Return the content of the small files in the appended zip, if there is one."""
+def _appended_file(file: BinaryIO, name: str) -> bytes:
+    """Return the content of a file in the appended zip; nothing if there is none, or none of a believable size."""
     try:
         if not zipfile.is_zipfile(file):
-            return {}
+            return b""
         with zipfile.ZipFile(file) as archive:
-            return {
-                entry.filename: archive.read(entry) for entry in archive.infolist() if entry.file_size <= LARGEST_FILE
-            }
+            entries = [entry for entry in archive.infolist() if entry.filename == name]
+            return archive.read(entries[0]) if entries and entries[0].file_size <= LARGEST_FILE else b""
     except _ZIP_ERRORS as error:
         raise ValueError(f"the files appended to it are unreadable: {error}") from error

@@ -176,14 +176,14 @@ def test_huge_appended_file_is_not_read(make_foreign_tflite: MakeModel) -> None:
     path = make_foreign_tflite()
     content = io.BytesIO(path.read_bytes())
     with zipfile.ZipFile(content, "a", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("labels.txt", b"\n" * (64 << 20))
+        archive.writestr("metadata.json", b" " * (64 << 20))
     path.write_bytes(content.getvalue())
     assert read_metadata(path) == {}
 
 
 def test_damaged_appended_files_are_named(make_foreign_tflite: MakeModel) -> None:
-    path = make_foreign_tflite(files={"labels.txt": "red\ngreen\nblue\n"})
-    path.write_bytes(path.read_bytes().replace(b"green\n", b"gr\x00en\n"))
+    path = make_foreign_tflite(files={"metadata.json": '{"task":"classify"}'})
+    path.write_bytes(path.read_bytes().replace(b"classify", b"segments"))
     with pytest.raises(ModelFileError, match="the files appended to it are unreadable: Bad CRC-32"):
         read_metadata(path)
 
