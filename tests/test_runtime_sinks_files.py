@@ -112,7 +112,7 @@ def test_csv_has_a_row_for_each_result(tmp_path: Path) -> None:
     sink.write(event(2))
     sink.close()
     (row,) = csv.DictReader((tmp_path / "a.csv").open())
-    assert list(row) == ["source", "label1", "conf1", "label2", "conf2", "time", "roi", "frame", "id"]
+    assert list(row) == ["source", "label1", "conf1", "label2", "conf2", "time", "roi", "frame", "age_ms", "id"]
     assert (row["source"], row["label1"], row["conf1"], row["label2"], row["frame"]) == (
         "pen",
         "cat",
@@ -279,12 +279,13 @@ def test_pictures_are_numbered_across_restarts(tmp_path: Path) -> None:
     assert names == ["00000000-dog.jpg", "00000001-n_a.jpg", "00000002-dog.jpg", "00000003-n_a.jpg"]
 
 
-def test_video_has_all_frames(tmp_path: Path) -> None:
-    sink = open_one(f"{tmp_path}/a.avi?fps=5")
+@pytest.mark.parametrize("name", ["a.avi", "a.mp4", "a.MKV"])
+def test_video_has_all_frames(tmp_path: Path, name: str) -> None:
+    sink = open_one(f"{tmp_path}/{name}?fps=5")
     for number, size in enumerate([(49, 65), (49, 65), (100, 20)]):
         sink.write(record(number, image=scene(100, size)))
     sink.close()
-    film = cv2.VideoCapture(str(tmp_path / "a.avi"))
+    film = cv2.VideoCapture(str(tmp_path / name))
     shapes = []
     while (read := film.read())[0]:
         shapes.append(read[1].shape)

@@ -85,6 +85,15 @@ def test_unforeseen_trouble_is_logged_and_does_not_end_the_thread(
     assert clerk.taken[0].channel == "left/label"
 
 
+def test_name_that_is_not_utf8_is_sent_all_the_same(tmp_path: Path) -> None:
+    clerk = Clerk()
+    sink = SpooledSink(Spool(tmp_path / "a.sqlite", 1_000_000), clerk, backoff=FAST)
+    sink.write(record(1, "g\udc80te"))
+    wait_for(lambda: clerk.taken)
+    sink.close()
+    assert clerk.taken[0].channel == "g?te/label"
+
+
 def test_thread_ends_with_its_sink(tmp_path: Path) -> None:
     before = threading.active_count()
     sink = SpooledSink(Spool(tmp_path / "a.sqlite", 1_000_000), Clerk(), backoff=FAST)

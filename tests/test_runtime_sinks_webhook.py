@@ -5,7 +5,9 @@ import hashlib
 import hmac
 import json
 import logging
+import random
 import re
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -236,6 +238,34 @@ def test_server_that_is_away_is_one_line_without_what_the_address_hides(
     assert "Connection refused; records wait in" in caplog.messages[0]
     assert "key=1" not in caplog.text
     sink.close()
+
+
+def test_rubbish_for_an_answer_is_no_delivery_and_no_crash() -> None:
+    chance = random.Random(4)
+    beginnings = (b"", b"HTTP/1.1 ", b"HTTP/1.1 200 OK\r\nContent-Length: ", b"HTTP/1.1 503 \r\nRetry-After: ")
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+
+        def answer() -> None:
+            for number in range(1000):
+                connection, _ = listener.accept()
+                with connection:
+                    connection.recv(65536)
+                    connection.sendall(beginnings[number % 4] + chance.randbytes(chance.randrange(60)) + b"\r\n\r\n")
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        delivery = WebhookDelivery(f"http://127.0.0.1:{listener.getsockname()[1]}/", timeout_s=5)
+        outcomes: set[bool | str] = set()
+        for _ in range(1000):
+            try:
+                delivery.send([Stored(1, "1", "label", b"{}")])
+                outcomes.add("delivered")  # rubbish may begin with a length that fits
+            except DeliveryError as error:
+                outcomes.add(not str(error).isprintable())
+        thread.join()
+    assert outcomes <= {False, "delivered"}
 
 
 def test_secret_that_was_cut_is_refused() -> None:

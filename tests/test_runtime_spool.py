@@ -158,6 +158,25 @@ def test_file_damaged_while_running_does_not_end_the_run(tmp_path: Path, caplog:
     assert ids(spool)[-1] == "2"
 
 
+def test_file_damaged_in_its_middle_is_put_aside_when_it_is_read(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "a.sqlite"
+    spool = Spool(path, 5 * MB)
+    for number in range(300):
+        spool.put(str(number), "label", bytes(3000))
+    spool.close()
+    with path.open("r+b") as file:
+        file.seek(path.stat().st_size // 10)
+        file.write(os.urandom(path.stat().st_size // 2))
+    spool = Spool(path, 5 * MB)
+    with pytest.raises(sqlite3.Error, match="malformed"):
+        spool.oldest(300)
+    assert spool.put("new", "label", b"body")
+    assert ids(spool) == ["new"]
+    assert "is damaged" in caplog.text
+
+
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_kill_at_any_moment_loses_nothing_that_was_taken(tmp_path: Path, seed: int) -> None:
     path, chance = tmp_path / "a.sqlite", random.Random(seed)

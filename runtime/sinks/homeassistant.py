@@ -27,7 +27,7 @@ def state_topic(base: str, channel: str) -> tuple[str, bool]:
 
 def topic_part(text: str) -> str:
     """Return text as one level of a topic: without what has a meaning there."""
-    return re.sub(r"[/+#\s\x00]", "_", text)
+    return re.sub(r"[/+#\s\x00-\x1f]", "_", text.encode("utf-8", "replace").decode())
 
 
 def discovery(prefix: str, base: str, name: str, rois: Sequence[str] = ()) -> Iterator[tuple[str, str]]:

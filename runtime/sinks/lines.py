@@ -11,7 +11,7 @@ from edgevit.runtime.events.labels import UNKNOWN
 from edgevit.runtime.results import Result
 from edgevit.runtime.sinks.record import Record
 
-STAMP = ("time", "roi", "frame", "id")
+STAMP = ("time", "roi", "frame", "age_ms", "id")
 """Columns after those of a result, in files."""
 EVENT_COLUMNS = (
     "time",

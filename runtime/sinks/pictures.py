@@ -1,5 +1,8 @@
 """Frames as pictures: annotated ones, a video of them, and the hard ones for the next training."""
 
+import errno
+import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +21,9 @@ from edgevit.runtime.sinks.record import RESULT, Record
 
 CODECS = {".avi": "MJPG", ".mp4": "mp4v", ".mkv": "mp4v"}
 """An .avi of JPEGs can be read up to where the power went; an .mp4 that was not closed cannot be read at all."""
+
+LEFT_FREE = 10_000_000
+"""Bytes of the disk that a video leaves free."""
 
 
 def jpeg(image: RGBImage, quality: int = 90) -> bytes:
@@ -75,6 +81,9 @@ class VideoSink:
     def write(self, record: Record) -> None:
         if record.image is None:
             return
+        # OpenCV says nothing when a disk is full
+        if shutil.disk_usage(self.path.parent).free < LEFT_FREE:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         if self._writer is None:
             # the codecs halve the colours: both sides even
             self._size = (max(2, record.image.shape[1] & ~1), max(2, record.image.shape[0] & ~1))

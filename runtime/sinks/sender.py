@@ -24,7 +24,8 @@ class DeliveryError(OSError):
     """Records could not be delivered now; the first `delivered` of the batch were."""
 
     def __init__(self, message: str, delivered: int = 0, wait_s: float = 0.0) -> None:
-        super().__init__(message)
+        # the other side may have had a hand in it: one line, and not a long one
+        super().__init__("".join(letter if letter.isprintable() else "?" for letter in message[:300]))
         self.delivered = delivered
         self.wait_s = wait_s
         """How long the other side asks to be left alone."""
@@ -107,6 +108,8 @@ class SpooledSink:
         if self._wants(record.kind):
             roi = record.moment.roi
             channel = record.kind if roi is None else f"{roi}/{record.kind}"
+            # a name from the command line may hold bytes that are not UTF-8
+            channel = channel.encode("utf-8", "replace").decode()
             self._spool.put(record.id, channel, record.to_json().encode())
             if self._unsynced_s is None:
                 self._unsynced_s = time.monotonic()

@@ -99,10 +99,13 @@ class Spool:
             sqlite3.Error: the disk cannot be read.
         """
         with self._lock:
-            rows = self._connection.execute(
-                "SELECT seq, id, channel, body FROM record WHERE seq > ? ORDER BY seq LIMIT ?", (self._delivered, count)
-            )
-            return [Stored(*row) for row in rows]
+            question = "SELECT seq, id, channel, body FROM record WHERE seq > ? ORDER BY seq LIMIT ?"
+            try:
+                return [Stored(*row) for row in self._connection.execute(question, (self._delivered, count))]
+            except sqlite3.Error as error:
+                if is_damage(error):
+                    self._clear(error)
+                raise
 
     def remove(self, upto: int) -> None:
         """Remove all records whose seq is at most `upto`; remembered in memory only as long as the disk is full."""
