@@ -1,11 +1,13 @@
 """Folding BatchNorm changes the form of a model, not its output."""
 
+from typing import ClassVar
+
 import pytest
 import torch
 from torch import nn
 
 from edgevit.models import create_model, list_models
-from edgevit.models.layers import ConvBN, fold_batchnorm
+from edgevit.models.layers import ConvBN, FoldPairs, fold_batchnorm
 
 SMALL = [name for name in list_models() if name not in ("efficientvit_l2", "efficientvit_l3")]
 
@@ -42,6 +44,45 @@ def test_folding_leaves_the_logits_and_no_batchnorm(name: str) -> None:
         after = model(x)
     assert (before - after).abs().max().item() < 1e-12
     assert not [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
+
+
+class Pair(nn.Module):
+    """A layer and its BatchNorm, with statistics that change every channel."""
+
+    fold_pairs: ClassVar[FoldPairs] = (("layer", "norm"),)
+
+    def __init__(self, layer: nn.Module, norm: nn.BatchNorm1d | nn.BatchNorm2d) -> None:
+        super().__init__()
+        self.layer, self.norm = layer, norm
+        for tensor, low in ((norm.weight, 0.5), (norm.bias, -0.5), (norm.running_mean, -0.5), (norm.running_var, 0.5)):
+            assert tensor is not None
+            tensor.data.uniform_(low, low + 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.norm(self.layer(x))  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize(
+    ("layer", "norm", "shape"),
+    [
+        (nn.Linear(4, 6), nn.BatchNorm1d(6), (5, 4)),
+        (nn.Linear(4, 6, bias=False), nn.BatchNorm1d(6), (5, 4)),
+        (nn.ConvTranspose2d(4, 6, 2, 2), nn.BatchNorm2d(6), (5, 4, 3, 3)),
+        (nn.ConvTranspose2d(6, 6, 2, 2, groups=6), nn.BatchNorm2d(6), (5, 6, 3, 3)),
+        (nn.Conv2d(6, 6, 3, groups=6), nn.BatchNorm2d(6), (5, 6, 3, 3)),
+    ],
+    ids=["linear", "linear without bias", "transposed", "depthwise transposed", "depthwise"],
+)
+def test_every_kind_of_layer_takes_its_batchnorm(
+    layer: nn.Module, norm: nn.BatchNorm1d | nn.BatchNorm2d, shape: tuple[int, ...]
+) -> None:
+    pair, x = Pair(layer, norm).double().eval(), torch.randn(shape, dtype=torch.float64)
+    with torch.inference_mode():
+        before = pair(x)
+        fold_batchnorm(pair)
+        after = pair(x)
+    assert isinstance(pair.norm, nn.Identity)
+    assert (before - after).abs().max().item() < 1e-12
 
 
 def test_folding_in_training_mode_is_refused() -> None:

@@ -1,12 +1,12 @@
-"""Building blocks that the model families share, and the folding of BatchNorm into the convolution before it."""
+"""Building blocks that the model families share, and the folding of BatchNorm into the layer before it."""
 
 from typing import ClassVar, Protocol, runtime_checkable
 
 from torch import Tensor, nn
-from torch.nn.utils.fusion import fuse_conv_bn_weights
+from torch.nn.utils.fusion import fuse_conv_bn_weights, fuse_linear_bn_weights
 
 FoldPairs = tuple[tuple[str, str], ...]
-"""Attribute names (convolution, BatchNorm) of a module whose BatchNorm directly follows the convolution."""
+"""Attribute names (convolution or linear layer, BatchNorm) of a module whose BatchNorm directly follows that layer."""
 
 
 class ConvBN(nn.Module):
@@ -46,7 +46,7 @@ def prepare_for_export(model: nn.Module) -> tuple[str, ...]:
 
 
 def fold_batchnorm(model: nn.Module) -> None:
-    """Fold every BatchNorm named in a module's `fold_pairs` into its convolution, in place; the output stays the same.
+    """Fold every BatchNorm named in a module's `fold_pairs` into its layer, in place; the output stays the same.
 
     Linear algebra: gamma * (W x + b - mean) / std + beta = (gamma / std * W) x + (gamma / std * (b - mean) + beta).
     The model must be in eval mode, since the running statistics are what is folded.
@@ -57,24 +57,24 @@ def fold_batchnorm(model: nn.Module) -> None:
     if model.training:
         raise ValueError("BatchNorm can be folded in eval mode only; call model.eval() first")
     for module in model.modules():
-        for conv_name, norm_name in getattr(module, "fold_pairs", ()):
-            conv, norm = getattr(module, conv_name), getattr(module, norm_name)
-            if isinstance(conv, nn.Conv2d | nn.ConvTranspose2d) and isinstance(norm, nn.BatchNorm2d):
-                _fold_pair(conv, norm)
+        for layer_name, norm_name in getattr(module, "fold_pairs", ()):
+            layer, norm = getattr(module, layer_name), getattr(module, norm_name)
+            if isinstance(norm, nn.BatchNorm1d | nn.BatchNorm2d):
+                _fold_pair(layer, norm)
                 setattr(module, norm_name, nn.Identity())
 
 
-def _fold_pair(conv: nn.Conv2d | nn.ConvTranspose2d, norm: nn.BatchNorm2d) -> None:
-    assert norm.running_mean is not None
-    assert norm.running_var is not None
-    conv.weight, conv.bias = fuse_conv_bn_weights(
-        conv.weight,
-        conv.bias,
-        norm.running_mean,
-        norm.running_var,
-        norm.eps,
-        norm.weight,
-        norm.bias,
+def _fold_pair(layer: nn.Module, norm: nn.BatchNorm1d | nn.BatchNorm2d) -> None:
+    mean, var = norm.running_mean, norm.running_var
+    assert mean is not None
+    assert var is not None
+    if isinstance(layer, nn.Linear):
+        fused = fuse_linear_bn_weights(layer.weight, layer.bias, mean, var, norm.eps, norm.weight, norm.bias)
+    else:
+        assert isinstance(layer, nn.Conv2d | nn.ConvTranspose2d)
         # a depthwise transposed convolution stores (C, 1, k, k), which scales like an ordinary convolution's weight
-        transpose=isinstance(conv, nn.ConvTranspose2d) and conv.groups == 1,
-    )
+        transpose = isinstance(layer, nn.ConvTranspose2d) and layer.groups == 1
+        fused = fuse_conv_bn_weights(
+            layer.weight, layer.bias, mean, var, norm.eps, norm.weight, norm.bias, transpose=transpose
+        )
+    layer.weight, layer.bias = fused
