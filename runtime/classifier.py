@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Unpack, overload
@@ -99,7 +99,7 @@ class Classifier:
         on_picture: Callable[[NDArray[np.uint8], "Moment"], None] | None = None,
         stop: "Stop | None" = None,
         **options: Unpack["StreamOptions"],
-    ) -> Iterator[Result]:
+    ) -> Generator[Result, None, None]:
         """Return an iterator over the answers for a file, folder, video, camera or stream; see docs/sources.md.
 
         Its threads and processes end when it is closed, or the classifier is.
@@ -138,8 +138,10 @@ class Classifier:
         return outputs
 
     def gives_logits(self, outputs: NDArray[np.float32]) -> bool:
-        """Tell whether outputs are logits; a foreign model's may be probabilities already."""
-        return self.manifest is not None or not (self._session.tensors.probabilities or are_probabilities(outputs))
+        """Tell whether outputs are logits; a foreign model's may be probabilities already, and Frigate's form's are."""
+        if self._session.tensors.probabilities:
+            return False
+        return self.manifest is not None or not are_probabilities(outputs)
 
     def close(self) -> None:
         """End all streams, and free the model."""

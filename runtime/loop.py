@@ -5,7 +5,7 @@ import dataclasses
 import logging
 import random
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -71,7 +71,7 @@ def stream(
     closers: set[Callable[[], None]] | None = None,
     clock: Clock | None = None,
     draw: random.Random | None = None,
-) -> Iterator[Result]:
+) -> Generator[Result, None, None]:
     """Yield the results of a stream, one for each frame, or one for each of its regions.
 
     Args:
@@ -103,7 +103,9 @@ def stream(
         yield from _judged(judge, items, plan, ears, own_stop, clock)
 
 
-def _judged(judge: Judge, items: Iterable[Item], plan: Plan, ears: Ears, stop: Stop, clock: Clock) -> Iterator[Result]:
+def _judged(
+    judge: Judge, items: Iterable[Item], plan: Plan, ears: Ears, stop: Stop, clock: Clock
+) -> Generator[Result, None, None]:
     left, usable_s, told = plan.max_frames, clock.monotonic_s(), False
     for item in items:
         if not isinstance(item, Frame):
@@ -139,8 +141,9 @@ def answer(judge: Judge, frame: Frame, plan: Plan, ears: Ears, clock: Clock) -> 
         results = judge([frame.picture])
         read_ms = 0.0
     else:
-        # a region may be small, and then needs all the pixels there are
-        image = TURNS[plan.rotate](frame.image(None if regions else enough_size(judge.preprocess)))
+        # a region may be small, and who looks at the picture may keep it: both need all the pixels there are
+        whole = bool(regions or ears.picture)
+        image = TURNS[plan.rotate](frame.image(None if whole else enough_size(judge.preprocess)))
         if ears.picture is not None:
             ears.picture(image, frame.moment)
         if frame.live and is_black(image):

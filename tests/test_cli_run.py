@@ -85,16 +85,17 @@ def test_json_is_one_object_a_line(run: Run, tiny_model: Path, folder: Path) -> 
     assert answers[0]["source"] == f"{folder}/a.png"
     assert [len(answer["top"]) for answer in answers] == [1, 1, 1]
     assert set(answers[0]) == {
-        "source", "top1", "top1_conf", "top1_index", "top", "preprocess_ms", "inference_ms", "postprocess_ms"
+        "source", "top1", "top1_conf", "top1_index", "top", "preprocess_ms", "inference_ms", "postprocess_ms",
+        "time", "frame",
     }  # fmt: skip
 
 
 def test_csv_has_a_header_and_as_many_cells_in_each_row(run: Run, tiny_model: Path, folder: Path) -> None:
     _, out, _ = run("run", tiny_model, folder, "--csv", "--top-k", 2, "--threshold", 0.5)
     rows = list(csv.reader(out.splitlines()))
-    assert rows[0] == ["source", "label1", "conf1", "label2", "conf2"]
-    assert rows[1] == [f"{folder}/a.png", "red", "0.9999", "", ""]
-    assert {len(row) for row in rows} == {5}
+    assert rows[0][:5] == ["source", "label1", "conf1", "label2", "conf2"]
+    assert rows[1][:5] == [f"{folder}/a.png", "red", "0.9999", "", ""]
+    assert {len(row) for row in rows} == {len(rows[0])}
 
 
 def test_file_name_that_is_not_text_does_not_stop_the_run(run: Run, tiny_model: Path, folder: Path) -> None:

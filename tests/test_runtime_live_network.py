@@ -147,7 +147,7 @@ def test_stalled_stream_is_lost_and_recovered_when_it_returns(classifier: Classi
     results = classifier.stream(source, stall_timeout=0.2, on_event=events.append)
     assert next(results).top1 == "red"
     assert next(results).top1 == "blue"
-    results.close()  # type: ignore[attr-defined]
+    results.close()
     assert [event.kind for event in events] == ["source_lost", "source_back"]
     assert events[0].facts["reason"] == "no picture for 0.2 s"
     assert events[0].moment.monotonic_s + events[1].facts["away_s"] == pytest.approx(

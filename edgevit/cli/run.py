@@ -1,28 +1,32 @@
-"""`edgevit run`: classify image files."""
+"""`edgevit run`: classify files, videos, cameras and streams."""
 
-import csv
+import contextlib
 import os
-import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from edgevit.cli.ending import ending
 from edgevit.cli.options import model_options, numbers, size
-from edgevit.errors import ImageError
+from edgevit.cli.run_options import stream_options, take_stream_options
+from edgevit.cli.run_text import WRITERS, event_text, printable
+from edgevit.errors import EdgevitError
 
 if TYPE_CHECKING:
-    from edgevit.runtime.results import Result
-
-UNKNOWN = "unknown"
-"""Printed in place of a label when no class reaches the threshold."""
+    from edgevit.runtime.events.event import Event
 
 # the backspace keeps click from joining the lines
 EXAMPLES = """\b
-edgevit run sbcformer_xs-int8.onnx cat.jpg
-edgevit run sbcformer_xs-int8.onnx photos/ --json > answers.jsonl
-find . -name '*.jpg' -newer last | edgevit run sbcformer_xs-int8.onnx -
+edgevit run m.onnx cat.jpg
+edgevit run m.onnx photos/ --json > answers.jsonl
+edgevit run m.onnx clip.mp4 --every 1s
+edgevit run m.onnx camera:0 --fps 2
+edgevit run m.onnx picam --every 5s --roi gate=0.1,0.2,0.5,0.5
+edgevit run m.onnx rtsp://user:password@192.168.1.20/stream --json
+edgevit run m.onnx http://192.168.1.21/snapshot.jpg --once
+rpicam-vid -t 0 -n --codec mjpeg -o - | edgevit run m.onnx -
+find . -name '*.jpg' -newer last | edgevit run m.onnx -
 """
 
 
@@ -39,6 +43,7 @@ find . -name '*.jpg' -newer last | edgevit run sbcformer_xs-int8.onnx -
 )
 @click.option("--json", "form", flag_value="json", help="One JSON object a line for each image; see docs/results.md.")
 @click.option("--csv", "form", flag_value="csv", help="One CSV row for each image, below a header.")
+@stream_options
 @model_options
 def command(
     model: Path,
@@ -51,65 +56,48 @@ def command(
     std: str | None,
     imgsz: str | None,
     threads: int | None,
+    **streaming: Any,
 ) -> int:
-    """Classify the images of SOURCE with MODEL.
+    """Classify the pictures of SOURCE with MODEL.
 
-    SOURCE is a file, a folder (searched recursively), a pattern in quotes such as "photos/*.jpg", or - for a list of
-    paths on stdin. An image that cannot be read is named on stderr, the others are still classified, and the exit code
-    is 1.
+    SOURCE is a file, a folder (searched recursively), a pattern in quotes such as "photos/*.jpg", a video, a numbered
+    sequence such as img_%04d.jpg; camera:0 or /dev/video0, picam (a Raspberry Pi's CSI camera), rtsp://, http:// (MJPEG
+    or a snapshot), tcp://; or - for stdin: a list of paths, MJPEG, or raw frames. See docs/sources.md.
+
+    Of cameras and streams only the newest frame is classified, and one that is lost is waited for; its loss and return
+    are told on stderr. A file that cannot be read is named on stderr, the others are still classified, and the exit
+    code is 1. Ctrl-C and SIGTERM end after the frame in hand with exit code 0.
 
     In text, classes that would read 0.00 are left out, unless the first.
     """
     # OpenCV would add lines of its own, in the words of its source code, to the one that names an unreadable image
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     from edgevit.runtime.classifier import load
-    from edgevit.runtime.images import list_images
+    from edgevit.runtime.stop import Stop
 
-    failed = 0
+    failed = False
+
+    def note(error: EdgevitError) -> None:
+        nonlocal failed
+        failed = True
+        click.echo(f"edgevit: {printable(str(error))}", err=True)
+
+    stop = Stop()
     with load(
         model, threads, labels=labels, mean=numbers(mean, "--mean"), std=numbers(std, "--std"), imgsz=size(imgsz)
     ) as classifier:
+        options = take_stream_options(streaming)
+        results = classifier.stream(source, on_event=_tell, on_error=note, stop=stop, **options)
         write = WRITERS[form](top_k, threshold, Path(source).is_file())
-        for path in list_images(source):
-            try:
-                result = classifier(path)
-            except ImageError as error:
-                click.echo(f"edgevit: {printable(str(error))}", err=True)
-                failed += 1
-            else:
+        live = False
+        with ending(stop), contextlib.closing(results):
+            for result in results:
                 write(result)
-    return 1 if failed else 0
+                live = live or result.age_ms is not None
+    # a camera sends a damaged picture now and then; a damaged file stays one
+    return 1 if failed and not live else 0
 
 
-def _write_text(top_k: int, threshold: float, alone: bool) -> Callable[["Result"], None]:
-    def write(result: "Result") -> None:
-        best, *others = result.top(top_k, threshold) or [(UNKNOWN, result.top1_conf)]
-        shown = [best, *((label, confidence) for label, confidence in others if confidence >= 0.005)]
-        answer = "  ".join(f"{label} {confidence:.2f}" for label, confidence in shown)
-        click.echo(answer if alone else printable(f"{result.source}: {answer}"))
-
-    return write
-
-
-def _write_json(top_k: int, threshold: float, alone: bool) -> Callable[["Result"], None]:
-    return lambda result: click.echo(result.to_json(top_k, threshold))
-
-
-def _write_csv(top_k: int, threshold: float, alone: bool) -> Callable[["Result"], None]:
-    table = csv.writer(sys.stdout, lineterminator="\n")
-    table.writerow(["source", *(f"{name}{rank}" for rank in range(1, top_k + 1) for name in ("label", "conf"))])
-
-    def write(result: "Result") -> None:
-        cells = [cell for label, confidence in result.top(top_k, threshold) for cell in (label, f"{confidence:.4f}")]
-        table.writerow([printable(str(result.source)), *cells, *[""] * (2 * top_k - len(cells))])
-        sys.stdout.flush()
-
-    return write
-
-
-WRITERS = {None: _write_text, "json": _write_json, "csv": _write_csv}
-
-
-def printable(text: str) -> str:
-    """Replace what a file name may hold but a terminal cannot print: bytes that are not UTF-8."""
-    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+def _tell(event: "Event") -> None:
+    click.echo(f"edgevit: {printable(event_text(event))}", err=True)

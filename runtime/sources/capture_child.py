@@ -50,12 +50,12 @@ def _capture(task: dict[str, Any], frames: Any, asked: threading.Event) -> int:
 
 def _open(task: dict[str, Any]) -> Any:
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
-    # FFmpeg's own buffers are what makes a stream lag behind; RTSP over UDP loses packets, which shows as smear
-    os.environ.setdefault("OPENCV_FFMPEG_CAPTURE_OPTIONS", "rtsp_transport;tcp|fflags;nobuffer|flags;low_delay")
     import cv2
 
     address = task["address"]
     if "://" in address:
+        # FFmpeg's own buffers are what makes a stream lag behind; RTSP over UDP loses packets, which shows as smear
+        os.environ.setdefault("OPENCV_FFMPEG_CAPTURE_OPTIONS", "rtsp_transport;tcp|fflags;nobuffer|flags;low_delay")
         limits = [
             cv2.CAP_PROP_OPEN_TIMEOUT_MSEC,
             task["timeout_ms"],

@@ -14,12 +14,13 @@ from edgevit.runtime.images import list_images
 from edgevit.runtime.pace import Pace
 from edgevit.runtime.sources.frames import Clock, Frame
 from edgevit.runtime.sources.grammar import NUMBER, Source, is_video
+from edgevit.runtime.sources.reading import Reading
 
 Item = Frame | EdgevitError
 """A frame, or why a file gave none."""
 
 
-def file_frames(source: Source, pace: Pace, clock: Clock) -> Generator[Item, None, None]:
+def file_frames(source: Source, reading: Reading, clock: Clock) -> Generator[Item, None, None]:
     """Yield the frames of a source whose kind is path, video, sequence or (for a list of paths) stdin.
 
     Raises:
@@ -29,11 +30,11 @@ def file_frames(source: Source, pace: Pace, clock: Clock) -> Generator[Item, Non
     index = 0
     for path in list_paths(source):
         if not is_video(path):
-            _check_pace(path, pace)
+            _check_pace(path, reading.pace)
             yield Frame(path, _moment(path, index, clock))
             index += 1
             continue
-        for item in _video_frames(path, index, pace, clock):
+        for item in _video_frames(path, index, reading.pace, clock):
             yield item
             index = item.moment.sequence + 1 if isinstance(item, Frame) else index
 

@@ -50,4 +50,9 @@ def open_items(
     held = stdin_kind(reading, stop) if source.kind == "stdin" else "paths"
     if held == "pictures":
         return Live(source, connect_stdin, reading, stop, clock, draw)
-    return stdin_frames(source, reading, clock) if held == "file" else file_frames(source, reading.pace, clock)
+    finite = {"file": stdin_frames, "paths": file_frames, "nothing": _no_frames}
+    return finite[held](source, reading, clock)
+
+
+def _no_frames(source: Source, reading: Reading, clock: Clock) -> Generator[Frame, None, None]:
+    yield from ()

@@ -24,15 +24,19 @@ LOOK_S = 0.2
 """How often to look whether the end is asked for while nothing has come yet, in seconds."""
 
 
-def stdin_kind(reading: Reading, stop: Stop) -> Literal["paths", "pictures", "file"]:
-    """Wait for the first bytes, and tell what stdin holds; "file" is pictures that all are there already."""
+def stdin_kind(reading: Reading, stop: Stop) -> Literal["paths", "pictures", "file", "nothing"]:
+    """Wait for the first bytes, and tell what stdin holds; "file" is pictures that all are there already.
+
+    "nothing" if the end is asked for before.
+    """
     buffer: Any = getattr(sys.stdin, "buffer", None)
     if buffer is None:
         return "paths"
     while not select.select([buffer], [], [], LOOK_S)[0]:
         if stop.asked:
-            return "pictures"
-    if reading.raw is None and not buffer.peek(1).startswith(_BINARY):
+            return "nothing"
+    first = buffer.peek(1)
+    if reading.raw is None and not first.startswith(_BINARY):
         return "paths"
     return "file" if stat.S_ISREG(os.fstat(buffer.fileno()).st_mode) else "pictures"
 
@@ -40,9 +44,9 @@ def stdin_kind(reading: Reading, stop: Stop) -> Literal["paths", "pictures", "fi
 def connect(source: Source, reading: Reading) -> StreamConnection:
     """Read pictures from stdin; its end is no loss."""
     buffer: Any = sys.stdin.buffer
-    # what stdin_kind has looked at would be missing from the descriptor
-    first = buffer.read1(CHUNK) if select.select([buffer], [], [], 0)[0] else b""
-    return StreamConnection(PipeStream(buffer.fileno(), first), splitter(reading), source.name, ends=True)
+    # what stdin_kind has looked at is missing from the descriptor
+    stream = PipeStream(buffer.fileno(), buffer.read1(CHUNK))
+    return StreamConnection(stream, splitter(reading), source.name, ends=True)
 
 
 def stdin_frames(source: Source, reading: Reading, clock: Clock) -> Generator[Frame, None, None]:

@@ -5,7 +5,8 @@ import os
 import select
 import socket
 import subprocess
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from edgevit.errors import SourceLostError
@@ -16,7 +17,7 @@ CHUNK = 1 << 18
 TAIL = 2000
 """Bytes of a program's stderr that are kept to say why it ended."""
 
-KILL_AFTER_S = 2.0
+KILL_AFTER_S = 1.0
 """How long a program may take to end itself, and how long to be gone once killed."""
 
 
@@ -96,9 +97,11 @@ class ProgramStream:
             self._process.stdin.write(data)
 
     def read(self, timeout_s: float) -> bytes:
+        deadline_s = time.monotonic() + timeout_s
         while True:
-            ready = {descriptor for descriptor, _ in self._poll.poll(max(0.0, timeout_s) * 1000)}
-            if not ready:
+            left_s = max(0.0, deadline_s - time.monotonic())
+            ready = {descriptor for descriptor, _ in self._poll.poll(left_s * 1000)}
+            if not ready or (left_s == 0 and self._out not in ready):
                 raise TimeoutError
             if self._err in ready:
                 self._listen()
@@ -116,20 +119,21 @@ class ProgramStream:
 
     def _last_words(self) -> str:
         """Return why the program ended: the last line of its stderr, or its exit code."""
-        code = self._end()
+        # its stdout is closed, so that it is about to end
+        code = self._end(lambda: None, self._process.kill)
         while select.select([self._err], [], [], 0)[0] and (said := os.read(self._err, CHUNK)):
             self._tail = (self._tail + said)[-TAIL:]
         lines = [line.strip() for line in self._tail.decode(errors="replace").splitlines() if line.strip()]
         words = "".join(character for character in lines[-1] if character.isprintable()) if lines else ""
         return words or f"{os.path.basename(self._program)} ended with code {code}"
 
-    def _end(self) -> int | None:
-        """Wait until the program, whose stdout is closed, has ended; kill it if it does not."""
-        for end in (self._process.poll, self._process.terminate, self._process.kill):
-            end()
+    def _end(self, *steps: Callable[[], None]) -> int | None:
+        """Take the steps until the program has ended; return its exit code, or None if the kernel holds it."""
+        for step in steps:
+            step()
             with contextlib.suppress(subprocess.TimeoutExpired):
                 return self._process.wait(KILL_AFTER_S)
-        return None  # the kernel holds it, in a driver; nothing can be done
+        return None
 
     def interrupt(self) -> None:
         self._interrupted = True
@@ -137,8 +141,7 @@ class ProgramStream:
 
     def close(self) -> None:
         if self._process.poll() is None:
-            self._process.terminate()
-            self._end()
+            self._end(self._process.terminate, self._process.kill)
         for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
             if pipe is not None:
                 pipe.close()
