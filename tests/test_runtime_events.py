@@ -12,6 +12,7 @@ import pytest
 from edgevit.errors import OptionError
 from edgevit.runtime.events.event import KINDS, Event, Moment, iso_time
 from edgevit.runtime.events.labels import LabelRules, parse_stable, parse_thresholds
+from edgevit.runtime.events.recent import MOST
 from edgevit.runtime.events.watch import Watch
 from edgevit.runtime.results import Result
 
@@ -113,6 +114,36 @@ def run(walls: Sequence[float], rules: LabelRules) -> list[Event]:
         for number, (result, wall) in enumerate(zip(answers, walls, strict=True))
         for event in watch.see(result, Moment("pen", number, number, wall))
     ]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_whatever_comes_a_label_is_told_once_and_the_truth_is_never_late_for_long(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    enough = int(random.integers(1, 4))
+    rules = LabelRules(stable=(enough, 5), threshold=0.5, hysteresis=0.1, cooldown_s=float(random.integers(0, 8)))
+    watch, now, last, told_s = Watch(rules), 0.0, None, dict[str, float]()
+    for number in range(500):
+        now += float(random.uniform(0.1, 2))
+        result = answer(NAMES[random.integers(3)], float(random.uniform(0.34, 1)))
+        for event in watch.see(result, Moment("pen", number, now, random.uniform(0, 1e9))):
+            label = event.facts["label"]
+            assert event.facts["previous"] == last != label
+            assert now - told_s.get(label, -1e9) >= rules.cooldown_s
+            last, told_s[label] = label, now
+    for number in range(500, 520):
+        now += 1.0
+        for event in watch.see(answer("fox"), Moment("pen", number, now, 0)):
+            last = event.facts["label"]
+    assert last == "fox"
+
+
+def test_what_is_remembered_of_sources_is_bounded() -> None:
+    watch = Watch(LabelRules())
+    for number in range(MOST + 100):
+        watch.see(answer("fox"), Moment(f"{number}.jpg", number, number, number))
+    # the last ones are remembered, and tell nothing new; the first are forgotten
+    assert not watch.see(answer("fox"), Moment(f"{MOST + 99}.jpg", 0, 1e6, 0))
+    assert watch.see(answer("fox"), Moment("0.jpg", 0, 1e6, 0))
 
 
 def test_clock_set_back_by_a_day_changes_no_event() -> None:

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import logging
+import random
 import shutil
 import signal
 import socket
@@ -22,8 +23,8 @@ from edgevit.runtime.sinks.grammar import parse_sink
 from edgevit.runtime.sinks.homeassistant import discovery, state_topic
 from edgevit.runtime.sinks.mqtt import Broker, MqttDelivery
 from edgevit.runtime.sinks.record import Record, event_record
-from edgevit.runtime.sinks.sender import Backoff, SpooledSink
-from edgevit.runtime.sinks.spool import Spool
+from edgevit.runtime.sinks.sender import Backoff, DeliveryError, SpooledSink
+from edgevit.runtime.sinks.spool import Spool, Stored
 
 paho = pytest.importorskip("paho.mqtt.client", reason="paho-mqtt is not installed: pip install 'edgevit[mqtt]'")
 MOSQUITTO = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin")
@@ -204,7 +205,7 @@ def test_restarts_of_the_broker_lose_nothing(
     wait_for(lambda: sink.counts().waiting == 0)
     sink.close()
     outages = [message for message in caplog.messages if "records wait in" in message]
-    assert 1 <= len(outages) <= 2, caplog.messages
+    assert 1 <= len(outages) <= 4, caplog.messages  # not one for each attempt
     assert any("back, " in message for message in caplog.messages)
 
 
@@ -305,19 +306,22 @@ def test_kill_of_the_process_loses_nothing_and_publishes_the_last_will(
         writer = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
         assert writer.stdout
         writer.stdout.readline()
+        if not taken:
+            wait_for(lambda: subscriber.on("farm/pen3/label"))
         time.sleep(pause_s)
         writer.kill()
         lines = writer.stdout.read().split("\n")[:-1]
         writer.wait()
         writer.stdout.close()
+        first = not taken
         taken = int(lines[-1]) + 1 if lines else taken + 1
+        if first:
+            wait_for(lambda: subscriber.on("farm/pen3/status") == [b"online", b"offline"])
     sink = open_sink(tmp_path, broker.port)
     wait_for(lambda: sink.counts().waiting == 0)
     wanted = {record(number).id for number in range(taken)}
     wait_for(lambda: wanted <= set(subscriber.first_ids("farm/pen3/label")))
     sink.close()
-    statuses = subscriber.on("farm/pen3/status")
-    assert statuses[:2] == [b"online", b"offline"]
 
 
 @needs_broker
@@ -386,6 +390,35 @@ def test_server_that_is_no_broker_is_said(tmp_path: Path, caplog: pytest.LogCapt
         connection.close()
         wait_for(lambda: "the broker closed the connection" in caplog.text)
     sink.close()
+
+
+def test_rubbish_from_a_broker_is_no_delivery_and_no_crash() -> None:
+    chance = random.Random(1)
+    accepted = b"\x20\x02\x00\x00"
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+
+        def answer() -> None:
+            for number in range(20):
+                connection, _ = listener.accept()
+                with connection, contextlib.suppress(OSError):
+                    connection.recv(4096)
+                    connection.sendall((b"", accepted)[number % 2] + chance.randbytes(chance.randrange(1, 40)))
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        delivery = MqttDelivery(Broker("127.0.0.1", listener.getsockname()[1], "farm"))
+
+        def attempt() -> None:
+            delivery.ready()
+            delivery.send([Stored(1, "1", "label", b"{}")])
+
+        for _ in range(20):
+            with pytest.raises(DeliveryError):
+                attempt()
+        thread.join()
+        delivery.close()
 
 
 def test_user_and_port_are_read_from_the_address() -> None:
