@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import resource
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -193,6 +194,33 @@ def test_yesterdays_file_is_put_aside_at_the_start(tmp_path: Path) -> None:
     file.write_line("new", NOON + DAY_S)
     file.close()
     assert (tmp_path / "a-2026-11-20.txt").read_text() == "old\n"
+
+
+def test_file_that_somebody_moved_or_deleted_is_begun_anew(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    file = RotatingFile(path, header="number")
+    for number in range(3):
+        file.write_line(f"line {number}", NOON)
+        path.rename(tmp_path / f"moved-{number}.csv") if number else path.unlink()
+    file.write_line("line 3", NOON + DAY_S)
+    file.close()
+    assert path.read_text() == "number\nline 3\n"
+    assert (tmp_path / "moved-2.csv").read_text() == "number\nline 2\n"
+
+
+def test_file_whose_folder_is_gone_comes_back_with_the_next_line(tmp_path: Path) -> None:
+    folder = tmp_path / "log"
+    file = RotatingFile(folder / "a.txt")
+    file.write_line("before", NOON)
+    shutil.rmtree(folder)
+    (tmp_path / "log").write_text("in the way")
+    for _ in range(2):
+        with pytest.raises(OSError, match="log"):
+            file.write_line("lost", NOON)
+    folder.unlink()
+    file.write_line("after", NOON)
+    file.close()
+    assert (folder / "a.txt").read_text() == "after\n"
 
 
 def test_file_on_a_full_disk_is_one_line_and_goes_on_later(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -68,7 +68,7 @@ class BoundedFolder:
         self._make_room(len(picture))
         name = folder_name(label)
         folder = self.root / name if sort else self.root
-        folder.mkdir(exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"{self._next:08d}-{name}{notes}.jpg"
         part = self.root / f"{_PART}{self._next}"
         try:

@@ -45,6 +45,8 @@ class RotatingFile:
         """
         data = line.encode("utf-8", "backslashreplace") + b"\n"
         day = datetime.date.fromtimestamp(wall_s)
+        if not self._is_there():
+            self._reopen()
         # a clock that is set back changes nothing: days only count upwards
         if self._length and (day > self._day or self._length + len(data) > self._size):
             self._rotate()
@@ -71,6 +73,19 @@ class RotatingFile:
             self._file.seek(-1, 2)
             self._cut = self._file.read(1) != b"\n"
 
+    def _reopen(self) -> None:
+        """Open the path anew; the old file stays open if that fails, so that the next line can try again."""
+        old = self._file
+        self._open()
+        old.close()
+
+    def _is_there(self) -> bool:
+        """Tell whether the path still leads to the open file: somebody may have moved or deleted it."""
+        try:
+            return self.path.stat().st_ino == os.fstat(self._file.fileno()).st_ino
+        except FileNotFoundError:
+            return False
+
     def _append(self, data: bytes) -> None:
         if self._cut:
             data = b"\n" + data
@@ -84,9 +99,8 @@ class RotatingFile:
     def _rotate(self) -> None:
         number = 1 + max((number for day, number, _ in self._predecessors() if day == str(self._day)), default=0)
         name = f"{self.path.stem}-{self._day}{f'.{number}' if number > 1 else ''}{self.path.suffix}"
-        self._file.close()
         self.path.replace(self.path.with_name(name))
-        self._open()
+        self._reopen()
         for _, _, path in self._predecessors()[: -self._keep]:
             path.unlink(missing_ok=True)
 
