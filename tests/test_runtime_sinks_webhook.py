@@ -1,6 +1,7 @@
 """Against a real HTTP server on loopback: one that fails, stalls, refuses, and returns."""
 
 import base64
+import contextlib
 import hashlib
 import hmac
 import json
@@ -211,6 +212,26 @@ def test_closing_does_not_wait_for_a_stalled_server(tmp_path: Path, server: Serv
     sink.close()
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("edgevit sender")]
     assert [stored.id for stored in Spool(tmp_path / "spool.sqlite", 10_000_000).oldest(9)] == [record(1).id]
+
+
+def test_server_that_drips_is_given_up() -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+
+        def drip() -> None:
+            connection, _ = listener.accept()
+            with connection, contextlib.suppress(OSError):
+                while True:
+                    connection.sendall(b"H")
+                    time.sleep(0.02)
+
+        thread = threading.Thread(target=drip)
+        thread.start()
+        delivery = WebhookDelivery(f"http://127.0.0.1:{listener.getsockname()[1]}/", timeout_s=3600, longest_s=0.3)
+        with pytest.raises(DeliveryError, match="cannot deliver: H"):
+            delivery.send([Stored(1, "1", "label", b"{}")])
+        thread.join()
 
 
 def test_server_that_asks_for_patience_gets_it(server: Server) -> None:

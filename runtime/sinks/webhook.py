@@ -11,6 +11,7 @@ import hmac
 import http.client
 import logging
 import socket
+import threading
 import time
 from collections.abc import Callable, Sequence
 from urllib.parse import urlsplit
@@ -55,7 +56,13 @@ class WebhookDelivery:
     """One web address; the connection is kept open for a batch."""
 
     def __init__(
-        self, url: str, secret: str | None = None, *, timeout_s: float = 10.0, clock: Callable[[], float] = time.time
+        self,
+        url: str,
+        secret: str | None = None,
+        *,
+        timeout_s: float = 10.0,
+        longest_s: float = 60.0,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         """Connect to nothing yet.
 
@@ -63,6 +70,7 @@ class WebhookDelivery:
             url: http:// or https://, with a path and a query of its own.
             secret: signs; None to send without a signature.
             timeout_s: how long the server may be silent.
+            longest_s: how long it may take in all: one that sends a byte now and then is never silent.
             clock: Unix time, for the receiver, which refuses what is older than minutes.
 
         Raises:
@@ -73,7 +81,7 @@ class WebhookDelivery:
         self.name = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
         self._path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         self._key = signing_key(secret) if secret else None
-        self._clock = clock
+        self._clock, self._longest_s = clock, longest_s
         kind = http.client.HTTPSConnection if parts.scheme.lower() == "https" else http.client.HTTPConnection
         self._connection = kind(parts.hostname or "", parts.port, timeout=timeout_s)
         self._refused = 0
@@ -107,12 +115,16 @@ class WebhookDelivery:
         }
         if self._key is not None:
             headers["webhook-signature"] = signature(self._key, stored.id, timestamp, stored.body)
+        watchdog = threading.Timer(self._longest_s, self.abort)
+        watchdog.start()
         try:
             self._connection.request("POST", self._path, stored.body, headers)
             response = self._connection.getresponse()
             response.read(1 << 16)
         except (OSError, http.client.HTTPException) as error:
-            raise DeliveryError(f"cannot deliver: {error or type(error).__name__}", number) from error
+            raise DeliveryError(f"cannot deliver: {str(error) or type(error).__name__}", number) from error
+        finally:
+            watchdog.cancel()
         if not response.isclosed():  # a long answer that nobody wants
             self._connection.close()
         if 200 <= response.status < 300:
