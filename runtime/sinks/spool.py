@@ -119,14 +119,14 @@ class Spool:
 
     def sync(self) -> None:
         """Flush what was stored to the disk; a loss of power cannot reach it then."""
-        try:
-            file = os.open(f"{self.path}-wal", os.O_RDONLY)
-        except FileNotFoundError:
-            return
-        try:
-            os.fsync(file)
-        finally:
-            os.close(file)
+        # the folder too: it holds the name of the log
+        for path in (f"{self.path}-wal", self.path.parent):
+            with contextlib.suppress(FileNotFoundError):  # no log: nothing was stored since the start
+                file = os.open(path, os.O_RDONLY)
+                try:
+                    os.fsync(file)
+                finally:
+                    os.close(file)
 
     def counts(self) -> SpoolCounts:
         with self._lock:
