@@ -107,6 +107,7 @@ def _judged(
     judge: Judge, items: Iterable[Item], plan: Plan, ears: Ears, stop: Stop, clock: Clock
 ) -> Generator[Result, None, None]:
     left, usable_s, told = plan.max_frames, clock.monotonic_s(), False
+    blackout = Blackout(plan.reading.stall_s)
     for item in items:
         if not isinstance(item, Frame):
             ears.tell(item)
@@ -118,6 +119,10 @@ def _judged(
             if not (item.live and told):
                 ears.tell(error)
             told, results = True, []
+        else:
+            # who is shown the pictures has rules of his own for dark ones
+            if ears.picture is None and (event := blackout.after(not results, item.moment)):
+                ears.tell(event)
         if results:
             usable_s, told = clock.monotonic_s(), False
             yield from results
@@ -126,6 +131,26 @@ def _judged(
             raise SourceLostError(f"{plan.source.name} gave only black or damaged pictures")
         if stop.asked or left == 0:
             break
+
+
+class Blackout:
+    """Tells when a live source has been black for a while, and when it no longer is."""
+
+    def __init__(self, hold_s: float) -> None:
+        """Tell after so many seconds of nothing but black."""
+        self._hold_s = hold_s
+        self._since_s: float | None = None
+        self._told = False
+
+    def after(self, black: bool, moment: Moment) -> Event | None:
+        if not black:
+            told, self._told, self._since_s = self._told, False, None
+            return Event("too_dark", moment, {"active": False, "black": True}) if told else None
+        self._since_s = moment.monotonic_s if self._since_s is None else self._since_s
+        if self._told or moment.monotonic_s - self._since_s < self._hold_s:
+            return None
+        self._told = True
+        return Event("too_dark", moment, {"active": True, "black": True})
 
 
 def answer(judge: Judge, frame: Frame, plan: Plan, ears: Ears, clock: Clock) -> list[Result]:
