@@ -23,7 +23,7 @@ class Table:
 
     def number(self, field: int, form: str, default: int) -> int:
         """Return an integer field; `form` is struct's letter for it."""
-        place = self._place(field)
+        place = self.place(field)
         return default if place is None else _unpack(self.data, form, place)
 
     def table(self, field: int) -> "Table | None":
@@ -64,7 +64,7 @@ class Table:
 
     def target(self, field: int) -> int | None:
         """Return where what a field refers to lies, None if the field is absent."""
-        place = self._place(field)
+        place = self.place(field)
         return None if place is None else _follow(self.data, place)
 
     def field_count(self) -> int:
@@ -74,7 +74,8 @@ class Table:
     def _vtable(self) -> int:
         return self.position - _unpack(self.data, "i", self.position)
 
-    def _place(self, field: int) -> int | None:
+    def place(self, field: int) -> int | None:
+        """Return where a field stands in the data, None if it is absent."""
         vtable = self._vtable()
         slot = 4 + 2 * field
         if slot + 2 > _unpack(self.data, "H", vtable):

@@ -5,6 +5,7 @@ The model itself is kept byte for byte: a new root, which refers to the old one'
 
 import io
 import json
+import struct
 import zipfile
 
 from edgevit.artifact import KEY, UNSEALED, Manifest, mirrored_keys, seal
@@ -63,14 +64,25 @@ def with_metadata(model: bytes, named: dict[str, bytes]) -> bytes:
         raise ValueError(f"the TFLite model has {old.field_count()} parts, expected up to {MODEL_FIELDS}")
     buffers: list[Value] = [Placed(table.position) for table in old.tables(BUFFERS)]
     added: list[Value] = [{0: content} for content in named.values()]
-    if any(table.number(1, "Q", 0) > 1 for table in old.tables(BUFFERS)):
-        raise ValueError("the TFLite model keeps constants outside its FlatBuffer, expected less than 2 GB")
     kept: list[Value] = [Placed(entry.position) for entry in old.tables(METADATA) if entry.string(0) not in named]
     new: list[Value] = [{0: name, 1: Number("I", len(buffers) + index)} for index, name in enumerate(named)]
     root: Fields = {0: Number("I", old.number(0, "I", 3))}
     root |= {field: _placed(old, field) for field in range(1, old.field_count())}
     root |= {BUFFERS: buffers + added, METADATA: kept + new}
-    return build(root, IDENTIFIER, model)
+    return _shift_constants(build(root, IDENTIFIER, model), old, len(model))
+
+
+def _shift_constants(data: bytes, old: Table, length: int) -> bytes:
+    """Return the model after something was put in front of its last `length` bytes.
+
+    Some writers keep constants behind the FlatBuffer, at a distance from the file's first byte that the buffer names.
+    """
+    result, shift = bytearray(data), len(data) - length
+    for place in {table.place(1) for table in old.tables(BUFFERS) if table.number(1, "Q", 0) > 1}:
+        assert place is not None
+        (distance,) = struct.unpack_from("<Q", result, shift + place)
+        struct.pack_into("<Q", result, shift + place, distance + shift)
+    return bytes(result)
 
 
 def append_files(model: bytes, files: dict[str, str]) -> bytes:

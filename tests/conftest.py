@@ -1,6 +1,7 @@
 """A tiny model whose right answer is known by arithmetic, and pictures to ask it about."""
 
 import dataclasses
+import struct
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -106,6 +107,10 @@ def make_foreign(tmp_path: Path) -> MakeModel:
     return make
 
 
+MARK = 0x7E57_0000_0000
+"""In place of a distance that is not known yet."""
+
+
 def mean_color_tflite(
     shape: tuple[int, int, int, int] = TINY.input.shape,
     layout: str = "NHWC",
@@ -117,6 +122,7 @@ def mean_color_tflite(
     versions: dict[str, int] | None = None,
     signature: tuple[int, ...] | None = None,
     description: str | None = None,
+    outside: bool = False,
 ) -> bytes:
     """Return a TFLite model whose scores are weights @ the mean of each channel, before an optional softmax.
 
@@ -131,6 +137,7 @@ def mean_color_tflite(
         versions: of operators, 1 unless named.
         signature: the input's shape with -1 where it is open.
         description: the Model's own text.
+        outside: keep constants behind the FlatBuffer, as some quantizers do.
     """
     weights = GAIN * np.eye(3, dtype=np.float32) if weights is None else weights
     axes = (1, 2) if layout == "NHWC" else (2, 3)
@@ -141,6 +148,7 @@ def mean_color_tflite(
     tensors: list[Value] = []
     codes: list[Value] = []
     operators: list[Value] = []
+    behind: list[bytes] = []
 
     def tensor(size: Sequence[int], kind: str, quantized: tuple[Sequence[float], Sequence[int]] | None = None) -> int:
         entry: Fields = {0: Numbers("i", size), 1: Number("b", kinds[kind]), 2: Number("I", 0), 3: f"t{len(tensors)}"}
@@ -154,7 +162,11 @@ def mean_color_tflite(
         entry = tensors[index]
         assert isinstance(entry, dict)
         entry[2] = Number("I", len(buffers))
-        buffers.append({0: values.tobytes()})
+        if outside:
+            behind.append(values.tobytes())
+            buffers.append({1: Number("Q", MARK + len(behind)), 2: Number("Q", values.nbytes)})
+        else:
+            buffers.append({0: values.tobytes()})
         return index
 
     def operator(name: str, inputs: Sequence[int], output: int, options: Fields | None = None) -> int:
@@ -187,7 +199,11 @@ def mean_color_tflite(
         latest = operator("QUANTIZE", [latest], tensor((shape[0], classes), dtype, quantized_io[1]))
     graph: Fields = {0: tensors, 1: Numbers("i", [first]), 2: Numbers("i", [latest]), 3: operators, 4: "main"}
     root: Fields = {0: Number("I", 3), 1: codes, 2: [graph], 3: description, 4: buffers}
-    return build(root, b"TFL3")
+    model = build(root, b"TFL3")
+    for number, content in enumerate(behind, start=1):
+        model = model.replace(struct.pack("<Q", MARK + number), struct.pack("<Q", len(model)))
+        model += content + bytes(-len(content) % 16)
+    return model
 
 
 @pytest.fixture

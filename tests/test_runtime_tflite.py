@@ -51,6 +51,14 @@ def test_any_number_of_images_is_answered(make_foreign_tflite: MakeModel, layout
     np.testing.assert_allclose(session.run(inputs), 4 * inputs.mean(axis=(2, 3)), atol=1e-5)
 
 
+def test_constants_behind_the_flatbuffer_are_found_again(
+    make_foreign_tflite: MakeModel, make_tflite: MakeModel
+) -> None:
+    inputs = _inputs(1)
+    for path in (make_foreign_tflite(outside=True), make_tflite(graph={"outside": True})):
+        np.testing.assert_allclose(open_session(path).run(inputs), 4 * inputs.mean(axis=(2, 3)), atol=1e-5)
+
+
 def test_model_of_open_size_takes_any(make_foreign_tflite: MakeModel) -> None:
     session = open_session(make_foreign_tflite(signature=(-1, -1, -1, 3)))
     assert session.input_shape == (0, 3, 0, 0)
