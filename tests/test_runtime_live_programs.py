@@ -296,7 +296,7 @@ def test_stdin_carries_raw_frames(tiny_model: Path) -> None:
     out, err = process.communicate(frame)
     assert (process.returncode, err) == (0, b"")
     header, row = out.decode().splitlines()
-    assert header == "source,label1,conf1,time,roi,frame,age_ms"
+    assert header == "source,label1,conf1,time,roi,frame,age_ms,id"
     assert row.startswith("stdin,green,")
 
 
@@ -338,10 +338,7 @@ def test_lost_source_is_exit_code_4_when_not_waited_for(tiny_model: Path) -> Non
     process = edgevit(["run", tiny_model, "camera:99", "--no-wait"])
     out, err = process.communicate()
     assert (process.returncode, out) == (4, b"")
-    assert (
-        err.decode().splitlines()
-        == [
-            "edgevit: camera:99 is lost: it cannot be opened",
-        ]
-        * 2
-    )
+    assert err.decode().splitlines() == [
+        "edgevit: camera:99: source lost: it cannot be opened",
+        "edgevit: camera:99 is lost: it cannot be opened",
+    ]

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,11 +11,13 @@ import click
 from edgevit.cli.ending import ending
 from edgevit.cli.options import model_options, numbers, size
 from edgevit.cli.run_options import stream_options, take_stream_options
-from edgevit.cli.run_text import WRITERS, event_text, printable
+from edgevit.cli.run_output import open_output, output_options
+from edgevit.cli.text import printable
 from edgevit.errors import EdgevitError
 
 if TYPE_CHECKING:
     from edgevit.runtime.events.event import Event
+    from edgevit.runtime.sinks.outlet import Outlet
 
 # the backspace keeps click from joining the lines
 EXAMPLES = """\b
@@ -24,6 +27,7 @@ edgevit run m.onnx clip.mp4 --every 1s
 edgevit run m.onnx camera:0 --fps 2
 edgevit run m.onnx picam --every 5s --roi gate=0.1,0.2,0.5,0.5
 edgevit run m.onnx rtsp://user:password@192.168.1.20/stream --json
+edgevit run m.onnx camera:0 --stable 3/5 --threshold 0.6 --to mqtt://broker/farm/yard --to log.jsonl
 edgevit run m.onnx http://192.168.1.21/snapshot.jpg --once
 rpicam-vid -t 0 -n --codec mjpeg -o - | edgevit run m.onnx -
 find . -name '*.jpg' -newer last | edgevit run m.onnx -
@@ -33,30 +37,18 @@ find . -name '*.jpg' -newer last | edgevit run m.onnx -
 @click.command("run", epilog=EXAMPLES)
 @click.argument("model", type=click.Path(path_type=Path))
 @click.argument("source")
-@click.option("--top-k", type=click.IntRange(min=1), default=5, show_default=True, metavar="K", help="Classes to show.")
-@click.option(
-    "--threshold",
-    type=click.FloatRange(0, 1),
-    default=0.0,
-    metavar="P",
-    help="Show only classes with at least this confidence, 0..1; 'unknown' if there is none.",
-)
-@click.option("--json", "form", flag_value="json", help="One JSON object a line for each image; see docs/results.md.")
-@click.option("--csv", "form", flag_value="csv", help="One CSV row for each image, below a header.")
+@output_options
 @stream_options
 @model_options
 def command(
     model: Path,
     source: str,
-    top_k: int,
-    threshold: float,
-    form: str | None,
     labels: Path | None,
     mean: str | None,
     std: str | None,
     imgsz: str | None,
     threads: int | None,
-    **streaming: Any,
+    **given: Any,
 ) -> int:
     """Classify the pictures of SOURCE with MODEL.
 
@@ -68,12 +60,14 @@ def command(
     are told on stderr. A file that cannot be read is named on stderr, the others are still classified, and the exit
     code is 1. Ctrl-C and SIGTERM end after the frame in hand with exit code 0.
 
-    In text, classes that would read 0.00 are left out, unless the first.
+    Results and events go to stdout, or to each place that --to names. In text, classes that would read 0.00 are left
+    out, unless the first.
     """
     # OpenCV would add lines of its own, in the words of its source code, to the one that names an unreadable image
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     from edgevit.runtime.classifier import load
+    from edgevit.runtime.plan import plan_stream
     from edgevit.runtime.stop import Stop
 
     failed = False
@@ -83,21 +77,42 @@ def command(
         failed = True
         click.echo(f"edgevit: {printable(str(error))}", err=True)
 
-    stop = Stop()
-    with load(
-        model, threads, labels=labels, mean=numbers(mean, "--mean"), std=numbers(std, "--std"), imgsz=size(imgsz)
-    ) as classifier:
-        options = take_stream_options(streaming)
-        results = classifier.stream(source, on_event=_tell, on_error=note, stop=stop, **options)
-        write = WRITERS[form](top_k, threshold, Path(source).is_file())
+    stop, options = Stop(), take_stream_options(given)
+    plan = plan_stream(source, options)
+    with contextlib.ExitStack() as leaving:
+        leaving.enter_context(ending(stop))
+        classifier = leaving.enter_context(
+            load(
+                model,
+                threads,
+                labels=labels,
+                mean=numbers(mean, "--mean"),
+                std=numbers(std, "--std"),
+                imgsz=size(imgsz),
+            )
+        )
+        output = open_output(given, plan, classifier.names)
+        leaving.callback(output.sinks.close)
+        picture = output.outlet.picture if output.needs_pictures else None
+        results = classifier.stream(
+            source, on_event=_teller(output.outlet), on_error=note, on_picture=picture, stop=stop, **options
+        )
+        leaving.enter_context(contextlib.closing(results))
         live = False
-        with ending(stop), contextlib.closing(results):
-            for result in results:
-                write(result)
-                live = live or result.age_ms is not None
+        for result in results:
+            output.outlet.result(result)
+            live = live or result.age_ms is not None
     # a camera sends a damaged picture now and then; a damaged file stays one
     return 1 if failed and not live else 0
 
 
-def _tell(event: "Event") -> None:
-    click.echo(f"edgevit: {printable(event_text(event))}", err=True)
+def _teller(outlet: "Outlet") -> "Callable[[Event], None]":
+    """Return what passes an event on, and says it on stderr too."""
+    from edgevit.runtime.sinks.lines import event_text
+    from edgevit.runtime.sinks.record import event_record
+
+    def tell(event: "Event") -> None:
+        click.echo(f"edgevit: {printable(f'{event.moment.source}: {event_text(event_record(event))}')}", err=True)
+        outlet.event(event)
+
+    return tell

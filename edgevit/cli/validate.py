@@ -9,7 +9,7 @@ import click
 
 from edgevit.cli.options import model_options, numbers, size
 from edgevit.cli.progress import track
-from edgevit.cli.run_text import printable
+from edgevit.cli.text import printable
 from edgevit.cli.validation_text import describe
 from edgevit.errors import MissingExtraError, OptionError
 
