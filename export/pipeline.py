@@ -1,37 +1,30 @@
 """The whole way from a model's name to a checked artifact."""
 
 import contextlib
+import importlib
 import importlib.metadata
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from onnx import ModelProto
 from torch import nn
 
 import edgevit
-from edgevit.artifact import Input, Manifest, Parity, Precision, Preprocess, Weights
-from edgevit.errors import OptionError
+from edgevit.artifact import Manifest, Parity, Precision, Preprocess, Weights
+from edgevit.errors import MissingExtraError, OptionError
 from edgevit.export.choose import choose_images
-from edgevit.export.facts import ExportFacts
-from edgevit.export.gather import gather_facts
-from edgevit.export.graph import layers
-from edgevit.export.half import store_half
-from edgevit.export.images import ExportImages
-from edgevit.export.int8 import Int8, make_int8
-from edgevit.export.quantize import quantize
-from edgevit.export.recipe import Recipe
+from edgevit.export.frigate import make_folder, write_labels
+from edgevit.export.recipe import SUFFIXES, Format, Recipe
 from edgevit.export.report import check_report_path, write_report
 from edgevit.export.search import Outcome
-from edgevit.export.simplify import simplify
-from edgevit.export.speed import median_latencies_ms
-from edgevit.export.trace import INPUT, trace
-from edgevit.export.verify import check, compare, run_graph
-from edgevit.export.write import artifact_bytes, check_writable, replacing
+from edgevit.export.stage import Made, Task, Written
+from edgevit.export.verify import check, compare
+from edgevit.export.write import check_writable, replacing
 from edgevit.models.layers import prepare_for_export
 from edgevit.models.registry import check_input_size, get_spec, numbered_labels, size_note
 from edgevit.models.resolve import ResolvedWeights, build_with_weights, resolve_weights
@@ -42,6 +35,15 @@ from edgevit.runtime.selftest import check_selftest, record_cases
 from edgevit.runtime.session import open_session
 
 log = logging.getLogger(__name__)
+
+STAGES: dict[Format, str] = {"onnx": "edgevit.export.onnx_stage", "tflite": "edgevit.export.tflite_stage"}
+"""Format to the module whose `make(task)` returns a Made; imported only when asked for."""
+
+PACKAGES = {
+    **dict.fromkeys(("onnx", "onnxscript", "onnxsim"), "export"),
+    **dict.fromkeys(("litert_torch", "ai_edge_quantizer", "ai_edge_litert"), "tflite-export"),
+}
+"""Package of a stage to the extra that it belongs to."""
 
 
 @dataclass(frozen=True)
@@ -62,19 +64,23 @@ class Report:
 def export(
     recipe: Recipe, out: Path, track: Track = lambda items, label, count: items, page: Path | None = None
 ) -> Report:
-    """Build, load, trace, simplify, quantize and verify a model, and write it to `out` as one sealed file.
+    """Build, load, convert, quantize and verify a model, and write it to `out` as one sealed file.
 
     Args:
         recipe: what to export.
-        out: path of the file; an older one is replaced only when everything succeeded.
+        out: path of the file, or of the folder for a layout; an older file is replaced only when everything succeeded.
         track: wraps the loops over images, for a progress display.
         page: path of an HTML report to write beside it.
 
     Raises:
         EdgevitError: of a kind that says what is wrong; GateError if the result does not agree with PyTorch.
     """
-    check_writable(out)
+    file = make_folder(out) if recipe.layout == "frigate" else out
+    check_writable(file, SUFFIXES[recipe.format])
+    stage = _stage(recipe.format)
     if page is not None:
+        if recipe.format != "onnx":
+            raise OptionError("--report exists for ONNX only so far; leave it out with --format tflite")
         check_report_path(page)
     spec = get_spec(recipe.model)
     weights = resolve_weights(spec, recipe.weights)
@@ -82,7 +88,6 @@ def export(
     model = build_with_weights(spec, weights, recipe.num_classes).eval()
     labels = _labels(recipe, spec, weights, model)
     images = choose_images(recipe, weights, model, how)
-    shape = (recipe.batch, 3, *how.size)
 
     verified = images.verification
     reference = _torch_logits(model, track(verified.inputs(how), "PyTorch's answers", len(verified.images)))
@@ -98,78 +103,49 @@ def export(
 
     notes = list(prepare_for_export(model))
     verify("folding", _torch_logits(model, verified.inputs(how)))
-    float_graph = trace(model, shape, recipe.opset)
-    verify("tracing", run_graph(float_graph, verified, how))
-    if recipe.simplify:
-        float_graph = simplify(float_graph)
-        verify("simplification", run_graph(float_graph, verified, how))
-
-    graph, int8 = float_graph, None
-    if recipe.precision == "fp16":
-        graph = store_half(float_graph)
-    elif recipe.precision == "int8":
-        int8 = make_int8(float_graph, recipe, spec.family.name, images, how, labels, track)
-        graph = int8.graph
-    if recipe.precision != "fp32":
-        verify(recipe.precision, run_graph(graph, verified, how), recipe.precision)
+    made = stage.make(Task(recipe, spec.family.name, model, how, labels, images, verify, track))
 
     manifest = Manifest(
         model=spec.name,
         task="classify",
-        input=Input(name=INPUT, shape=shape),
+        input=made.input,
         preprocess=how,
         labels=labels,
         weights=Weights(weights.source, weights.sha256, weights.license, weights.trained, weights.note),
         precision=recipe.precision,
-        target=recipe.target,
-        tools=_tools(),
+        target=recipe.board.name if recipe.board else recipe.target,
+        tools=_tools(made.packages),
         parity=tuple(parities),
-        quantization=int8.quantization if int8 else None,
+        quantization=made.quantization,
         notes=tuple(note for note in (*notes, size_note(spec, how.size)) if note),
     )
-    with replacing(out) as temporary:
-        manifest = _write_checked(graph, manifest, temporary)
+    with replacing(file) as temporary:
+        manifest = _write_checked(made, manifest, temporary)
         size = temporary.stat().st_size
-    latencies = median_latencies_ms([float_graph, graph]) if int8 else None
+    if recipe.layout == "frigate":
+        write_labels(out, labels)
     report = Report(
-        path=out,
+        path=file,
         manifest=manifest,
         size_mb=size / 1e6,
-        float_size_mb=float_graph.ByteSize() / 1e6,
-        latencies_ms=(latencies[0], latencies[1]) if latencies else None,
-        outcome=int8.outcome if int8 else None,
+        float_size_mb=made.float_size_mb,
+        latencies_ms=made.latencies_ms() if made.latencies_ms else None,
+        outcome=made.outcome,
     )
-    if page is not None:
-        write_report(_facts(report, recipe, float_graph, graph, int8, images, track), page)
+    if page is not None and made.facts is not None:
+        write_report(made.facts(Written(file, manifest, report.size_mb, report.latencies_ms)), page)
     return report
 
 
-def _facts(
-    report: Report,
-    recipe: Recipe,
-    float_graph: ModelProto,
-    graph: ModelProto,
-    int8: Int8 | None,
-    images: ExportImages,
-    track: Track,
-) -> ExportFacts:
-    """Measure what the report shows and the export did not need."""
-    shown = images.evaluation if images.evaluation.images else images.verification
-    every = {layer.name for layer in layers(float_graph)}
-    return gather_facts(
-        report.path,
-        report.manifest,
-        float_graph,
-        graph,
-        shown,
-        None if recipe.data is None else shown.labels(recipe.data, report.manifest.labels),
-        size_mb=report.size_mb,
-        float_size_mb=report.float_size_mb,
-        latencies_ms=report.latencies_ms,
-        outcome=report.outcome,
-        only_int8=(lambda name: quantize(float_graph, every - {name}, int8.ranges)) if int8 else None,
-        track=track,
-    )
+def _stage(format_: Format) -> ModuleType:
+    """Import what makes files of a format, or say what it needs."""
+    try:
+        return importlib.import_module(STAGES[format_])
+    except ModuleNotFoundError as error:
+        package = (error.name or "").split(".")[0]
+        if package not in PACKAGES:
+            raise
+        raise MissingExtraError(package, "edgevit export", PACKAGES[package]) from error
 
 
 def _preprocess(recipe: Recipe, spec: ModelSpec, weights: ResolvedWeights) -> Preprocess:
@@ -195,16 +171,15 @@ def _torch_logits(model: nn.Module, inputs: Iterable[NDArray[np.float32]]) -> ND
         return np.concatenate([model(torch.from_numpy(batch)).numpy() for batch in inputs])
 
 
-def _write_checked(graph: ModelProto, manifest: Manifest, path: Path) -> Manifest:
+def _write_checked(made: Made, manifest: Manifest, path: Path) -> Manifest:
     """Write the artifact with its self-test recorded, and run that test on the finished file."""
-    path.write_bytes(graph.SerializeToString())
+    path.write_bytes(made.content)
     with contextlib.closing(open_session(path)) as session:
-        manifest = replace(manifest, selftest=record_cases(session, manifest.preprocess, manifest.precision))
-    path.write_bytes(artifact_bytes(graph, manifest))
+        manifest = replace(manifest, selftest=record_cases(session, manifest.host_preprocess, manifest.precision))
+    path.write_bytes(made.seal(manifest))
     check_selftest(path)
     return manifest
 
 
-def _tools() -> dict[str, str]:
-    packages = ("torch", "onnx", "onnxscript", "onnxsim", "onnxruntime", "numpy", "opencv-python-headless")
+def _tools(packages: tuple[str, ...]) -> dict[str, str]:
     return {"edgevit": edgevit.__version__, **{name: importlib.metadata.version(name) for name in packages}}

@@ -108,6 +108,8 @@ class Recipe:
     def _check_tflite(self) -> None:
         if not self.simplify:
             raise OptionError("--no-simplify is for ONNX; leave it out with --format tflite")
+        if self.scheme not in (None, "S8S8"):
+            raise OptionError(f"--scheme {self.scheme} is for ONNX; TFLite's int8 is S8S8: leave it out")
         if self.io != "float" and self.precision != "int8":
             raise OptionError(f"--io {self.io} needs an int8 model; give --int8 too")
         if self.layout == "frigate" and (self.io, self.batch) != ("uint8", 1):

@@ -12,8 +12,6 @@ from onnx import ModelProto
 from edgevit.artifact import KEY, UNSEALED, Manifest, mirrored_keys, seal
 from edgevit.errors import OptionError, OutputError
 
-SUFFIX = ".onnx"
-
 
 def artifact_bytes(model: ModelProto, manifest: Manifest) -> bytes:
     """Return the file's content: the graph with the manifest, its mirrored flat keys and its seal."""
@@ -24,14 +22,15 @@ def artifact_bytes(model: ModelProto, manifest: Manifest) -> bytes:
     return seal(result.SerializeToString())
 
 
-def check_writable(path: Path) -> None:
+def check_writable(path: Path, suffix: str) -> None:
     """Raise OutputError if a file cannot be written at `path`; asked before hours of work rather than after.
 
     Raises:
+        OptionError: the name does not end in the format's suffix.
         OutputError: the folder is missing or not writable, or `path` is a folder.
     """
-    if path.suffix != SUFFIX:
-        raise OptionError(f"-o {path} does not end in {SUFFIX}; give a file name that does")
+    if path.suffix != suffix:
+        raise OptionError(f"-o {path} does not end in {suffix}; give a file name that does")
     if path.is_dir():
         raise OutputError(f"-o {path} is a folder; give a file name")
     if not path.parent.is_dir():

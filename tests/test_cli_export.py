@@ -99,7 +99,7 @@ def test_out_of_memory_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pyte
     def fail(*args: object, **options: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr(pipeline, "trace", fail)
+    monkeypatch.setattr(pipeline, "compare", fail)
     assert run(*RANDOM) == 1
     assert capsys.readouterr().err.splitlines()[-1].startswith("edgevit: out of memory")
 

@@ -5,6 +5,7 @@ import json
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import cv2
 import numpy as np
@@ -13,7 +14,7 @@ import pytest
 import edgevit
 from edgevit.artifact import Preprocess, read_manifest
 from edgevit.errors import DataError, GateError, OptionError, OutputError
-from edgevit.export import pipeline
+from edgevit.export import onnx_stage, pipeline
 from edgevit.export.calibrate import minmax_ranges
 from edgevit.export.images import ImageSet, folder_images
 from edgevit.export.pipeline import export
@@ -102,15 +103,17 @@ def test_wrong_number_of_labels_is_refused(tmp_path: Path) -> None:
         export(dataclasses.replace(RANDOM, labels=tmp_path / "names.txt"), tmp_path / "m.onnx")
 
 
-@pytest.mark.parametrize("where", ["check_selftest", "artifact_bytes", "trace"])
+@pytest.mark.parametrize(
+    ("module", "where"), [(pipeline, "check_selftest"), (onnx_stage, "artifact_bytes"), (onnx_stage, "trace")]
+)
 def test_failed_export_leaves_the_older_file_as_it_was(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: ModuleType, where: str
 ) -> None:
     def fail(*args: object, **options: object) -> None:
         raise GateError("made to fail")
 
     (tmp_path / "m.onnx").write_bytes(b"older")
-    monkeypatch.setattr(pipeline, where, fail)
+    monkeypatch.setattr(module, where, fail)
     with pytest.raises(GateError, match="made to fail"):
         export(RANDOM, tmp_path / "m.onnx")
     assert [path.name for path in tmp_path.iterdir()] == ["m.onnx"], "nothing half-written stays behind"

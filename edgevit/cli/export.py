@@ -38,10 +38,30 @@ edgevit export sbcformer_xs --weights runs/pens/sbcformer_xs.safetensors --half 
 @click.option("--num-classes", type=int, metavar="N", help="Number of classes; taken from the weights unless given.")
 @click.option("--labels", type=click.Path(path_type=Path), metavar="FILE", help="Class names: one a line, or JSON.")
 @click.option(
-    "--format", "format_", type=click.Choice(["onnx"]), default="onnx", show_default=True, help="File format."
+    "--format",
+    "format_",
+    type=click.Choice(["onnx", "tflite"]),
+    default="onnx",
+    show_default=True,
+    help="File format.",
 )
 @click.option("--int8", is_flag=True, help="8-bit weights and activations: smallest and fastest.")
 @click.option("--half", is_flag=True, help="16-bit stored weights, float arithmetic: half the size.")
+@click.option(
+    "--precision",
+    type=click.Choice(["fp32", "fp16", "int8", "dynamic"]),
+    help="The same by name; 'dynamic' (TFLite) has int8 weights, and rounds activations image by image.",
+)
+@click.option(
+    "--io",
+    type=click.Choice(["float", "int8", "uint8"]),
+    help="Input and output of an int8 TFLite file; integers take raw pixels.  [default: float]",
+)
+@click.option(
+    "--layout",
+    type=click.Choice(["frigate"]),
+    help="Write a folder for Frigate: an int8 model.tflite with uint8 input and output, and labelmap.txt.",
+)
 @click.option(
     "--data",
     type=click.Path(path_type=Path),
@@ -75,13 +95,25 @@ edgevit export sbcformer_xs --weights runs/pens/sbcformer_xs.safetensors --half 
     "--batch", type=int, default=1, show_default=True, metavar="N", help="Images per inference, fixed in the file."
 )
 @click.option("--opset", type=int, default=20, show_default=True, metavar="N", help="ONNX operator set.")
+@click.option(
+    "--target",
+    default="generic",
+    show_default=True,
+    metavar="BOARD",
+    help="Board to run on; see `edgevit profiles`.",
+)
+@click.option(
+    "--scheme",
+    type=click.Choice(["U8S8", "S8S8"]),
+    help="8-bit types of activations and weights.  [default: the target's; U8S8]",
+)
 @click.option("--no-simplify", is_flag=True, help="Leave the graph as PyTorch writes it.")
 @click.option(
     "-o",
     "--output",
     type=click.Path(path_type=Path),
     metavar="PATH",
-    help="File to write; MODEL[-int8|-half].onnx here unless given.",
+    help="File to write; MODEL[-int8|-half|-dynamic].onnx or .tflite here unless given.",
 )
 @click.option(
     "--report",
@@ -98,6 +130,9 @@ def command(
     format_: str,
     int8: bool,
     half: bool,
+    precision: Precision | None,
+    io: Any,
+    layout: Any,
     data: Path | None,
     calibration: tuple[str, ...],
     max_drop: float | None,
@@ -106,6 +141,8 @@ def command(
     imgsz: int | None,
     batch: int,
     opset: int,
+    target: str,
+    scheme: Any,
     no_simplify: bool,
     output: Path | None,
     report: Path | None,
@@ -120,7 +157,10 @@ def command(
     recipe = recipe_module.Recipe(
         model=model,
         weights=weights,
-        precision=_precision(int8, half),
+        format="tflite" if layout else format_,
+        precision=_precision(int8 or layout is not None, half, precision),
+        io=io or ("uint8" if layout else "float"),
+        layout=layout or "file",
         num_classes=num_classes,
         labels=labels,
         data=data,
@@ -131,6 +171,8 @@ def command(
         imgsz=imgsz,
         batch=batch,
         opset=opset,
+        target=target,
+        scheme=scheme,
         simplify=not no_simplify,
         seed=seed,
     )
@@ -150,10 +192,13 @@ def _method(calibration: tuple[str, ...]) -> Any:
     return methods[0] if methods else None
 
 
-def _precision(int8: bool, half: bool) -> Precision:
+def _precision(int8: bool, half: bool, named: Precision | None) -> Precision:
     if int8 and half:
         raise OptionError("--int8 and --half are two different files; export twice, with one of them each")
-    return "int8" if int8 else "fp16" if half else "fp32"
+    flagged: Precision | None = "int8" if int8 else "fp16" if half else None
+    if named is not None and flagged not in (None, named):
+        raise OptionError(f"--precision {named} and {flagged} are two different files; export twice, with one each")
+    return named or flagged or "fp32"
 
 
 def _exporter() -> tuple[Any, Any]:
@@ -184,11 +229,11 @@ def _summarize(report: "Report") -> None:
     )
     if manifest.quantization is not None:
         calibration = manifest.quantization.calibration
-        say(
-            f"int8         {manifest.quantization.int8_mac_share:.1%} of the arithmetic; calibrated on "
-            f"{calibration.images} {calibration.source} images"
-            + (f", {calibration.skipped} unreadable files skipped" if calibration.skipped else "")
-        )
+        how = "activations are rounded image by image"
+        if calibration is not None:
+            skipped = f", {calibration.skipped} unreadable files skipped" if calibration.skipped else ""
+            how = f"calibrated on {calibration.images} {calibration.source} images{skipped}"
+        say(f"int8         {manifest.quantization.int8_mac_share:.1%} of the arithmetic; {how}")
     if report.outcome is not None:
         _say_search(report.outcome, say)
     for note in manifest.notes:
@@ -196,7 +241,7 @@ def _summarize(report: "Report") -> None:
     say(f"size         {report.size_mb:.2f} MB (float32: {report.float_size_mb:.2f} MB)")
     if report.latencies_ms is not None:
         speedup = report.latencies_ms[0] / report.latencies_ms[1]
-        advice = "" if speedup >= 1.05 else "; where speed matters more than size, export without --int8"
+        advice = "" if speedup >= 1.05 else "; where speed matters more than size, export without int8"
         say(f"speed        {speedup:.2f} times that of float32 on this machine, one thread{advice}")
     say(
         f"\nnext:        edgevit run {report.path} PHOTO\n             edgevit selftest {report.path}    (on the board)"

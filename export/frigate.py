@@ -1,0 +1,33 @@
+"""The folder that Frigate's own classification models live in: model.tflite and labelmap.txt."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from edgevit.errors import OutputError
+from edgevit.export.write import replacing
+
+MODEL, LABELS = "model.tflite", "labelmap.txt"
+
+
+def make_folder(folder: Path) -> Path:
+    """Make the folder if it is not there; return the path of the model in it.
+
+    Raises:
+        OutputError: it cannot be made.
+    """
+    if not folder.parent.is_dir():
+        raise OutputError(f"-o {folder}: the folder {folder.parent} does not exist; make it first")
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"-o {folder} cannot be made: {error.strerror}; choose another place") from error
+    return folder / MODEL
+
+
+def write_labels(folder: Path, labels: Sequence[str]) -> None:
+    """Write one line for each class: its number and its name.
+
+    With the number in front, Frigate takes the rest of the line for the name; without, only its first word.
+    """
+    with replacing(folder / LABELS) as path:
+        path.write_text("".join(f"{index} {label}\n" for index, label in enumerate(labels)), encoding="utf-8")

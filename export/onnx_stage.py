@@ -1,0 +1,78 @@
+"""Prepared model to ONNX: trace, simplify, then half precision or int8, each step compared with PyTorch."""
+
+from onnx import ModelProto
+
+from edgevit.artifact import Input
+from edgevit.export.facts import ExportFacts
+from edgevit.export.gather import gather_facts
+from edgevit.export.graph import layers
+from edgevit.export.half import store_half
+from edgevit.export.int8 import Int8, make_int8
+from edgevit.export.simplify import simplify
+from edgevit.export.speed import median_latencies_ms
+from edgevit.export.stage import Made, Task, Written
+from edgevit.export.trace import INPUT, trace
+from edgevit.export.verify import run_graph
+from edgevit.export.write import artifact_bytes
+
+PACKAGES = ("torch", "onnx", "onnxscript", "onnxsim", "onnxruntime", "numpy", "opencv-python-headless")
+
+
+def make(task: Task) -> Made:
+    """Return the model as an ONNX graph, as the recipe asks.
+
+    Raises:
+        EdgevitError: of a kind that says what is wrong; GateError if a step does not agree with PyTorch.
+    """
+    recipe, verified = task.recipe, task.images.verification
+    float_graph = trace(task.model, task.shape, recipe.opset)
+    task.verify("tracing", run_graph(float_graph, verified, task.how))
+    if recipe.simplify:
+        float_graph = simplify(float_graph)
+        task.verify("simplification", run_graph(float_graph, verified, task.how))
+
+    graph, int8 = float_graph, None
+    if recipe.precision == "fp16":
+        graph = store_half(float_graph)
+    elif recipe.precision == "int8":
+        int8 = make_int8(float_graph, recipe, task.family, task.images, task.how, task.labels, task.track)
+        graph = int8.graph
+    if recipe.precision != "fp32":
+        task.verify(recipe.precision, run_graph(graph, verified, task.how), recipe.precision)
+
+    def latencies() -> tuple[float, float]:
+        plain, exported = median_latencies_ms([float_graph, graph])
+        return plain, exported
+
+    return Made(
+        content=graph.SerializeToString(),
+        seal=lambda manifest: artifact_bytes(graph, manifest),
+        input=Input(name=INPUT, shape=task.shape),
+        float_size_mb=float_graph.ByteSize() / 1e6,
+        packages=PACKAGES,
+        quantization=int8.quantization if int8 else None,
+        outcome=int8.outcome if int8 else None,
+        latencies_ms=latencies if int8 else None,
+        facts=lambda written: _facts(task, written, float_graph, graph, int8),
+    )
+
+
+def _facts(task: Task, written: Written, float_graph: ModelProto, graph: ModelProto, int8: Int8 | None) -> ExportFacts:
+    """Measure what the report shows and the export did not need."""
+    images, data = task.images, task.recipe.data
+    shown = images.evaluation if images.evaluation.images else images.verification
+    every = {layer.name for layer in layers(float_graph)}
+    return gather_facts(
+        written.path,
+        written.manifest,
+        float_graph,
+        graph,
+        shown,
+        None if data is None else shown.labels(data, written.manifest.labels),
+        size_mb=written.size_mb,
+        float_size_mb=float_graph.ByteSize() / 1e6,
+        latencies_ms=written.latencies_ms,
+        outcome=int8.outcome if int8 else None,
+        only_int8=(lambda name: int8.quantizer.make(every - {name}).graph) if int8 else None,
+        track=task.track,
+    )
