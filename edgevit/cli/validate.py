@@ -64,8 +64,8 @@ def command(
     taken for what. Else: how often each model answers as the first one, and how sure it is. DIR/val or DIR/test is used
     in its place if it exists.
 
-    MODEL is an exported file, another ONNX classifier, or (with torch) a checkpoint. An image that cannot be read is
-    named on stderr, the others are still used, and the exit code is 1.
+    MODEL is an exported file, another ONNX or TFLite classifier, or (with torch) a checkpoint. An image that cannot be
+    read is named on stderr, the others are still used, and the exit code is 1.
     """
     from edgevit.runtime.labelled import find_images
     from edgevit.runtime.validation import validate
