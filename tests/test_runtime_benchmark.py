@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from edgevit.cli.benchmark_text import describe
 from edgevit.errors import DataError, ModelFileError
 from edgevit.runtime.benchmark.compare import compare, find_doubts
 from edgevit.runtime.benchmark.first import measure_first
@@ -259,6 +260,19 @@ def test_command_prints_a_table_and_json_that_it_can_compare(
     code, out, _ = run("benchmark", "--compare", path, path)
     assert code == 0
     assert [line.split()[-2:] for line in out.splitlines() if "tiny.onnx" in line] == [["1.000", "same"]] * 2
+
+
+def test_text_tells_the_machine_and_its_taint(report: Report) -> None:
+    flagged = dataclasses.replace(report.before, throttle_flags=0x50000)
+    hot = dataclasses.replace(flagged, temperature_c=82.1, clock_mhz=1000.0, throttle_flags=0x50004)
+    text = describe(dataclasses.replace(report, before=flagged, during=hot, after=flagged, tainted=("throttled",)))
+    lines = text.splitlines()
+    assert lines[0].startswith("Raspberry Pi 4 Model B Rev 1.4, ")
+    assert "temperature: 61.5 C before, 82.1 C at worst, 61.5 C after" in lines
+    assert "clock: 1500 MHz before, 1000 MHz at worst, 1500 MHz after" in lines
+    assert "throttle flags: 0x50000 before, 0x50004 at worst, 0x50000 after" in lines
+    assert "governor: ondemand" in lines
+    assert lines[-1] == "TAINTED: throttled; cool, power or free the machine and measure again"
 
 
 @pytest.mark.parametrize(

@@ -97,7 +97,13 @@ def command(
     picture, name = _picture(image)
     plan = Plan(models, _threads(threads), told, picture, name, rounds=rounds, starts=starts)
     report = benchmark(plan, track=track)
-    click.echo(report.to_json() if as_json else describe(report))
+    if as_json:
+        click.echo(report.to_json())
+        return
+    click.echo(describe(report))
+    click.echo(
+        f"next: edgevit benchmark {' '.join(map(str, models))} --json > before.json, and later --compare", err=True
+    )
 
 
 def _threads(text: str | None) -> tuple[int, ...]:

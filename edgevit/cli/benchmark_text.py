@@ -85,6 +85,7 @@ def _states(report: Report) -> list[str]:
     for name, form, values in (
         ("temperature", "{:.1f} C", [state.temperature_c for state in states]),
         ("clock", "{:.0f} MHz", [state.clock_mhz for state in states]),
+        ("throttle flags", "{:#x}", [state.throttle_flags for state in states]),
         ("load", "{:.2f}", [state.load for state in states]),
     ):
         if None not in values:
