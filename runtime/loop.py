@@ -100,12 +100,13 @@ def stream(
         closers = set() if closers is None else closers
         closers.add(end)
         leaving.callback(closers.discard, end)
-        yield from _judged(judge, items, plan, ears, own_stop, clock)
+        yield from judged(judge, items, plan, ears, own_stop, clock)
 
 
-def _judged(
+def judged(
     judge: Judge, items: Iterable[Item], plan: Plan, ears: Ears, stop: Stop, clock: Clock
 ) -> Generator[Result, None, None]:
+    """Yield the results of items that are open already; the caller closes them."""
     left, usable_s, told = plan.max_frames, clock.monotonic_s(), False
     blackout = Blackout(plan.reading.stall_s)
     for item in items:
