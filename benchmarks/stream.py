@@ -1,9 +1,9 @@
 """What the loop costs: overhead a frame, and frames a second from 720p MJPEG against what the model allows.
 
 Overhead: a source that has a new 720p JPEG whenever it is asked, and a classifier that answers at once; the time
-between two results less that of decoding. Streaming: a server process on loopback sends 720p MJPEG at --fps; classifying
-its pictures from the stream is compared with classifying the same bytes in a plain loop, interleaved in one run. Let
---fps be well above what the plain loop manages, or the wait for the next picture is measured too.
+between two results less that of decoding. Streaming: a server process on loopback sends 720p MJPEG at --fps;
+classifying its pictures from the stream is compared with classifying the same bytes in a plain loop, interleaved in one
+run. Let --fps be well above what the plain loop manages, or the wait for the next picture is measured too.
 
     python benchmarks/stream.py MODEL.onnx [--rounds N] [--frames N] [--fps N] [--threads N]
 """
