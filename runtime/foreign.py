@@ -2,6 +2,7 @@
 
 import json
 import logging
+import math
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -106,22 +107,30 @@ def _described(
     Some integer models carry those of another form of the model: then whole channels would lie beyond what the input
     can hold.
     """
-    texts = [metadata.get(key) for key in NORMALIZATION_KEYS]
-    if None in texts:
-        return None
-    mean, std = (json.loads(text or "") for text in texts)
-    if len(mean) != 3 or len(std) != 3 or min(std) <= 0:
+    mean, std = (_three_numbers(metadata.get(key, "")) for key in NORMALIZATION_KEYS)
+    if mean is None or std is None or min(std) <= 0:
         return None
     if limits is not None:
         lowest, highest = limits
         slack = 0.05 * (highest - lowest)
-        darkest, brightest = (
-            min(-m / s for m, s in zip(mean, std, strict=True)),
-            max((1 - m) / s for m, s in zip(mean, std, strict=True)),
-        )
+        darkest = min(-m / s for m, s in zip(mean, std, strict=True))
+        brightest = max((1 - m) / s for m, s in zip(mean, std, strict=True))
         if darkest < lowest - slack or brightest > highest + slack:
             return None
     return mean, std
+
+
+def _three_numbers(text: str) -> tuple[float, float, float] | None:
+    """Read a JSON list of three finite numbers; None if it is anything else."""
+    try:
+        values = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(values, list) or len(values) != 3:
+        return None
+    if not all(type(value) in (int, float) and math.isfinite(value) for value in values):
+        return None
+    return float(values[0]), float(values[1]), float(values[2])
 
 
 def _own_levels(limits: tuple[float, float]) -> tuple[Sequence[float], Sequence[float]]:

@@ -155,6 +155,12 @@ def test_foreign_classifier_with_metadata_needs_nothing(
     assert classifier(red_image).probs.tolist() == pytest.approx(expected, abs=1e-5)
 
 
+@pytest.mark.parametrize(("mean", "std"), [(math.nan, 127.5), (127.5, math.inf), (127.5, 0.0)])
+def test_metadata_without_sense_is_as_good_as_none(make_foreign_tflite: MakeModel, mean: float, std: float) -> None:
+    with pytest.raises(OptionError, match="normalisation is unknown: give mean and std"):
+        load(make_foreign_tflite(**_described(mean, std)))
+
+
 @pytest.mark.parametrize(("mean", "std"), [(127.5, 127.5), (0, 1)])
 def test_metadata_of_a_float_model_in_an_integer_one_is_not_believed(
     make_foreign_tflite: MakeModel, mean: float, std: float
