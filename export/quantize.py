@@ -79,7 +79,7 @@ def calibrated_tensors(model: ModelProto) -> tuple[str, ...]:
 
 
 def quantize(model: ModelProto, keep_float: Iterable[str], ranges: Ranges, scheme: Scheme = "U8S8") -> ModelProto:
-    """Return the model with quantize/dequantize pairs around the layers that are to be int8, and lookups between them.
+    """Return the int8 model: quantize/dequantize pairs around its layers, and lookups between them.
 
     Args:
         model: float32, simplified.
@@ -87,6 +87,13 @@ def quantize(model: ModelProto, keep_float: Iterable[str], ranges: Ranges, schem
         ranges: of `calibrated_tensors(model)`.
         scheme: 8-bit types of activations and weights.
     """
+    result = use_lookups(with_pairs(model, keep_float, ranges, scheme))
+    onnx.checker.check_model(result)
+    return result
+
+
+def with_pairs(model: ModelProto, keep_float: Iterable[str], ranges: Ranges, scheme: Scheme = "U8S8") -> ModelProto:
+    """Return the model with quantize/dequantize pairs around the layers that are to be int8; see `quantize`."""
     copy = ModelProto()
     copy.CopyFrom(model)
     quantizer = QDQQuantizer(
@@ -106,10 +113,8 @@ def quantize(model: ModelProto, keep_float: Iterable[str], ranges: Ranges, schem
     )
     quantizer.quantize_model()
     quantizer.model.topological_sort()
-    quantized = quantizer.model.model
-    assert isinstance(quantized, ModelProto)
-    result = use_lookups(quantized)
-    onnx.checker.check_model(result)
+    result = quantizer.model.model
+    assert isinstance(result, ModelProto)
     return result
 
 

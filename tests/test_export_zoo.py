@@ -1,0 +1,48 @@
+"""Every model of the zoo, with random weights, becomes an int8 graph whose answers are numbers.
+
+Its accuracy says nothing with such weights, so no more is asked of it.
+"""
+
+import numpy as np
+import onnxruntime as ort
+import pytest
+import torch
+from torch import nn
+
+from edgevit.export.calibrate import calibrate
+from edgevit.export.quantize import PRESETS, calibrated_tensors, float_layers, int8_mac_share, quantize
+from edgevit.export.simplify import simplify
+from edgevit.export.trace import trace
+from edgevit.models import create_model, list_models
+from edgevit.models.layers import prepare_for_export
+from edgevit.models.registry import get_spec
+
+SIDE = 64
+
+
+@pytest.mark.parametrize("name", list_models())
+def test_int8_of_random_weights_is_finite(name: str) -> None:
+    torch.manual_seed(0)
+    model = create_model(name, 10)
+    pictures = torch.rand(8, 3, SIDE, SIDE) * 4 - 2
+    _settle_batchnorm(model, pictures)
+    prepare_for_export(model)
+    graph = simplify(trace(model, (1, 3, SIDE, SIDE), 20))
+    images = [picture[None].numpy() for picture in pictures]
+    preset = PRESETS[get_spec(name).family.name]
+    int8 = quantize(graph, float_layers(graph, preset), calibrate(graph, calibrated_tensors(graph), lambda: images[:4]))
+    session = ort.InferenceSession(int8.SerializeToString(), providers=["CPUExecutionProvider"])
+    logits = np.concatenate([session.run(None, {"image": image})[0] for image in images])
+    assert np.isfinite(logits).all()
+    assert np.ptp(logits) > 0
+    assert int8_mac_share(graph, int8) > 0.8
+
+
+def _settle_batchnorm(model: nn.Module, pictures: torch.Tensor) -> None:
+    """Give every BatchNorm the statistics of these pictures, and leave the model in eval mode."""
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.momentum = None
+    with torch.no_grad():
+        model.train()(pictures)
+    model.eval()
