@@ -391,6 +391,7 @@ def test_power_cut_while_writing_leaves_no_half_picture(tmp_path: Path) -> None:
     folder = BoundedFolder(tmp_path, 10_000)
     folder.store("cat", "", b"whole", sort=True)
     (tmp_path / ".part-1").write_bytes(b"hal")
+    (tmp_path / "cat" / "00000007-cat.jpg").write_bytes(b"")  # the name without the picture
     again = BoundedFolder(tmp_path, 10_000)
     again.store("cat", "", b"whole", sort=True)
     assert {path.read_bytes() for path in tmp_path.rglob("*.jpg")} == {b"whole"}

@@ -30,13 +30,19 @@ class BoundedFolder:
     moved into the folder of another class is theirs: it is neither counted nor deleted.
     """
 
-    def __init__(self, root: Path, quota: int) -> None:
-        """Make the folder, or take over what an earlier run left in it; keep at most `quota` bytes.
+    def __init__(self, root: Path, quota: int, *, durable: bool = True) -> None:
+        """Make the folder, or take over what an earlier run left in it.
+
+        Args:
+            root: the folder.
+            quota: bytes that its pictures may take.
+            durable: flush each picture to the disk, which on an SD card takes tens of milliseconds. Without, a power
+                cut may leave the last ones empty; the next start removes them.
 
         Raises:
             OutputError: it cannot be written.
         """
-        self.root, self._quota = root, quota
+        self.root, self._quota, self._durable = root, quota, durable
         try:
             root.mkdir(parents=True, exist_ok=True)
             for part in root.glob(f"{_PART}*"):
@@ -50,6 +56,9 @@ class BoundedFolder:
         except OSError as error:
             reason = error.strerror or error
             raise OutputError(f"the folder {root} cannot be written: {reason}; choose one that can") from error
+        for kept in found:
+            if not kept.size:
+                kept.path.unlink(missing_ok=True)
         self._kept = deque(sorted(found, key=lambda kept: kept.number))
         self._bytes = sum(kept.size for kept in self._kept)
         self._next = max((kept.number for kept in self._kept), default=-1) + 1
@@ -74,8 +83,9 @@ class BoundedFolder:
         try:
             with part.open("wb") as file:
                 file.write(picture)
-                file.flush()
-                os.fsync(file.fileno())  # else a power cut may leave the name without the picture
+                if self._durable:
+                    file.flush()
+                    os.fsync(file.fileno())
             part.replace(path)
         except OSError:
             with contextlib.suppress(OSError):

@@ -154,7 +154,9 @@ def _csv(target: Target, around: Surroundings) -> Sink:
 
 
 def _pictures(target: Target, around: Surroundings) -> Sink:
-    return PictureSink(BoundedFolder(Path(target.place), target.options.get("quota", PICTURES_QUOTA)), around.top_k)
+    quota = target.options.get("quota", PICTURES_QUOTA)
+    # there may be one for each frame: more than a disk can flush
+    return PictureSink(BoundedFolder(Path(target.place), quota, durable=False), around.top_k)
 
 
 def _video(target: Target, around: Surroundings) -> Sink:

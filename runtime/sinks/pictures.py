@@ -46,6 +46,7 @@ class PictureSink:
     """Annotated frames in a folder."""
 
     def __init__(self, folder: BoundedFolder, top_k: int = 1) -> None:
+        """Write top_k classes on each."""
         self._folder, self._top_k = folder, top_k
 
     def write(self, record: Record) -> None:
@@ -55,7 +56,7 @@ class PictureSink:
             self._folder.store(name, "", picture, sort=False)
 
     def flush(self) -> None:
-        """Nothing waits: each picture is on the disk when it is written."""
+        """Leave it to the system, which writes pictures within seconds."""
 
     def close(self) -> None:
         """Nothing is open."""
