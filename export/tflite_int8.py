@@ -1,0 +1,149 @@
+"""The int8 stage of a TFLite export: calibrate, choose what stays float, quantize, account for it."""
+
+from collections.abc import Set
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgevit.artifact import Calibration, Preprocess, Quantization
+from edgevit.export.cache import cached, content_key
+from edgevit.export.calibrate import Method, Ranges
+from edgevit.export.graph import Layer, block_name
+from edgevit.export.images import ImageSet
+from edgevit.export.search import Judge, Outcome, layers_of, search
+from edgevit.export.stage import Task
+from edgevit.export.tflite_calibrate import calibrate_tflite
+from edgevit.export.tflite_convert import INPUT
+from edgevit.export.tflite_graph import PRODUCT, int8_share, tflite_layers
+from edgevit.export.tflite_io import with_uint8_ends
+from edgevit.export.tflite_quantize import End, quantize_tflite
+from edgevit.export.verify import run_file
+
+SUFFIX = ".tflite"
+PIXELS = (0.0, 1.0)
+"""Range of an integer input: its 256 levels are those of a pixel."""
+FORM = "1"
+"""Version of what `quantize_tflite` makes of the same model and ranges; part of the keys of cached measurements."""
+
+METHODS: dict[str, Method] = {"sbcformer": "minmax", "efficientvit": "minmax"}
+"""How a family's activations are calibrated unless it is told."""
+
+
+@dataclass(frozen=True)
+class QuantizedTflite:
+    """An int8 model."""
+
+    model: bytes
+
+    @cached_property
+    def int8_share(self) -> float:
+        """Of the multiply-accumulates, 0..1."""
+        return int8_share(self.model)
+
+    def logits(self, images: ImageSet, how: Preprocess) -> NDArray[np.float32]:
+        """Return (images, classes)."""
+        return run_file(self.model, SUFFIX, images, how)
+
+
+@dataclass(frozen=True)
+class TfliteQuantizer:
+    """Makes int8 models of one float model and its calibrated ranges."""
+
+    model: bytes
+    ranges: Ranges
+    """Of the tensors that `calibrate_tflite` looks at."""
+    ends: tuple[End, ...] = ()
+    """What of the input and output is int8."""
+
+    @cached_property
+    def identity(self) -> str:
+        """Digest of all that decides what `make` returns."""
+        return content_key(self.model, repr(sorted(self.ranges.items())), repr(self.ends), FORM)
+
+    @cached_property
+    def layers(self) -> tuple[Layer, ...]:
+        """Of the float model, in its order."""
+        return tuple(
+            Layer(
+                layer.name,
+                layer.operator,
+                None if layer.operator == PRODUCT else layer.name,
+                layer.name,
+                layer.macs,
+                block_name(layer.module),
+            )
+            for layer in tflite_layers(self.model)
+        )
+
+    def make(self, keep_float: Set[str]) -> QuantizedTflite:
+        """Return the model with the named layers in float."""
+        return QuantizedTflite(quantize_tflite(self.model, self.ranges, sorted(keep_float), self.ends))
+
+
+@dataclass(frozen=True)
+class TfliteInt8:
+    """An int8 model and how it came about."""
+
+    model: bytes
+    quantization: Quantization
+    outcome: Outcome | None
+    """Of the search for --max-drop; None without one."""
+
+
+def make_int8(task: Task, float_model: bytes, host: Preprocess) -> TfliteInt8:
+    """Return the int8 form of a float model, as the recipe asks.
+
+    Args:
+        task: what is exported.
+        float_model: converted.
+        host: the preprocessing that is left to do before it.
+    """
+    recipe, source = task.recipe, task.images.calibration
+    assert source is not None
+    method = recipe.method or METHODS[task.family]
+    ranges = _ranges(task, float_model, host, method)
+    ends: tuple[End, ...] = ()
+    if recipe.io != "float":
+        ranges = {**ranges, INPUT: PIXELS}
+        ends = ("INPUT",) if recipe.layout == "frigate" else ("INPUT", "OUTPUT")
+    quantizer = TfliteQuantizer(float_model, ranges, ends)
+    weighted = [layer.name for layer in quantizer.layers if layer.weight is not None]
+    # the classifier's last product writes float logits, unless they are to be rounded anyway
+    kept = set() if "OUTPUT" in ends else set(weighted[-1:])
+    outcome = None
+    if recipe.max_drop is not None:
+        outcome = search(quantizer, kept, _judge(task, float_model, host), recipe.max_drop, task.track)
+        kept |= layers_of(quantizer.layers, outcome.chosen.float_blocks)
+    model = quantizer.make(kept).model
+    if recipe.io == "uint8":
+        model = with_uint8_ends(model)
+    calibration = Calibration(source.source, len(source.images), method, recipe.seed, source.skipped)
+    return TfliteInt8(model, account("S8S8", model, calibration), outcome)
+
+
+def account(scheme: str, model: bytes, calibration: Calibration | None) -> Quantization:
+    """Say what of a finished model is int8."""
+    floating = tuple(layer.name for layer in tflite_layers(model) if not layer.int8)
+    return Quantization(scheme, True, int8_share(model), floating, calibration)
+
+
+def _ranges(task: Task, model: bytes, host: Preprocess, method: Method) -> Ranges:
+    source, batch = task.images.calibration, task.recipe.batch
+    assert source is not None
+    count = -(-len(source.images) // batch)
+
+    def compute() -> dict[str, tuple[float, float]]:
+        return dict(
+            calibrate_tflite(model, lambda: task.track(source.inputs(host, batch), "calibration", count), method)
+        )
+
+    key = content_key(model, source.digest(host), str(batch), method)
+    return {name: (low, high) for name, (low, high) in cached("ranges", key, compute).items()}
+
+
+def _judge(task: Task, float_model: bytes, host: Preprocess) -> Judge:
+    evaluation, data = task.images.evaluation, task.recipe.data
+    truth = None if data is None else evaluation.labels(data, task.labels)
+    return Judge(evaluation, host, run_file(float_model, SUFFIX, evaluation, host), truth)
