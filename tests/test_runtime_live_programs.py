@@ -184,6 +184,17 @@ def test_child_says_why_it_ends(clip: Path) -> None:
         child_pictures(Path("9"), Reading(), 1)
 
 
+def test_device_that_opens_and_gives_nothing_is_told_from_one_that_is_gone(tmp_path: Path) -> None:
+    """As the V4L2 device of a CSI camera does; here an AVI whose frames are gone."""
+    path = tmp_path / "empty.avi"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 10, (64, 48))
+    writer.release()
+    connection = connect(Source("camera", str(path), "the clip"), Reading())
+    with pytest.raises(SourceLostError, match="^it opens, but gives no picture; a Raspberry Pi's CSI camera is picam$"):
+        connection.read(60)
+    connection.close()
+
+
 def test_child_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
     """Stdin closes with the parent, whatever killed it; a device must not stay taken."""
     fifo = tmp_path / "hangs.avi"

@@ -35,7 +35,9 @@ def _capture(task: dict[str, Any], frames: Any, asked: threading.Event) -> int:
     if not capture.isOpened():
         sys.stderr.write("it cannot be opened\n")
         return 1
+    grabbed = False
     while capture.grab():
+        grabbed = True
         if task["on_demand"] and not asked.is_set():
             continue
         asked.clear()
@@ -44,7 +46,9 @@ def _capture(task: dict[str, Any], frames: Any, asked: threading.Event) -> int:
             frames.write(HEADER.pack(MAGIC, *image.shape[:2]))
             frames.write(image.data if image.flags.c_contiguous else image.tobytes())
             frames.flush()
-    sys.stderr.write("it gives no more pictures\n")
+    # a Raspberry Pi's CSI camera has a device that opens and gives nothing, as libcamera is not V4L2
+    hint = "" if "://" in task["address"] else "; a Raspberry Pi's CSI camera is picam"
+    sys.stderr.write("it gives no more pictures\n" if grabbed else f"it opens, but gives no picture{hint}\n")
     return 1
 
 
