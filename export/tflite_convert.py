@@ -1,6 +1,7 @@
 """PyTorch module to float TFLite model, by litert-torch."""
 
 import contextlib
+import importlib.util
 import io
 import logging
 import os
@@ -17,6 +18,10 @@ from edgevit.export.tflite_forms import OUTPUT, tflite_form
 from edgevit.export.tflite_graph import opened, packed
 
 INPUT = "image"
+
+if importlib.util.find_spec("litert_torch") is None:
+    # said now rather than after the minutes before it is imported, which is done where its output can be silenced
+    raise ModuleNotFoundError("No module named 'litert_torch'", name="litert_torch")
 
 
 class ConvertError(EdgevitError, RuntimeError):
@@ -44,8 +49,6 @@ def convert(model: nn.Module, shape: tuple[int, int, int, int], normalize: Prepr
             # folding constants by running them spares the board SBCFormer's tiled upsampling weights
             converted = litert_torch.convert(form, sample_kwargs=example, runtime_constant_folding=True)
             return rename_tensors(bytes(converted.model_content()), module_names(form))
-    except ModuleNotFoundError:
-        raise
     except Exception as error:  # its errors share no base class
         summary = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ConvertError(f"litert-torch could not convert the model to TFLite: {summary}") from error

@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 from typing import Any, get_args
@@ -165,6 +167,26 @@ def test_report_page_is_refused(tmp_path: Path) -> None:
 def test_frigate_folder_in_a_missing_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="does not exist; make it first"):
         export(dataclasses.replace(BUNDLED, io="uint8", layout="frigate"), tmp_path / "nowhere" / "birds")
+
+
+@pytest.mark.parametrize("package", ["litert_torch", "ai_edge_quantizer", "ai_edge_litert"])
+def test_missing_extra_names_the_pip_command(package: str, tmp_path: Path) -> None:
+    arguments = [
+        "export",
+        "efficientvit_b0",
+        "--weights",
+        "random",
+        "--format",
+        "tflite",
+        "-o",
+        str(tmp_path / "m.tflite"),
+    ]
+    code = f"import sys; sys.modules[{package!r}] = None; from edgevit.cli import main; main({arguments!r})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr == (
+        f"edgevit: {package} is not installed, and edgevit export needs it; run: pip install 'edgevit[tflite-export]'\n"
+    )
 
 
 def test_default_names_say_what_is_inside() -> None:
