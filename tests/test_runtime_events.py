@@ -1,5 +1,6 @@
 """What counts as a change of label: made sequences of answers, whose events can be worked out by hand."""
 
+import dataclasses
 import json
 import re
 import time
@@ -96,6 +97,13 @@ def test_regions_and_sources_do_not_mix() -> None:
     for number, (source, roi) in enumerate([("a", "left"), ("a", "right"), ("b", "left"), ("a", "left")]):
         found += watch.see(answer("cat"), Moment(source, number, number, number, roi))
     assert [(event.moment.source, event.moment.roi) for event in found] == [("a", "left")]
+
+
+def test_answer_of_a_stream_brings_its_moment_and_any_other_is_refused() -> None:
+    streamed = dataclasses.replace(answer("fox"), moment=Moment("pen", 0, 0, 0))
+    assert [event.moment.source for event in Watch(LabelRules()).see(streamed)] == ["pen"]
+    with pytest.raises(OptionError, match="does not come from a stream"):
+        Watch(LabelRules()).see(answer("fox"))
 
 
 def test_frames_before_a_gap_do_not_count_with_those_after() -> None:

@@ -1,5 +1,6 @@
 """All rules over all sources: the one object here that remembers."""
 
+from edgevit.errors import OptionError
 from edgevit.runtime.events.alarms import HealthRules, HealthState, next_health
 from edgevit.runtime.events.event import Event, Moment
 from edgevit.runtime.events.health import measure
@@ -23,8 +24,19 @@ class Watch:
         self._health: Recent[str, HealthState] = Recent()
         self._measured_s: Recent[str, float] = Recent()
 
-    def see(self, result: Result, moment: Moment) -> tuple[Event, ...]:
-        """Take the answer for one frame, or one region of it; return what it means."""
+    def see(self, result: Result, moment: Moment | None = None) -> tuple[Event, ...]:
+        """Take the answer for one frame, or one region of it; return what it means.
+
+        Args:
+            result: the answer.
+            moment: when and of what; that of the result if it comes from a stream.
+
+        Raises:
+            OptionError: neither is there.
+        """
+        moment = moment or result.moment
+        if moment is None:
+            raise OptionError("this answer does not come from a stream, so nobody knows its moment: give one")
         key = (moment.source, moment.roi)
         self._labels[key], events = next_state(self._label_rules, self._labels.get(key, LabelState()), result, moment)
         return events
