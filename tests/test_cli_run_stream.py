@@ -115,6 +115,11 @@ def test_wrong_option_is_one_line(
 
 
 def test_wrong_source_is_one_line(run: Run, tiny_model: Path) -> None:
+    assert run("run", tiny_model, "0") == (
+        1,
+        "",
+        "edgevit: 0 does not exist; if it is the number of a camera, write camera:0\n",
+    )
     assert run("run", tiny_model, "camera:front")[0] == 2
     assert run("run", tiny_model, "rtmp://host/live")[2].startswith("edgevit: no kind of address named 'rtmp://'")
 

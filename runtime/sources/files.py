@@ -47,6 +47,10 @@ def list_paths(source: Source) -> Iterator[Path]:
     """
     if source.kind == "sequence" and not Path(source.address).exists():
         return iter(_sequence(source.address))
+    if source.address.isdecimal() and not Path(source.address).exists():
+        raise ImageError(
+            f"{source.address} does not exist; if it is the number of a camera, write camera:{source.address}"
+        )
     return list_images(source.address)
 
 
