@@ -15,8 +15,7 @@ from edgevit.runtime.classifier import Classifier, load
 from edgevit.runtime.progress import Track
 
 WARMUP_CALLS = 200
-WARMUP_S = 10.0
-"""A warm-up ends after so many calls or seconds even if it has not settled."""
+"""A warm-up ends after so many calls even if it has not settled."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +35,8 @@ class Plan:
     """Counted calls of each model in a round."""
     starts: int = 3
     """Processes started for the time to the first answer; 0 leaves it out."""
+    warmup_s: float = 10.0
+    """How long a warm-up that does not settle may last, in seconds."""
 
 
 @dataclass
@@ -76,7 +77,7 @@ def benchmark(
     before = now()
     entries = [_open(path, threads, plan) for path in plan.models for threads in plan.threads]
     for entry in entries:
-        _warm_up(entry, plan.picture)
+        _warm_up(entry, plan)
     during, others = [], []
     for number in track(range(plan.rounds), "benchmark", plan.rounds):
         start, busy, own = time.perf_counter(), busy_seconds(root), time.process_time()
@@ -107,12 +108,12 @@ def _open(path: Path, threads: int, plan: Plan) -> _Turns:
     return _Turns(path, threads, classifier, measure_first(path, threads, plan.told, plan.picture, plan.starts))
 
 
-def _warm_up(entry: _Turns, picture: bytes) -> None:
+def _warm_up(entry: _Turns, plan: Plan) -> None:
     """Call until two windows of calls take equally long."""
-    end = time.perf_counter() + WARMUP_S
+    end = time.perf_counter() + plan.warmup_s
     while not is_settled(entry.warmup) and len(entry.warmup) < WARMUP_CALLS and time.perf_counter() < end:
         start = time.perf_counter()
-        entry.classifier(picture)
+        entry.classifier(plan.picture)
         entry.warmup.append(1e3 * (time.perf_counter() - start))
 
 
