@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from edgevit.artifact import Precision, Preprocess, SelfTest, SelfTests, read_manifest
 from edgevit.errors import GateError, ModelFileError
-from edgevit.runtime.classifier import answer_rank, check_input
+from edgevit.runtime.classifier import check_input
 from edgevit.runtime.images import read_image
 from edgevit.runtime.preprocess import preprocess
 from edgevit.runtime.resample import RGBImage
@@ -27,10 +27,6 @@ LARGEST = 384
 """Longest side of a picture in pixels, so that the cases of a model with a huge input stay small."""
 SAMPLES = 64
 """Input values stored for each picture."""
-MOST_LOGITS = 4096
-"""An answer that has more, as a mask's, is not stored whole."""
-LARGE_SAMPLES = 512
-"""Logits stored of such an answer for each picture."""
 FLOAT_TOLERANCE = 1e-3
 """Share of a case's largest absolute logit by which a float model's may differ; an int8 one's is the session's to say.
 
@@ -89,7 +85,7 @@ def check_selftest(path: str | Path, threads: int | None = None) -> SelfTestRepo
         raise ModelFileError(f"{path} was not exported by edgevit, so it holds no self-test; use `edgevit run`")
     if manifest.selftest is None or not manifest.selftest.cases:
         raise ModelFileError(f"{path} holds no self-test; export it again")
-    session = open_session(path, threads, rank=answer_rank(manifest))
+    session = open_session(path, threads)
     try:
         check_input(path, manifest, session)
         return check_cases(session, manifest.host_preprocess, manifest.selftest)
@@ -135,22 +131,12 @@ def _record(session: Session, how: Preprocess, picture: RGBImage, seed: int) -> 
     assert found
     values = preprocess(read_image(png.tobytes()), how)
     places = np.sort(np.random.default_rng(seed).choice(values.size, min(SAMPLES, values.size), replace=False))
-    answer = session.run(values[None])[0].reshape(-1)
-    drawn = _draw_logits(answer, seed)
     return SelfTest(
         png=base64.b64encode(png.tobytes()).decode(),
         input_indices=tuple(int(place) for place in places),
         input_values=tuple(_short(values.flat[place]) for place in places),
-        logits=tuple(_short(logit) for logit in (answer[drawn] if len(drawn) else answer)),
-        logit_indices=tuple(int(place) for place in drawn),
+        logits=tuple(_short(logit) for logit in session.run(values[None])[0]),
     )
-
-
-def _draw_logits(answer: NDArray[np.float32], seed: int) -> NDArray[np.int64]:
-    """Return which parts of a flat answer are stored; none where all are."""
-    if answer.size <= MOST_LOGITS:
-        return np.zeros(0, np.int64)
-    return np.sort(np.random.default_rng(seed).choice(answer.size, LARGE_SAMPLES, replace=False))
 
 
 def _short(value: np.float32) -> float:
@@ -181,12 +167,7 @@ def _check(session: Session, how: Preprocess, number: int, case: SelfTest, tests
             f"column {column}, expected {wanted[first]:.4f} within {tests.input_tolerance:.4f}; "
             "this machine does not prepare images as the export did"
         )
-    answer = session.run(values[None])[0].reshape(-1)
-    if case.logit_indices:
-        if max(case.logit_indices) >= answer.size or min(case.logit_indices) < 0:
-            raise ModelFileError(f"case {number} of the self-test is for another answer; export the model again")
-        answer = answer[list(case.logit_indices)]
-    of_logits = _check_logits(answer, np.array(case.logits, np.float32), tests, where)
+    of_logits = _check_logits(session.run(values[None])[0], np.array(case.logits, np.float32), tests, where)
     return float(of_input.max()), of_logits
 
 
