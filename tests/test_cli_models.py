@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from edgevit.cli import main
+from edgevit.cli.models import published
 from edgevit.models import list_models
 from edgevit.models.registry import get_spec
 
@@ -65,5 +66,5 @@ def test_table_needs_neither_torch_nor_onnx() -> None:
 def test_documented_table_is_that_of_the_registry(name: str) -> None:
     spec = get_spec(name)
     weights = ", ".join(entry.name + (" (bundled)" if entry.bundled else "") for entry in spec.weights) or "-"
-    figures = f"{spec.parameters / 1e6:.2f} M | {spec.macs / 1e9:.2f} G | {spec.top1:.1f} %"
+    figures = f"{spec.parameters / 1e6:.2f} M | {spec.macs / 1e9:.2f} G | {published(spec)}"
     assert f"| {name} | {figures} | {weights} |" in (ROOT / "docs" / "models.md").read_text().splitlines()

@@ -15,7 +15,7 @@ from edgevit.models import create_model, list_models
 from edgevit.models.layers import fold_batchnorm
 
 SHARED = Path(__file__).parent.parent.parent / "shared"
-GOLDEN = [name for name in list_models() if (SHARED / "golden" / f"{name}.npz").is_file()]
+GOLDEN = [name for name in list_models("classify") if (SHARED / "golden" / f"{name}.npz").is_file()]
 
 pytestmark = pytest.mark.skipif(not GOLDEN, reason="the recordings of the official models are not beside this checkout")
 

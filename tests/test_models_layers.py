@@ -9,7 +9,7 @@ from torch import nn
 from edgevit.models import create_model, list_models
 from edgevit.models.layers import ConvBN, FoldPairs, fold_batchnorm
 
-SMALL = [name for name in list_models() if name not in ("efficientvit_l2", "efficientvit_l3")]
+SMALL = [name for name in list_models("classify") if name not in ("efficientvit_l2", "efficientvit_l3")]
 
 
 def test_one_pair_is_folded_as_by_hand() -> None:

@@ -15,11 +15,12 @@ __all__ = ["create_model", "list_models"]
 def create_model(name: str, num_classes: int | None = None, **options: float) -> "nn.Module":
     """Build a model with random weights, in training mode.
 
-    It maps (B, 3, H, W), H and W multiples of 32, to logits (B, num_classes).
+    It maps (B, 3, H, W), H and W multiples of 32, to logits (B, num_classes), or for segmentation
+    (B, num_classes, H / 8, W / 8).
 
     Args:
         name: one of `list_models()`.
-        num_classes: 1,000 unless given.
+        num_classes: the published model's unless given, 1,000 for classifiers.
         options: what the family's own `build` takes, such as `drop_path` for SBCFormer.
 
     Raises:
@@ -37,5 +38,5 @@ def create_model(name: str, num_classes: int | None = None, **options: float) ->
             raise
         raise MissingExtraError("torch", f"building {name}", "export") from error
     build = getattr(module, spec.family.build)
-    model: nn.Module = build(spec.variant, 1000 if num_classes is None else num_classes, **options)
+    model: nn.Module = build(spec.variant, spec.num_classes if num_classes is None else num_classes, **options)
     return model

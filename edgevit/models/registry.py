@@ -1,16 +1,16 @@
 """Look up what is known about a model; needs no torch."""
 
 from edgevit.errors import OptionError, UnknownNameError
-from edgevit.models.spec import ModelSpec, WeightsSpec
+from edgevit.models.spec import ModelSpec, Task, WeightsSpec
 from edgevit.models.zoo import MODELS
 
 SIZE_STEP = 32
 """All models shrink their input 32 times, so both sides must be multiples of it."""
 
 
-def list_models() -> list[str]:
-    """Return the names of all models."""
-    return list(MODELS)
+def list_models(task: Task | None = None) -> list[str]:
+    """Return the names of all models, or of those for one task."""
+    return [name for name, spec in MODELS.items() if task in (None, spec.task)]
 
 
 def get_spec(name: str) -> ModelSpec:

@@ -76,7 +76,8 @@ def build_with_weights(spec: ModelSpec, weights: ResolvedWeights, num_classes: i
     Args:
         spec: the model.
         weights: what `resolve_weights` returned.
-        num_classes: must be what the weights have; taken from them, or 1,000 for random weights, unless given.
+        num_classes: must be what the weights have; unless given, taken from them, or for random weights those of
+            the published model.
 
     Raises:
         CheckpointError: the file cannot be read, does not fit the model, or has another number of classes.

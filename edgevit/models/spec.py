@@ -1,8 +1,12 @@
 """What is known about a model, and about a file of weights, without building or reading either."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from edgevit.artifact import Preprocess
+
+Task = Literal["classify", "segment"]
+""""classify": logits (B, classes). "segment": logits (B, classes, H / 8, W / 8)."""
 
 
 @dataclass(frozen=True)
@@ -20,9 +24,10 @@ class Family:
     build: str
     """Function there: (variant, num_classes, **options) to the model."""
     head: str
-    """State-dict key of the classifier's weight, (classes, features)."""
+    """State-dict key of the classifier's weight, (classes, features), or (classes, features, 1, 1)."""
     fixed_grid: bool = False
     """Whether weights belong to one input size, so that another size needs them cropped or resized."""
+    task: Task = "classify"
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,8 @@ class WeightsSpec:
     """Empty: the class names do not come with the weights; --labels gives them."""
     sha256: str | None = None
     """None: not known here; recorded at the first download and checked from then on."""
+    miou: float | None = None
+    """Published mean intersection over union at `preprocess.size`, in percent; None for classifiers."""
 
     @property
     def bundled(self) -> bool:
@@ -67,14 +74,24 @@ class ModelSpec:
     family: Family
     variant: str
     parameters: int
-    """With 1,000 classes."""
+    """With `num_classes` classes."""
     macs: int
-    """Multiply-accumulates in convolutions, linear layers and matrix products; 1,000 classes, one default input."""
+    """Multiply-accumulates in convolutions, linear layers and matrix products, for `num_classes` and one input."""
     preprocess: Preprocess
     """The default input size and how images become that input."""
-    top1: float
-    """Published ImageNet-1k top-1 accuracy at the default input size, in percent."""
+    accuracy: float
+    """Published at the default input size, in percent: ImageNet-1k top-1 accuracy, or the data set's mean IoU."""
     source: str
-    """Who publishes `top1`."""
+    """Who publishes `accuracy`."""
     weights: tuple[WeightsSpec, ...] = ()
     """The first is the default."""
+    num_classes: int = 1000
+    dataset: str = "ImageNet-1k"
+    labels: tuple[str, ...] = ()
+    """Names of the classes that it is published with; empty where they do not come with the model."""
+    palette: tuple[tuple[int, int, int], ...] = ()
+    """RGB of each of `labels`; empty for classifiers."""
+
+    @property
+    def task(self) -> Task:
+        return self.family.task

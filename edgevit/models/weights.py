@@ -71,7 +71,7 @@ def infer_num_classes(spec: ModelSpec, state: Mapping[str, Tensor], source: str 
         CheckpointError: it has no classifier of this family.
     """
     head = canonical_state(spec, state).get(spec.family.head)
-    if head is None or head.ndim != 2:
+    if head is None or head.ndim not in (2, 4):
         cause = _likely_model(spec, state) or "give weights with a head"
         raise CheckpointError(f"{source} has no classifier {spec.family.head} of {spec.name}: {cause}")
     return head.shape[0]
@@ -98,7 +98,7 @@ def _unwrapped(state: dict[str, Tensor]) -> Iterator[dict[str, Tensor]]:
 
 @functools.cache
 def shapes(name: str) -> Shapes:
-    """Return the model's state-dict names and shapes, with 1,000 classes, without allocating its weights."""
+    """Return the model's state-dict names and shapes, with its published classes, without allocating its weights."""
     with torch.device("meta"):
         return {key: tuple(value.shape) for key, value in create_model(name).state_dict().items()}
 

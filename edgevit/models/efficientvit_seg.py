@@ -1,0 +1,170 @@
+"""EfficientViT with its head for semantic segmentation: an image to logits for each eighth pixel.
+
+State-dict keys and shapes equal those of the official repository (mit-han-lab/efficientvit). The last three stages are
+brought to one width and to stride 8, added, refined by a few residual blocks, and classified.
+"""
+
+import functools
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F  # noqa: N812, the name that every PyTorch user knows
+from torch import Tensor, nn
+
+from edgevit.models.efficientvit import (
+    VARIANTS,
+    Activation,
+    BackboneB,
+    BackboneL,
+    Branch,
+    Config,
+    ConvLayer,
+    FusedMBConv,
+    MBConv,
+    OpSequential,
+    canonical_keys,
+    gelu_tanh,
+)
+
+__all__ = ["EfficientViTSeg", "canonical_keys", "efficientvit_seg"]
+
+CUBIC_A = -0.75
+"""Parameter of Keys' kernel in PyTorch's bicubic interpolation."""
+
+
+@functools.lru_cache(maxsize=16)
+def bicubic_weights(length: int, scale: int) -> tuple[tuple[float, ...], ...]:
+    """Return the (length * scale, length) matrix that enlarges one axis as F.interpolate(mode="bicubic") does.
+
+    Pixel centres are aligned (align_corners=False) and the border is repeated. Kernel: Keys, Cubic convolution
+    interpolation for digital image processing, 1981.
+    """
+    rows = []
+    for i in range(length * scale):
+        centre = (i + 0.5) / scale - 0.5
+        first = int(centre // 1) - 1
+        row = [0.0] * length
+        for tap in range(first, first + 4):
+            row[min(max(tap, 0), length - 1)] += _cubic(abs(centre - tap))
+        rows.append(tuple(row))
+    return tuple(rows)
+
+
+def _cubic(x: float) -> float:
+    a = CUBIC_A
+    if x < 1:
+        return ((a + 2) * x - (a + 3)) * x * x + 1
+    return ((a * x - 5 * a) * x + 8 * a) * x - 4 * a if x < 2 else 0.0
+
+
+class Upsample(nn.Module):
+    """Enlarge (B, C, H, W) by a whole factor, bicubically."""
+
+    def __init__(self, scale: int) -> None:
+        super().__init__()
+        self.scale = scale
+        self.as_products = False
+        """Compute it as two products with constant matrices: TFLite has no bicubic resize, ONNX Runtime a slow one."""
+
+    def take_export_form(self) -> None:
+        """Use the products; they are the same function."""
+        self.as_products = True
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.as_products:
+            return F.interpolate(x, scale_factor=self.scale, mode="bicubic", align_corners=False)
+        height, width = (
+            torch.tensor(bicubic_weights(int(side), self.scale), dtype=x.dtype, device=x.device) for side in x.shape[2:]
+        )
+        # widen first: rows are few then, so it is the cheaper order
+        return height @ (x @ width.T)
+
+
+@dataclass(frozen=True)
+class HeadConfig:
+    """One head."""
+
+    width: int
+    depth: int
+    """Residual blocks."""
+    expand: int
+    """Of the blocks."""
+    final_expand: int | None = None
+    """Widening before the classifier; None for none."""
+
+
+HEADS = {
+    "b0_cityscapes": HeadConfig(32, 1, 4, 4),
+    "b1_cityscapes": HeadConfig(64, 3, 4, 4),
+    "b2_cityscapes": HeadConfig(96, 3, 4, 4),
+    "b3_cityscapes": HeadConfig(128, 3, 4, 4),
+    "l1_cityscapes": HeadConfig(256, 3, 1),
+    "l2_cityscapes": HeadConfig(256, 5, 1),
+    "b1_ade20k": HeadConfig(64, 3, 4),
+    "b2_ade20k": HeadConfig(96, 3, 4),
+    "b3_ade20k": HeadConfig(128, 3, 4),
+    "l1_ade20k": HeadConfig(128, 3, 4, 8),
+    "l2_ade20k": HeadConfig(128, 3, 4, 8),
+}
+
+
+class SegHead(nn.Module):
+    """Stages at strides 8, 16 and 32 to logits (B, classes, H / 8, W / 8)."""
+
+    def __init__(self, widths: tuple[int, int, int], config: HeadConfig, num_classes: int, *, large: bool) -> None:
+        """Take `widths` of the stages at strides 8, 16 and 32."""
+        super().__init__()
+        act: Activation = gelu_tanh if large else nn.Hardswish
+        width = config.width
+        self.input_ops = nn.ModuleList(
+            [
+                OpSequential([ConvLayer(widths[2], width), Upsample(4)]),
+                OpSequential([ConvLayer(widths[1], width), Upsample(2)]),
+                ConvLayer(widths[0], width),
+            ]
+        )
+        self.middle = OpSequential(
+            [
+                Branch(
+                    FusedMBConv(width, width, 1, config.expand, act)
+                    if large
+                    else MBConv(width, width, 1, config.expand, act, fewer_norm=False)
+                )
+                for _ in range(config.depth)
+            ]
+        )
+        final = width if config.final_expand is None else width * config.final_expand
+        widening = [] if config.final_expand is None else [ConvLayer(width, final, act=act)]
+        self.output_ops = nn.ModuleList(
+            [OpSequential([*widening, ConvLayer(final, num_classes, bias=True, norm=False)])]
+        )
+
+    def forward(self, stages: list[Tensor]) -> Tensor:
+        stage2, stage3, stage4 = stages
+        coarse, medium, fine = self.input_ops
+        x = coarse(stage4) + (medium(stage3) + fine(stage2))
+        return self.output_ops[0](self.middle(x))  # type: ignore[no-any-return]
+
+
+class EfficientViTSeg(nn.Module):
+    """Segmentation: (B, 3, H, W), H and W multiples of 32, to logits (B, num_classes, H / 8, W / 8)."""
+
+    def __init__(self, config: Config, head: HeadConfig, num_classes: int) -> None:
+        super().__init__()
+        self.backbone: nn.Module = (
+            BackboneL(config.widths, config.depths, config.dim)
+            if config.large
+            else BackboneB(config.widths, config.depths, config.dim)
+        )
+        self.head = SegHead(config.widths[2:], head, num_classes, large=config.large)
+        for module in self.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.eps = 1e-7 if config.large else 1e-5
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.backbone(x))  # type: ignore[no-any-return]
+
+
+def efficientvit_seg(variant: str, num_classes: int) -> EfficientViTSeg:
+    """Build the model named by `variant`, a backbone and a head: b0_cityscapes, ..., l2_ade20k."""
+    return EfficientViTSeg(VARIANTS[variant.partition("_")[0]], HEADS[variant], num_classes)
