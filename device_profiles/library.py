@@ -14,6 +14,9 @@ from edgevit.errors import ProfileError, UnknownNameError
 
 SHIPPED = Path(__file__).parent
 
+GENERIC = "generic"
+"""The target of a file that is to run anywhere; it has no profile."""
+
 
 def find_profile(name: str | os.PathLike[str]) -> Profile:
     """Return the profile of this name, alias or path.
