@@ -1,0 +1,129 @@
+"""What each address of the page answers, but for the endless picture."""
+
+import base64
+import binascii
+import hmac
+import ipaddress
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from edgevit.errors import MissingExtraError
+from edgevit.runtime.serve.metrics import CONTENT_TYPE, exposition
+from edgevit.runtime.serve.page import POLICY, page, panel
+from edgevit.runtime.serve.view import View
+from edgevit.runtime.vitals import Vitals
+
+TEXT, HTML, JPEG = "text/plain; charset=utf-8", "text/html; charset=utf-8", "image/jpeg"
+STREAM = "/stream.mjpg"
+
+
+@dataclass(frozen=True, eq=False)
+class Shop:
+    """What there is to see."""
+
+    view: View
+    vitals: Vitals
+    about: dict[str, str]
+    """"version", "model" and "source"."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    kind: str
+    """Content-Type."""
+    body: bytes
+    policy: str = "default-src 'none'"
+
+
+def _page(shop: Shop) -> Answer:
+    return Answer(200, HTML, page(shop.about, shop.view.shown(), shop.vitals.tally()).encode(), POLICY)
+
+
+def _panel(shop: Shop) -> Answer:
+    return Answer(200, HTML, panel(shop.view.shown(), shop.vitals.tally()).encode())
+
+
+def _picture(shop: Shop) -> Answer:
+    found = shop.view.next_jpeg(0, 0)
+    return Answer(200, JPEG, found[1]) if found else Answer(404, TEXT, b"no picture yet\n")
+
+
+def _health(shop: Shop) -> Answer:
+    health = shop.vitals.health()
+    return Answer(200 if health.ok else 503, TEXT, f"{health.state}: {health.reason}\n".encode("utf-8", "replace"))
+
+
+def _state(shop: Shop) -> Answer:
+    shown, tally = shop.view.shown(), shop.vitals.tally()
+    state = {
+        "health": tally.health.state,
+        "reason": tally.health.reason,
+        "about": shop.about,
+        "answers": [dict(record.body) for record in shown.answers],
+        "events": [dict(record.body) for record in shown.events],
+    }
+    return Answer(200, "application/json", json.dumps(state).encode())
+
+
+def _metrics(shop: Shop) -> Answer:
+    try:
+        return Answer(200, CONTENT_TYPE, exposition(shop.vitals, shop.about))
+    except MissingExtraError as error:
+        return Answer(501, TEXT, f"{error}\n".encode())
+
+
+ROUTES: dict[str, Callable[[Shop], Answer]] = {
+    "/": _page,
+    "/panel": _panel,
+    "/picture.jpg": _picture,
+    "/healthz": _health,
+    "/state.json": _state,
+    "/metrics": _metrics,
+}
+
+
+def refusal(token: str | None, authorization: str | None, host: str | None) -> Answer | None:
+    """Return the answer to who may not look; None to who may.
+
+    With a token, the request must carry it. Without, the page is for this machine alone, and the request must have been
+    addressed to it: else any website could have its own name resolve to 127.0.0.1 and read the camera through a browser
+    here (DNS rebinding).
+
+    Args:
+        token: what to ask for.
+        authorization: the request's header of this name: "Bearer TOKEN", or "Basic" with the token as password.
+        host: the request's header of this name.
+    """
+    if token is not None:
+        given = _given_token(authorization or "")
+        if given is not None and hmac.compare_digest(given.encode("utf-8", "replace"), token.encode()):
+            return None
+        return Answer(
+            401, TEXT, b"a token is needed: as password with any user name, or as Authorization: Bearer TOKEN\n"
+        )
+    if host is None or _is_local(host):
+        return None
+    return Answer(403, TEXT, b"this page is for 127.0.0.1 and localhost; to reach it by another name, set a token\n")
+
+
+def _given_token(authorization: str) -> str | None:
+    scheme, _, value = authorization.partition(" ")
+    if scheme.lower() == "bearer":
+        return value.strip()
+    if scheme.lower() == "basic":
+        try:
+            return base64.b64decode(value, validate=True).decode().partition(":")[2]
+        except (binascii.Error, ValueError):
+            return None
+    return None
+
+
+def _is_local(host: str) -> bool:
+    try:
+        name = urlsplit(f"//{host}").hostname or ""
+        return name == "localhost" or ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,143 @@
+"""The page as HTML: rendered here alone, every text escaped; the script only fetches it again."""
+
+import base64
+import datetime
+import hashlib
+from html import escape
+from importlib import resources
+
+from edgevit.runtime.events.event import iso_time
+from edgevit.runtime.serve.view import Shown
+from edgevit.runtime.sinks.lines import event_text, printable
+from edgevit.runtime.sinks.record import Record
+from edgevit.runtime.vitals import Tally
+
+CLASSES = 3
+"""How many are shown of an answer."""
+
+
+def _part(name: str) -> str:
+    return resources.files("edgevit.runtime.serve").joinpath(name).read_text("utf-8")
+
+
+STYLE, SCRIPT = _part("page.css"), _part("page.js")
+
+
+def _digest(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+POLICY = (
+    f"default-src 'none'; img-src 'self'; connect-src 'self'; style-src {_digest(STYLE)}; "
+    f"script-src {_digest(SCRIPT)}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+"""Content-Security-Policy: nothing but this style, this script and this server, whatever a label may hold."""
+
+
+def page(about: dict[str, str], shown: Shown, tally: Tally) -> str:
+    """Return the whole page.
+
+    Args:
+        about: "source" and "model", for the heading.
+        shown: answers and events.
+        tally: counters and health.
+    """
+    source, model = _text(about["source"]), _text(about["model"])
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        '<link rel="icon" href="data:,">'
+        '<noscript><meta http-equiv="refresh" content="5"></noscript>'
+        f"<title>{source} - edgevit</title><style>{STYLE}</style></head><body>"
+        f"<header><h1>{source}</h1><p>{model}</p></header>"
+        f'<main><div class="card picture"><img src="stream.mjpg" alt="newest picture of {source}"></div>'
+        f'<div id="panel">{panel(shown, tally)}</div></main>'
+        f"<script>{SCRIPT}</script></body></html>\n"
+    )
+
+
+def panel(shown: Shown, tally: Tally) -> str:
+    """Return what changes from moment to moment."""
+    health = tally.health
+    return (
+        f'<section class="card"><div class="health {health.state}">{health.state}'
+        f"<small>{_text(health.reason)}</small></div></section>"
+        f'<section class="card"><h2>Now</h2>{_answers(shown.answers)}</section>'
+        f'<section class="card"><h2>Last events</h2>{_events(shown.events)}</section>'
+        f'<section class="card"><h2>Since the start</h2>{_counters(tally)}</section>'
+    )
+
+
+def _answers(answers: tuple[Record, ...]) -> str:
+    blocks = []
+    for record in answers:
+        assert record.result is not None
+        roi = "" if record.moment.roi is None else f"<h2>{_text(record.moment.roi)}</h2>"
+        (label, confidence), *others = record.result.top(CLASSES)
+        rows = "".join(_class_row(*entry) for entry in [(label, confidence), *others])
+        blocks.append(f'{roi}<div class="best">{_text(label)} {confidence:.2f}</div><table>{rows}</table>')
+    return "".join(blocks) or '<p class="none">nothing yet</p>'
+
+
+def _class_row(label: str, confidence: float) -> str:
+    meter = f'<meter min="0" max="1" value="{confidence:.4f}"></meter>'
+    return f'<tr><th>{_text(label)}</th><td class="bar">{meter}</td><td class="number">{confidence:.2f}</td></tr>'
+
+
+def _events(events: tuple[Record, ...]) -> str:
+    rows = "".join(
+        f'<tr><td class="when" title="{iso_time(record.moment.wall_s)}">{_clock(record.moment.wall_s)}</td>'
+        f"<td>{_text(_told(record))}</td></tr>"
+        for record in events
+    )
+    return f"<table>{rows}</table>" if rows else '<p class="none">none yet</p>'
+
+
+def _told(record: Record) -> str:
+    roi = "" if record.moment.roi is None else f"[{record.moment.roi}] "
+    return f"{roi}{event_text(record)}"
+
+
+def _clock(wall_s: float) -> str:
+    """Return day and time as the board's clock on the wall would show them."""
+    return datetime.datetime.fromtimestamp(wall_s).astimezone().strftime("%d %b %H:%M:%S")
+
+
+def _counters(tally: Tally) -> str:
+    answers = sum(tally.results.values())
+    rows: list[tuple[str, str]] = [
+        ("running for", duration(tally.uptime_s)),
+        ("results", f"{answers:,}"),
+        *((f"of them {label}", f"{count:,}") for label, count in _most(tally)),
+        ("events", f"{sum(tally.events.values()):,}"),
+        ("frames dropped", f"{tally.dropped:,}"),
+        ("pictures damaged", f"{tally.damaged:,}"),
+        ("pictures black", f"{tally.black:,}"),
+    ]
+    if tally.last_age_s is not None:
+        rows.insert(1, ("last result", f"{duration(tally.last_age_s)} ago"))
+    if tally.frame_age_s is not None:
+        rows.append(("age of the frame", f"{1e3 * tally.frame_age_s:.0f} ms"))
+    if answers:
+        rows.append(("inference, mean", f"{1e3 * tally.inference_s / answers:.1f} ms"))
+    cells = "".join(f'<tr><th>{_text(name)}</th><td class="number">{value}</td></tr>' for name, value in rows)
+    return f"<table>{cells}</table>"
+
+
+def _most(tally: Tally) -> list[tuple[str, int]]:
+    return sorted(tally.results.items(), key=lambda entry: (-entry[1], entry[0]))[:5]
+
+
+def duration(seconds: float) -> str:
+    """Return "3.2 s", "4 min 10 s", "5 h 2 min" or "12 d 3 h"."""
+    whole = int(seconds)
+    if whole < 60:
+        return f"{seconds:.1f} s"
+    for large, small, unit, size in (("d", "h", 86400, 3600), ("h", "min", 3600, 60)):
+        if whole >= unit:
+            return f"{whole // unit} {large} {whole % unit // size} {small}"
+    return f"{whole // 60} min {whole % 60} s"
+
+
+def _text(text: str) -> str:
+    return escape(printable(text))

@@ -1,0 +1,184 @@
+"""The page's web server: its threads read what the loop left for them, and no reader can hold the loop back."""
+
+import contextlib
+import http.server
+import logging
+import select
+import socket
+import socketserver
+import threading
+import time
+from typing import Any
+
+from edgevit.errors import OutputError
+from edgevit.runtime.serve.address import Access
+from edgevit.runtime.serve.answers import ROUTES, STREAM, TEXT, Answer, Shop, refusal
+
+MOST_CONNECTIONS, MOST_STREAMS = 24, 4
+"""At once; whoever comes then is told to come again."""
+READ_S = 10.0
+"""How long a reader may take for one request and its answer, or for one picture of the stream."""
+FASTEST_S = 0.1
+"""At most ten pictures a second, for each who watches."""
+LOOK_S = 1.0
+"""How often to look whether a watcher is still there, while no picture comes."""
+PART = "edgevit-picture"
+BOUNDARY = f"--{PART}\r\n".encode()
+
+log = logging.getLogger(__name__)
+
+
+class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
+    """Listens from when it is made until it is closed; a thread for each connection, of which there are few."""
+
+    def __init__(self, access: Access, shop: Shop) -> None:
+        """Begin to listen.
+
+        Raises:
+            OutputError: the address cannot be listened at.
+        """
+        self.access, self.shop = access, shop
+        self.streams = threading.BoundedSemaphore(MOST_STREAMS)
+        self._slots = threading.BoundedSemaphore(MOST_CONNECTIONS)
+        self._open: dict[socket.socket, float] = {}
+        self._guard = threading.Lock()
+        where = f"{access.host}:{access.port}"
+        try:
+            found = socket.getaddrinfo(access.host, access.port, type=socket.SOCK_STREAM)[0]
+            self.address_family = found[0]
+            super().__init__(found[4], Handler)  # type: ignore[arg-type]
+        except OSError as error:
+            reason = error.strerror or error
+            raise OutputError(f"the page cannot be served at {where}: {reason}; choose another port") from error
+        host = f"[{access.host}]" if ":" in access.host else access.host
+        self.url = f"http://{host}:{self.server_address[1]}/"
+        self._thread = threading.Thread(target=self.serve_forever, name="edgevit page", args=(0.25,), daemon=True)
+        self._thread.start()
+
+    def server_bind(self) -> None:
+        """Bind without asking the network for this machine's name, as HTTPServer does."""
+        socketserver.TCPServer.server_bind(self)
+        self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
+
+    def allow(self, connection: socket.socket, seconds: float = READ_S) -> None:
+        """Give a connection so long from now."""
+        with self._guard:
+            if connection in self._open:
+                self._open[connection] = time.monotonic() + seconds
+
+    def service_actions(self) -> None:
+        """End connections whose time is over, however slowly and steadily they go on."""
+        now_s = time.monotonic()
+        with self._guard:
+            late = [connection for connection, until_s in self._open.items() if until_s < now_s]
+        for connection in late:
+            _shut(connection)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        if not self._slots.acquire(blocking=False):
+            with contextlib.suppress(OSError):
+                request.settimeout(0)
+                request.send(b"HTTP/1.0 503 Service Unavailable\r\nRetry-After: 10\r\n\r\ntoo many connections\n")
+            super().shutdown_request(request)
+            return
+        with self._guard:
+            self._open[request] = time.monotonic() + READ_S
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        with self._guard:
+            ours = self._open.pop(request, None) is not None
+        super().shutdown_request(request)
+        if ours:
+            self._slots.release()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        log.info("the page: a connection ended", exc_info=True)
+
+    def close(self) -> None:
+        """Stop listening, end all connections, and return when their threads are gone."""
+        self.shop.view.close()
+        self.shutdown()
+        with self._guard:
+            connections = list(self._open)
+        for connection in connections:
+            _shut(connection)
+        self.server_close()
+        self._thread.join()
+
+
+def _shut(connection: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    """One request; HTTP/1.0, so the connection ends with its answer."""
+
+    server: Server
+    timeout = READ_S
+
+    def do_GET(self) -> None:
+        path = self.path.partition("?")[0]
+        answer = refusal(self.server.access.token, self.headers["Authorization"], self.headers["Host"])
+        if answer is None and path == STREAM and self.command == "GET":
+            self._stream()
+            return
+        if answer is None:
+            route = ROUTES.get(path)
+            answer = route(self.server.shop) if route else Answer(404, TEXT, b"there is nothing here; see /\n")
+        self._send(answer)
+
+    do_HEAD = do_GET
+
+    def _send(self, answer: Answer) -> None:
+        self._head(answer.status, answer.kind, answer.policy)
+        self.send_header("Content-Length", str(len(answer.body)))
+        if answer.status == 401:
+            self.send_header("WWW-Authenticate", 'Basic realm="edgevit", charset="UTF-8"')
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(answer.body)
+
+    def _head(self, status: int, kind: str, policy: str) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Security-Policy", policy)
+        self.send_header("Cache-Control", "no-store")
+        self.send_header("Cross-Origin-Resource-Policy", "same-origin")
+        self.send_header("Referrer-Policy", "no-referrer")
+        self.send_header("X-Content-Type-Options", "nosniff")
+
+    def _stream(self) -> None:
+        """Send each new picture; a reader that is slow misses some."""
+        if not self.server.streams.acquire(blocking=False):
+            self._send(Answer(503, TEXT, b"too many watch already; come again later\n"))
+            return
+        try:
+            self._head(200, f"multipart/x-mixed-replace; boundary={PART}", "default-src 'none'")
+            self.end_headers()
+            self.wfile.write(BOUNDARY)
+            number, view = 0, self.server.shop.view
+            while not (view.over or self._gone()):
+                self.server.allow(self.connection)
+                found = view.next_jpeg(number, LOOK_S)
+                if found is not None:
+                    number, picture = found
+                    size = str(len(picture)).encode()
+                    head = b"Content-Type: image/jpeg\r\nContent-Length: " + size + b"\r\n\r\n"
+                    # browsers show a picture when they see the boundary behind it
+                    self.wfile.write(head + picture + b"\r\n" + BOUNDARY)
+                    time.sleep(FASTEST_S)
+        finally:
+            self.server.streams.release()
+
+    def _gone(self) -> bool:
+        """Tell whether the other side closed, or the server did."""
+        readable, _, _ = select.select([self.connection], [], [], 0)
+        return bool(readable) and not self.connection.recv(4096)
+
+    def version_string(self) -> str:
+        return "edgevit"
+
+    def log_message(self, format: str, *values: Any) -> None:
+        log.debug(format, *values)

@@ -1,0 +1,116 @@
+"""What the page shows: the newest picture with its answers, and the last events."""
+
+import threading
+from collections import deque
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from edgevit.runtime.events.event import Moment
+from edgevit.runtime.events.recent import Recent
+from edgevit.runtime.resample import RGBImage
+from edgevit.runtime.sinks.pictures import jpeg
+from edgevit.runtime.sinks.record import RESULT, Record
+
+EVENTS = 20
+"""How many are shown."""
+WIDTH = 960
+"""Pixels across of the picture that is sent, at most."""
+QUALITY = 75
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What belongs together at one moment."""
+
+    number: int
+    """Of the picture among those shown; 0 before the first."""
+    answers: tuple[Record, ...]
+    """The newest frame's: one, or one for each region."""
+    events: tuple[Record, ...]
+    """Newest first."""
+
+
+class View:
+    """A sink that remembers the newest; pictures are scaled and encoded only when somebody looks, in his thread."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._encoding = threading.Lock()
+        # what follows is guarded by _changed
+        self._pending: tuple[int, RGBImage] | None = None
+        self._image: RGBImage | None = None
+        self._number = 0
+        self._answers: Recent[str | None, Record] = Recent()
+        self._frame: int | None = None
+        self._events: deque[Record] = deque(maxlen=EVENTS)
+        self._over = False
+        # guarded by _encoding
+        self._encoded: tuple[int, bytes] = (0, b"")
+
+    def picture(self, image: RGBImage, moment: Moment) -> None:
+        """Take the whole (H, W, 3) picture; it is shown with its first answer."""
+        with self._changed:
+            self._pending = (moment.sequence, image)
+
+    def write(self, record: Record) -> None:
+        with self._changed:
+            if record.kind != RESULT:
+                self._events.appendleft(record)
+                return
+            if record.moment.sequence != self._frame:
+                self._answers.clear()
+                self._frame = record.moment.sequence
+            self._answers[record.moment.roi] = record
+            self._publish(record.moment)
+
+    def black(self, moment: Moment) -> None:
+        """Show a picture that was not classified since nothing is on it."""
+        with self._changed:
+            self._answers.clear()
+            self._frame = moment.sequence
+            self._publish(moment)
+
+    def _publish(self, moment: Moment) -> None:
+        if self._pending is not None and self._pending[0] == moment.sequence:
+            self._image, self._pending = self._pending[1], None
+            self._number += 1
+            self._changed.notify_all()
+
+    def flush(self) -> None:
+        """Nothing waits."""
+
+    def close(self) -> None:
+        """Let nobody wait for another picture."""
+        with self._changed:
+            self._over = True
+            self._changed.notify_all()
+
+    @property
+    def over(self) -> bool:
+        return self._over
+
+    def shown(self) -> Shown:
+        with self._changed:
+            return Shown(self._number, tuple(self._answers.values()), tuple(self._events))
+
+    def next_jpeg(self, after: int, wait_s: float) -> tuple[int, bytes] | None:
+        """Wait for a picture newer than number `after`; return its number and its JPEG, None if none came in time."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._over or self._number > after, wait_s)
+            number, image = self._number, self._image
+        if number <= after or image is None or self._over:
+            return None
+        with self._encoding:
+            if self._encoded[0] < number:
+                self._encoded = (number, jpeg(_small(image), QUALITY))
+            return self._encoded
+
+
+def _small(image: RGBImage) -> RGBImage:
+    height, width = image.shape[:2]
+    if width <= WIDTH:
+        return image
+    size = (WIDTH, max(1, round(height * WIDTH / width)))
+    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)

@@ -1,0 +1,102 @@
+"""Where a unit file lives, what its service can read, and writing it whole or not at all."""
+
+import os
+import stat
+import sys
+import tempfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from edgevit.errors import OptionError, OutputError
+
+HIDDEN = ("/home", "/root", "/run/user")
+"""Where ProtectHome=tmpfs lets a service see only what is bound."""
+SYSTEM = Path("/etc/systemd/system")
+
+
+def unit_folder(user: bool, environment: Mapping[str, str] = os.environ) -> Path:
+    """Return where the service manager looks for units that a person wrote."""
+    if not user:
+        return SYSTEM
+    home = environment.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
+    return Path(home) / "systemd" / "user"
+
+
+def needed_folders() -> tuple[Path, ...]:
+    """Return where this Python and this package are."""
+    package = Path(__file__).resolve().parents[2]
+    found = [Path(sys.prefix), Path(sys.base_prefix), Path(sys.executable).resolve().parent, package]
+    return tuple(dict.fromkeys(found))
+
+
+def readable_folders(folders: Iterable[Path]) -> tuple[str, ...]:
+    """Return those of the folders that a system service sees only if they are bound; none within another.
+
+    Raises:
+        OptionError: its own user could not read one, or it is a whole home.
+    """
+    found: list[str] = []
+    for folder in sorted(set(folders)):
+        _check_open(folder)
+        hidden = any(folder.is_relative_to(place) for place in HIDDEN)
+        if hidden and not any(folder.is_relative_to(other) for other in found):
+            found.append(str(folder))
+    return tuple(found)
+
+
+def _check_open(folder: Path) -> None:
+    if ":" in str(folder):
+        raise OptionError(f"{folder} holds a colon, which a unit file cannot pass on; rename it, or use --user")
+    for place in ("/tmp", "/var/tmp"):
+        if folder.is_relative_to(place):
+            raise OptionError(
+                f"{folder} lies in {place}, of which a service has its own, empty one; move it, or use --user"
+            )
+    if str(folder) in HIDDEN or (folder.parent == Path("/home")):
+        raise OptionError(f"{folder} is a whole home; put the model into a folder of its own, or use --user")
+    hidden = [place for place in HIDDEN if folder.is_relative_to(place)]
+    # a bound folder is reached without those above it
+    checked = [folder] if hidden else [folder, *folder.parents]
+    for each in checked:
+        if each.exists() and not each.stat().st_mode & stat.S_IXOTH:
+            raise OptionError(
+                f"{each} is closed to the service's own user; run: chmod o+rx {each}, move what it needs, or use --user"
+            )
+
+
+def check_readable(path: Path) -> None:
+    """Raise OptionError if a file is not open to a service's own user."""
+    if not path.stat().st_mode & stat.S_IROTH:
+        raise OptionError(f"{path} cannot be read by the service's own user; run: chmod o+r {path}, or use --user")
+
+
+def write_unit(path: Path, text: str, *, force: bool = False) -> bool:
+    """Write a unit file whole or not at all; return False if it is there already and says the same.
+
+    Raises:
+        OptionError: another one is there, and force is not given.
+        OutputError: it cannot be written.
+    """
+    try:
+        if path.exists() and path.read_text("utf-8", "replace") == text:
+            return False
+        if path.exists() and not force:
+            raise OptionError(f"{path} exists and says something else; give --force to replace it, or another --name")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=".tmp", dir=path.parent)
+        try:
+            with open(handle, "w", encoding="utf-8") as file:
+                file.write(text)
+                os.fchmod(file.fileno(), 0o644)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(name, path)
+        except BaseException:
+            os.unlink(name)
+            raise
+    except OptionError:
+        raise
+    except OSError as error:
+        hint = "; run it with sudo, or use --user" if isinstance(error, PermissionError) else ""
+        raise OutputError(f"{path} cannot be written: {error.strerror or error}{hint}") from error
+    return True

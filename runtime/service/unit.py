@@ -1,0 +1,189 @@
+"""A hardened systemd unit for `edgevit run`, as text; docs/service.md says why each line is there."""
+
+import math
+import re
+from dataclasses import dataclass
+
+from edgevit.errors import OptionError
+from edgevit.runtime.live import LONGEST_WAIT_S
+from edgevit.runtime.sources.grammar import Kind
+from edgevit.runtime.sources.reading import Reading
+from edgevit.runtime.vitals import result_limit_s
+
+SHORTEST_WATCHDOG_S = 300.0
+"""Shorter, a camera that is away for a while would cost more in new starts than it brings."""
+STARTS = 5
+"""New starts in a row before systemd gives up."""
+RESTART_S = 30
+FINISH_S = 30
+"""A frame, five seconds of delivering, and flushing."""
+
+_PLAIN = re.compile(r"[A-Za-z0-9_@:,./+=-]+", re.ASCII)
+_NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", re.ASCII)
+
+DEVICES: dict[Kind, tuple[str, ...]] = {
+    "camera": ("char-video4linux rw",),
+    "picam": ("char-video4linux rw", "char-media rw", "char-dma_heap rw", "char-drm rw", "/dev/vcsm-cma rw"),
+}
+"""Kinds of sources to the devices that they open."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a unit is made from, checked."""
+
+    name: str
+    """Of the unit, without its suffix: also of its user and its folder."""
+    command: tuple[str, ...]
+    """The whole command line; the first is an absolute path."""
+    about: str
+    """One line for `systemctl status`."""
+    kind: Kind
+    """Of the source."""
+    watchdog_s: float
+    memory: int
+    """Bytes that it may use, its camera program and file cache included."""
+    user: bool = False
+    """For a user's own service manager, else for the system's."""
+    network: bool = True
+    """Whether it talks to anything beyond this machine."""
+    readable: tuple[str, ...] = ()
+    """Folders below /home, /root or /run/user that it must be able to read."""
+
+
+def check_name(name: str) -> str:
+    """Return a unit's name; OptionError if it is none."""
+    if not _NAME.fullmatch(name) or len(name) > 31:
+        raise OptionError(
+            f"--name is {name!r}, expected small letters, digits and hyphens such as edgevit-yard, 31 at most"
+        )
+    return name
+
+
+def watchdog_s(reading: Reading) -> float:
+    """Return after how long without a result a service is started anew.
+
+    Long enough for a source that is lost to be found again by the run itself, which keeps counters and connections.
+    """
+    return max(SHORTEST_WATCHDOG_S, math.ceil(result_limit_s(reading) + 2 * LONGEST_WAIT_S))
+
+
+def quoted(argument: str) -> str:
+    """Return an argument as a unit file's command line has it; see "Command lines" in systemd.service(5).
+
+    Raises:
+        OptionError: it holds bytes that are not UTF-8.
+    """
+    if _PLAIN.fullmatch(argument):
+        return argument
+    try:
+        argument.encode()
+    except UnicodeEncodeError as error:
+        raise OptionError(f"{ascii(argument)} holds bytes that are not UTF-8, which a unit file cannot") from error
+    text = argument.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%").replace("$", "$$")
+    text = "".join(letter if letter >= " " and letter != "\x7f" else f"\\x{ord(letter):02x}" for letter in text)
+    return f'"{text}"'
+
+
+def unit_text(job: Job) -> str:
+    """Return the unit file."""
+    sections = (
+        ("Unit", _unit_lines(job)),
+        ("Service", [*_service_lines(job), *(_user_lines(job) if job.user else _system_lines(job))]),
+        ("Install", ["WantedBy=default.target" if job.user else "WantedBy=multi-user.target"]),
+    )
+    return "\n".join(f"[{title}]\n" + "".join(f"{line}\n" for line in lines) for title, lines in sections)
+
+
+def _unit_lines(job: Job) -> list[str]:
+    # a watchdog that ends the run again and again must not use the budget up: a camera may be away for a day
+    budget_s = min(600, int(STARTS * 0.8 * job.watchdog_s))
+    # what a user's manager knows nothing of
+    network = ["Wants=network-online.target", "After=network-online.target"] if job.network and not job.user else []
+    description = re.sub(r"[^ -~]", "?", job.about).replace("%", "%%")
+    return [
+        f"Description={description}",
+        *network,
+        f"StartLimitIntervalSec={budget_s}",
+        f"StartLimitBurst={STARTS}",
+    ]
+
+
+def _service_lines(job: Job) -> list[str]:
+    return [
+        "Type=notify",
+        "NotifyAccess=main",
+        f"ExecStart={' '.join(map(quoted, job.command))}",
+        "ExecReload=kill -HUP $MAINPID",
+        f"EnvironmentFile=-%E/edgevit/{job.name}.env",
+        f"WatchdogSec={job.watchdog_s:g}",
+        # ready means that the first result is there
+        f"TimeoutStartSec={job.watchdog_s:g}",
+        f"TimeoutStopSec={FINISH_S}",
+        # the run ends its camera's process itself, after the frame in hand
+        "KillMode=mixed",
+        "Restart=always",
+        f"RestartSec={RESTART_S}",
+        # a wrong option stays wrong
+        "RestartPreventExitStatus=2",
+        f"StateDirectory={job.name}",
+        "StateDirectoryMode=0700",
+        f"WorkingDirectory=%S/{job.name}",
+        "StandardOutput=journal",
+        "StandardError=journal",
+        f"SyslogIdentifier={job.name}",
+        f"MemoryMax={job.memory}",
+        "MemorySwapMax=0",
+        "TasksMax=128",
+        "LimitCORE=0",
+        "UMask=0077",
+        "NoNewPrivileges=yes",
+        f"RestrictAddressFamilies={' '.join(_families(job))}",
+        "RestrictNamespaces=yes",
+        "RestrictRealtime=yes",
+        "RestrictSUIDSGID=yes",
+        "LockPersonality=yes",
+        "SystemCallArchitectures=native",
+        "SystemCallFilter=@system-service",
+        "SystemCallFilter=~@privileged",
+        "SystemCallErrorNumber=EPERM",
+    ]
+
+
+def _families(job: Job) -> list[str]:
+    # cameras are found, and told of, through netlink
+    return ["AF_UNIX", "AF_INET", "AF_INET6", *(["AF_NETLINK"] if job.kind in DEVICES or job.network else [])]
+
+
+def _user_lines(job: Job) -> list[str]:
+    """Return nothing more: a user's manager may not change what the service sees of the system."""
+    return []
+
+
+def _system_lines(job: Job) -> list[str]:
+    devices = DEVICES.get(job.kind, ())
+    lines = [
+        "DynamicUser=yes",
+        f"User={job.name}",
+        *(["SupplementaryGroups=video"] if devices else []),
+        *(["DevicePolicy=closed"] if devices else ["PrivateDevices=yes"]),
+        *(f"DeviceAllow={device}" for device in devices),
+        "CapabilityBoundingSet=",
+        "AmbientCapabilities=",
+        "ProtectSystem=strict",
+        # others' homes are not there at all; what the run needs of them is
+        "ProtectHome=tmpfs",
+        *(f"BindReadOnlyPaths={quoted(folder)}" for folder in job.readable),
+        "PrivateTmp=yes",
+        "PrivateMounts=yes",
+        "ProtectProc=invisible",
+        "ProtectClock=yes",
+        "ProtectControlGroups=yes",
+        "ProtectHostname=yes",
+        "ProtectKernelLogs=yes",
+        "ProtectKernelModules=yes",
+        "ProtectKernelTunables=yes",
+        "RemoveIPC=yes",
+        "KeyringMode=private",
+    ]
+    return lines if job.network else [*lines, "IPAddressDeny=any", "IPAddressAllow=localhost"]
