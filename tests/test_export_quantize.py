@@ -6,6 +6,7 @@ import onnxruntime as ort
 import pytest
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
+from edgevit.device_profiles.profile import Scheme
 from edgevit.export.calibrate import calibrate, minmax_ranges, with_extremes
 from edgevit.export.quantize import Preset, calibrated_tensors, float_layers, int8_mac_share, quantize
 
@@ -100,3 +101,16 @@ def test_int8_weights_are_stored_as_bytes_with_a_scale_for_each_channel(network:
     assert tensors["cw_quantized"].data_type == TensorProto.INT8
     assert tuple(tensors["cw_scale"].dims) == (16,)
     assert "cw" not in tensors
+
+
+@pytest.mark.parametrize(("scheme", "kind"), [("U8S8", TensorProto.UINT8), ("S8S8", TensorProto.INT8)])
+def test_scheme_names_the_types_of_activations_and_weights(network: ModelProto, scheme: Scheme, kind: int) -> None:
+    ranges = calibrate(network, calibrated_tensors(network), lambda: images(32))
+    int8 = quantize(network, float_layers(network, PLAIN), ranges, scheme)
+    tensors = {tensor.name: tensor for tensor in int8.graph.initializer}
+    quantizers = [node for node in int8.graph.node if node.op_type == "QuantizeLinear"]
+    assert {tensors[node.input[2]].data_type for node in quantizers} == {kind}
+    assert tensors["cw_quantized"].data_type == TensorProto.INT8
+    for image in images(4):
+        expected = run(network, image)
+        np.testing.assert_allclose(run(int8, image), expected, atol=0.05 * np.abs(expected).max())
