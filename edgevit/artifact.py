@@ -135,6 +135,8 @@ class SelfTest:
     input_values: tuple[float, ...]
     """The input's values there."""
     logits: tuple[float, ...]
+    logit_indices: tuple[int, ...] = ()
+    """Flat C-order indices of `logits` into the model's answer for the image; empty where they are all of it."""
 
 
 @dataclass(frozen=True)
@@ -146,6 +148,20 @@ class SelfTests:
     """Largest absolute difference allowed in the normalized input."""
     logit_tolerance: float
     """Largest difference allowed in a logit, as a share of the largest absolute logit of the case."""
+    class_numbers: bool = False
+    """Whether the model answers with class numbers; `logit_tolerance` is then the share of them that may differ."""
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """What a segmentation model's answer means."""
+
+    stride: int
+    """It answers for one cell of stride x stride pixels of its input."""
+    palette: tuple[tuple[int, int, int], ...]
+    """RGB of each class."""
+    classes_in_graph: bool = False
+    """Whether the graph answers with class numbers (B, 1, H / stride, W / stride) instead of logits of every class."""
 
 
 @dataclass(frozen=True)
@@ -154,6 +170,7 @@ class Manifest:
 
     model: str
     task: str
+    """"classify" or "segment"."""
     input: Input
     preprocess: Preprocess
     labels: tuple[str, ...]
@@ -165,6 +182,8 @@ class Manifest:
     parity: tuple[Parity, ...] = ()
     quantization: Quantization | None = None
     selftest: SelfTests | None = None
+    pixels: Pixels | None = None
+    """Of segmentation models."""
     notes: tuple[str, ...] = ()
     """What a user should know: a resized bias table, a raised epsilon."""
     sha256: str = UNSEALED

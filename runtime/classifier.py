@@ -1,5 +1,6 @@
 """The front door of the runtime: load a model, call it with an image."""
 
+import importlib
 import os
 import time
 from collections.abc import Callable, Generator, Sequence
@@ -22,6 +23,7 @@ from edgevit.runtime.session import Session, find_backend, open_session
 if TYPE_CHECKING:
     from edgevit.runtime.events.event import Event, Moment
     from edgevit.runtime.plan import StreamOptions
+    from edgevit.runtime.selftest import SelfTestReport
     from edgevit.runtime.stop import Stop
 
 
@@ -40,6 +42,10 @@ Image = str | os.PathLike[str] | bytes | NDArray[np.uint8] | PillowImage
 
 class Classifier:
     """A loaded model; made by `load`. It may be called from several threads at once."""
+
+    task = "classify"
+    whole_pictures = False
+    """Whether huge pictures must be decoded at full size, because the answer is about each of their pixels."""
 
     def __init__(self, session: Session, how: Preprocess, names: tuple[str, ...], manifest: Manifest | None) -> None:
         self.names = names
@@ -86,7 +92,7 @@ class Classifier:
         inference_ms = 1e3 * (inferred - start) / len(sources)
         postprocess_ms = 1e3 * (time.perf_counter() - inferred) / len(sources)
         return [
-            Result(probs, self.names, _name(source), before_ms, inference_ms, postprocess_ms)
+            Result(probs, self.names, source_name(source), before_ms, inference_ms, postprocess_ms)
             for source, probs, before_ms in zip(sources, probabilities, preprocess_ms, strict=True)
         ]
 
@@ -97,6 +103,7 @@ class Classifier:
         on_event: Callable[["Event"], None] | None = None,
         on_error: Callable[[EdgevitError], None] | None = None,
         on_picture: Callable[[NDArray[np.uint8], "Moment"], None] | None = None,
+        on_black: Callable[["Moment"], None] | None = None,
         stop: "Stop | None" = None,
         **options: Unpack["StreamOptions"],
     ) -> Generator[Result, None, None]:
@@ -109,6 +116,7 @@ class Classifier:
             on_event: is told when a live source is lost, comes back or freezes; by default that is logged.
             on_error: is told which pictures could not be read and were skipped; by default that is logged.
             on_picture: is shown every decoded (H, W, 3) picture, also those too black to be classified.
+            on_black: is told of each live picture that is too black to be classified.
             stop: ends the stream after the frame in hand when it is asked, as by a signal handler.
             options: see StreamOptions; the command line's, in Python's spelling: every="5s", roi=["gate=0,0,0.5,1"].
 
@@ -122,7 +130,7 @@ class Classifier:
         from edgevit.runtime.plan import plan_stream
 
         plan = plan_stream(os.fspath(source), options)
-        return stream_results(self, plan, Ears(on_event, on_error, on_picture), stop, self._closers)
+        return stream_results(self, plan, Ears(on_event, on_error, on_picture, on_black), stop, self._closers)
 
     def outputs(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the model's own (B, classes) for prepared inputs (B, 3, H, W).
@@ -142,6 +150,19 @@ class Classifier:
         if self._session.tensors.probabilities:
             return False
         return self.manifest is not None or not are_probabilities(outputs)
+
+    def selftest(self) -> "SelfTestReport":
+        """Check that this model, as it is open, answers as its export did.
+
+        Raises:
+            ModelFileError: it carries no self-test.
+            GateError: a figure differs by more than its tolerance.
+        """
+        from edgevit.runtime.selftest import check_cases
+
+        if self.manifest is None or self.manifest.selftest is None or not self.manifest.selftest.cases:
+            raise ModelFileError("the model holds no self-test; export it with edgevit")
+        return check_cases(self._session, self.preprocess, self.manifest.selftest)
 
     def close(self) -> None:
         """End all streams, and free the model."""
@@ -167,7 +188,7 @@ def load(
     interpolation: str | None = None,
     crop_pct: float | None = None,
 ) -> Classifier:
-    """Open a model for classifying images.
+    """Open a model for classifying images, or for segmenting them: what its file says that it does.
 
     A file written by `edgevit export` knows its labels and preprocessing. For any other model they must be given.
 
@@ -191,14 +212,38 @@ def load(
     manifest = read_manifest(path)
     if manifest is not None:
         names = _own_labels(path, manifest, told)
-        session = open_session(path, threads)
+        judge = _judge_class(path, manifest)
+        session = open_session(path, threads, rank=answer_rank(manifest))
         check_input(path, manifest, session)
-        return Classifier(session, manifest.host_preprocess, names, manifest)
+        return judge(session, manifest.host_preprocess, names, manifest)
     session = open_session(path, threads)
     metadata = read_metadata(path)
     how = foreign_preprocess(path, session, told, metadata)
     names = foreign_labels(path, session, how, told, metadata)
     return Classifier(session, how, names, None)
+
+
+TASKS = {
+    "classify": ("edgevit.runtime.classifier", "Classifier"),
+    "segment": ("edgevit.runtime.segmentation", "Segmenter"),
+}
+"""Task of a file to the module and the class of what `load` returns."""
+
+
+def answer_rank(manifest: Manifest) -> int:
+    """Return how many axes the model's answer has; see open_session."""
+    return 2 if manifest.pixels is None else 4
+
+
+def _judge_class(path: Path, manifest: Manifest) -> type[Classifier]:
+    if manifest.task not in TASKS:
+        raise ModelFileError(
+            f"{path} is a model for the task {manifest.task!r}; this edgevit knows {', '.join(TASKS)}: upgrade it"
+        )
+    module, name = TASKS[manifest.task]
+    found = getattr(importlib.import_module(module), name)
+    assert issubclass(found, Classifier)
+    return found
 
 
 def check_input(path: Path, manifest: Manifest, session: Session) -> None:
@@ -229,5 +274,6 @@ def _own_labels(path: Path, manifest: Manifest, told: Told) -> tuple[str, ...]:
     return names or manifest.labels
 
 
-def _name(source: Any) -> str | None:
+def source_name(source: Any) -> str | None:
+    """Return the path of what was given as one; None for arrays, bytes and Pillow images."""
     return os.fspath(source) if isinstance(source, str | os.PathLike) else None

@@ -37,6 +37,8 @@ class Judge(Protocol):
 
     @property
     def preprocess(self) -> Preprocess: ...
+    @property
+    def whole_pictures(self) -> bool: ...
     def __call__(self, source: list[Path] | list[RGBImage]) -> list[Result]: ...
 
 
@@ -47,6 +49,7 @@ class Ears:
     event: Callable[[Event], None] | None = None
     error: Callable[[EdgevitError], None] | None = None
     picture: Callable[[RGBImage, Moment], None] | None = None
+    black: Callable[[Moment], None] | None = None
 
     def tell(self, what: Event | EdgevitError) -> None:
         if isinstance(what, Event):
@@ -168,11 +171,13 @@ def answer(judge: Judge, frame: Frame, plan: Plan, ears: Ears, clock: Clock) -> 
         read_ms = 0.0
     else:
         # a region may be small, and who looks at the picture may keep it: both need all the pixels there are
-        whole = bool(regions or ears.picture)
+        whole = bool(regions or ears.picture or judge.whole_pictures)
         image = TURNS[plan.rotate](frame.image(None if whole else enough_size(judge.preprocess)))
         if ears.picture is not None:
             ears.picture(image, frame.moment)
         if frame.live and is_black(image):
+            if ears.black is not None:
+                ears.black(frame.moment)
             return []
         parts = [cut(image, region) for region in regions] or [image]
         read_ms = 1e3 * (time.perf_counter() - begun) / len(parts)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from edgevit.artifact import Precision, Preprocess, SelfTest, SelfTests, read_manifest
 from edgevit.errors import GateError, ModelFileError
-from edgevit.runtime.classifier import check_input
+from edgevit.runtime.classifier import answer_rank, check_input
 from edgevit.runtime.images import read_image
 from edgevit.runtime.preprocess import preprocess
 from edgevit.runtime.resample import RGBImage
@@ -25,8 +25,14 @@ SIZES = ((1.0, 1.6), (0.7, 0.45), (0.2, 0.31))
 """Pictures' height and width as shares of the model's: wide and larger, tall and smaller, tiny."""
 LARGEST = 384
 """Longest side of a picture in pixels, so that the cases of a model with a huge input stay small."""
+NUMBERS_TOLERANCE = 0.05
+"""Share of the stored class numbers that may differ, where the graph answers with those: two classes may be as good."""
 SAMPLES = 64
 """Input values stored for each picture."""
+MOST_LOGITS = 4096
+"""An answer that has more, as a mask's, is not stored whole."""
+LARGE_SAMPLES = 512
+"""Logits stored of such an answer for each picture."""
 FLOAT_TOLERANCE = 1e-3
 """Share of a case's largest absolute logit by which a float model's may differ; an int8 one's is the session's to say.
 
@@ -61,14 +67,16 @@ class SelfTestReport:
     logit_tolerance: float
 
 
-def record_cases(session: Session, how: Preprocess, precision: Precision) -> SelfTests:
+def record_cases(session: Session, how: Preprocess, precision: Precision, *, class_numbers: bool = False) -> SelfTests:
     """Return the self-test of a model: drawn pictures, their preprocessing, and the session's answers."""
     cases = tuple(_record(session, how, picture, seed) for seed, picture in enumerate(draw_pictures(how.size)))
     one_level = 1 / 255 / min(how.std)
     tolerance = session.tensors.int8_tolerance if precision in ("int8", "dynamic") else FLOAT_TOLERANCE
     if session.tensors.probabilities:
         tolerance = PROBABILITY_TOLERANCE
-    return SelfTests(cases, input_tolerance=1.5 * one_level, logit_tolerance=tolerance)
+    if class_numbers:
+        tolerance = NUMBERS_TOLERANCE
+    return SelfTests(cases, 1.5 * one_level, tolerance, class_numbers)
 
 
 def check_selftest(path: str | Path, threads: int | None = None) -> SelfTestReport:
@@ -85,7 +93,7 @@ def check_selftest(path: str | Path, threads: int | None = None) -> SelfTestRepo
         raise ModelFileError(f"{path} was not exported by edgevit, so it holds no self-test; use `edgevit run`")
     if manifest.selftest is None or not manifest.selftest.cases:
         raise ModelFileError(f"{path} holds no self-test; export it again")
-    session = open_session(path, threads)
+    session = open_session(path, threads, rank=answer_rank(manifest))
     try:
         check_input(path, manifest, session)
         return check_cases(session, manifest.host_preprocess, manifest.selftest)
@@ -131,12 +139,22 @@ def _record(session: Session, how: Preprocess, picture: RGBImage, seed: int) -> 
     assert found
     values = preprocess(read_image(png.tobytes()), how)
     places = np.sort(np.random.default_rng(seed).choice(values.size, min(SAMPLES, values.size), replace=False))
+    answer = session.run(values[None])[0].reshape(-1)
+    drawn = _draw_logits(answer, seed)
     return SelfTest(
         png=base64.b64encode(png.tobytes()).decode(),
         input_indices=tuple(int(place) for place in places),
         input_values=tuple(_short(values.flat[place]) for place in places),
-        logits=tuple(_short(logit) for logit in session.run(values[None])[0]),
+        logits=tuple(_short(logit) for logit in (answer[drawn] if len(drawn) else answer)),
+        logit_indices=tuple(int(place) for place in drawn),
     )
+
+
+def _draw_logits(answer: NDArray[np.float32], seed: int) -> NDArray[np.int64]:
+    """Return which parts of a flat answer are stored; none where all are."""
+    if answer.size <= MOST_LOGITS:
+        return np.zeros(0, np.int64)
+    return np.sort(np.random.default_rng(seed).choice(answer.size, LARGE_SAMPLES, replace=False))
 
 
 def _short(value: np.float32) -> float:
@@ -167,7 +185,12 @@ def _check(session: Session, how: Preprocess, number: int, case: SelfTest, tests
             f"column {column}, expected {wanted[first]:.4f} within {tests.input_tolerance:.4f}; "
             "this machine does not prepare images as the export did"
         )
-    of_logits = _check_logits(session.run(values[None])[0], np.array(case.logits, np.float32), tests, where)
+    answer = session.run(values[None])[0].reshape(-1)
+    if case.logit_indices:
+        if max(case.logit_indices) >= answer.size or min(case.logit_indices) < 0:
+            raise ModelFileError(f"case {number} of the self-test is for another answer; export the model again")
+        answer = answer[list(case.logit_indices)]
+    of_logits = _check_logits(answer, np.array(case.logits, np.float32), tests, where)
     return float(of_input.max()), of_logits
 
 
@@ -175,6 +198,8 @@ def _check_logits(found: NDArray[np.float32], wanted: NDArray[np.float32], tests
     """Return the largest difference as a share of the largest absolute logit."""
     if found.shape != wanted.shape:
         raise GateError(f"self-test failed, {where}: {len(found)} logits, expected {len(wanted)}")
+    if tests.class_numbers:
+        return _check_numbers(found, wanted, tests, where)
     scale = float(np.abs(wanted).max()) or 1.0
     difference = np.abs(found - wanted) / scale
     wrong = ~(difference <= tests.logit_tolerance)  # NaN is wrong too
@@ -185,3 +210,14 @@ def _check_logits(found: NDArray[np.float32], wanted: NDArray[np.float32], tests
             f"within {tests.logit_tolerance * scale:.4f}; this runtime does not compute what the export measured"
         )
     return float(difference.max())
+
+
+def _check_numbers(found: NDArray[np.float32], wanted: NDArray[np.float32], tests: SelfTests, where: str) -> float:
+    """Return the share of class numbers that differ."""
+    share = float((found != wanted).mean())
+    if share > tests.logit_tolerance:
+        raise GateError(
+            f"self-test failed, {where}: {share:.1%} of the class numbers differ, allowed are "
+            f"{tests.logit_tolerance:.1%}; this runtime does not compute what the export measured"
+        )
+    return share

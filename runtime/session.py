@@ -13,7 +13,10 @@ from edgevit.errors import ModelFileError
 from edgevit.runtime.threads import plan_threads, started_on
 
 SESSIONS = {".onnx": "edgevit.runtime.session_onnx", ".tflite": "edgevit.runtime.session_tflite"}
-"""File suffix to the module whose `open_backend(path, threads)` returns a Session."""
+"""File suffix to the module whose `open_backend(path, threads, rank)` returns a Session."""
+
+FORMS = {2: "(batch, classes)", 4: "(batch, classes, height, width)"}
+"""Axes of an answer, to what they are."""
 
 
 @dataclass(frozen=True)
@@ -43,21 +46,22 @@ class Session(Protocol):
         """(batch, channels, height, width), 0 where the model leaves it open."""
 
     def run(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return (B, classes) for (B, 3, H, W), whatever the model's own batch size."""
+        """Return the answer, (B, classes) or (B, classes, h, w), for (B, 3, H, W), whatever the model's own batch."""
 
     def close(self) -> None:
         """Free the model; `run` may not be called again."""
 
 
-def open_session(path: str | os.PathLike[str], threads: int | None = None) -> Session:
+def open_session(path: str | os.PathLike[str], threads: int | None = None, *, rank: int | None = 2) -> Session:
     """Open a model with the backend for its suffix.
 
     Args:
         path: the model's file.
         threads: how many to use; None for EDGEVIT_THREADS, OMP_NUM_THREADS, or what the board's profile recommends.
+        rank: axes of the answer, one of FORMS; None for any of them.
 
     Raises:
-        ModelFileError: the file is not a model that can be run.
+        ModelFileError: the file is not a model that can be run, or answers in another form.
         MissingExtraError: the backend is not installed.
         OptionError: the number of threads is not a positive whole number.
         UnknownNameError: EDGEVIT_PROFILE names no device profile.
@@ -67,7 +71,7 @@ def open_session(path: str | os.PathLike[str], threads: int | None = None) -> Se
     backend = importlib.import_module(find_backend(path))
     plan = plan_threads(threads)
     with started_on(plan.cores):
-        session = backend.open_backend(path, plan.count)
+        session = backend.open_backend(path, plan.count, rank)
     assert isinstance(session, Session)
     return session
 

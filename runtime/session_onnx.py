@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgevit.errors import MissingExtraError, ModelFileError
-from edgevit.runtime.session import Tensors
+from edgevit.runtime.session import FORMS, Tensors
 
 _PREAMBLE = re.compile(r"^\[ONNXRuntimeError\] : \d+ : \w+ : (Load model from .*? failed: ?)?")
 
@@ -28,7 +28,7 @@ class OnnxSession:
 
     tensors = Tensors()
 
-    def __init__(self, path: Path, threads: int) -> None:
+    def __init__(self, path: Path, threads: int, rank: int | None = 2) -> None:
         runtime = _import_onnxruntime()
         options = runtime.SessionOptions()
         options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_ENABLE_ALL
@@ -45,7 +45,7 @@ class OnnxSession:
             raise ModelFileError(f"{path} cannot be run by ONNX Runtime: {_one_line(error)}") from error
         self._path = path
         self._input, self.input_shape = _check_input(path, self._session.get_inputs())
-        _check_output(path, self._session.get_outputs())
+        _check_output(path, self._session.get_outputs(), rank)
 
     def run(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         session = self._session
@@ -72,8 +72,8 @@ class OnnxSession:
         self._session = None
 
 
-def open_backend(path: Path, threads: int) -> OnnxSession:
-    return OnnxSession(path, threads)
+def open_backend(path: Path, threads: int, rank: int | None = 2) -> OnnxSession:
+    return OnnxSession(path, threads, rank)
 
 
 def _import_onnxruntime() -> Any:
@@ -101,10 +101,12 @@ def _check_input(path: Path, inputs: Any) -> tuple[str, tuple[int, int, int, int
     return name, (batch, channels, height, width)
 
 
-def _check_output(path: Path, outputs: Any) -> None:
+def _check_output(path: Path, outputs: Any, rank: int | None) -> None:
     shapes = [output.shape for output in outputs]
-    if len(shapes) != 1 or len(shapes[0]) != 2:
-        raise ModelFileError(f"{path} answers with shapes {shapes}; expected one output (batch, classes)")
+    allowed = FORMS if rank is None else {rank: FORMS[rank]}
+    if len(shapes) != 1 or len(shapes[0]) not in allowed:
+        expected = " or ".join(allowed.values())
+        raise ModelFileError(f"{path} answers with shapes {shapes}; expected one output {expected}")
 
 
 def _one_line(error: Exception) -> str:

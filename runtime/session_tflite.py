@@ -20,7 +20,7 @@ RUNTIMES = {"ai_edge_litert": "ai-edge-litert", "tflite_runtime": "tflite-runtim
 class TfliteSession:
     """See edgevit.runtime.session.Session."""
 
-    def __init__(self, path: Path, threads: int) -> None:
+    def __init__(self, path: Path, threads: int, rank: int | None = 2) -> None:
         interpreter_class = _import_interpreter(path)
         self._path = path
         # an interpreter holds one image's tensors, so only one thread at a time may use it
@@ -34,7 +34,9 @@ class TfliteSession:
                 f"{path} cannot be run by {_package(interpreter_class)}: {_one_line(error)}"
             ) from error
         self._input = check_input(path, self._interpreter.get_input_details())
-        self._output = check_output(path, self._interpreter.get_output_details())
+        self._output = check_output(path, self._interpreter.get_output_details(), rank)
+        # a map of scores has its four axes; scores alone may have some of one
+        self._is_map = rank != 2 and max(self._output.shape[2:], default=1) > 1
         layout = "NHWC" if self._input.channels_last else "NCHW"
         self.input_shape = self._input.image_shape
         self.tensors = Tensors(
@@ -61,7 +63,8 @@ class TfliteSession:
                 answer = self._invoke(interpreter, stored)
             except (ValueError, RuntimeError) as error:
                 raise ModelFileError(f"{self._path} failed on input {part.shape}: {_one_line(error)}") from error
-        return self._output.load(answer).reshape(size, -1)
+        values = self._output.load(answer)
+        return values if self._is_map else values.reshape(size, -1)
 
     def _invoke(self, interpreter: Any, stored: NDArray[Any]) -> Any:
         if 0 in self._input.shape[1:] and tuple(interpreter.get_input_details()[0]["shape"]) != stored.shape:
@@ -76,8 +79,8 @@ class TfliteSession:
             self._interpreter = None
 
 
-def open_backend(path: Path, threads: int) -> TfliteSession:
-    return TfliteSession(path, threads)
+def open_backend(path: Path, threads: int, rank: int | None = 2) -> TfliteSession:
+    return TfliteSession(path, threads, rank)
 
 
 def _import_interpreter(path: Path) -> Any:

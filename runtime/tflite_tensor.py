@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgevit.errors import ModelFileError
+from edgevit.runtime.session import FORMS
 
 TYPES = ("float32", "int8", "uint8")
 EXPECTED = "expected one input (batch, height, width, 3) or (batch, 3, height, width) of float32, int8 or uint8"
@@ -81,13 +82,14 @@ def check_input(path: Path, details: Any) -> Tensor:
     return _with_scale(path, tensor)
 
 
-def check_output(path: Path, details: Any) -> Tensor:
-    """Return the only output; ModelFileError if it is no scores."""
+def check_output(path: Path, details: Any, rank: int | None = 2) -> Tensor:
+    """Return the only output; ModelFileError if it is no scores of this many axes."""
     tensors = [_tensor(detail) for detail in details]
     shapes = [tensor.shape for tensor in tensors]
     # older classifiers answer (batch, 1, 1, classes)
-    if len(shapes) != 1 or len(shapes[0]) < 2 or any(side != 1 for side in shapes[0][1:-1]):
-        raise ModelFileError(f"{path} answers with shapes {shapes}; expected one output (batch, classes)")
+    scores = rank != 4 and len(shapes[0]) >= 2 and all(side == 1 for side in shapes[0][1:-1])
+    if len(shapes) != 1 or not (scores or (rank != 2 and len(shapes[0]) == 4)):
+        raise ModelFileError(f"{path} answers with shapes {shapes}; expected one output {FORMS[rank or 2]}")
     if tensors[0].dtype not in TYPES:
         raise ModelFileError(f"{path} answers with {tensors[0].dtype}; expected float32, int8 or uint8")
     return _with_scale(path, tensors[0])

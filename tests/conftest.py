@@ -13,7 +13,7 @@ import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from edgevit.artifact import KEY, Input, Manifest, Preprocess, Weights, mirrored_keys, seal
+from edgevit.artifact import KEY, Input, Manifest, Pixels, Preprocess, Weights, mirrored_keys, seal
 from edgevit.cli import main
 from edgevit.flatbuffer_writing import Fields, Number, Numbers, Value, build
 from edgevit.runtime.selftest import record_cases
@@ -21,6 +21,8 @@ from edgevit.runtime.session import open_session
 from edgevit.tflite_writing import append_files, artifact_bytes, with_metadata
 
 SIZE = (24, 32)
+MAP_SIZE = (32, 64)
+"""Input of the tiny segmentation model, in pixels."""
 GAIN = 4.0
 """Logit of a colour = GAIN * mean of the normalized channel = GAIN * (mean of RGB in 0..1 - 0.5) / 0.25."""
 TINY = Manifest(
@@ -62,6 +64,22 @@ def mean_color_graph(
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=9)
 
 
+def cell_colors_graph(argmax: bool = False) -> onnx.ModelProto:
+    """Return a graph whose logits are the mean of each channel over each 8x8 cell, or the number of the largest."""
+    nodes = [helper.make_node("AveragePool", ["image"], ["logits"], kernel_shape=[8, 8], strides=[8, 8])]
+    if argmax:
+        nodes[0].output[0] = "cells"
+        nodes.append(helper.make_node("ArgMax", ["cells"], ["logits"], axis=1, keepdims=1))
+    output = (TensorProto.INT64, 1) if argmax else (TensorProto.FLOAT, 3)
+    graph = helper.make_graph(
+        nodes,
+        "colours",
+        [helper.make_tensor_value_info("image", TensorProto.FLOAT, (1, 3, *MAP_SIZE))],
+        [helper.make_tensor_value_info("logits", output[0], (1, output[1], MAP_SIZE[0] // 8, MAP_SIZE[1] // 8))],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=9)
+
+
 def write_artifact(path: Path, graph: onnx.ModelProto, manifest: Manifest) -> Path:
     helper.set_model_props(graph, {KEY: manifest.to_json(), **mirrored_keys(manifest)})
     path.write_bytes(seal(graph.SerializeToString()))
@@ -92,6 +110,28 @@ def tiny_model(make_model: MakeModel) -> Path:
     tests = record_cases(session, TINY.preprocess, TINY.precision)
     session.close()
     return make_model(selftest=tests)
+
+
+@pytest.fixture
+def make_segmenter(make_model: MakeModel) -> MakeModel:
+    """Write a sealed artifact that finds the strongest colour of each cell of 8x8 pixels: red, green or blue."""
+
+    def make(name: str = "colours.onnx", argmax: bool = False, **changes: Any) -> Path:
+        document = {
+            "task": "segment",
+            "input": Input(name="image", shape=(1, 3, *MAP_SIZE)),
+            "preprocess": dataclasses.replace(TINY.preprocess, size=MAP_SIZE, crop_pct=1.0, crop_mode="squash"),
+            "pixels": Pixels(stride=8, palette=((255, 0, 0), (0, 255, 0), (0, 0, 255))),
+        }
+        return make_model(name, cell_colors_graph(argmax), **(document | changes))
+
+    return make
+
+
+@pytest.fixture
+def colours(make_segmenter: MakeModel) -> Path:
+    """Return the path of a sound artifact that segments a picture by colour."""
+    return make_segmenter()
 
 
 @pytest.fixture

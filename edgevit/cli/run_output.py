@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from edgevit.runtime.plan import Plan
     from edgevit.runtime.sinks.combining import Sinks
     from edgevit.runtime.sinks.outlet import Outlet
+    from edgevit.runtime.sinks.record import Sink
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -46,6 +47,18 @@ OUTPUT_OPTIONS = (
     click.option("--hysteresis", type=float, default=0.0, metavar="P", help="How far a label may sink before it goes."),
     click.option("--cooldown", metavar="TIME", help="How long a label's next event is held back, such as 10m."),
     click.option("--harvest", type=click.Path(path_type=Path), metavar="DIR", help="Keep hard frames for training."),
+    click.option(
+        "--save-mask",
+        type=click.Path(path_type=Path),
+        metavar="DIR",
+        help="Write each segmentation's mask as an indexed PNG.",
+    ),
+    click.option(
+        "--save-overlay",
+        type=click.Path(path_type=Path),
+        metavar="DIR",
+        help="Write each picture, coloured by its segmentation.",
+    ),
     click.option("--quota", default="500MB", show_default=True, metavar="SIZE", help="Of --harvest."),
     click.option(
         "--spool",
@@ -72,13 +85,24 @@ class Output:
     needs_pictures: bool
 
 
-def open_output(given: dict[str, Any], plan: "Plan", names: Sequence[str]) -> Output:
+def open_output(
+    given: dict[str, Any],
+    plan: "Plan",
+    names: Sequence[str],
+    task: str = "classify",
+    *,
+    beside: "Sequence[Sink]" = (),
+    page: bool = False,
+) -> Output:
     """Open what the options name; the caller closes the sinks.
 
     Args:
         given: the values of OUTPUT_OPTIONS by name.
         plan: what is read.
         names: the model's classes.
+        task: what the model does.
+        beside: further sinks, which get each record after the others have it.
+        page: somebody looks at events, even if no place takes them.
 
     Raises:
         OptionError: an option is wrong.
@@ -101,10 +125,11 @@ def open_output(given: dict[str, Any], plan: "Plan", names: Sequence[str]) -> Ou
     places = [*given["to"], *([given["form"]] if given["form"] else [])]
     targets = [parse_sink(place) for place in places]
     rules = _label_rules(given, names)
-    watched = _asks_for_events(given) or any(
+    wanted = _asks_for_events(given) or any(
         target.sends in ("events", "all") or (target.sends is None and target.kind in ("mqtt", "webhook"))
         for target in targets
     )
+    watched = wanted or page
     looked = watched and plan.source.kind not in FINITE
     interval_s = plan.reading.pace.interval_s
     around = Surroundings(
@@ -119,17 +144,31 @@ def open_output(given: dict[str, Any], plan: "Plan", names: Sequence[str]) -> Ou
     opened = [open_sinks(places, around)]
     try:
         if not places:
-            text = Target("text", STDOUT, {"send": "all" if watched else "results"}, "text")
+            text = Target("text", STDOUT, {"send": "all" if wanted else "results"}, "text")
             opened.append(Sinks([open_sink(text, around)]))
+        opened += _segmentation_sinks(given, task)
         if given["harvest"] is not None:
             opened.append(Sinks([open_harvest(given["harvest"], quota)]))
     except EdgevitError:
         Sinks(opened).close()
         raise
     watch = Watch(rules, HealthRules() if looked else None) if watched else None
-    sinks = Sinks(opened)
+    sinks = Sinks([*opened, *beside])
     outlet = Outlet(sinks, watch, regions=plan.regions, top_k=given["top_k"], threshold=rules.threshold)
     return Output(sinks, outlet, looked or needs_pictures(places) or given["harvest"] is not None)
+
+
+def _segmentation_sinks(given: dict[str, Any], task: str) -> list["Sinks"]:
+    """Open what --save-mask and --save-overlay name; OptionError if the model does not segment."""
+    wanted = {form: folder for form in ("mask", "overlay") if (folder := given[f"save_{form}"]) is not None}
+    if wanted and task != "segment":
+        raise OptionError(f"--save-{next(iter(wanted))} is for segmentation models; this one classifies: leave it out")
+    if not wanted:
+        return []
+    from edgevit.runtime.sinks.combining import Guarded, Sinks
+    from edgevit.runtime.sinks.masks import SegmentationSink
+
+    return [Sinks(Guarded(SegmentationSink(folder, form), str(folder)) for form, folder in wanted.items())]
 
 
 def _asks_for_events(given: dict[str, Any]) -> bool:

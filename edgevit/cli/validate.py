@@ -62,7 +62,7 @@ def command(
 
     Where DIR holds one sub-folder for each class, named as the model names it: accuracy, calibration error, what is
     taken for what. Else: how often each model answers as the first one, and how sure it is. DIR/val or DIR/test is used
-    in its place if it exists.
+    in its place if it exists. For segmentation, DIR/images beside DIR/masks (PNG files of class numbers): mean IoU.
 
     MODEL is an exported file, another ONNX or TFLite classifier, or (with torch) a checkpoint. An image that cannot be
     read is named on stderr, the others are still used, and the exit code is 1.
@@ -75,6 +75,8 @@ def command(
         raise OptionError(f"--arch is for checkpoints ({' '.join(CHECKPOINTS)}); leave it out")
     told = {"mean": numbers(mean, "--mean"), "std": numbers(std, "--std"), "imgsz": size(imgsz)}
     opened = [(str(model), _open(model, arch, labels, told, threads)) for model in models]
+    if any(classifier.task == "segment" for _, classifier in opened):
+        return _judge_masks(opened, data, limit, seed, as_json)
     images = find_images(data, opened[0][1].names, unlabelled=unlabelled, limit=limit, seed=seed)
     if images.folder != data:
         _say(f"images of {images.folder}")
@@ -86,6 +88,24 @@ def command(
     click.echo(json.dumps(result.to_dict()) if as_json else printable(describe(result)))
     if result.unreadable:
         _say(f"{len(result.unreadable)} of {len(images.paths)} images could not be read")
+    return 1 if result.unreadable else 0
+
+
+def _judge_masks(
+    opened: "list[tuple[str, Classifier]]", data: Path, limit: int | None, seed: int, as_json: bool
+) -> int:
+    from edgevit.cli import segmentation_text
+    from edgevit.runtime.segmentation import Segmenter
+    from edgevit.runtime.segmentation_quality import find_masked_images, validate_segmentation
+
+    models = [(name, model) for name, model in opened if isinstance(model, Segmenter)]
+    if len(models) < len(opened):
+        other = next(name for name, model in opened if not isinstance(model, Segmenter))
+        raise OptionError(f"{other} classifies, others segment; compare models of the same task")
+    result = validate_segmentation(models, find_masked_images(data, limit=limit, seed=seed), track)
+    for reason in result.unreadable:
+        _say(reason)
+    click.echo(json.dumps(result.to_dict()) if as_json else printable(segmentation_text.describe(result)))
     return 1 if result.unreadable else 0
 
 

@@ -14,9 +14,9 @@ CONFUSIONS = 5
 def describe(found: Validation) -> str:
     """Return the whole text: one line a model, then classes, mistakes and changed answers."""
     classes = f", {len(found.labels)} classes" if found.labelled else ", classes not known"
-    parts = [f"{found.data}: {found.images:,} images{classes}", _table(_summary(found))]
+    parts = [f"{found.data}: {found.images:,} images{classes}", table(_summary(found))]
     if found.labelled:
-        parts.append(_table(_classes(found)))
+        parts.append(table(_classes(found)))
     for number, model in enumerate(found.models, start=1):
         name = f"{number} {Path(model.model).name}"
         if mistakes := _mistakes(found, model):
@@ -36,7 +36,7 @@ def _summary(found: Validation) -> list[list[str]]:
     for number, model in enumerate(found.models, start=1):
         row = [f"{number} {model.model}"]
         if (accuracy := model.accuracy) is not None:
-            row += [f"{accuracy.top1:.2%}", _share(accuracy.top5, 2), f"{accuracy.ece:.4f}"]
+            row += [f"{accuracy.top1:.2%}", share(accuracy.top5, 2), f"{accuracy.ece:.4f}"]
         row.append(f"{model.mean_confidence:.4f}")
         if (agreement := model.agreement) is not None:
             decibels = agreement.logit_sqnr_db
@@ -59,7 +59,7 @@ def _classes(found: Validation) -> list[list[str]]:
     title = "class" if len(worst) == len(present) else f"worst {len(worst)} of {len(present)} classes"
     rows = [[title, "images", *(str(number) for number in range(1, len(accuracies) + 1))]]
     for i in sorted(worst) if len(worst) == len(present) else worst:
-        rows.append([found.labels[i], f"{counts[i]:,}", *(_share(accuracy.per_class[i]) for accuracy in accuracies)])
+        rows.append([found.labels[i], f"{counts[i]:,}", *(share(accuracy.per_class[i]) for accuracy in accuracies)])
     if absent := len(counts) - len(present):
         rows.append([f"({absent} without images)"] + [""] * (len(rows[0]) - 1))
     return rows
@@ -93,11 +93,12 @@ def _flips(agreement: Agreement) -> str:
     )
 
 
-def _share(value: float | None, digits: int = 1) -> str:
+def share(value: float | None, digits: int = 1) -> str:
+    """Return a share as per cent, "-" for none."""
     return "-" if value is None else f"{value:.{digits}%}"
 
 
-def _table(rows: Sequence[Sequence[str]]) -> str:
+def table(rows: Sequence[Sequence[str]]) -> str:
     """Align columns: the first to the left, the others to the right."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return "\n".join(
