@@ -350,7 +350,8 @@ def test_slow_reader_never_holds_the_loop_back(start: Callable[..., Run]) -> Non
     run = start()
     with run.connect(b"GET /stream.mjpg HTTP/1.0\r\n\r\n"):
         noise = np.random.default_rng(0).integers(0, 256, (720, 1280, 3), np.uint8)
-        begun_s, took_s = time.monotonic(), []
+        begun_s = time.monotonic()
+        took_s: list[float] = []
         while time.monotonic() - begun_s < 2:
             run.view.picture(noise, Moment("camera:0", len(took_s), 0.0, 0.0))
             before_s = time.monotonic()

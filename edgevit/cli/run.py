@@ -1,4 +1,4 @@
-"""`edgevit run`: classify files, videos, cameras and streams."""
+"""`edgevit run`: classify or segment files, videos, cameras and streams."""
 
 import contextlib
 import os
@@ -10,13 +10,16 @@ import click
 
 from edgevit.cli.ending import ending
 from edgevit.cli.options import model_options, numbers, size
+from edgevit.cli.run_beside import has_terminal, open_beside, renewing, serve_options
 from edgevit.cli.run_options import stream_options, take_stream_options
-from edgevit.cli.run_output import open_output, output_options
+from edgevit.cli.run_output import FINITE, open_output, output_options
 from edgevit.cli.text import printable
 from edgevit.errors import EdgevitError
 
 if TYPE_CHECKING:
+    from edgevit.runtime.classifier import Classifier
     from edgevit.runtime.events.event import Event
+    from edgevit.runtime.loop import Judge
     from edgevit.runtime.sinks.outlet import Outlet
 
 # the backspace keeps click from joining the lines
@@ -29,6 +32,8 @@ edgevit run m.onnx picam --every 5s --roi gate=0.1,0.2,0.5,0.5
 edgevit run m.onnx rtsp://user:password@192.168.1.20/stream --json
 edgevit run m.onnx camera:0 --stable 3/5 --threshold 0.6 --to mqtt://broker/farm/yard --to log.jsonl
 edgevit run m.onnx http://192.168.1.21/snapshot.jpg --once
+edgevit run m.onnx camera:0 --serve 127.0.0.1:8080
+edgevit run m-seg.onnx street.jpg --save-overlay out/ --save-mask out/
 rpicam-vid -t 0 -n --codec mjpeg -o - | edgevit run m.onnx -
 find . -name '*.jpg' -newer last | edgevit run m.onnx -
 """
@@ -39,6 +44,7 @@ find . -name '*.jpg' -newer last | edgevit run m.onnx -
 @click.argument("source")
 @output_options
 @stream_options
+@serve_options
 @model_options
 def command(
     model: Path,
@@ -50,7 +56,7 @@ def command(
     threads: int | None,
     **given: Any,
 ) -> int:
-    """Classify the pictures of SOURCE with MODEL.
+    """Classify the pictures of SOURCE with MODEL, or segment them if that is what it does.
 
     SOURCE is a file, a folder (searched recursively), a pattern in quotes such as "photos/*.jpg", a video, a numbered
     sequence such as img_%04d.jpg; camera:0 or /dev/video0, picam (a Raspberry Pi's CSI camera), rtsp://, http:// (MJPEG
@@ -67,7 +73,9 @@ def command(
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     from edgevit.runtime.classifier import load
+    from edgevit.runtime.loop import Ears, stream
     from edgevit.runtime.plan import plan_stream
+    from edgevit.runtime.service.renewal import Renewable
     from edgevit.runtime.stop import Stop
 
     failed = False
@@ -75,29 +83,42 @@ def command(
     def note(error: EdgevitError) -> None:
         nonlocal failed
         failed = True
+        beside.damaged()
         click.echo(f"edgevit: {printable(str(error))}", err=True)
 
-    stop, options = Stop(), take_stream_options(given)
-    plan = plan_stream(source, options)
+    def open_model() -> "Classifier":
+        return load(
+            model,
+            threads,
+            labels=labels,
+            mean=numbers(mean, "--mean"),
+            std=numbers(std, "--std"),
+            imgsz=size(imgsz),
+        )
+
+    stop = Stop()
+    plan = plan_stream(source, take_stream_options(given))
     with contextlib.ExitStack() as leaving:
         leaving.enter_context(ending(stop))
-        classifier = leaving.enter_context(
-            load(
-                model,
-                threads,
-                labels=labels,
-                mean=numbers(mean, "--mean"),
-                std=numbers(std, "--std"),
-                imgsz=size(imgsz),
-            )
+        classifier = open_model()
+        leaving.callback(classifier.close)
+        beside = open_beside(given, plan, model)
+        leaving.callback(beside.close)
+        output = open_output(
+            given, plan, classifier.names, classifier.task, beside=beside.sinks, page=beside.server is not None
         )
-        output = open_output(given, plan, classifier.names)
         leaving.callback(output.sinks.close)
-        picture = output.outlet.picture if output.needs_pictures else None
-        results = classifier.stream(
-            source, on_event=_teller(output.outlet), on_error=note, on_picture=picture, stop=stop, **options
-        )
+        judge: Judge = classifier
+        # a terminal says with the same signal that it is gone
+        if plan.source.kind not in FINITE and not has_terminal():
+            renewable = Renewable(classifier, open_model, beside.heartbeat.renewal)
+            leaving.callback(renewable.close)
+            leaving.enter_context(renewing(renewable))
+            judge = renewable
+        picture = beside.pictures(output.outlet.picture if output.needs_pictures else None)
+        results = stream(judge, plan, Ears(_teller(output.outlet), note, picture, beside.black), stop)
         leaving.enter_context(contextlib.closing(results))
+        leaving.callback(beside.heartbeat.stopping)
         live = False
         for result in results:
             output.outlet.result(result)

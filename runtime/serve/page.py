@@ -50,7 +50,7 @@ def page(about: dict[str, str], shown: Shown, tally: Tally) -> str:
         '<noscript><meta http-equiv="refresh" content="5"></noscript>'
         f"<title>{source} - edgevit</title><style>{STYLE}</style></head><body>"
         f"<header><h1>{source}</h1><p>{model}</p></header>"
-        f'<main><div class="card picture"><img src="stream.mjpg" alt="newest picture of {source}"></div>'
+        f'<main><div class="card picture"><img src="picture.jpg" alt="newest picture of {source}"></div>'
         f'<div id="panel">{panel(shown, tally)}</div></main>'
         f"<script>{SCRIPT}</script></body></html>\n"
     )

@@ -64,6 +64,11 @@ class Renewable:
 
     def _run(self) -> None:
         while self._asked.get() is None and not self._over:
+            # several requests are one
+            while not self._asked.empty():
+                self._asked.get()
+            if self._over:
+                return
             self._told(None)
             try:
                 text = self._renew()

@@ -1,0 +1,138 @@
+"""What stands beside a run: the page of `--serve`, and the service manager that wants to know whether results come."""
+
+import contextlib
+import os
+import signal
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from edgevit import __version__
+from edgevit.errors import OptionError
+
+if TYPE_CHECKING:
+    from edgevit.runtime.events.event import Moment
+    from edgevit.runtime.plan import Plan
+    from edgevit.runtime.resample import RGBImage
+    from edgevit.runtime.serve.server import Server
+    from edgevit.runtime.service.heartbeat import Heartbeat
+    from edgevit.runtime.service.renewal import Renewable
+    from edgevit.runtime.sinks.record import Sink
+    from edgevit.runtime.vitals import Vitals
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+SERVE_OPTIONS = (
+    click.option(
+        "--serve", metavar="HOST:PORT", help="Show the run on a small page, such as 127.0.0.1:8080; docs/serve.md."
+    ),
+    click.option(
+        "--serve-anyone",
+        is_flag=True,
+        help="Let --serve listen beyond this machine; needs a token in EDGEVIT_SERVE_TOKEN or its _FILE.",
+    ),
+)
+
+
+def serve_options(command: Command) -> Command:
+    """Add SERVE_OPTIONS to a command, which takes them as keywords for `open_beside`."""
+    for option in reversed(SERVE_OPTIONS):
+        command = option(command)
+    return command
+
+
+@dataclass(frozen=True)
+class Beside:
+    """What watches a run; all but `close` is called from the thread that reads the stream."""
+
+    sinks: "tuple[Sink, ...]"
+    """Take all records, after all others took them."""
+    heartbeat: "Heartbeat"
+    vitals: "Vitals | None" = None
+    server: "Server | None" = None
+
+    def pictures(
+        self, other: "Callable[[RGBImage, Moment], None] | None"
+    ) -> "Callable[[RGBImage, Moment], None] | None":
+        """Return what is to be shown the pictures, besides `other`; None if nobody is."""
+        if self.server is None:
+            return other
+        view = self.server.shop.view
+
+        def show(image: "RGBImage", moment: "Moment") -> None:
+            view.picture(image, moment)
+            if other is not None:
+                other(image, moment)
+
+        return show
+
+    def black(self, moment: "Moment") -> None:
+        self.heartbeat.black(moment)
+        if self.vitals is not None:
+            self.vitals.black(moment)
+        if self.server is not None:
+            self.server.shop.view.black(moment)
+
+    def damaged(self) -> None:
+        if self.vitals is not None:
+            self.vitals.damaged()
+
+    def close(self) -> None:
+        if self.server is not None:
+            self.server.close()
+
+
+def open_beside(given: dict[str, Any], plan: "Plan", model: Path) -> Beside:
+    """Open the page if the options ask for one, and the way to the service manager if there is one.
+
+    Raises:
+        OptionError: the page's address is wrong, or others could see it who should not.
+        OutputError: it cannot be listened at.
+    """
+    from edgevit.runtime.service.heartbeat import Heartbeat
+    from edgevit.runtime.service.notify import Notifier
+
+    heartbeat = Heartbeat(Notifier.from_environment())
+    if given["serve"] is None:
+        if given["serve_anyone"]:
+            raise OptionError("--serve-anyone says who may see the page; add --serve 0.0.0.0:8080")
+        return Beside((heartbeat,), heartbeat)
+    from edgevit.runtime.serve.address import check_access
+    from edgevit.runtime.serve.answers import Shop
+    from edgevit.runtime.serve.server import Server
+    from edgevit.runtime.serve.view import View
+    from edgevit.runtime.vitals import Vitals, result_limit_s
+
+    access = check_access(given["serve"], given["serve_anyone"], os.environ)
+    view, vitals = View(), Vitals(result_limit_s(plan.reading))
+    about = {"version": __version__, "model": model.name, "source": plan.source.name}
+    server = Server(access, Shop(view, vitals, about))
+    click.echo(f"edgevit: the page is at {server.url}", err=True)
+    return Beside((vitals, view, heartbeat), heartbeat, vitals, server)
+
+
+def has_terminal() -> bool:
+    """Tell whether this process belongs to a terminal, whose end it is told by SIGHUP."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True
+
+
+@contextlib.contextmanager
+def renewing(judge: "Renewable") -> Iterator[None]:
+    """Renew the model at each SIGHUP."""
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        judge.ask()
+
+    before = signal.signal(signal.SIGHUP, ask)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGHUP, before)

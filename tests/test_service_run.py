@@ -1,0 +1,211 @@
+"""`edgevit run` as a service's process: readiness, watchdog, SIGHUP and SIGTERM, over real sockets and signals."""
+
+import contextlib
+import http.client
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+COLORS = {"red": (200, 50, 25), "blue": (25, 50, 200)}
+MJPEG = b"HTTP/1.0 200 OK\r\nContent-Type: multipart/x-mixed-replace; boundary=frame\r\n\r\n"
+
+
+class Camera:
+    """An MJPEG camera on loopback that shows pictures, each a little different, until it is paused or closed."""
+
+    def __init__(self) -> None:
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}/"
+        self.paused, self._over = threading.Event(), threading.Event()
+        self._thread = threading.Thread(target=self._serve)
+        self._thread.start()
+
+    def _serve(self) -> None:
+        while not self._over.is_set():
+            with contextlib.suppress(OSError):
+                connected, _ = self._listener.accept()
+                with connected:
+                    connected.recv(65536)
+                    connected.sendall(MJPEG)
+                    self._show(connected)
+
+    def _show(self, connected: socket.socket) -> None:
+        for number in range(1_000_000):
+            image = np.full((48, 64, 3), COLORS["red"][::-1], np.uint8)
+            image[8:16, 8:16] += np.uint8(number % 12)
+            data = bytes(cv2.imencode(".jpg", image)[1].tobytes())
+            if not self.paused.is_set():
+                connected.sendall(b"--frame\r\nContent-Type: image/jpeg\r\n\r\n" + data + b"\r\n")
+            if self._over.wait(0.05):
+                return
+
+    def close(self) -> None:
+        self._over.set()
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self._thread.join()
+
+
+@pytest.fixture
+def camera() -> Iterator[Camera]:
+    made = Camera()
+    yield made
+    made.close()
+
+
+class Service:
+    """A process, and a service manager's end of its socket."""
+
+    def __init__(self, folder: Path, arguments: tuple[object, ...], environment: dict[str, str]) -> None:
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.bind(str(folder / "notify"))
+        self._socket.settimeout(120)
+        command = [sys.executable, "-m", "edgevit", "run", *map(str, arguments)]
+        # a session of its own has no terminal, as a service has none
+        self.process = subprocess.Popen(
+            command,
+            env=os.environ | {"NOTIFY_SOCKET": str(folder / "notify")} | environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        self.told: list[str] = []
+
+    def wait_for(self, line: str) -> list[str]:
+        """Read messages until one has this line; return its lines."""
+        while True:
+            lines = self._socket.recv(4096).decode().split("\n")
+            self.told += lines
+            if line in lines:
+                return lines
+
+    def silent_for(self, seconds: float, line: str) -> bool:
+        """Tell whether no message with this line comes."""
+        until_s = time.monotonic() + seconds
+        self._socket.settimeout(0.1)
+        try:
+            while time.monotonic() < until_s:
+                with contextlib.suppress(TimeoutError):
+                    if line in self._socket.recv(4096).decode().split("\n"):
+                        return False
+            return True
+        finally:
+            self._socket.settimeout(120)
+
+    def end(self) -> tuple[int, str, str]:
+        """Send SIGTERM; return exit code, stdout and stderr."""
+        self.process.send_signal(signal.SIGTERM)
+        out, err = self.process.communicate(timeout=120)
+        return self.process.returncode, out, err
+
+    def close(self) -> None:
+        self.process.kill()
+        self.process.communicate()
+        self._socket.close()
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., Service]]:
+    opened: list[Service] = []
+
+    def make(*arguments: object, **environment: str) -> Service:
+        opened.append(Service(tmp_path, arguments, environment))
+        return opened[-1]
+
+    yield make
+    for service in opened:
+        service.close()
+
+
+def test_service_is_ready_beats_renews_and_finishes(
+    start: Callable[..., Service], tiny_model: Path, camera: Camera, tmp_path: Path
+) -> None:
+    """The whole life under the protocol, and every line that was counted is in the file at the end."""
+    file = tmp_path / "all.jsonl"
+    service = start(tiny_model, camera.url, "--to", file, "--to", "json", WATCHDOG_USEC="1000000")
+    status = service.wait_for("READY=1")[1]
+    assert status.startswith(f"STATUS={camera.url}: red 1.00")
+    service.wait_for("WATCHDOG=1")
+
+    service.process.send_signal(signal.SIGHUP)
+    service.wait_for("RELOADING=1")
+    assert service.wait_for("READY=1")[1] == "STATUS=the model was renewed; its self-test passed, 3 pictures"
+
+    tiny_model.write_bytes(b"rubbish")
+    service.process.send_signal(signal.SIGHUP)
+    service.wait_for("RELOADING=1")
+    assert "the old model stays" in service.wait_for("READY=1")[1]
+    service.wait_for("WATCHDOG=1")
+
+    code, out, err = service.end()
+    assert code == 0
+    assert "the old model stays" in err
+    service.wait_for("STOPPING=1")
+    assert file.read_text() == out
+    frames = [json.loads(line)["frame"] for line in out.splitlines() if '"event"' not in line]
+    assert len(frames) > 1
+    assert frames == sorted(set(frames))
+
+
+def test_watchdog_starves_when_the_camera_does(start: Callable[..., Service], tiny_model: Path, camera: Camera) -> None:
+    service = start(tiny_model, camera.url, "--stall-timeout", "1s", WATCHDOG_USEC="400000")
+    service.wait_for("READY=1")
+    camera.paused.set()
+    service.wait_for(f"STATUS={camera.url}: source lost: no picture for 1 s")
+    assert service.silent_for(2, "WATCHDOG=1")
+    camera.paused.clear()
+    service.wait_for("WATCHDOG=1")
+    assert service.end()[0] == 0
+
+
+def test_service_without_a_camera_is_never_ready_and_still_ends_well(
+    start: Callable[..., Service], tiny_model: Path
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    service = start(tiny_model, f"tcp://127.0.0.1:{port}")
+    service.wait_for(f"STATUS=tcp://127.0.0.1:{port}: source lost: Connection refused")
+    code, out, _ = service.end()
+    assert (code, out) == (0, "")
+    service.wait_for("STOPPING=1")
+    assert "READY=1" not in service.told
+
+
+def test_page_is_served_beside_a_run(start: Callable[..., Service], tiny_model: Path, camera: Camera) -> None:
+    service = start(tiny_model, camera.url, "--serve", "127.0.0.1:0")
+    service.wait_for("READY=1")
+    assert service.process.stderr is not None
+    found = re.search(r"the page is at http://127\.0\.0\.1:(\d+)/", service.process.stderr.readline())
+    assert found
+
+    def get(path: str) -> tuple[int, bytes]:
+        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", int(found[1]), timeout=60)) as connection:
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            return answer.status, answer.read()
+
+    assert get("/healthz") == (200, b"running: results are being produced\n")
+    state = json.loads(get("/state.json")[1])
+    assert state["answers"][0]["top1"] == "red"
+    # labels are watched for the page, though nothing else asks for events
+    assert state["events"][-1]["label"] == "red"
+    image = cv2.imdecode(np.frombuffer(get("/picture.jpg")[1], np.uint8), cv2.IMREAD_COLOR)
+    assert image is not None
+    assert image.shape == (48, 64, 3)
+    code, out, _ = service.end()
+    assert code == 0
+    assert "now red" not in out
