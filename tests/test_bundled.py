@@ -68,6 +68,7 @@ def test_file_says_plainly_what_the_weights_know(exports: dict[str, Report], nam
     assert manifest.weights.trained
     assert len(manifest.labels) == 10
     assert manifest.quantization is not None
+    assert manifest.quantization.calibration is not None
     assert manifest.quantization.calibration.source == "bundled"
 
 

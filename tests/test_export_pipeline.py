@@ -67,6 +67,7 @@ def test_int8_export_is_int8_and_small_and_says_how_it_was_calibrated(tmp_path: 
     assert quantization is not None
     assert (quantization.scheme, quantization.per_channel) == ("U8S8", True)
     assert quantization.int8_mac_share > 0.9
+    assert quantization.calibration is not None
     assert (quantization.calibration.images, quantization.calibration.skipped) == (20, 1)
     assert report.size_mb < 0.35 * floats.size_mb
     assert report.latencies_ms is not None
