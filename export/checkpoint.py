@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from edgevit.errors import CheckpointError, OptionError
+from edgevit.export.tasks import rules_of
 from edgevit.models.checkpoint import read_state_dict
 from edgevit.models.registry import check_input_size, get_spec, list_models, numbered_labels
 from edgevit.models.resolve import build_with_weights, resolve_weights
@@ -17,6 +18,7 @@ from edgevit.models.spec import ModelSpec
 from edgevit.models.trained import read_model_name
 from edgevit.models.weights import fitting_models
 from edgevit.runtime.classifier import Classifier
+from edgevit.runtime.segmentation import Segmenter
 from edgevit.runtime.session import Tensors, thread_count
 
 
@@ -46,7 +48,7 @@ def load_checkpoint(
     labels: Sequence[str] | None = None,
     imgsz: tuple[int, int] | None = None,
 ) -> Classifier:
-    """Open a file of weights for classifying images with PyTorch, in float32.
+    """Open a file of weights for classifying or segmenting images with PyTorch, in float32.
 
     Labels and preprocessing are those that `edgevit train` wrote into the file; else the classes are numbered, and the
     preprocessing is the one published for the model.
@@ -68,9 +70,10 @@ def load_checkpoint(
     model = build_with_weights(spec, weights)
     how = weights.preprocess if imgsz is None else replace(weights.preprocess, size=imgsz)
     check_input_size(spec, how.size)
-    names = _names(path, spec, model, labels or weights.labels, told=labels is not None)
+    names = _names(path, spec, model, labels or weights.labels or spec.labels, told=labels is not None)
     torch.set_num_threads(thread_count(threads))
-    return Classifier(TorchSession(model, how.size), how, names, None)
+    session, pixels = TorchSession(model, how.size), rules_of(spec).pixels(spec, names, False)
+    return Classifier(session, how, names, None) if pixels is None else Segmenter(session, how, names, None, pixels)
 
 
 def _architecture(path: Path) -> str:

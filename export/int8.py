@@ -132,5 +132,8 @@ def _ranges(
 
 def _judge(graph: ModelProto, recipe: Recipe, images: ExportImages, how: Preprocess, labels: tuple[str, ...]) -> Judge:
     evaluation = images.evaluation
-    truth = None if recipe.data is None else evaluation.labels(recipe.data, labels)
-    return Judge(evaluation, how, run_graph(graph, evaluation, how), truth)
+    reference = run_graph(graph, evaluation, how)
+    # folders name the classes of whole pictures, not of their pixels
+    named = recipe.data if reference.ndim == 2 else None
+    truth = None if named is None else evaluation.labels(named, labels)
+    return Judge(evaluation, how, reference, truth)

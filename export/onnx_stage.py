@@ -3,6 +3,7 @@
 from onnx import ModelProto
 
 from edgevit.artifact import Input
+from edgevit.export.argmax import with_argmax
 from edgevit.export.facts import ExportFacts
 from edgevit.export.gather import gather_facts
 from edgevit.export.graph import layers
@@ -12,7 +13,7 @@ from edgevit.export.simplify import simplify
 from edgevit.export.speed import median_latencies_ms
 from edgevit.export.stage import Made, Task, Written
 from edgevit.export.trace import INPUT, trace
-from edgevit.export.verify import run_graph
+from edgevit.export.verify import check_numbers, run_graph
 from edgevit.export.write import artifact_bytes
 
 PACKAGES = ("torch", "onnx", "onnxscript", "onnxsim", "onnxruntime", "numpy", "opencv-python-headless")
@@ -39,6 +40,9 @@ def make(task: Task) -> Made:
         graph = int8.graph
     if recipe.precision != "fp32":
         task.verify(recipe.precision, run_graph(graph, verified, task.how), recipe.precision)
+    if recipe.argmax:
+        logits, graph = run_graph(graph, verified, task.how), with_argmax(graph)
+        check_numbers(logits, run_graph(graph, verified, task.how))
 
     def latencies() -> tuple[float, float]:
         plain, exported = median_latencies_ms([float_graph, graph])

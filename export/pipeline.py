@@ -23,6 +23,7 @@ from edgevit.export.recipe import SUFFIXES, Format, Recipe
 from edgevit.export.report import check_report_path, write_report
 from edgevit.export.search import Outcome
 from edgevit.export.stage import Made, Task, Written
+from edgevit.export.tasks import rules_of
 from edgevit.export.verify import check, compare
 from edgevit.export.write import check_writable, replacing
 from edgevit.models.layers import prepare_for_export
@@ -83,6 +84,9 @@ def export(
             raise OptionError("--report exists for ONNX only so far; leave it out with --format tflite")
         check_report_path(page)
     spec = get_spec(recipe.model)
+    rules = rules_of(spec)
+    rules.check(recipe, page is not None)
+    recipe = replace(recipe, evaluation_images=min(recipe.evaluation_images, rules.evaluation_images))
     weights = resolve_weights(spec, recipe.weights)
     how = _preprocess(recipe, spec, weights)
     model = build_with_weights(spec, weights, recipe.num_classes).eval()
@@ -107,7 +111,7 @@ def export(
 
     manifest = Manifest(
         model=spec.name,
-        task="classify",
+        task=spec.task,
         input=made.input,
         preprocess=how,
         labels=labels,
@@ -117,6 +121,7 @@ def export(
         tools=_tools(made.packages),
         parity=tuple(parities),
         quantization=made.quantization,
+        pixels=rules.pixels(spec, labels, recipe.argmax),
         notes=tuple(note for note in (*notes, size_note(spec, how.size)) if note),
     )
     with replacing(file) as temporary:
@@ -150,8 +155,8 @@ def _stage(format_: Format) -> ModuleType:
 
 def _preprocess(recipe: Recipe, spec: ModelSpec, weights: ResolvedWeights) -> Preprocess:
     how = weights.preprocess
-    if recipe.imgsz is not None:
-        how = replace(how, size=(recipe.imgsz, recipe.imgsz))
+    if recipe.input_size is not None:
+        how = replace(how, size=recipe.input_size)
     check_input_size(spec, how.size)
     return how
 
@@ -159,7 +164,8 @@ def _preprocess(recipe: Recipe, spec: ModelSpec, weights: ResolvedWeights) -> Pr
 def _labels(recipe: Recipe, spec: ModelSpec, weights: ResolvedWeights, model: nn.Module) -> tuple[str, ...]:
     classes = model.state_dict()[spec.family.head].shape[0]
     if recipe.labels is None:
-        return weights.labels if len(weights.labels) == classes else numbered_labels(classes)
+        known = (names for names in (weights.labels, spec.labels) if len(names) == classes)
+        return next(known, numbered_labels(classes))
     labels = read_labels(recipe.labels)
     if len(labels) != classes:
         raise OptionError(f"--labels {recipe.labels} has {len(labels)} names, but the model has {classes} classes")
@@ -174,8 +180,10 @@ def _torch_logits(model: nn.Module, inputs: Iterable[NDArray[np.float32]]) -> ND
 def _write_checked(made: Made, manifest: Manifest, path: Path) -> Manifest:
     """Write the artifact with its self-test recorded, and run that test on the finished file."""
     path.write_bytes(made.content)
-    with contextlib.closing(open_session(path)) as session:
-        manifest = replace(manifest, selftest=record_cases(session, manifest.host_preprocess, manifest.precision))
+    with contextlib.closing(open_session(path, rank=None)) as session:
+        numbers = manifest.pixels is not None and manifest.pixels.classes_in_graph
+        tests = record_cases(session, manifest.host_preprocess, manifest.precision, class_numbers=numbers)
+        manifest = replace(manifest, selftest=tests)
     path.write_bytes(made.seal(manifest))
     check_selftest(path)
     return manifest

@@ -48,9 +48,15 @@ class Preset:
     """How many of the first convolutions stay float."""
     method: Method = "minmax"
     """How activations are calibrated; chosen by benchmarks/calibration.py."""
+    float_weights: tuple[str, ...] = ()
+    """Endings of the names of constants whose products stay float."""
 
 
-PRESETS = {"sbcformer": Preset(float_stem=1), "efficientvit": Preset(float_stem=5)}
+PRESETS = {
+    "sbcformer": Preset(float_stem=1),
+    "efficientvit": Preset(float_stem=5),
+    "efficientvit_seg": Preset(float_stem=5, float_heads=1, float_weights=(".upsample_rows", ".upsample_columns")),
+}
 """The first layers work on large images with few channels: int8 saves least there, and costs most accuracy.
 
 In EfficientViT they are the stem and the first expansion, whose Hardswish has no int8 kernel.
@@ -63,6 +69,7 @@ def float_layers(model: ModelProto, preset: Preset, further: Iterable[str] = ())
     weighted = [layer for layer in every if layer.weight is not None]
     kept = {layer.name for layer in every if layer.weight is None or layer.operator not in OPERATORS}
     kept |= {layer.name for layer in weighted[: preset.float_stem]} | set(further)
+    kept |= {layer.name for layer in weighted if str(layer.weight).endswith(preset.float_weights)}
     kept |= {layer.name for layer in weighted[len(weighted) - preset.float_heads :]}
     return tuple(layer.name for layer in every if layer.name in kept)
 

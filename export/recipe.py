@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from edgevit.artifact import Precision
-from edgevit.device_profiles import Profile, find_profile
+from edgevit.device_profiles import GENERIC, Profile, find_profile
 from edgevit.device_profiles.profile import Scheme
 from edgevit.errors import OptionError
 from edgevit.export.calibrate import Method
@@ -22,9 +22,6 @@ OPSETS = (17, 18, 19, 20, 21)
 """ONNX operator sets that can be written; from 20 on GELU is a single operator."""
 
 MIN_CALIBRATION_IMAGES = 16
-
-GENERIC = "generic"
-"""The target of a file that is to run anywhere."""
 
 
 @dataclass(frozen=True)
@@ -58,11 +55,13 @@ class Recipe:
     """Float back blocks until int8 loses at most this much accuracy, in percentage points."""
     evaluation_images: int = 1000
     """How many images of `data`, none of them used to calibrate, decide on `max_drop`."""
-    imgsz: int | None = None
-    """Side of the square input in pixels; the model's own unless given."""
+    imgsz: int | tuple[int, int] | None = None
+    """Side of a square input, or (height, width), in pixels; the model's own unless given."""
     batch: int = 1
     opset: int = 20
     simplify: bool = True
+    argmax: bool = False
+    """Let a segmentation graph answer with class numbers instead of logits."""
     target: str = GENERIC
     """Name or path of a device profile."""
     scheme: Scheme | None = None
@@ -106,6 +105,8 @@ class Recipe:
             raise OptionError(f"--layout {self.layout} exists for TFLite only; give --format tflite too")
 
     def _check_tflite(self) -> None:
+        if self.argmax:
+            raise OptionError("--argmax exists for ONNX only; leave it out with --format tflite")
         if not self.simplify:
             raise OptionError("--no-simplify is for ONNX; leave it out with --format tflite")
         if self.scheme not in (None, "S8S8"):
@@ -116,11 +117,22 @@ class Recipe:
             raise OptionError(
                 "--layout frigate takes one uint8 picture at a time; give --int8 --io uint8 and no --batch"
             )
-        if self.layout == "frigate" and self.imgsz not in (None, FRIGATE_SIZE):
+        if self.layout == "frigate" and self.imgsz not in (None, FRIGATE_SIZE, (FRIGATE_SIZE, FRIGATE_SIZE)):
             raise OptionError(
-                f"--layout frigate with --imgsz {self.imgsz} is not possible: Frigate gives pictures of "
+                f"--layout frigate with --imgsz {self.size_text} is not possible: Frigate gives pictures of "
                 f"{FRIGATE_SIZE} pixels; leave out --imgsz"
             )
+
+    @property
+    def input_size(self) -> tuple[int, int] | None:
+        """(height, width) in pixels; None for the model's own."""
+        return (self.imgsz, self.imgsz) if isinstance(self.imgsz, int) else self.imgsz
+
+    @property
+    def size_text(self) -> str:
+        """The size as --imgsz has it."""
+        size = self.input_size or ()
+        return "x".join(dict.fromkeys(map(str, size)))
 
     @property
     def board(self) -> Profile | None:

@@ -37,6 +37,8 @@ def trace(model: nn.Module, shape: tuple[int, int, int, int], opset: int) -> Mod
         TraceError: the exporter failed, or wrote another opset.
     """
     example = torch.zeros(shape)
+    with torch.inference_mode():
+        model(example)  # some modules make constants for the first size that they see
     with tempfile.TemporaryDirectory() as folder, _quiet():
         path = Path(folder) / "model.onnx"
         try:

@@ -33,8 +33,21 @@ GATES: dict[Precision, Gate] = {
 }
 
 
+PIXEL_GATES: dict[Precision, Gate] = {
+    "fp32": Gate(relative=1e-4, cosine=0.99999, top1_agreement=0.999),
+    "fp16": Gate(relative=None, cosine=0.999, top1_agreement=0.98),
+    "dynamic": Gate(relative=None, cosine=0.98, top1_agreement=0.95),
+    "int8": Gate(relative=None, cosine=0.95, top1_agreement=0.9),
+}
+"""For segmentation: of some million pixels a few lie between two classes."""
+
+
 def compare(step: str, reference: NDArray[np.float32], logits: NDArray[np.float32]) -> Parity:
-    """Compare logits (images, classes) with PyTorch's; the cosine is the mean over images."""
+    """Compare logits (images, classes) or (images, classes, h, w) with PyTorch's.
+
+    Cosine and agreement are means over images, or over all pixels.
+    """
+    images, reference, logits = len(reference), answers(reference), answers(logits)
     norms = np.linalg.norm(reference, axis=1) * np.linalg.norm(logits, axis=1)
     cosines = np.einsum("nc,nc->n", reference, logits) / np.maximum(norms, np.finfo(np.float32).tiny)
     return Parity(
@@ -42,8 +55,20 @@ def compare(step: str, reference: NDArray[np.float32], logits: NDArray[np.float3
         max_abs=float(np.abs(reference - logits).max()),
         cosine=float(cosines.mean()),
         top1_agreement=float((reference.argmax(1) == logits.argmax(1)).mean()),
-        images=len(reference),
+        images=images,
     )
+
+
+def answers(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return (answers, classes): an image's one answer, or those of all its pixels."""
+    return np.moveaxis(logits, 1, -1).reshape(-1, logits.shape[1])
+
+
+def check_numbers(logits: NDArray[np.float32], numbers: NDArray[np.float32]) -> None:
+    """Raise GateError unless class numbers (images, 1, h, w) are the best classes of logits, but for equals."""
+    equal = float((logits.argmax(axis=1) == numbers[:, 0]).mean())
+    if equal < PIXEL_GATES["fp32"].top1_agreement:
+        raise GateError(f"after argmax {equal:.1%} of the pixels have their best class; the export was not written")
 
 
 def check(parity: Parity, precision: Precision, reference: NDArray[np.float32], *, trained: bool) -> None:
@@ -51,7 +76,7 @@ def check(parity: Parity, precision: Precision, reference: NDArray[np.float32], 
 
     Of untrained models in 8 bits only finite answers are asked: their logits lie too close together to agree on.
     """
-    gate = GATES[precision]
+    gate = (GATES if reference.ndim == 2 else PIXEL_GATES)[precision]
     if not np.isfinite(parity.max_abs):
         raise GateError(f"after {parity.step} the model answers NaN or infinity; the export was not written")
     if precision in ("int8", "dynamic") and not trained:
@@ -62,7 +87,8 @@ def check(parity: Parity, precision: Precision, reference: NDArray[np.float32], 
     if parity.cosine < gate.cosine:
         _fail(parity, f"the logits' cosine is {parity.cosine:.4f}, at least {gate.cosine} is asked")
     if parity.top1_agreement < gate.top1_agreement:
-        found = f"{parity.top1_agreement:.1%} of {parity.images} images keep their class"
+        of = "" if reference.ndim == 2 else "the pixels of "
+        found = f"{parity.top1_agreement:.1%} of {of}{parity.images} images keep their class"
         _fail(parity, f"{found}, at least {gate.top1_agreement:.0%} is asked")
 
 
@@ -73,14 +99,14 @@ def _fail(parity: Parity, what: str) -> None:
 
 
 def run_graph(graph: ModelProto, images: ImageSet, how: Preprocess) -> NDArray[np.float32]:
-    """Return the logits (images, classes) that the board's runtime gets from an ONNX graph."""
+    """Return the answers, one for each image, that the board's runtime gets from an ONNX graph."""
     return run_file(graph.SerializeToString(), ".onnx", images, how)
 
 
 def run_file(content: bytes, suffix: str, images: ImageSet, how: Preprocess) -> NDArray[np.float32]:
-    """Return the logits (images, classes) that the board's runtime gets from a file's content."""
+    """Return the answers, one for each image, that the board's runtime gets from a file's content."""
     with tempfile.TemporaryDirectory() as folder:
         path = (Path(folder) / "step").with_suffix(suffix)
         path.write_bytes(content)
-        with contextlib.closing(open_session(path)) as session:
+        with contextlib.closing(open_session(path, rank=None)) as session:
             return np.concatenate([session.run(batch) for batch in images.inputs(how)])

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgevit.artifact import Precision
+from edgevit.cli.options import size
 from edgevit.cli.progress import track
+from edgevit.device_profiles import GENERIC, find_profile
 from edgevit.errors import GateError, MissingExtraError, OptionError
 
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ PACKAGES = ("torch", "onnx", "onnxscript", "onnxsim", "jinja2")
 EXAMPLES = """\b
 edgevit export sbcformer_xs --int8
 edgevit export efficientvit_b1 --weights b1.pt --int8 --data photos/
+edgevit export efficientvit_seg_b0_cityscapes --imgsz 512x1024
 edgevit export sbcformer_xs --weights runs/pens/sbcformer_xs.safetensors --half -o pens.onnx
 """
 
@@ -41,9 +44,7 @@ edgevit export sbcformer_xs --weights runs/pens/sbcformer_xs.safetensors --half 
     "--format",
     "format_",
     type=click.Choice(["onnx", "tflite"]),
-    default="onnx",
-    show_default=True,
-    help="File format.",
+    help="File format.  [default: what was found better on the target; onnx]",
 )
 @click.option("--int8", is_flag=True, help="8-bit weights and activations: smallest and fastest.")
 @click.option("--half", is_flag=True, help="16-bit stored weights, float arithmetic: half the size.")
@@ -90,7 +91,7 @@ edgevit export sbcformer_xs --weights runs/pens/sbcformer_xs.safetensors --half 
     help="How many images to calibrate with.",
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Decides which images of --data are drawn.")
-@click.option("--imgsz", type=int, metavar="N", help="Side of the square input in pixels, a multiple of 32.")
+@click.option("--imgsz", metavar="N|HxW", help="Input size in pixels, such as 224 or 512x1024; multiples of 32.")
 @click.option(
     "--batch", type=int, default=1, show_default=True, metavar="N", help="Images per inference, fixed in the file."
 )
@@ -107,6 +108,7 @@ edgevit export sbcformer_xs --weights runs/pens/sbcformer_xs.safetensors --half 
     type=click.Choice(["U8S8", "S8S8"]),
     help="8-bit types of activations and weights.  [default: the target's; U8S8]",
 )
+@click.option("--argmax", is_flag=True, help="Let a segmentation graph answer with class numbers: a smaller answer.")
 @click.option("--no-simplify", is_flag=True, help="Leave the graph as PyTorch writes it.")
 @click.option(
     "-o",
@@ -127,7 +129,7 @@ def command(
     weights: str | None,
     num_classes: int | None,
     labels: Path | None,
-    format_: str,
+    format_: str | None,
     int8: bool,
     half: bool,
     precision: Precision | None,
@@ -138,11 +140,12 @@ def command(
     max_drop: float | None,
     calibration_images: int,
     seed: int,
-    imgsz: int | None,
+    imgsz: str | None,
     batch: int,
     opset: int,
     target: str,
     scheme: Any,
+    argmax: bool,
     no_simplify: bool,
     output: Path | None,
     report: Path | None,
@@ -157,7 +160,7 @@ def command(
     recipe = recipe_module.Recipe(
         model=model,
         weights=weights,
-        format="tflite" if layout else format_,
+        format="tflite" if layout else format_ or _format_for(target),
         precision=_precision(int8 or layout is not None, half, precision),
         io=io or ("uint8" if layout else "float"),
         layout=layout or "file",
@@ -168,12 +171,13 @@ def command(
         method=_method(calibration),
         max_drop=max_drop,
         calibration_images=calibration_images,
-        imgsz=imgsz,
+        imgsz=size(imgsz),
         batch=batch,
         opset=opset,
         target=target,
         scheme=scheme,
         simplify=not no_simplify,
+        argmax=argmax,
         seed=seed,
     )
     made = pipeline.export(recipe, output or recipe_module.default_output(recipe), track, report)
@@ -183,6 +187,15 @@ def command(
             f"--max-drop {max_drop} cannot be met: the best found, written to {made.path}, loses "
             f"{made.outcome.chosen.drop:.2f} points; allow more, or export without --int8"
         )
+
+
+def _format_for(target: str) -> str:
+    """Return the file format that the target's profile prefers, and say why."""
+    if target == GENERIC:
+        return "onnx"
+    profile = find_profile(target)
+    click.echo(f"format       {profile.format.preferred} for {profile.title}: {profile.format.why}", err=True)
+    return profile.format.preferred
 
 
 def _method(calibration: tuple[str, ...]) -> Any:
@@ -222,9 +235,9 @@ def _summarize(report: "Report") -> None:
     say(f"weights      {weights.source}{f' ({weights.note})' if weights.note else ''}; licence: {weights.license}")
     if not weights.trained:
         say("             UNTRAINED: random weights, the answers mean nothing")
-    last = manifest.parity[-1]
+    last, of = manifest.parity[-1], "the pixels of " if manifest.pixels else ""
     say(
-        f"checked      {last.top1_agreement:.1%} of {last.images} images get PyTorch's class, "
+        f"checked      {last.top1_agreement:.1%} of {of}{last.images} images get PyTorch's class, "
         f"cosine of logits {last.cosine:.4f}, largest difference {last.max_abs:.2g}; self-test passed"
     )
     if manifest.quantization is not None:

@@ -58,26 +58,42 @@ def _cubic(x: float) -> float:
 
 
 class Upsample(nn.Module):
-    """Enlarge (B, C, H, W) by a whole factor, bicubically."""
+    """Enlarge (B, C, H, W) by a whole factor, bicubically.
+
+    Its export form is two products with constant matrices, the same function: TFLite has no bicubic resize, and ONNX
+    Runtime's is slow. The matrices are made for the size of the first input after that.
+    """
+
+    upsample_rows: Tensor
+    """(H * scale, H)"""
+    upsample_columns: Tensor
+    """(W, W * scale)"""
 
     def __init__(self, scale: int) -> None:
         super().__init__()
         self.scale = scale
         self.as_products = False
-        """Compute it as two products with constant matrices: TFLite has no bicubic resize, ONNX Runtime a slow one."""
+        self.size: tuple[int, int] | None = None
+        """(H, W) that the matrices are for."""
 
     def take_export_form(self) -> None:
-        """Use the products; they are the same function."""
+        """Use the products from now on."""
         self.as_products = True
 
     def forward(self, x: Tensor) -> Tensor:
         if not self.as_products:
             return F.interpolate(x, scale_factor=self.scale, mode="bicubic", align_corners=False)
-        height, width = (
-            torch.tensor(bicubic_weights(int(side), self.scale), dtype=x.dtype, device=x.device) for side in x.shape[2:]
-        )
-        # widen first: rows are few then, so it is the cheaper order
-        return height @ (x @ width.T)
+        size = (int(x.shape[2]), int(x.shape[3]))
+        if size != self.size:
+            rows, columns = (
+                torch.tensor(bicubic_weights(side, self.scale), dtype=x.dtype, device=x.device) for side in size
+            )
+            # buffers, so that the graph has them under names that a quantizer can leave alone
+            self.register_buffer("upsample_rows", rows, persistent=False)
+            self.register_buffer("upsample_columns", columns.T.contiguous(), persistent=False)
+            self.size = size
+        # columns first: there are few rows then, so it is the cheaper order
+        return self.upsample_rows @ (x @ self.upsample_columns)
 
 
 @dataclass(frozen=True)
