@@ -28,6 +28,7 @@ COMMANDS = {
     "train": "edgevit.cli.train",
     "profiles": "edgevit.cli.profiles",
     "doctor": "edgevit.cli.doctor",
+    "service": "edgevit.cli.service",
 }
 """Command to the module whose `command` it is; imported only when used, so that the board never meets torch."""
 
