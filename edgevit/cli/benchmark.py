@@ -17,6 +17,7 @@ EXAMPLES = """\b
 edgevit benchmark sbcformer_xs.onnx sbcformer_xs-int8.onnx --threads 1,2,4
 edgevit benchmark sbcformer_xs-int8.onnx --image pen3.jpg --json > today.json
 edgevit benchmark --compare yesterday.json today.json
+edgevit benchmark --estimate rpi4 sbcformer_xs-int8.onnx
 """
 
 
@@ -53,6 +54,12 @@ edgevit benchmark --compare yesterday.json today.json
     metavar="BEFORE AFTER",
     help="Compare two files that --json wrote, and measure nothing.",
 )
+@click.option(
+    "--estimate",
+    "board",
+    metavar="BOARD",
+    help="Measure nothing; estimate what each ONNX file would take on a Raspberry Pi 4 (rpi4) or alike.",
+)
 @click.option("--labels", type=click.Path(path_type=Path), metavar="FILE", help="Class names, for a foreign model.")
 @click.option("--mean", metavar="R,G,B", help="Mean of RGB in 0..1, for a foreign model.")
 @click.option("--std", metavar="R,G,B", help="Deviation of RGB in 0..1, for a foreign model.")
@@ -66,6 +73,7 @@ def command(
     starts: int,
     as_json: bool,
     compared: tuple[Path, Path] | None,
+    board: str | None,
     labels: Path | None,
     mean: str | None,
     std: str | None,
@@ -88,6 +96,9 @@ def command(
         return
     if not models:
         raise click.UsageError("missing MODEL; give one or several exported files, or --compare BEFORE AFTER")
+    if board is not None:
+        _estimate(models, board, as_json)
+        return
     told = {
         "labels": None if labels is None else str(labels),
         "mean": numbers(mean, "--mean"),
@@ -104,6 +115,17 @@ def command(
     click.echo(
         f"next: edgevit benchmark {' '.join(map(str, models))} --json > before.json, and later --compare", err=True
     )
+
+
+def _estimate(models: tuple[Path, ...], board: str, as_json: bool) -> None:
+    from edgevit.cli.estimate_text import describe_estimate
+    from edgevit.device_profiles import find_profile
+    from edgevit.runtime.estimate.estimate import estimate
+
+    profile = find_profile(board)
+    for model in models:
+        guess = estimate(model, profile)
+        click.echo(guess.to_json() if as_json else describe_estimate(guess))
 
 
 def _threads(text: str | None) -> tuple[int, ...]:

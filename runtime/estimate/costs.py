@@ -1,0 +1,41 @@
+"""What operators cost on a Cortex-A72 in ONNX Runtime 1.31; the table is printed by tools/a72/fit.py."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Price:
+    """What one kind of operator takes for its work."""
+
+    instructions_per_mac: float
+    instructions_per_element: float
+    misses_per_mac: float
+    """Of the first data cache, 32 KB."""
+    misses_per_byte: float
+
+
+COSTS: dict[str, Price] = {
+    "pointwise": Price(0.332, 0, 0.0097, 0.0853),
+    "convolution": Price(0.382, 5.21, 0.0138, 0.1),
+    "depthwise": Price(1.89, 0.21, 0, 0.0162),
+    "wide depthwise": Price(5.57, 0.223, 0.0107, 0.00363),
+    "matrix": Price(0.33, 0, 0.0151, 0.0121),
+    "int8 pointwise": Price(0.247, 6.31, 0.00114, 0.153),
+    "int8 convolution": Price(0.3, 0, 0.0017, 0.294),
+    "int8 depthwise": Price(0.661, 1.94, 0.00607, 0.0652),
+    "int8 matrix": Price(0.28, 0, 0.00217, 0.0148),
+    "product": Price(0.349, 2.1, 0.000122, 0.02),
+    "Gelu": Price(0, 22.2, 0, 0.0174),
+    "HardSwish": Price(0, 4.1, 0, 0.0401),
+    "HardSigmoid": Price(0, 2.21, 0, 0.0162),
+    "simple": Price(0, 0.979, 0, 0.0164),
+    "quantize": Price(0, 2.74, 0, 0.0166),
+    "dequantize": Price(0, 1.35, 0, 0.0165),
+    "AveragePool": Price(0, 105, 0, 0.0165),
+    "LayerNormalization": Price(0, 14.5, 0, 0.0186),
+    "Softmax": Price(0, 11.4, 0, 0.0183),
+}
+"""Kind of operator to its price."""
+
+ERROR = 0.16
+"""How far an estimate may be off, as a share: 7 % of counts and 8 % of times, docs/benchmark.md says how found."""
