@@ -186,6 +186,18 @@ def test_name_that_a_website_chose_is_refused(host: str | None, status: int | No
     assert (answer and answer.status) == status
 
 
+def test_random_headers_open_nothing() -> None:
+    draw = random.Random(4)
+    for _ in range(10_000):
+        text = "".join(draw.choices("Bearsic 0123456789:.[]/@=%\0é\udc80", k=draw.randrange(40)))
+        given = refusal(TOKEN, text, None)
+        assert given is not None
+        assert given.status == 401
+        assert refusal(TOKEN, f"Basic {text}", text) == given
+        local = refusal(None, None, text)
+        assert local is None or local.status == 403
+
+
 # ------------------------------------------------------------------ what it says
 
 
