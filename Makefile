@@ -1,13 +1,16 @@
 # make          lint + test
 # make demo     the main job: export sbcformer_xs to int8
+# make test-a72 the board's promises on an emulated Cortex-A72; needs an x86-64 Debian, takes a while
 # All of them set up what they need in $(VENV).
 
 VENV ?= .venv
 PYTHON ?= python3
+# Where the emulated board is built.
+A72 ?= .a72
 # The CPU build that edgevit is tested with.
 TORCH = torch==2.13.0
 
-.PHONY: all demo test lint format
+.PHONY: all demo test test-a72 lint format
 
 all: lint test
 
@@ -16,6 +19,16 @@ demo: $(VENV)/export
 
 test: $(VENV)/dev
 	$(VENV)/bin/python -m pytest
+
+# exported anew each time, as what is counted may change with the exporter
+test-a72: $(VENV)/dev $(VENV)/tflite-export
+	$(PYTHON) tools/a72/build.py $(A72)
+	mkdir -p $(A72)/models
+	for format in onnx tflite; do for precision in "" --int8; do \
+	  $(VENV)/bin/edgevit export sbcformer_xs --format $$format $$precision \
+	    -o $(A72)/models/sbcformer_xs$${precision#-}.$$format || exit 1; \
+	done; done
+	EDGEVIT_A72=$(A72) $(VENV)/bin/python -m pytest tests/test_a72.py
 
 lint: $(VENV)/dev
 	$(VENV)/bin/ruff check .
@@ -27,7 +40,7 @@ format: $(VENV)/dev
 	$(VENV)/bin/ruff format .
 
 # A file in the environment says which extra is installed, so that the next call starts at once.
-$(VENV)/export $(VENV)/dev: setup.cfg pyproject.toml
+$(VENV)/export $(VENV)/dev $(VENV)/tflite-export: setup.cfg pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet $(TORCH) -e '.[$(@F)]'
 	touch $@
