@@ -7,6 +7,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from edgevit.errors import ImageError
 from edgevit.runtime.masks import Mask
@@ -14,6 +15,8 @@ from edgevit.runtime.png import png_is_sound
 
 _GREY, _INDEXED = 0, 3
 """Colour types."""
+_DEEP = 16
+"""Bits of a level, where it has more than a byte."""
 
 
 def mask_png(mask: Mask, palette: Sequence[tuple[int, int, int]]) -> bytes:
@@ -59,12 +62,14 @@ def read_mask(path: Path) -> Mask:
         raise ImageError(f"the mask {path} is a colour picture; expected class numbers: a grey or an indexed PNG")
     # OpenCV would look each number up in the palette, so the picture is declared to be a grey one
     grey = data if kind == _GREY else _as_grey(data)
-    mask = cv2.imdecode(np.frombuffer(grey, np.uint8), cv2.IMREAD_UNCHANGED)
-    if mask is None or mask.ndim != 2:
+    levels = cv2.imdecode(np.frombuffer(grey, np.uint8), cv2.IMREAD_UNCHANGED)
+    if levels is None or levels.ndim != 2:
         raise ImageError(f"the mask {path} cannot be decoded; save it as a grey or an indexed PNG without alpha")
-    if depth < 8:
-        mask //= 255 // ((1 << depth) - 1)  # few levels are spread over a byte
-    return mask if mask.dtype == np.uint16 else np.asarray(mask, np.uint8)
+    if depth == _DEEP:
+        return np.asarray(levels, np.uint16)
+    mask: NDArray[np.uint8] = np.asarray(levels, np.uint8)
+    # few levels are spread over a byte
+    return mask // np.uint8(255 // ((1 << depth) - 1))
 
 
 def _as_grey(data: bytes) -> bytes:

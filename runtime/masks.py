@@ -22,7 +22,8 @@ def nearest_mask(classes: NDArray[np.float32] | Mask, size: tuple[int, int], cou
         np.minimum((np.arange(long) + 0.5) * short / long, short - 1).astype(np.intp)
         for short, long in zip(classes.shape, size, strict=True)
     )
-    return _as_mask(classes, count)[:, columns][rows]
+    mask: Mask = _as_mask(classes, count)[:, columns][rows]
+    return mask
 
 
 def bilinear_mask(logits: NDArray[np.float32], size: tuple[int, int]) -> Mask:

@@ -13,7 +13,7 @@ import edgevit
 from edgevit.artifact import Pixels, Preprocess
 from edgevit.errors import ModelFileError
 from edgevit.runtime.mask_png import mask_png
-from edgevit.runtime.masks import bilinear_mask, class_areas, class_map, nearest_mask
+from edgevit.runtime.masks import Mask, bilinear_mask, class_areas, class_map, nearest_mask
 from edgevit.runtime.rle import class_runs, compress, expand
 from edgevit.runtime.segmentation import Segmentation, Segmenter
 from edgevit.runtime.selftest import check_selftest, record_cases
@@ -40,7 +40,8 @@ def flag(height: int, width: int) -> NDArray[np.uint8]:
 def by_definition(logits: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.int64]:
     """Return the best classes of logits enlarged as a whole, by OpenCV."""
     planes = [cv2.resize(plane, size[::-1], interpolation=cv2.INTER_LINEAR) for plane in logits]
-    return np.stack(planes).argmax(axis=0)
+    best: NDArray[np.int64] = np.stack(planes).argmax(axis=0)
+    return best
 
 
 @pytest.mark.parametrize("size", [(32, 64), (45, 37), (3, 5), (100, 1), (7, 200)])
@@ -75,7 +76,7 @@ def test_nearest_mask_repeats_cells() -> None:
 
 @pytest.mark.parametrize("kind", [np.uint8, np.uint16])
 def test_areas_are_shares_of_all_pixels(kind: type) -> None:
-    mask = np.array([[0, 0, 0, 2], [0, 0, 2, 2]], kind)
+    mask: Mask = np.array([[0, 0, 0, 2], [0, 0, 2, 2]], kind)
     assert class_areas(mask, 4) == pytest.approx([5 / 8, 0, 3 / 8, 0])
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from edgevit.errors import DataError, ImageError
 from edgevit.runtime.mask_png import mask_png, read_mask
+from edgevit.runtime.masks import Mask
 from edgevit.runtime.segmentation_quality import Confusion, find_masked_images
 
 Run = Callable[..., tuple[int, str, str]]
@@ -19,7 +20,8 @@ PALETTE = ((9, 9, 9), (9, 9, 9), (200, 0, 0), (0, 200, 0))
 
 @pytest.mark.parametrize("classes", [4, 300])
 def test_a_mask_comes_back_by_its_numbers_not_its_colours(classes: int, tmp_path: Path) -> None:
-    mask = np.random.default_rng(0).integers(0, classes, (5, 7)).astype(np.uint8 if classes <= 256 else np.uint16)
+    numbers = np.random.default_rng(0).integers(0, classes, (5, 7))
+    mask: Mask = numbers.astype(np.uint8) if classes <= 256 else numbers.astype(np.uint16)
     path = tmp_path / "mask.png"
     path.write_bytes(mask_png(mask, PALETTE))
     found = read_mask(path)

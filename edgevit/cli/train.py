@@ -61,9 +61,10 @@ EPOCHS, FINE_TUNING_EPOCHS = 60.0, 15.0
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="Folder of the run.  [default: runs/NAME]")
 @click.pass_context
 def command(ctx: click.Context, /, name: str, **options: Any) -> None:
-    """Train the model NAME on folders of images, one for each class.
+    """Train the model NAME on folders of images, one for each class, or of images and masks.
 
     DIR holds train/ and val/, or the class folders themselves, of which a tenth of the images is then held out.
+    For segmentation the folders are images/ and masks/, and DIR/classes.txt names the classes; see docs/training.md.
     Writes NAME.safetensors, which `edgevit export --weights` reads, with its facts in NAME.json.
     """
     spec = get_spec(name)
@@ -99,7 +100,10 @@ def command(ctx: click.Context, /, name: str, **options: Any) -> None:
         sys.exit(130)
     for label, share in accuracy.per_class.items():
         click.echo(f"{label:<20} {share:7.2%}")
-    click.echo(f"{'all':<20} {accuracy.top1:7.2%}  of {accuracy.images:,} images")
+    if spec.task == "segment":
+        click.echo(f"{'mean IoU':<20} {accuracy.macro:7.2%}")
+    of = "the pixels of " if spec.task == "segment" else ""
+    click.echo(f"{'all':<20} {accuracy.top1:7.2%}  of {of}{accuracy.images:,} images")
     click.echo(f"wrote {job.weights_file}; next:", err=True)
     click.echo(f"  edgevit export {name} --weights {job.weights_file} --int8 --data {job.data}", err=True)
 

@@ -89,8 +89,8 @@ class Upsample(nn.Module):
                 torch.tensor(bicubic_weights(side, self.scale), dtype=x.dtype, device=x.device) for side in size
             )
             # buffers, so that the graph has them under names that a quantizer can leave alone
-            self.register_buffer("upsample_rows", rows, persistent=False)
-            self.register_buffer("upsample_columns", columns.T.contiguous(), persistent=False)
+            self.register_buffer("upsample_rows", rows)
+            self.register_buffer("upsample_columns", columns.T.contiguous())
             self.size = size
         # columns first: there are few rows then, so it is the cheaper order
         return self.upsample_rows @ (x @ self.upsample_columns)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from edgevit.artifact import Preprocess
 from edgevit.runtime.images import read_image
 from edgevit.runtime.preprocess import enough_size, preprocess
+from edgevit.training.batches import Examples
 from edgevit.training.folders import Samples
 
 
@@ -60,7 +61,7 @@ def measure_accuracy(
     )
 
 
-def plain_inputs(samples: Samples, how: Preprocess, workers: int, batch: int = 64) -> Iterator[Tensor]:
+def plain_inputs(samples: Examples, how: Preprocess, workers: int, batch: int = 64) -> Iterator[Tensor]:
     """Yield the samples without augmentation, normalized: (B, 3, H, W), one batch read ahead.
 
     Raises:

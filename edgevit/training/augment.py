@@ -26,8 +26,22 @@ AUGMENTATIONS = {
     "moderate": Augmentation(area=(0.6, 1.0), looks=True, erase=0.0),
     "light": Augmentation(area=(0.6, 1.0), looks=False, erase=0.0),
 }
-"""By name. "moderate" fits a small model, which "strong" keeps from learning the images themselves; "light" fits few images
-of one fixed camera."""
+"""By name. "moderate" fits a small model, which "strong" keeps from learning the images themselves; "light" fits few
+images of one fixed camera."""
+
+
+def augment_masked(
+    image: RGBImage, mask: RGBImage, size: int, rng: np.random.Generator, augmentation: Augmentation
+) -> tuple[RGBImage, RGBImage]:
+    """Crop and flip (H, W, 3) and its mask (H, W) alike, and perhaps change the image's colour and sharpness."""
+    top, left, h, w = _random_box((image.shape[0], image.shape[1]), rng, augmentation.area)
+    box = (slice(top, top + h), slice(left, left + w))
+    image = _scale(np.ascontiguousarray(image[box]), size, rng)
+    mask = np.asarray(cv2.resize(np.ascontiguousarray(mask[box]), (size, size), interpolation=cv2.INTER_NEAREST_EXACT))
+    if rng.random() < 0.5:
+        image, mask = image[:, ::-1], mask[:, ::-1]
+    image = np.ascontiguousarray(image)
+    return (random_sharpness(random_colour(image, rng), rng) if augmentation.looks else image), mask
 
 
 def augment(
@@ -43,19 +57,28 @@ def augment(
 
 def random_resized_crop(image: RGBImage, size: int, rng: np.random.Generator, area: tuple[float, float]) -> RGBImage:
     """Cut out a rectangle of random area and aspect (3/4 to 4/3) and scale it to (size, size)."""
-    height, width = image.shape[:2]
+    top, left, h, w = _random_box((image.shape[0], image.shape[1]), rng, area)
+    return _scale(np.ascontiguousarray(image[top : top + h, left : left + w]), size, rng)
+
+
+def _random_box(
+    shape: tuple[int, int], rng: np.random.Generator, area: tuple[float, float]
+) -> tuple[int, int, int, int]:
+    """Return top, left, height and width of a rectangle of random area and aspect."""
+    height, width = shape
     for _ in range(10):
         target = height * width * rng.uniform(*area)
         aspect = np.exp(rng.uniform(np.log(3 / 4), np.log(4 / 3)))
         w, h = round(float(np.sqrt(target * aspect))), round(float(np.sqrt(target / aspect)))
         if 0 < w <= width and 0 < h <= height:
-            top, left = int(rng.integers(height - h + 1)), int(rng.integers(width - w + 1))
-            break
-    else:
-        h = w = min(height, width)
-        top, left = (height - h) // 2, (width - w) // 2
-    crop = np.ascontiguousarray(image[top : top + h, left : left + w])
-    shrinks = h > size and w > size
+            return int(rng.integers(height - h + 1)), int(rng.integers(width - w + 1)), h, w
+    side = min(height, width)
+    return (height - side) // 2, (width - side) // 2, side, side
+
+
+def _scale(crop: RGBImage, size: int, rng: np.random.Generator) -> RGBImage:
+    """Scale to (size, size), enlarging with a filter drawn at random."""
+    shrinks = min(crop.shape[:2]) > size
     choices = (cv2.INTER_AREA,) if shrinks else (cv2.INTER_LINEAR, cv2.INTER_CUBIC)
     return cv2.resize(crop, (size, size), interpolation=choices[int(rng.integers(len(choices)))])  # type: ignore[return-value]
 

@@ -4,20 +4,35 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgevit.runtime.images import read_image
 from edgevit.training.augment import AUGMENTATIONS, Augmentation, RGBImage, augment
-from edgevit.training.folders import Samples
 
 ORDER, IMAGE = 0, 1
 """Random streams of a run: the order of an epoch, and the changes to one image."""
 
+Label = int | NDArray[np.uint8]
+"""The class of an image, or of each of its pixels."""
+
+
+class Examples(Protocol):
+    """Images and what there is to learn about them."""
+
+    @property
+    def paths(self) -> tuple[Path, ...]: ...
+
+    def example(
+        self, index: int, size: int, rng: np.random.Generator, augmentation: Augmentation
+    ) -> tuple[RGBImage, Label]:
+        """Read and augment one image: (size, size, 3) and its label, or the (size, size) mask of labels."""
+
 
 def training_batches(
-    samples: Samples,
+    samples: Examples,
     size: int,
     batch: int,
     steps: range,
@@ -25,7 +40,9 @@ def training_batches(
     workers: int = 2,
     augmentation: Augmentation = AUGMENTATIONS["strong"],
 ) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.int64]]]:
-    """Yield augmented images (B, size, size, 3) uint8 RGB and labels (B,) for each step, one batch read ahead.
+    """Yield augmented images (B, size, size, 3) uint8 RGB and labels (B,) or (B, size, size) for each step.
+
+    One batch is read ahead.
 
     Every epoch visits all images once, in an order of its own; a batch may end one epoch and begin the next.
 
@@ -35,20 +52,20 @@ def training_batches(
     visits = enumerate(visit_order(len(samples.paths), seed, steps.start * batch), steps.start * batch)
     with ThreadPoolExecutor(workers) as pool:
 
-        def submit() -> tuple[list[int], list[Future[RGBImage]]]:
-            labels, images = [], []
+        def submit() -> list[Future[tuple[RGBImage, Label]]]:
+            examples = []
             for position, index in islice(visits, batch):
                 rng = np.random.default_rng((seed, IMAGE, position))
-                labels.append(samples.labels[index])
-                images.append(pool.submit(training_image, samples.paths[index], size, rng, augmentation))
-            return labels, images
+                examples.append(pool.submit(samples.example, index, size, rng, augmentation))
+            return examples
 
         ahead = submit()
         for step in steps:
-            labels, images = ahead
+            current = ahead
             if step + 1 < steps.stop:
                 ahead = submit()
-            yield np.stack([image.result() for image in images]), np.array(labels)
+            images, labels = zip(*(example.result() for example in current), strict=True)
+            yield np.stack(images), np.array(labels, np.int64)
 
 
 def visit_order(count: int, seed: int, start: int) -> Iterator[int]:

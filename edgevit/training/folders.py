@@ -6,8 +6,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from edgevit.errors import DataError, ImageError
 from edgevit.runtime.images import SUFFIXES, read_image
+from edgevit.training.augment import Augmentation, RGBImage
+from edgevit.training.batches import training_image
 
 
 @dataclass(frozen=True)
@@ -21,6 +25,12 @@ class Samples:
 
     def subset(self, indices: Sequence[int]) -> "Samples":
         return Samples(tuple(self.paths[i] for i in indices), tuple(self.labels[i] for i in indices), self.classes)
+
+    def example(
+        self, index: int, size: int, rng: np.random.Generator, augmentation: Augmentation
+    ) -> tuple[RGBImage, int]:
+        """Read and augment one image; see batches.Examples."""
+        return training_image(self.paths[index], size, rng, augmentation), self.labels[index]
 
     def counts(self) -> tuple[int, ...]:
         """Return the number of images of each class."""
@@ -76,7 +86,7 @@ def split_train_val(data: Path, val_fraction: float) -> tuple[Samples, Samples]:
             return train, val
         data = data / "train"
     samples = read_image_folder(data)
-    held_out = [_unit_hash(path.relative_to(data).as_posix()) < val_fraction for path in samples.paths]
+    held_out = [unit_hash(path.relative_to(data).as_posix()) < val_fraction for path in samples.paths]
     train = samples.subset([i for i, out in enumerate(held_out) if not out])
     val = samples.subset([i for i, out in enumerate(held_out) if out])
     if not val.paths or 0 in train.counts():
@@ -87,7 +97,8 @@ def split_train_val(data: Path, val_fraction: float) -> tuple[Samples, Samples]:
     return train, val
 
 
-def _unit_hash(text: str) -> float:
+def unit_hash(text: str) -> float:
+    """Return a number in 0..1 that depends on nothing but the text."""
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") / 2**64
 
 

@@ -15,9 +15,9 @@ from edgevit.errors import CheckpointError, DataError, OptionError, OutputError
 from edgevit.models import create_model
 from edgevit.models.registry import check_input_size, get_spec
 from edgevit.models.trained import TrainingFacts
-from edgevit.training.accuracy import Accuracy, measure_accuracy, plain_inputs
-from edgevit.training.folders import Samples, drop_unreadable, split_train_val
+from edgevit.training.accuracy import Accuracy, plain_inputs
 from edgevit.training.initialize import load_initial
+from edgevit.training.kinds import KINDS, Kind, LearningSet
 from edgevit.training.loop import train
 from edgevit.training.recipe import Recipe
 from edgevit.training.result import round_to_half, write_card, write_weights
@@ -60,8 +60,12 @@ class Job:
     def weights_file(self) -> Path:
         return self.out / f"{self.model}.safetensors"
 
+    @property
+    def kind(self) -> Kind:
+        return KINDS[get_spec(self.model).task]
+
     def preprocess(self, size: int) -> Preprocess:
-        return Preprocess(size=(size, size), crop_pct=self.crop_pct)
+        return self.kind.preprocess(size, self.crop_pct)
 
 
 @dataclass(frozen=True)
@@ -77,8 +81,8 @@ class Watcher:
 class Data:
     """The readable images."""
 
-    train: Samples
-    val: Samples
+    train: LearningSet
+    val: LearningSet
     skipped: tuple[str, ...] = field(default=())
     """Why each unreadable file was left out."""
 
@@ -102,7 +106,7 @@ def run_job(job: Job, watcher: Watcher) -> Accuracy | None:
 
     def validate(averaged: nn.Module, size: int) -> dict[str, float]:
         how, bfloat16 = job.preprocess(size), job.recipe.bfloat16
-        quality = measure_accuracy(averaged, quick, how, device=job.device, bfloat16=bfloat16, workers=job.workers)
+        quality = job.kind.measure(averaged, quick, how, device=job.device, bfloat16=bfloat16, workers=job.workers)
         return {"top1": quality.top1, "macro": quality.macro}
 
     outcome = train(
@@ -138,10 +142,10 @@ def _claim(job: Job) -> None:
 
 
 def _read_data(job: Job, watcher: Watcher) -> Data:
-    train_samples, val = split_train_val(job.data, job.val_fraction)
+    train_samples, val = job.kind.split(job.data, job.val_fraction)
     watcher.say(f"checking {len(train_samples.paths) + len(val.paths):,} images")
-    train_samples, bad_train = drop_unreadable(train_samples, job.workers)
-    val, bad_val = drop_unreadable(val, job.workers)
+    train_samples, bad_train = job.kind.check(train_samples, job.workers)
+    val, bad_val = job.kind.check(val, job.workers)
     skipped = bad_train + bad_val
     for reason in skipped[:5]:
         watcher.say(f"skipped: {reason}")
@@ -151,7 +155,7 @@ def _read_data(job: Job, watcher: Watcher) -> Data:
     watcher.say(f"{len(counts)} classes, {len(train_samples.paths):,} images to train, {len(val.paths):,} to validate")
     if max(counts) > 3 * min(counts) and not job.recipe.balance:
         few, many = (train_samples.classes[counts.index(count)] for count in (min(counts), max(counts)))
-        watcher.say(f"{many} has {max(counts):,} images, {few} only {min(counts):,}; consider --balance")
+        watcher.say(f"{many} has {max(counts):,} {job.kind.unit}, {few} only {min(counts):,}; consider --balance")
     if len(train_samples.paths) < 2:
         raise DataError(f"{job.data}: {len(train_samples.paths)} readable image to train with; add more")
     return Data(train_samples, val, skipped)
@@ -165,7 +169,7 @@ def _finish(job: Job, model: nn.Module, data: Data, start: str, watcher: Watcher
     state = round_to_half(model)
     watcher.say(f"measuring accuracy on {len(data.val.paths):,} images")
     how = job.preprocess(job.recipe.final_size)
-    accuracy = measure_accuracy(model, data.val, how, device=job.device, workers=job.workers)
+    accuracy: Accuracy = job.kind.measure(model, data.val, how, device=job.device, workers=job.workers)
     facts = TrainingFacts(
         data.train.classes,
         how,
@@ -176,7 +180,7 @@ def _finish(job: Job, model: nn.Module, data: Data, start: str, watcher: Watcher
     return accuracy
 
 
-def _refresh_statistics(job: Job, model: nn.Module, samples: Samples) -> None:
+def _refresh_statistics(job: Job, model: nn.Module, samples: LearningSet) -> None:
     """Compute the BatchNorm statistics from training images, preprocessed as on the board, at the final size.
 
     With augmented images, accuracy was up to 2 points lower than with the averages of a long run; with plain ones it
@@ -193,7 +197,7 @@ def _refresh_statistics(job: Job, model: nn.Module, samples: Samples) -> None:
 
 
 def _card(job: Job, data: Data, start: str, accuracy: Accuracy) -> dict[str, Any]:
-    def described(samples: Samples) -> dict[str, int]:
+    def described(samples: LearningSet) -> dict[str, int]:
         return dict(zip(samples.classes, samples.counts(), strict=True))
 
     return {

@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from edgevit.errors import DataError
+from edgevit.runtime.segmentation_quality import IGNORED
 from edgevit.training.augment import AUGMENTATIONS
 from edgevit.training.batches import training_batches
-from edgevit.training.folders import Samples
 from edgevit.training.hardware import keep_grouped_convolutions_float
+from edgevit.training.kinds import LearningSet
 from edgevit.training.recipe import Recipe
 from edgevit.training.state import TrainingState, restore, save
 
@@ -42,7 +43,7 @@ class Outcome:
 
 def train(
     model: nn.Module,
-    samples: Samples,
+    samples: LearningSet,
     validate: Callable[[nn.Module, int], dict[str, float]],
     recipe: Recipe,
     out: Path,
@@ -60,8 +61,8 @@ def train(
     run was stopped and resumed in between.
 
     Args:
-        model: maps (B, 3, H, W) normalized images to (B, classes) logits.
-        samples: the labelled images.
+        model: maps (B, 3, H, W) normalized images to (B, classes) logits, or to (B, classes, h, w).
+        samples: the labelled images, or images with masks.
         validate: called with (averaged model, image size); its figures go to the log.
         recipe: see `Recipe`.
         out: folder of the run, made if needed.
@@ -118,7 +119,7 @@ def train(
 
 
 def _remaining_batches(
-    samples: Samples, recipe: Recipe, first: int, workers: int
+    samples: LearningSet, recipe: Recipe, first: int, workers: int
 ) -> Iterator[tuple[int, int, NDArray[np.uint8], NDArray[np.int64]]]:
     """Yield image size, step, images and labels of each step from `first` on."""
     for size, steps in recipe.phases(len(samples.paths)):
@@ -155,7 +156,7 @@ def _train_step(
     target = torch.from_numpy(labels).to(device)
     with torch.autocast(device, torch.bfloat16, enabled=recipe.bfloat16):
         logits = model(x)
-    loss = F.cross_entropy(logits.float(), target, class_weights, label_smoothing=recipe.label_smoothing)
+    loss = _loss(logits.float(), target, class_weights, recipe.label_smoothing)
     state.optimizer.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
     nn.utils.clip_grad_norm_(model.parameters(), 5.0)
@@ -165,6 +166,14 @@ def _train_step(
     if not math.isfinite(value):
         raise DataError(f"the loss became {value} at step {step}; lower --learning-rate, or pass --no-bfloat16")
     return value
+
+
+def _loss(logits: Tensor, target: Tensor, class_weights: Tensor | None, smoothing: float) -> Tensor:
+    """Return the cross-entropy of logits (B, classes) and labels (B,), or (B, classes, h, w) and masks (B, H, W)."""
+    if target.ndim == 3:
+        # as the board enlarges them
+        logits = F.interpolate(logits, target.shape[1:], mode="bilinear", align_corners=False)
+    return F.cross_entropy(logits, target, class_weights, ignore_index=IGNORED, label_smoothing=smoothing)
 
 
 @torch.no_grad()
@@ -186,9 +195,9 @@ def _erase(x: Tensor, probability: float, rng: np.random.Generator) -> None:
             image[:, top : top + side, left : left + side] = 0.0
 
 
-def _class_weights(samples: Samples) -> Tensor:
+def _class_weights(samples: LearningSet) -> Tensor:
     """Return each class's weight in the loss, in inverse proportion to its images; one image weighs 1 on average."""
-    counts = torch.tensor(samples.counts(), dtype=torch.float32)
+    counts = torch.tensor(samples.counts(), dtype=torch.float32).clamp(min=1)
     return counts.sum() / (len(counts) * counts)
 
 

@@ -1,0 +1,46 @@
+"""What there is to learn from: images with a class each, or pictures with masks."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, Self
+
+from edgevit.artifact import Preprocess
+from edgevit.models.spec import Task
+from edgevit.training.accuracy import measure_accuracy
+from edgevit.training.batches import Examples
+from edgevit.training.folders import drop_unreadable, split_train_val
+from edgevit.training.masked import drop_unreadable_masked, measure_masks, split_masked
+
+
+class LearningSet(Examples, Protocol):
+    """What the loop and the job need of folders.Samples and masked.MaskedSamples."""
+
+    @property
+    def classes(self) -> tuple[str, ...]: ...
+    def subset(self, indices: Sequence[int]) -> Self: ...
+    def counts(self) -> tuple[int, ...]:
+        """Return how many images, or pixels, each class has."""
+
+    def fingerprint(self) -> str: ...
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How a task's data are read and its models measured."""
+
+    split: Callable[..., tuple[Any, Any]]
+    check: Callable[..., tuple[Any, tuple[str, ...]]]
+    measure: Callable[..., Any]
+    unit: str
+    """What `LearningSet.counts` counts."""
+    crop_mode: str
+    """Of the preprocessing."""
+
+    def preprocess(self, size: int, crop_pct: float) -> Preprocess:
+        return Preprocess(size=(size, size), crop_pct=crop_pct, crop_mode=self.crop_mode)
+
+
+KINDS: dict[Task, Kind] = {
+    "classify": Kind(split_train_val, drop_unreadable, measure_accuracy, "images", "center"),
+    "segment": Kind(split_masked, drop_unreadable_masked, measure_masks, "pixels", "squash"),
+}

@@ -1,0 +1,164 @@
+"""Pictures with masks: list them, hold some out, and measure a model on them."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from edgevit.artifact import Preprocess
+from edgevit.errors import DataError, ImageError
+from edgevit.runtime.images import read_image
+from edgevit.runtime.labels import read_labels
+from edgevit.runtime.mask_png import read_mask
+from edgevit.runtime.masks import bilinear_mask
+from edgevit.runtime.segmentation_quality import IGNORED, Confusion, find_masked_images
+from edgevit.training.accuracy import Accuracy, plain_inputs
+from edgevit.training.augment import Augmentation, RGBImage, augment_masked
+from edgevit.training.folders import unit_hash
+
+CLASSES_FILE = "classes.txt"
+"""In the data folder: the class names, one a line, in the order of the masks' numbers."""
+
+
+@dataclass(frozen=True)
+class MaskedSamples:
+    """Pictures and the masks of their classes."""
+
+    paths: tuple[Path, ...]
+    masks: tuple[Path, ...]
+    """One for each path: PNG files of class numbers."""
+    classes: tuple[str, ...]
+    pixels: tuple[int, ...] = field(default=())
+    """How many pixels of each class the masks have; empty before they were read."""
+
+    def subset(self, indices: Sequence[int]) -> "MaskedSamples":
+        paths, masks = (tuple(files[i] for i in indices) for files in (self.paths, self.masks))
+        return MaskedSamples(paths, masks, self.classes, self.pixels)
+
+    def example(
+        self, index: int, size: int, rng: np.random.Generator, augmentation: Augmentation
+    ) -> tuple[RGBImage, NDArray[np.uint8]]:
+        """Read and augment one picture and its mask; see batches.Examples."""
+        image, mask = read_image(self.paths[index]), np.asarray(read_mask(self.masks[index]), np.uint8)
+        return augment_masked(image, mask, size, rng, augmentation)
+
+    def counts(self) -> tuple[int, ...]:
+        """Return the number of pixels of each class."""
+        return self.pixels
+
+    def fingerprint(self) -> str:
+        """Return a digest of the classes and of each file's name and place in the order."""
+        names = [path.name for path in (*self.paths, *self.masks)]
+        return hashlib.sha256("\0".join((*self.classes, *names)).encode()).hexdigest()
+
+
+def split_masked(data: Path, val_fraction: float) -> tuple[MaskedSamples, MaskedSamples]:
+    """Return (train, val): the folders `train` and `val` if both exist, else a split by hash of the file's path.
+
+    Each holds `images` and `masks`; `data/classes.txt` names the classes.
+
+    Raises:
+        DataError: a folder or a mask is missing, or one of the two would be empty.
+        OptionError: the classes cannot be read.
+    """
+    if not (data / CLASSES_FILE).is_file():
+        raise DataError(f"{data} has no {CLASSES_FILE}; write the class names there, one a line, as masks number them")
+    classes = read_labels(data / CLASSES_FILE)
+    if not 2 <= len(classes) < IGNORED:
+        raise DataError(f"{data / CLASSES_FILE} has {len(classes)} classes; expected 2 to {IGNORED - 1}")
+    if (data / "train").is_dir() and (data / "val").is_dir():
+        return _read(data / "train", classes), _read(data / "val", classes)
+    samples = _read(data, classes)
+    held_out = [unit_hash(path.relative_to(data).as_posix()) < val_fraction for path in samples.paths]
+    train = samples.subset([i for i, out in enumerate(held_out) if not out])
+    val = samples.subset([i for i, out in enumerate(held_out) if out])
+    if not val.paths or not train.paths:
+        raise DataError(
+            f"{data}: {len(train.paths)} images to train and {len(val.paths)} to validate after holding out "
+            f"{val_fraction:.0%}; add images, or change --val-fraction"
+        )
+    return train, val
+
+
+def _read(folder: Path, classes: tuple[str, ...]) -> MaskedSamples:
+    found = find_masked_images(folder)
+    if found.masks is None:
+        raise DataError(f"{folder} has no folders images and masks; put street.jpg into one, street.png into the other")
+    return MaskedSamples(found.paths, found.masks, classes)
+
+
+def drop_unreadable_masked(
+    samples: MaskedSamples, workers: int = 2, progress: Callable[[], None] = lambda: None
+) -> tuple[MaskedSamples, tuple[str, ...]]:
+    """Read every picture and mask once; return the good ones, with counted pixels, and why each other was left out.
+
+    Raises:
+        DataError: a mask has a number that is no class, or another size than its picture.
+    """
+    classes = len(samples.classes)
+
+    def check(i: int) -> tuple[str, NDArray[np.int64]]:
+        none = np.zeros(256, np.int64)
+        try:
+            image, mask = read_image(samples.paths[i]), read_mask(samples.masks[i])
+        except ImageError as error:
+            return str(error), none
+        finally:
+            progress()
+        counts = np.bincount(mask.reshape(-1), minlength=256)
+        strange = [number for number in np.flatnonzero(counts) if number >= classes and number != IGNORED]
+        if mask.shape != image.shape[:2] or strange:
+            what = f"class {strange[0]}" if strange else f"{mask.shape} pixels, its picture {image.shape[:2]}"
+            raise DataError(f"the mask {samples.masks[i]} has {what}; {CLASSES_FILE} has {classes} classes")
+        return "", counts
+
+    with ThreadPoolExecutor(workers) as pool:
+        found = list(pool.map(check, range(len(samples.paths))))
+    good = samples.subset([i for i, (fault, _) in enumerate(found) if not fault])
+    total = np.sum([counts for _, counts in found], axis=0)[:classes]
+    pixels = tuple(int(count) for count in total)
+    skipped = tuple(fault for fault, _ in found if fault)
+    return MaskedSamples(good.paths, good.masks, good.classes, pixels), skipped
+
+
+def measure_masks(
+    model: nn.Module,
+    samples: MaskedSamples,
+    how: Preprocess,
+    *,
+    device: str = "cpu",
+    bfloat16: bool = False,
+    workers: int = 2,
+) -> Accuracy:
+    """Segment every picture at its own size with `model`, which is left in evaluation mode.
+
+    `top1` is the share of pixels that are right, `macro` the mean intersection over union, `per_class` each class's.
+
+    Raises:
+        ImageError: a picture or a mask cannot be read.
+    """
+    model.eval()
+    sums, place = Confusion(len(samples.classes)), 0
+    with torch.inference_mode(), torch.autocast(device, torch.bfloat16, enabled=bfloat16):
+        for inputs in plain_inputs(samples, how, workers, batch=8):
+            for logits in model(inputs.to(device)).float().cpu().numpy():
+                truth = read_mask(samples.masks[place]).astype(np.intp)
+                truth[truth == IGNORED] = -1
+                answer = bilinear_mask(logits, truth.shape)
+                sums.add(answer, answer, truth)
+                place += 1
+    found = sums.quality("", labelled=True, compared=False)
+    return Accuracy(
+        top1=found.pixel_accuracy or 0.0,
+        macro=found.miou or 0.0,
+        per_class={
+            name: round(iou, 4) for name, iou in zip(samples.classes, found.iou or (), strict=True) if iou is not None
+        },
+        images=len(samples.paths),
+    )
