@@ -241,8 +241,7 @@ def _judge_class(path: Path, manifest: Manifest) -> type[Classifier]:
             f"{path} is a model for the task {manifest.task!r}; this edgevit knows {', '.join(TASKS)}: upgrade it"
         )
     module, name = TASKS[manifest.task]
-    found = getattr(importlib.import_module(module), name)
-    assert issubclass(found, Classifier)
+    found: type[Classifier] = getattr(importlib.import_module(module), name)
     return found
 
 
