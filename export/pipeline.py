@@ -76,6 +76,9 @@ def export(
     Raises:
         EdgevitError: of a kind that says what is wrong; GateError if the result does not agree with PyTorch.
     """
+    spec = get_spec(recipe.model)
+    rules = rules_of(spec)
+    rules.check(recipe, page is not None)
     file = make_folder(out) if recipe.layout == "frigate" else out
     check_writable(file, SUFFIXES[recipe.format])
     stage = _stage(recipe.format)
@@ -83,9 +86,6 @@ def export(
         if recipe.format != "onnx":
             raise OptionError("--report exists for ONNX only so far; leave it out with --format tflite")
         check_report_path(page)
-    spec = get_spec(recipe.model)
-    rules = rules_of(spec)
-    rules.check(recipe, page is not None)
     recipe = replace(recipe, evaluation_images=min(recipe.evaluation_images, rules.evaluation_images))
     weights = resolve_weights(spec, recipe.weights)
     how = _preprocess(recipe, spec, weights)

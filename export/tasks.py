@@ -36,11 +36,10 @@ def _check_classify(recipe: Recipe, report: bool) -> None:
 
 
 def _check_segment(recipe: Recipe, report: bool) -> None:
+    if recipe.format != "onnx":
+        raise OptionError(f"{recipe.model} can be exported to ONNX only so far; give --format onnx")
     if report:
         raise OptionError(f"--report exists for classifiers only so far; leave it out for {recipe.model}")
-    if recipe.layout != "file" or recipe.io != "float":
-        option = f"--layout {recipe.layout}" if recipe.layout != "file" else f"--io {recipe.io}"
-        raise OptionError(f"{option} exists for classifiers only; leave it out for {recipe.model}")
 
 
 def _segment_pixels(spec: ModelSpec, labels: tuple[str, ...], classes_in_graph: bool) -> Pixels:

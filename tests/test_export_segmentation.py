@@ -120,6 +120,7 @@ def test_pixels_are_compared_one_by_one() -> None:
     ("changes", "words"),
     [
         ({"model": "efficientvit_b0", "argmax": True}, "--argmax is for segmentation models"),
+        ({"format": "tflite"}, "can be exported to ONNX only so far; give --format onnx"),
         ({"imgsz": (64, 100)}, "each side must be a multiple of 32; try --imgsz 96 or 128"),
     ],
 )
