@@ -18,9 +18,11 @@ from edgevit.models.layers import prepare_for_export
 from edgevit.models.registry import get_spec
 
 SIDE = 64
+SEGMENTATION = ("efficientvit_seg_b0_cityscapes", "efficientvit_seg_l1_ade20k")
+"""One of each kind of head; their first convolutions, at high resolution, are a larger part of the whole."""
 
 
-@pytest.mark.parametrize("name", list_models())
+@pytest.mark.parametrize("name", [*list_models("classify"), *SEGMENTATION])
 def test_int8_of_random_weights_is_finite(name: str) -> None:
     torch.manual_seed(0)
     model = create_model(name, 10)
@@ -35,7 +37,7 @@ def test_int8_of_random_weights_is_finite(name: str) -> None:
     logits = np.concatenate([session.run(None, {"image": image})[0] for image in images])
     assert np.isfinite(logits).all()
     assert np.ptp(logits) > 0
-    assert int8_mac_share(graph, int8) > 0.8
+    assert int8_mac_share(graph, int8) > (0.5 if name in SEGMENTATION else 0.8)
 
 
 def _settle_batchnorm(model: nn.Module, pictures: torch.Tensor) -> None:
