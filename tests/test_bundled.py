@@ -50,10 +50,7 @@ def test_two_models_are_bundled() -> None:
     assert BUNDLED == ["sbcformer_xs", "efficientvit_b0"]
 
 
-UNSURE = pytest.mark.xfail(strict=True, reason="sbcformer_xs is trained too briefly; see docs/bundled-weights.md")
-
-
-@pytest.mark.parametrize("name", [pytest.param(n, marks=UNSURE if n == "sbcformer_xs" else ()) for n in BUNDLED])
+@pytest.mark.parametrize("name", BUNDLED)
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_cat_is_a_cat(exports: dict[str, Report], name: str, precision: str) -> None:
     with edgevit.load(exports[f"{name} {precision}"].path) as classifier:
@@ -88,7 +85,7 @@ def test_int8_recognizes_what_float_recognizes(exports: dict[str, Report], photo
     right = {
         precision: np.mean(list(answers(exports[f"{name} {precision}"].path, photographs))) for precision in PRECISIONS
     }
-    assert right["fp32"] >= 0.7
+    assert right["fp32"] >= 0.78
     assert right["fp32"] - right["int8"] <= 0.02
 
 
