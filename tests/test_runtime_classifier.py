@@ -108,7 +108,7 @@ def test_normalization_within_the_graph_is_not_done_twice(make_model: MakeModel,
     ("changes", "reason"),
     [
         ({"input": Input("image", (1, 3, 24, 32), color="BGR")}, "takes float32 NCHW BGR input"),
-        ({"input": Input("image", (1, 3, 24, 32), dtype="uint8")}, "takes float32 NCHW input, but its document says uint8 NCHW; export it"),
+        ({"input": Input("image", (1, 3, 24, 32), dtype="uint8")}, "but its document says uint8 NCHW; export it"),
         ({"preprocess": Preprocess((32, 32))}, r"images of \(32, 32\); export it again"),
     ],
 )
