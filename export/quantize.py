@@ -47,7 +47,7 @@ class Preset:
     float_stem: int = 0
     """How many of the first convolutions stay float."""
     method: Method = "minmax"
-    """How activations are calibrated; chosen by benchmarks/calibration.py."""
+    """How activations are calibrated; chosen by benchmarks/quantization.py --methods."""
     float_weights: tuple[str, ...] = ()
     """Endings of the names of constants whose products stay float."""
 
