@@ -57,3 +57,8 @@ def test_unknown_target_names_the_nearest(capsys: pytest.CaptureFixture[str]) ->
 def test_scheme_without_int8_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(*RANDOM, "--scheme", "S8S8") == 2
     assert "--scheme S8S8 names the types of --int8; give both, or none" in capsys.readouterr().err
+
+
+def test_scheme_that_tflite_has_not_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(*RANDOM, "--int8", "--scheme", "U8S8", "--target", "rpi4") == 2
+    assert "--scheme U8S8 is for ONNX; TFLite's int8 is S8S8: leave it out" in capsys.readouterr().err

@@ -1,7 +1,7 @@
 """Options that several commands share: how to open a model, above all one that edgevit did not export."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -10,6 +10,18 @@ import click
 from edgevit.errors import OptionError
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+def adding(options: Sequence[Decorator]) -> Callable[[Command], Command]:
+    """Return a decorator that adds click options to a command, in their order in its help."""
+
+    def add(command: Command) -> Command:
+        for option in reversed(options):
+            command = option(command)  # type: ignore[assignment]
+        return command
+
+    return add
 
 
 def _start_logging(context: click.Context, option: click.Parameter, verbose: bool) -> None:
@@ -39,11 +51,8 @@ MODEL_OPTIONS = (
 )
 
 
-def model_options(command: Command) -> Command:
-    """Add MODEL_OPTIONS to a command: labels, mean, std, imgsz, threads and verbose."""
-    for option in reversed(MODEL_OPTIONS):
-        command = option(command)
-    return command
+model_options = adding(MODEL_OPTIONS)
+"""Adds MODEL_OPTIONS to a command: labels, mean, std, imgsz, threads and verbose."""
 
 
 def numbers(text: str | None, option: str) -> tuple[float, ...] | None:

@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from edgevit import __version__
+from edgevit.cli.options import adding
 from edgevit.errors import OptionError
 
 if TYPE_CHECKING:
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
     from edgevit.runtime.service.renewal import Renewable
     from edgevit.runtime.sinks.record import Sink
     from edgevit.runtime.vitals import Vitals
-
-Command = TypeVar("Command", bound=Callable[..., Any])
 
 SERVE_OPTIONS = (
     click.option(
@@ -38,11 +37,8 @@ SERVE_OPTIONS = (
 )
 
 
-def serve_options(command: Command) -> Command:
-    """Add SERVE_OPTIONS to a command, which takes them as keywords for `open_beside`."""
-    for option in reversed(SERVE_OPTIONS):
-        command = option(command)
-    return command
+serve_options = adding(SERVE_OPTIONS)
+"""Adds SERVE_OPTIONS to a command, which takes them as keywords for `open_beside`."""
 
 
 @dataclass(frozen=True)

@@ -1,14 +1,13 @@
 """Options of `edgevit run` that say what to read, when, and which part of it."""
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from edgevit.cli.options import adding
+
 if TYPE_CHECKING:
     from edgevit.runtime.plan import StreamOptions
-
-Command = TypeVar("Command", bound=Callable[..., Any])
 
 STREAM_OPTIONS = (
     click.option("--every", metavar="TIME", help="One frame each TIME: 5s, 500ms, 2m, 1h; of a video, its own time."),
@@ -36,11 +35,8 @@ STREAM_OPTIONS = (
 )
 
 
-def stream_options(command: Command) -> Command:
-    """Add STREAM_OPTIONS to a command, which takes them as keywords for `take_stream_options`."""
-    for option in reversed(STREAM_OPTIONS):
-        command = option(command)
-    return command
+stream_options = adding(STREAM_OPTIONS)
+"""Adds STREAM_OPTIONS to a command, which takes them as keywords for `take_stream_options`."""
 
 
 def take_stream_options(given: dict[str, Any]) -> "StreamOptions":

@@ -1,12 +1,13 @@
 """Options of `edgevit run` that say what counts as an event and where results go; and the sinks they make."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from edgevit.cli.options import adding
 from edgevit.errors import EdgevitError, OptionError
 
 if TYPE_CHECKING:
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
     from edgevit.runtime.sinks.combining import Sinks
     from edgevit.runtime.sinks.outlet import Outlet
     from edgevit.runtime.sinks.record import Sink
-
-Command = TypeVar("Command", bound=Callable[..., Any])
 
 FINITE = ("path", "video", "sequence")
 """Kinds of sources whose pictures' health is no news."""
@@ -69,11 +68,8 @@ OUTPUT_OPTIONS = (
 )
 
 
-def output_options(command: Command) -> Command:
-    """Add OUTPUT_OPTIONS to a command, which takes them as keywords for `open_output`."""
-    for option in reversed(OUTPUT_OPTIONS):
-        command = option(command)
-    return command
+output_options = adding(OUTPUT_OPTIONS)
+"""Adds OUTPUT_OPTIONS to a command, which takes them as keywords for `open_output`."""
 
 
 @dataclass(frozen=True)

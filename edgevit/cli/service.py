@@ -4,19 +4,18 @@ import getpass
 import grp
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from edgevit.cli.options import adding
 from edgevit.errors import OptionError
 
 if TYPE_CHECKING:
     from edgevit.runtime.plan import Plan
     from edgevit.runtime.service.unit import Job
-
-Command = TypeVar("Command", bound=Callable[..., Any])
 
 EXAMPLES = """\b
 edgevit service print farm.onnx camera:0 --every 5s
@@ -50,10 +49,7 @@ _OPTIONS = (
 )
 
 
-def _unit_options(command: Command) -> Command:
-    for option in reversed(_OPTIONS):
-        command = option(command)
-    return command
+_unit_options = adding(_OPTIONS)
 
 
 @click.group("service", epilog=EXAMPLES)
