@@ -3,7 +3,6 @@
 from collections.abc import Set
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,12 +10,13 @@ from onnx import ModelProto
 
 from edgevit.artifact import Calibration, Preprocess, Quantization
 from edgevit.device_profiles.profile import Scheme
-from edgevit.export.cache import cached, content_key
+from edgevit.export.cache import content_key
 from edgevit.export.calibrate import Ranges, calibrate
 from edgevit.export.graph import Layer, layers
 from edgevit.export.half import store_half
 from edgevit.export.images import ExportImages, ImageSet
 from edgevit.export.quantize import FORM, PRESETS, calibrated_tensors, float_layers, int8_mac_share, quantize
+from edgevit.export.ranges import cached_ranges
 from edgevit.export.recipe import Recipe
 from edgevit.export.search import Judge, Outcome, layers_of, search
 from edgevit.export.verify import run_graph
@@ -85,9 +85,19 @@ def make_int8(
     track: Track,
 ) -> Int8:
     """Return the int8 form of a simplified float graph, as the recipe asks."""
-    assert images.calibration is not None
+    source = images.calibration
+    assert source is not None
     method = recipe.method or PRESETS[family].method
-    quantizer = GraphQuantizer(graph, _ranges(graph, images, how, recipe.batch, method, track), _scheme(recipe))
+    ranges = cached_ranges(
+        graph.SerializeToString(),
+        source,
+        how,
+        recipe.batch,
+        method,
+        track,
+        lambda batches: calibrate(graph, calibrated_tensors(graph), batches, method),
+    )
+    quantizer = GraphQuantizer(graph, ranges, _scheme(recipe))
     kept = float_layers(graph, PRESETS[family])
     outcome = None
     if recipe.max_drop is not None:
@@ -97,7 +107,6 @@ def make_int8(
     made = quantizer.make(set(kept))
     # what stays float, such as attention biases, is a tenth of the file and needs no more than half precision
     result = store_half(made.graph)
-    source = images.calibration
     quantization = Quantization(
         scheme=quantizer.scheme,
         per_channel=True,
@@ -113,21 +122,6 @@ def _scheme(recipe: Recipe) -> Scheme:
     if recipe.scheme is not None:
         return recipe.scheme
     return recipe.board.quantization.scheme if recipe.board else "U8S8"
-
-
-def _ranges(
-    graph: ModelProto, images: ExportImages, how: Preprocess, batch: int, method: Any, track: Track
-) -> dict[str, tuple[float, float]]:
-    assert images.calibration is not None
-    source = images.calibration
-    tensors = calibrated_tensors(graph)
-    count = -(-len(source.images) // batch)
-
-    def compute() -> dict[str, tuple[float, float]]:
-        return dict(calibrate(graph, tensors, lambda: track(source.inputs(how, batch), "calibration", count), method))
-
-    key = content_key(graph.SerializeToString(), source.digest(how), str(batch), method)
-    return {name: (low, high) for name, (low, high) in cached("ranges", key, compute).items()}
 
 
 def _judge(graph: ModelProto, recipe: Recipe, images: ExportImages, how: Preprocess, labels: tuple[str, ...]) -> Judge:

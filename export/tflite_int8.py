@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgevit.artifact import Calibration, Preprocess, Quantization
-from edgevit.export.cache import cached, content_key
+from edgevit.export.cache import content_key
 from edgevit.export.calibrate import Method, Ranges
 from edgevit.export.graph import Layer, block_name
 from edgevit.export.images import ImageSet
+from edgevit.export.ranges import cached_ranges
 from edgevit.export.search import Judge, Outcome, layers_of, search
 from edgevit.export.stage import Task
 from edgevit.export.tflite_calibrate import calibrate_tflite
@@ -103,7 +104,15 @@ def make_int8(task: Task, float_model: bytes, host: Preprocess) -> TfliteInt8:
     recipe, source = task.recipe, task.images.calibration
     assert source is not None
     method = recipe.method or METHODS[task.family]
-    ranges = _ranges(task, float_model, host, method)
+    ranges = cached_ranges(
+        float_model,
+        source,
+        host,
+        recipe.batch,
+        method,
+        task.track,
+        lambda batches: calibrate_tflite(float_model, batches, method),
+    )
     ends: tuple[End, ...] = ()
     if recipe.io != "float":
         ranges = {**ranges, INPUT: PIXELS}
@@ -127,20 +136,6 @@ def account(scheme: str, model: bytes, calibration: Calibration | None) -> Quant
     """Say what of a finished model is int8."""
     floating = tuple(layer.name for layer in tflite_layers(model) if not layer.int8)
     return Quantization(scheme, True, int8_share(model), floating, calibration)
-
-
-def _ranges(task: Task, model: bytes, host: Preprocess, method: Method) -> Ranges:
-    source, batch = task.images.calibration, task.recipe.batch
-    assert source is not None
-    count = -(-len(source.images) // batch)
-
-    def compute() -> dict[str, tuple[float, float]]:
-        return dict(
-            calibrate_tflite(model, lambda: task.track(source.inputs(host, batch), "calibration", count), method)
-        )
-
-    key = content_key(model, source.digest(host), str(batch), method)
-    return {name: (low, high) for name, (low, high) in cached("ranges", key, compute).items()}
 
 
 def _judge(task: Task, float_model: bytes, host: Preprocess) -> Judge:
