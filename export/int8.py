@@ -18,7 +18,7 @@ from edgevit.export.images import ExportImages, ImageSet
 from edgevit.export.quantize import FORM, PRESETS, calibrated_tensors, float_layers, int8_mac_share, quantize
 from edgevit.export.ranges import cached_ranges
 from edgevit.export.recipe import Recipe
-from edgevit.export.search import Judge, Outcome, layers_of, search
+from edgevit.export.search import Outcome, judge_of, layers_of, search
 from edgevit.export.verify import run_graph
 from edgevit.runtime.progress import Track
 
@@ -101,7 +101,9 @@ def make_int8(
     kept = float_layers(graph, PRESETS[family])
     outcome = None
     if recipe.max_drop is not None:
-        outcome = search(quantizer, kept, _judge(graph, recipe, images, how, labels), recipe.max_drop, track)
+        reference = run_graph(graph, images.evaluation, how)
+        judge = judge_of(images.evaluation, how, reference, recipe.data, labels)
+        outcome = search(quantizer, kept, judge, recipe.max_drop, track)
         back = layers_of(quantizer.layers, outcome.chosen.float_blocks)
         kept = float_layers(graph, PRESETS[family], back)
     made = quantizer.make(set(kept))
@@ -122,12 +124,3 @@ def _scheme(recipe: Recipe) -> Scheme:
     if recipe.scheme is not None:
         return recipe.scheme
     return recipe.board.quantization.scheme if recipe.board else "U8S8"
-
-
-def _judge(graph: ModelProto, recipe: Recipe, images: ExportImages, how: Preprocess, labels: tuple[str, ...]) -> Judge:
-    evaluation = images.evaluation
-    reference = run_graph(graph, evaluation, how)
-    # folders name the classes of whole pictures, not of their pixels
-    named = recipe.data if reference.ndim == 2 else None
-    truth = None if named is None else evaluation.labels(named, labels)
-    return Judge(evaluation, how, reference, truth)

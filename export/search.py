@@ -5,8 +5,9 @@ float, those first that add most noise per multiply-accumulate (float arithmetic
 it), until the images that decided nothing so far say that the budget is met.
 """
 
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -96,6 +97,17 @@ class Judge:
         labels = None if self.labels is None else self.labels[which]
         images = ImageSet(self.images.source, self.images.images[which])
         return Judge(images, self.how, self.reference[which], labels)
+
+
+def judge_of(
+    images: ImageSet, how: Preprocess, reference: NDArray[np.float32], data: Path | None, names: Sequence[str]
+) -> Judge:
+    """Return the judge by the classes that the folder `data` names, or by the float model's answers where it does not.
+
+    Folders name the classes of whole pictures, not of their pixels.
+    """
+    labels = None if data is None or reference.ndim != 2 else images.labels(data, names)
+    return Judge(images, how, reference, labels)
 
 
 def search(

@@ -13,7 +13,7 @@ from edgevit.export.calibrate import Method, Ranges
 from edgevit.export.graph import Layer, block_name
 from edgevit.export.images import ImageSet
 from edgevit.export.ranges import cached_ranges
-from edgevit.export.search import Judge, Outcome, layers_of, search
+from edgevit.export.search import Outcome, judge_of, layers_of, search
 from edgevit.export.stage import Task
 from edgevit.export.tflite_calibrate import calibrate_tflite
 from edgevit.export.tflite_convert import INPUT
@@ -123,7 +123,10 @@ def make_int8(task: Task, float_model: bytes, host: Preprocess) -> TfliteInt8:
     kept = set() if "OUTPUT" in ends else set(weighted[-1:])
     outcome = None
     if recipe.max_drop is not None:
-        outcome = search(quantizer, kept, _judge(task, float_model, host), recipe.max_drop, task.track)
+        evaluation = task.images.evaluation
+        reference = run_file(float_model, SUFFIX, evaluation, host)
+        judge = judge_of(evaluation, host, reference, recipe.data, task.labels)
+        outcome = search(quantizer, kept, judge, recipe.max_drop, task.track)
         kept |= layers_of(quantizer.layers, outcome.chosen.float_blocks)
     model = quantizer.make(kept).model
     if recipe.io == "uint8":
@@ -136,9 +139,3 @@ def account(scheme: str, model: bytes, calibration: Calibration | None) -> Quant
     """Say what of a finished model is int8."""
     floating = tuple(layer.name for layer in tflite_layers(model) if not layer.int8)
     return Quantization(scheme, True, int8_share(model), floating, calibration)
-
-
-def _judge(task: Task, float_model: bytes, host: Preprocess) -> Judge:
-    evaluation, data = task.images.evaluation, task.recipe.data
-    truth = None if data is None else evaluation.labels(data, task.labels)
-    return Judge(evaluation, host, run_file(float_model, SUFFIX, evaluation, host), truth)
