@@ -1,29 +1,24 @@
-"""A finished export to the facts of its report: run the float and the exported graph side by side on images."""
+"""A finished export to the facts of its report: run the float and the exported model side by side on images."""
 
-import contextlib
-import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from onnx import ModelProto
 
 from edgevit.artifact import Manifest
 from edgevit.export.facts import ExportFacts, FlippedImage, LayerFacts, Score, SearchPoint
-from edgevit.export.graph import Layer, layers
+from edgevit.export.graph import Layer
 from edgevit.export.images import ImageSet, RGBImage
-from edgevit.export.layer_quality import layer_sensitivity, layer_sqnr
-from edgevit.export.quantize import OPERATORS
 from edgevit.export.search import Outcome
+from edgevit.export.side_by_side import SideBySide
 from edgevit.runtime.images import read_image
 from edgevit.runtime.metrics import power_table, sqnr_db
 from edgevit.runtime.postprocess import softmax
 from edgevit.runtime.preprocess import fit
 from edgevit.runtime.progress import Track
 from edgevit.runtime.quality import Flip
-from edgevit.runtime.session import open_session
 
 THUMBNAILS = 24
 """Flipped images shown."""
@@ -44,8 +39,7 @@ SOURCES = {
 def gather_facts(
     file: Path,
     manifest: Manifest,
-    float_graph: ModelProto,
-    graph: ModelProto,
+    models: SideBySide,
     images: ImageSet,
     labels: NDArray[np.int64] | None = None,
     *,
@@ -53,7 +47,6 @@ def gather_facts(
     float_size_mb: float,
     latencies_ms: tuple[float, float] | None = None,
     outcome: Outcome | None = None,
-    only_int8: Callable[[str], ModelProto] | None = None,
     track: Track = lambda items, label, count: items,
 ) -> ExportFacts:
     """Measure what a report says beyond what the export already knows.
@@ -61,20 +54,19 @@ def gather_facts(
     Args:
         file: the exported file.
         manifest: its document.
-        float_graph: the simplified float model.
-        graph: what was exported, int8 or not.
+        models: the float model and what was exported, int8 or not.
         images: to compare both on, if possible other ones than those it was calibrated with.
         labels: index of each image's class; None where they are not known.
         size_mb: of the file.
         float_size_mb: of the float model.
         latencies_ms: of the float and of the exported model.
-        outcome: of the search for --max-drop.
-        only_int8: a layer's name to the model in which that layer alone is int8, to measure each layer's sensitivity;
-            None to leave that out, or to take the search's for whole blocks.
+        outcome: of the search for --max-drop, whose sensitivities of blocks are taken where there are none of layers.
         track: wraps the loops, for a progress display.
     """
-    how = manifest.preprocess
-    reference, found = (_logits(model, images, manifest, track) for model in (float_graph, graph))
+    how, batch = manifest.host_preprocess, manifest.input.shape[0]
+    reference, found = (
+        models.answers(model, images, how, batch, track) for model in (models.float_model, models.model)
+    )
     score = _score(reference, found, labels, images.source)
     flips = list(_flips(reference, found, labels, images, manifest))
     flips.sort(key=lambda pair: -pair[1].after_conf)
@@ -87,7 +79,7 @@ def gather_facts(
         latency_ms=latencies_ms[1] if latencies_ms else None,
         score=score,
         points=_points(manifest, score, outcome),
-        layers=_layer_facts(manifest, float_graph, graph, images, outcome, only_int8, track),
+        layers=_layer_facts(manifest, models, images, outcome, track),
         flips=len(flips),
         flipped=tuple(
             FlippedImage(flip, thumbnail(fit(read_image(images.images[i]), how))) for i, flip in flips[:THUMBNAILS]
@@ -106,27 +98,19 @@ def thumbnail(image: RGBImage) -> bytes:
 
 
 def _layer_facts(
-    manifest: Manifest,
-    float_graph: ModelProto,
-    graph: ModelProto,
-    images: ImageSet,
-    outcome: Outcome | None,
-    only_int8: Callable[[str], ModelProto] | None,
-    track: Track,
+    manifest: Manifest, models: SideBySide, images: ImageSet, outcome: Outcome | None, track: Track
 ) -> tuple[LayerFacts, ...]:
-    every = layers(float_graph)
+    every = models.layers
     floated = {layer.name for layer in every}
     sqnr: Mapping[str, float | None] = {}
     sensitivity: Mapping[str, float | None] = {}
     if manifest.quantization is not None:
+        how, batch = manifest.host_preprocess, manifest.input.shape[0]
         floated = set(manifest.quantization.float_layers)
         few = ImageSet(images.source, images.images[:LAYER_IMAGES])
-        inputs = list(few.inputs(manifest.preprocess, manifest.input.shape[0]))
-        sqnr = layer_sqnr(float_graph, graph, inputs)
-        if only_int8 is not None:
-            names = [layer.name for layer in every if layer.weight is not None and layer.operator in OPERATORS]
-            sensitivity = layer_sensitivity(float_graph, only_int8, names, inputs, track)
-        elif outcome is not None:
+        sqnr = models.noise(list(few.inputs(how, batch)))
+        sensitivity = models.sensitivity(few, how, batch, track)
+        if not sensitivity and outcome is not None:
             sensitivity = {layer.name: outcome.sensitivity.get(layer.block) for layer in every if layer.weight}
     return tuple(
         LayerFacts(
@@ -135,8 +119,8 @@ def _layer_facts(
             operator=layer.operator,
             macs=layer.macs,
             int8=layer.name not in floated,
-            reason=_reason(layer, manifest, outcome),
-            sqnr_db=sqnr.get(layer.output),
+            reason=_reason(layer, manifest, models, outcome),
+            sqnr_db=sqnr.get(layer.name),
             sensitivity_db=sensitivity.get(layer.name),
         )
         for layer in every
@@ -147,17 +131,6 @@ def _checkpoint_name(layer: Layer) -> str:
     """Return the name of the layer's weights, or of its node where the exporter has made up a name for them."""
     weight = layer.weight or ""
     return weight.removesuffix(".weight") if "." in weight else layer.name
-
-
-def _logits(model: ModelProto, images: ImageSet, manifest: Manifest, track: Track) -> NDArray[np.float32]:
-    batch = manifest.input.shape[0]
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "model.onnx"
-        path.write_bytes(model.SerializeToString())
-        with contextlib.closing(open_session(path)) as session:
-            inputs = images.inputs(manifest.preprocess, batch)
-            tracked = track(inputs, "answers for the report", -(-len(images.images) // batch))
-            return np.concatenate([session.run(batch) for batch in tracked])[: len(images.images)]
 
 
 def _score(
@@ -197,7 +170,7 @@ def _count_float(blocks: int) -> str:
     return f"{blocks} block{'' if blocks == 1 else 's'} float" if blocks else "every block int8"
 
 
-def _reason(layer: Layer, manifest: Manifest, outcome: Outcome | None) -> str:
+def _reason(layer: Layer, manifest: Manifest, models: SideBySide, outcome: Outcome | None) -> str:
     """Say why a layer is float; nothing if it is int8."""
     if manifest.quantization is None:
         return f"{manifest.precision} was asked for"
@@ -205,11 +178,11 @@ def _reason(layer: Layer, manifest: Manifest, outcome: Outcome | None) -> str:
         return ""
     if layer.weight is None:
         return "both factors are computed, as in attention"
-    if layer.operator not in OPERATORS:
+    if layer.operator not in models.operators:
         return "has no int8 kernel"
     if outcome is not None and layer.block in outcome.chosen.float_blocks:
         return "given back to meet the accuracy budget"
-    return "kept float by the preset of the family"
+    return models.kept_because
 
 
 def _flips(

@@ -1,6 +1,6 @@
-"""What int8 does to each layer: the noise in its output, and the noise in the answers if it alone is int8."""
+"""What int8 does to each layer of an ONNX graph: the noise in its output."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable
 
 import numpy as np
 import onnxruntime as ort
@@ -9,7 +9,6 @@ from onnx import ModelProto, TensorProto, helper
 
 from edgevit.export.graph import layers
 from edgevit.runtime.metrics import power_table, sqnr_db
-from edgevit.runtime.progress import Track
 
 ROUNDED = "_DequantizeLinear_Output"
 """What the quantizer adds to a tensor's name after having rounded it to int8."""
@@ -18,7 +17,7 @@ ROUNDED = "_DequantizeLinear_Output"
 def layer_sqnr(
     float_graph: ModelProto, int8_graph: ModelProto, inputs: Iterable[NDArray[np.float32]]
 ) -> dict[str, float | None]:
-    """Return each layer's signal-to-quantization-noise ratio in dB, by the name of its output in the float graph.
+    """Return the signal-to-quantization-noise ratio in dB of each layer's output, by the layer's name.
 
     The noise is all that has gathered up to there: from the layers before, from the layer's weights and, where its
     output is rounded, from that. Memory does not grow with the number of inputs. None: there is no noise.
@@ -28,7 +27,8 @@ def layer_sqnr(
         int8_graph: what `quantize` made of it.
         inputs: (B, 3, H, W) each, read once.
     """
-    names = [layer.output for layer in layers(float_graph)]
+    every = layers(float_graph)
+    names = [layer.output for layer in every]
     produced = {name for node in int8_graph.graph.node for name in node.output}
     rounded = [f"{name}{ROUNDED}" if f"{name}{ROUNDED}" in produced else name for name in names]
     exact, noisy = _session(with_outputs(float_graph, names)), _session(with_outputs(int8_graph, rounded))
@@ -37,32 +37,7 @@ def layer_sqnr(
     for batch in inputs:
         pairs = zip(exact.run(names, {source: batch}), noisy.run(rounded, {source: batch}), strict=True)
         powers += [power_table(reference, found) for reference, found in pairs]
-    return {name: sqnr_db(power) for name, power in zip(names, powers, strict=True)}
-
-
-def layer_sensitivity(
-    float_graph: ModelProto,
-    only_int8: Callable[[str], ModelProto],
-    names: Sequence[str],
-    inputs: Sequence[NDArray[np.float32]],
-    track: Track = lambda items, label, count: items,
-) -> Mapping[str, float | None]:
-    """Return the logits' signal-to-quantization-noise ratio in dB when one layer alone is int8, for each of `names`.
-
-    A low one means that the layer needs float. None: there is no noise.
-
-    Args:
-        float_graph: the simplified float model.
-        only_int8: a layer's name to the model in which that layer is int8 and all others are float.
-        names: the layers.
-        inputs: (B, 3, H, W) each, read once for each layer.
-        track: wraps the loop over layers, for a progress display.
-    """
-    reference = _logits(float_graph, inputs)
-    return {
-        name: sqnr_db(power_table(reference, _logits(only_int8(name), inputs)))
-        for name in track(names, "sensitivity of each layer", len(names))
-    }
+    return {layer.name: sqnr_db(power) for layer, power in zip(every, powers, strict=True)}
 
 
 def with_outputs(model: ModelProto, names: Iterable[str]) -> ModelProto:
@@ -74,12 +49,6 @@ def with_outputs(model: ModelProto, names: Iterable[str]) -> ModelProto:
         helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in names if name not in present
     )
     return result
-
-
-def _logits(model: ModelProto, inputs: Iterable[NDArray[np.float32]]) -> NDArray[np.float32]:
-    session = _session(model)
-    source = session.get_inputs()[0].name
-    return np.concatenate([session.run(None, {source: batch})[0] for batch in inputs])
 
 
 def _session(model: ModelProto) -> ort.InferenceSession:

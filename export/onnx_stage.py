@@ -1,5 +1,7 @@
 """Prepared model to ONNX: trace, simplify, then half precision or int8, each step compared with PyTorch."""
 
+from functools import partial
+
 from onnx import ModelProto
 
 from edgevit.artifact import Input
@@ -9,6 +11,9 @@ from edgevit.export.gather import gather_facts
 from edgevit.export.graph import layers
 from edgevit.export.half import store_half
 from edgevit.export.int8 import Int8, make_int8
+from edgevit.export.layer_quality import layer_sqnr
+from edgevit.export.quantize import OPERATORS
+from edgevit.export.side_by_side import SideBySide
 from edgevit.export.simplify import simplify
 from edgevit.export.speed import median_latencies_ms
 from edgevit.export.stage import Made, Task, Written
@@ -40,6 +45,7 @@ def make(task: Task) -> Made:
         graph = int8.graph
     if recipe.precision != "fp32":
         task.verify(recipe.precision, run_graph(graph, verified, task.how), recipe.precision)
+    scoring = graph
     if recipe.argmax:
         logits, graph = run_graph(graph, verified, task.how), with_argmax(graph)
         check_numbers(logits, run_graph(graph, verified, task.how))
@@ -57,7 +63,7 @@ def make(task: Task) -> Made:
         quantization=int8.quantization if int8 else None,
         outcome=int8.outcome if int8 else None,
         latencies_ms=latencies if int8 else None,
-        facts=lambda written: _facts(task, written, float_graph, graph, int8),
+        facts=lambda written: _facts(task, written, float_graph, scoring, int8),
     )
 
 
@@ -65,18 +71,31 @@ def _facts(task: Task, written: Written, float_graph: ModelProto, graph: ModelPr
     """Measure what the report shows and the export did not need."""
     images, data = task.images, task.recipe.data
     shown = images.evaluation if images.evaluation.images else images.verification
-    every = {layer.name for layer in layers(float_graph)}
+    every = tuple(layers(float_graph))
+
+    def only_int8(name: str) -> bytes:
+        assert int8 is not None
+        return bytes(int8.quantizer.make({layer.name for layer in every} - {name}).graph.SerializeToString())
+
+    models = SideBySide(
+        suffix=".onnx",
+        float_model=float_graph.SerializeToString(),
+        model=graph.SerializeToString(),
+        layers=every,
+        operators=OPERATORS,
+        noise=partial(layer_sqnr, float_graph, graph),
+        # the search has measured whole blocks already
+        only_int8=only_int8 if int8 is not None and int8.outcome is None else None,
+    )
     return gather_facts(
         written.path,
         written.manifest,
-        float_graph,
-        graph,
+        models,
         shown,
         None if data is None else shown.labels(data, written.manifest.labels),
         size_mb=written.size_mb,
         float_size_mb=float_graph.ByteSize() / 1e6,
         latencies_ms=written.latencies_ms,
         outcome=int8.outcome if int8 else None,
-        only_int8=(lambda name: int8.quantizer.make(every - {name}).graph) if int8 else None,
         track=task.track,
     )

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,13 @@ from numpy.typing import NDArray
 
 from edgevit.artifact import Calibration, Manifest, Quantization, read_manifest
 from edgevit.export.gather import gather_facts
+from edgevit.export.graph import layers
 from edgevit.export.images import ImageSet
-from edgevit.export.quantize import quantize
+from edgevit.export.layer_quality import layer_sqnr
+from edgevit.export.quantize import OPERATORS, quantize
 from edgevit.export.report import render
 from edgevit.export.search import Outcome, Trial
+from edgevit.export.side_by_side import SideBySide
 
 MakeGraph = Callable[..., onnx.ModelProto]
 ORANGE, PLAIN, SKY = (255, 204, 51), (204, 51, 51), (51, 51, 204)
@@ -57,6 +61,18 @@ def int8_manifest(manifest: Manifest, *float_layers: str) -> Manifest:
     return replace(manifest, precision="int8", quantization=how)
 
 
+def beside(float_graph: onnx.ModelProto, graph: onnx.ModelProto, **changes: Any) -> SideBySide:
+    return SideBySide(
+        suffix=".onnx",
+        float_model=float_graph.SerializeToString(),
+        model=graph.SerializeToString(),
+        layers=tuple(layers(float_graph)),
+        operators=OPERATORS,
+        noise=partial(layer_sqnr, float_graph, graph),
+        **changes,
+    )
+
+
 SIZES: dict[str, Any] = {"size_mb": 1.0, "float_size_mb": 4.0}
 
 
@@ -64,7 +80,12 @@ def test_changed_answers_are_found_and_shown(
     float_graph: onnx.ModelProto, greener: onnx.ModelProto, manifest: Manifest
 ) -> None:
     facts = gather_facts(
-        Path("out/tiny.onnx"), manifest, float_graph, greener, images(ORANGE, PLAIN, SKY), np.array([1, 0, 0]), **SIZES
+        Path("out/tiny.onnx"),
+        manifest,
+        beside(float_graph, greener),
+        images(ORANGE, PLAIN, SKY),
+        np.array([1, 0, 0]),
+        **SIZES,
     )
     assert (facts.file, facts.flips, facts.score.images) == ("tiny.onnx", 1, 3)
     assert facts.score.measure == "top-1 accuracy"
@@ -82,7 +103,12 @@ def test_unlabelled_images_give_agreement(
 ) -> None:
     """Logits differ by 4.8 in green: noise 23.04 each, signal 110.08 and 69.12."""
     facts = gather_facts(
-        Path("tiny.onnx"), manifest, float_graph, greener, images(ORANGE, PLAIN), latencies_ms=(3.0, 1.5), **SIZES
+        Path("tiny.onnx"),
+        manifest,
+        beside(float_graph, greener),
+        images(ORANGE, PLAIN),
+        latencies_ms=(3.0, 1.5),
+        **SIZES,
     )
     assert facts.score.measure == "top-1 agreement with float32"
     assert (facts.score.float32, facts.score.exported) == (1.0, 0.5)
@@ -96,10 +122,8 @@ def test_layers_say_what_they_are(float_graph: onnx.ModelProto, manifest: Manife
     facts = gather_facts(
         Path("tiny.onnx"),
         int8_manifest(manifest),
-        float_graph,
-        whole,
+        beside(float_graph, whole, only_int8=lambda name: whole.SerializeToString()),
         images(ORANGE, PLAIN),
-        only_int8=lambda name: whole,
         **SIZES,
     )
     (layer,) = facts.layers
@@ -121,8 +145,7 @@ def test_search_gives_points_reasons_and_sensitivities(float_graph: onnx.ModelPr
     facts = gather_facts(
         Path("tiny.onnx"),
         int8_manifest(manifest, "gemm"),
-        float_graph,
-        float_graph,
+        beside(float_graph, float_graph),
         images(ORANGE, PLAIN),
         outcome=outcome,
         **SIZES,
@@ -138,12 +161,12 @@ def test_search_gives_points_reasons_and_sensitivities(float_graph: onnx.ModelPr
 
 
 def test_float_export_says_that_it_was_asked_for(float_graph: onnx.ModelProto, manifest: Manifest) -> None:
-    facts = gather_facts(Path("tiny.onnx"), manifest, float_graph, float_graph, images(ORANGE), **SIZES)
+    facts = gather_facts(Path("tiny.onnx"), manifest, beside(float_graph, float_graph), images(ORANGE), **SIZES)
     assert [(layer.int8, layer.reason) for layer in facts.layers] == [(False, "fp32 was asked for")]
     assert (facts.flips, len(facts.points), facts.score.logit_sqnr_db) == (0, 1, None)
 
 
 def test_layer_that_the_preset_keeps_says_so(float_graph: onnx.ModelProto, manifest: Manifest) -> None:
     kept = int8_manifest(manifest, "gemm")
-    facts = gather_facts(Path("tiny.onnx"), kept, float_graph, float_graph, images(ORANGE), **SIZES)
+    facts = gather_facts(Path("tiny.onnx"), kept, beside(float_graph, float_graph), images(ORANGE), **SIZES)
     assert [(layer.int8, layer.reason) for layer in facts.layers] == [(False, "kept float by the preset of the family")]

@@ -7,8 +7,12 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from edgevit.export.layer_quality import layer_sensitivity, layer_sqnr, with_outputs
-from edgevit.export.quantize import quantize
+from edgevit.artifact import Preprocess
+from edgevit.export.graph import layers
+from edgevit.export.images import ImageSet
+from edgevit.export.layer_quality import layer_sqnr, with_outputs
+from edgevit.export.quantize import OPERATORS, quantize
+from edgevit.export.side_by_side import SideBySide
 
 SHAPE = (1, 3, 2, 2)
 
@@ -41,7 +45,7 @@ def test_whole_numbers_have_no_noise() -> None:
     """Weights 1 and 2 are 127 steps of 1/127 and of 2/127, so that nothing is rounded beyond float32's own errors."""
     graph = two_convolutions()
     found = layer_sqnr(graph, quantize(graph, [], RANGES), [WHOLE])
-    assert list(found) == ["first", "second"]
+    assert list(found) == ["one", "two"]
     assert all(value is None or value > 120 for value in found.values())
 
 
@@ -49,7 +53,7 @@ def test_lost_quarter_is_the_noise_of_both_layers() -> None:
     """Every value is 4.25 and becomes 4: 17 times the error, in the second layer as in the first."""
     graph = two_convolutions()
     found = layer_sqnr(graph, quantize(graph, [], RANGES), [np.full(SHAPE, 4.25, np.float32)] * 3)
-    assert found == {name: pytest.approx(20 * math.log10(17), abs=1e-3) for name in ("first", "second")}
+    assert found == {name: pytest.approx(20 * math.log10(17), abs=1e-3) for name in ("one", "two")}
 
 
 def test_noise_is_summed_over_inputs_and_not_averaged_in_decibels() -> None:
@@ -57,24 +61,34 @@ def test_noise_is_summed_over_inputs_and_not_averaged_in_decibels() -> None:
     graph = two_convolutions()
     inputs = [np.full(SHAPE, value, np.float32) for value in (4.25, 8.0)]
     found = layer_sqnr(graph, quantize(graph, [], RANGES), inputs)
-    assert found["first"] == pytest.approx(10 * math.log10((4.25**2 + 8**2) / 0.25**2), abs=1e-3)
+    assert found["one"] == pytest.approx(10 * math.log10((4.25**2 + 8**2) / 0.25**2), abs=1e-3)
 
 
 def test_float_layer_still_carries_the_noise_before_it() -> None:
     graph = two_convolutions()
     found = layer_sqnr(graph, quantize(graph, ["two"], RANGES), [np.full(SHAPE, 4.25, np.float32)])
-    assert found["second"] == pytest.approx(20 * math.log10(17), abs=1e-3)
+    assert found["two"] == pytest.approx(20 * math.log10(17), abs=1e-3)
 
 
 def test_sensitivity_is_that_of_one_layer_alone() -> None:
-    """Alone, the first layer rounds 4.25 to 4; the second rounds its input to 4 and its output, 8, not at all."""
+    """Alone, the first layer rounds 4.25 to 4; the second rounds its input to 4 and its output, 8, to 10.
+
+    Preprocessing makes 4.25 of level 17.
+    """
     graph = two_convolutions()
     coarse = {**RANGES, "second": (0.0, 510.0 * 5)}
-
-    def only(name: str) -> onnx.ModelProto:
-        return quantize(graph, {"one", "two"} - {name}, coarse)
-
-    found = layer_sensitivity(graph, only, ["one", "two"], [np.full(SHAPE, 4.25, np.float32)])
+    models = SideBySide(
+        suffix=".onnx",
+        float_model=graph.SerializeToString(),
+        model=graph.SerializeToString(),
+        layers=tuple(layers(graph)),
+        operators=OPERATORS,
+        noise=lambda inputs: {},
+        only_int8=lambda name: quantize(graph, {"one", "two"} - {name}, coarse).SerializeToString(),
+    )
+    images = ImageSet("generated", (np.full((2, 2, 3), 17, np.uint8),))
+    how = Preprocess(size=(2, 2), mean=(0.0, 0.0, 0.0), std=(4 / 255, 4 / 255, 4 / 255), crop_pct=1.0)
+    found = models.sensitivity(images, how)
     assert found["one"] == pytest.approx(20 * math.log10(17), abs=1e-3)
     # 8 rounded to a multiple of 10 is 10, where 8.5 is right
     assert found["two"] == pytest.approx(20 * math.log10(8.5 / 1.5), abs=1e-3)
