@@ -2,11 +2,25 @@
 
 from typing import ClassVar, Protocol, runtime_checkable
 
+import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights, fuse_linear_bn_weights
 
 FoldPairs = tuple[tuple[str, str], ...]
 """Attribute names (convolution or linear layer, BatchNorm) of a module whose BatchNorm directly follows that layer."""
+
+LeadPairs = tuple[tuple[str, tuple[str, ...]], ...]
+"""Dotted names below a module (BatchNorm, the linear layers or 1x1 convolutions that alone read its output).
+
+Between the two there may be what leaves a constant as it is and is linear, such as a mean.
+"""
+
+
+class TokenNorm(nn.BatchNorm2d):
+    """BatchNorm over all tokens: (B, N, C) to (B, N, C)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.transpose(1, 2).unsqueeze(-1)).squeeze(-1).transpose(1, 2)
 
 
 class ConvBN(nn.Module):
@@ -24,6 +38,18 @@ class ConvBN(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.bn(self.conv(x))  # type: ignore[no-any-return]
+
+
+def drop_path(branch: Tensor, rate: float) -> Tensor:
+    """Stochastic depth (arXiv 1603.09382): zero a residual branch (B, ...) of each sample with probability `rate`.
+
+    What is kept grows by 1 / (1 - rate), so that the expectation stays.
+    """
+    if rate == 0.0:
+        return branch
+    shape = (branch.shape[0], *(1 for _ in branch.shape[1:]))
+    keep = torch.rand(shape, device=branch.device, dtype=branch.dtype) >= rate
+    return branch * keep / (1.0 - rate)
 
 
 @runtime_checkable
@@ -46,10 +72,11 @@ def prepare_for_export(model: nn.Module) -> tuple[str, ...]:
 
 
 def fold_batchnorm(model: nn.Module) -> None:
-    """Fold every BatchNorm named in a module's `fold_pairs` into its layer, in place; the output stays the same.
+    """Fold every BatchNorm named in `fold_pairs` or `lead_pairs` into its layers, in place; the output stays the same.
 
-    Linear algebra: gamma * (W x + b - mean) / std + beta = (gamma / std * W) x + (gamma / std * (b - mean) + beta).
-    The model must be in eval mode, since the running statistics are what is folded.
+    Linear algebra: gamma * (W x + b - mean) / std + beta = (gamma / std * W) x + (gamma / std * (b - mean) + beta),
+    and for a BatchNorm in the lead W (gamma * (x - mean) / std + beta) + b = (W * gamma / std) x + W (beta - gamma *
+    mean / std) + b. The model must be in eval mode, since the running statistics are what is folded.
 
     Raises:
         ValueError: the model is in training mode.
@@ -62,6 +89,13 @@ def fold_batchnorm(model: nn.Module) -> None:
             if isinstance(norm, nn.BatchNorm1d | nn.BatchNorm2d):
                 _fold_pair(layer, norm)
                 setattr(module, norm_name, nn.Identity())
+        for norm_name, readers in getattr(module, "lead_pairs", ()):
+            norm = module.get_submodule(norm_name)
+            if isinstance(norm, nn.BatchNorm2d):
+                for reader in readers:
+                    _fold_lead(norm, module.get_submodule(reader))
+                owner, _, leaf = norm_name.rpartition(".")
+                setattr(module.get_submodule(owner), leaf, nn.Identity())
 
 
 def _fold_pair(layer: nn.Module, norm: nn.BatchNorm1d | nn.BatchNorm2d) -> None:
@@ -78,3 +112,24 @@ def _fold_pair(layer: nn.Module, norm: nn.BatchNorm1d | nn.BatchNorm2d) -> None:
             layer.weight, layer.bias, mean, var, norm.eps, norm.weight, norm.bias, transpose=transpose
         )
     layer.weight, layer.bias = fused
+
+
+@torch.no_grad()
+def _fold_lead(norm: nn.BatchNorm2d, layer: nn.Module) -> None:
+    assert isinstance(layer, nn.Linear | nn.Conv2d)
+    assert layer.bias is not None
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    scale = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
+    shift = norm.bias - norm.running_mean * scale
+    layer.bias += layer.weight.flatten(1) @ shift
+    layer.weight *= scale.reshape(1, -1, *[1] * (layer.weight.ndim - 2))
+
+
+def draw_linear_weights(model: nn.Module) -> None:
+    """Start every linear layer as Vision Transformers are: a normal of deviation 0.02 cut at 2, biases zero."""
+    for module in model.modules():
+        if isinstance(module, nn.Linear):
+            nn.init.trunc_normal_(module.weight, std=0.02)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812, the name that every PyTorch user knows
 from torch import Tensor, nn
 
-from edgevit.models.layers import ConvBN, FoldPairs
+from edgevit.models.layers import ConvBN, FoldPairs, drop_path
 
 TABLE_GRID = 7
 """Side of the relative-offset table: the attention grid at the official input of 224 pixels."""
@@ -150,12 +150,8 @@ class ModifiedAttentionBlock(nn.Module):
         x = x + self._drop(self.attn(self.norm1(x), grid))
         return x + self._drop(self.mlp(self.norm2(x)))
 
-    def _drop(self, x: Tensor) -> Tensor:
-        """Stochastic depth: in training, drop a sample's residual branch with probability `drop_path`."""
-        if not self.training or self.drop_path == 0.0:
-            return x
-        keep = torch.rand(x.shape[0], 1, 1, device=x.device, dtype=x.dtype) >= self.drop_path
-        return x * keep / (1.0 - self.drop_path)
+    def _drop(self, branch: Tensor) -> Tensor:
+        return drop_path(branch, self.drop_path if self.training else 0.0)
 
 
 class DepthwiseUpsample(nn.ConvTranspose2d):
