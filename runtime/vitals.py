@@ -2,12 +2,13 @@
 
 import threading
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 from edgevit.runtime.events.event import Moment
 from edgevit.runtime.sinks.record import RESULT, Record
+from edgevit.runtime.sinks.sender import Backlog
 from edgevit.runtime.sources.frames import Clock
 from edgevit.runtime.sources.reading import Reading
 
@@ -52,6 +53,8 @@ class Tally:
     """In all results together."""
     inference_s: float
     """In all results together."""
+    backlogs: tuple[Backlog, ...] = ()
+    """Of what waits for a network."""
 
 
 def result_limit_s(reading: Reading) -> float:
@@ -75,6 +78,11 @@ class Vitals:
         self._black = self._damaged = self._dropped = 0
         self._frame_age_s: float | None = None
         self._preprocess_s = self._inference_s = 0.0
+        self._ask_backlogs: Callable[[], tuple[Backlog, ...]] = tuple
+
+    def include(self, backlogs: Callable[[], tuple[Backlog, ...]]) -> None:
+        """Tell of deliveries too; `backlogs` is called from the threads that read."""
+        self._ask_backlogs = backlogs
 
     def write(self, record: Record) -> None:
         with self._lock:
@@ -114,11 +122,12 @@ class Vitals:
         return self.tally().health
 
     def tally(self) -> Tally:
+        backlogs = self._ask_backlogs()
         with self._lock:
             now_s = self._now_s()
             age_s = None if self._last_s is None else now_s - self._last_s
             return Tally(
-                health=self._health(now_s - self._begun_s, age_s),
+                health=self._health(now_s - self._begun_s, age_s, backlogs),
                 uptime_s=now_s - self._begun_s,
                 last_age_s=age_s,
                 results=dict(self._results),
@@ -129,9 +138,10 @@ class Vitals:
                 frame_age_s=self._frame_age_s,
                 preprocess_s=self._preprocess_s,
                 inference_s=self._inference_s,
+                backlogs=backlogs,
             )
 
-    def _health(self, uptime_s: float, age_s: float | None) -> Health:
+    def _health(self, uptime_s: float, age_s: float | None, backlogs: tuple[Backlog, ...]) -> Health:
         if self._trouble is not None:
             return Health("lost", self._trouble)
         if self._dark:
@@ -141,4 +151,6 @@ class Vitals:
         if age_s is None or age_s > self._limit_s:
             waited_s = uptime_s if age_s is None else age_s
             return Health("late", f"no result for {waited_s:.0f} s, expected one within {self._limit_s:g} s")
-        return Health("running", "results are being produced")
+        # a receiver that is away is told, but is no illness of this run: starting it anew would not bring him back
+        trouble = [str(backlog) for backlog in backlogs if backlog.away]
+        return Health("running", "; ".join(["results are being produced", *trouble]))

@@ -108,6 +108,7 @@ def command(
             given, plan, classifier.names, classifier.task, beside=beside.sinks, page=beside.server is not None
         )
         leaving.callback(output.sinks.close)
+        beside.include(output.sinks)
         judge: Judge = classifier
         # a terminal says with the same signal that it is gone
         if plan.source.kind not in FINITE and not has_terminal():

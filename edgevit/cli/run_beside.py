@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from edgevit.runtime.serve.server import Server
     from edgevit.runtime.service.heartbeat import Heartbeat
     from edgevit.runtime.service.renewal import Renewable
+    from edgevit.runtime.sinks.combining import Sinks
     from edgevit.runtime.sinks.record import Sink
     from edgevit.runtime.vitals import Vitals
 
@@ -73,6 +74,11 @@ class Beside:
         if self.server is not None:
             self.server.shop.view.black(moment)
 
+    def include(self, sinks: "Sinks") -> None:
+        """Tell of what waits for a network too."""
+        if self.vitals is not None:
+            self.vitals.include(sinks.backlogs)
+
     def damaged(self) -> None:
         if self.vitals is not None:
             self.vitals.damaged()
@@ -104,7 +110,7 @@ def open_beside(given: dict[str, Any], plan: "Plan", model: Path) -> Beside:
     from edgevit.runtime.vitals import Vitals, result_limit_s
 
     access = check_access(given["serve"], given["serve_anyone"], os.environ)
-    view, vitals = View(), Vitals(result_limit_s(plan.reading))
+    view, vitals = View(plan.regions), Vitals(result_limit_s(plan.reading))
     about = {"version": __version__, "model": model.name, "source": plan.source.name}
     server = Server(access, Shop(view, vitals, about))
     click.echo(f"edgevit: the page is at {server.url}", err=True)

@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import dataclasses
 import hmac
 import ipaddress
 import json
@@ -64,6 +65,10 @@ def _state(shop: Shop) -> Answer:
         "about": shop.about,
         "answers": [dict(record.body) for record in shown.answers],
         "events": [dict(record.body) for record in shown.events],
+        "deliveries": [
+            {"to": backlog.name, "away": backlog.away, **dataclasses.asdict(backlog.counts)}
+            for backlog in tally.backlogs
+        ],
     }
     return Answer(200, "application/json", json.dumps(state).encode())
 

@@ -1,9 +1,10 @@
 """Counters for Prometheus, through its own client library; docs/serve.md lists them."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from edgevit.errors import MissingExtraError
+from edgevit.runtime.sinks.sender import Backlog
 from edgevit.runtime.vitals import Tally, Vitals
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -67,8 +68,28 @@ class _Collector:
             ("edgevit_pictures_damaged", "Pictures that could not be read.", tally.damaged),
         ):
             yield core.CounterMetricFamily(name, text, value=count)
+        yield from _backlog_families(tally.backlogs)
         for name, text, total_s in (
             ("edgevit_preprocess_seconds", "Reading, decoding, scaling, normalising.", tally.preprocess_s),
             ("edgevit_inference_seconds", "The model.", tally.inference_s),
         ):
             yield core.SummaryMetricFamily(name, text, count_value=answers, sum_value=total_s)
+
+
+def _backlog_families(backlogs: tuple[Backlog, ...]) -> Iterator[Any]:
+    """Yield what waits for each destination; nothing where nothing goes over a network."""
+    from prometheus_client import core
+
+    gauge, counter = core.GaugeMetricFamily, core.CounterMetricFamily
+    table: tuple[tuple[Any, str, str, Callable[[Backlog], float]], ...] = (
+        (gauge, "edgevit_spool_records", "Records that wait on disk.", lambda backlog: backlog.counts.waiting),
+        (gauge, "edgevit_spool_bytes", "Bytes that they take.", lambda backlog: backlog.counts.bytes),
+        (gauge, "edgevit_destination_away", "1 if the last attempt to deliver failed.", lambda backlog: backlog.away),
+        (counter, "edgevit_spool_dropped", "Oldest given up for the quota.", lambda backlog: backlog.counts.dropped),
+        (counter, "edgevit_spool_unsaved", "Not taken by the disk.", lambda backlog: backlog.counts.unsaved),
+    )
+    for kind, name, text, value in table if backlogs else ():
+        family = kind(name, text, labels=["destination"])
+        for backlog in backlogs:
+            family.add_metric([backlog.name], float(value(backlog)))
+        yield family

@@ -7,9 +7,12 @@ from html import escape
 from importlib import resources
 
 from edgevit.runtime.events.event import iso_time
+from edgevit.runtime.results import Result
+from edgevit.runtime.segmentation import Segmentation
 from edgevit.runtime.serve.view import Shown
 from edgevit.runtime.sinks.lines import event_text, printable
 from edgevit.runtime.sinks.record import Record
+from edgevit.runtime.sinks.sender import Backlog
 from edgevit.runtime.vitals import Tally
 
 CLASSES = 3
@@ -74,14 +77,24 @@ def _answers(answers: tuple[Record, ...]) -> str:
         assert record.result is not None
         roi = "" if record.moment.roi is None else f"<h2>{_text(record.moment.roi)}</h2>"
         (label, confidence), *others = record.result.top(CLASSES)
-        rows = "".join(_class_row(*entry) for entry in [(label, confidence), *others])
+        rows = "".join(_class_row(*entry, _key(record.result, entry[0])) for entry in [(label, confidence), *others])
         blocks.append(f'{roi}<div class="best">{_text(label)} {confidence:.2f}</div><table>{rows}</table>')
     return "".join(blocks) or '<p class="none">nothing yet</p>'
 
 
-def _class_row(label: str, confidence: float) -> str:
+def _key(result: Result, label: str) -> str:
+    """Return a patch of the colour that a segmentation gives to a class; nothing for other answers."""
+    if not isinstance(result, Segmentation):
+        return ""
+    red, green, blue = result.palette[result.names.index(label)]
+    # an attribute of SVG, as the policy forbids styles other than the page's own
+    patch = f'<rect width="1" height="1" fill="#{red:02x}{green:02x}{blue:02x}"/>'
+    return f'<svg class="key" viewBox="0 0 1 1">{patch}</svg>'
+
+
+def _class_row(label: str, confidence: float, key: str = "") -> str:
     meter = f'<meter min="0" max="1" value="{confidence:.4f}"></meter>'
-    return f'<tr><th>{_text(label)}</th><td class="bar">{meter}</td><td class="number">{confidence:.2f}</td></tr>'
+    return f'<tr><th>{key}{_text(label)}</th><td class="bar">{meter}</td><td class="number">{confidence:.2f}</td></tr>'
 
 
 def _events(events: tuple[Record, ...]) -> str:
@@ -120,8 +133,15 @@ def _counters(tally: Tally) -> str:
         rows.append(("age of the frame", f"{1e3 * tally.frame_age_s:.0f} ms"))
     if answers:
         rows.append(("inference, mean", f"{1e3 * tally.inference_s / answers:.1f} ms"))
+    rows += [(_told_backlog(backlog), f"{backlog.counts.waiting:,}") for backlog in tally.backlogs]
     cells = "".join(f'<tr><th>{_text(name)}</th><td class="number">{value}</td></tr>' for name, value in rows)
     return f"<table>{cells}</table>"
+
+
+def _told_backlog(backlog: Backlog) -> str:
+    lost = {"dropped": backlog.counts.dropped, "not saved": backlog.counts.unsaved}
+    told = ", ".join(f"{count:,} {what}" for what, count in lost.items() if count)
+    return f"waiting for {backlog.name}" + (f" ({told})" if told else "")
 
 
 def _most(tally: Tally) -> list[tuple[str, int]]:

@@ -1,7 +1,9 @@
 """What the page shows: the newest picture with its answers, and the last events."""
 
+import dataclasses
 import threading
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import cv2
@@ -9,7 +11,9 @@ import numpy as np
 
 from edgevit.runtime.events.event import Moment
 from edgevit.runtime.events.recent import Recent
+from edgevit.runtime.regions import Region, cut
 from edgevit.runtime.resample import RGBImage
+from edgevit.runtime.segmentation import Segmentation
 from edgevit.runtime.sinks.pictures import jpeg
 from edgevit.runtime.sinks.record import RESULT, Record
 
@@ -33,9 +37,11 @@ class Shown:
 
 
 class View:
-    """A sink that remembers the newest; pictures are scaled and encoded only when somebody looks, in his thread."""
+    """A sink that remembers the newest; pictures are prepared only when somebody looks, in his thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, regions: Iterable[Region] = ()) -> None:
+        """Show pictures of which these regions are judged; none for the whole."""
+        self._regions = {region.name: region for region in regions}
         self._changed = threading.Condition()
         self._encoding = threading.Lock()
         # what follows is guarded by _changed
@@ -55,6 +61,8 @@ class View:
             self._pending = (moment.sequence, image)
 
     def write(self, record: Record) -> None:
+        # twenty events with their frames would be as many pictures in memory
+        record = dataclasses.replace(record, image=None, result=record.result if record.kind == RESULT else None)
         with self._changed:
             if record.kind != RESULT:
                 self._events.appendleft(record)
@@ -63,7 +71,10 @@ class View:
                 self._answers.clear()
                 self._frame = record.moment.sequence
             self._answers[record.moment.roi] = record
-            self._publish(record.moment)
+            # further regions of the picture that is shown already colour it further
+            if not self._publish(record.moment) and isinstance(record.result, Segmentation):
+                self._number += 1
+                self._changed.notify_all()
 
     def black(self, moment: Moment) -> None:
         """Show a picture that was not classified since nothing is on it."""
@@ -72,11 +83,14 @@ class View:
             self._frame = moment.sequence
             self._publish(moment)
 
-    def _publish(self, moment: Moment) -> None:
-        if self._pending is not None and self._pending[0] == moment.sequence:
-            self._image, self._pending = self._pending[1], None
-            self._number += 1
-            self._changed.notify_all()
+    def _publish(self, moment: Moment) -> bool:
+        """Show the picture that waits, if it is this one."""
+        if self._pending is None or self._pending[0] != moment.sequence:
+            return False
+        self._image, self._pending = self._pending[1], None
+        self._number += 1
+        self._changed.notify_all()
+        return True
 
     def flush(self) -> None:
         """Nothing waits."""
@@ -99,13 +113,24 @@ class View:
         """Wait for a picture newer than number `after`; return its number and its JPEG, None if none came in time."""
         with self._changed:
             self._changed.wait_for(lambda: self._over or self._number > after, wait_s)
-            number, image = self._number, self._image
+            number, image, answers = self._number, self._image, tuple(self._answers.values())
         if number <= after or image is None or self._over:
             return None
         with self._encoding:
             if self._encoded[0] < number:
-                self._encoded = (number, jpeg(_small(image), QUALITY))
+                self._encoded = (number, jpeg(_small(self._coloured(image, answers)), QUALITY))
             return self._encoded
+
+    def _coloured(self, image: RGBImage, answers: tuple[Record, ...]) -> RGBImage:
+        """Return the picture with its segmentation over it, or itself where there is none."""
+        segmented = {record.moment.roi: record.result for record in answers if isinstance(record.result, Segmentation)}
+        if not segmented:
+            return image
+        coloured = image.copy()
+        for roi, result in segmented.items():
+            part = cut(coloured, self._regions[roi]) if roi in self._regions else coloured
+            part[:] = result.overlay()
+        return coloured
 
 
 def _small(image: RGBImage) -> RGBImage:

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Iterable
 
 from edgevit.runtime.sinks.record import Record, Sink
+from edgevit.runtime.sinks.sender import Backlog, SpooledSink
 
 log = logging.getLogger(__name__)
 
@@ -71,6 +72,11 @@ class Sinks:
     def flush(self) -> None:
         for sink in self._sinks:
             sink.flush()
+
+    def backlogs(self) -> tuple[Backlog, ...]:
+        """Tell how those that go through a spool are doing, to any thread."""
+        own = [sink.backlog() for sink in self._sinks if isinstance(sink, SpooledSink)]
+        return (*own, *(one for sink in self._sinks if isinstance(sink, Sinks) for one in sink.backlogs()))
 
     def close(self) -> None:
         """Close all, even if one fails; then raise what the first raised."""

@@ -74,6 +74,24 @@ class Backoff:
         return whole * (0.5 + 0.5 * chance)
 
 
+@dataclass(frozen=True)
+class Backlog:
+    """How delivery to one destination is doing."""
+
+    name: str
+    """Without secrets."""
+    away: bool
+    """The last attempt failed."""
+    counts: SpoolCounts
+
+    def __str__(self) -> str:
+        """Return one line for people."""
+        parts = [f"{self.name} is {'away' if self.away else 'there'}", f"{self.counts.waiting} records wait"]
+        parts += [f"{self.counts.dropped} were dropped for the quota"] if self.counts.dropped else []
+        parts += [f"{self.counts.unsaved} did not fit on the disk"] if self.counts.unsaved else []
+        return ", ".join(parts)
+
+
 class SpooledSink:
     """A sink whose records wait in a spool until a delivery took them."""
 
@@ -117,6 +135,10 @@ class SpooledSink:
 
     def counts(self) -> SpoolCounts:
         return self._spool.counts()
+
+    def backlog(self) -> Backlog:
+        """Tell how delivery is doing, to any thread."""
+        return Backlog(self._delivery.name, self._failures > 0, self._spool.counts())
 
     def flush(self) -> None:
         self._unsynced_s = None

@@ -69,6 +69,7 @@ class Spool:
         self._quiet_s = quiet_s
         self._failed_s: float | None = None
         self._delivered = 0
+        self._counted = SpoolCounts(0, 0, 0, 0)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._connection = open_file(path, self._log_pages)
@@ -129,10 +130,13 @@ class Spool:
                     os.close(file)
 
     def counts(self) -> SpoolCounts:
+        """Count; once closed, or where the disk cannot be read, return what was counted before."""
         with self._lock:
-            (first, last), dropped = self._ends(), self._number("SELECT value FROM counter WHERE name = 'dropped'")
-            waiting = last - max(first - 1, self._delivered) if last else 0
-            return SpoolCounts(max(0, waiting), dropped, self._unsaved, self._used())
+            with contextlib.suppress(sqlite3.Error):
+                (first, last), dropped = self._ends(), self._number("SELECT value FROM counter WHERE name = 'dropped'")
+                waiting = last - max(first - 1, self._delivered) if last else 0
+                self._counted = SpoolCounts(max(0, waiting), dropped, self._unsaved, self._used())
+            return self._counted
 
     def close(self) -> None:
         with self._lock:
