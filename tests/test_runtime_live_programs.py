@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edgevit.errors import MissingProgramError, SourceLostError
+from edgevit.errors import SourceLostError
 from edgevit.runtime.classifier import Classifier, load
 from edgevit.runtime.events.event import Event
 from edgevit.runtime.pace import Pace
@@ -199,7 +199,7 @@ def test_child_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
     """Stdin closes with the parent, whatever killed it; a device must not stay taken."""
     fifo = tmp_path / "hangs.avi"
     os.mkfifo(fifo)
-    task = {"address": str(fifo), "height": 0, "width": 0, "timeout_ms": 1000, "on_demand": False}
+    task = {"address": str(fifo), "height": 0, "width": 0, "timeout_ms": 1000, "on_demand": False, "kind": "camera"}
     child = subprocess.Popen(CHILD, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
     assert child.stdin is not None
     child.stdin.write(json.dumps(task).encode() + b"\n")
@@ -208,67 +208,6 @@ def test_child_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
     assert child.poll() is None
     child.stdin.close()
     assert child.wait(60) == 0
-
-
-@pytest.fixture
-def make_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], Path]:
-    """Put a program on PATH, and nothing else."""
-    folder = tmp_path / "bin"
-    folder.mkdir()
-    monkeypatch.setenv("PATH", str(folder))
-
-    def make(name: str, body: str) -> Path:
-        path = folder / name
-        path.write_text(f"#!{sys.executable}\nimport json, os, sys, time\n{body}")
-        path.chmod(0o755)
-        return path
-
-    return make
-
-
-@pytest.mark.parametrize("name", ["rpicam-vid", "libcamera-vid"])
-def test_picam_is_read_from_the_systems_program(
-    classifier: Classifier, make_program: Callable[[str, str], Path], tmp_path: Path, name: str
-) -> None:
-    (tmp_path / "green.jpg").write_bytes(jpeg("green"))
-    make_program(name, f"""
-open({str(tmp_path / "called")!r}, "w").write(json.dumps(sys.argv[1:]))
-os.write(1, open({str(tmp_path / "green.jpg")!r}, "rb").read())
-time.sleep(600)
-""")  # fmt: skip
-    results = classifier.stream("picam:1", capture="640x480")
-    assert next(results).top1 == "green"
-    results.close()
-    called = json.loads((tmp_path / "called").read_text())
-    assert called[:2] == ["--camera", "1"]
-    assert {"--codec", "mjpeg", "--nopreview", "640", "480"} <= set(called)
-    assert called[-2:] == ["--output", "-"]
-
-
-def test_camera_program_that_fails_gives_its_reason(
-    classifier: Classifier, make_program: Callable[[str, str], Path]
-) -> None:
-    make_program("rpicam-vid", "sys.exit('started\\nERROR: *** no cameras available ***')")
-    with pytest.raises(SourceLostError, match=r"picam is lost: ERROR: \*\*\* no cameras available"):
-        list(classifier.stream("picam", once=True, on_event=lambda event: None))
-    make_program("rpicam-vid", "sys.exit(3)")
-    with pytest.raises(SourceLostError, match="rpicam-vid ended with code 3"):
-        list(classifier.stream("picam", once=True, on_event=lambda event: None))
-
-
-def test_program_that_only_complains_is_a_stall(
-    classifier: Classifier, make_program: Callable[[str, str], Path]
-) -> None:
-    make_program("rpicam-vid", "while True: print('frame dropped', file=sys.stderr, flush=True); time.sleep(0.01)")
-    with pytest.raises(SourceLostError, match="picam is lost: no picture for 0.5 s"):
-        list(classifier.stream("picam", once=True, stall_timeout=0.5, on_event=lambda event: None))
-
-
-def test_missing_camera_program_names_its_package(
-    classifier: Classifier, make_program: Callable[[str, str], Path]
-) -> None:
-    with pytest.raises(MissingProgramError, match="neither is installed; run: sudo apt install rpicam-apps"):
-        list(classifier.stream("picam"))
 
 
 def edgevit(arguments: Sequence[object], **options: object) -> "subprocess.Popen[bytes]":

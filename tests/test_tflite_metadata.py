@@ -134,7 +134,7 @@ def test_random_and_mutated_bytes_raise_nothing_else(make_tflite: MakeModel, tmp
         data = bytearray(sound)
         for place in random.integers(0, len(data), int(random.integers(1, 8))):
             data[place] = random.integers(0, 256)
-        _place(path, data)
+        _place(path, bytes(data))
         _answer(path)
         with contextlib.suppress(ModelFileError):
             read_needs(path)

@@ -22,7 +22,7 @@ STREAM_OPTIONS = (
         help="Classify this region, in pixels, or shares if all are at most 1; may be given several times.",
     ),
     click.option("--tiles", metavar="CxR", help="Classify C x R equal tiles, such as 3x2, each by itself."),
-    click.option("--raw", metavar="WxH[:FORMAT]", help="stdin and tcp:// carry frames without header: 640x480:yuv420."),
+    click.option("--raw", metavar="WxH[:FORMAT]", help="Raw frames on stdin, tcp:// or from picam: 640x480:rgb24."),
     click.option("--capture", metavar="WxH", help="Size to ask a camera for, such as 1280x720."),
     click.option(
         "--stall-timeout",

@@ -1,4 +1,4 @@
-"""V4L2 cameras and RTSP streams: OpenCV in a process of its own, which can be killed when a read hangs."""
+"""Cameras and RTSP streams that a library reads: in a process of its own, which can be killed when a read hangs."""
 
 import json
 import struct
@@ -63,7 +63,7 @@ class CaptureConnection(StreamConnection):
 
 
 def connect(source: Source, reading: Reading, command: Sequence[str] = CHILD) -> CaptureConnection:
-    """Start a process that reads a camera, an RTSP stream or whatever else OpenCV opens.
+    """Start a process that reads a camera, an RTSP stream or whatever else OpenCV or picamera2 opens.
 
     Args:
         source: its address is the number or path of a device, or a URL.
@@ -72,6 +72,7 @@ def connect(source: Source, reading: Reading, command: Sequence[str] = CHILD) ->
     """
     height, width = reading.capture_size or (0, 0)
     task = {
+        "kind": source.kind,
         "address": source.address,
         "height": height,
         "width": width,

@@ -1,9 +1,10 @@
-"""A camera or network stream read through OpenCV, in a process of its own, as such a read may hang in C for ever.
+"""A camera or network stream read through OpenCV or picamera2, in a process of its own: such a read may hang for ever.
 
-A script: it is started by its path and imports nothing of edgevit. The first line of stdin is JSON: address, height and
-width (0 for the camera's own), timeout_ms, on_demand. Frames go to stdout: MAGIC, height and width as little-endian
-32-bit numbers, then BGR bytes. With on_demand a frame is sent for each byte on stdin. The process ends when stdin is
-closed, even in the middle of a hung read; the last line on stderr says why it ended by itself.
+A script: it is started by its path and imports nothing of edgevit, as it may run under another Python. The first line
+of stdin is JSON: kind, address, height and width (0 for the usual), timeout_ms, on_demand. Frames go to stdout: MAGIC,
+height and width as little-endian 32-bit numbers, then BGR bytes. With on_demand a frame is sent for each byte on stdin.
+The process ends when stdin is closed, even in the middle of a hung read; the last line on stderr says why it ended by
+itself.
 """
 
 import json
@@ -31,7 +32,11 @@ def main() -> int:
 
 
 def _capture(task: dict[str, Any], frames: Any, asked: threading.Event) -> int:
-    capture = _open(task)
+    try:
+        capture = _Picamera2(task) if task["kind"] == "picam" else _open(task)
+    except Exception as error:  # picamera2's are of many kinds
+        sys.stderr.write(f"it cannot be opened: {error or type(error).__name__}\n")
+        return 1
     if not capture.isOpened():
         sys.stderr.write("it cannot be opened\n")
         return 1
@@ -78,6 +83,32 @@ def _open(task: dict[str, Any]) -> Any:
         capture.set(cv2.CAP_PROP_FRAME_WIDTH, task["width"])
         capture.set(cv2.CAP_PROP_FRAME_HEIGHT, task["height"])
     return capture
+
+
+class _Picamera2:
+    """A Raspberry Pi's CSI camera through picamera2, with the methods of OpenCV's VideoCapture."""
+
+    def __init__(self, task: dict[str, Any]) -> None:
+        from picamera2 import Picamera2
+
+        self._request: Any = None
+        self._camera = Picamera2(int(task["address"]))
+        size = (task["width"] or 1280, task["height"] or 720)
+        # what picamera2 calls RGB888 lies in memory as blue, green, red
+        self._camera.configure(self._camera.create_video_configuration(main={"format": "RGB888", "size": size}))
+        self._camera.start()
+
+    def isOpened(self) -> bool:  # noqa: N802 (OpenCV's name)
+        return True
+
+    def grab(self) -> bool:
+        if self._request is not None:
+            self._request.release()
+        self._request = self._camera.capture_request()
+        return True
+
+    def retrieve(self) -> tuple[bool, Any]:
+        return True, self._request.make_array("main")
 
 
 def _first_line() -> bytes:

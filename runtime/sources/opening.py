@@ -10,6 +10,7 @@ from edgevit.runtime.live import Live
 from edgevit.runtime.sources.files import file_frames
 from edgevit.runtime.sources.frames import Clock, Frame
 from edgevit.runtime.sources.grammar import Kind, Source
+from edgevit.runtime.sources.raw import RawForm
 from edgevit.runtime.sources.reading import Reading
 from edgevit.runtime.sources.stdin import connect as connect_stdin
 from edgevit.runtime.sources.stdin import stdin_frames, stdin_kind
@@ -17,6 +18,9 @@ from edgevit.runtime.stop import Stop
 
 Item = Frame | Event | EdgevitError
 """A frame, what happened to the source, or why a file gave no frame."""
+
+PICAM_ROW = 64
+"""Bytes to which a Raspberry Pi's camera aligns the rows of a frame."""
 
 CONNECT: dict[Kind, str] = {
     "camera": "edgevit.runtime.sources.capture",
@@ -30,10 +34,28 @@ CONNECT: dict[Kind, str] = {
 
 def check_reading(source: Source, reading: Reading) -> None:
     """Raise OptionError for an option that this kind of source does not heed."""
-    if reading.raw is not None and source.kind not in ("stdin", "tcp"):
-        raise OptionError(f"--raw describes frames on stdin or tcp://, but the source is {source.name}; leave it out")
+    if reading.raw is not None and source.kind == "picam":
+        _check_picam(reading.raw, reading)
+    elif reading.raw is not None and source.kind not in ("stdin", "tcp"):
+        raise OptionError(
+            f"--raw describes frames on stdin, tcp:// or picam, but the source is {source.name}; leave it out"
+        )
     if reading.capture_size is not None and source.kind not in ("camera", "picam"):
         raise OptionError(f"--capture is for cameras, but the source is {source.name}; leave it out")
+
+
+def _check_picam(raw: RawForm, reading: Reading) -> None:
+    if raw.format != "yuvj420":
+        raise OptionError(
+            f"picam gives raw frames as yuvj420, not {raw.format}; write --raw {raw.width}x{raw.height}:yuvj420"
+        )
+    if raw.width % PICAM_ROW:
+        raise OptionError(
+            f"--raw is {raw.width} pixels wide, but picam pads rows that are no multiple of {PICAM_ROW}; "
+            "try 640x480, 1280x720 or 1920x1080, or leave --raw out for MJPEG"
+        )
+    if reading.capture_size is not None:
+        raise OptionError("--raw and --capture both give picam a size; leave --capture out")
 
 
 def open_items(

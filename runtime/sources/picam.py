@@ -1,34 +1,65 @@
-"""Raspberry Pi CSI cameras: the system's own program writes MJPEG to a pipe, so that no Python package is needed."""
+"""Raspberry Pi CSI cameras: the system's own program writes to a pipe, or picamera2 in a process of its own.
+
+Neither shares numpy with this process: picamera2 belongs to the system's Python, whose numpy is often another.
+"""
 
 import shutil
+import subprocess
+import sys
 
 from edgevit.errors import MissingProgramError
+from edgevit.runtime.sources import capture
 from edgevit.runtime.sources.connections import StreamConnection
 from edgevit.runtime.sources.grammar import Source
 from edgevit.runtime.sources.mjpeg import JpegSplitter
+from edgevit.runtime.sources.raw import RawSplitter
 from edgevit.runtime.sources.reading import Reading
 from edgevit.runtime.sources.streams import ProgramStream
 
 PROGRAMS = ("rpicam-vid", "libcamera-vid")
 """The newer name first; they take the same options."""
 
+PYTHONS = (sys.executable, "/usr/bin/python3")
+"""Where picamera2 is looked for: in an environment that sees the system's packages, then in the system's own Python."""
+
 SIZE = (720, 1280)
 """(height, width) in pixels unless another is asked for."""
+
+_LOOK = "import importlib.util, sys; sys.exit(importlib.util.find_spec('picamera2') is None)"
+_LOOK_S = 30
 
 
 def connect(source: Source, reading: Reading) -> StreamConnection:
     """Start the camera.
 
     Raises:
-        MissingProgramError: neither program is installed.
+        MissingProgramError: no program for it is installed.
     """
     program = next((found for name in PROGRAMS if (found := shutil.which(name))), None)
-    if program is None:
+    if program is not None:
+        return _from_program(program, source, reading)
+    python = next((python for python in PYTHONS if _has_picamera2(python)), None)
+    if python is None:
         raise MissingProgramError(
-            f"picam needs {PROGRAMS[0]} or {PROGRAMS[1]}, and neither is installed; "
+            f"picam needs {', '.join(PROGRAMS)} or picamera2, and none of them is installed; "
             "run: sudo apt install rpicam-apps (libcamera-apps before Raspberry Pi OS Bookworm)"
         )
-    height, width = reading.capture_size or SIZE
-    command = (program, "--camera", source.address, "--timeout", "0", "--nopreview", "--codec", "mjpeg", "--flush")
+    return capture.connect(source, reading, (python, *capture.CHILD[1:]))
+
+
+def _from_program(program: str, source: Source, reading: Reading) -> StreamConnection:
+    raw = reading.raw
+    height, width = reading.capture_size or ((raw.height, raw.width) if raw else SIZE)
+    # both codecs carry levels of 0..255, as the program asks libcamera for JPEG's colours
+    codec, splitter = ("mjpeg", JpegSplitter()) if raw is None else ("yuv420", RawSplitter(raw))
+    command = (program, "--camera", source.address, "--timeout", "0", "--nopreview", "--codec", codec, "--flush")
     size = ("--width", str(width), "--height", str(height))
-    return StreamConnection(ProgramStream((*command, *size, "--output", "-")), JpegSplitter(), source.name)
+    return StreamConnection(ProgramStream((*command, *size, "--output", "-")), splitter, source.name)
+
+
+def _has_picamera2(python: str) -> bool:
+    try:
+        found = subprocess.run((python, "-P", "-c", _LOOK), capture_output=True, timeout=_LOOK_S, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return found.returncode == 0

@@ -21,21 +21,38 @@ class Format(NamedTuple):
 
     shape: Callable[[int, int], tuple[int, ...]]
     """(height, width) in pixels to the shape of its bytes."""
-    code: int | None
-    """OpenCV's conversion to RGB; None where it is RGB already."""
+    to_rgb: Callable[[NDArray[np.uint8]], RGBImage]
+    """What turns them into (H, W, 3)."""
     even: tuple[int, int] = (1, 1)
     """(height, width) must be multiples of these."""
 
 
+def _by_opencv(code: int) -> Callable[[NDArray[np.uint8]], RGBImage]:
+    return lambda pixels: np.asarray(cv2.cvtColor(pixels, code), np.uint8)
+
+
+def _full_range(pixels: NDArray[np.uint8]) -> RGBImage:
+    """Return RGB of planes whose levels use all of 0..255, which OpenCV's own conversion of 4:2:0 takes for 16..235.
+
+    The colour samples lie in the middle of their four pixels, as in a JPEG (ITU-T T.871).
+    """
+    height, width = pixels.shape[0] * 2 // 3, pixels.shape[1]
+    half = (height // 2, width // 2)
+    planes = pixels[height:].reshape(2, *half)
+    blue, red = (cv2.resize(plane, (width, height), interpolation=cv2.INTER_LINEAR) for plane in planes)
+    return np.asarray(cv2.cvtColor(cv2.merge([pixels[:height], red, blue]), cv2.COLOR_YCrCb2RGB), np.uint8)
+
+
 FORMATS = {
-    "rgb24": Format(lambda height, width: (height, width, 3), None),
-    "bgr24": Format(lambda height, width: (height, width, 3), cv2.COLOR_BGR2RGB),
-    "gray": Format(lambda height, width: (height, width), cv2.COLOR_GRAY2RGB),
-    "yuv420": Format(lambda height, width: (height * 3 // 2, width), cv2.COLOR_YUV2RGB_I420, (2, 2)),
-    "nv12": Format(lambda height, width: (height * 3 // 2, width), cv2.COLOR_YUV2RGB_NV12, (2, 2)),
-    "yuyv": Format(lambda height, width: (height, width, 2), cv2.COLOR_YUV2RGB_YUYV, (1, 2)),
+    "rgb24": Format(lambda height, width: (height, width, 3), lambda pixels: pixels),
+    "bgr24": Format(lambda height, width: (height, width, 3), _by_opencv(cv2.COLOR_BGR2RGB)),
+    "gray": Format(lambda height, width: (height, width), _by_opencv(cv2.COLOR_GRAY2RGB)),
+    "yuv420": Format(lambda height, width: (height * 3 // 2, width), _by_opencv(cv2.COLOR_YUV2RGB_I420), (2, 2)),
+    "yuvj420": Format(lambda height, width: (height * 3 // 2, width), _full_range, (2, 2)),
+    "nv12": Format(lambda height, width: (height * 3 // 2, width), _by_opencv(cv2.COLOR_YUV2RGB_NV12), (2, 2)),
+    "yuyv": Format(lambda height, width: (height, width, 2), _by_opencv(cv2.COLOR_YUV2RGB_YUYV), (1, 2)),
 }
-"""Name to what it means, in FFmpeg's and V4L2's vocabulary."""
+"""Name to what it means, in FFmpeg's and V4L2's vocabulary: yuvj420 is yuv420 with levels 0..255 instead of 16..235."""
 
 _RAW = re.compile(r"([0-9]{1,6})x([0-9]{1,6})(?::(\w+))?", re.ASCII)
 
@@ -61,8 +78,7 @@ class RawForm:
     def to_rgb(self, data: bytes) -> RGBImage:
         """Turn `size` bytes into an (H, W, 3) image."""
         pixels: NDArray[np.uint8] = np.frombuffer(data, np.uint8).reshape(self.shape)
-        code = FORMATS[self.format].code
-        return pixels if code is None else np.asarray(cv2.cvtColor(pixels, code), np.uint8)
+        return FORMATS[self.format].to_rgb(pixels)
 
 
 def parse_raw(text: str) -> RawForm:
