@@ -57,10 +57,25 @@ def test_mask_is_that_of_enlarging_all_classes(size: tuple[int, int]) -> None:
 def test_many_classes_and_tiles_give_the_same_mask(monkeypatch: pytest.MonkeyPatch) -> None:
     logits = np.random.default_rng(1).standard_normal((300, 3, 4)).astype(np.float32)
     whole = bilinear_mask(logits, (24, 32))
-    monkeypatch.setattr("edgevit.runtime.masks._TILE", 300 * 7)
+    monkeypatch.setattr("edgevit.runtime.masks._CORNERS", 4 * 300 * 5)
+    monkeypatch.setattr("edgevit.runtime.masks._PIXELS", 200)
     assert whole.dtype == np.uint16
     assert np.array_equal(bilinear_mask(logits, (24, 32)), whole)
     assert (whole != by_definition(logits, (24, 32))).mean() <= 0.01
+
+
+def test_a_class_that_is_best_at_no_cell_may_be_best_between_two() -> None:
+    # half-way between the cells the first two classes have 0.5 each, the third still 0.9
+    logits = np.array([[1, 0], [0, 1], [0.9, 0.9], [0.8, 0.8]], np.float32).reshape(4, 1, 2)
+    mask = bilinear_mask(logits, (1, 40))[0]
+    assert list(np.unique(mask)) == [0, 1, 2]
+    # centres lie at 9.5 and 29.5; the first class falls below 0.9 a tenth of the way, 2 pixels after 9.5
+    assert list(np.flatnonzero(mask == 2)[[0, -1]]) == [12, 27]
+
+
+def test_equal_classes_give_the_lower_number() -> None:
+    logits = np.array([[0, 1], [1, 0], [1, 0], [0, 1]], np.float32).reshape(4, 1, 2)
+    assert set(bilinear_mask(logits, (1, 41))[0]) == {0, 1}
 
 
 def test_a_single_cell_fills_the_mask() -> None:
