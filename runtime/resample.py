@@ -50,7 +50,9 @@ def resample(image: RGBImage, size: tuple[int, int], box: Box, interpolation: st
     rows = _bands(image.shape[0], size[0], box.top, box.height, interpolation)
     first = min(band.source.start for band in rows)
     last = max(band.source.stop for band in rows)
-    across = _scale_columns(image[first:last], columns, box.width)
+    left = min(band.source.start for band in columns)
+    right = max(band.source.stop for band in columns)
+    across = _scale_columns(image[first:last, left:right], left, columns, box.width)
     planes = np.empty((3, box.height, box.width))
     for band in rows:
         source = slice(band.source.start - first, band.source.stop - first)
@@ -58,15 +60,16 @@ def resample(image: RGBImage, size: tuple[int, int], box: Box, interpolation: st
     return np.asarray(cv2.merge(list(_to_levels(planes).astype(np.uint8))), np.uint8)
 
 
-def _scale_columns(image: RGBImage, bands: tuple[_Band, ...], width: int) -> NDArray[np.float64]:
-    """Return (3, H, width) whole levels 0..255 from (H, W, 3)."""
+def _scale_columns(image: RGBImage, left: int, bands: tuple[_Band, ...], width: int) -> NDArray[np.float64]:
+    """Return (3, H, width) whole levels 0..255 from (H, W, 3), whose first column is number `left` of the bands'."""
     across = np.empty((3, image.shape[0], width))
     for start in range(0, image.shape[0], _ROWS):
         strip = image[start : start + _ROWS]
         planes = np.stack(cv2.split(strip)).astype(np.float64)  # (3, rows, W)
         out = across[:, start : start + _ROWS]
         for band in bands:
-            np.matmul(planes[:, :, band.source], band.weights, out=out[:, :, band.target])
+            source = slice(band.source.start - left, band.source.stop - left)
+            np.matmul(planes[:, :, source], band.weights, out=out[:, :, band.target])
         _to_levels(out)
     return across
 

@@ -335,6 +335,15 @@ def test_tcp_carries_raw_frames(classifier: Classifier, make_camera: MakeCamera)
     assert result.top1 == "green"
 
 
+def test_raw_frame_that_begins_like_h264_is_a_frame(classifier: Classifier, make_camera: MakeCamera) -> None:
+    """Nearly black pixels in the upper left corner are 0, 0, 0, 1."""
+    frame = np.full((48, 64, 3), (50, 25, 200), np.uint8)
+    frame.reshape(-1)[:4] = (0, 0, 0, 1)
+    camera = make_camera(send(frame.tobytes(), head=b"", hold=True), http=False)
+    (result,) = classifier.stream(address(camera, "tcp"), raw="64x48", max_frames=1)
+    assert result.top1 == "blue"
+
+
 def test_h264_is_refused_with_the_remedy(classifier: Classifier, make_camera: MakeCamera) -> None:
     camera = make_camera(send(b"\0\0\0\1\x67\x42", head=b"", hold=True), http=False)
     with pytest.raises(OptionError, match="sends H.264, not MJPEG; with rpicam-vid, add --codec mjpeg"):

@@ -20,9 +20,9 @@ from edgevit.runtime.classifier import Classifier, load
 from edgevit.runtime.events.event import Event
 from edgevit.runtime.pace import Pace
 from edgevit.runtime.sources import capture
-from edgevit.runtime.sources.capture import CHILD, CaptureSplitter, connect
+from edgevit.runtime.sources.capture import CHILD, CaptureCutter, connect
 from edgevit.runtime.sources.capture_child import HEADER, MAGIC
-from edgevit.runtime.sources.connections import StreamConnection
+from edgevit.runtime.sources.connections import FrameConnection
 from edgevit.runtime.sources.grammar import Source
 from edgevit.runtime.sources.raw import RawPicture
 from edgevit.runtime.sources.reading import Reading
@@ -126,10 +126,15 @@ def test_rubbish_from_the_camera_process_is_a_loss(classifier: Classifier, play_
 def test_frames_of_the_child_are_cut_wherever_the_reads_end() -> None:
     frames = [HEADER.pack(MAGIC, 2, 1) + b"abcdef", HEADER.pack(MAGIC, 1, 1) + b"xyz"]
     stream = b"".join(frames)
-    for chunk in (1, 5, 13, 100):
-        splitter = CaptureSplitter()
-        parts = [stream[at : at + chunk] for at in range(0, len(stream), chunk)]
-        found = [picture for part in parts for picture in splitter.feed(part)]
+    for most in (1, 5, 13, 100):
+        cutter, found, at = CaptureCutter(), [], 0
+        while at < len(stream):
+            room = cutter.room()
+            count = min(len(room), most, len(stream) - at)
+            room[:count] = stream[at : at + count]
+            at += count
+            if (picture := cutter.filled(count)) is not None:
+                found.append(picture)
         assert [(picture.data, picture.form.height, picture.form.width) for picture in found] == [
             (b"abcdef", 2, 1),
             (b"xyz", 1, 1),
@@ -170,7 +175,7 @@ def test_child_sends_one_picture_for_each_request(clip: Path) -> None:
     try:
         assert len(connection.read(60) or []) == 1
         with pytest.raises(SourceLostError, match="it gives no more pictures"):
-            StreamConnection.read(connection, 60)
+            FrameConnection.read(connection, 60)
     finally:
         connection.close()
 

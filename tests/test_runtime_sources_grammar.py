@@ -7,7 +7,7 @@ import pytest
 
 from edgevit.errors import EdgevitError, OptionError, UnknownNameError
 from edgevit.runtime.sources.grammar import SCHEMES, parse_source, without_password
-from edgevit.runtime.sources.raw import FORMATS, RawForm, RawSplitter, parse_raw
+from edgevit.runtime.sources.raw import FORMATS, RawCutter, RawForm, parse_raw
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,10 @@ def test_odd_size_is_refused_where_pixels_share_color() -> None:
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_every_raw_format_gives_the_grey_it_holds(name: str) -> None:
-    """Half grey is byte 128 everywhere in RGB, and Y = 126 (BT.601, limited range: 16 + 219 * 128 / 255) in YUV."""
+    """Half grey is byte 128 everywhere in RGB, and Y = 126 (BT.601, limited range: 16 + 219 * 128 / 255) in YUV.
+
+    yuvj420 has Y = 128, as its levels are those of RGB.
+    """
     form = RawForm(4, 6, name)
     data = np.full(form.shape, 128, np.uint8)
     if name in ("yuv420", "nv12"):
@@ -135,8 +138,13 @@ def test_blue_and_red_are_not_swapped() -> None:
 def test_raw_frames_are_cut_wherever_the_reads_end() -> None:
     form = RawForm(1, 2)
     stream = bytes(range(20))
-    for chunk in (1, 5, 6, 7, 20):
-        splitter = RawSplitter(form)
-        parts = [stream[at : at + chunk] for at in range(0, len(stream), chunk)]
-        found = [picture.data for part in parts for picture in splitter.feed(part)]
+    for most in (1, 2, 4, 5, 6, 20):
+        cutter, found, at = RawCutter(form), [], 0
+        while at < len(stream):
+            room = cutter.room()
+            count = min(len(room), most, len(stream) - at)
+            room[:count] = stream[at : at + count]
+            at += count
+            if (picture := cutter.filled(count)) is not None:
+                found.append(bytes(picture.data))
         assert found == [stream[0:6], stream[6:12], stream[12:18]]

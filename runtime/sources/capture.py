@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edgevit.errors import SourceLostError
-from edgevit.runtime.sources.connections import LivePicture, StreamConnection
+from edgevit.runtime.sources.connections import FrameConnection, LivePicture
 from edgevit.runtime.sources.grammar import Source
-from edgevit.runtime.sources.raw import LONGEST_SIDE, RawForm, RawPicture
+from edgevit.runtime.sources.raw import LONGEST_SIDE, RawCutter, RawForm, RawPicture
 from edgevit.runtime.sources.reading import Reading
 from edgevit.runtime.sources.streams import ProgramStream
 
@@ -21,38 +21,41 @@ HEADER = struct.Struct("<4sII")
 CHILD = (sys.executable, "-P", str(Path(__file__).with_name("capture_child.py")))
 
 
-class CaptureSplitter:
-    """Cuts the frames that the child sends."""
+class CaptureCutter:
+    """Cuts the frames that the child sends, each behind its header."""
 
     def __init__(self) -> None:
-        self._held = bytearray()
+        self._header, self._held = bytearray(HEADER.size), 0
+        self._body: RawCutter | None = None
+        """Of a frame whose header has come."""
 
-    def feed(self, data: bytes) -> list[RawPicture]:
-        """Take what was read; return the pictures that are now complete.
+    def room(self) -> memoryview:
+        return memoryview(self._header)[self._held :] if self._body is None else self._body.room()
+
+    def filled(self, count: int) -> RawPicture | None:
+        """Take note of what was read into the room; return the frame that is now complete.
 
         Raises:
             SourceLostError: it is not what the child sends.
         """
-        self._held += data
-        found = []
-        while len(self._held) >= HEADER.size:
-            magic, height, width = HEADER.unpack_from(self._held)
+        if self._body is not None:
+            picture = self._body.filled(count)
+            self._body = self._body if picture is None else None
+            return picture
+        self._held += count
+        if self._held == HEADER.size:
+            magic, height, width = HEADER.unpack(self._header)
             if magic != MAGIC or not (0 < height <= LONGEST_SIDE and 0 < width <= LONGEST_SIDE):
                 raise SourceLostError("its reader sent something that is no picture")
-            form = RawForm(height, width, "bgr24")
-            if len(self._held) < HEADER.size + form.size:
-                break
-            with memoryview(self._held) as view:
-                found.append(RawPicture(bytes(view[HEADER.size : HEADER.size + form.size]), form))
-            del self._held[: HEADER.size + form.size]
-        return found
+            self._body, self._held = RawCutter(RawForm(height, width, "bgr24")), 0
+        return None
 
 
-class CaptureConnection(StreamConnection):
+class CaptureConnection(FrameConnection):
     """A child that reads a camera; if few frames are wanted it decodes and sends only those."""
 
-    def __init__(self, stream: ProgramStream, name: str, on_demand: bool) -> None:
-        super().__init__(stream, CaptureSplitter(), name)
+    def __init__(self, stream: ProgramStream, on_demand: bool) -> None:
+        super().__init__(stream, CaptureCutter())
         self._child = stream
         self.on_demand = on_demand
 
@@ -81,4 +84,4 @@ def connect(source: Source, reading: Reading, command: Sequence[str] = CHILD) ->
     }
     # by stdin and not as an argument, as an address may hold a password, and arguments are open to everybody
     stream = ProgramStream(command, json.dumps(task).encode() + b"\n")
-    return CaptureConnection(stream, source.name, reading.on_demand)
+    return CaptureConnection(stream, reading.on_demand)

@@ -4,8 +4,10 @@ import time
 from typing import Protocol
 
 from edgevit.errors import OptionError
-from edgevit.runtime.sources.raw import RawPicture
-from edgevit.runtime.sources.streams import ByteStream
+from edgevit.runtime.sources.mjpeg import JpegSplitter
+from edgevit.runtime.sources.raw import RawCutter, RawPicture
+from edgevit.runtime.sources.reading import Reading
+from edgevit.runtime.sources.streams import ByteStream, RoomyStream
 
 LivePicture = bytes | RawPicture
 """The bytes of a JPEG, or a raw frame: comparing two of them tells a repeated picture."""
@@ -35,22 +37,55 @@ class Connection(Protocol):
         """Free it."""
 
 
-class Splitter(Protocol):
-    """Cuts a stream of bytes into pictures."""
+class Cutter(Protocol):
+    """Cuts a stream into frames whose size is known, which are read where they stay: a raw frame is large to copy."""
 
-    def feed(self, data: bytes) -> "list[bytes] | list[RawPicture]":
-        """Take what was read; return the pictures that are now complete."""
+    def room(self) -> memoryview:
+        """Return where the next bytes of the stream belong; never empty."""
+
+    def filled(self, count: int) -> RawPicture | None:
+        """Take note of what was read into the room; return the frame that is now complete."""
 
 
-class StreamConnection:
-    """Pictures cut from a stream of bytes."""
+class FrameConnection:
+    """Raw frames cut from a stream of bytes."""
 
     on_demand = False
 
-    def __init__(self, stream: ByteStream, splitter: Splitter, name: str, *, ends: bool = False) -> None:
-        """Cut `stream` with `splitter`; `ends` if its end is no loss."""
+    def __init__(self, stream: RoomyStream, cutter: Cutter, *, ends: bool = False) -> None:
+        """Cut `stream` with `cutter`; `ends` if its end is no loss."""
         self._stream = stream
-        self._splitter = splitter
+        self._cutter = cutter
+        self._ends = ends
+
+    def read(self, timeout_s: float) -> list[LivePicture] | None:
+        deadline_s = time.monotonic() + timeout_s
+        while (left_s := deadline_s - time.monotonic()) > 0:
+            count = self._stream.read_into(self._cutter.room(), left_s)
+            if not count and self._ends:
+                return None
+            if not count:
+                raise ConnectionError("the other side closed the connection")
+            if (picture := self._cutter.filled(count)) is not None:
+                return [picture]
+        raise TimeoutError
+
+    def interrupt(self) -> None:
+        self._stream.interrupt()
+
+    def close(self) -> None:
+        self._stream.close()
+
+
+class StreamConnection:
+    """JPEG pictures cut from a stream of bytes."""
+
+    on_demand = False
+
+    def __init__(self, stream: ByteStream, name: str, *, ends: bool = False) -> None:
+        """Find the pictures in `stream`; `ends` if its end is no loss."""
+        self._stream = stream
+        self._splitter = JpegSplitter()
         self._name = name
         self._ends = ends
         self._started = False
@@ -75,3 +110,12 @@ class StreamConnection:
 
     def close(self) -> None:
         self._stream.close()
+
+
+def cut_stream(
+    stream: RoomyStream, reading: Reading, name: str, *, ends: bool = False
+) -> StreamConnection | FrameConnection:
+    """Return MJPEG from a stream, or raw frames if they are described; `ends` if its end is no loss."""
+    if reading.raw is None:
+        return StreamConnection(stream, name, ends=ends)
+    return FrameConnection(stream, RawCutter(reading.raw), ends=ends)

@@ -1,11 +1,13 @@
 """JPEG pictures out of a stream of bytes, whatever stands between them: pipes, sockets, multipart HTTP."""
 
+import re
 from typing import Final
 
 LIMIT: Final = 32 << 20
 """Bytes; what is longer is no picture."""
 
 _START, _END = b"\xff\xd8\xff", b"\xff\xd9"
+_START_OR_END = re.compile(rb"\xff(?:\xd9|\xd8\xff)")
 _START_OF_SCAN = 0xDA
 _ALONE = frozenset(range(0xD0, 0xD8)) | {0x01}
 """Markers without a length (ITU-T T.81, table B.1)."""
@@ -78,14 +80,13 @@ class JpegSplitter:
         """Cut the picture off if its end is there; True to go on, False to wait for more."""
         if not self._scan:  # abandoned
             return True
-        end = self._held.find(_END, self._walked)
-        following = self._held.find(_START, self._walked, end if end >= 0 else len(self._held))
-        if following >= 0:
-            return self._abandon(following)
-        if end < 0:
+        found_at = _START_OR_END.search(self._held, self._walked)
+        if found_at is None:
             self._walked = max(self._walked, len(self._held) - (len(_START) - 1))
             return self._abandon(2) if len(self._held) > self._limit else False
-        size = end + len(_END)
+        if found_at[0] == _START:
+            return self._abandon(found_at.start())
+        size = found_at.end()
         if size <= self._limit:
             with memoryview(self._held) as view:
                 found.append(bytes(view[:size]))

@@ -9,10 +9,8 @@ import sys
 
 from edgevit.errors import MissingProgramError
 from edgevit.runtime.sources import capture
-from edgevit.runtime.sources.connections import StreamConnection
+from edgevit.runtime.sources.connections import Connection, cut_stream
 from edgevit.runtime.sources.grammar import Source
-from edgevit.runtime.sources.mjpeg import JpegSplitter
-from edgevit.runtime.sources.raw import RawSplitter
 from edgevit.runtime.sources.reading import Reading
 from edgevit.runtime.sources.streams import ProgramStream
 
@@ -29,7 +27,7 @@ _LOOK = "import importlib.util, sys; sys.exit(importlib.util.find_spec('picamera
 _LOOK_S = 30
 
 
-def connect(source: Source, reading: Reading) -> StreamConnection:
+def connect(source: Source, reading: Reading) -> Connection:
     """Start the camera.
 
     Raises:
@@ -47,14 +45,14 @@ def connect(source: Source, reading: Reading) -> StreamConnection:
     return capture.connect(source, reading, (python, *capture.CHILD[1:]))
 
 
-def _from_program(program: str, source: Source, reading: Reading) -> StreamConnection:
+def _from_program(program: str, source: Source, reading: Reading) -> Connection:
     raw = reading.raw
     height, width = reading.capture_size or ((raw.height, raw.width) if raw else SIZE)
     # both codecs carry levels of 0..255, as the program asks libcamera for JPEG's colours
-    codec, splitter = ("mjpeg", JpegSplitter()) if raw is None else ("yuv420", RawSplitter(raw))
+    codec = "mjpeg" if raw is None else "yuv420"
     command = (program, "--camera", source.address, "--timeout", "0", "--nopreview", "--codec", codec, "--flush")
     size = ("--width", str(width), "--height", str(height))
-    return StreamConnection(ProgramStream((*command, *size, "--output", "-")), splitter, source.name)
+    return cut_stream(ProgramStream((*command, *size, "--output", "-")), reading, source.name)
 
 
 def _has_picamera2(python: str) -> bool:

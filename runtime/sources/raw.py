@@ -75,7 +75,7 @@ class RawForm:
         """Bytes of one frame."""
         return int(np.prod(self.shape))
 
-    def to_rgb(self, data: bytes) -> RGBImage:
+    def to_rgb(self, data: bytes | bytearray) -> RGBImage:
         """Turn `size` bytes into an (H, W, 3) image."""
         pixels: NDArray[np.uint8] = np.frombuffer(data, np.uint8).reshape(self.shape)
         return FORMATS[self.format].to_rgb(pixels)
@@ -104,7 +104,7 @@ def parse_raw(text: str) -> RawForm:
 class RawPicture:
     """One raw frame, not yet turned into RGB."""
 
-    data: bytes
+    data: bytes | bytearray
     form: RawForm
 
     def __eq__(self, other: object) -> bool:
@@ -114,19 +114,25 @@ class RawPicture:
     __hash__ = None  # type: ignore[assignment]
 
 
-class RawSplitter:
+class RawCutter:
     """Cuts a stream of raw frames; there is nothing to find its way by, so nothing may be missing in it."""
 
     def __init__(self, form: RawForm) -> None:
         self._form = form
-        self._held = bytearray()
+        self._frame: bytearray | None = None
+        self._held = 0
 
-    def feed(self, data: bytes) -> list[RawPicture]:
-        """Take what was read; return the frames that are now complete."""
-        self._held += data
-        size, found = self._form.size, []
-        while len(self._held) >= size:
-            with memoryview(self._held) as view:
-                found.append(RawPicture(bytes(view[:size]), self._form))
-            del self._held[:size]
-        return found
+    def room(self) -> memoryview:
+        """Return where the next bytes of the stream belong; never empty."""
+        if self._frame is None:
+            self._frame = bytearray(self._form.size)
+        return memoryview(self._frame)[self._held :]
+
+    def filled(self, count: int) -> RawPicture | None:
+        """Take note of what was read into the room; return the frame that is now complete."""
+        self._held += count
+        if self._frame is None or self._held < len(self._frame):
+            return None
+        picture = RawPicture(self._frame, self._form)
+        self._frame, self._held = None, 0
+        return picture

@@ -9,10 +9,9 @@ from typing import Any, Literal
 
 from edgevit.errors import OptionError
 from edgevit.runtime.events.event import Moment
-from edgevit.runtime.sources.connections import StreamConnection
+from edgevit.runtime.sources.connections import Connection, cut_stream
 from edgevit.runtime.sources.frames import Clock, Frame
 from edgevit.runtime.sources.grammar import Source
-from edgevit.runtime.sources.network import splitter
 from edgevit.runtime.sources.reading import Reading
 from edgevit.runtime.sources.streams import CHUNK, PipeStream
 from edgevit.runtime.stop import Stop
@@ -41,12 +40,12 @@ def stdin_kind(reading: Reading, stop: Stop) -> Literal["paths", "pictures", "fi
     return "file" if stat.S_ISREG(os.fstat(buffer.fileno()).st_mode) else "pictures"
 
 
-def connect(source: Source, reading: Reading) -> StreamConnection:
+def connect(source: Source, reading: Reading) -> Connection:
     """Read pictures from stdin; its end is no loss."""
     buffer: Any = sys.stdin.buffer
     # what stdin_kind has looked at is missing from the descriptor
     stream = PipeStream(buffer.fileno(), buffer.read1(CHUNK))
-    return StreamConnection(stream, splitter(reading), source.name, ends=True)
+    return cut_stream(stream, reading, source.name, ends=True)
 
 
 def stdin_frames(source: Source, reading: Reading, clock: Clock) -> Generator[Frame, None, None]:

@@ -1,6 +1,7 @@
 """Bytes from a pipe, a program or a socket, with a time limit on every read and a way to interrupt it."""
 
 import contextlib
+import fcntl
 import os
 import select
 import socket
@@ -13,6 +14,9 @@ from edgevit.errors import SourceLostError
 
 CHUNK = 1 << 18
 """Bytes asked for at once: a few JPEG pictures, a tenth of a raw 720p frame."""
+
+PIPE = 1 << 20
+"""Bytes that a program may write ahead: the most that Linux allows without more ado."""
 
 TAIL = 2000
 """Bytes of a program's stderr that are kept to say why it ended."""
@@ -39,6 +43,13 @@ class ByteStream(Protocol):
         """Free it."""
 
 
+class RoomyStream(ByteStream, Protocol):
+    """One that can put what it reads where it is wanted."""
+
+    def read_into(self, room: memoryview, timeout_s: float) -> int:
+        """Put what there is into `room`, as much as fits; return how many bytes, and raise, as `read` does."""
+
+
 class PipeStream:
     """A file descriptor that somebody else closes, such as stdin."""
 
@@ -55,12 +66,21 @@ class PipeStream:
         if self._first:
             first, self._first = self._first, b""
             return first
+        return os.read(self._descriptor, CHUNK) if self._wait(timeout_s) else b""
+
+    def read_into(self, room: memoryview, timeout_s: float) -> int:
+        if self._first:
+            count = min(len(room), len(self._first))
+            room[:count], self._first = self._first[:count], self._first[count:]
+            return count
+        return os.readv(self._descriptor, [room]) if self._wait(timeout_s) else 0
+
+    def _wait(self, timeout_s: float) -> bool:
+        """Wait until there is something, or the end; False if interrupted."""
         ready = {descriptor for descriptor, _ in self._poll.poll(max(0.0, timeout_s) * 1000)}
         if not ready:
             raise TimeoutError
-        if self._woken in ready:
-            return b""
-        return os.read(self._descriptor, CHUNK)
+        return self._woken not in ready
 
     def interrupt(self) -> None:
         os.write(self._wake, b"!")
@@ -82,6 +102,9 @@ class ProgramStream:
         assert self._process.stdout is not None
         assert self._process.stderr is not None
         self._out, self._err = self._process.stdout.fileno(), self._process.stderr.fileno()
+        # a raw frame in pieces of the usual 64 kB would wake both sides dozens of times
+        with contextlib.suppress(OSError):
+            fcntl.fcntl(self._out, fcntl.F_SETPIPE_SZ, PIPE)
         self._tail = b""
         self._interrupted = False
         self._poll = select.poll()
@@ -97,6 +120,23 @@ class ProgramStream:
             self._process.stdin.write(data)
 
     def read(self, timeout_s: float) -> bytes:
+        self._wait(timeout_s)
+        data = os.read(self._out, CHUNK)
+        self._check_end(len(data))
+        return data
+
+    def read_into(self, room: memoryview, timeout_s: float) -> int:
+        self._wait(timeout_s)
+        count = os.readv(self._out, [room])
+        self._check_end(count)
+        return count
+
+    def _check_end(self, count: int) -> None:
+        if not count and not self._interrupted:
+            raise SourceLostError(self._last_words())
+
+    def _wait(self, timeout_s: float) -> None:
+        """Wait until there is something on stdout, or its end."""
         deadline_s = time.monotonic() + timeout_s
         while True:
             left_s = max(0.0, deadline_s - time.monotonic())
@@ -106,10 +146,7 @@ class ProgramStream:
             if self._err in ready:
                 self._listen()
             if self._out in ready:
-                data = os.read(self._out, CHUNK)
-                if not data and not self._interrupted:
-                    raise SourceLostError(self._last_words())
-                return data
+                return
 
     def _listen(self) -> None:
         said = os.read(self._err, CHUNK)
@@ -156,6 +193,10 @@ class SocketStream:
     def read(self, timeout_s: float) -> bytes:
         self._socket.settimeout(max(timeout_s, 1e-3))
         return self._socket.recv(CHUNK)
+
+    def read_into(self, room: memoryview, timeout_s: float) -> int:
+        self._socket.settimeout(max(timeout_s, 1e-3))
+        return self._socket.recv_into(room)
 
     def interrupt(self) -> None:
         shut_down(self._socket)

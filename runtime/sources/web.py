@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 from edgevit.errors import SourceLostError
 from edgevit.runtime.sources.connections import LivePicture, StreamConnection
 from edgevit.runtime.sources.grammar import Source
-from edgevit.runtime.sources.mjpeg import LIMIT, JpegSplitter
+from edgevit.runtime.sources.mjpeg import LIMIT
 from edgevit.runtime.sources.reading import Reading
 from edgevit.runtime.sources.streams import CHUNK, shut_down
 
@@ -105,7 +105,7 @@ def connect(source: Source, reading: Reading) -> StreamConnection | SnapshotConn
     """
     stream = WebStream(source.address, reading.stall_s)
     if stream.type in STREAMS:
-        return StreamConnection(stream, JpegSplitter(), source.name)
+        return StreamConnection(stream, source.name)
     if stream.type.startswith("image/"):
         return SnapshotConnection(source, stream)
     stream.close()
