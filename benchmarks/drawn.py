@@ -1,0 +1,15 @@
+"""Drawn pictures to calibrate with where weights are random: they decide on nothing that time depends on."""
+
+from pathlib import Path
+
+import cv2
+
+from edgevit.runtime.selftest import draw_picture
+
+
+def draw_folder(folder: Path, size: tuple[int, int], count: int) -> Path:
+    """Write `count` pictures of (height, width) into a folder, and return it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in range(count):
+        cv2.imwrite(str(folder / f"{number:03d}.png"), draw_picture(size, seed=number)[..., ::-1])
+    return folder
