@@ -13,6 +13,7 @@ from edgevit.export.graph import Layer
 from edgevit.export.images import ImageSet, RGBImage
 from edgevit.export.search import Outcome
 from edgevit.export.side_by_side import SideBySide
+from edgevit.export.stage import Task, Written
 from edgevit.runtime.images import read_image
 from edgevit.runtime.metrics import power_table, sqnr_db
 from edgevit.runtime.postprocess import softmax
@@ -34,6 +35,24 @@ SOURCES = {
     "generated": "drawn for the test",
 }
 """What an ImageSet's source is to a reader."""
+
+
+def facts_of(task: Task, written: Written, models: SideBySide, outcome: Outcome | None) -> ExportFacts:
+    """Measure what the report of a finished export says: on the images that decided on a budget, else the verified."""
+    images, data = task.images, task.recipe.data
+    shown = images.evaluation if images.evaluation.images else images.verification
+    return gather_facts(
+        written.path,
+        written.manifest,
+        models,
+        shown,
+        None if data is None else shown.labels(data, written.manifest.labels),
+        size_mb=written.size_mb,
+        float_size_mb=len(models.float_model) / 1e6,
+        latencies_ms=written.latencies_ms,
+        outcome=outcome,
+        track=task.track,
+    )
 
 
 def gather_facts(

@@ -6,8 +6,7 @@ from onnx import ModelProto
 
 from edgevit.artifact import Input
 from edgevit.export.argmax import with_argmax
-from edgevit.export.facts import ExportFacts
-from edgevit.export.gather import gather_facts
+from edgevit.export.gather import facts_of
 from edgevit.export.graph import layers
 from edgevit.export.half import store_half
 from edgevit.export.int8 import Int8, make_int8
@@ -16,7 +15,7 @@ from edgevit.export.quantize import OPERATORS
 from edgevit.export.side_by_side import SideBySide
 from edgevit.export.simplify import simplify
 from edgevit.export.speed import median_latencies_ms
-from edgevit.export.stage import Made, Task, Written
+from edgevit.export.stage import Made, Task
 from edgevit.export.trace import INPUT, trace
 from edgevit.export.verify import check_numbers, run_graph
 from edgevit.export.write import artifact_bytes
@@ -50,6 +49,8 @@ def make(task: Task) -> Made:
         logits, graph = run_graph(graph, verified, task.how), with_argmax(graph)
         check_numbers(logits, run_graph(graph, verified, task.how))
 
+    outcome = int8.outcome if int8 else None
+
     def latencies() -> tuple[float, float]:
         plain, exported = median_latencies_ms([float_graph, graph])
         return plain, exported
@@ -61,41 +62,26 @@ def make(task: Task) -> Made:
         float_size_mb=float_graph.ByteSize() / 1e6,
         packages=PACKAGES,
         quantization=int8.quantization if int8 else None,
-        outcome=int8.outcome if int8 else None,
+        outcome=outcome,
         latencies_ms=latencies if int8 else None,
-        facts=lambda written: _facts(task, written, float_graph, scoring, int8),
+        facts=lambda written: facts_of(task, written, _side_by_side(float_graph, scoring, int8), outcome),
     )
 
 
-def _facts(task: Task, written: Written, float_graph: ModelProto, graph: ModelProto, int8: Int8 | None) -> ExportFacts:
-    """Measure what the report shows and the export did not need."""
-    images, data = task.images, task.recipe.data
-    shown = images.evaluation if images.evaluation.images else images.verification
+def _side_by_side(float_graph: ModelProto, graph: ModelProto, int8: Int8 | None) -> SideBySide:
     every = tuple(layers(float_graph))
 
     def only_int8(name: str) -> bytes:
         assert int8 is not None
         return bytes(int8.quantizer.make({layer.name for layer in every} - {name}).graph.SerializeToString())
 
-    models = SideBySide(
+    return SideBySide(
         suffix=".onnx",
         float_model=float_graph.SerializeToString(),
         model=graph.SerializeToString(),
         layers=every,
         operators=OPERATORS,
         noise=partial(layer_sqnr, float_graph, graph),
-        # the search has measured whole blocks already
+        # a search has measured whole blocks already
         only_int8=only_int8 if int8 is not None and int8.outcome is None else None,
-    )
-    return gather_facts(
-        written.path,
-        written.manifest,
-        models,
-        shown,
-        None if data is None else shown.labels(data, written.manifest.labels),
-        size_mb=written.size_mb,
-        float_size_mb=float_graph.ByteSize() / 1e6,
-        latencies_ms=written.latencies_ms,
-        outcome=int8.outcome if int8 else None,
-        track=task.track,
     )

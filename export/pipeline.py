@@ -83,8 +83,6 @@ def export(
     check_writable(file, SUFFIXES[recipe.format])
     stage = _stage(recipe.format)
     if page is not None:
-        if recipe.format != "onnx":
-            raise OptionError("--report exists for ONNX only so far; leave it out with --format tflite")
         check_report_path(page)
     recipe = replace(recipe, evaluation_images=min(recipe.evaluation_images, rules.evaluation_images))
     weights = resolve_weights(spec, recipe.weights)
@@ -122,7 +120,7 @@ def export(
         parity=tuple(parities),
         quantization=made.quantization,
         pixels=rules.pixels(spec, labels, recipe.argmax),
-        notes=tuple(note for note in (*notes, size_note(spec, how.size)) if note),
+        notes=tuple(note for note in (*notes, *made.notes, size_note(spec, how.size)) if note),
     )
     with replacing(file) as temporary:
         manifest = _write_checked(made, manifest, temporary)

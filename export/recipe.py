@@ -13,6 +13,7 @@ from edgevit.export.calibrate import Method
 Format = Literal["onnx", "tflite"]
 Ends = Literal["float", "int8", "uint8"]
 Layout = Literal["file", "frigate"]
+Gelu = Literal["exact", "tanh"]
 
 SUFFIXES: dict[Format, str] = {"onnx": ".onnx", "tflite": ".tflite"}
 FRIGATE_SIZE = 224
@@ -42,6 +43,8 @@ class Recipe:
     """Type of an int8 TFLite model's input and output; integer inputs take raw pixels."""
     layout: Layout = "file"
     """"frigate": a folder with model.tflite, which answers with probabilities, and labelmap.txt."""
+    gelu: Gelu = "exact"
+    """Form of a TFLite file's GELU: tanh is quicker in tflite-runtime 2.14."""
     num_classes: int | None = None
     labels: Path | None = None
     data: Path | None = None
@@ -103,10 +106,10 @@ class Recipe:
             raise OptionError(f"--io {self.io} exists for TFLite only; give --format tflite too")
         if self.layout != "file":
             raise OptionError(f"--layout {self.layout} exists for TFLite only; give --format tflite too")
+        if self.gelu != "exact":
+            raise OptionError(f"--gelu {self.gelu} exists for TFLite only; give --format tflite too")
 
     def _check_tflite(self) -> None:
-        if self.argmax:
-            raise OptionError("--argmax exists for ONNX only; leave it out with --format tflite")
         if not self.simplify:
             raise OptionError("--no-simplify is for ONNX; leave it out with --format tflite")
         if self.scheme not in (None, "S8S8"):

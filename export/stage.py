@@ -70,3 +70,5 @@ class Made:
     """Of float and of this model on this machine, one thread."""
     facts: Callable[[Written], ExportFacts] | None = None
     """What a report page shows; None where the format has none."""
+    notes: tuple[str, ...] = ()
+    """What a user should know."""

@@ -4,12 +4,7 @@ The quantizer's own calibrator takes a moving average of each image's extremes, 
 10 dB of signal-to-noise ratio on a trained sbcformer_xs.
 """
 
-import warnings
-from collections.abc import Iterator
-
 import numpy as np
-from ai_edge_litert.interpreter import Interpreter
-from numpy.typing import NDArray
 
 from edgevit.export.calibrate import (
     BINS,
@@ -21,6 +16,7 @@ from edgevit.export.calibrate import (
     percentile_range,
 )
 from edgevit.export.tflite_graph import WEIGHTED, opened, operators
+from edgevit.export.tflite_observe import Observed
 
 SEARCHES = {"percentile": percentile_range, "entropy": entropy_range, "mse": mse_range}
 
@@ -33,16 +29,16 @@ def calibrate_tflite(model: bytes, batches: Batches, method: Method = "minmax") 
         batches: inputs (B, 3, H, W); gone through once for "minmax", twice for the other methods.
         method: see `edgevit.export.calibrate.calibrate`.
     """
-    observed = _Observed(model)
+    observed = Observed(model, _tensors_of_interest(model))
     extremes: dict[str, tuple[float, float]] = {}
-    for values in observed.run(batches):
+    for values in observed.run(batches()):
         for name, value in values:
             low, high = extremes.get(name, (np.inf, -np.inf))
             extremes[name] = min(low, float(value.min())), max(high, float(value.max()))
     if method == "minmax":
         return extremes
     counts = {name: np.zeros(BINS, np.int64) for name in extremes}
-    for values in observed.run(batches):
+    for values in observed.run(batches()):
         for name, value in values:
             low, high = extremes[name]
             width = max(high - low, float(np.finfo(np.float32).tiny)) / BINS
@@ -51,26 +47,12 @@ def calibrate_tflite(model: bytes, batches: Batches, method: Method = "minmax") 
     return {name: SEARCHES[method](counts[name], *extremes[name]) for name in extremes}
 
 
-class _Observed:
-    """An interpreter that keeps every tensor, and the tensors that are looked at."""
-
-    def __init__(self, model: bytes) -> None:
-        tree = opened(model)
-        graph = tree.subgraphs[0]
-        wanted = set(graph.inputs) | set(graph.outputs)
-        for name, item in operators(tree):
-            if name in (*WEIGHTED, "PAD"):
-                wanted |= {item.inputs[0], *item.outputs}
-        self._wanted = {index: graph.tensors[index].name.decode() for index in sorted(wanted)}
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # that it keeps every tensor of one batch is known, and the point
-            self._interpreter = Interpreter(model_content=model, experimental_preserve_all_tensors=True)
-        self._interpreter.allocate_tensors()
-
-    def run(self, batches: Batches) -> Iterator[list[tuple[str, NDArray[np.float32]]]]:
-        """Yield the wanted tensors' names and values for each batch."""
-        source = self._interpreter.get_input_details()[0]["index"]
-        for batch in batches():
-            self._interpreter.set_tensor(source, np.ascontiguousarray(batch.transpose(0, 2, 3, 1)))
-            self._interpreter.invoke()
-            yield [(name, self._interpreter.get_tensor(index)) for index, name in self._wanted.items()]
+def _tensors_of_interest(model: bytes) -> list[str]:
+    """Return the names of the model's ends and of what int8 operators would read and write."""
+    tree = opened(model)
+    graph = tree.subgraphs[0]
+    wanted = set(graph.inputs) | set(graph.outputs)
+    for name, item in operators(tree):
+        if name in (*WEIGHTED, "PAD"):
+            wanted |= {item.inputs[0], *item.outputs}
+    return [graph.tensors[index].name.decode() for index in sorted(wanted)]

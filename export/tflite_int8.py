@@ -25,7 +25,7 @@ from edgevit.export.verify import run_file
 SUFFIX = ".tflite"
 PIXELS = (0.0, 1.0)
 """Range of an integer input: its 256 levels are those of a pixel."""
-FORM = "1"
+FORM = "2"
 """Version of what `quantize_tflite` makes of the same model and ranges; part of the keys of cached measurements."""
 
 METHODS: dict[str, Method] = {"sbcformer": "minmax", "efficientvit": "minmax"}
@@ -37,6 +37,21 @@ class QuantizedTflite:
     """An int8 model."""
 
     model: bytes
+def float_layers(model: bytes) -> tuple[Layer, ...]:
+    """Return a float model's layers in its order, as searches and reports ask for them."""
+    return tuple(
+        Layer(
+            layer.name,
+            layer.operator,
+            None if layer.operator == PRODUCT else f"{layer.module}.weight",
+            layer.name,
+            layer.macs,
+            block_name(layer.module),
+        )
+        for layer in tflite_layers(model)
+    )
+
+
 
     @cached_property
     def int8_share(self) -> float:
@@ -66,17 +81,7 @@ class TfliteQuantizer:
     @cached_property
     def layers(self) -> tuple[Layer, ...]:
         """Of the float model, in its order."""
-        return tuple(
-            Layer(
-                layer.name,
-                layer.operator,
-                None if layer.operator == PRODUCT else layer.name,
-                layer.name,
-                layer.macs,
-                block_name(layer.module),
-            )
-            for layer in tflite_layers(self.model)
-        )
+        return float_layers(self.model)
 
     def make(self, keep_float: Set[str]) -> QuantizedTflite:
         """Return the model with the named layers in float."""
@@ -87,6 +92,11 @@ class TfliteQuantizer:
 class TfliteInt8:
     """An int8 model and how it came about."""
 
+    def alone(self, name: str) -> bytes:
+        """Return the model in which the named layer is int8 and nothing else, not even stored weights."""
+        others = sorted({layer.name for layer in self.layers} - {name})
+        return quantize_tflite(self.model, self.ranges, others, float_weights=True)
+
     model: bytes
     quantization: Quantization
     outcome: Outcome | None
@@ -96,6 +106,7 @@ class TfliteInt8:
 def make_int8(task: Task, float_model: bytes, host: Preprocess) -> TfliteInt8:
     """Return the int8 form of a float model, as the recipe asks.
 
+    quantizer: TfliteQuantizer
     Args:
         task: what is exported.
         float_model: converted.
@@ -132,7 +143,7 @@ def make_int8(task: Task, float_model: bytes, host: Preprocess) -> TfliteInt8:
     if recipe.io == "uint8":
         model = with_uint8_ends(model)
     calibration = Calibration(source.source, len(source.images), method, recipe.seed, source.skipped)
-    return TfliteInt8(model, account("S8S8", model, calibration), outcome)
+    return TfliteInt8(model, account("S8S8", model, calibration), outcome, quantizer)
 
 
 def account(scheme: str, model: bytes, calibration: Calibration | None) -> Quantization:

@@ -9,32 +9,40 @@ import contextlib
 import io
 import logging
 import re
-from collections.abc import Iterable
-from typing import Literal
+from collections.abc import Collection, Iterable, Set
+from typing import Any, Literal
 
 import numpy as np
 from ai_edge_quantizer import qtyping, quantizer
 from ai_edge_quantizer.algorithm_manager import AlgorithmName
 
 from edgevit.export.calibrate import Ranges
-from edgevit.export.tflite_graph import WEIGHTED, opened, packed
+from edgevit.export.tflite_graph import WEIGHTED, opened, operators, packed
 
 OPERATORS = (*WEIGHTED, "PAD")
 End = Literal["INPUT", "OUTPUT"]
 
 
-def quantize_tflite(model: bytes, ranges: Ranges, keep_float: Iterable[str] = (), ends: Iterable[End] = ()) -> bytes:
+def quantize_tflite(
+    model: bytes,
+    ranges: Ranges,
+    keep_float: Collection[str] = (),
+    ends: Iterable[End] = (),
+    *,
+    float_weights: bool = False,
+) -> bytes:
     """Return the model with int8 operators wherever it is worth it.
 
     Args:
         model: float32.
         ranges: of the tensors that `calibrate_tflite` looks at.
-        keep_float: names of layers that compute in float; the weights of the fully connected ones among them are
-            stored in int8 all the same, which costs only their rounding.
+        keep_float: names of layers that compute in float, on inputs that are not rounded.
         ends: what of the model's input and output is int8 too.
+        float_weights: store the weights of the layers in `keep_float` in float; otherwise those of the fully connected
+            ones are stored in int8, which costs only their rounding.
     """
-    graph = opened(model).subgraphs[0]
-    ranks = {tensor.name.decode(): len(tensor.shape) for tensor in graph.tensors}
+    tree = opened(model)
+    ranks = {tensor.name.decode(): len(tensor.shape) for tensor in tree.subgraphs[0].tensors}
     statistics = {
         name: {"min": np.full([1] * ranks[name], low, np.float32), "max": np.full([1] * ranks[name], high, np.float32)}
         for name, (low, high) in ranges.items()
@@ -42,14 +50,32 @@ def quantize_tflite(model: bytes, ranges: Ranges, keep_float: Iterable[str] = ()
     made = quantizer.Quantizer(model)
     for operator in (*OPERATORS, *ends):
         made.add_static_config(".*", qtyping.TFLOperationName[operator], 8, 8)
+    floated = WEIGHTED if float_weights else ("CONV_2D", "DEPTHWISE_CONV_2D")
     for name in keep_float:
         only = f"^{re.escape(name)};$"
-        for operator in ("CONV_2D", "DEPTHWISE_CONV_2D"):
-            made.update_quantization_recipe(
-                only, qtyping.TFLOperationName[operator], algorithm_key=AlgorithmName.NO_QUANTIZE
-            )
-        made.add_weight_only_config(only, qtyping.TFLOperationName.FULLY_CONNECTED, 8)
+        for operator in floated:
+            _leave_float(made, only, operator)
+        if not float_weights:
+            made.add_weight_only_config(only, qtyping.TFLOperationName.FULLY_CONNECTED, 8)
+    for name in _paddings_before(tree, set(keep_float)):
+        _leave_float(made, f"^{re.escape(name)};$", "PAD")
     return _quantized(made, statistics)
+
+
+def _leave_float(made: quantizer.Quantizer, only: str, operator: str) -> None:
+    made.update_quantization_recipe(only, qtyping.TFLOperationName[operator], algorithm_key=AlgorithmName.NO_QUANTIZE)
+
+
+def _paddings_before(tree: Any, layers: Set[str]) -> list[str]:
+    """Return the names of the paddings that only these layers read."""
+    names = [tensor.name.decode() for tensor in tree.subgraphs[0].tensors]
+    every = operators(tree)
+    readers: dict[int, set[str]] = {}
+    for _, item in every:
+        for index in item.inputs:
+            readers.setdefault(index, set()).add(names[item.outputs[0]])
+    paddings = [item.outputs[0] for kind, item in every if kind == "PAD"]
+    return [names[index] for index in paddings if readers.get(index, set()) <= layers]
 
 
 def quantize_dynamic(model: bytes) -> bytes:

@@ -1,11 +1,14 @@
 """Prepared model to TFLite: convert, then half precision or int8, each step compared with PyTorch."""
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgevit.artifact import Input
+from edgevit.export.gather import facts_of
+from edgevit.export.side_by_side import SideBySide
 from edgevit.export.stage import Made, Task
 from edgevit.export.tflite_convert import INPUT, convert
 from edgevit.export.tflite_int8 import SUFFIX, account, make_int8
@@ -42,7 +45,12 @@ def make(task: Task) -> Made:
 
     float_model = convert(task.model, task.shape, task.how if integer else None)
     task.verify("conversion", answers(float_model))
-    model, quantization, outcome = float_model, None, None
+    notes: tuple[str, ...] = ()
+    if recipe.gelu == "tanh":
+        float_model, notes = with_tanh_gelu(float_model), (NOTE,)
+        # what the form changes is about what half precision does
+        task.verify("tanh GELU", answers(float_model), "fp16")
+    model, quantization, int8 = float_model, None, None
     if recipe.precision == "fp16":
         model = store_half_tflite(float_model)
     elif recipe.precision == "dynamic":
@@ -50,12 +58,13 @@ def make(task: Task) -> Made:
         quantization = account("dynamic", model, None)
     elif recipe.precision == "int8":
         int8 = make_int8(task, float_model, host)
-        model, quantization, outcome = int8.model, int8.quantization, int8.outcome
+        model, quantization = int8.model, int8.quantization
     if recipe.precision != "fp32":
         task.verify(recipe.precision, answers(model), recipe.precision)
     if recipe.layout == "frigate":
         model = with_uint8_probabilities(model)
 
+    outcome, logits_model = int8.outcome if int8 else None, model
     def latencies() -> tuple[float, float]:
         plain, exported = median_latencies_ms([float_model, model])
         return plain, exported
@@ -76,3 +85,19 @@ def make(task: Task) -> Made:
         outcome=outcome,
         latencies_ms=latencies if quantization else None,
     )
+        facts=lambda written: facts_of(task, written, _side_by_side(float_model, logits_model, int8), outcome),
+        notes=notes,
+    )
+
+
+def _side_by_side(float_model: bytes, model: bytes, int8: TfliteInt8 | None) -> SideBySide:
+    return SideBySide(
+        suffix=SUFFIX,
+        float_model=float_model,
+        model=model,
+        layers=float_layers(float_model),
+        operators=WEIGHTED,
+        noise=partial(tflite_layer_sqnr, float_model, model),
+        # a search has measured whole blocks already
+        only_int8=int8.quantizer.alone if int8 is not None and int8.outcome is None else None,
+        kept_because="writes float logits: rounding them would cost more than it saves",

@@ -74,7 +74,7 @@ def check_input(path: Path, details: Any) -> Tensor:
     """Return the only input; ModelFileError if it is none that images can be given to."""
     if len(details) != 1:
         raise ModelFileError(f"{path} has {len(details)} inputs ({', '.join(d['name'] for d in details)}); {EXPECTED}")
-    tensor = _tensor(details[0])
+    tensor = read_tensor(details[0])
     if tensor.dtype not in TYPES:
         raise ModelFileError(f"{path} takes {tensor.dtype}; {EXPECTED}")
     if len(tensor.shape) != 4 or 3 not in (tensor.shape[1], tensor.shape[3]):
@@ -84,7 +84,7 @@ def check_input(path: Path, details: Any) -> Tensor:
 
 def check_output(path: Path, details: Any, rank: int | None = 2) -> Tensor:
     """Return the only output; ModelFileError if it is no scores of this many axes."""
-    tensors = [_tensor(detail) for detail in details]
+    tensors = [read_tensor(detail) for detail in details]
     shapes = [tensor.shape for tensor in tensors]
     # older classifiers answer (batch, 1, 1, classes)
     scores = rank != 4 and len(shapes[0]) >= 2 and all(side == 1 for side in shapes[0][1:-1])
@@ -95,7 +95,8 @@ def check_output(path: Path, details: Any, rank: int | None = 2) -> Tensor:
     return _with_scale(path, tensors[0])
 
 
-def _tensor(detail: Any) -> Tensor:
+def read_tensor(detail: Any) -> Tensor:
+    """Return the tensor that an interpreter's description is of."""
     scale, zero_point = detail["quantization"]
     shape = tuple(max(0, int(side)) for side in detail.get("shape_signature", detail["shape"]))
     return Tensor(int(detail["index"]), np.dtype(detail["dtype"]).name, shape, float(scale), int(zero_point))

@@ -14,6 +14,7 @@ from edgevit.export.images import ImageSet
 from edgevit.export.search import Judge, layers_of, search
 from edgevit.export.tflite_calibrate import calibrate_tflite
 from edgevit.export.tflite_convert import convert
+from edgevit.export.tflite_graph import tflite_layers
 from edgevit.export.tflite_int8 import TfliteQuantizer
 from edgevit.export.verify import run_file
 
@@ -63,6 +64,12 @@ def test_block_given_back_is_float_and_the_rest_int8(quantizer: TfliteQuantizer)
     floated = sum(layer.macs for layer in quantizer.layers if layer.name in back)
     assert quantizer.make(back).int8_share == pytest.approx(1 - floated / total)
     assert quantizer.make({layer.name for layer in quantizer.layers}).int8_share == 0
+
+
+def test_layer_alone_is_the_only_one_that_is_rounded(quantizer: TfliteQuantizer) -> None:
+    for layer in quantizer.layers:
+        found = tflite_layers(quantizer.alone(layer.name))
+        assert [other.name for other in found if other.int8] == [layer.name]
 
 
 def test_search_gives_back_as_few_blocks_as_the_budget_allows(

@@ -1,5 +1,6 @@
 """The parts of the TFLite export on models whose answers and ranges are known by arithmetic."""
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -16,9 +17,12 @@ from edgevit.artifact import Preprocess
 from edgevit.export.tflite_calibrate import calibrate_tflite
 from edgevit.export.tflite_convert import ConvertError, convert
 from edgevit.export.tflite_forms import PlainLayerNorm, normalization, tflite_form
+from edgevit.export.tflite_gelu import with_tanh_gelu
 from edgevit.export.tflite_graph import int8_share, tflite_layers
 from edgevit.export.tflite_io import with_uint8_ends, with_uint8_probabilities
+from edgevit.export.tflite_quality import tflite_layer_sqnr
 from edgevit.export.tflite_quantize import quantize_tflite
+from edgevit.flatbuffer import read_root
 
 SHAPE = (1, 3, 8, 8)
 
@@ -88,6 +92,76 @@ def test_int8_answers_within_a_step_of_each_rounding(tiny: bytes) -> None:
     np.testing.assert_allclose(answer(model, constant(1, 2, 3)), [2, 13], atol=2 * (8 + 10) / 255 + 17 / 255)
 
 
+class Padded(nn.Module):
+    """A padded convolution of stride 2, and the mean over space."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3, stride=2, padding=1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.conv(x).mean(dim=(2, 3))  # type: ignore[no-any-return]
+
+
+def test_float_layer_reads_what_was_not_rounded() -> None:
+    """Its padding is float with it: the answer is the float model's to the last bit."""
+    model = convert(Padded().eval(), SHAPE)
+    (layer,) = tflite_layers(model)
+    ranges = calibrate_tflite(model, batches)
+    image = np.random.default_rng(0).standard_normal((8, 8, 3), np.float32)
+    np.testing.assert_array_equal(answer(quantize_tflite(model, ranges, [layer.name]), image), answer(model, image))
+    assert np.abs(answer(quantize_tflite(model, ranges), image) - answer(model, image)).max() > 0
+
+
+def test_weights_of_float_layers_are_float_where_it_is_asked_for(tiny: bytes) -> None:
+    names = [layer.name for layer in tflite_layers(tiny)]
+    model = quantize_tflite(tiny, calibrate_tflite(tiny, batches), names, float_weights=True)
+    image = constant(0.1, 0.2, 0.3)
+    np.testing.assert_array_equal(answer(model, image), answer(tiny, image))
+
+
+def test_constants_lie_at_multiples_of_16_bytes(tiny: bytes) -> None:
+    """As TFLite's schema asks (`data:[ubyte] (force_align: 16)`)."""
+    for model in (tiny, quantize_tflite(tiny, calibrate_tflite(tiny, batches))):
+        buffers = read_root(model, b"TFL3").tables(4)
+        places = [(place, buffer.count(0)) for buffer in buffers if (place := buffer.target(0)) is not None]
+        assert len(places) >= 4
+        # four bytes of length come before the content
+        assert [(place + 4) % 16 for place, _ in places] == [0] * len(places)
+
+
+def test_noise_of_layers_is_that_of_their_roundings(tiny: bytes) -> None:
+    """Outputs 2.25 + (0, 1, 2) in steps of 0.5: errors of 0.25 each, in the mean as in the convolution.
+
+    The input's steps of 1/8 hold 1.125 exactly; the logits are not rounded, and their weights are all 1 or 0.
+    """
+    double, head = (layer.name for layer in tflite_layers(tiny))
+    ranges = {**calibrate_tflite(tiny, batches), "image": (-16.0, 15.875), double: (-64.0, 63.5)}
+    inputs = [np.full(SHAPE, 1.125, np.float32)] * 2
+    found = tflite_layer_sqnr(tiny, quantize_tflite(tiny, ranges, [head]), inputs)
+    assert found[double] == pytest.approx(10 * np.log10((2.25**2 + 3.25**2 + 4.25**2) / (3 * 0.25**2)), abs=0.01)
+    # logits 2.25 and 7.5, off by a quarter and by a half
+    assert found[head] == pytest.approx(10 * np.log10((2.25**2 + 7.5**2) / (0.25**2 + 0.5**2)), abs=0.1)
+
+
+class Bent(nn.Module):
+    """GELU of the mean of each channel."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return nn.functional.gelu(x).mean(dim=(2, 3))
+
+
+def test_tanh_form_of_gelu_is_that_of_its_paper() -> None:
+    model = convert(Bent().eval(), SHAPE)
+    tanh = with_tanh_gelu(model)
+    for x in (-3.0, -1.0, 0.5, 2.0):
+        exact = x / 2 * (1 + math.erf(x / math.sqrt(2)))
+        assert answer(model, constant(x, x, x))[0] == pytest.approx(exact, abs=1e-5)
+        formula = x / 2 * (1 + math.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
+        assert answer(tanh, constant(x, x, x))[0] == pytest.approx(formula, abs=1e-5)
+        assert abs(formula - exact) < 5e-4
+
+
 def test_layer_that_stays_float_is_not_counted_as_int8(tiny: bytes) -> None:
     double, head = tflite_layers(tiny)
     model = quantize_tflite(tiny, calibrate_tflite(tiny, batches), [head.name])
@@ -114,6 +188,18 @@ def test_integer_ends_take_raw_pixels(kind: str, lowest: int) -> None:
     found = scale * (interpreter.get_tensor(target["index"])[0].astype(np.float32) - zero)
     # 204 / 255 = 0.8 is (0.8 - 0.5) / 0.25 = 1.2 normalized
     np.testing.assert_allclose(found, [2.4, (2.4 + 1) + (2.4 + 2)], atol=0.15)
+
+
+def test_noise_is_found_behind_integer_ends() -> None:
+    """Gray of 0.8 is 1.2 after normalization: 2.4, 3.4, 4.4 and logits 2.4, 7.8, each within a step or two."""
+    how = Preprocess(size=(8, 8), mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25))
+    plain = convert(Tiny().eval(), SHAPE, normalize=how)
+    pixels = [np.full(SHAPE, value, np.float32) for value in (0.0, 0.4, 1.0)]
+    ranges = {**calibrate_tflite(plain, lambda: pixels), "image": (0.0, 1.0)}
+    model = with_uint8_ends(quantize_tflite(plain, ranges, ends=("INPUT", "OUTPUT")))
+    found = tflite_layer_sqnr(plain, model, [np.full(SHAPE, 0.8, np.float32)])
+    assert [name.split(";")[0] for name in found] == ["normalization", "model.twice", "logits"]
+    assert all(value is None or value > 30 for value in found.values())
 
 
 def test_uint8_probabilities_are_those_of_a_softmax(tiny: bytes) -> None:

@@ -22,6 +22,7 @@ from edgevit.errors import GateError, OptionError, OutputError
 from edgevit.export import tflite_stage
 from edgevit.export.pipeline import Report, export
 from edgevit.export.recipe import Recipe, default_output
+from edgevit.export.tflite_graph import opened, operators
 from edgevit.runtime.selftest import check_selftest
 from edgevit.tflite_operators import read_needs
 
@@ -79,13 +80,40 @@ def test_half_file_is_half_the_size(tmp_path: Path) -> None:
 
 
 def test_dynamic_file_is_refused_to_the_old_runtime_and_accounts_for_its_int8(tmp_path: Path) -> None:
-    report = export(dataclasses.replace(RANDOM, precision="dynamic"), tmp_path / "m.tflite")
+    page = tmp_path / "page.html"
+    report = export(dataclasses.replace(RANDOM, precision="dynamic"), tmp_path / "m.tflite", page=page)
     assert report.size_mb < 0.35 * report.float_size_mb
     assert "dynamic" in str(read_needs(tmp_path / "m.tflite").fault)
     quantization = report.manifest.quantization
     assert quantization is not None
     assert quantization.calibration is None
     assert quantization.int8_mac_share > 0.9
+    assert "none: activations are rounded image by image" in page.read_text()
+    facts = json.loads(page.with_suffix(".json").read_text())
+    assert {layer["operator"] for layer in facts["layers"] if not layer["int8"]} == {"BATCH_MATMUL"}
+    assert all(layer["sqnr_db"] > 0 and layer["sensitivity_db"] is None for layer in facts["layers"])
+
+
+def test_report_page_names_each_layer(tmp_path: Path) -> None:
+    export(RANDOM, tmp_path / "m.tflite", page=tmp_path / "page.html")
+    facts = json.loads((tmp_path / "page.json").read_text())
+    names = [layer["name"] for layer in facts["layers"]]
+    assert names[0] == "backbone.input_stem.op_list.0.conv"
+    assert names[-1] == "logits"
+    assert {layer["reason"] for layer in facts["layers"]} == {"fp32 was asked for"}
+    assert facts["score"]["logit_sqnr_db"] is None
+
+
+def test_tanh_form_of_gelu_is_checked_and_noted(tmp_path: Path) -> None:
+    recipe = Recipe("sbcformer_xs", weights="random", num_classes=4, imgsz=64, format="tflite", gelu="tanh")
+    manifest = export(recipe, tmp_path / "m.tflite").manifest
+    assert [parity.step for parity in manifest.parity] == ["folding", "conversion", "tanh GELU"]
+    assert 1e-7 < manifest.parity[-1].max_abs < 0.05
+    assert any("--gelu tanh" in note for note in manifest.notes)
+    tree = opened((tmp_path / "m.tflite").read_bytes())
+    forms = [item.builtinOptions.approximate for name, item in operators(tree) if name == "GELU"]
+    assert len(forms) == 36
+    assert all(forms)
 
 
 @pytest.fixture(scope="module")
@@ -143,6 +171,7 @@ def test_failed_export_leaves_the_older_file_as_it_was(tmp_path: Path, monkeypat
         ({"format": "onnx", "precision": "dynamic"}, "--precision dynamic exists for TFLite only"),
         ({"format": "onnx", "io": "uint8"}, "--io uint8 exists for TFLite only"),
         ({"format": "onnx", "layout": "frigate"}, "--layout frigate exists for TFLite only"),
+        ({"format": "onnx", "gelu": "tanh"}, "--gelu tanh exists for TFLite only"),
         ({"simplify": False}, "--no-simplify is for ONNX"),
         ({"precision": "int8", "scheme": "U8S8"}, "TFLite's int8 is S8S8"),
         ({"layout": "frigate"}, "takes one uint8 picture at a time"),
@@ -157,11 +186,6 @@ def test_options_that_contradict_each_other_are_refused(changes: dict[str, Any],
 def test_other_suffix_is_refused(tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="does not end in .tflite"):
         export(RANDOM, tmp_path / "m.onnx")
-
-
-def test_report_page_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(OptionError, match="--report exists for ONNX only"):
-        export(RANDOM, tmp_path / "m.tflite", page=tmp_path / "page.html")
 
 
 def test_frigate_folder_in_a_missing_folder_is_refused(tmp_path: Path) -> None:
