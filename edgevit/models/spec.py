@@ -27,6 +27,14 @@ class Family:
     """State-dict key of the classifier's weight, (classes, features), or (classes, features, 1, 1)."""
     fixed_grid: bool = False
     """Whether weights belong to one input size, so that another size needs them cropped or resized."""
+    resized: str = ""
+    """What of the weights, made for the default input size, is scaled to another one; empty for nothing."""
+    size_step: int = 32
+    """Both sides of an input must be multiples of it."""
+    built_for_size: bool = False
+    """Whether `build` takes `size`, (height, width): which weights there are depends on it."""
+    optional: tuple[str, ...] = ()
+    """Parts of the names of weights that a model built for another size may not have, and does without."""
     task: Task = "classify"
 
 
@@ -79,7 +87,7 @@ class ModelSpec:
     """Multiply-accumulates in convolutions, linear layers and matrix products, for `num_classes` and one input."""
     preprocess: Preprocess
     """The default input size and how images become that input."""
-    accuracy: float
+    accuracy: float | None
     """Published at the default input size, in percent: ImageNet-1k top-1 accuracy, or the data set's mean IoU."""
     source: str
     """Who publishes `accuracy`."""
@@ -91,6 +99,8 @@ class ModelSpec:
     """Names of the classes that it is published with; empty where they do not come with the model."""
     palette: tuple[tuple[int, int, int], ...] = ()
     """RGB of each of `labels`; empty for classifiers."""
+    plain: str = ""
+    """Of a hallucinated model: the model that it is made from, whose weights it can start from."""
 
     @property
     def task(self) -> Task:
