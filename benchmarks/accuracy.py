@@ -1,9 +1,11 @@
-"""Top-1 accuracy of the bundled models on CIFAR-10's test images, float32 against int8.
+"""Top-1 accuracy of the bundled models on CIFAR-10's test images, float32 against int8, and float32 against PyTorch.
 
-    python benchmarks/accuracy.py [--test DIR] [--train DIR] [--limit N]
+    python benchmarks/accuracy.py [--test DIR] [--train DIR] [--format onnx|tflite] [--limit N] [--parity N]
 
 Every model is exported by the command that users run, then classifies all 10,000 images through `edgevit.load`.
-With --train, int8 is also calibrated on 256 real training images, beside the bundled synthesized ones.
+With --train, int8 is also calibrated on 256 real training images, beside the bundled synthesized ones. At last the
+float32 file's logits are compared with the PyTorch model's as it was trained: the largest difference, as a share of
+1 + |logit|, and the share of equal answers.
 """
 
 import tempfile
@@ -11,11 +13,16 @@ from pathlib import Path
 
 import click
 import numpy as np
+import torch
 from cifar10 import cifar10
 
 import edgevit
+from edgevit.export.images import ImageSet
 from edgevit.export.pipeline import export
-from edgevit.export.recipe import Recipe
+from edgevit.export.recipe import SUFFIXES, Format, Recipe
+from edgevit.models.registry import get_spec
+from edgevit.models.resolve import build_with_weights, resolve_weights
+from edgevit.runtime.session import open_session
 
 MODELS = ("sbcformer_xs", "efficientvit_b0")
 
@@ -31,16 +38,20 @@ MODELS = ("sbcformer_xs", "efficientvit_b0")
 )
 @click.option("--limit", type=int, default=0, help="Use only this many images of each class.")
 @click.option("--model", "models", multiple=True, default=MODELS, show_default=True)
-def main(test: Path | None, train: Path | None, limit: int, models: tuple[str, ...]) -> None:
+@click.option("--format", "format_", type=click.Choice(list(SUFFIXES)), default="onnx", show_default=True)
+@click.option("--parity", default=1000, show_default=True, help="How many images are compared with PyTorch; 0: none.")
+def main(
+    test: Path | None, train: Path | None, limit: int, models: tuple[str, ...], format_: Format, parity: int
+) -> None:
     with cifar10("test", test) as images, tempfile.TemporaryDirectory() as folder:
         click.echo(f"{'model':16} {'file':22} {'MB':>6} {'of fp32':>8} {'top-1 %':>8} {'drop':>6} {'agreement %':>12}")
         for name in models:
-            recipes = {"fp32": Recipe(name), "int8": Recipe(name, precision="int8")}
+            recipes = {"fp32": Recipe(name, format=format_), "int8": Recipe(name, format=format_, precision="int8")}
             if train is not None:
-                recipes["int8, real images"] = Recipe(name, precision="int8", data=train)
+                recipes["int8, real images"] = Recipe(name, format=format_, precision="int8", data=train)
             reference, reference_size = None, 0
             for label, recipe in recipes.items():
-                path = Path(folder, f"{name}-{label}.onnx")
+                path = Path(folder, f"{name}-{label}{SUFFIXES[format_]}")
                 export(recipe, path)
                 answers, truth = classify(path, images, limit)
                 if reference is None:
@@ -51,6 +62,27 @@ def main(test: Path | None, train: Path | None, limit: int, models: tuple[str, .
                     f"{name:16} {label:22} {size / 1e6:6.2f} {size / reference_size:8.1%} {top1:8.2f} {drop:6.2f} "
                     f"{100 * np.mean(answers == reference):12.2f}"
                 )
+            if parity:
+                difference, same = beside_pytorch(name, Path(folder, f"{name}-fp32{SUFFIXES[format_]}"), images, parity)
+                click.echo(
+                    f"{name:16} fp32 against PyTorch on {parity} images: logits within {difference:.1e}, "
+                    f"{100 * same:.2f} % equal answers"
+                )
+
+
+def beside_pytorch(name: str, model: Path, images: Path, count: int) -> tuple[float, float]:
+    """Return the largest difference of a file's logits from PyTorch's, as a share of 1 + |logit|, and equal answers."""
+    weights = resolve_weights(get_spec(name), None)
+    trained = build_with_weights(get_spec(name), weights).eval()
+    every = sorted(images.rglob("*.jpg"))
+    session = open_session(model)
+    pairs = []
+    for image in ImageSet("folder", tuple(every[:: max(1, len(every) // count)][:count])).inputs(weights.preprocess):
+        with torch.inference_mode():
+            pairs.append((trained(torch.from_numpy(image)).numpy()[0], session.run(image)[0]))
+    reference, found = (np.stack(side) for side in zip(*pairs, strict=True))
+    difference = float((np.abs(found - reference) / (1 + np.abs(reference))).max())
+    return difference, float(np.mean(found.argmax(1) == reference.argmax(1)))
 
 
 def classify(model: Path, images: Path, limit: int) -> tuple[np.ndarray, np.ndarray]:
