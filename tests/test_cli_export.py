@@ -1,8 +1,9 @@
-"""`edgevit export`: what it prints, and one clear line with the right exit code for each thing that can go wrong."""
+"""`edgevit export`: what it prints, what a target decides, and one clear line with the right exit code for mistakes."""
 
 import dataclasses
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,11 @@ import pytest
 from safetensors.numpy import save_file
 
 from edgevit.artifact import read_manifest
-from edgevit.cli import main
+from edgevit.device_profiles import find_profile
 from edgevit.export import pipeline
 from edgevit.export.search import Outcome, Trial
+
+Run = Callable[..., tuple[int, str, str]]
 
 RANDOM = ["export", "efficientvit_b0", "--weights", "random", "--num-classes", "4", "--imgsz", "64"]
 
@@ -23,17 +26,9 @@ def in_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EDGEVIT_HOME", str(tmp_path / "cache"))
 
 
-def run(*arguments: str) -> int:
-    with pytest.raises(SystemExit) as exit_:
-        main(arguments)
-    assert isinstance(exit_.value.code, int)
-    return exit_.value.code
-
-
-def test_export_prints_the_path_on_stdout_and_the_rest_on_stderr(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(*RANDOM) == 0
-    out, err = capsys.readouterr()
-    assert out == "efficientvit_b0.onnx\n"
+def test_export_prints_the_path_on_stdout_and_the_rest_on_stderr(run: Run) -> None:
+    code, out, err = run(*RANDOM)
+    assert (code, out) == (0, "efficientvit_b0.onnx\n")
     assert "UNTRAINED" in err
     assert "edgevit run efficientvit_b0.onnx" in err
     manifest = read_manifest(Path("efficientvit_b0.onnx"))
@@ -61,28 +56,27 @@ def test_export_prints_the_path_on_stdout_and_the_rest_on_stderr(capsys: pytest.
         (["exprot"], 2, "no command 'exprot'; did you mean export?"),
     ],
 )
-def test_each_mistake_gets_one_line_and_its_exit_code(
-    arguments: list[str], code: int, message: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert run(*arguments) == code
-    out, err = capsys.readouterr()
-    assert out == ""
+def test_each_mistake_gets_one_line_and_its_exit_code(arguments: list[str], code: int, message: str, run: Run) -> None:
+    found, out, err = run(*arguments)
+    assert (found, out) == (code, "")
     (line,) = err.splitlines()
     assert line.startswith("edgevit: ")
     assert message in line
     assert not list(Path.cwd().glob("*.onnx"))
 
 
-def test_output_below_a_file_cannot_be_written(capsys: pytest.CaptureFixture[str]) -> None:
+def test_output_below_a_file_cannot_be_written(run: Run) -> None:
     Path("file").write_text("")
-    assert run(*RANDOM, "-o", "file/m.onnx") == 1
-    assert "edgevit: -o file/m.onnx" in capsys.readouterr().err
+    code, _, err = run(*RANDOM, "-o", "file/m.onnx")
+    assert code == 1
+    assert "edgevit: -o file/m.onnx" in err
 
 
-def test_own_weights_without_images_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+def test_own_weights_without_images_are_refused(run: Run) -> None:
     save_file({"head.op_list.3.linear.weight": np.zeros((4, 1280), np.float32)}, "own.safetensors")
-    assert run("export", "efficientvit_b0", "--weights", "own.safetensors", "--int8") in (1, 2)
-    assert len(capsys.readouterr().err.splitlines()) == 1
+    code, _, err = run("export", "efficientvit_b0", "--weights", "own.safetensors", "--int8")
+    assert code in (1, 2)
+    assert len(err.splitlines()) == 1
 
 
 @pytest.mark.parametrize("package", ["torch", "onnx", "onnxsim", "jinja2"])
@@ -95,18 +89,17 @@ def test_missing_extra_names_the_pip_command(package: str) -> None:
     )
 
 
-def test_out_of_memory_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_out_of_memory_is_one_line(monkeypatch: pytest.MonkeyPatch, run: Run) -> None:
     def fail(*args: object, **options: object) -> None:
         raise MemoryError
 
     monkeypatch.setattr(pipeline, "compare", fail)
-    assert run(*RANDOM) == 1
-    assert capsys.readouterr().err.splitlines()[-1].startswith("edgevit: out of memory")
+    code, _, err = run(*RANDOM)
+    assert code == 1
+    assert err.splitlines()[-1].startswith("edgevit: out of memory")
 
 
-def test_budget_that_cannot_be_met_exits_3_with_the_best_found(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_budget_that_cannot_be_met_exits_3_with_the_best_found(monkeypatch: pytest.MonkeyPatch, run: Run) -> None:
     real = pipeline.export
 
     def export(*args: object, **options: object) -> pipeline.Report:
@@ -116,6 +109,49 @@ def test_budget_that_cannot_be_met_exits_3_with_the_best_found(
         return dataclasses.replace(report, outcome=outcome)
 
     monkeypatch.setattr(pipeline, "export", export)
-    assert run(*RANDOM) == 3
-    assert "loses 1.50 points" in capsys.readouterr().err
+    code, _, err = run(*RANDOM)
+    assert code == 3
+    assert "loses 1.50 points" in err
     assert Path("efficientvit_b0.onnx").is_file()
+
+
+def test_target_decides_the_format_and_says_why(run: Run) -> None:
+    board = find_profile("orangepi5")
+    assert board.format.preferred == "onnx"
+    code, out, err = run(*RANDOM, "--target", "Orange Pi 5")
+    assert (code, out) == (0, "efficientvit_b0.onnx\n")
+    assert board.format.why in err
+    manifest = read_manifest(Path("efficientvit_b0.onnx"))
+    assert manifest is not None
+    assert manifest.target == "orangepi5"
+
+
+def test_raspberry_pi_4_gets_tflite(run: Run) -> None:
+    pytest.importorskip("litert_torch", reason="needs the extra tflite-export")
+    code, out, err = run(*RANDOM, "--target", "rpi4")
+    assert (code, out) == (0, "efficientvit_b0.tflite\n")
+    assert find_profile("rpi4").format.why in err
+
+
+def test_format_of_the_user_goes_before_the_targets(run: Run) -> None:
+    code, out, err = run(*RANDOM, "--target", "rpi4", "--format", "onnx")
+    assert (code, out) == (0, "efficientvit_b0.onnx\n")
+    assert find_profile("rpi4").format.why not in err
+
+
+def test_unknown_target_names_the_nearest(run: Run) -> None:
+    code, _, err = run(*RANDOM, "--target", "rpi44")
+    assert code == 2
+    assert "no device profile named 'rpi44'; did you mean rpi4" in err
+
+
+def test_scheme_without_int8_is_refused(run: Run) -> None:
+    code, _, err = run(*RANDOM, "--scheme", "S8S8")
+    assert code == 2
+    assert "--scheme S8S8 names the types of --int8; give both, or none" in err
+
+
+def test_scheme_that_tflite_has_not_is_refused(run: Run) -> None:
+    code, _, err = run(*RANDOM, "--int8", "--scheme", "U8S8", "--target", "rpi4")
+    assert code == 2
+    assert "--scheme U8S8 is for ONNX; TFLite's int8 is S8S8: leave it out" in err
