@@ -74,7 +74,9 @@ def list_images(source: str) -> Iterator[Path]:
     """
     path = Path(source)
     if source == "-":
-        yield from (Path(line) for text in sys.stdin if (line := text.rstrip("\r\n")))
+        # as bytes, since the name of a file need not be text in this machine's encoding
+        lines = map(os.fsdecode, getattr(sys.stdin, "buffer", sys.stdin))
+        yield from (Path(name) for line in lines if (name := line.rstrip("\r\n")))
     elif path.is_dir():
         found = [p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file()]
         if not found:

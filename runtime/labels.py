@@ -38,7 +38,8 @@ def parse_names(text: str) -> tuple[str, ...] | None:
     except (ValueError, RecursionError):
         return None
     if isinstance(value, dict):
-        numbered = {int(key): name for key, name in value.items() if key.isdecimal() and key.isascii()}
+        # more digits than these are no class, and Python refuses thousands of them
+        numbered = {int(key): name for key, name in value.items() if re.fullmatch("[0-9]{1,9}", key)}
         if sorted(numbered) != list(range(len(value))):
             return None
         value = [numbered[index] for index in range(len(value))]

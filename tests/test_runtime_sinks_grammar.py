@@ -57,7 +57,7 @@ def test_options_are_read() -> None:
         ("mqtt://host:0/a", "is no address"),
         ("mqtt://host:99999/a", "is no address: Port out of range"),
         ("mqtt://host:x/a", "is no address: Port could not be cast"),
-        ("mqtt://host/a b", "is no address"),
+        ("mqtt://host/a b", "holds a space or control character; write a space as %20"),
         ("http://[::1/x", "is no address: Invalid IPv6 URL"),
         ("mqtt://host/farm/#", "has the topic 'farm/#'; a topic has no"),
         ("mqtt://host/a/+/b", "has the topic 'a/+/b'; a topic has no"),

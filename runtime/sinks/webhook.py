@@ -4,7 +4,6 @@ https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-w
 """
 
 import base64
-import binascii
 import contextlib
 import hashlib
 import hmac
@@ -37,10 +36,11 @@ def signing_key(secret: str) -> bytes:
         OptionError: it is not base64.
     """
     if not secret.startswith(_PREFIX):
-        return secret.encode()
+        # bytes of the environment that are not UTF-8 are themselves
+        return secret.encode("utf-8", "surrogateescape")
     try:
         return base64.b64decode(secret.removeprefix(_PREFIX), validate=True)
-    except binascii.Error as error:
+    except ValueError as error:
         raise OptionError(
             "EDGEVIT_WEBHOOK_SECRET begins with whsec_ but the rest is not base64; copy it again"
         ) from error
