@@ -67,9 +67,9 @@ def load_checkpoint(
     """
     spec = get_spec(arch or _architecture(path))
     weights = resolve_weights(spec, str(path))
-    model = build_with_weights(spec, weights)
     how = weights.preprocess if imgsz is None else replace(weights.preprocess, size=imgsz)
     check_input_size(spec, how.size)
+    model = build_with_weights(spec, weights, size=how.size)
     names = _names(path, spec, model, labels or weights.labels or spec.labels, told=labels is not None)
     torch.set_num_threads(thread_count(threads))
     session, pixels = TorchSession(model, how.size), rules_of(spec).pixels(spec, names, False)

@@ -4,6 +4,7 @@ import contextlib
 import importlib
 import importlib.metadata
 import logging
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -30,6 +31,7 @@ from edgevit.models.layers import prepare_for_export
 from edgevit.models.registry import check_input_size, get_spec, numbered_labels, size_note
 from edgevit.models.resolve import ResolvedWeights, build_with_weights, resolve_weights
 from edgevit.models.spec import ModelSpec
+from edgevit.models.weights import shapes
 from edgevit.runtime.labels import read_labels
 from edgevit.runtime.progress import Track
 from edgevit.runtime.selftest import check_selftest, record_cases
@@ -45,6 +47,10 @@ PACKAGES = {
     **dict.fromkeys(("litert_torch", "ai_edge_quantizer", "ai_edge_litert"), "tflite-export"),
 }
 """Package of a stage to the extra that it belongs to."""
+
+
+MAX_FILE_BYTES = 2**31
+"""Of ONNX's Protocol Buffers and of TFLite's FlatBuffers."""
 
 
 @dataclass(frozen=True)
@@ -85,9 +91,10 @@ def export(
     if page is not None:
         check_report_path(page)
     recipe = replace(recipe, evaluation_images=min(recipe.evaluation_images, rules.evaluation_images))
+    _check_file_size(spec)
     weights = resolve_weights(spec, recipe.weights)
     how = _preprocess(recipe, spec, weights)
-    model = build_with_weights(spec, weights, recipe.num_classes).eval()
+    model = build_with_weights(spec, weights, recipe.num_classes, how.size).eval()
     labels = _labels(recipe, spec, weights, model)
     images = choose_images(recipe, weights, model, how)
 
@@ -149,6 +156,16 @@ def _stage(format_: Format) -> ModuleType:
         if package not in PACKAGES:
             raise
         raise MissingExtraError(package, "edgevit export", PACKAGES[package]) from error
+
+
+def _check_file_size(spec: ModelSpec) -> None:
+    """Refuse a model that no file can hold: ONNX and TFLite address less than 2 GiB, and all start as float32."""
+    size = 4 * sum(math.prod(shape) for shape in shapes(spec.name).values())
+    if size >= MAX_FILE_BYTES:
+        raise OptionError(
+            f"{spec.name} takes {size / 1e9:.1f} GB in float32, and a model file can hold at most "
+            f"{MAX_FILE_BYTES / 1e9:.1f} GB; choose a smaller model"
+        )
 
 
 def _preprocess(recipe: Recipe, spec: ModelSpec, weights: ResolvedWeights) -> Preprocess:

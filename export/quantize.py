@@ -55,6 +55,12 @@ class Preset:
 PRESETS = {
     "sbcformer": Preset(float_stem=1),
     "efficientvit": Preset(float_stem=5),
+    "fastervit": Preset(float_stem=2),
+    **dict.fromkeys(("deit", "pvt", "nextvit"), Preset(float_stem=1)),
+    **dict.fromkeys(
+        ("deit_hmhsa", "pvt_hmhsa", "nextvit_hmhsa"),
+        Preset(float_stem=1, float_weights=(".intra.weight", ".cross.weight", ".centre")),
+    ),
     "efficientvit_seg": Preset(float_stem=5, float_heads=1, float_weights=(".upsample_rows", ".upsample_columns")),
 }
 """The first layers work on large images with few channels: int8 saves least there, and costs most accuracy.

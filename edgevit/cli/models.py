@@ -48,7 +48,9 @@ def row(spec: ModelSpec) -> tuple[str, ...]:
 
 
 def published(spec: ModelSpec) -> str:
-    """Return the published accuracy: "75.8 %", or "75.7 % mIoU" of a segmentation model."""
+    """Return the published accuracy: "75.8 %", "75.7 % mIoU" of a segmentation model, or "-" where none is known."""
+    if spec.accuracy is None:
+        return "-"
     return f"{spec.accuracy:.1f} %{' mIoU' if spec.task == 'segment' else ''}"
 
 
@@ -66,14 +68,26 @@ def details(spec: ModelSpec) -> str:
         ("paper", spec.family.paper),
         ("parameters", f"{spec.parameters:,} ({spec.num_classes:,} classes)"),
         ("MACs", f"{spec.macs:,} at {_size(how.size)}"),
-        ("input", f"{_size(how.size)}; any multiple of 32"),
+        ("input", f"{_size(how.size)}; {_sides(spec)}"),
         ("preprocessing", f"{how.interpolation}, crop_pct {how.crop_pct}, mean {how.mean}, std {how.std}"),
-        ("accuracy", f"{published(spec)} on {spec.dataset} at {_size(how.size)}, published by {spec.source}"),
+        ("accuracy", _accuracy(spec)),
         ("official code", f"{spec.family.reference} ({spec.family.reference_license}); edgevit's own is Apache-2.0"),
         ("weights", "none published; pass --weights FILE, or train some" if not spec.weights else ""),
     ]
     lines = [f"{label:<15}{text}".rstrip() for label, text in facts]
     return "\n".join(lines + [line for weights in spec.weights for line in _weights_lines(weights)])
+
+
+def _accuracy(spec: ModelSpec) -> str:
+    where = f"at {_size(spec.preprocess.size)}"
+    if spec.accuracy is None:
+        return f"none published {where}"
+    return f"{published(spec)} on {spec.dataset} {where}, published by {spec.source}"
+
+
+def _sides(spec: ModelSpec) -> str:
+    step = spec.family.size_step
+    return f"any multiple of {step}" if step > 1 else "any size"
 
 
 def _weights_lines(weights: WeightsSpec) -> list[str]:

@@ -12,15 +12,19 @@ if TYPE_CHECKING:
 __all__ = ["create_model", "list_models"]
 
 
-def create_model(name: str, num_classes: int | None = None, **options: float) -> "nn.Module":
+def create_model(
+    name: str, num_classes: int | None = None, size: tuple[int, int] | None = None, **options: float
+) -> "nn.Module":
     """Build a model with random weights, in training mode.
 
     It maps (B, 3, H, W), H and W multiples of 32, to logits (B, num_classes), or for segmentation
-    (B, num_classes, H / 8, W / 8).
+    (B, num_classes, H / 8, W / 8); see `edgevit.models.registry.check_input_size` for exceptions.
 
     Args:
         name: one of `list_models()`.
         num_classes: the published model's unless given, 1,000 for classifiers.
+        size: (height, width) of the input, where it decides which weights the model has, as in FasterViT for any
+            resolution; the published model's unless given.
         options: what the family's own `build` takes, such as `drop_path` for SBCFormer.
 
     Raises:
@@ -38,5 +42,6 @@ def create_model(name: str, num_classes: int | None = None, **options: float) ->
             raise
         raise MissingExtraError("torch", f"building {name}", "export") from error
     build = getattr(module, spec.family.build)
-    model: nn.Module = build(spec.variant, spec.num_classes if num_classes is None else num_classes, **options)
+    sized = {"size": size or spec.preprocess.size} if spec.family.built_for_size else {}
+    model: nn.Module = build(spec.variant, spec.num_classes if num_classes is None else num_classes, **sized, **options)
     return model

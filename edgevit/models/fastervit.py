@@ -135,7 +135,8 @@ class AttentionLevel(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         h, w = x.shape[2:]
-        x = F.pad(x, (0, -w % self.side, 0, -h % self.side))
+        if h % self.side or w % self.side:
+            x = F.pad(x, (0, -w % self.side, 0, -h % self.side))
         grid = x.shape[2] // self.side, x.shape[3] // self.side
         carriers = None
         if self.global_tokenizer is not None and self.exchanges and grid != (1, 1):
@@ -143,7 +144,9 @@ class AttentionLevel(nn.Module):
         windows = to_windows(x.permute(0, 2, 3, 1), self.side)
         for block in self.blocks:
             windows, carriers = block(windows, carriers, grid)
-        image = from_windows(windows, self.side, grid)[:, :h, :w]
+        image = from_windows(windows, self.side, grid)
+        if image.shape[1:3] != (h, w):
+            image = image[:, :h, :w]
         return image.permute(0, 3, 1, 2) if self.downsample is None else self.downsample(image)
 
 

@@ -5,7 +5,7 @@ from edgevit.models.spec import ModelSpec, Task, WeightsSpec
 from edgevit.models.zoo import MODELS
 
 SIZE_STEP = 32
-"""All models shrink their input 32 times, so both sides must be multiples of it."""
+"""All models shrink their input 32 times, so no side may be less, and multiples of it suit every one of them."""
 
 
 def list_models(task: Task | None = None) -> list[str]:
@@ -38,22 +38,29 @@ def check_input_size(spec: ModelSpec, size: tuple[int, int]) -> None:
     """Refuse an input of (height, width) pixels that the model cannot take.
 
     Raises:
-        OptionError: a side is not a positive multiple of SIZE_STEP; the message gives the nearest that are.
+        OptionError: a side is less than SIZE_STEP or not a multiple of the family's step; the message gives the
+            nearest that are possible.
     """
+    step = spec.family.size_step
     for side in size:
-        if side < SIZE_STEP or side % SIZE_STEP:
-            below = side // SIZE_STEP * SIZE_STEP
-            near = f"{below} or {below + SIZE_STEP}" if below > 0 else f"{SIZE_STEP}"
+        if side < SIZE_STEP or side % step:
+            below = side // step * step
+            near = f"{below} or {below + step}" if below >= SIZE_STEP else f"{SIZE_STEP}"
+            rule = f"a multiple of {step}" if step > 1 else f"{SIZE_STEP} or more"
             raise OptionError(
-                f"{spec.name} cannot take an input of {size[0]}x{size[1]} pixels: each side must be a multiple of "
-                f"{SIZE_STEP}; try --imgsz {near}"
+                f"{spec.name} cannot take an input of {size[0]}x{size[1]} pixels: each side must be {rule}; "
+                f"try --imgsz {near}"
             )
 
 
 def size_note(spec: ModelSpec, size: tuple[int, int]) -> str | None:
     """Return what a user should know about an input of (height, width) pixels, or None if there is nothing to say."""
     designed = spec.preprocess.size
-    if size == designed or not spec.family.fixed_grid:
+    if size == designed:
+        return None
+    if what := spec.family.resized:
+        return f"input {size[0]}x{size[1]}: the {what}, made for {designed[0]}x{designed[1]}, was resized"
+    if not spec.family.fixed_grid:
         return None
     larger = size[0] > designed[0] or size[1] > designed[1]
     how = "was resized" if larger else "was cut to its corner of near offsets"

@@ -70,7 +70,9 @@ def resolve_weights(spec: ModelSpec, weights: str | None) -> ResolvedWeights:
     raise UnknownNameError(f"weights of {spec.name}", weights, [*names, RANDOM, "FILE"])
 
 
-def build_with_weights(spec: ModelSpec, weights: ResolvedWeights, num_classes: int | None = None) -> nn.Module:
+def build_with_weights(
+    spec: ModelSpec, weights: ResolvedWeights, num_classes: int | None = None, size: tuple[int, int] | None = None
+) -> nn.Module:
     """Build the model and load the weights into it; random weights are the same ones each time.
 
     Args:
@@ -78,16 +80,18 @@ def build_with_weights(spec: ModelSpec, weights: ResolvedWeights, num_classes: i
         weights: what `resolve_weights` returned.
         num_classes: must be what the weights have; unless given, taken from them, or for random weights those of
             the published model.
+        size: (height, width) of the input that the model is for; that of the weights unless given.
 
     Raises:
         CheckpointError: the file cannot be read, does not fit the model, or has another number of classes.
     """
+    size = size or weights.preprocess.size
     if weights.path is None:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
-            return create_model(spec.name, num_classes)
+            return create_model(spec.name, num_classes, size)
     state = read_state_dict(weights.path)
-    model = create_model(spec.name, num_classes or infer_num_classes(spec, state, str(weights.path)))
+    model = create_model(spec.name, num_classes or infer_num_classes(spec, state, str(weights.path)), size)
     load_state(model, spec, state, str(weights.path))
     return model
 

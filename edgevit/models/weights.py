@@ -25,6 +25,15 @@ SUSPECT = {
 }
 """Parts of names, and what is doubtful about files that have them, though they load."""
 
+DERIVED = (
+    ".num_batches_tracked",
+    ".attention_bias_idxs",
+    ".relative_bias",
+    ".relative_coords_table",
+    ".relative_position_index",
+)
+"""Ends of the names of entries that hold no trained number."""
+
 Shapes = Mapping[str, tuple[int, ...]]
 
 logger = logging.getLogger(__name__)
@@ -60,6 +69,10 @@ def load_state(model: nn.Module, spec: ModelSpec, state: Mapping[str, Tensor], s
             logger.warning("%s: %s", source, doubt)
     own = model.state_dict()
     fitting = canonical_state(spec, state)
+    idle = [key for key in fitting if key not in own and any(part in key for part in spec.family.optional)]
+    if idle:
+        logger.warning("%s: left out %s: an input of this size has no use for them", source, _first(idle))
+    fitting = {key: value for key, value in fitting.items() if key not in idle}
     check_fit(spec, {key: tuple(value.shape) for key, value in own.items()}, fitting, source)
     model.load_state_dict({**{key: own[key] for key in own if _derived(key)}, **fitting})
 
@@ -129,8 +142,8 @@ def check_fit(spec: ModelSpec, expected: Shapes, state: Mapping[str, Tensor], so
 
 
 def _derived(key: str) -> bool:
-    """Whether an entry is a counter or an index: no trained number, and left out of some files."""
-    return key.endswith((".num_batches_tracked", ".attention_bias_idxs"))
+    """Whether an entry is a counter, an index or a table: no trained number, and left out of some files."""
+    return key.endswith(DERIVED)
 
 
 def _in_head(spec: ModelSpec, key: str) -> bool:

@@ -2,7 +2,9 @@
 
 from edgevit.models.zoo_efficientvit import EFFICIENTVITS
 from edgevit.models.zoo_efficientvit_seg import EFFICIENTVIT_SEGS
+from edgevit.models.zoo_fastervit import FASTERVITS
 from edgevit.models.zoo_sbcformer import SBCFORMERS
+from edgevit.models.zoo_transformers import TRANSFORMERS
 
-MODELS = {spec.name: spec for spec in (*SBCFORMERS, *EFFICIENTVITS, *EFFICIENTVIT_SEGS)}
+MODELS = {spec.name: spec for spec in (*SBCFORMERS, *EFFICIENTVITS, *FASTERVITS, *TRANSFORMERS, *EFFICIENTVIT_SEGS)}
 """In the order in which they are listed."""

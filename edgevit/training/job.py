@@ -99,7 +99,8 @@ def run_job(job: Job, watcher: Watcher) -> Accuracy | None:
     _claim(job)
     data = _read_data(job, watcher)
     torch.manual_seed(job.recipe.seed)
-    model = create_model(job.model, len(data.train.classes))
+    final = job.recipe.final_size
+    model = create_model(job.model, len(data.train.classes), (final, final))
     start = "random weights" if job.init is None else load_initial(model, spec, job.init, data.train.classes)
     watcher.say(f"starting from {start}")
     quick = data.val.subset(range(0, len(data.val.paths), -(-len(data.val.paths) // QUICK_VALIDATION)))
