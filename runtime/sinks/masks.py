@@ -1,5 +1,6 @@
 """Masks and overlays of a segmentation as files, each named as its picture."""
 
+import contextlib
 import errno
 import os
 import re
@@ -48,8 +49,13 @@ class SegmentationSink:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         path = self._folder / self._name(record, result)
         part = path.with_name(f".part-{path.name}")
-        part.write_bytes(self._make(result))
-        part.replace(path)
+        try:
+            part.write_bytes(self._make(result))
+            part.replace(path)
+        except OSError:
+            with contextlib.suppress(OSError):
+                part.unlink()
+            raise
 
     def flush(self) -> None:
         """Leave it to the system, which writes files within seconds."""

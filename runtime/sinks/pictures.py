@@ -75,6 +75,8 @@ class VideoSink:
             raise OutputError(f"{path} is no video; name it {', '.join(f'NAME{suffix}' for suffix in CODECS)}")
         if not path.parent.is_dir():
             raise OutputError(f"{path} cannot be written: {path.parent} is no folder; make it first")
+        if not os.access(path.parent, os.W_OK):
+            raise OutputError(f"{path} cannot be written: {path.parent} is read-only; choose another place after --to")
         self.path, self._fps, self._top_k = path, fps, top_k
         self._writer: Any = None
         self._size = (0, 0)

@@ -15,7 +15,10 @@ KEEP = 30
 
 
 class RotatingFile:
-    """Lines, each written whole or, if the machine stops in between, cut at the end of the file and nowhere else."""
+    """Lines, each written whole or not at all.
+
+    Only if the machine stops in between, one is cut, at the end of the file; the next start begins a new line.
+    """
 
     def __init__(self, path: Path, size: int = SIZE, keep: int = KEEP, header: str = "") -> None:
         """Open for appending.
@@ -87,13 +90,21 @@ class RotatingFile:
             return False
 
     def _append(self, data: bytes) -> None:
+        begun, was_cut = self._length, self._cut
         if self._cut:
             data = b"\n" + data
         self._cut = True
-        while data:
-            written = self._file.write(data) or 0
-            self._length += written
-            data = data[written:]
+        try:
+            while data:
+                written = self._file.write(data) or 0
+                self._length += written
+                data = data[written:]
+        except OSError:
+            # a disk that was full in the middle of a line: take it back
+            with contextlib.suppress(OSError):
+                self._file.truncate(begun)
+                self._length, self._cut = begun, was_cut
+            raise
         self._cut = False
 
     def _rotate(self) -> None:
