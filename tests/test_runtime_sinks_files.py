@@ -1,4 +1,4 @@
-"""Records in files and folders: whole lines, rotation, quotas, full disks."""
+"""Records in files: whole lines, rotation, full disks."""
 
 import csv
 import datetime
@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -20,11 +19,8 @@ from numpy.typing import NDArray
 from edgevit.errors import OptionError, OutputError
 from edgevit.runtime.events.event import Event, Moment
 from edgevit.runtime.results import Result
-from edgevit.runtime.sinks.draw import annotate, plain_text
-from edgevit.runtime.sinks.folder import BoundedFolder, folder_name
 from edgevit.runtime.sinks.grammar import parse_sink
-from edgevit.runtime.sinks.opening import Surroundings, open_harvest, open_sink, open_sinks
-from edgevit.runtime.sinks.pictures import HarvestRules, hardness, jpeg
+from edgevit.runtime.sinks.opening import Surroundings, open_sink, open_sinks
 from edgevit.runtime.sinks.record import Record, Sink, event_record, result_record
 from edgevit.runtime.sinks.rotating import RotatingFile
 
@@ -271,150 +267,3 @@ def test_one_sink_that_cannot_open_closes_the_others(tmp_path: Path) -> None:
         open_sinks(["http://127.0.0.1:9/", f"{tmp_path}/file/a.csv"], around)
     # the spool is free again
     open_sinks(["http://127.0.0.1:9/"], around).close()
-
-
-def test_annotated_frame_shows_its_label_below_and_is_itself_above(tmp_path: Path) -> None:
-    image = scene(200, (240, 320))
-    drawn = annotate(image, "cat 0.93")
-    assert drawn.shape == image.shape
-    assert (image == 200).all()
-    assert (drawn[:150] == 200).all()
-    assert drawn[-20:].max() > 240  # white letters
-    assert drawn[-20:].min() == 50  # on a dark strip
-
-
-@pytest.mark.parametrize("size", [(1, 1), (8, 2000), (2000, 8), (720, 1280)])
-def test_frames_of_any_size_can_be_annotated(size: tuple[int, int]) -> None:
-    assert annotate(scene(9, size), "a label that is far longer than the picture is wide").shape == (*size, 3)
-
-
-def test_letters_that_opencv_cannot_draw_are_replaced() -> None:
-    assert plain_text("Fährte 猫\n") == "Fahrte ??"
-
-
-def test_pictures_are_numbered_across_restarts(tmp_path: Path) -> None:
-    for _ in range(2):
-        sink = open_one(f"{tmp_path}/frames/")
-        sink.write(record(1, "dog", image=scene()))
-        sink.write(record(2, "n/a", image=scene()))
-        sink.write(record(3))  # without a picture there is nothing to draw
-        sink.close()
-    names = sorted(path.name for path in (tmp_path / "frames").iterdir())
-    assert names == ["00000000-dog.jpg", "00000001-n_a.jpg", "00000002-dog.jpg", "00000003-n_a.jpg"]
-
-
-@pytest.mark.parametrize("name", ["a.avi", "a.mp4", "a.MKV"])
-def test_video_has_all_frames(tmp_path: Path, name: str) -> None:
-    sink = open_one(f"{tmp_path}/{name}?fps=5")
-    for number, size in enumerate([(49, 65), (49, 65), (100, 20)]):
-        sink.write(record(number, image=scene(100, size)))
-    sink.close()
-    film = cv2.VideoCapture(str(tmp_path / name))
-    shapes = []
-    while (read := film.read())[0]:
-        shapes.append(read[1].shape)
-    assert shapes == [(48, 64, 3)] * 3
-    assert film.get(cv2.CAP_PROP_FPS) == 5
-
-
-def test_frame_is_hard_if_two_classes_are_close_or_the_answer_flips() -> None:
-    rules = HarvestRules(margin=0.2)
-    close = Result(np.array([0.5, 0.31, 0.19], np.float32), NAMES)
-    clear = Result(np.array([0.5, 0.29, 0.21], np.float32), NAMES)
-    assert hardness(close, "cat", rules) == "unsure"
-    assert hardness(clear, "cat", rules) is None
-    assert hardness(clear, None, rules) is None
-    assert hardness(clear, "dog", rules) == "flip"
-
-
-def test_hard_frames_are_kept_in_a_folder_for_each_class(tmp_path: Path) -> None:
-    sink = open_harvest(tmp_path / "hard", 1_000_000)
-    for number, (label, confidence) in enumerate([("cat", 0.9), ("dog", 0.9), ("dog", 0.9), ("n/a", 0.4)]):
-        sink.write(record(number, label, confidence, image=scene(number * 40)))
-    sink.write(event(5))
-    sink.close()
-    found = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.jpg"))
-    assert found == ["hard/dog/00000000-dog-flip-0.90.jpg", "hard/n_a/00000001-n_a-unsure-0.40.jpg"]
-    # as it was classified: nothing is drawn on it
-    image = cv2.imread(str(tmp_path / found[0]))
-    assert image is not None
-    assert np.abs(image.astype(int) - 40).max() <= 2
-
-
-def test_neighbours_of_a_hard_frame_are_not_kept_too(tmp_path: Path) -> None:
-    sink = open_harvest(tmp_path / "hard", 1_000_000, HarvestRules(pause_s=10))
-    for number in range(25):
-        sink.write(record(number, "cat", 0.4, image=scene(number)))
-    sink.close()
-    assert len(list(tmp_path.rglob("*.jpg"))) == 3
-
-
-def test_quota_is_kept_and_the_oldest_go_first(tmp_path: Path) -> None:
-    picture = bytes(1000)
-    folder = BoundedFolder(tmp_path, 5500)
-    paths = [folder.store(("cat", "dog")[number % 2], "-flip", picture, sort=True) for number in range(20)]
-    assert sorted(tmp_path.rglob("*.jpg")) == sorted(path for path in paths[-5:] if path)
-    # a smaller quota holds from the start of the next run on
-    BoundedFolder(tmp_path, 2000)
-    assert sorted(tmp_path.rglob("*.jpg")) == sorted(path for path in paths[-2:] if path)
-    assert folder.store("cat", "", bytes(6000), sort=True) is None
-
-
-def test_clock_set_back_does_not_delete_the_newest(tmp_path: Path) -> None:
-    folder = BoundedFolder(tmp_path, 2500)
-    for number in range(4):
-        path = folder.store("cat", "", bytes(1000), sort=True)
-        assert path
-        os.utime(path, (NOON - number * DAY_S,) * 2)
-    again = BoundedFolder(tmp_path, 2500)
-    again.store("cat", "", bytes(1000), sort=True)
-    assert sorted(path.name for path in tmp_path.rglob("*.jpg")) == ["00000003-cat.jpg", "00000004-cat.jpg"]
-
-
-def test_pictures_that_somebody_relabelled_or_put_there_are_never_deleted(tmp_path: Path) -> None:
-    first = BoundedFolder(tmp_path, 10_000)
-    moved, kept = (first.store("cat", "-flip-0.50", bytes(1000), sort=True) for _ in range(2))
-    assert moved
-    assert kept
-    (tmp_path / "dog").mkdir()
-    moved = moved.rename(tmp_path / "dog" / moved.name)
-    (tmp_path / "cat" / "holiday.jpg").write_bytes(bytes(5000))
-    BoundedFolder(tmp_path, 500)
-    assert sorted(path.name for path in tmp_path.rglob("*.jpg")) == [moved.name, "holiday.jpg"]
-
-
-def test_power_cut_while_writing_leaves_no_half_picture(tmp_path: Path) -> None:
-    folder = BoundedFolder(tmp_path, 10_000)
-    folder.store("cat", "", b"whole", sort=True)
-    (tmp_path / ".part-1").write_bytes(b"hal")
-    (tmp_path / "cat" / "00000007-cat.jpg").write_bytes(b"")  # the name without the picture
-    again = BoundedFolder(tmp_path, 10_000)
-    again.store("cat", "", b"whole", sort=True)
-    assert {path.read_bytes() for path in tmp_path.rglob("*.jpg")} == {b"whole"}
-    assert not list(tmp_path.glob(".part-*"))
-
-
-def test_harvest_on_a_full_disk_is_one_line(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    sink = open_harvest(tmp_path, 1_000_000, HarvestRules(pause_s=0))
-    with small_disk(100):
-        for number in range(5):
-            sink.write(record(number, "cat", 0.4, image=scene(number)))
-    sink.close()
-    assert len(caplog.messages) == 1
-    assert "cannot be written: File too large; going on without it" in caplog.messages[0]
-    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
-
-
-@pytest.mark.parametrize(
-    ("label", "name"), [("fox", "fox"), ("n/a", "n_a"), ("../../etc", "__.._etc"), (".", "_"), ("", "_"), ("猫", "猫")]
-)
-def test_label_cannot_leave_its_folder(label: str, name: str) -> None:
-    assert folder_name(label) == name
-
-
-def test_jpeg_is_the_picture() -> None:
-    image = scene(0)
-    image[..., 0] = 200  # red
-    read = cv2.imdecode(np.frombuffer(jpeg(image), np.uint8), cv2.IMREAD_COLOR)
-    assert read is not None
-    assert np.abs(read[20, 20].astype(int) - (0, 0, 200)).max() <= 3

@@ -85,6 +85,22 @@ def test_unforeseen_trouble_is_logged_and_does_not_end_the_thread(
     assert clerk.taken[0].channel == "left/label"
 
 
+def test_clock_set_back_by_a_day_changes_no_order_and_no_id_comes_twice(tmp_path: Path) -> None:
+    """Also over restarts, after each of which frames are numbered from 0 again."""
+    noon = 1_763_640_000.0
+    clerk = Clerk()
+    written = []
+    for begun_s in (noon, noon - 86_400, noon + 60):
+        sink = SpooledSink(Spool(tmp_path / "spool.sqlite", 1_000_000), clerk, backoff=FAST)
+        for number in range(3):
+            event = Event("label", Moment("pen", number, float(number), begun_s + number), {"label": "fox"})
+            written.append(event_record(event))
+            sink.write(written[-1])
+        sink.close()
+    assert [stored.id for stored in clerk.taken] == [record.id for record in written]
+    assert len({record.id for record in written}) == 9
+
+
 def test_name_that_is_not_utf8_is_sent_all_the_same(tmp_path: Path) -> None:
     clerk = Clerk()
     sink = SpooledSink(Spool(tmp_path / "a.sqlite", 1_000_000), clerk, backoff=FAST)
