@@ -160,12 +160,14 @@ def _class_count(spec: ModelSpec, expected: Shapes, state: Mapping[str, Tensor],
 
 def fitting_models(state: Mapping[str, Tensor]) -> Iterator[str]:
     """Yield the models of the zoo whose layers, the classifier aside, are all in the state dict."""
-    for name in list_models():
-        spec = get_spec(name)
-        found = {key: tuple(value.shape) for key, value in canonical_state(spec, state).items()}
-        body = {key: shape for key, shape in shapes(name).items() if not _derived(key) and not _in_head(spec, key)}
-        if body.items() <= found.items():
-            yield name
+    yield from (name for name in list_models() if fits(get_spec(name), state))
+
+
+def fits(spec: ModelSpec, state: Mapping[str, Tensor]) -> bool:
+    """Return whether a model's layers, the classifier aside, are all in the state dict."""
+    found = {key: tuple(value.shape) for key, value in canonical_state(spec, state).items()}
+    body = {key: shape for key, shape in shapes(spec.name).items() if not _derived(key) and not _in_head(spec, key)}
+    return body.items() <= found.items()
 
 
 def _likely_model(spec: ModelSpec, state: Mapping[str, Tensor]) -> str | None:

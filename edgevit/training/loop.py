@@ -26,6 +26,7 @@ from edgevit.training.state import TrainingState, restore, save
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
+NOT_DECAYED = ("attention_biases", "cls_token", "pos_embed")
 ERASE, DROP = 2, 3
 """Random streams of a run, beside those of `batches`: what is erased, and what the model itself draws."""
 
@@ -202,10 +203,10 @@ def _class_weights(samples: LearningSet) -> Tensor:
 
 
 def _decay_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Norm scales, biases and bias tables are not decayed."""
+    """Norm scales, biases, bias tables and what is added to tokens are not decayed."""
 
     def is_plain(name: str, parameter: nn.Parameter) -> bool:
-        return parameter.ndim < 2 or "attention_biases" in name
+        return parameter.ndim < 2 or any(part in name for part in NOT_DECAYED)
 
     plain = [p for name, p in model.named_parameters() if is_plain(name, p)]
     decayed = [p for name, p in model.named_parameters() if not is_plain(name, p)]
