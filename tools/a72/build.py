@@ -11,6 +11,7 @@ constraints.txt. What is built already is left alone. Needs an x86-64 Linux with
     DIR/count.so      counts instructions and cache misses (count.c)
     DIR/3.11/sysroot  Debian for aarch64 with Python: bookworm's, as in Raspberry Pi OS of that name; 3.13 is trixie's
     DIR/3.11/site     the wheels
+    DIR/compiled      modules that were imported once
 """
 
 import argparse

@@ -14,6 +14,7 @@ if [ -n "${COUNT:-}" ]; then
   export PYTHONHASHSEED=0
   unset COUNT
 fi
+# compiled modules lie beside the system, neither in the checkout nor nowhere: compiling takes most of an emulated import
+export PYTHONNOUSERSITE=1 PYTHONPYCACHEPREFIX=$dir/compiled PYTHONPATH=${PYTHONPATH:+$PYTHONPATH:}$system/site
 # this script is sys.executable, so that the programs that Python starts are emulated too
-export PYTHONNOUSERSITE=1 PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=${PYTHONPATH:+$PYTHONPATH:}$system/site
 exec "${run[@]}" -0 "$self" "$system/sysroot/usr/bin/python3" "$@"
