@@ -62,6 +62,7 @@ def test_float_file_takes_channels_last_and_agrees_with_pytorch(exported: Report
     (source,), (answer,) = interpreter.get_input_details(), interpreter.get_output_details()
     assert (source["name"], source["shape"].tolist()) == ("image", [1, 64, 64, 3])
     assert (answer["name"], answer["shape"].tolist()) == ("logits", [1, 4])
+    assert read_needs(exported.path).fault is None
 
 
 def test_labels_and_document_travel_in_the_file(exported: Report) -> None:
@@ -110,6 +111,7 @@ def test_tanh_form_of_gelu_is_checked_and_noted(tmp_path: Path) -> None:
     assert [parity.step for parity in manifest.parity] == ["folding", "conversion", "tanh GELU"]
     assert 1e-7 < manifest.parity[-1].max_abs < 0.05
     assert any("--gelu tanh" in note for note in manifest.notes)
+    assert read_needs(tmp_path / "m.tflite").fault is None, "the runtime that this form is for can run it"
     tree = opened((tmp_path / "m.tflite").read_bytes())
     forms = [item.builtinOptions.approximate for name, item in operators(tree) if name == "GELU"]
     assert len(forms) == 36
@@ -131,6 +133,7 @@ def test_int8_file_keeps_the_answers_and_says_what_is_float(quantized: Report) -
     assert (quantization.calibration.source, quantization.calibration.method) == ("bundled", "minmax")
     assert quantized.size_mb < 0.33 * quantized.float_size_mb
     assert quantized.latencies_ms is not None
+    assert read_needs(quantized.path).fault is None
 
 
 def test_frigate_folder_answers_with_probabilities_as_frigate_reads_them(

@@ -217,6 +217,9 @@ def test_commands_take_a_tflite_file(
     code, out, _ = run("validate", make_model(), path, "--data", picture.parent, "--unlabelled", "--json")
     assert code == 0
     assert json.loads(out)["models"][1]["agreement"]["top1"] == 1.0
+    code, out, _ = run("benchmark", path, "--image", picture, "--rounds", 1, "--starts", 0, "--json")
+    assert code == 0
+    assert path.name in out
 
 
 def test_document_of_another_layout_is_refused(make_tflite: MakeModel) -> None:
