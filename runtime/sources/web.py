@@ -109,19 +109,25 @@ def connect(source: Source, reading: Reading) -> StreamConnection | SnapshotConn
     if stream.type.startswith("image/"):
         return SnapshotConnection(source, stream)
     stream.close()
-    raise SourceLostError(f"the server sends {stream.type}, expected an image or {STREAMS[0]}")
+    raise SourceLostError(f"the server sends {_plain(stream.type)}, expected an image or {STREAMS[0]}")
 
 
 def _readable(error: Exception) -> Exception:
     """Return what to raise for an error of urllib, whose own texts are for programmers."""
     if isinstance(error, urllib.error.HTTPError):
         error.close()
-        return SourceLostError(f"the server answers {error.code} {error.reason}")
+        return SourceLostError(f"the server answers {error.code} {_plain(error.reason)}")
     if isinstance(error, urllib.error.URLError):
-        return error.reason if isinstance(error.reason, OSError) else SourceLostError(str(error.reason))
-    if isinstance(error, http.client.HTTPException | ValueError):
-        return SourceLostError(f"the server does not speak HTTP ({type(error).__name__})")
-    return error
+        return error.reason if isinstance(error.reason, OSError) else SourceLostError(_plain(error.reason))
+    if isinstance(error, OSError):
+        return error
+    # urllib meets malformed headers with errors of any kind: IndexError for a digest without values
+    return SourceLostError(f"the server does not speak HTTP ({type(error).__name__})")
+
+
+def _plain(text: object) -> str:
+    """Return what a server said as one line that is not long."""
+    return "".join(letter if letter.isprintable() else "?" for letter in str(text)[:100])
 
 
 def _opener(url: str, sockets: list[socket.socket]) -> urllib.request.OpenerDirector:

@@ -1,0 +1,114 @@
+"""10,000 random byte strings from the other side of a connection: a camera's answers, and requests to the page."""
+
+import io
+import random
+import socket
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edgevit.runtime.events.event import Moment
+from edgevit.runtime.results import Result
+from edgevit.runtime.serve.address import Access
+from edgevit.runtime.serve.answers import ROUTES, Shop
+from edgevit.runtime.serve.server import Handler
+from edgevit.runtime.serve.view import View
+from edgevit.runtime.sinks.record import result_record
+from edgevit.runtime.sources.grammar import parse_source
+from edgevit.runtime.sources.reading import Reading
+from edgevit.runtime.sources.web import connect
+from edgevit.runtime.vitals import Vitals
+
+ROUNDS = 10_000
+ANSWER = (
+    *(b"HTTP/1.0 200 OK\r\n", b"HTTP/1.1 200\r\n", b"HTTP/1.1 401 No\r\nWWW-Authenticate: Digest realm=", b"HTTP/9"),
+    *(b"HTTP/1.1 302 Go\r\nLocation: ", b"Content-Type: multipart/x-mixed-replace; boundary=", b"\r\n", b"\r\n\r\n"),
+    *(b"Content-Type: image/jpeg\r\n", b"Content-Length: 10\r\n", b"Content-Length: -1\r\n", b"--frame", b"0\r\n"),
+    *(b"Transfer-Encoding: chunked\r\n\r\n", b"FFFFFFFFFF\r\n", b"\xff\xd8\xff\xe0", b"\xff\xd9", b"Content-Type: "),
+)
+REQUEST = (
+    *(b"GET / HTTP/1.0\r\n", b"GET /panel HTTP/1.1\r\n", b"HEAD /healthz HTTP/1.0\r\n\r\n"),
+    *(b"GET ", b"HEAD ", b"POST ", b"/", b"/panel", b"/state.json", b"/../", b"?", b" HTTP/1.0", b" HTTP/0.9"),
+    *(b"\r\n", b"\r\n\r\n", b"Authorization: ", b"Basic ", b"Bearer ", b"Host: ", b"Content-Length: 99", b" " * 70),
+)
+
+
+def rubbish(draw: random.Random, pieces: tuple[bytes, ...]) -> bytes:
+    """Return what nobody would send: pieces in any order, and random bytes between them."""
+    parts = (draw.choice(pieces) if draw.random() < 0.7 else draw.randbytes(draw.randrange(20)) for _ in range(9))
+    return b"".join(parts)
+
+
+class Wire:
+    """As much of a socket as one request and its answer need: what the other side says is there already."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data, self.said = data, bytearray()
+
+    def makefile(self, mode: str, size: int = -1) -> io.BufferedReader:
+        return io.BufferedReader(io.BytesIO(self._data))  # type: ignore[arg-type]
+
+    def sendall(self, data: bytes) -> None:
+        self.said += data
+
+    def settimeout(self, seconds: float) -> None:
+        """Never waits."""
+
+    def setsockopt(self, *option: int) -> None:
+        """Has none."""
+
+    def close(self) -> None:
+        """Holds nothing."""
+
+
+@pytest.mark.filterwarnings("ignore:Basic Auth Realm was unquoted")
+def test_whatever_a_server_answers_is_pictures_or_a_loss(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An OSError is what a lost source is told by; anything else would end a run of months."""
+    draw, outcomes = random.Random(12), {"pictures": 0, "loss": 0, "several lines": 0}
+    monkeypatch.setattr(socket, "create_connection", lambda *address: Wire(rubbish(draw, ANSWER)))
+    source, reading = parse_source("http://user:secret@10.0.0.7/video"), Reading()
+    for _ in range(ROUNDS):
+        try:
+            connection = connect(source, reading)
+            try:
+                assert connection.read(30.0)
+                outcomes["pictures"] += 1
+            finally:
+                connection.close()
+        except OSError as error:
+            outcomes["loss" if len(str(error).splitlines()) <= 1 else "several lines"] += 1
+    assert outcomes["pictures"] > 0
+    assert outcomes["loss"] + outcomes["pictures"] == ROUNDS
+
+
+class Page:
+    """As much of the page's server as its handler needs."""
+
+    def __init__(self, token: str | None) -> None:
+        self.access, view, vitals = Access("127.0.0.1", 0, token), View(), Vitals(60.0)
+        self.shop = Shop(view, vitals, {"version": "1", "model": "m.onnx", "source": "pen"})
+        moment = Moment("pen", 1, 0.0, 0.0)
+        record = result_record(Result(np.array([1.0], np.float32), ("fox",), moment=moment), moment)
+        vitals.write(record)
+        view.write(record)
+
+
+@pytest.mark.parametrize("token", [None, "0123456789abcdef"])
+def test_whatever_is_requested_the_page_answers_with_a_status(token: str | None) -> None:
+    """With a token nothing but its refusal is told, whatever the request holds."""
+    draw, page, allowed = random.Random(13), Page(token), 0
+    server: Any = page
+    for _ in range(ROUNDS):
+        request: Any = Wire(rubbish(draw, REQUEST))
+        Handler(request, ("127.0.0.1", 1), server)
+        answer = bytes(request.said)
+        if answer.startswith(b"HTTP/"):
+            status = int(answer[9:12])
+            allowed += status == 200
+            assert status in (200, 400, 401, 403, 404, 414, 431, 501, 503, 505)
+        else:
+            # HTTP/0.9 has no status; a request that says nothing gets nothing
+            assert b"fox" not in answer or token is None
+    assert (allowed > 0) == (token is None)
+    assert set(ROUTES) >= {"/", "/panel", "/state.json"}
