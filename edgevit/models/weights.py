@@ -69,7 +69,7 @@ def load_state(model: nn.Module, spec: ModelSpec, state: Mapping[str, Tensor], s
             logger.warning("%s: %s", source, doubt)
     own = model.state_dict()
     fitting = canonical_state(spec, state)
-    idle = [key for key in fitting if key not in own and any(part in key for part in spec.family.optional)]
+    idle = [key for key in fitting if key not in own and _optional(spec, key)]
     if idle:
         logger.warning("%s: left out %s: an input of this size has no use for them", source, _first(idle))
     fitting = {key: value for key, value in fitting.items() if key not in idle}
@@ -146,6 +146,11 @@ def _derived(key: str) -> bool:
     return key.endswith(DERIVED)
 
 
+def _optional(spec: ModelSpec, key: str) -> bool:
+    """Whether models that are built for some input sizes do without this weight."""
+    return any(part in key for part in spec.family.optional)
+
+
 def _in_head(spec: ModelSpec, key: str) -> bool:
     return key.rpartition(".")[0] == spec.family.head.rpartition(".")[0]
 
@@ -183,6 +188,8 @@ def _describe(mismatch: Mismatch, spec: ModelSpec, expected: Shapes, state: Mapp
     parts += [_first([f"{key} is {tuple(state[key].shape)}, not {expected[key]}" for key in wrong])] if wrong else []
     if len(missing) == sum(not _derived(key) for key in expected):
         cause = "no layer has a known name: another architecture"
+    elif missing and all(_optional(spec, key) for key in missing):
+        cause = "weights for another input size, which does without these; pass the size that they were trained at"
     elif missing and all(_in_head(spec, key) for key in missing):
         cause = "no classifier: a backbone that must be trained on your classes first"
     elif missing and not unexpected and not wrong:
