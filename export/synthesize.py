@@ -72,7 +72,7 @@ def synthesize_images(
     The same arguments give the same images on the same machine with the same number of threads.
 
     Args:
-        model: a classifier in evaluation mode, its BatchNorms not yet folded; it is left unchanged.
+        model: in evaluation mode, its BatchNorms not yet folded; it is left unchanged.
         count: number of images.
         how: the preprocessing that the images will go through.
         seed: of the initial noise.
@@ -131,9 +131,8 @@ def _optimize(
             losses.clear()
             scale = how if step >= synthesis.coarse * synthesis.steps else _half(how)
             logits = model(model_input(_shifted(pixels, generator), scale))
-            wanted = torch.arange(first, first + len(pixels)) % logits.shape[1]
             statistics = torch.stack(losses).mean()
-            recognition = F.cross_entropy(logits, wanted, label_smoothing=synthesis.label_smoothing)
+            recognition = _recognition(logits, first, synthesis)
             loss = statistics + synthesis.class_weight * recognition + synthesis.roughness_weight * roughness(pixels)
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
@@ -147,6 +146,14 @@ def _optimize(
         for hook in hooks:
             hook.remove()
     pixels.requires_grad_(False)
+
+
+def _recognition(logits: Tensor, first: int, synthesis: Synthesis) -> Tensor:
+    """Return how badly logits (B, classes) recognize a class each, in turn; 0 for maps, which may show any classes."""
+    if logits.ndim != 2:
+        return logits.new_zeros(())
+    wanted = torch.arange(first, first + len(logits)) % logits.shape[1]
+    return F.cross_entropy(logits, wanted, label_smoothing=synthesis.label_smoothing)
 
 
 def _half(how: Preprocess) -> Preprocess:

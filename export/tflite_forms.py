@@ -1,6 +1,7 @@
 """The form in which a model becomes TFLite: channels-last input, LayerNorm as a few plain operators."""
 
 import copy
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -8,6 +9,14 @@ from torch import Tensor, nn
 from edgevit.artifact import Preprocess
 
 OUTPUT = "logits"
+
+
+@runtime_checkable
+class HasChannelsLastForm(Protocol):
+    """A module that can compute on (B, H, W, C), which spares TFLite's graph transpositions."""
+
+    def take_channels_last_form(self) -> None:
+        """Rearrange in place, the output staying the same."""
 
 
 class PlainLayerNorm(nn.Module):
@@ -46,6 +55,9 @@ def tflite_form(model: nn.Module, normalize: Preprocess | None = None) -> Channe
     """
     plain = copy.deepcopy(model)
     _replace_layernorms(plain)
+    for module in plain.modules():
+        if isinstance(module, HasChannelsLastForm):
+            module.take_channels_last_form()
     return ChannelsLast(plain, nn.Identity() if normalize is None else normalization(normalize)).eval()
 
 

@@ -28,15 +28,16 @@ PIXELS = (0.0, 1.0)
 FORM = "2"
 """Version of what `quantize_tflite` makes of the same model and ranges; part of the keys of cached measurements."""
 
-METHODS: dict[str, Method] = {"sbcformer": "minmax", "efficientvit": "minmax"}
+METHODS: dict[str, Method] = {
+    "sbcformer": "minmax",
+    "efficientvit": "minmax",
+    "efficientvit_seg": "minmax",
+    "fastervit": "minmax",
+    **dict.fromkeys(("deit", "deit_hmhsa", "pvt", "pvt_hmhsa", "nextvit", "nextvit_hmhsa"), "minmax"),
+}
 """How a family's activations are calibrated unless it is told."""
 
 
-@dataclass(frozen=True)
-class QuantizedTflite:
-    """An int8 model."""
-
-    model: bytes
 def float_layers(model: bytes) -> tuple[Layer, ...]:
     """Return a float model's layers in its order, as searches and reports ask for them."""
     return tuple(
@@ -52,6 +53,11 @@ def float_layers(model: bytes) -> tuple[Layer, ...]:
     )
 
 
+@dataclass(frozen=True)
+class QuantizedTflite:
+    """An int8 model."""
+
+    model: bytes
 
     @cached_property
     def int8_share(self) -> float:
@@ -87,26 +93,26 @@ class TfliteQuantizer:
         """Return the model with the named layers in float."""
         return QuantizedTflite(quantize_tflite(self.model, self.ranges, sorted(keep_float), self.ends))
 
-
-@dataclass(frozen=True)
-class TfliteInt8:
-    """An int8 model and how it came about."""
-
     def alone(self, name: str) -> bytes:
         """Return the model in which the named layer is int8 and nothing else, not even stored weights."""
         others = sorted({layer.name for layer in self.layers} - {name})
         return quantize_tflite(self.model, self.ranges, others, float_weights=True)
 
+
+@dataclass(frozen=True)
+class TfliteInt8:
+    """An int8 model and how it came about."""
+
     model: bytes
     quantization: Quantization
     outcome: Outcome | None
     """Of the search for --max-drop; None without one."""
+    quantizer: TfliteQuantizer
 
 
 def make_int8(task: Task, float_model: bytes, host: Preprocess) -> TfliteInt8:
     """Return the int8 form of a float model, as the recipe asks.
 
-    quantizer: TfliteQuantizer
     Args:
         task: what is exported.
         float_model: converted.
@@ -127,7 +133,8 @@ def make_int8(task: Task, float_model: bytes, host: Preprocess) -> TfliteInt8:
     ends: tuple[End, ...] = ()
     if recipe.io != "float":
         ranges = {**ranges, INPUT: PIXELS}
-        ends = ("INPUT",) if recipe.layout == "frigate" else ("INPUT", "OUTPUT")
+        # logits that become something else in the graph need no rounding first
+        ends = ("INPUT",) if recipe.layout == "frigate" or recipe.argmax else ("INPUT", "OUTPUT")
     quantizer = TfliteQuantizer(float_model, ranges, ends)
     weighted = [layer.name for layer in quantizer.layers if layer.weight is not None]
     # the classifier's last product writes float logits, unless they are to be rounded anyway

@@ -1,16 +1,20 @@
 """The ends of a TFLite model as other programs feed and read them: raw pixels in, uint8 out."""
 
 import copy
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from edgevit.export.tflite_graph import opened, operator_names, packed
+from edgevit.export.tflite_graph import opened, operator_names, operators, packed
 
 SHIFT = 128
 """What uint8 levels are above int8's."""
 PROBABILITY = 1 / 256
 """One level of an integer probability, as TFLite prescribes it."""
+BYTE_CLASSES = 256
+"""Most classes whose numbers fit a byte."""
 
 
 def with_uint8_ends(model: bytes) -> bytes:
@@ -51,6 +55,57 @@ def with_uint8_probabilities(model: bytes) -> bytes:
     return packed(tree)
 
 
+def with_class_numbers(model: bytes) -> bytes:
+    """Return a model with float logits (B, classes, h, w) as one that answers with the best classes, (B, 1, h, w).
+
+    uint8 levels of one class up to 256 classes, else float32; the lowest number among equals.
+    """
+    tree = opened(model)
+    graph = tree.subgraphs[0]
+    logits = graph.outputs[0]
+    batch, classes, height, width = (int(side) for side in graph.tensors[logits].shape)
+    name, source, axis = graph.tensors[logits].name, logits, 1
+    last, operator = operators(tree)[-1]
+    if last == "TRANSPOSE" and operator.outputs[0] == logits:
+        # convolutions leave the classes last, where it is quickest to compare them
+        source, axis = operator.inputs[0], 3
+        graph.operators.pop()
+    graph.tensors[logits].name = name + b"_of_classes"
+    numbers, cells, answer = (_add(graph, logits, part) for part in (b"class_numbers", b"class_cells", name))
+    for index, shape in ((numbers, (batch, height, width)), (cells, (batch, 1, height, width))):
+        _retype(graph, index, shape, schema.TensorType.INT32)
+    byte = classes <= BYTE_CLASSES
+    kind = schema.TensorType.UINT8 if byte else schema.TensorType.FLOAT32
+    _retype(graph, answer, (batch, 1, height, width), kind)
+    if byte:
+        graph.tensors[answer].quantization = schema.QuantizationParametersT()
+        graph.tensors[answer].quantization.scale, graph.tensors[answer].quantization.zeroPoint = [1.0], [0]
+    best = _operator(tree, "ARG_MAX", source, numbers, _constant(tree, b"class_axis", [axis]))
+    best.builtinOptionsType, best.builtinOptions = schema.BuiltinOptions.ArgMaxOptions, schema.ArgMaxOptionsT()
+    best.builtinOptions.outputType = schema.TensorType.INT32
+    reshape = _operator(tree, "RESHAPE", numbers, cells, _constant(tree, b"cells", [batch, 1, height, width]))
+    graph.operators += [best, reshape, _operator(tree, "CAST", cells, answer)]
+    _replace_end(tree, logits, answer)
+    return packed(tree)
+
+
+def _retype(graph: Any, index: int, shape: Sequence[int], kind: int) -> None:
+    tensor = graph.tensors[index]
+    tensor.shape, tensor.shapeSignature, tensor.type, tensor.quantization = list(shape), None, kind, None
+
+
+def _constant(tree: Any, name: bytes, values: Sequence[int]) -> int:
+    """Add a constant int32 tensor (N,); return its index."""
+    buffer, tensor = schema.BufferT(), schema.TensorT()
+    buffer.data = np.frombuffer(np.array(values, "<i4").tobytes(), np.uint8)
+    tree.buffers.append(buffer)
+    tensor.name, tensor.buffer = name, len(tree.buffers) - 1
+    tree.subgraphs[0].tensors.append(tensor)
+    index = len(tree.subgraphs[0].tensors) - 1
+    _retype(tree.subgraphs[0], index, (len(values),), schema.TensorType.INT32)
+    return index
+
+
 def _uint8_twin(graph: Any, index: int) -> int:
     """Add a uint8 tensor under an int8 tensor's name; return its index."""
     tensor = graph.tensors[index]
@@ -79,9 +134,9 @@ def _replace_end(tree: Any, old: int, new: int) -> None:
             entry.tensorIndex = new if entry.tensorIndex == old else entry.tensorIndex
 
 
-def _operator(tree: Any, name: str, source: int, target: int) -> Any:
+def _operator(tree: Any, name: str, source: int, target: int, *constants: int) -> Any:
     made = schema.OperatorT()
-    made.opcodeIndex, made.inputs, made.outputs = _code(tree, name), [source], [target]
+    made.opcodeIndex, made.inputs, made.outputs = _code(tree, name), [source, *constants], [target]
     return made
 
 

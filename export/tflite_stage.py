@@ -11,11 +11,14 @@ from edgevit.export.gather import facts_of
 from edgevit.export.side_by_side import SideBySide
 from edgevit.export.stage import Made, Task
 from edgevit.export.tflite_convert import INPUT, convert
-from edgevit.export.tflite_int8 import SUFFIX, account, make_int8
-from edgevit.export.tflite_io import with_uint8_probabilities
+from edgevit.export.tflite_gelu import NOTE, with_tanh_gelu
+from edgevit.export.tflite_graph import WEIGHTED
+from edgevit.export.tflite_int8 import SUFFIX, TfliteInt8, account, float_layers, make_int8
+from edgevit.export.tflite_io import with_class_numbers, with_uint8_probabilities
+from edgevit.export.tflite_quality import tflite_layer_sqnr
 from edgevit.export.tflite_quantize import quantize_dynamic, store_half_tflite
 from edgevit.export.tflite_speed import median_latencies_ms
-from edgevit.export.verify import run_file
+from edgevit.export.verify import check_numbers, run_file
 from edgevit.tflite_writing import artifact_bytes
 
 PACKAGES = (
@@ -61,10 +64,13 @@ def make(task: Task) -> Made:
         model, quantization = int8.model, int8.quantization
     if recipe.precision != "fp32":
         task.verify(recipe.precision, answers(model), recipe.precision)
+    outcome, logits_model = int8.outcome if int8 else None, model
     if recipe.layout == "frigate":
         model = with_uint8_probabilities(model)
+    if recipe.argmax:
+        logits, model = answers(model), with_class_numbers(model)
+        check_numbers(logits, answers(model))
 
-    outcome, logits_model = int8.outcome if int8 else None, model
     def latencies() -> tuple[float, float]:
         plain, exported = median_latencies_ms([float_model, model])
         return plain, exported
@@ -84,7 +90,6 @@ def make(task: Task) -> Made:
         quantization=quantization,
         outcome=outcome,
         latencies_ms=latencies if quantization else None,
-    )
         facts=lambda written: facts_of(task, written, _side_by_side(float_model, logits_model, int8), outcome),
         notes=notes,
     )
@@ -101,3 +106,4 @@ def _side_by_side(float_model: bytes, model: bytes, int8: TfliteInt8 | None) -> 
         # a search has measured whole blocks already
         only_int8=int8.quantizer.alone if int8 is not None and int8.outcome is None else None,
         kept_because="writes float logits: rounding them would cost more than it saves",
+    )

@@ -61,7 +61,8 @@ class Upsample(nn.Module):
     """Enlarge (B, C, H, W) by a whole factor, bicubically.
 
     Its export form is two products with constant matrices, the same function: TFLite has no bicubic resize, and ONNX
-    Runtime's is slow. The matrices are made for the size of the first input after that.
+    Runtime's is slow. The matrices are made for the size of the first input after that. Its channels-last form has
+    them multiply (B, H, W, C), as TFLite's convolutions leave it, which saves two transpositions.
     """
 
     upsample_rows: Tensor
@@ -72,13 +73,17 @@ class Upsample(nn.Module):
     def __init__(self, scale: int) -> None:
         super().__init__()
         self.scale = scale
-        self.as_products = False
+        self.as_products = self.channels_last = False
         self.size: tuple[int, int] | None = None
         """(H, W) that the matrices are for."""
 
     def take_export_form(self) -> None:
         """Use the products from now on."""
         self.as_products = True
+
+    def take_channels_last_form(self) -> None:
+        """Use the products for channels-last values from now on."""
+        self.as_products = self.channels_last = True
 
     def forward(self, x: Tensor) -> Tensor:
         if not self.as_products:
@@ -93,7 +98,11 @@ class Upsample(nn.Module):
             self.register_buffer("upsample_columns", columns.T.contiguous())
             self.size = size
         # columns first: there are few rows then, so it is the cheaper order
-        return self.upsample_rows @ (x @ self.upsample_columns)
+        if not self.channels_last:
+            return self.upsample_rows @ (x @ self.upsample_columns)
+        wide = self.upsample_columns.T @ x.permute(0, 2, 3, 1)  # (B, H, W * scale, C)
+        tall = self.upsample_rows @ wide.flatten(2)  # (B, H * scale, W * scale * C)
+        return tall.unflatten(2, wide.shape[2:]).permute(0, 3, 1, 2)
 
 
 @dataclass(frozen=True)
