@@ -28,7 +28,7 @@ from edgevit.runtime.estimate.estimate import MS_PER_MILLION_INSTRUCTIONS, MS_PE
 
 MODELS = ("sbcformer_xs", "sbcformer_b", "efficientvit_b0")
 TOOLS = Path(__file__).parents[1] / "tools" / "a72"
-CALIBRATION_IMAGES = 32
+CALIBRATION_IMAGES = 16
 HEADS = f"{'model':16} {'file':12} {'weights':8} {'MB':>6} {'M instructions':>14} {'M misses':>9} {'estimate ms':>12}"
 
 

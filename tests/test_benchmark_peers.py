@@ -144,6 +144,16 @@ def test_missing_package_is_a_reason() -> None:
     assert absent == {"Thing": "not installed: no_such_package"}
 
 
+def test_conversions_of_other_weights_are_not_used_again(tmp_path: Path) -> None:
+    forget = part("process").forget_other_weights
+    forget(tmp_path, "a" * 64)
+    (tmp_path / "row.done").touch()
+    forget(tmp_path, "a" * 64)
+    assert (tmp_path / "row.done").exists()
+    forget(tmp_path, "b" * 64)
+    assert not (tmp_path / "row.done").exists()
+
+
 def test_rows_have_names_of_their_own() -> None:
     rows = part("rows")
     labels = [row.label for adapter in rows.ADAPTERS for row in adapter.ROWS]

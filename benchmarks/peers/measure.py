@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from edgevit.runtime.benchmark.machine import busy_seconds
-from peers.process import PeerError, Process, make
+from peers.process import PeerError, Process, forget_other_weights, make
 from peers.result import Measured, Model, Time
 from peers.row import Job, Row
 from peers.rows import IMPOSSIBLE
@@ -58,6 +58,7 @@ def measure(job: Job, plan: Plan) -> tuple[Model, float]:
     """
     with Process("prepare", job) as process:
         facts = process.answer()
+    forget_other_weights(job.folder, facts["sha256"])
     absent = dict(IMPOSSIBLE)
     ready = [row for row in plan.rows if convert(job, row, plan, absent)]
     truth: list[int] = []

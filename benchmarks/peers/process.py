@@ -109,6 +109,15 @@ class Process:
         return f"{how}: {last}" if last else how
 
 
+def forget_other_weights(folder: Path, sha256: str) -> None:
+    """Have everything converted anew if the folder holds conversions of other weights."""
+    stamp = folder / "weights.sha256"
+    if not stamp.exists() or stamp.read_text() != sha256:
+        for done in folder.glob("*.done"):
+            done.unlink()
+    stamp.write_text(sha256)
+
+
 def make(job: Job, row: Row) -> None:
     """Convert a model for a row, unless that was done before.
 

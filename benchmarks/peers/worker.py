@@ -43,7 +43,7 @@ def prepare(job: Job) -> dict[str, Any]:
         images = ImageSet("drawn", tuple(sorted(draw_folder(job.pictures, how.size, PICTURES).iterdir())))
     inputs = ImageSet(images.source, images.images[:PICTURES]).inputs(how)
     np.save(job.folder / "calibration.npy", np.concatenate(list(inputs)))
-    return {"weights": weights.source, "trained": weights.trained, "labels": weights.labels}
+    return {"weights": weights.source, "sha256": weights.sha256, "trained": weights.trained, "labels": weights.labels}
 
 
 def run(job: Job, key: str, threads: int, answers: TextIO) -> None:
