@@ -47,7 +47,7 @@ class Wire:
         self._data, self.said = data, bytearray()
 
     def makefile(self, mode: str, size: int = -1) -> io.BufferedReader:
-        return io.BufferedReader(io.BytesIO(self._data))  # type: ignore[arg-type]
+        return io.BufferedReader(io.BytesIO(self._data))
 
     def sendall(self, data: bytes) -> None:
         self.said += data

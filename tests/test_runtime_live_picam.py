@@ -109,6 +109,23 @@ time.sleep(600)
     assert called[:2] == ["--camera", "1"]
     assert {"--codec", "mjpeg", "--nopreview", "640", "480"} <= set(called)
     assert called[-2:] == ["--output", "-"]
+    assert "--framerate" not in called
+
+
+def test_program_compresses_few_pictures_where_few_are_wanted(
+    classifier: Classifier, make_program: Callable[[str, str], Path], tmp_path: Path
+) -> None:
+    (tmp_path / "green.jpg").write_bytes(jpeg("green"))
+    make_program("rpicam-vid", f"""
+open({str(tmp_path / "called")!r}, "w").write(json.dumps(sys.argv[1:]))
+os.write(1, open({str(tmp_path / "green.jpg")!r}, "rb").read())
+time.sleep(600)
+""")  # fmt: skip
+    results = classifier.stream("picam", every="5s")
+    assert next(results).top1 == "green"
+    results.close()
+    called = json.loads((tmp_path / "called").read_text())
+    assert called[called.index("--framerate") + 1] == "5"
 
 
 def test_camera_program_that_fails_gives_its_reason(
@@ -221,6 +238,11 @@ def test_picamera2_is_read_where_no_program_is(classifier: Classifier, picamera2
 def test_picamera2_takes_720p_unless_told_otherwise(classifier: Classifier, picamera2: Path) -> None:
     assert next(classifier.stream("picam", once=True)).top1 == "blue"
     assert json.loads(picamera2.read_text())["main"]["size"] == [1280, 720]
+
+
+def test_picamera2_has_the_size_of_raw_frames(classifier: Classifier, picamera2: Path) -> None:
+    assert next(classifier.stream("picam", raw="640x480:yuvj420", once=True)).top1 == "blue"
+    assert json.loads(picamera2.read_text())["main"]["size"] == [640, 480]
 
 
 def test_picamera2_that_fails_gives_its_reason(classifier: Classifier, picamera2: Path) -> None:

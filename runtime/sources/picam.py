@@ -6,6 +6,7 @@ Neither shares numpy with this process: picamera2 belongs to the system's Python
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 
 from edgevit.errors import MissingProgramError
 from edgevit.runtime.sources import capture
@@ -22,6 +23,9 @@ PYTHONS = (sys.executable, "/usr/bin/python3")
 
 SIZE = (720, 1280)
 """(height, width) in pixels unless another is asked for."""
+
+SLOW_FPS = 5
+"""Pictures a second where few are wanted: the program compresses each of them on the processor."""
 
 _LOOK = "import importlib.util, sys; sys.exit(importlib.util.find_spec('picamera2') is None)"
 _LOOK_S = 30
@@ -42,17 +46,23 @@ def connect(source: Source, reading: Reading) -> Connection:
             f"picam needs {', '.join(PROGRAMS)} or picamera2, and none of them is installed; "
             "run: sudo apt install rpicam-apps (libcamera-apps before Raspberry Pi OS Bookworm)"
         )
-    return capture.connect(source, reading, (python, *capture.CHILD[1:]))
+    # its frames are never compressed, so that those who ask for raw ones have them too
+    return capture.connect(source, replace(reading, capture_size=_size(reading)), (python, *capture.CHILD[1:]))
 
 
 def _from_program(program: str, source: Source, reading: Reading) -> Connection:
-    raw = reading.raw
-    height, width = reading.capture_size or ((raw.height, raw.width) if raw else SIZE)
+    height, width = _size(reading)
     # both codecs carry levels of 0..255, as the program asks libcamera for JPEG's colours
-    codec = "mjpeg" if raw is None else "yuv420"
+    codec = "mjpeg" if reading.raw is None else "yuv420"
     command = (program, "--camera", source.address, "--timeout", "0", "--nopreview", "--codec", codec, "--flush")
     size = ("--width", str(width), "--height", str(height))
-    return cut_stream(ProgramStream((*command, *size, "--output", "-")), reading, source.name)
+    rate = ("--framerate", str(SLOW_FPS)) if reading.on_demand else ()
+    return cut_stream(ProgramStream((*command, *size, *rate, "--output", "-")), reading, source.name)
+
+
+def _size(reading: Reading) -> tuple[int, int]:
+    raw = reading.raw
+    return reading.capture_size or (SIZE if raw is None else (raw.height, raw.width))
 
 
 def _has_picamera2(python: str) -> bool:
