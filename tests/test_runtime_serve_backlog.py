@@ -143,3 +143,13 @@ def test_page_may_ask_while_the_run_ends(board: Board) -> None:
     board.sinks.close()
     assert board.spool.counts().waiting in (0, before.waiting)
     assert "waiting for" in board.get("/panel")
+
+
+def test_every_metric_is_described(board: Board) -> None:
+    parser = pytest.importorskip("prometheus_client.parser", reason="prometheus_client is not installed")
+    board.send(1)
+    described = (Path(__file__).parent.parent / "docs" / "serve.md").read_text()
+    families = list(parser.text_string_to_metric_families(board.get("/metrics")))
+    names = [f"{family.name}_total" if family.type == "counter" else family.name for family in families]
+    assert len(names) > 10
+    assert [name for name in names if f"`{name}" not in described] == []
