@@ -3,6 +3,7 @@
 import argparse
 import os
 import pickle
+import random
 from pathlib import Path
 from typing import Any
 
@@ -171,3 +172,27 @@ def test_content_that_is_no_state_dict_is_refused(tmp_path: Path, content: Any, 
 def test_torchscript_is_refused_with_what_to_do(tmp_path: Path) -> None:
     torch.jit.trace(torch.nn.Linear(2, 2), torch.ones(1, 2)).save(tmp_path / "w.pt")  # type: ignore[no-untyped-call]
     assert "is a TorchScript program, not weights; save them with torch.save" in _refusal(tmp_path / "w.pt")
+
+
+def test_ten_thousand_random_files_are_read_or_refused_in_one_line(tmp_path: Path) -> None:
+    """Sound files of each kind, cut or with some bytes changed; and rubbish from the first byte on."""
+    draw, path, outcomes = random.Random(1), tmp_path / "random.pt", {"read": 0, "refused": 0}
+    _saved(tmp_path / "zip.pt", WEIGHTS)
+    _saved(tmp_path / "old.pt", WEIGHTS, _use_new_zipfile_serialization=False)
+    save_file(WEIGHTS, tmp_path / "w.safetensors")
+    sound = [(tmp_path / name).read_bytes() for name in ("zip.pt", "old.pt", "w.safetensors")]
+    for _ in range(10_000):
+        data = bytearray(draw.choice(sound))
+        kind = draw.randrange(3)
+        for _ in range(draw.randrange(1, 8) if kind else 0):
+            data[draw.randrange(len(data))] = draw.randrange(256)
+        # a new file each time: cutting an old one to nothing has ext4 flush it
+        path.unlink(missing_ok=True)
+        path.write_bytes((data[: draw.randrange(len(data))], data, draw.randbytes(draw.randrange(100)))[kind])
+        try:
+            read_state_dict(path)
+            outcomes["read"] += 1
+        except CheckpointError as error:
+            outcomes["refused"] += "\n" not in str(error)
+    assert sum(outcomes.values()) == 10_000
+    assert outcomes["refused"] > 5000

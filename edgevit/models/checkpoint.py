@@ -3,6 +3,7 @@
 import argparse
 import pickle
 import re
+import struct
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +16,12 @@ from edgevit.errors import CheckpointError, MissingExtraError
 
 NESTINGS = ("state_dict_ema", "model_ema", "state_dict", "model", "module")
 """Where trainers keep the weights inside a checkpoint. Averaged weights first: they are what a trainer evaluates."""
+
+_DAMAGE = (
+    *(RuntimeError, EOFError, ValueError, LookupError, AttributeError, TypeError, AssertionError, ArithmeticError),
+    *(struct.error, MemoryError),
+)
+"""What PyTorch's reader raises for files that are damaged."""
 
 _FOREIGN_CODE = re.compile(r"GLOBAL (\S+)|Unsupported (?:class|global) (\S+)|function <?(\S+?)>?(?: |$)")
 
@@ -95,7 +102,7 @@ def _read_torch(path: Path) -> Any:
             f"{path} holds Python code ({name}), which is never run; save the weights alone: "
             "torch.save(model.state_dict(), FILE)"
         ) from error
-    except (RuntimeError, EOFError, ValueError, KeyError, IndexError, AttributeError, TypeError) as error:
+    except _DAMAGE as error:
         if "TorchScript" in str(error):
             raise CheckpointError(
                 f"{path} is a TorchScript program, not weights; save them with torch.save(model.state_dict(), FILE)"
