@@ -59,7 +59,7 @@ PRESETS = {
     **dict.fromkeys(("deit", "pvt", "nextvit"), Preset(float_stem=1)),
     **dict.fromkeys(
         ("deit_hmhsa", "pvt_hmhsa", "nextvit_hmhsa"),
-        Preset(float_stem=1, float_weights=(".intra.weight", ".cross.weight", ".centre")),
+        Preset(float_stem=1, float_weights=(".kernels", ".mixing")),
     ),
     "efficientvit_seg": Preset(float_stem=5, float_heads=1, float_weights=(".upsample_rows", ".upsample_columns")),
 }

@@ -32,13 +32,16 @@ def _disturb(model: nn.Module) -> None:
             nn.init.normal_(module.bias, 0, 0.1)
 
 
+@pytest.mark.parametrize("exported", [False, True])
 @pytest.mark.parametrize("class_token", [False, True])
-def test_maps_are_those_of_the_formula(class_token: bool) -> None:
+def test_maps_are_those_of_the_formula(class_token: bool, exported: bool) -> None:
     torch.manual_seed(0)
     heads, (h, w), n, d = 3, (2, 4), 5, 6
-    made = Hallucination(heads).double()
+    made = Hallucination(heads, d).double()
     for conv in (made.intra, made.cross):
         nn.init.normal_(conv.weight)
+    if exported:
+        made.take_export_form()
     q = torch.randn(2, heads, n, d, dtype=torch.float64)
     k = torch.randn(2, heads, h * w + class_token, d, dtype=torch.float64)
     scores = made(q, k, (h, w))
@@ -61,7 +64,7 @@ def test_maps_are_those_of_the_formula(class_token: bool) -> None:
 def test_maps_begin_near_the_real_ones() -> None:
     torch.manual_seed(0)
     q, k = torch.randn(1, 4, 9, 8), torch.randn(1, 4, 9, 8)
-    real, made = Hallucination(4)(q, k, (3, 3)).chunk(2, dim=1)
+    real, made = Hallucination(4, 8)(q, k, (3, 3)).chunk(2, dim=1)
     assert (real - made).abs().mean() < 0.2 * real.abs().mean()
 
 

@@ -32,7 +32,7 @@ class Attention(nn.Module):
         self.qk_dim = dim // self.heads * self.real_heads
         self.qkv = nn.Linear(dim, 2 * self.qk_dim + dim)
         self.proj = nn.Linear(dim, dim)
-        self.maps = Hallucination(self.real_heads) if hallucinated else None
+        self.maps = Hallucination(self.real_heads, dim // self.heads) if hallucinated else None
 
     def forward(self, x: Tensor, grid: tuple[int, int]) -> Tensor:
         """Let all tokens attend to all, those of grid = (h, w) and the class token."""

@@ -38,12 +38,21 @@ def even_heads(heads: int) -> int:
 
 
 class Hallucination(nn.Module):
-    """Attention scores of 2 * heads heads from the queries and keys of `heads` heads."""
+    """Attention scores of 2 * heads heads from the queries and keys of `heads` heads, each of width `head_dim`."""
 
-    def __init__(self, heads: int) -> None:
+    kernels: Tensor
+    """Each head's 3x3 kernel for every channel of its keys, (heads * head_dim, 1, 3, 3)."""
+    centres: Tensor
+    """Of the kernels, (heads, 1, 1)."""
+    mixing: Tensor
+    """(heads, heads)"""
+
+    def __init__(self, heads: int, head_dim: int) -> None:
         super().__init__()
+        self.head_dim = head_dim
         self.intra = nn.Conv2d(heads, heads, 3, padding=1, groups=heads, bias=False)
         self.cross = nn.Conv2d(heads, heads, 1, bias=False)
+        self.smooths_keys = False
         for conv in (self.intra, self.cross):
             nn.init.dirac_(conv.weight, groups=conv.groups)
             with torch.no_grad():
@@ -57,6 +66,10 @@ class Hallucination(nn.Module):
             k: keys (B, heads, M, d): a class token's, if there is one, then those of the grid row by row.
             grid: (h, w) of the keys.
         """
+        return self._from_keys(q, k, grid) if self.smooths_keys else self._from_maps(q, k, grid)
+
+    def _from_maps(self, q: Tensor, k: Tensor, grid: tuple[int, int]) -> Tensor:
+        """Compute as the paper describes it."""
         b, heads, n, _ = q.shape
         h, w = grid
         # A row of keys that are zero, and so a row of scores that are, keeps the maps of a head's queries apart: they
@@ -70,6 +83,30 @@ class Hallucination(nn.Module):
         column = q @ k[:, :, :1].transpose(2, 3)  # (B, heads, N, 1): the class token's
         centre = self.cross.weight * self.intra.weight[:, 0, 1, 1].reshape(1, heads, 1, 1)
         return torch.cat((torch.cat((column, F.conv2d(column, centre)), dim=1), scores), dim=3)
+
+    def _from_keys(self, q: Tensor, k: Tensor, grid: tuple[int, int]) -> Tensor:
+        """Compute the same with the intra-head step moved to the keys.
+
+        It is linear and the same for all queries: sum_o w_o (q . k_(m + o)) = q . (sum_o w_o k_(m + o)). The keys are
+        few, the maps are large, and convolutions of a few channels are what processors do worst.
+        """
+        b, heads, n, d = q.shape
+        m, (h, w) = k.shape[2], grid
+        columns = k.transpose(2, 3)  # (B, heads, d, M)
+        image = columns[..., -h * w :].reshape(b, heads * d, h, w)
+        smooth = F.conv2d(image, self.kernels, padding=1, groups=heads * d).reshape(b, heads, d, h * w)
+        if m > h * w:
+            smooth = torch.cat((columns[..., :1] * self.centres, smooth), dim=3)
+        made = self.mixing @ (q @ smooth).reshape(b, heads, n * m)
+        return torch.cat((q @ columns, made.reshape(b, heads, n, m)), dim=1)
+
+    @torch.no_grad()
+    def take_export_form(self) -> None:
+        """Smooth the keys instead of the maps, see `_from_keys`; by their names a quantizer finds the constants."""
+        self.register_buffer("kernels", self.intra.weight.repeat_interleave(self.head_dim, dim=0))
+        self.register_buffer("centres", self.intra.weight[:, :, 1, 1].clone().unsqueeze(-1))
+        self.register_buffer("mixing", self.cross.weight.flatten(1).clone())
+        self.smooths_keys = True
 
 
 def shared_weights(model: nn.Module, plain: Mapping[str, Tensor]) -> dict[str, Tensor]:

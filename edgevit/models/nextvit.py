@@ -135,7 +135,7 @@ class Attention(nn.Module):
         self.proj = nn.Linear(dim, dim)
         self.pool = RunMean(reduction**2) if reduction > 1 else nn.Identity()
         self.norm = TokenNorm(dim) if reduction > 1 else nn.Identity()
-        self.maps = Hallucination(self.real_heads) if hallucinated else None
+        self.maps = Hallucination(self.real_heads, HEAD_DIM) if hallucinated else None
 
     def forward(self, x: Tensor, grid: tuple[int, int]) -> Tensor:
         b, n, c = x.shape

@@ -49,7 +49,7 @@ class Attention(nn.Module):
         if reduction > 1:
             self.sr = nn.Conv2d(dim, dim, reduction, reduction)
             self.norm = nn.LayerNorm(dim)
-        self.maps = Hallucination(self.real_heads) if hallucinated else None
+        self.maps = Hallucination(self.real_heads, dim // self.heads) if hallucinated else None
 
     def forward(self, x: Tensor, grid: Grid) -> Tensor:
         b, n, c = x.shape
