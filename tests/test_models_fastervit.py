@@ -12,15 +12,12 @@ from edgevit.models import create_model
 from edgevit.models.fastervit_attention import (
     CARRIERS,
     Attention,
-    AttentionBias,
     HierarchicalBlock,
-    PositionEmbedding,
     from_windows,
     nearest_carriers,
-    offset_coordinates,
-    offset_index,
     to_windows,
 )
+from edgevit.models.fastervit_position import AttentionBias, PositionEmbedding, offset_coordinates, offset_index
 from edgevit.models.registry import check_input_size, get_spec, size_note
 from edgevit.models.weights import DERIVED, fitting_models, load_state
 
