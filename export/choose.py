@@ -10,6 +10,8 @@ from edgevit.errors import OptionError
 from edgevit.export.images import VERIFICATION_IMAGES, ExportImages, ImageSet, RGBImage, folder_images
 from edgevit.export.recipe import Recipe
 from edgevit.export.synthesize import ENOUGH_IMAGES, synthesize_images
+from edgevit.export.tasks import rules_of
+from edgevit.models.registry import get_spec
 from edgevit.models.resolve import ResolvedWeights
 from edgevit.runtime.selftest import draw_pictures
 
@@ -25,7 +27,8 @@ def choose_images(recipe: Recipe, weights: ResolvedWeights, model: nn.Module, ho
     """
     if recipe.data is not None:
         evaluation = 0 if recipe.max_drop is None else recipe.evaluation_images
-        return folder_images(recipe.data, recipe.calibration_images, evaluation, recipe.seed)
+        leave_out = rules_of(get_spec(recipe.model)).leave_out
+        return folder_images(recipe.data, recipe.calibration_images, evaluation, recipe.seed, leave_out)
     if recipe.synthesized:
         count = min(recipe.calibration_images, ENOUGH_IMAGES)
         return _in_memory("synthesized", synthesize_images(model, count, how, seed=recipe.seed))

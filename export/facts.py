@@ -34,7 +34,7 @@ class Score:
     """How good the answers are on some images."""
 
     measure: str
-    """"top-1 accuracy", or "top-1 agreement with float32" where the classes are not known."""
+    """"top-1 accuracy" or "mean IoU"; "top-1" or "pixel agreement with float32" where the classes are not known."""
     float32: float
     """0..1; 1 for agreement."""
     exported: float
@@ -67,6 +67,48 @@ class FlippedImage:
 
 
 @dataclass(frozen=True)
+class ClassFacts:
+    """One class of a segmentation."""
+
+    label: str
+    area: float
+    """Share of the float32 answers' pixels, 0..1."""
+    float32: float | None
+    """Intersection over union of float32's answers with the masks; None where there are none, or not of this class."""
+    exported: float | None
+    """Of this file's answers with the masks, or with float32's answers where there are none."""
+
+
+@dataclass(frozen=True)
+class ChangedMask:
+    """A picture of which the export changed the mask."""
+
+    source: str
+    agreement: float
+    """Share of pixels that keep float32's class, 0..1."""
+    float32: bytes
+    """A small JPEG: the picture, coloured by float32's classes."""
+    exported: bytes
+    """The same by this file's."""
+
+
+@dataclass(frozen=True)
+class MaskFacts:
+    """The answers of a segmentation."""
+
+    against: str
+    """What this file's answers are compared with, class by class."""
+    agreement: float
+    """Share of pixels that keep float32's class, 0..1."""
+    classes: tuple[ClassFacts, ...]
+    """Those that occur, the largest first."""
+    changed: tuple[ChangedMask, ...]
+    """The most changed first."""
+    changed_images: int
+    """How many pictures have another mask than from float32."""
+
+
+@dataclass(frozen=True)
 class ExportFacts:
     """One export."""
 
@@ -86,6 +128,8 @@ class ExportFacts:
     """How many answers differ from float32's."""
     flipped: tuple[FlippedImage, ...]
     """The surest new answers first."""
+    masks: MaskFacts | None = None
+    """None for a classifier."""
 
     @property
     def speedup(self) -> float | None:
@@ -99,4 +143,6 @@ class ExportFacts:
         values = dataclasses.asdict(dataclasses.replace(self, flipped=()))
         del values["manifest"]["selftest"]
         flipped = [dataclasses.asdict(image.flip) for image in self.flipped]
+        for changed in values["masks"]["changed"] if values["masks"] else ():
+            del changed["float32"], changed["exported"]
         return {"schema": SCHEMA, **values, "speedup": self.speedup, "flipped": flipped}

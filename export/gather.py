@@ -3,17 +3,19 @@
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from edgevit.artifact import Manifest
 from edgevit.export.facts import ExportFacts, FlippedImage, LayerFacts, Score, SearchPoint
 from edgevit.export.graph import Layer
-from edgevit.export.images import ImageSet, RGBImage
+from edgevit.export.images import ImageSet
+from edgevit.export.mask_facts import mask_facts
 from edgevit.export.search import Outcome
 from edgevit.export.side_by_side import SideBySide
 from edgevit.export.stage import Task, Written
+from edgevit.export.thumbnails import THUMBNAILS, thumbnail
+from edgevit.export.truth import FloatAnswers, Labels, Masks, Truth, truth_of
 from edgevit.runtime.images import read_image
 from edgevit.runtime.metrics import power_table, sqnr_db
 from edgevit.runtime.postprocess import softmax
@@ -21,10 +23,6 @@ from edgevit.runtime.preprocess import fit
 from edgevit.runtime.progress import Track
 from edgevit.runtime.quality import Flip
 
-THUMBNAILS = 24
-"""Flipped images shown."""
-THUMBNAIL_SIDE = 128
-"""Longest side of a thumbnail in pixels."""
 LAYER_IMAGES = 16
 """Images that layers are measured on."""
 
@@ -46,7 +44,7 @@ def facts_of(task: Task, written: Written, models: SideBySide, outcome: Outcome 
         written.manifest,
         models,
         shown,
-        None if data is None else shown.labels(data, written.manifest.labels),
+        truth_of(shown, data, written.manifest.labels, pixels=written.manifest.pixels is not None),
         size_mb=written.size_mb,
         float_size_mb=len(models.float_model) / 1e6,
         latencies_ms=written.latencies_ms,
@@ -60,7 +58,7 @@ def gather_facts(
     manifest: Manifest,
     models: SideBySide,
     images: ImageSet,
-    labels: NDArray[np.int64] | None = None,
+    truth: Truth | None = None,
     *,
     size_mb: float,
     float_size_mb: float,
@@ -75,7 +73,7 @@ def gather_facts(
         manifest: its document.
         models: the float model and what was exported, int8 or not.
         images: to compare both on, if possible other ones than those it was calibrated with.
-        labels: index of each image's class; None where they are not known.
+        truth: what is really on the images; None where it is not known.
         size_mb: of the file.
         float_size_mb: of the float model.
         latencies_ms: of the float and of the exported model.
@@ -86,8 +84,12 @@ def gather_facts(
     reference, found = (
         models.answers(model, images, how, batch, track) for model in (models.float_model, models.model)
     )
-    score = _score(reference, found, labels, images.source)
-    flips = list(_flips(reference, found, labels, images, manifest))
+    score = _score(reference, found, truth, images.source)
+    masks, flips = None, []
+    if manifest.pixels is None:
+        flips = list(_flips(reference, found, truth.labels if isinstance(truth, Labels) else None, images, manifest))
+    else:
+        masks = mask_facts(reference, found, truth if isinstance(truth, Masks) else None, images, manifest)
     flips.sort(key=lambda pair: -pair[1].after_conf)
     return ExportFacts(
         file=file.name,
@@ -99,21 +101,12 @@ def gather_facts(
         score=score,
         points=_points(manifest, score, outcome),
         layers=_layer_facts(manifest, models, images, outcome, track),
-        flips=len(flips),
+        flips=masks.changed_images if masks else len(flips),
         flipped=tuple(
             FlippedImage(flip, thumbnail(fit(read_image(images.images[i]), how))) for i, flip in flips[:THUMBNAILS]
         ),
+        masks=masks,
     )
-
-
-def thumbnail(image: RGBImage) -> bytes:
-    """Return an (H, W, 3) image as a JPEG of a few kilobytes."""
-    scale = min(1.0, THUMBNAIL_SIDE / max(image.shape[:2]))
-    size = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
-    small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-    written, jpeg = cv2.imencode(".jpg", small[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 80])
-    assert written
-    return jpeg.tobytes()
 
 
 def _layer_facts(
@@ -152,14 +145,12 @@ def _checkpoint_name(layer: Layer) -> str:
     return weight.removesuffix(".weight") if "." in weight else layer.name
 
 
-def _score(
-    reference: NDArray[np.float32], found: NDArray[np.float32], labels: NDArray[np.int64] | None, source: str
-) -> Score:
-    right = reference.argmax(axis=1) if labels is None else labels
+def _score(reference: NDArray[np.float32], found: NDArray[np.float32], truth: Truth | None, source: str) -> Score:
+    truth = truth or FloatAnswers(reference)
     return Score(
-        measure="top-1 accuracy" if labels is not None else "top-1 agreement with float32",
-        float32=float((reference.argmax(axis=1) == right).mean()),
-        exported=float((found.argmax(axis=1) == right).mean()),
+        measure=truth.measure,
+        float32=truth.score(reference),
+        exported=truth.score(found),
         images=len(reference),
         source=SOURCES.get(source, source),
         logit_sqnr_db=sqnr_db(power_table(reference, found)),

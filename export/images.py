@@ -2,7 +2,7 @@
 
 import hashlib
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,17 +68,23 @@ class ExportImages:
     """For the search of a precision within a budget."""
 
 
-def folder_images(folder: Path, calibration: int, evaluation: int, seed: int) -> ExportImages:
+def folder_images(
+    folder: Path,
+    calibration: int,
+    evaluation: int,
+    seed: int,
+    leave_out: Callable[[Path], bool] = lambda path: False,
+) -> ExportImages:
     """Draw the three sets from a folder, searched recursively, at random but repeatably.
 
-    Unreadable files are skipped and counted.
+    Unreadable files are skipped and counted; `leave_out` tells which files are no pictures to use.
 
     Raises:
         DataError: not a folder, or fewer than MIN_CALIBRATION_IMAGES readable images.
     """
     if not folder.is_dir():
         raise DataError(f"--data {folder} is not a folder; give one that holds images, at any depth")
-    files = sorted(list_images(str(folder)))
+    files = sorted(path for path in list_images(str(folder)) if not leave_out(path))
     order = np.random.default_rng(seed).permutation(len(files))
     wanted = calibration + max(VERIFICATION_IMAGES, evaluation)
     readable, skipped = _readable([files[i] for i in order], wanted)

@@ -84,7 +84,7 @@ def export(
     """
     spec = get_spec(recipe.model)
     rules = rules_of(spec)
-    rules.check(recipe, page is not None)
+    rules.check(recipe)
     file = make_folder(out) if recipe.layout == "frigate" else out
     check_writable(file, SUFFIXES[recipe.format])
     stage = _stage(recipe.format)

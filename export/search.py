@@ -17,6 +17,7 @@ from edgevit.artifact import Preprocess
 from edgevit.export.cache import cached, content_key
 from edgevit.export.graph import Layer
 from edgevit.export.images import ImageSet
+from edgevit.export.truth import FloatAnswers, Truth, truth_of
 from edgevit.runtime.progress import Track
 
 SENSITIVITY_IMAGES = 64
@@ -70,8 +71,8 @@ class Outcome:
     """In the order they were made; the first leaves every block int8."""
     sensitivity: Mapping[str, float]
     """Block to the logits' signal-to-noise ratio in dB when it alone is int8: low means that it needs float."""
-    labelled: bool
-    """Whether drops are in accuracy, or in agreement with the float model."""
+    measure: str
+    """What drops are points of: accuracy, mean IoU, or agreement with the float model."""
     images: int
     """How many images decided."""
 
@@ -83,31 +84,25 @@ class Judge:
     images: ImageSet
     how: Preprocess
     reference: NDArray[np.float32]
-    """The float model's logits, (images, classes)."""
-    labels: NDArray[np.int64] | None
-    """Each image's true class; None where the images have none."""
+    """The float model's logits, (images, classes) or (images, classes, height, width)."""
+    truth: Truth
 
     def drop(self, logits: NDArray[np.float32]) -> float:
-        """Return the loss against float, in percentage points of accuracy, or of agreement without labels."""
-        wanted = self.reference.argmax(1) if self.labels is None else self.labels
-        return 100 * float(np.mean(self.reference.argmax(1) == wanted) - np.mean(logits.argmax(1) == wanted))
+        """Return the loss against float, in percentage points of the truth's measure."""
+        return 100 * (self.truth.score(self.reference) - self.truth.score(logits))
 
     def part(self, which: slice) -> "Judge":
         """Return a judge of some of the images."""
-        labels = None if self.labels is None else self.labels[which]
         images = ImageSet(self.images.source, self.images.images[which])
-        return Judge(images, self.how, self.reference[which], labels)
+        return Judge(images, self.how, self.reference[which], self.truth.part(which))
 
 
 def judge_of(
     images: ImageSet, how: Preprocess, reference: NDArray[np.float32], data: Path | None, names: Sequence[str]
 ) -> Judge:
-    """Return the judge by the classes that the folder `data` names, or by the float model's answers where it does not.
-
-    Folders name the classes of whole pictures, not of their pixels.
-    """
-    labels = None if data is None or reference.ndim != 2 else images.labels(data, names)
-    return Judge(images, how, reference, labels)
+    """Return the judge by what the folder `data` says of its images, or else by the float model's answers."""
+    truth = truth_of(images, data, names, pixels=reference.ndim != 2)
+    return Judge(images, how, reference, truth or FloatAnswers(reference))
 
 
 def search(
@@ -147,14 +142,15 @@ def search(
     for count in track(range(len(order) + 1), "blocks back to float", len(order) + 1):
         back = tuple(order[:count])
         floated = keep_float | {name for block in back for name in blocks[block]}
-        trials.append(_trial(quantizer, floated, back, judge, content_key(identity, images, *back)))
+        key = content_key(identity, images, judge.truth.identity, *back)
+        trials.append(_trial(quantizer, floated, back, judge, key))
         if trials[-1].drop <= max_drop:
             break
     met = trials[-1].drop <= max_drop
     chosen = trials[-1] if met else min(trials, key=lambda trial: (trial.drop, -trial.int8_share))
     signal = float(np.mean(_centered(few.reference) ** 2))
     sensitivity = {block: _decibel(signal, power) for block, power in noise.items()}
-    return Outcome(chosen, met, tuple(trials), sensitivity, judge.labels is not None, len(judge.images.images))
+    return Outcome(chosen, met, tuple(trials), sensitivity, judge.truth.measure, len(judge.images.images))
 
 
 def layers_of(layers: Iterable[Layer], blocks: Iterable[str]) -> set[str]:

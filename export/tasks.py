@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from edgevit.artifact import Pixels
 from edgevit.errors import OptionError
@@ -9,6 +10,7 @@ from edgevit.export.recipe import Recipe
 from edgevit.models.scenes import spread_palette
 from edgevit.models.spec import ModelSpec
 from edgevit.models.spec import Task as TaskName
+from edgevit.runtime.segmentation_quality import is_mask
 
 SEG_STRIDE = 8
 
@@ -17,10 +19,12 @@ SEG_STRIDE = 8
 class TaskRules:
     """One task."""
 
-    check: Callable[[Recipe, bool], None]
-    """Raise OptionError where the recipe, or the wish for a report page, does not fit the task."""
+    check: Callable[[Recipe], None]
+    """Raise OptionError where the recipe does not fit the task."""
     pixels: Callable[[ModelSpec, tuple[str, ...], bool], Pixels | None]
     """What the model's answer means, by its labels and by whether it is class numbers; None for whole images."""
+    leave_out: Callable[[Path], bool]
+    """Which files of --data are no pictures for the model."""
     evaluation_images: int
     """The most images that decide on --max-drop: their answers are held in memory."""
 
@@ -30,16 +34,14 @@ def rules_of(spec: ModelSpec) -> TaskRules:
     return RULES[spec.task]
 
 
-def _check_classify(recipe: Recipe, report: bool) -> None:
+def _check_classify(recipe: Recipe) -> None:
     if recipe.argmax:
         raise OptionError(f"--argmax is for segmentation models; {recipe.model} classifies: leave it out")
 
 
-def _check_segment(recipe: Recipe, report: bool) -> None:
-    if recipe.format != "onnx":
-        raise OptionError(f"{recipe.model} can be exported to ONNX only so far; give --format onnx")
-    if report:
-        raise OptionError(f"--report exists for classifiers only so far; leave it out for {recipe.model}")
+def _check_segment(recipe: Recipe) -> None:
+    if recipe.layout != "file":
+        raise OptionError(f"--layout {recipe.layout} is for classifiers; {recipe.model} segments: leave it out")
 
 
 def _segment_pixels(spec: ModelSpec, labels: tuple[str, ...], classes_in_graph: bool) -> Pixels:
@@ -48,6 +50,6 @@ def _segment_pixels(spec: ModelSpec, labels: tuple[str, ...], classes_in_graph: 
 
 
 RULES: dict[TaskName, TaskRules] = {
-    "classify": TaskRules(_check_classify, lambda spec, labels, numbers: None, 100_000),
-    "segment": TaskRules(_check_segment, _segment_pixels, 64),
+    "classify": TaskRules(_check_classify, lambda spec, labels, numbers: None, lambda path: False, 100_000),
+    "segment": TaskRules(_check_segment, _segment_pixels, is_mask, 64),
 }

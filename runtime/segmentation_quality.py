@@ -93,6 +93,20 @@ def find_masked_images(data: Path, *, limit: int | None = None, seed: int = 0) -
     return MaskedImages(folder, tuple(paths), tuple(masks))
 
 
+def mask_of(picture: Path) -> Path | None:
+    """Return the mask of a picture below a folder `images` that has a folder `masks` beside it; None for none."""
+    home = next((up for up in picture.parents if up.name == "images" and (up.parent / "masks").is_dir()), None)
+    if home is None:
+        return None
+    mask = (home.parent / "masks" / picture.relative_to(home)).with_suffix(".png")
+    return mask if mask.is_file() else None
+
+
+def is_mask(path: Path) -> bool:
+    """Tell whether a file lies below a folder `masks` that has a folder `images` beside it."""
+    return any(up.name == "masks" and (up.parent / "images").is_dir() for up in path.parents)
+
+
 class Confusion:
     """Pixels of one model so far."""
 
@@ -172,7 +186,9 @@ def _answers(
             unreadable.append(str(error))
             continue
         masks = [_mask(name, model, image) for name, model in models]
-        truth = None if images.masks is None or drawn is None else _truth(images.masks[i], drawn, masks[0], models)
+        truth = None
+        if images.masks is not None and drawn is not None:
+            truth = true_classes(images.masks[i], drawn, masks[0].shape, len(models[0][1].names))
         yield masks, truth
 
 
@@ -185,13 +201,16 @@ def _mask(name: str, model: Segmenter, image: NDArray[np.uint8]) -> Mask:
     return result.mask
 
 
-def _truth(path: Path, drawn: Mask, answer: Mask, models: Sequence[tuple[str, Segmenter]]) -> NDArray[np.intp]:
-    """Return the class of each pixel, -1 for none."""
-    if drawn.shape != answer.shape:
-        raise DataError(f"the mask {path} has {drawn.shape} pixels (height, width), its picture {answer.shape}")
+def true_classes(path: Path, drawn: Mask, size: tuple[int, ...], classes: int) -> NDArray[np.intp]:
+    """Return the class of each pixel of a mask, -1 for none.
+
+    Raises:
+        DataError: it is not of the picture's size (height, width), or has a number that is no class.
+    """
+    if drawn.shape != size:
+        raise DataError(f"the mask {path} has {drawn.shape} pixels (height, width), its picture {size}")
     truth = drawn.astype(np.intp)
     truth[(drawn == IGNORED) if drawn.dtype == np.uint8 else (drawn == np.iinfo(np.uint16).max)] = -1
-    classes = len(models[0][1].names)
     if truth.max() >= classes:
         raise DataError(
             f"the mask {path} has class {int(truth.max())}, but the model has {classes} classes (0 to {classes - 1}, "

@@ -105,7 +105,7 @@ def test_budget_that_cannot_be_met_exits_3_with_the_best_found(monkeypatch: pyte
     def export(*args: object, **options: object) -> pipeline.Report:
         report = real(*args, **options)  # type: ignore[arg-type]
         trial = Trial((), 0.9, 1.5)
-        outcome = Outcome(trial, False, (trial,), {}, True, 100)
+        outcome = Outcome(trial, False, (trial,), {}, "top-1 accuracy", 100)
         return dataclasses.replace(report, outcome=outcome)
 
     monkeypatch.setattr(pipeline, "export", export)

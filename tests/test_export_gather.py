@@ -21,6 +21,7 @@ from edgevit.export.quantize import OPERATORS, quantize
 from edgevit.export.report import render
 from edgevit.export.search import Outcome, Trial
 from edgevit.export.side_by_side import SideBySide
+from edgevit.export.truth import Labels
 
 MakeGraph = Callable[..., onnx.ModelProto]
 ORANGE, PLAIN, SKY = (255, 204, 51), (204, 51, 51), (51, 51, 204)
@@ -84,7 +85,7 @@ def test_changed_answers_are_found_and_shown(
         manifest,
         beside(float_graph, greener),
         images(ORANGE, PLAIN, SKY),
-        np.array([1, 0, 0]),
+        Labels(np.array([1, 0, 0])),
         **SIZES,
     )
     assert (facts.file, facts.flips, facts.score.images) == ("tiny.onnx", 1, 3)
@@ -141,7 +142,7 @@ def test_layers_say_what_they_are(float_graph: onnx.ModelProto, manifest: Manife
 
 def test_search_gives_points_reasons_and_sensitivities(float_graph: onnx.ModelProto, manifest: Manifest) -> None:
     trials = (Trial((), 1.0, 50.0), Trial(("gemm",), 0.0, 0.0))
-    outcome = Outcome(trials[1], True, trials, {"gemm": 17.5}, False, 2)
+    outcome = Outcome(trials[1], True, trials, {"gemm": 17.5}, "top-1 agreement with float32", 2)
     facts = gather_facts(
         Path("tiny.onnx"),
         int8_manifest(manifest, "gemm"),

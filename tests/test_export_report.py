@@ -13,8 +13,8 @@ from edgevit.artifact import Calibration, Input, Manifest, Parity, Preprocess, Q
 from edgevit.errors import OptionError, OutputError
 from edgevit.export.chart import draw_chart, tick_step
 from edgevit.export.facts import ExportFacts, FlippedImage, LayerFacts, Score, SearchPoint
-from edgevit.export.gather import THUMBNAIL_SIDE, thumbnail
 from edgevit.export.report import check_report_path, render, write_report
+from edgevit.export.thumbnails import THUMBNAIL_SIDE, thumbnail
 from edgevit.runtime.quality import Flip
 
 VOID = {"meta", "br", "img", "line", "polyline", "wbr"}

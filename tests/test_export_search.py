@@ -15,6 +15,7 @@ from edgevit.export.images import ImageSet
 from edgevit.export.int8 import GraphQuantizer
 from edgevit.export.quantize import calibrated_tensors
 from edgevit.export.search import Judge, layers_of, search
+from edgevit.export.truth import FloatAnswers, Labels
 from edgevit.export.verify import run_graph
 
 SIZE = 16
@@ -64,7 +65,7 @@ def network() -> ModelProto:
 def judge(network: ModelProto) -> Judge:
     pictures = np.random.default_rng(1).integers(0, 256, (40, SIZE, SIZE, 3), np.uint8)
     images = ImageSet("generated", tuple(pictures))
-    return Judge(images, HOW, run_graph(network, images, HOW), None)
+    return Judge(images, HOW, (reference := run_graph(network, images, HOW)), FloatAnswers(reference))
 
 
 def quantizer_of(network: ModelProto, judge: Judge) -> GraphQuantizer:
@@ -96,7 +97,7 @@ def test_all_float_loses_nothing(network: ModelProto, judge: Judge) -> None:
 def test_labels_make_the_drop_one_of_accuracy(judge: Judge) -> None:
     right = judge.reference.argmax(1)
     half_right = np.where(np.arange(len(right)) % 2 == 0, right, (right + 1) % 4)
-    labelled = Judge(judge.images, HOW, judge.reference, half_right)
+    labelled = Judge(judge.images, HOW, judge.reference, Labels(half_right))
     assert labelled.drop(judge.reference) == 0.0
     assert labelled.drop(np.zeros_like(judge.reference)) == pytest.approx(50 - 100 * np.mean(half_right == 0))
     assert judge.drop(np.zeros_like(judge.reference)) == pytest.approx(100 * np.mean(right != 0))

@@ -1,6 +1,7 @@
 """Export of segmentation models: each step agrees with PyTorch, and the file answers with masks."""
 
 import dataclasses
+import json
 from pathlib import Path
 
 import cv2
@@ -12,13 +13,18 @@ import edgevit
 from edgevit.artifact import read_manifest
 from edgevit.errors import GateError, OptionError
 from edgevit.export.graph import layers
+from edgevit.export.images import ImageSet
 from edgevit.export.pipeline import export
 from edgevit.export.quantize import PRESETS, float_layers
 from edgevit.export.recipe import Recipe
+from edgevit.export.search import judge_of
+from edgevit.export.synthesize import Synthesis, synthesize_images
+from edgevit.export.truth import Masks, truth_of
 from edgevit.export.verify import check, check_numbers, compare
 from edgevit.models import create_model
 from edgevit.models.registry import get_spec
 from edgevit.models.scenes import CITYSCAPES, spread_palette
+from edgevit.runtime.mask_png import mask_png
 from edgevit.runtime.segmentation import Segmentation
 from edgevit.runtime.selftest import check_selftest
 
@@ -34,6 +40,21 @@ def photos(tmp_path: Path) -> Path:
     for number in range(16):
         cells = random.integers(0, 256, (4, 6, 3)).astype(np.uint8)
         cv2.imwrite(str(folder / f"{number}.png"), cv2.resize(cells, (96, 64), interpolation=cv2.INTER_CUBIC))
+    return folder
+
+
+@pytest.fixture
+def masked(photos: Path) -> Path:
+    """Return a folder of 20 pictures and their masks: a quarter 0, half 1, the lower left quarter without a class."""
+    folder, mask = photos.parent / "masked", np.zeros((64, 96), np.uint8)
+    mask[:, 48:] = 1
+    mask[32:, :48] = 255
+    for name in ("images", "masks"):
+        (folder / name).mkdir(parents=True)
+    for number in range(20):
+        picture = photos / f"{number % 16}.png"
+        (folder / "images" / f"{number:02d}.png").write_bytes(picture.read_bytes())
+        (folder / "masks" / f"{number:02d}.png").write_bytes(mask_png(mask, spread_palette(3)))
     return folder
 
 
@@ -80,6 +101,12 @@ def test_int8_export_is_finite_and_leaves_the_upsampling_float(tmp_path: Path, p
     assert answer(tmp_path / "int8.onnx").areas
 
 
+def test_calibration_images_can_be_made_from_the_weights() -> None:
+    how = dataclasses.replace(get_spec(MODEL).preprocess, size=(32, 64))
+    images = synthesize_images(create_model(MODEL, 3).eval(), 3, how, synthesis=Synthesis(steps=2))
+    assert images.shape == (3, 32, 32, 3)
+
+
 def test_half_export_agrees(tmp_path: Path) -> None:
     manifest = export(dataclasses.replace(RANDOM, precision="fp16"), tmp_path / "half.onnx").manifest
     assert manifest.parity[-1].top1_agreement >= 0.98
@@ -120,7 +147,6 @@ def test_pixels_are_compared_one_by_one() -> None:
     ("changes", "words"),
     [
         ({"model": "efficientvit_b0", "argmax": True}, "--argmax is for segmentation models"),
-        ({"format": "tflite"}, "can be exported to ONNX only so far; give --format onnx"),
         ({"imgsz": (64, 100)}, "each side must be a multiple of 32; try --imgsz 96 or 128"),
     ],
 )
@@ -129,14 +155,49 @@ def test_what_does_not_fit_the_task_is_refused(changes: dict[str, object], words
         export(dataclasses.replace(RANDOM, **changes), tmp_path / "out.onnx")  # type: ignore[arg-type]
 
 
-def test_a_report_of_a_segmentation_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(OptionError, match="--report exists for classifiers only"):
-        export(RANDOM, tmp_path / "seg.onnx", page=tmp_path / "page.html")
+def test_masks_are_no_pictures_to_calibrate_with_but_decide_on_the_budget(masked: Path, tmp_path: Path) -> None:
+    recipe = dataclasses.replace(RANDOM, precision="int8", data=masked, num_classes=3, max_drop=100, batch=1)
+    report = export(recipe, tmp_path / "int8.onnx", page=tmp_path / "page.html")
+    assert report.manifest.quantization is not None
+    assert report.manifest.quantization.calibration is not None
+    assert report.manifest.quantization.calibration.images == 20
+    assert report.outcome is not None
+    assert (report.outcome.measure, report.outcome.images) == ("mean IoU", 20)
+    facts = json.loads((tmp_path / "page.json").read_text())
+    assert facts["score"]["measure"] == "mean IoU"
+    assert facts["masks"]["against"] == "the masks"
+    assert sum(one["area"] for one in facts["masks"]["classes"]) == pytest.approx(1)
+    assert facts["flips"] == facts["masks"]["changed_images"]
+    page = (tmp_path / "page.html").read_text()
+    assert "<h2>Classes</h2>" in page
+    assert page.count("by this file") == len(facts["masks"]["changed"])
 
 
-def test_argmax_of_tflite_is_refused() -> None:
-    with pytest.raises(OptionError, match="--argmax exists for ONNX only"):
-        Recipe(MODEL, format="tflite", argmax=True)
+def test_mean_iou_of_masks_is_that_by_hand(masked: Path) -> None:
+    """Answers of class 0 everywhere on masks that are half 1: IoU 1/2 and 0, less the quarter that has no class."""
+    images = ImageSet("folder", tuple(sorted((masked / "images").iterdir()))[:2])
+    truth = truth_of(images, masked, ("soil", "crop"), pixels=True)
+    assert isinstance(truth, Masks)
+    logits = np.zeros((2, 2, 8, 12), np.float32)
+    logits[:, 0] = 1
+    assert truth.score(logits) == pytest.approx((1 / 3 + 0) / 2)
+    assert truth.part(slice(1)).score(logits[:1]) == pytest.approx((1 / 3 + 0) / 2)
+    judge = judge_of(images, get_spec(MODEL).preprocess, logits, masked, ("soil", "crop"))
+    right = logits.copy()
+    right[:, 1, :, 6:] = 2
+    assert judge.drop(right) == pytest.approx(100 * (1 / 6 - 1))
+    assert truth.identity != truth.part(slice(1)).identity
+
+
+def test_without_masks_answers_are_compared_with_floats(photos: Path) -> None:
+    images = ImageSet("folder", tuple(sorted(photos.iterdir()))[:1])
+    logits = np.zeros((1, 2, 2, 2), np.float32)
+    logits[:, 0] = 1
+    judge = judge_of(images, get_spec(MODEL).preprocess, logits, photos, ("soil", "crop"))
+    assert judge.truth.measure == "pixel agreement with float32"
+    other = logits.copy()
+    other[0, :, 0, 0] = (0, 1)
+    assert judge.drop(other) == pytest.approx(25)
 
 
 def test_generated_colours_differ() -> None:

@@ -16,6 +16,7 @@ from edgevit.export.tflite_calibrate import calibrate_tflite
 from edgevit.export.tflite_convert import convert
 from edgevit.export.tflite_graph import tflite_layers
 from edgevit.export.tflite_int8 import TfliteQuantizer
+from edgevit.export.truth import FloatAnswers
 from edgevit.export.verify import run_file
 
 HOW = Preprocess(size=(8, 8), mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25), crop_pct=1.0)
@@ -76,7 +77,8 @@ def test_search_gives_back_as_few_blocks_as_the_budget_allows(
     quantizer: TfliteQuantizer, images: ImageSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("EDGEVIT_HOME", str(tmp_path))
-    judge = Judge(images, HOW, run_file(quantizer.model, ".tflite", images, HOW), None)
+    reference = run_file(quantizer.model, ".tflite", images, HOW)
+    judge = Judge(images, HOW, reference, FloatAnswers(reference))
     generous = search(quantizer, (), judge, max_drop=100)
     assert (generous.met, generous.chosen.float_blocks, generous.chosen.int8_share) == (True, (), 1)
     assert set(generous.sensitivity) == {layer.block for layer in quantizer.layers}

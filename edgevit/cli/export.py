@@ -273,7 +273,6 @@ def _summarize(report: "Report") -> None:
 def _say_search(outcome: "Outcome", say: Callable[[str], None]) -> None:
     """Say what a search for --max-drop found, and why each block that is float stayed so."""
     chosen = outcome.chosen
-    of = "accuracy" if outcome.labelled else "agreement with float"
-    say(f"search       {chosen.drop:.2f} points of {of} lost on {outcome.images} held-out images")
+    say(f"search       {chosen.drop:.2f} points of {outcome.measure} lost on {outcome.images} held-out images")
     for block in chosen.float_blocks:
         say(f"             float: {block}, alone in int8 it leaves {outcome.sensitivity[block]:.1f} dB")
