@@ -1,6 +1,6 @@
 """FasterViT's hierarchical attention: within windows, and among the carrier tokens that stand for the windows.
 
-B is images, w the side of a window, C the width; a grid is the (rows, columns) of windows that cover an image, which lie
+B is images, w the side of a window, C the width. A grid is the (rows, columns) of windows that cover an image; they lie
 row by row in its part of the batch.
 """
 
