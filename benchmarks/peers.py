@@ -23,7 +23,8 @@ from peers.row import Job, Row
 from peers.rows import ROWS
 from peers.table import describe
 
-from edgevit.device_profiles import find_profile
+from edgevit.device_profiles import detect_profile, find_profile
+from edgevit.device_profiles.evidence import read_evidence
 from edgevit.runtime.benchmark.machine import describe_machine, find_taints, read_state
 
 MODELS = ("sbcformer_xs", "sbcformer_s", "sbcformer_b", "efficientvit_b0", "efficientvit_b1")
@@ -69,7 +70,7 @@ def main(
             threads=tuple(map(int, threads.split(","))),
             rounds=rounds,
             calls=calls,
-            default=LABELS[find_profile("x86-64").format.preferred],
+            default=default_label(),
             test=test,
             limit=limit,
             say=lambda text: click.echo(text, err=True),
@@ -80,6 +81,12 @@ def main(
     if plot is not None:
         plot.write_text(draw(comparison))
     click.echo(describe(comparison))
+
+
+def default_label() -> str:
+    """Return the row that edgevit's profile of this machine prefers."""
+    profile = detect_profile(read_evidence()).profile or find_profile("x86-64")
+    return LABELS[profile.format.preferred]
 
 
 def chosen(labels: tuple[str, ...]) -> tuple[Row, ...]:

@@ -29,12 +29,12 @@ cv2.setNumThreads(1)
 image = np.random.default_rng(0).integers(0, 256, (480, 640, 3), np.uint8)
 for number, path in enumerate(sys.argv[2:]):
     with edgevit.load(path, threads=1) as classifier:
-        for turn in range(3):
+        for turn in range(2):
             end_region(0x5A72, 0)
             prepared = preprocess(image, classifier.preprocess)
-            end_region(0x5A72, 2 * number + 1 if turn == 2 else 0)
+            end_region(0x5A72, 2 * number + 1 if turn else 0)
             classifier.outputs(prepared[None])
-            end_region(0x5A72, 2 * number + 2 if turn == 2 else 0)
+            end_region(0x5A72, 2 * number + 2 if turn else 0)
 versions = {name: importlib.metadata.version(name) for name in json.loads(sys.argv[1])}
 print(json.dumps({"python": platform.python_version(), **versions}))
 """
