@@ -97,7 +97,7 @@ def run_job(job: Job, watcher: Watcher) -> Accuracy | None:
     for size, _ in job.recipe.sizes:
         check_input_size(spec, (size, size))
     _claim(job)
-    data = _read_data(job, watcher)
+    data = read_data(job, watcher)
     torch.manual_seed(job.recipe.seed)
     final = job.recipe.final_size
     model = create_model(job.model, len(data.train.classes), (final, final))
@@ -124,7 +124,10 @@ def run_job(job: Job, watcher: Watcher) -> Accuracy | None:
     )
     if not outcome.finished:
         return None
-    return _finish(job, outcome.averaged, data, start, watcher)
+    accuracy = finish(job, outcome.averaged, data, watcher)
+    learned = {"started_from": start, "recipe": asdict(job.recipe)}
+    write_card(job.weights_file.with_suffix(".json"), card(job, data, learned, accuracy))
+    return accuracy
 
 
 def _claim(job: Job) -> None:
@@ -142,7 +145,12 @@ def _claim(job: Job) -> None:
         raise OutputError(f"{job.out} cannot be written: {error.strerror}; give another folder with -o") from error
 
 
-def _read_data(job: Job, watcher: Watcher) -> Data:
+def read_data(job: Job, watcher: Watcher) -> Data:
+    """Find the images, leave out those that cannot be read, and say what there is.
+
+    Raises:
+        DataError: too few images, or none.
+    """
     train_samples, val = job.kind.split(job.data, job.val_fraction)
     watcher.say(f"checking {len(train_samples.paths) + len(val.paths):,} images")
     train_samples, bad_train = job.kind.check(train_samples, job.workers)
@@ -162,8 +170,8 @@ def _read_data(job: Job, watcher: Watcher) -> Data:
     return Data(train_samples, val, skipped)
 
 
-def _finish(job: Job, model: nn.Module, data: Data, start: str, watcher: Watcher) -> Accuracy:
-    """Refresh the statistics, round the weights, measure them on all validation images, and write the files."""
+def finish(job: Job, model: nn.Module, data: Data, watcher: Watcher) -> Accuracy:
+    """Refresh the statistics, round the weights, measure them on all validation images, and write them."""
     if job.bn_batches:
         watcher.say("computing the BatchNorm statistics of the averaged weights")
         _refresh_statistics(job, model, data.train)
@@ -177,7 +185,6 @@ def _finish(job: Job, model: nn.Module, data: Data, start: str, watcher: Watcher
         {"top1": round(accuracy.top1, 4), "macro": round(accuracy.macro, 4), "images": accuracy.images},
     )
     write_weights(job.weights_file, state, facts, job.model)
-    write_card(job.weights_file.with_suffix(".json"), _card(job, data, start, accuracy))
     return accuracy
 
 
@@ -197,7 +204,9 @@ def _refresh_statistics(job: Job, model: nn.Module, samples: LearningSet) -> Non
         reestimate_batchnorm(model, (x.to(job.device) for x in inputs))
 
 
-def _card(job: Job, data: Data, start: str, accuracy: Accuracy) -> dict[str, Any]:
+def card(job: Job, data: Data, learned: dict[str, Any], accuracy: Accuracy) -> dict[str, Any]:
+    """Return the facts of a model card; `learned` says how the weights came about."""
+
     def described(samples: LearningSet) -> dict[str, int]:
         return dict(zip(samples.classes, samples.counts(), strict=True))
 
@@ -205,8 +214,7 @@ def _card(job: Job, data: Data, start: str, accuracy: Accuracy) -> dict[str, Any
         "model": job.model,
         "classes": list(data.train.classes),
         "images": {"train": described(data.train), "val": described(data.val), "unreadable": len(data.skipped)},
-        "started_from": start,
-        "recipe": asdict(job.recipe),
+        **learned,
         "bn_batches": job.bn_batches,
         "preprocess": asdict(job.preprocess(job.recipe.final_size)),
         "validation": asdict(accuracy),

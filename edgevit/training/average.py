@@ -1,0 +1,115 @@
+"""One model from several runs that started alike: the mean of their weights ("model soup", arXiv 2203.05482).
+
+Runs that were fine-tuned from the same weights lie in one basin of the loss, and their mean is often better than each
+of them. BatchNorm statistics are computed anew, since the mean of statistics is not the statistics of the mean. As a
+program:
+
+    python -m edgevit.training.average MODEL A.safetensors B.safetensors --data DIR -o DIR
+"""
+
+import logging
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+import torch
+from torch import Tensor
+
+from edgevit.errors import CheckpointError, EdgevitError, OutputError
+from edgevit.models import create_model
+from edgevit.models.checkpoint import read_state_dict
+from edgevit.models.registry import get_spec
+from edgevit.models.weights import canonical_state, load_state
+from edgevit.training.accuracy import Accuracy
+from edgevit.training.job import Job, Watcher, card, finish, read_data
+from edgevit.training.recipe import Recipe
+from edgevit.training.result import write_card
+
+
+def average_states(states: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
+    """Return the mean of each floating-point tensor, float32, and the first state's other tensors.
+
+    Raises:
+        CheckpointError: the states differ in a key or a shape.
+    """
+    first = states[0]
+    for i, state in enumerate(states[1:], start=2):
+        odd = sorted(
+            key
+            for key in first.keys() | state.keys()
+            if key not in first or key not in state or first[key].shape != state[key].shape
+        )
+        if odd:
+            raise CheckpointError(
+                f"weights 1 and {i} differ in {odd[0]!r}; expected runs of the same model, with the same classes"
+            )
+
+    def mean(key: str) -> Tensor:
+        total = sum(state[key].double() for state in states)
+        return (torch.as_tensor(total) / len(states)).float()
+
+    return {key: mean(key) if value.dtype.is_floating_point else value for key, value in first.items()}
+
+
+def average_runs(job: Job, files: Sequence[Path], watcher: Watcher) -> Accuracy:
+    """Write the mean of the files' weights as `job.weights_file` and its card; of the recipe only size and batch count.
+
+    Raises:
+        CheckpointError: a file is not of this model and these classes.
+        DataError: the images are not what they should be.
+        OutputError: the folder or a file cannot be written.
+    """
+    spec = get_spec(job.model)
+    mean = average_states([canonical_state(spec, read_state_dict(file)) for file in files])
+    try:
+        job.out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{job.out} cannot be made: {error.strerror}; give another folder with -o") from error
+    data = read_data(job, watcher)
+    size = job.recipe.final_size
+    model = create_model(job.model, len(data.train.classes), (size, size))
+    load_state(model, spec, mean, files[0].name)
+    accuracy = finish(job, model, data, watcher)
+    write_card(
+        job.weights_file.with_suffix(".json"), card(job, data, {"mean_of": [str(file) for file in files]}, accuracy)
+    )
+    return accuracy
+
+
+@click.command()
+@click.argument("model")
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--data", type=click.Path(path_type=Path), required=True, help="Folder of train/ and val/, or of classes."
+)
+@click.option("--imgsz", type=click.IntRange(32), help="Image size in pixels.  [default: the model's own]")
+@click.option("--val-fraction", type=float, default=0.1, show_default=True, help="Held out if there is no val folder.")
+@click.option("--bn-batches", type=click.IntRange(1), default=60, show_default=True, help="For BatchNorm statistics.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Chooses the images for the statistics.")
+@click.option("-o", "--out", type=click.Path(path_type=Path), required=True, help="Folder of the result.")
+def main(
+    model: str,
+    files: tuple[Path, ...],
+    data: Path,
+    imgsz: int | None,
+    val_fraction: float,
+    bn_batches: int,
+    seed: int,
+    out: Path,
+) -> None:
+    """Write the mean of the weights in FILES, runs of MODEL from one start, and measure it on the validation images."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    command = shlex.join(["python", "-m", "edgevit.training.average", *sys.argv[1:]])
+    try:
+        recipe = Recipe(sizes=((imgsz or get_spec(model).preprocess.size[0], 1.0),), batch=64, seed=seed)
+        job = Job(model, data, out, recipe, val_fraction=val_fraction, bn_batches=bn_batches, command=command)
+        accuracy = average_runs(job, files, Watcher(say=logging.info))
+    except EdgevitError as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(f"{accuracy.top1:.2%} of {accuracy.images:,} validation images; wrote {job.weights_file}")
+
+
+if __name__ == "__main__":
+    main()
