@@ -8,7 +8,6 @@ time of the calling thread, which does all the work; the table gives medians wit
 
 import platform
 import tempfile
-import time
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
@@ -21,13 +20,13 @@ import torch
 
 from edgevit.export.pipeline import export
 from edgevit.export.recipe import Recipe
+from edgevit.export.speed import interleaved_ms
 from edgevit.export.tflite_graph import opened, operators
 from edgevit.models.registry import get_spec
 from edgevit.models.resolve import build_with_weights, resolve_weights
 from edgevit.runtime.session import open_session
 
 MODELS = ("sbcformer_xs", "efficientvit_b0")
-WARMUP = 5
 CANDIDATES = {
     "ONNX fp32": {},
     "ONNX int8": {"precision": "int8"},
@@ -58,7 +57,7 @@ def main(rounds: int, models: tuple[str, ...], weights: str | None, data: Path |
             runs = {"PyTorch eager": eager(name, weights)} | {
                 label: partial(open_session(path, 1).run, picture(name, weights)) for label, path in files.items()
             }
-            times = interleaved(list(runs.values()), rounds)
+            times = interleaved_ms(list(runs.values()), rounds)
             graphs = {label: operator_names(path) for label, path in files.items()}
             sizes = {label: path.stat().st_size / 1e6 for label, path in files.items()}
         medians = dict(zip(runs, np.median(times, axis=1), strict=True))
@@ -109,18 +108,6 @@ def operator_names(path: Path) -> Counter[str]:
     if path.suffix == ".onnx":
         return Counter(node.op_type for node in onnx.load(path).graph.node)
     return Counter(name for name, _ in operators(opened(path.read_bytes())))
-
-
-def interleaved(runs: list[Callable[[], object]], rounds: int) -> np.ndarray:
-    """Return the processor time of each call in milliseconds, (runs, rounds)."""
-    times = np.zeros((len(runs), rounds))
-    for turn in range(-WARMUP, rounds):
-        for i, run in enumerate(runs):
-            started = time.thread_time()
-            run()
-            if turn >= 0:
-                times[i, turn] = 1e3 * (time.thread_time() - started)
-    return times
 
 
 if __name__ == "__main__":
