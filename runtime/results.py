@@ -3,7 +3,7 @@
 import functools
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,8 @@ from edgevit.runtime.postprocess import top_classes
 class Result:
     """The answer for one image; docs/results.md describes its JSON."""
 
+    of_areas: ClassVar[bool] = False
+    """Whether `probs` are shares of the picture's area, so that several classes may be there at once."""
     probs: NDArray[np.float32]
     """(classes,) probabilities, in the order of `names`."""
     names: tuple[str, ...]

@@ -4,7 +4,7 @@ import functools
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import cv2
 import numpy as np
@@ -32,6 +32,7 @@ class Segmentation(Result):
     them as they take a classifier's probabilities; `top1` is the class with the largest area.
     """
 
+    of_areas: ClassVar[bool] = True
     mask: Mask = field(default_factory=lambda: np.zeros((0, 0), np.uint8))
     """(H, W) class numbers at the picture's own size; uint8, or uint16 for more than 256 classes."""
     image: RGBImage = field(default_factory=lambda: np.zeros((0, 0, 3), np.uint8))

@@ -1,5 +1,6 @@
 """Segmentation on the board: from coarse logits to masks, areas, run lengths and files."""
 
+import json
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -246,7 +247,9 @@ def test_masks_of_a_classifier_are_refused(tiny_model: Path, save_image: SaveIma
 
 def test_an_area_above_its_threshold_is_an_event(colours: Path, save_image: SaveImage, run: Run) -> None:
     picture = save_image("field.png", flag(64, 128))
-    code, text, _ = run("run", colours, picture, "--threshold", "red=0.3", "--json")
+    # green covers a quarter, less than red
+    code, text, _ = run("run", colours, picture, "--threshold", "green=0.2", "--json")
     assert code == 0
     assert '"event": "label"' in text
-    assert '"label": "red"' in text
+    (line,) = [line for line in text.splitlines() if '"event": "area"' in line]
+    assert (json.loads(line)["label"], json.loads(line)["active"]) == ("green", True)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-KINDS = ("label", "too_dark", "too_bright", "blurred", "frozen", "source_lost", "source_back")
+KINDS = ("label", "area", "too_dark", "too_bright", "blurred", "frozen", "source_lost", "source_back")
 """What an event may tell; the last two come from the loop that reads the source."""
 
 
@@ -42,7 +42,9 @@ class Event:
     def id(self) -> str:
         """32 hexadecimal digits: the same for the same kind, source, region, frame and time, else different."""
         moment = self.moment
-        return record_id(self.kind, moment.source, moment.roi, moment.sequence, moment.wall_s)
+        # one frame may tell of several classes' areas
+        kind = f"area {self.facts['label']}" if self.kind == "area" else self.kind
+        return record_id(kind, moment.source, moment.roi, moment.sequence, moment.wall_s)
 
     def to_dict(self) -> dict[str, Any]:
         moment = self.moment

@@ -2,6 +2,7 @@
 
 from edgevit.errors import OptionError
 from edgevit.runtime.events.alarms import HealthRules, HealthState, next_health
+from edgevit.runtime.events.areas import AreaStates, next_areas
 from edgevit.runtime.events.event import Event, Moment
 from edgevit.runtime.events.health import measure
 from edgevit.runtime.events.labels import LabelRules, LabelState, next_state
@@ -21,6 +22,7 @@ class Watch:
         self._label_rules = labels
         self._health_rules = health
         self._labels: Recent[tuple[str, str | None], LabelState] = Recent()
+        self._areas: Recent[tuple[str, str | None], AreaStates] = Recent()
         self._health: Recent[str, HealthState] = Recent()
         self._measured_s: Recent[str, float] = Recent()
 
@@ -39,7 +41,10 @@ class Watch:
             raise OptionError("this answer does not come from a stream, so nobody knows its moment: give one")
         key = (moment.source, moment.roi)
         self._labels[key], events = next_state(self._label_rules, self._labels.get(key, LabelState()), result, moment)
-        return events
+        if not result.of_areas:
+            return events
+        self._areas[key], further = next_areas(self._label_rules, self._areas.get(key, AreaStates()), result, moment)
+        return (*events, *further)
 
     def look(self, image: RGBImage, moment: Moment) -> tuple[Event, ...]:
         """Take the whole (H, W, 3) picture, once a frame; return what its health means."""
@@ -56,5 +61,8 @@ class Watch:
         for key, labels in list(self._labels.items()):
             if key[0] == source:
                 self._labels[key] = labels.after_gap()
+        for key, areas in list(self._areas.items()):
+            if key[0] == source:
+                self._areas[key] = areas.after_gap()
         if source in self._health:
             self._health[source] = self._health[source].after_gap()

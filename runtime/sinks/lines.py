@@ -127,11 +127,19 @@ def answer_text(result: Result, top_k: int = 5, threshold: float = 0.0) -> str:
 
 
 def event_text(record: Record) -> str:
-    """Return "now fox 0.91, before unknown", "too dark (0.031)", "no longer too dark (0.2)", "source lost: REASON"."""
+    """Return what an event tells.
+
+    "now fox 0.91, before unknown", "soil above 0.3 (0.352)", "too dark (0.031)", "no longer too dark (0.2)",
+    "source lost: REASON".
+    """
     facts, kind = record.body, record.kind.replace("_", " ")
     if record.kind == "label":
         before = "" if facts.get("previous") is None else f", before {facts['previous']}"
         return f"now {facts['label']} {facts.get('conf', 0.0):.2f}{before}"
+    if record.kind == "area":
+        return (
+            f"{facts['label']} {'' if facts['active'] else 'no longer '}above {facts['limit']:g} ({facts['value']:.3g})"
+        )
     if "active" in facts:
         measured = f" ({facts['value']:.3g})" if "value" in facts else ""
         return f"{'' if facts['active'] else 'no longer '}{kind}{measured}"
