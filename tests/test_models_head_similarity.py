@@ -11,6 +11,7 @@ from click.testing import CliRunner
 from torch import nn
 
 from edgevit.models import create_model
+from edgevit.models.deit import Attention
 from edgevit.models.head_similarity import attention_projections, head_similarity, mean_off_diagonal, similarity_of
 
 EXAMPLE = Path(__file__).parent.parent / "examples" / "head_similarity.py"
@@ -29,8 +30,8 @@ def test_heads_that_do_the_same_are_alike() -> None:
     torch.manual_seed(0)
     model = create_model("deit_tiny_patch16_224", 3).eval()
     attention = model.get_submodule("blocks.4.attn")
+    assert isinstance(attention, Attention)
     for layer in (attention.qkv, attention.proj):
-        assert isinstance(layer, nn.Linear)
         layer.weight.data.normal_(0, 0.05)
     qkv, proj = attention.qkv.weight.data.reshape(3, 3, 64, 192), attention.proj.weight.data.reshape(192, 3, 64)
     qkv[:, 1] = qkv[:, 0]
@@ -76,4 +77,6 @@ def test_example_prints_a_table_and_writes_a_picture(tmp_path: Path) -> None:
     assert lines[0] == "sbcformer_xs, weights random, 2 images"
     assert lines[2].split()[:2] == ["sbcformer_blocks.0.trans_blocks.MAttn_0.attn", "3"]
     assert len(lines) == 2 + 7 + 1
-    assert cv2.imread(str(plot)).shape == (2 * 140 + 20, 6 * 140 + 20, 3)
+    picture = cv2.imread(str(plot))
+    assert picture is not None
+    assert picture.shape == (2 * 140 + 20, 6 * 140 + 20, 3)

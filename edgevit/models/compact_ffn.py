@@ -70,16 +70,21 @@ class Parallel(nn.Module):
         if self.merged is not None:
             return
         fold_batchnorm(self)
-        layers = [branch.get_submodule(branch.fold_pairs[0][0]) for branch in self.branches]
-        merged = layers[0]
-        assert isinstance(merged, nn.Linear | nn.Conv2d)
-        for layer in layers[1:]:
-            assert isinstance(layer, nn.Linear | nn.Conv2d)
+        merged, *others = (_layer_of(branch) for branch in self.branches)
+        for other in others:
             assert merged.bias is not None
-            merged.weight += layer.weight
-            merged.bias += layer.bias
+            assert other.bias is not None
+            merged.weight += other.weight
+            merged.bias += other.bias
         self.merged = merged
         self.branches = nn.ModuleList()
+
+
+def _layer_of(branch: nn.Module) -> nn.Linear | nn.Conv2d:
+    if isinstance(branch, LinearBN):
+        return branch.linear
+    assert isinstance(branch, ConvBN)
+    return branch.conv
 
 
 class CompactProduct(nn.Module):

@@ -135,7 +135,7 @@ def _halved(own: Tensor, plain: Tensor, sections: tuple[bool, ...], *, keep: boo
     """Take a plain layer's rows; of its halved sections the first half, or where not `keep` the layer's own."""
     width = len(plain) // len(sections)
     parts, start = [], 0
-    for halved, rows in zip(sections, plain.split(width), strict=True):
+    for halved, rows in zip(sections, torch.split(plain, width), strict=True):
         left = width // 2 if halved else width
         parts.append(own[start : start + left] if halved and not keep else rows[:left].to(own))
         start += left

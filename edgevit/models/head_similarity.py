@@ -68,8 +68,8 @@ def similarity_of(weighted: Tensor, projection: Tensor, heads: int) -> Tensor:
         projection: weight of the output projection, (C, heads * d).
         heads: how many.
     """
-    values = weighted.double().unflatten(2, (heads, -1))  # (B, N, heads, d)
-    columns = projection.double().unflatten(1, (heads, -1))  # (C, heads, d)
+    values = weighted.double().reshape(*weighted.shape[:2], heads, -1)  # (B, N, heads, d)
+    columns = projection.double().reshape(len(projection), heads, -1)  # (C, heads, d)
     contributions = nn.functional.normalize(torch.einsum("bnhd,chd->bnhc", values, columns), dim=3)
     return torch.einsum("bnhc,bngc->hg", contributions, contributions) / weighted.shape[1]
 

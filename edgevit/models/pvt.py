@@ -69,8 +69,8 @@ class Attention(nn.Module):
     @torch.no_grad()
     def take_export_form(self) -> None:
         """Fold the scale into the weights that make the queries."""
-        self.q.weight *= self.scale
-        self.q.bias *= self.scale
+        self.q.weight.mul_(self.scale)
+        self.q.bias.mul_(self.scale)
         self.scale = 1.0
 
 
