@@ -2,12 +2,13 @@
 
 import logging
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 import torch
 
-from edgevit.errors import CheckpointError
+from edgevit.errors import CheckpointError, OptionError
 from edgevit.models import create_model
 from edgevit.models.fastervit_attention import (
     CARRIERS,
@@ -193,6 +194,24 @@ def test_dropped_branches_need_training() -> None:
     assert torch.equal(block.eval()(x, None, (1, 1))[0], block(x, None, (1, 1))[0])
     kept = (block.train()(x, None, (1, 1))[0] - block.pos_embed(x)).flatten(1).abs().amax(dim=1)
     assert 0 in kept.tolist()
+
+
+def test_description_says_licence_sizes_and_that_no_accuracy_is_published(
+    run: Callable[..., tuple[int, str, str]],
+) -> None:
+    code, out, _ = run("models", ANY)
+    assert code == 0
+    assert "input          576x960; any size" in out
+    assert "accuracy       none published at 576x960" in out
+    assert "licence NVIDIA Source Code License-NC, non-commercial" in out
+    code, out, _ = run("models")
+    (row,) = (line for line in out.splitlines() if line.startswith("faster_vit_0_224 "))
+    assert "NVIDIA Source Code License-NC, non-commercial" in row
+
+
+def test_side_under_32_pixels_is_refused() -> None:
+    with pytest.raises(OptionError, match="20x40 pixels: each side must be 32 or more; try --imgsz 32"):
+        check_input_size(get_spec(ANY), (20, 40))
 
 
 def test_weights_are_said_to_be_non_commercial() -> None:
