@@ -15,12 +15,12 @@ BOARD = os.environ.get("EDGEVIT_BOARD_VM")
 
 JOB = """
 import faulthandler, json, subprocess, sys
-faulthandler.dump_traceback_later(900)
+faulthandler.dump_traceback_later(3000)
 sys.path.insert(0, "/work")
 import edgevit
 events = []
 with edgevit.load("/work/tiny.onnx", threads=1) as classifier:
-    options = {"stall_timeout": "120s", "on_event": lambda event: events.append(event.to_dict())}
+    options = {"stall_timeout": "900s", "on_event": lambda event: events.append(event.to_dict())}
     live = [result.to_dict() for result in classifier.stream("/dev/video0", max_frames=3, **options)]
     sized = [result.to_dict() for result in classifier.stream("camera:0", every="1s", max_frames=2, **options)]
 print("ANSWER", json.dumps({"live": live, "sized": sized, "events": events}))
