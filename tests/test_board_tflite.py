@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -83,6 +84,36 @@ def test_board_runs_and_proves_a_tflite_file(
     code, out, err = _call(command, "run", path, save_image("red.png", red_image))
     assert (code, out[:3]) == (0, "red"), err
     code, out, err = _call(command, "selftest", path)
+    assert (code, "passed" in out) == (0, True), err
+
+
+@pytest.fixture(scope="module", params=["fp32", "fp16", "int8"])
+def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a file of the zoo's smallest model, as users export it."""
+    pytest.importorskip("litert_torch", reason="needs the extra tflite-export")
+    from edgevit.export.pipeline import export
+    from edgevit.export.recipe import Recipe
+
+    folder, random = tmp_path_factory.mktemp(request.param), np.random.default_rng(0)
+    for number in range(16):
+        cv2.imwrite(str(folder / f"{number}.png"), random.integers(0, 256, (64, 64, 3), np.uint8))
+    recipe = Recipe(
+        "efficientvit_b0",
+        weights="random",
+        num_classes=4,
+        imgsz=64,
+        format="tflite",
+        precision=request.param,
+        io="uint8" if request.param == "int8" else "float",
+        data=folder,
+    )
+    return export(recipe, folder / "m.tflite").path
+
+
+@pytest.mark.parametrize("board", ["old", "new"])
+def test_board_proves_an_exported_model(board: str, request: pytest.FixtureRequest, exported: Path) -> None:
+    command: Path = request.getfixturevalue(board)
+    code, out, err = _call(command, "selftest", exported)
     assert (code, "passed" in out) == (0, True), err
 
 
