@@ -27,32 +27,37 @@ from edgevit.runtime.preprocess import preprocess
 end_region = ctypes.CDLL(None).syscall
 cv2.setNumThreads(1)
 image = np.random.default_rng(0).integers(0, 256, (480, 640, 3), np.uint8)
-for number, path in enumerate(sys.argv[2:]):
-    with edgevit.load(path, threads=1) as classifier:
-        for turn in range(2):
-            end_region(0x5A72, 0)
-            prepared = preprocess(image, classifier.preprocess)
-            end_region(0x5A72, 2 * number + 1 if turn else 0)
-            classifier.outputs(prepared[None])
-            end_region(0x5A72, 2 * number + 2 if turn else 0)
+with edgevit.load(sys.argv[2], threads=1) as classifier:
+    for turn in range(2):
+        end_region(0x5A72, 0)
+        prepared = preprocess(image, classifier.preprocess)
+        end_region(0x5A72, 1 if turn else 0)
+        classifier.outputs(prepared[None])
+        end_region(0x5A72, 2 if turn else 0)
 versions = {name: importlib.metadata.version(name) for name in json.loads(sys.argv[1])}
 print(json.dumps({"python": platform.python_version(), **versions}))
 """
 
 
 def count(system: Path, models: list[Path], cache: bool) -> dict[str, Any]:
-    """Run models in the emulation; return {"versions": ..., "counts": {file: {step: {"instructions": ...}}}}."""
+    """Run models in the emulation; return {"versions": ..., "counts": {file: {step: {"instructions": ...}}}}.
+
+    Each has a process of its own: what one leaves behind changes the counts of the next by up to 1.5 %.
+    """
+    counted = {model.name: _count_one(system, model, cache) for model in models}
+    versions = next(iter(counted.values()))[0]
+    return {"versions": versions, "counts": {name: counts for name, (_, counts) in counted.items()}}
+
+
+def _count_one(system: Path, model: Path, cache: bool) -> tuple[dict[str, str], dict[str, Any]]:
+    """Return the versions of what ran, and what each step took."""
     with tempfile.TemporaryDirectory() as folder:
         lines = Path(folder) / "counts"
         environment = os.environ | {"PYTHONPATH": str(PROJECT), "COUNT": str(lines)} | ({"CACHE": "1"} if cache else {})
-        command = [str(system / "python"), "-c", GUEST, json.dumps(PACKAGES), *map(str, models)]
+        command = [str(system / "python"), "-c", GUEST, json.dumps(PACKAGES), str(model)]
         done = subprocess.run(command, check=True, env=environment, stdout=subprocess.PIPE, text=True)
         regions = {line.pop("region"): line for line in map(json.loads, lines.read_text().splitlines())}
-    counts = {
-        model.name: {"preprocess": regions[2 * number + 1], "inference": regions[2 * number + 2]}
-        for number, model in enumerate(models)
-    }
-    return {"versions": json.loads(done.stdout), "counts": counts}
+    return json.loads(done.stdout), {"preprocess": regions[1], "inference": regions[2]}
 
 
 if __name__ == "__main__":
