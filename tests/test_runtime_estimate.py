@@ -94,6 +94,29 @@ def test_change_to_int8_is_free_only_where_a_kernel_does_it(tmp_path: Path) -> N
     assert [layer.kind for layer in layers_of(path)] == ["quantize", "int8 pointwise", "dequantize", "Gelu"]
 
 
+def test_shapes_that_an_int8_export_does_not_tell_are_those_of_the_inputs(tmp_path: Path) -> None:
+    scale = {"s": np.float32(0.1), "z": np.uint8(0)}
+    nodes = [
+        helper.make_node("QuantizeLinear", ["x", "s", "z"], ["a"]),
+        helper.make_node("DequantizeLinear", ["a", "s", "z"], ["b"]),
+        helper.make_node("LeakyRelu", ["b"], ["c"], alpha=1.0),
+        helper.make_node("QuantizeLinear", ["c", "s", "z"], ["d"]),
+        helper.make_node("DequantizeLinear", ["d", "s", "z"], ["y"]),
+    ]
+    path = save(tmp_path / "m.onnx", nodes, scale, dict.fromkeys("xy", (1, 2, 3, 3)))
+    assert {layer.elements for layer in layers_of(path)} == {18}
+
+
+def test_weights_stored_as_float16_cost_no_more(tmp_path: Path) -> None:
+    nodes = [
+        helper.make_node("Cast", ["half"], ["w"], to=TensorProto.FLOAT),
+        helper.make_node("MatMul", ["x", "w"], ["y"]),
+    ]
+    shapes: dict[str, tuple[int, ...]] = {"x": (5, 5), "y": (5, 7)}
+    (layer,) = layers_of(save(tmp_path / "m.onnx", nodes, {"half": np.zeros((5, 7), np.float16)}, shapes))
+    assert (layer.kind, layer.macs, layer.bytes) == ("matrix", 5 * 7 * 5, 4 * (25 + 35 + 35))
+
+
 def test_relu_is_free_behind_a_convolution(tmp_path: Path) -> None:
     nodes = [helper.make_node("Conv", ["x", "w"], ["t"]), helper.make_node("Relu", ["t"], ["y"])]
     weights = {"w": np.zeros((2, 2, 1, 1), np.float32)}

@@ -14,6 +14,9 @@ SLOW = ("Gelu", "HardSwish", "HardSigmoid", "Softmax", "LayerNormalization", "Av
 FUSED = ("Relu", "Clip")
 """Activations that ONNX Runtime computes within the convolution before them."""
 
+SAME_SHAPE = ("QuantizeLinear", "DequantizeLinear", "Cast", "Sigmoid", "LeakyRelu")
+"""Operators that an int8 or half-precision export adds without telling their outputs' shapes: those of their inputs."""
+
 BORDERS = ("quantize", "dequantize")
 """Kinds of the changes between float and int8."""
 
@@ -57,7 +60,7 @@ class Reader:
         for node in graph.nodes:
             for name in node.inputs:
                 self._read_by[name].append(node)
-            if node.operator in ("QuantizeLinear", "DequantizeLinear") and node.inputs[0] in self._shapes:
+            if node.operator in SAME_SHAPE and node.inputs[0] in self._shapes:
                 self._shapes.setdefault(node.outputs[0], self._shapes[node.inputs[0]])
 
     def layers(self) -> list[Layer]:
@@ -77,6 +80,8 @@ class Reader:
         operator = node.operator
         if operator in FREE or (operator in FUSED and self._made(node, 0) == "Conv"):
             return "free"
+        if operator == "Cast" and self._is_constant(node.inputs[0]):
+            return "free"  # weights stored as float16 are widened once, when the file is loaded
         if operator in SLOW:
             return operator
         prefix = "int8 " if self._is_int8(node) else ""
@@ -130,7 +135,7 @@ class Reader:
 
     def _is_constant(self, name: str) -> bool:
         before = self._made_by.get(name)
-        if before is not None and before.operator in ("DequantizeLinear", "Transpose", "Reshape", "Identity"):
+        if before is not None and before.operator in ("DequantizeLinear", "Cast", "Transpose", "Reshape", "Identity"):
             return self._is_constant(before.inputs[0])
         return name in self._graph.constants or (before is not None and before.operator == "Constant")
 
