@@ -28,7 +28,8 @@ def reason_to_skip(name: str) -> str | None:
     """Say why a model is left out, or return None."""
     spec = get_spec(name)
     if spec.parameters > 250e6:
-        return f"{spec.parameters / 1e6:.0f} M parameters: float, traced and int8 they need more than 10 GB of memory"
+        size = 4 * spec.parameters / 1e9
+        return f"{size:.1f} GB of weights, copied when they are traced, simplified, calibrated and quantized"
     if spec.family.built_for_size and spec.parameters > 50e6:
         return "a wider faster_vit_0_any_res, with the layers of the model for 224 pixels"
     return None
