@@ -1,6 +1,6 @@
 """Parameters, operations and time of each plain model and its twin with hallucinated attention and compact FFN.
 
-    python benchmarks/hallucination.py [--latency] [--rounds N] [--also NAME ...]
+    python benchmarks/hallucination.py [--latency [--pair NAME ...]] [--rounds N] [--also NAME ...]
 
 Totals are those of the paper's formulation, parallel branches merged, beside the reductions that it prints (arXiv
 2306.10875); the program fails where one is missed by more than half a point. An exported file has more operations, in
@@ -45,14 +45,16 @@ OPSET = 20
 
 @click.command(help=__doc__)
 @click.option("--latency", is_flag=True, help="Time the pairs, too.")
+@click.option("--pair", "chosen", multiple=True, default=[plain for plain, _ in PAIRS], help="Plain models to time.")
 @click.option("--rounds", default=30, show_default=True)
 @click.option("--also", multiple=True, help="A further model to time.")
-def main(latency: bool, rounds: int, also: tuple[str, ...]) -> None:
+def main(latency: bool, chosen: tuple[str, ...], rounds: int, also: tuple[str, ...]) -> None:
     missed = print_totals()
     if latency or also:
         click.echo(f"\n{platform.machine()}, one thread, batch 1, median of {rounds} rounds; torch {torch.__version__}")
         click.echo(f"{'model':32} {'MACs':>15} {'fp32 ms':>9} {'int8 ms':>9} {'fp32 rpi4 ms':>13} {'int8 rpi4 ms':>13}")
-        for group in [*(PAIRS if latency else []), *((name,) for name in also)]:
+        pairs = [pair for pair in PAIRS if latency and pair[0] in chosen]
+        for group in [*pairs, *((name,) for name in also)]:
             print_latencies(group, rounds)
         click.echo("rpi4: estimates, never measured; see docs/benchmark.md for how far they may be off")
     sys.exit(1 if missed else 0)

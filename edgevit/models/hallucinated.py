@@ -7,8 +7,8 @@ hallucinated maps together are what the values are weighted with.
 
 No code was published with the paper; where it leaves a choice, this is what is done here:
 
-- **The suffix of these models is `_hmhsa`**, the paper's own name for what sets them apart; the compact FFN, which has
-  no use without it in the paper's figures, comes along.
+- **The suffix of these models is `_hmhsa`**, the paper's own word, which nothing else bears. The compact FFN
+  (`compact_ffn.py`) comes along: the published totals are those of both.
 - **Odd numbers of heads** (DeiT-T has 3, PVTv2-b1 1 and 5 in two stages) have no half. Each head is split in two of
   half the width there: 6, 2 and 10 heads, half of which are real. So queries and keys have half their width everywhere,
   which is what the published totals of PVTv2-b1 ask for: with 1 head of 1 and 3 of 5 real, 13.9 % fewer operations are
