@@ -70,14 +70,28 @@ def operators(tree: Any) -> list[tuple[str, Any]]:
     return [(names[codes[item.opcodeIndex]], item) for item in tree.subgraphs[0].operators]
 
 
+def disguised_products(tree: Any) -> set[str]:
+    """Return the names of the fully connected layers whose weights are computed.
+
+    The converter makes one of a product of two activations where there is one image and one head.
+    """
+    computed = {index for name, item in operators(tree) if name != "DEQUANTIZE" for index in item.outputs}
+    tensors = tree.subgraphs[0].tensors
+    return {
+        tensors[item.outputs[0]].name.decode()
+        for name, item in operators(tree)
+        if name == "FULLY_CONNECTED" and item.inputs[1] in computed
+    }
+
+
 def tflite_layers(model: bytes) -> list[TfliteLayer]:
     """Return the graph's convolutions and matrix products, in its order."""
     tree = opened(model)
-    tensors = tree.subgraphs[0].tensors
+    tensors, disguised = tree.subgraphs[0].tensors, disguised_products(tree)
     return [
         TfliteLayer(
             tensors[item.outputs[0]].name.decode(),
-            name,
+            PRODUCT if tensors[item.outputs[0]].name.decode() in disguised else name,
             _macs(name, item, tensors),
             tensors[item.inputs[1]].type == schema.TensorType.INT8,
         )

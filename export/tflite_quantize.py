@@ -17,7 +17,7 @@ from ai_edge_quantizer import qtyping, quantizer
 from ai_edge_quantizer.algorithm_manager import AlgorithmName
 
 from edgevit.export.calibrate import Ranges
-from edgevit.export.tflite_graph import WEIGHTED, opened, operators, packed
+from edgevit.export.tflite_graph import WEIGHTED, disguised_products, opened, operators, packed
 
 OPERATORS = (*WEIGHTED, "PAD")
 End = Literal["INPUT", "OUTPUT"]
@@ -59,11 +59,17 @@ def quantize_tflite(
             made.add_weight_only_config(only, qtyping.TFLOperationName.FULLY_CONNECTED, 8)
     for name in _paddings_before(tree, set(keep_float)):
         _leave_float(made, f"^{re.escape(name)};$", "PAD")
+    _leave_products_float(made, tree)
     return _quantized(made, statistics)
 
 
 def _leave_float(made: quantizer.Quantizer, only: str, operator: str) -> None:
     made.update_quantization_recipe(only, qtyping.TFLOperationName[operator], algorithm_key=AlgorithmName.NO_QUANTIZE)
+
+
+def _leave_products_float(made: quantizer.Quantizer, tree: Any) -> None:
+    for name in disguised_products(tree):
+        _leave_float(made, f"^{re.escape(name)};$", "FULLY_CONNECTED")
 
 
 def _paddings_before(tree: Any, layers: Set[str]) -> list[str]:
@@ -86,6 +92,7 @@ def quantize_dynamic(model: bytes) -> bytes:
     made = quantizer.Quantizer(model)
     for operator in WEIGHTED:
         made.add_dynamic_config(".*", qtyping.TFLOperationName[operator], 8)
+    _leave_products_float(made, opened(model))
     return _quantized(made, None)
 
 
@@ -99,6 +106,7 @@ def store_half_tflite(model: bytes) -> bytes:
     )
     for operator in WEIGHTED:
         made.update_quantization_recipe(".*", qtyping.TFLOperationName[operator], config, AlgorithmName.FLOAT_CASTING)
+    _leave_products_float(made, opened(model))
     return _quantized(made, None)
 
 
