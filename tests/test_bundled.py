@@ -18,7 +18,9 @@ from edgevit.models.registry import bundled_weights
 BUNDLED = [name for name in list_models() if bundled_weights(name)]
 PRECISIONS = ("fp32", "int8")
 CIFAR10 = Path(__file__).parents[2] / "shared" / "data" / "cifar10-test.zip"
-EACH_CLASS = 30
+EACH_CLASS = 50
+LEAST_ACCURACY = 0.83
+"""The model card's 85 % on all 10,000 images, less a little more than the standard error of so few."""
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +87,7 @@ def test_int8_recognizes_what_float_recognizes(exports: dict[str, Report], photo
     right = {
         precision: np.mean(list(answers(exports[f"{name} {precision}"].path, photographs))) for precision in PRECISIONS
     }
-    assert right["fp32"] >= 0.78
+    assert right["fp32"] >= LEAST_ACCURACY
     assert right["fp32"] - right["int8"] <= 0.02
 
 
