@@ -2,10 +2,10 @@
 
     python tools/a72/first.py DIR/3.11 MODEL...
 
-DIR is what build.py made. Prints JSON: the installed packages' sizes in MB (10^6 bytes), and for each
-model what `edgevit run` of one drawn picture of 640 x 480 takes with four threads: its peak memory in MB, which holds
-the emulator's own, and, with one thread, the instructions from the start of Python to the first answer, compiled
-modules being there. Instructions are no time: code that is run once waits for memory and card more than a model does.
+DIR is what build.py made. Prints JSON: the installed packages' sizes in MB (10^6 bytes), and for each model what one
+drawn picture of 640 x 480 takes: the peak memory of `edgevit run` with four threads, in MB (see peak.py), and, with one
+thread, the instructions from the start of Python to the first answer, compiled modules being there. Instructions are no
+time: code that is run once waits for memory and card more than a model does.
 """
 
 import argparse
@@ -18,18 +18,13 @@ from pathlib import Path
 from typing import Any
 
 PROJECT = Path(__file__).parents[2]
+PEAK = Path(__file__).with_name("peak.py")
 
 DRAW = """
 import sys
 import cv2
 from edgevit.runtime.selftest import draw_picture
 cv2.imwrite(sys.argv[1], draw_picture((480, 640), seed=0))
-"""
-RUN = """
-import atexit, resource, sys
-atexit.register(lambda: print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss))
-from edgevit.cli import main
-main(["run", *sys.argv[1:]])
 """
 # Runs in the emulation. What was counted is written when a region ends, which this system call says.
 FIRST = """
@@ -54,20 +49,15 @@ def installed_mb(site: Path) -> dict[str, float]:
 def first_answer(system: Path, model: Path, picture: Path, folder: Path) -> dict[str, Any]:
     """Return the peak memory of `edgevit run`, and the instructions from nothing to an answer."""
     environment = os.environ | {"PYTHONPATH": str(PROJECT)}
-    command = [str(system / "python"), "-c"]
-    told = subprocess.run(
-        [*command, RUN, model, picture, "--threads", "4"],
-        check=True,
-        env=environment,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    first = [*command, FIRST, str(model), str(picture)]
+    python = str(system / "python")
+    run = [python, str(PEAK), "run", str(model), str(picture), "--threads", "4"]
+    told = subprocess.run(run, check=True, env=environment, stdout=subprocess.PIPE, text=True)
+    first = [python, "-c", FIRST, str(model), str(picture)]
     subprocess.run(first, check=True, env=environment)  # compiles the modules, as pip does when it installs
     counts = folder / "counts"
     subprocess.run(first, check=True, env=environment | {"COUNT": str(counts)})
     return {
-        "peak_mb": int(told.stdout.split()[-1]) * 1024 / 1e6,
+        "peak_mb": float(told.stdout.split()[-1]),
         "instructions": json.loads(counts.read_text().splitlines()[-1])["instructions"],
     }
 
