@@ -102,7 +102,7 @@ class Upsample(nn.Module):
             return self.upsample_rows @ (x @ self.upsample_columns)
         wide = self.upsample_columns.T @ x.permute(0, 2, 3, 1)  # (B, H, W * scale, C)
         tall = self.upsample_rows @ wide.flatten(2)  # (B, H * scale, W * scale * C)
-        return tall.unflatten(2, wide.shape[2:]).permute(0, 3, 1, 2)
+        return torch.unflatten(tall, 2, wide.shape[2:]).permute(0, 3, 1, 2)
 
 
 @dataclass(frozen=True)
