@@ -1,0 +1,57 @@
+"""Made records for the tests of sinks, and a disk that is full."""
+
+import datetime
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgevit.runtime.events.event import Event, Moment
+from edgevit.runtime.results import Result
+from edgevit.runtime.sinks.grammar import parse_sink
+from edgevit.runtime.sinks.opening import Surroundings, open_sink
+from edgevit.runtime.sinks.record import Record, Sink, event_record, result_record
+
+NAMES = ("cat", "dog", "n/a")
+NOON = datetime.datetime(2026, 11, 20, 12).timestamp()
+DAY_S = 86400.0
+
+
+def answer(label: str = "cat", confidence: float = 0.9) -> Result:
+    probs = np.full(3, (1 - confidence) / 2, np.float32)
+    probs[NAMES.index(label)] = confidence
+    return Result(probs, NAMES, "pen")
+
+
+def moment(number: int, wall_s: float | None = None) -> Moment:
+    return Moment("pen", number, float(number), NOON + number if wall_s is None else wall_s)
+
+
+def scene(level: int = 100, size: tuple[int, int] = (48, 64)) -> NDArray[np.uint8]:
+    return np.full((*size, 3), level, np.uint8)
+
+
+def record(number: int = 0, label: str = "cat", confidence: float = 0.9, **changes: Any) -> Record:
+    return result_record(answer(label, confidence), moment(number, changes.get("wall_s")), changes.get("image"), k=2)
+
+
+def event(number: int = 0) -> Record:
+    return event_record(Event("label", moment(number), {"label": "dog", "previous": "cat", "conf": 0.8}))
+
+
+def open_one(text: str, **around: Any) -> Sink:
+    return open_sink(parse_sink(text), Surroundings(top_k=2, **around))
+
+
+@contextmanager
+def small_disk(size: int) -> Iterator[None]:
+    """Let no file grow beyond `size` bytes: writes fail as they do on a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
