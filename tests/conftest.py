@@ -2,7 +2,8 @@
 
 import dataclasses
 import struct
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from onnx import TensorProto, helper, numpy_helper
 from edgevit.artifact import KEY, Input, Manifest, Pixels, Preprocess, Weights, mirrored_keys, seal
 from edgevit.cli import main
 from edgevit.flatbuffer_writing import Fields, Number, Numbers, Value, build
+from edgevit.runtime.classifier import Classifier, load
 from edgevit.runtime.selftest import record_cases
 from edgevit.runtime.session import open_session
 from edgevit.tflite_writing import append_files, artifact_bytes, with_metadata
@@ -110,6 +112,14 @@ def tiny_model(make_model: MakeModel) -> Path:
     tests = record_cases(session, TINY.preprocess, TINY.precision)
     session.close()
     return make_model(selftest=tests)
+
+
+@pytest.fixture
+def classifier(tiny_model: Path) -> Iterator[Classifier]:
+    """The tiny model, whose threads must be gone when it is closed."""
+    with load(tiny_model) as classifier:
+        yield classifier
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("edgevit ")]
 
 
 @pytest.fixture

@@ -83,13 +83,6 @@ def make_camera() -> Iterator[Callable[..., Camera]]:
         camera.close()
 
 
-@pytest.fixture
-def classifier(tiny_model: Path) -> Iterator[Classifier]:
-    with load(tiny_model) as classifier:
-        yield classifier
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("edgevit ")]
-
-
 MakeCamera = Callable[..., Camera]
 
 

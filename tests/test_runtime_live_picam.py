@@ -2,8 +2,7 @@
 
 import json
 import sys
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -12,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from edgevit.errors import MissingProgramError, OptionError, SourceLostError
-from edgevit.runtime.classifier import Classifier, load
+from edgevit.runtime.classifier import Classifier
 from edgevit.runtime.sources import picam
 from edgevit.runtime.sources.raw import RawForm
 
@@ -61,13 +60,6 @@ class Picamera2:
 def jpeg(name: str) -> bytes:
     image: NDArray[np.uint8] = np.full((48, 64, 3), COLORS[name][::-1], np.uint8)
     return bytes(cv2.imencode(".jpg", image)[1].tobytes())
-
-
-@pytest.fixture
-def classifier(tiny_model: Path) -> Iterator[Classifier]:
-    with load(tiny_model) as classifier:
-        yield classifier
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("edgevit ")]
 
 
 @pytest.fixture(autouse=True)

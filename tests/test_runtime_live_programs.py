@@ -5,9 +5,8 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import cv2
@@ -16,7 +15,7 @@ import pytest
 from numpy.typing import NDArray
 
 from edgevit.errors import SourceLostError
-from edgevit.runtime.classifier import Classifier, load
+from edgevit.runtime.classifier import Classifier
 from edgevit.runtime.events.event import Event
 from edgevit.runtime.pace import Pace
 from edgevit.runtime.sources import capture
@@ -43,13 +42,6 @@ def show(blue, green, red, height=4, width=6):
 def jpeg(name: str) -> bytes:
     image: NDArray[np.uint8] = np.full((48, 64, 3), COLORS[name][::-1], np.uint8)
     return bytes(cv2.imencode(".jpg", image)[1].tobytes())
-
-
-@pytest.fixture
-def classifier(tiny_model: Path) -> Iterator[Classifier]:
-    with load(tiny_model) as classifier:
-        yield classifier
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("edgevit ")]
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import socket
 import struct
 import threading
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -14,7 +13,7 @@ import pytest
 from numpy.typing import NDArray
 
 from edgevit.errors import SourceLostError
-from edgevit.runtime.classifier import Classifier, load
+from edgevit.runtime.classifier import Classifier
 from edgevit.runtime.events.event import Event
 
 COLORS = {"red": (200, 50, 25), "green": (25, 200, 50), "blue": (50, 25, 200)}
@@ -128,13 +127,6 @@ def make_camera() -> Iterator[Callable[..., Camera]]:
     yield make
     for camera in made:
         camera.close()
-
-
-@pytest.fixture
-def classifier(tiny_model: Path) -> Iterator[Classifier]:
-    with load(tiny_model) as classifier:
-        yield classifier
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("edgevit ")]
 
 
 def test_rtsp_stream_is_classified(classifier: Classifier, make_camera: Callable[..., Camera]) -> None:
