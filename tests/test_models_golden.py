@@ -69,7 +69,7 @@ def test_logits_are_the_official_ones(name: str) -> None:
     with torch.inference_mode():
         for key, x in _inputs(name).items():
             reference = recorded[key]
-            # the recording's own rounding; above the rest for Next-ViT alone, whose softmax is saturated by these weights
+            # the recording's own rounding: large for Next-ViT alone, whose softmax these weights saturate
             noise = np.abs(reference - recorded[f"{key}_fp64"]).max()
             tolerance = np.maximum(1e-4 * (1 + np.abs(reference)), noise if name == "nextvit_small" else 0)
             assert np.all(np.abs(model(x).numpy() - reference) <= tolerance), key
