@@ -120,7 +120,8 @@ class DeiT(nn.Module):
         x = torch.cat((token, patches.flatten(2).transpose(1, 2) + position[:, 1:]), dim=1)
         for block in self.blocks:
             x = block(x, (int(h), int(w)))
-        return self.head(self.norm(x[:, 0]))  # type: ignore[no-any-return]
+        # a slice, since an index is exported as a Gather
+        return self.head(self.norm(x[:, :1].flatten(1)))  # type: ignore[no-any-return]
 
     def position(self, grid: tuple[int, int]) -> Tensor:
         """Return the position embedding of the class token and a grid (h, w): (1, N, C).
