@@ -74,8 +74,8 @@ class Parallel(nn.Module):
         for other in others:
             assert merged.bias is not None
             assert other.bias is not None
-            merged.weight += other.weight
-            merged.bias += other.bias
+            merged.weight = nn.Parameter(merged.weight + other.weight)
+            merged.bias = nn.Parameter(merged.bias + other.bias)
         self.merged = merged
         self.branches = nn.ModuleList()
 
