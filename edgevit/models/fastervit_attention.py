@@ -5,11 +5,10 @@ row by row in its part of the batch.
 """
 
 import torch
-import torch.nn.functional as F  # noqa: N812, the name that every PyTorch user knows
 from torch import Tensor, nn
 
 from edgevit.models.fastervit_position import AttentionBias, PositionEmbedding
-from edgevit.models.layers import drop_path
+from edgevit.models.layers import Mlp, drop_path
 
 Grid = tuple[int, int]
 
@@ -65,16 +64,6 @@ class Attention(nn.Module):
         self.qkv.weight[rows] *= self.scale
         self.qkv.bias[rows] *= self.scale
         self.scale = 1.0
-
-
-class Mlp(nn.Module):
-    def __init__(self, dim: int, hidden: int) -> None:
-        super().__init__()
-        self.fc1 = nn.Linear(dim, hidden)
-        self.fc2 = nn.Linear(hidden, dim)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.fc2(F.gelu(self.fc1(x)))  # type: ignore[no-any-return]
 
 
 class HierarchicalBlock(nn.Module):

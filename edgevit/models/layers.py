@@ -3,6 +3,7 @@
 from typing import ClassVar, Protocol, runtime_checkable
 
 import torch
+import torch.nn.functional as F  # noqa: N812, the name that every PyTorch user knows
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights, fuse_linear_bn_weights
 
@@ -50,6 +51,18 @@ def drop_path(branch: Tensor, rate: float) -> Tensor:
     shape = (branch.shape[0], *(1 for _ in branch.shape[1:]))
     keep = torch.rand(shape, device=branch.device, dtype=branch.dtype) >= rate
     return branch * keep / (1.0 - rate)
+
+
+class Mlp(nn.Module):
+    """Linear, GELU, linear: (..., C) to (..., C)."""
+
+    def __init__(self, dim: int, hidden: int) -> None:
+        super().__init__()
+        self.fc1 = nn.Linear(dim, hidden)
+        self.fc2 = nn.Linear(hidden, dim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fc2(F.gelu(self.fc1(x)))  # type: ignore[no-any-return]
 
 
 @runtime_checkable

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812, the name that every PyTorch user knows
 from torch import Tensor, nn
 
-from edgevit.models.layers import ConvBN, FoldPairs, drop_path
+from edgevit.models.layers import ConvBN, FoldPairs, Mlp, drop_path
 
 TABLE_GRID = 7
 """Side of the relative-offset table: the attention grid at the official input of 224 pixels."""
@@ -123,16 +123,6 @@ def offset_index(h: int, w: int) -> Tensor:
     """Return, for each pair of cells of an (h, w) grid, |dy| * w + |dx|: int64 (h * w, h * w)."""
     y, x = torch.arange(h).repeat_interleave(w), torch.arange(w).repeat(h)
     return (y[:, None] - y[None]).abs() * w + (x[:, None] - x[None]).abs()
-
-
-class Mlp(nn.Module):
-    def __init__(self, dim: int, hidden: int) -> None:
-        super().__init__()
-        self.fc1 = nn.Linear(dim, hidden)
-        self.fc2 = nn.Linear(hidden, dim)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.fc2(F.gelu(self.fc1(x)))  # type: ignore[no-any-return]
 
 
 class ModifiedAttentionBlock(nn.Module):
