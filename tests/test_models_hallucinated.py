@@ -10,7 +10,7 @@ from torch import nn
 from edgevit.errors import CheckpointError
 from edgevit.models import create_model, list_models
 from edgevit.models.compact_ffn import CompactProduct, bottleneck_width, merge_branches
-from edgevit.models.hallucinated import Hallucination, even_heads, shared_weights
+from edgevit.models.hallucinated import Hallucination, attend, even_heads, shared_weights
 from edgevit.models.layers import prepare_for_export
 from edgevit.models.registry import get_spec
 from edgevit.training.initialize import load_initial
@@ -44,7 +44,7 @@ def test_maps_are_those_of_the_formula(class_token: bool, exported: bool) -> Non
         made.take_export_form()
     q = torch.randn(2, heads, n, d, dtype=torch.float64)
     k = torch.randn(2, heads, h * w + class_token, d, dtype=torch.float64)
-    scores = made(q, k, (h, w))
+    scores = torch.cat(made(q, k, (h, w)), dim=1)
     real = q @ k.transpose(2, 3)
     assert torch.allclose(scores[:, :heads], real, atol=1e-12)
     mixing = made.cross.weight[:, :, 0, 0]
@@ -64,8 +64,22 @@ def test_maps_are_those_of_the_formula(class_token: bool, exported: bool) -> Non
 def test_maps_begin_near_the_real_ones() -> None:
     torch.manual_seed(0)
     q, k = torch.randn(1, 4, 9, 8), torch.randn(1, 4, 9, 8)
-    real, made = Hallucination(4, 8)(q, k, (3, 3)).chunk(2, dim=1)
+    real, made = Hallucination(4, 8)(q, k, (3, 3))
     assert (real - made).abs().mean() < 0.2 * real.abs().mean()
+
+
+def test_all_heads_maps_weight_their_own_values() -> None:
+    torch.manual_seed(0)
+    q, k, v = torch.randn(2, 3, 5, 4), torch.randn(2, 3, 6, 4), torch.randn(2, 6, 6, 4)
+    maps = Hallucination(3, 4)
+    weighted = attend(q, k, v, scale=0.5, maps=maps, grid=(2, 3))
+    scores = torch.cat(maps(q, k, (2, 3)), dim=1)
+    expected = torch.einsum("bhnm,bhmd->bnhd", (0.5 * scores).softmax(dim=-1), v).reshape(2, 5, 24)
+    assert torch.allclose(weighted, expected, atol=1e-6)
+    alone = attend(q, k, v[:, :3], grid=(2, 3))
+    assert torch.allclose(
+        alone, torch.einsum("bhnm,bhmd->bnhd", (q @ k.mT).softmax(dim=-1), v[:, :3]).reshape(2, 5, 12), atol=1e-6
+    )
 
 
 def test_odd_numbers_of_heads_are_doubled() -> None:

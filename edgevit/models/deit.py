@@ -11,7 +11,7 @@ import torch.nn.functional as F  # noqa: N812, the name that every PyTorch user 
 from torch import Tensor, nn
 
 from edgevit.models.compact_ffn import CompactProduct
-from edgevit.models.hallucinated import Hallucination, even_heads
+from edgevit.models.hallucinated import Hallucination, attend, even_heads
 from edgevit.models.layers import draw_linear_weights
 
 PATCH = 16
@@ -43,8 +43,7 @@ class Attention(nn.Module):
         v = v.reshape(b, n, self.heads, -1).transpose(1, 2)  # (B, heads, N, d)
         if self.scale != 1.0:
             q = q * self.scale
-        scores = q @ k.transpose(2, 3) if self.maps is None else self.maps(q, k, grid)
-        return self.proj((scores.softmax(dim=-1) @ v).transpose(1, 2).reshape(b, n, c))  # type: ignore[no-any-return]
+        return self.proj(attend(q, k, v, maps=self.maps, grid=grid))  # type: ignore[no-any-return]
 
     @torch.no_grad()
     def take_export_form(self) -> None:

@@ -58,8 +58,8 @@ class Hallucination(nn.Module):
             with torch.no_grad():
                 conv.weight += 0.02 * torch.randn_like(conv.weight)
 
-    def forward(self, q: Tensor, k: Tensor, grid: tuple[int, int]) -> Tensor:
-        """Return the scores before the softmax, (B, 2 * heads, N, M), the real heads first.
+    def forward(self, q: Tensor, k: Tensor, grid: tuple[int, int]) -> tuple[Tensor, Tensor]:
+        """Return the real and the hallucinated heads' scores before the softmax, each (B, heads, N, M).
 
         Args:
             q: scaled queries (B, heads, N, d).
@@ -68,23 +68,24 @@ class Hallucination(nn.Module):
         """
         return self._from_keys(q, k, grid) if self.smooths_keys else self._from_maps(q, k, grid)
 
-    def _from_maps(self, q: Tensor, k: Tensor, grid: tuple[int, int]) -> Tensor:
+    def _from_maps(self, q: Tensor, k: Tensor, grid: tuple[int, int]) -> tuple[Tensor, Tensor]:
         """Compute as the paper describes it."""
         b, heads, n, _ = q.shape
         h, w = grid
         # A row of keys that are zero, and so a row of scores that are, keeps the maps of a head's queries apart: they
         # lie below each other as one image, and no map is moved to have the heads beside each other.
         keys = F.pad(k[:, :, -h * w :], (0, 0, 0, w))  # (B, heads, (h + 1) * w, d)
-        real = (q @ keys.transpose(2, 3)).reshape(b, heads, n * (h + 1), w)
-        made = self.cross(self.intra(real))
-        scores = torch.cat((real, made), dim=1).reshape(b, 2 * heads, n, (h + 1) * w)[..., : h * w]
+        maps = (q @ keys.transpose(2, 3)).reshape(b, heads, n * (h + 1), w)
+        real, made = (
+            each.reshape(b, heads, n, (h + 1) * w)[..., : h * w] for each in (maps, self.cross(self.intra(maps)))
+        )
         if k.shape[2] == h * w:
-            return scores
+            return real, made
         column = q @ k[:, :, :1].transpose(2, 3)  # (B, heads, N, 1): the class token's
         centre = self.cross.weight * self.intra.weight[:, 0, 1, 1].reshape(1, heads, 1, 1)
-        return torch.cat((torch.cat((column, F.conv2d(column, centre)), dim=1), scores), dim=3)
+        return torch.cat((column, real), dim=3), torch.cat((F.conv2d(column, centre), made), dim=3)
 
-    def _from_keys(self, q: Tensor, k: Tensor, grid: tuple[int, int]) -> Tensor:
+    def _from_keys(self, q: Tensor, k: Tensor, grid: tuple[int, int]) -> tuple[Tensor, Tensor]:
         """Compute the same with the intra-head step moved to the keys.
 
         It is linear and the same for all queries: sum_o w_o (q . k_(m + o)) = q . (sum_o w_o k_(m + o)). The keys are
@@ -98,7 +99,7 @@ class Hallucination(nn.Module):
         if m > h * w:
             smooth = torch.cat((columns[..., :1] * self.centres, smooth), dim=3)
         made = self.mixing @ (q @ smooth).reshape(b, heads, n * m)
-        return torch.cat((q @ columns, made.reshape(b, heads, n, m)), dim=1)
+        return q @ columns, made.reshape(b, heads, n, m)
 
     @torch.no_grad()
     def take_export_form(self) -> None:
@@ -107,6 +108,33 @@ class Hallucination(nn.Module):
         self.register_buffer("centres", self.intra.weight[:, :, 1, 1].clone().unsqueeze(-1))
         self.register_buffer("mixing", self.cross.weight.flatten(1).clone())
         self.smooths_keys = True
+
+
+def attend(
+    q: Tensor, k: Tensor, v: Tensor, *, scale: float = 1.0, maps: Hallucination | None = None, grid: tuple[int, int]
+) -> Tensor:
+    """Return softmax attention's weighted values, the heads side by side, (B, N, heads * width of a head).
+
+    The real and the hallucinated heads' maps are never put together: they are what is largest here, and a copy of all
+    of them takes longer than what the hallucination adds.
+
+    Args:
+        q: queries (B, heads, N, d), with `maps` of the real heads only.
+        k: keys (B, heads, M, d), likewise.
+        v: of all heads, the real ones first, (B, heads, M, width of a head).
+        scale: of the scores.
+        maps: makes the other heads' scores; None where all are real.
+        grid: (h, w) of the keys.
+    """
+    groups = (q @ k.transpose(2, 3),) if maps is None else maps(q, k, grid)
+    if scale != 1.0:
+        groups = tuple(scores * scale for scores in groups)
+    if len(groups) == 1:
+        weighted = groups[0].softmax(dim=-1) @ v
+    else:
+        parts = zip(groups, v.chunk(len(groups), dim=1), strict=True)
+        weighted = torch.cat([scores.softmax(dim=-1) @ part for scores, part in parts], dim=1)
+    return weighted.transpose(1, 2).flatten(2)
 
 
 def shared_weights(model: nn.Module, plain: Mapping[str, Tensor]) -> dict[str, Tensor]:

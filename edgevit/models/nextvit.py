@@ -14,7 +14,7 @@ import torch.nn.functional as F  # noqa: N812, the name that every PyTorch user 
 from torch import Tensor, nn
 
 from edgevit.models.compact_ffn import CompactProduct
-from edgevit.models.hallucinated import Hallucination
+from edgevit.models.hallucinated import Hallucination, attend
 from edgevit.models.layers import FoldPairs, LeadPairs, TokenNorm, draw_linear_weights
 
 HEAD_DIM = 32
@@ -144,10 +144,7 @@ class Attention(nn.Module):
         k = self.k(x).reshape(b, -1, self.real_heads, HEAD_DIM).transpose(1, 2)  # (B, real heads, M, d)
         v = self.v(x).reshape(b, -1, self.heads, HEAD_DIM).transpose(1, 2)  # (B, heads, M, d)
         reduced = (grid[0] // self.reduction, grid[1] // self.reduction)
-        scores = q @ k.transpose(2, 3) if self.maps is None else self.maps(q, k, reduced)
-        if self.scale != 1.0:
-            scores = scores * self.scale
-        return self.proj((scores.softmax(dim=-1) @ v).transpose(1, 2).reshape(b, n, c))  # type: ignore[no-any-return]
+        return self.proj(attend(q, k, v, scale=self.scale, maps=self.maps, grid=reduced))  # type: ignore[no-any-return]
 
     @torch.no_grad()
     def take_export_form(self) -> None:

@@ -14,7 +14,7 @@ import torch.nn.functional as F  # noqa: N812, the name that every PyTorch user 
 from torch import Tensor, nn
 
 from edgevit.models.compact_ffn import CompactProduct
-from edgevit.models.hallucinated import Hallucination, even_heads
+from edgevit.models.hallucinated import Hallucination, attend, even_heads
 from edgevit.models.layers import draw_linear_weights
 
 Grid = tuple[int, int]
@@ -61,10 +61,7 @@ class Attention(nn.Module):
         k, v = torch.split(self.kv(x), [self.qk_dim, c], dim=2)
         k = k.reshape(b, m, self.real_heads, -1).transpose(1, 2)  # (B, real heads, M, d)
         v = v.reshape(b, m, self.heads, -1).transpose(1, 2)  # (B, heads, M, d)
-        scores = q @ k.transpose(2, 3) if self.maps is None else self.maps(q, k, grid)
-        if self.scale != 1.0:
-            scores = scores * self.scale
-        return self.proj((scores.softmax(dim=-1) @ v).transpose(1, 2).reshape(b, n, c))  # type: ignore[no-any-return]
+        return self.proj(attend(q, k, v, scale=self.scale, maps=self.maps, grid=grid))  # type: ignore[no-any-return]
 
     @torch.no_grad()
     def take_export_form(self) -> None:
