@@ -50,6 +50,14 @@ def power_table(reference: NDArray[np.float32], found: NDArray[np.float32]) -> N
     return np.array([np.square(exact).sum(), np.square(exact - found).sum()])
 
 
+def cosines(reference: NDArray[np.float32], found: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return (images,): the cosine similarity of each image's values, (images, values); 0 where one has only zeros."""
+    exact, other = reference.astype(np.float64), found.astype(np.float64)
+    lengths = np.linalg.norm(exact, axis=1) * np.linalg.norm(other, axis=1)
+    products: NDArray[np.float64] = (exact * other).sum(axis=1)
+    return products / np.where(lengths > 0, lengths, np.inf)
+
+
 def sqnr_db(powers: NDArray[np.float64]) -> float | None:
     """Return the signal-to-quantization-noise ratio in decibels of a sum of power_table's.
 

@@ -47,6 +47,8 @@ class Agreement:
     """Mean of the confidence in its own answer, less the first model's in its own."""
     logit_sqnr_db: float | None
     """Power of the first model's logits over that of the difference; None if either has none, or nothing differs."""
+    logit_cosine: float | None
+    """Cosine similarity of an image's logits to the first model's, mean over images; None if either has none."""
     flips: int
     lost: int | None
     """Images that the first model gets right and this one does not; None where the classes are not known."""

@@ -12,6 +12,7 @@ from edgevit.runtime.metrics import (
     calibration_table,
     class_accuracy,
     confusion_table,
+    cosines,
     expected_calibration_error,
     hits_in_top,
     power_table,
@@ -61,6 +62,7 @@ class Tally:
         self.calibration = np.zeros((BINS, 3))
         self.top5 = self.flips = self.lost = self.gained = 0
         self.powers = np.zeros(2)
+        self.cosines = 0.0
         self.have_logits = True
         self.surest: list[tuple[float, int, Flip]] = []
 
@@ -71,6 +73,7 @@ class Tally:
         self.drift += float((answer.confidence - first.confidence).sum(dtype=np.float64))
         if answer.logits is not None and first.logits is not None:
             self.powers += power_table(first.logits, answer.logits)
+            self.cosines += float(cosines(first.logits, answer.logits).sum())
         else:
             self.have_logits = False
         self._add_flips(batch, answer, first)
@@ -122,6 +125,7 @@ class Tally:
             top1=1 - self.flips / self.images,
             confidence_drift=self.drift / self.images,
             logit_sqnr_db=sqnr_db(self.powers) if self.have_logits else None,
+            logit_cosine=self.cosines / self.images if self.have_logits else None,
             flips=self.flips,
             lost=self.lost if self.labelled else None,
             gained=self.gained if self.labelled else None,

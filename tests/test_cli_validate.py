@@ -34,8 +34,21 @@ def test_people_get_tables(run: Run, tiny_model: Path, greener: Path, data: Path
     assert (code, err) == (0, "validation\n")
     lines = [line.split() for line in out.splitlines()]
     assert out.startswith(f"{data}: 4 images, 3 classes\n")
-    assert ["1", str(tiny_model), "75.00%", "-", "0.2303", "0.9803", "-", "-", "-", "-"] in lines
-    assert ["2", str(greener), "75.00%", "-", "0.1660", "0.9160", "50.00%", "-0.0644", "5.9", "dB", "2"] in lines
+    assert ["1", str(tiny_model), "75.00%", "-", "0.2303", "0.9803", "-", "-", "-", "-", "-"] in lines
+    assert [
+        "2",
+        str(greener),
+        "75.00%",
+        "-",
+        "0.1660",
+        "0.9160",
+        "50.00%",
+        "-0.0644",
+        "5.9",
+        "dB",
+        "0.9453",
+        "2",
+    ] in lines
     assert ["green", "1", "0.0%", "100.0%"] in lines
     assert "1 tiny.onnx, most frequent mistakes\n      1  green taken for red\n" in out
     assert "2 greener.onnx, 2 other answers than 1 (1 right before, 1 right now), the surest first\n" in out
@@ -78,7 +91,7 @@ def test_json_holds_everything(run: Run, tiny_model: Path, greener: Path, data: 
     assert first["accuracy"]["confusion"] == [[2, 0, 0], [1, 0, 0], [0, 0, 1]]
     assert first["agreement"] is None
     assert set(second["agreement"]) == {
-        "top1", "confidence_drift", "logit_sqnr_db", "flips", "lost", "gained", "flipped"
+        "top1", "confidence_drift", "logit_sqnr_db", "logit_cosine", "flips", "lost", "gained", "flipped"
     }  # fmt: skip
     assert set(second["agreement"]["flipped"][0]) == {
         "source", "label", "before", "before_conf", "after", "after_conf"

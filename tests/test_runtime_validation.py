@@ -80,6 +80,9 @@ def test_second_model_is_compared_with_the_first(data: Path, tiny: Classifier, g
     assert agreement.confidence_drift == pytest.approx((after - before) / 4, abs=1e-5)
     # only green's logit differs, by 4.8 each time; the logits' squares sum up to 2 * 69.12 + 2 * 110.08
     assert agreement.logit_sqnr_db == pytest.approx(10 * math.log10(358.4 / (4 * 4.8**2)), abs=1e-4)
+    # (4.8, -4.8, -4.8) became (4.8, -9.6, -4.8), and (8, 4.8, -4.8) became (8, 9.6, -4.8), each twice
+    cosines = 92.16 / math.sqrt(69.12 * 138.24), 133.12 / math.sqrt(110.08 * 179.2)
+    assert agreement.logit_cosine == pytest.approx(sum(cosines) / 2, abs=1e-5)
 
 
 def test_flips_say_what_became_what(data: Path, tiny: Classifier, greener: Classifier) -> None:
@@ -120,6 +123,7 @@ def test_same_model_differs_in_nothing(data: Path, tiny: Classifier, make_model:
     agreement = found.models[1].agreement
     assert agreement is not None
     assert (agreement.top1, agreement.confidence_drift, agreement.logit_sqnr_db) == (1.0, 0.0, None)
+    assert agreement.logit_cosine == pytest.approx(1.0)
 
 
 def test_probabilities_have_no_logit_sqnr(data: Path, tiny: Classifier, make_foreign: MakeModel) -> None:
@@ -128,7 +132,7 @@ def test_probabilities_have_no_logit_sqnr(data: Path, tiny: Classifier, make_for
     found = validate([("tiny", tiny), ("other", other)], find_images(data, NAMES))
     agreement = found.models[1].agreement
     assert agreement is not None
-    assert (agreement.top1, agreement.logit_sqnr_db) == (0.5, None)
+    assert (agreement.top1, agreement.logit_sqnr_db, agreement.logit_cosine) == (0.5, None, None)
 
 
 def test_models_of_different_inputs_each_get_their_own(

@@ -31,7 +31,7 @@ def _summary(found: Validation) -> list[list[str]]:
     columns += ["top-1", "top-5", "calibration error"] if found.labelled else []
     columns += ["confidence"]
     compared = len(found.models) > 1
-    columns += ["agrees with 1", "drift", "logit SQNR", "flips"] if compared else []
+    columns += ["agrees with 1", "drift", "logit SQNR", "cosine", "flips"] if compared else []
     rows = [columns]
     for number, model in enumerate(found.models, start=1):
         row = [f"{number} {model.model}"]
@@ -44,6 +44,7 @@ def _summary(found: Validation) -> list[list[str]]:
                 f"{agreement.top1:.2%}",
                 f"{round(agreement.confidence_drift, 4) + 0:+.4f}",
                 "-" if decibels is None else f"{decibels:.1f} dB",
+                "-" if agreement.logit_cosine is None else f"{agreement.logit_cosine:.4f}",
                 f"{agreement.flips:,}",
             ]
         rows.append(row + ["-"] * (len(columns) - len(row)))
