@@ -1,61 +1,48 @@
 """Parameters, operations and time of each plain model and its twin with hallucinated attention and compact FFN.
 
-    python benchmarks/hallucination.py [--latency [--pair NAME ...]] [--rounds N] [--also NAME ...]
+    python benchmarks/hallucination.py [--latency [--pair NAME ...]] [--rounds N]
 
 Totals are those of the paper's formulation, parallel branches merged, beside the reductions that it prints (arXiv
 2306.10875); the program fails where one is missed by more than half a point. An exported file has more operations, in
 fewer passes over the maps (edgevit/models/hallucinated.py), which --latency prints too. With --latency, each model's
 ONNX graph, float and int8, with random weights, is timed on one thread of this machine, a pair interleaved, and what it
-would take on a Raspberry Pi 4 is estimated (docs/benchmark.md). --also adds models to that.
+would take on a Raspberry Pi 4 is estimated (docs/benchmark.md). benchmarks/zoo.py does so for all models in one run.
 """
 
 import platform
 import sys
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
 
 import click
-import numpy as np
-import onnx
 import torch
-from onnx import ModelProto
+from random_graphs import estimated_ms, random_graphs
 from torch.utils.flop_counter import FlopCounterMode
 
-from edgevit.device_profiles import find_profile
-from edgevit.export.calibrate import calibrate
 from edgevit.export.graph import layers
-from edgevit.export.quantize import PRESETS, calibrated_tensors, float_layers, quantize
-from edgevit.export.simplify import simplify
 from edgevit.export.speed import median_latencies_ms
-from edgevit.export.trace import trace
 from edgevit.models import create_model, list_models
 from edgevit.models.compact_ffn import merge_branches
-from edgevit.models.layers import prepare_for_export
 from edgevit.models.registry import get_spec
-from edgevit.runtime.estimate.estimate import estimate
 
 PUBLISHED = {"pvt_v2_b1": (13.2, 15.2), "nextvit_small": (13.9, 11.5)}
 """Reduction of parameters and of operations, in percent."""
 ALLOWED = 0.5
 """Percentage points."""
 PAIRS = [(get_spec(name).plain, name) for name in list_models() if get_spec(name).plain]
-OPSET = 20
 
 
 @click.command(help=__doc__)
 @click.option("--latency", is_flag=True, help="Time the pairs, too.")
 @click.option("--pair", "chosen", multiple=True, default=[plain for plain, _ in PAIRS], help="Plain models to time.")
 @click.option("--rounds", default=30, show_default=True)
-@click.option("--also", multiple=True, help="A further model to time.")
-def main(latency: bool, chosen: tuple[str, ...], rounds: int, also: tuple[str, ...]) -> None:
+def main(latency: bool, chosen: tuple[str, ...], rounds: int) -> None:
     missed = print_totals()
-    if latency or also:
+    if latency:
         click.echo(f"\n{platform.machine()}, one thread, batch 1, median of {rounds} rounds; torch {torch.__version__}")
         click.echo(f"{'model':32} {'MACs':>15} {'fp32 ms':>9} {'int8 ms':>9} {'fp32 rpi4 ms':>13} {'int8 rpi4 ms':>13}")
-        pairs = [pair for pair in PAIRS if latency and pair[0] in chosen]
-        for group in [*pairs, *((name,) for name in also)]:
-            print_latencies(group, rounds)
+        for pair in PAIRS:
+            if pair[0] in chosen:
+                print_latencies(pair, rounds)
         click.echo("rpi4: estimates, never measured; see docs/benchmark.md for how far they may be off")
     sys.exit(1 if missed else 0)
 
@@ -92,7 +79,7 @@ def totals(name: str) -> tuple[int, int]:
 
 def print_latencies(names: Sequence[str], rounds: int) -> None:
     """Print one line for each model, whose graphs take turns."""
-    made = [graph for name in names for graph in graphs(name)]
+    made = [graph for name in names for graph in random_graphs(name)]
     times = median_latencies_ms(made, rounds)
     for i, name in enumerate(names):
         floating, int8 = 2 * i, 2 * i + 1
@@ -101,27 +88,6 @@ def print_latencies(names: Sequence[str], rounds: int) -> None:
             f"{times[floating]:9.2f} {times[int8]:9.2f} "
             f"{estimated_ms(made[floating]):13.0f} {estimated_ms(made[int8]):13.0f}"
         )
-
-
-def graphs(name: str) -> tuple[ModelProto, ModelProto]:
-    """Return a model with random weights as a float and an int8 graph."""
-    torch.manual_seed(0)
-    spec = get_spec(name)
-    model = create_model(name).eval()
-    prepare_for_export(model)
-    shape = (1, 3, *spec.preprocess.size)
-    graph = simplify(trace(model, shape, OPSET))
-    noise = [np.random.default_rng(seed).standard_normal(shape, np.float32) for seed in range(2)]
-    ranges = calibrate(graph, calibrated_tensors(graph), lambda: noise)
-    return graph, quantize(graph, float_layers(graph, PRESETS[spec.family.name]), ranges)
-
-
-def estimated_ms(graph: ModelProto) -> float:
-    """Return what a Raspberry Pi 4 would take."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "model.onnx"
-        onnx.save(graph, path)
-        return estimate(path, find_profile("rpi4")).ms
 
 
 if __name__ == "__main__":

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from edgevit.cli import main
-from edgevit.cli.models import published
+from edgevit.cli.models import published, row
 from edgevit.models import list_models
+from edgevit.models.latency import find_latency
 from edgevit.models.registry import get_spec
 
 ROOT = Path(__file__).parent.parent
@@ -48,6 +49,43 @@ def test_json_has_all_models_or_one(capsys: pytest.CaptureFixture[str]) -> None:
     assert one["weights"][2]["preprocess"]["size"] == [288, 288]
 
 
+def test_time_is_told_beside_the_operations(capsys: pytest.CaptureFixture[str]) -> None:
+    latency = find_latency("faster_vit_0_224")
+    assert latency is not None
+    with pytest.raises(SystemExit, match="0"):
+        main(["models", "faster_vit_0_224"])
+    described = capsys.readouterr().out
+    assert f"int8 {latency.x86_int8_ms:.0f} ms, float {latency.x86_fp32_ms:.0f} ms" in described
+    assert f"Raspberry Pi 4, estimated: int8 {latency.rpi4_int8_ms:.0f} ms" in described
+    with pytest.raises(SystemExit, match="0"):
+        main(["models"])
+    table = capsys.readouterr()
+    (line,) = (line for line in table.out.splitlines() if line.startswith("faster_vit_0_224 "))
+    assert f" {latency.x86_int8_ms:.0f} ms " in line
+    assert f" ~{latency.rpi4_int8_ms:.0f} ms " in line
+    assert "RPI4: estimated, never measured" in table.err
+
+
+def test_every_pair_and_every_small_model_has_its_time() -> None:
+    missing = [name for name in list_models() if find_latency(name) is None]
+    assert [name for name in missing if get_spec(name).macs <= 10e9] == []
+    assert all(find_latency(name) for name in ("faster_vit_0_224", "efficientvit_b1", "efficientvit_b2", "sbcformer_b"))
+    assert find_latency("faster_vit_6_any_res") is None
+
+
+def test_models_can_be_listed_by_time_and_by_accuracy(capsys: pytest.CaptureFixture[str]) -> None:
+    def order(by: str) -> list[str]:
+        with pytest.raises(SystemExit, match="0"):
+            main(["models", "--sort", by, "--json"])
+        return [model["name"] for model in json.loads(capsys.readouterr().out)]
+
+    times = [latency.rpi4_int8_ms for name in order("time") if (latency := find_latency(name))]
+    assert times == sorted(times)
+    assert find_latency(order("time")[-1]) is None
+    accuracies = [get_spec(name).accuracy or 0 for name in order("accuracy")]
+    assert accuracies == sorted(accuracies, reverse=True)
+
+
 def test_unknown_model_exits_2_with_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
         main(["models", "sbcfromer_xs"])
@@ -66,5 +104,5 @@ def test_table_needs_neither_torch_nor_onnx() -> None:
 def test_documented_table_is_that_of_the_registry(name: str) -> None:
     spec = get_spec(name)
     weights = ", ".join(entry.name + (" (bundled)" if entry.bundled else "") for entry in spec.weights) or "-"
-    figures = f"{spec.parameters / 1e6:.2f} M | {spec.macs / 1e9:.2f} G | {published(spec)}"
+    figures = " | ".join([*row(spec)[1:3], *row(spec)[4:6], published(spec)])
     assert f"| {name} | {figures} | {weights} |" in (ROOT / "docs" / "models.md").read_text().splitlines()

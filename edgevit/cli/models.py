@@ -2,32 +2,46 @@
 
 import dataclasses
 import json
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import click
 
+from edgevit.models.latency import describe_conditions, find_latency
 from edgevit.models.registry import get_spec, list_models
 from edgevit.models.spec import ModelSpec, WeightsSpec
 
-HEADER = ("MODEL", "PARAMS", "MACS", "INPUT", "ACCURACY", "PUBLISHED BY", "CODE", "WEIGHTS")
+HEADER = ("MODEL", "PARAMS", "MACS", "INPUT", "X86", "RPI4", "ACCURACY", "PUBLISHED BY", "CODE", "WEIGHTS")
+ORDERS: dict[str, Callable[[ModelSpec], float]] = {
+    "family": lambda spec: 0,
+    "time": lambda spec: found.rpi4_int8_ms if (found := find_latency(spec.name)) else math.inf,
+    "accuracy": lambda spec: -(spec.accuracy or 0),
+}
 
 
 @click.command(short_help="The models that can be exported, with sizes, accuracies, weights and licences.")
 @click.argument("name", required=False)
+@click.option(
+    "--sort", type=click.Choice(list(ORDERS)), default="family", show_default=True, help="Order of the table."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
-def command(name: str | None, as_json: bool) -> None:
+def command(name: str | None, sort: str, as_json: bool) -> None:
     """List all models, or describe the model NAME.
 
-    ACCURACY is the published top-1 accuracy on ImageNet-1k, or the mean IoU on the data set in the model's name; CODE
-    is the licence of the official code, WEIGHTS what --weights takes by name, with its licence.
+    X86 and RPI4 are the time that an int8 ONNX file takes for one image, measured on one thread of a PC and estimated
+    for a Raspberry Pi 4; "-" where it was not measured. Pick by them: fewer MACS are not always less time. ACCURACY is
+    the published top-1 accuracy on ImageNet-1k, or the mean IoU on the data set in the model's name; CODE is the
+    licence of the official code, WEIGHTS what --weights takes by name, with its licence.
     """
+    every = sorted(map(get_spec, list_models()), key=ORDERS[sort])
     if as_json:
-        found: Any = as_document(get_spec(name)) if name else [as_document(get_spec(each)) for each in list_models()]
+        found: Any = as_document(get_spec(name)) if name else [as_document(each) for each in every]
         click.echo(json.dumps(found, indent=2))
     elif name is None:
-        click.echo(table([HEADER, *(row(get_spec(each)) for each in list_models())]))
-        click.echo("\nMore: edgevit models NAME. Next: edgevit export NAME [--int8]", err=True)
+        click.echo(table([HEADER, *map(row, every)]))
+        click.echo(f"\nX86: one thread, int8, {describe_conditions()}. RPI4: estimated, never measured.", err=True)
+        click.echo("More: edgevit models NAME. Next: edgevit export NAME [--int8]", err=True)
     else:
         click.echo(details(get_spec(name)))
         click.echo(f"\nNext: edgevit export {name} [--int8]", err=True)
@@ -35,11 +49,14 @@ def command(name: str | None, as_json: bool) -> None:
 
 def row(spec: ModelSpec) -> tuple[str, ...]:
     """Return the columns under HEADER."""
+    latency = find_latency(spec.name)
     return (
         spec.name,
         f"{spec.parameters / 1e6:.2f} M",
         f"{spec.macs / 1e9:.2f} G",
         _size(spec.preprocess.size),
+        _milliseconds(latency.x86_int8_ms) if latency else "-",
+        f"~{_milliseconds(latency.rpi4_int8_ms)}" if latency else "-",
         published(spec),
         spec.source,
         spec.family.reference_license,
@@ -71,6 +88,7 @@ def details(spec: ModelSpec) -> str:
         ("input", f"{_size(how.size)}; {_sides(spec)}"),
         ("preprocessing", f"{how.interpolation}, crop_pct {how.crop_pct}, mean {how.mean}, std {how.std}"),
         ("accuracy", _accuracy(spec)),
+        ("latency", _latency(spec)),
         ("official code", f"{spec.family.reference} ({spec.family.reference_license}); edgevit's own is Apache-2.0"),
         ("weights", "none published; pass --weights FILE, or train some" if not spec.weights else ""),
     ]
@@ -83,6 +101,19 @@ def _accuracy(spec: ModelSpec) -> str:
     if spec.accuracy is None:
         return f"none published {where}"
     return f"{published(spec)} on {spec.dataset} {where}, published by {spec.source}"
+
+
+def _latency(spec: ModelSpec) -> str:
+    latency = find_latency(spec.name)
+    if latency is None:
+        return "not measured; edgevit benchmark FILE measures an exported file"
+    x86 = f"int8 {_milliseconds(latency.x86_int8_ms)}, float {_milliseconds(latency.x86_fp32_ms)}"
+    board = f"int8 {_milliseconds(latency.rpi4_int8_ms)}, float {_milliseconds(latency.rpi4_fp32_ms)}"
+    return f"one thread ({describe_conditions()}): {x86}; Raspberry Pi 4, estimated: {board}"
+
+
+def _milliseconds(value: float) -> str:
+    return f"{value:,.1f} ms" if value < 10 else f"{value:,.0f} ms"
 
 
 def _sides(spec: ModelSpec) -> str:
@@ -102,7 +133,7 @@ def _weights_lines(weights: WeightsSpec) -> list[str]:
 
 def as_document(spec: ModelSpec) -> dict[str, Any]:
     """Return what is known as JSON values."""
-    family = spec.family
+    family, latency = spec.family, find_latency(spec.name)
     return {
         "name": spec.name,
         "family": family.name,
@@ -117,6 +148,7 @@ def as_document(spec: ModelSpec) -> dict[str, Any]:
         "accuracy": spec.accuracy,
         "accuracy_source": spec.source,
         "preprocess": dataclasses.asdict(spec.preprocess),
+        "latency": latency and dataclasses.asdict(latency),
         "weights": [dataclasses.asdict(weights) | {"bundled": weights.bundled} for weights in spec.weights],
     }
 

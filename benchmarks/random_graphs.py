@@ -1,0 +1,42 @@
+"""Graphs of the zoo's models with random weights, on which neither their operators nor their times depend."""
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+from onnx import ModelProto
+
+from edgevit.device_profiles import find_profile
+from edgevit.export.calibrate import calibrate
+from edgevit.export.quantize import PRESETS, calibrated_tensors, float_layers, quantize
+from edgevit.export.simplify import simplify
+from edgevit.export.trace import trace
+from edgevit.models import create_model
+from edgevit.models.layers import prepare_for_export
+from edgevit.models.registry import get_spec
+from edgevit.runtime.estimate.estimate import estimate
+
+OPSET = 20
+
+
+def random_graphs(name: str) -> tuple[ModelProto, ModelProto]:
+    """Return a model as a float and an int8 graph, quantized as `edgevit export --int8` does."""
+    torch.manual_seed(0)
+    spec = get_spec(name)
+    model = create_model(name).eval()
+    prepare_for_export(model)
+    shape = (1, 3, *spec.preprocess.size)
+    graph = simplify(trace(model, shape, OPSET))
+    noise = [np.random.default_rng(seed).standard_normal(shape, np.float32) for seed in range(2)]
+    ranges = calibrate(graph, calibrated_tensors(graph), lambda: noise)
+    return graph, quantize(graph, float_layers(graph, PRESETS[spec.family.name]), ranges)
+
+
+def estimated_ms(graph: ModelProto) -> float:
+    """Return what a Raspberry Pi 4 would take."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.onnx"
+        onnx.save(graph, path)
+        return estimate(path, find_profile("rpi4")).ms
