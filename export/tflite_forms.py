@@ -55,6 +55,7 @@ def tflite_form(model: nn.Module, normalize: Preprocess | None = None) -> Channe
     """
     plain = copy.deepcopy(model)
     _replace_layernorms(plain)
+    _make_contiguous(plain)
     for module in plain.modules():
         if isinstance(module, HasChannelsLastForm):
             module.take_channels_last_form()
@@ -70,6 +71,16 @@ def normalization(how: Preprocess) -> nn.Conv2d:
         assert layer.bias is not None
         layer.bias.copy_(-mean / std)
     return layer
+
+
+def _make_contiguous(module: nn.Module) -> None:
+    """Lay out every weight and buffer without gaps.
+
+    litert-torch copies those that are not, and remembers constants by address and shape: a copy whose memory was freed
+    and given to the next was seen to be taken for that one, in FasterViT's position biases.
+    """
+    for tensor in (*module.parameters(), *module.buffers()):
+        tensor.data = tensor.data.contiguous()
 
 
 def _replace_layernorms(module: nn.Module) -> None:

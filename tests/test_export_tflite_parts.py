@@ -242,3 +242,28 @@ def test_model_that_cannot_be_converted_is_one_line() -> None:
     with pytest.raises(ConvertError, match="could not convert the model") as caught:
         convert(Branching(), SHAPE)
     assert "\n" not in str(caught.value)
+
+
+class Transposed(nn.Module):
+    """A sum of constants that do not lie without gaps in memory."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        for i in range(16):
+            self.register_buffer(f"constant{i}", torch.randn(8, 3, generator=torch.manual_seed(i)).T[None, :, :, None])
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        for i, constant in enumerate(self.buffers()):
+            x = (x + constant).relu() if i % 2 else x * constant
+        return x.mean(dim=(2, 3))
+
+
+def test_constants_lie_without_gaps_so_that_none_is_taken_for_another() -> None:
+    """Where the converter copies a constant, another may get the copy's place, and its values."""
+    model = Transposed().eval()
+    assert not any(constant.is_contiguous() for constant in model.buffers())
+    assert all(constant.is_contiguous() for constant in tflite_form(model).buffers())
+    image = np.random.default_rng(0).standard_normal((8, 8, 3), np.float32)
+    with torch.inference_mode():
+        expected = model(torch.from_numpy(image).permute(2, 0, 1)[None])[0].numpy()
+    np.testing.assert_allclose(answer(convert(model, SHAPE), image), expected, rtol=1e-5, atol=1e-6)
