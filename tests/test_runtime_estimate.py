@@ -94,6 +94,29 @@ def test_change_to_int8_is_free_only_where_a_kernel_does_it(tmp_path: Path) -> N
     assert [layer.kind for layer in layers_of(path)] == ["quantize", "int8 pointwise", "dequantize", "Gelu"]
 
 
+def test_function_between_int8_borders_is_computed_on_bytes(tmp_path: Path) -> None:
+    def border(operator: str, source: str, made: str) -> Any:
+        return helper.make_node(operator, [source, "s", "z"], [made])
+
+    nodes = [
+        border("QuantizeLinear", "x", "q"),
+        border("DequantizeLinear", "q", "f"),
+        helper.make_node("Sigmoid", ["f"], ["g"]),
+        border("QuantizeLinear", "g", "h"),
+        border("DequantizeLinear", "h", "i"),
+        helper.make_node("Mul", ["f", "i"], ["m"]),
+        border("QuantizeLinear", "m", "n"),
+        border("DequantizeLinear", "n", "o"),
+        helper.make_node("Sigmoid", ["o"], ["y"]),
+    ]
+    shapes: dict[str, tuple[int, ...]] = dict.fromkeys("xqfghimnoy", (1, 6))
+    constants = {"s": np.float32(0.1), "z": np.uint8(3)}
+    layers = layers_of(save(tmp_path / "m.onnx", nodes, constants, shapes))
+    # the last one's answer stays float, so all around it is computed in float
+    assert [layer.kind for layer in layers] == ["quantize", "int8 lookup", "int8 arithmetic", "dequantize", "simple"]
+    assert (layers[1].elements, layers[1].bytes, layers[2].bytes) == (6, 12, 18)
+
+
 def test_shapes_that_an_int8_export_does_not_tell_are_those_of_the_inputs(tmp_path: Path) -> None:
     scale = {"s": np.float32(0.1), "z": np.uint8(0)}
     nodes = [

@@ -34,6 +34,8 @@ COSTS: dict[str, Price] = {
     "AveragePool": Price(0, 105, 0, 0.0165),
     "LayerNormalization": Price(0, 14.5, 0, 0.0186),
     "Softmax": Price(0, 11.4, 0, 0.0183),
+    "int8 lookup": Price(0, 3.97, 0, 0.0171),
+    "int8 arithmetic": Price(0, 2.96, 0, 0.0174),
 }
 """Kind of operator to its price."""
 

@@ -17,6 +17,9 @@ FUSED = ("Relu", "Clip")
 SAME_SHAPE = ("QuantizeLinear", "DequantizeLinear", "Cast", "Sigmoid", "LeakyRelu")
 """Operators that an int8 or half-precision export adds without telling their outputs' shapes: those of their inputs."""
 
+BYTEWISE = {"Sigmoid": "int8 lookup", "LeakyRelu": "int8 lookup", "Mul": "int8 arithmetic", "Add": "int8 arithmetic"}
+"""Operators between int8 borders that ONNX Runtime computes on bytes, from a table or two at a time, to their kind."""
+
 BORDERS = ("quantize", "dequantize")
 """Kinds of the changes between float and int8."""
 
@@ -28,8 +31,8 @@ class Layer:
     operator: str
     kind: str
     """Which kernel: "pointwise", "convolution", "depthwise", "matrix", each with "int8 " in front if it is; "wide
-    depthwise" (float, larger than 3 x 3); "product" of two activations; one of SLOW or BORDERS; "simple" for all else;
-    "free"."""
+    depthwise" (float, larger than 3 x 3); "product" of two activations; one of SLOW, BYTEWISE or BORDERS; "simple" for
+    all else; "free"."""
     macs: int
     elements: int
     """That it writes."""
@@ -85,6 +88,8 @@ class Reader:
         if operator in SLOW:
             return operator
         prefix = "int8 " if self._is_int8(node) else ""
+        if prefix and operator in BYTEWISE:
+            return BYTEWISE[operator]
         if operator == "Conv":
             weights = self._shape(node.inputs[1])
             if self._group(node) > 1 and weights[1] == 1:
@@ -103,11 +108,16 @@ class Reader:
             return "free"
         if node.operator == "QuantizeLinear":
             before = self._made_by.get(node.inputs[0])
-            return "free" if before is not None and before.operator == "Conv" and self._is_int8(before) else "quantize"
+            within = before is not None and before.operator in ("Conv", *BYTEWISE) and self._is_int8(before)
+            return "free" if within else "quantize"
         readers = self._read_by[node.outputs[0]]
         return "free" if readers and all(self._is_int8(reader) for reader in readers) else "dequantize"
 
     def _is_int8(self, node: Node) -> bool:
+        if node.operator in BYTEWISE:
+            after = self._read_by[node.outputs[0]]
+            read = all(self._made(node, number) == "DequantizeLinear" for number in range(len(node.inputs)))
+            return read and bool(after) and all(reader.operator == "QuantizeLinear" for reader in after)
         if node.operator not in ("Conv", "Gemm", "MatMul") or len(node.inputs) < 2:
             return False
         if not self._made(node, 0) == self._made(node, 1) == "DequantizeLinear":

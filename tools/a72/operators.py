@@ -89,6 +89,8 @@ def cases() -> Iterator[Case]:
             yield Case(operator, (shape,), shape)
         for operator in ("Add", "Mul", "Div"):
             yield Case(operator, (shape, shape), shape, inputs=2)
+        yield Case("Sigmoid", (shape,), shape, int8=True)
+        yield Case("Mul", (shape, shape), shape, inputs=2, int8=True)
         yield Case("Transpose", (shape,), (1, side, side, channels), attributes=(("perm", [0, 2, 3, 1]),))
         yield Case("Concat", (shape, shape), (1, 2 * channels, side, side), inputs=2, attributes=(("axis", 1),))
         pooled = (1, channels, side // 2, side // 2)
@@ -126,9 +128,10 @@ def model(case: Case) -> onnx.ModelProto:
         names.append(name)
     if case.int8:
         weights += [scale, zero]
-        nodes.append(helper.make_node("DequantizeLinear", ["x0", "scale", "zero"], ["x"]))
-        names[0] = "x"
-    quantized_end = case.int8 and case.operator == "Conv"
+        for number in range(case.inputs):
+            nodes.append(helper.make_node("DequantizeLinear", [f"x{number}", "scale", "zero"], [f"float{number}"]))
+            names[number] = f"float{number}"
+    quantized_end = case.int8 and case.operator != "MatMul"
     result = "r" if quantized_end else "y"
     nodes.append(helper.make_node(case.operator, names, [result], **dict(case.attributes)))
     if quantized_end:
