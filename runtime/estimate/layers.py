@@ -18,7 +18,10 @@ SAME_SHAPE = ("QuantizeLinear", "DequantizeLinear", "Cast", "Sigmoid", "LeakyRel
 """Operators that an int8 or half-precision export adds without telling their outputs' shapes: those of their inputs."""
 
 BYTEWISE = {"Sigmoid": "int8 lookup", "LeakyRelu": "int8 lookup", "Mul": "int8 arithmetic", "Add": "int8 arithmetic"}
-"""Operators between int8 borders that ONNX Runtime computes on bytes, from a table or two at a time, to their kind."""
+"""Operators between int8 borders that ONNX Runtime computes on bytes, from a table or two at a time, to their kind.
+
+Sigmoid and Mul were counted; the other two share their kernels' form.
+"""
 
 BORDERS = ("quantize", "dequantize")
 """Kinds of the changes between float and int8."""
