@@ -23,7 +23,7 @@ from drawn import draw_folder
 
 from edgevit.export.pipeline import export
 from edgevit.export.recipe import Recipe, default_output
-from edgevit.models.registry import get_spec
+from edgevit.models.zoo.registry import get_spec
 from edgevit.runtime.estimate.estimate import MS_PER_MILLION_INSTRUCTIONS, MS_PER_MILLION_MISSES
 
 MODELS = ("sbcformer_xs", "sbcformer_b", "efficientvit_b0")

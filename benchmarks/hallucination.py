@@ -18,11 +18,11 @@ import torch
 from random_graphs import estimated_ms, random_graphs
 from torch.utils.flop_counter import FlopCounterMode
 
-from edgevit.export.graph import layers
-from edgevit.export.speed import median_latencies_ms
+from edgevit.export.onnx.graph import layers
+from edgevit.export.onnx.latency import median_latencies_ms
 from edgevit.models import create_model, list_models
 from edgevit.models.compact_ffn import merge_branches
-from edgevit.models.registry import get_spec
+from edgevit.models.zoo.registry import get_spec
 
 PUBLISHED = {"pvt_v2_b1": (13.2, 15.2), "nextvit_small": (13.9, 11.5)}
 """Reduction of parameters and of operations, in percent."""

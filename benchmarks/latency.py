@@ -19,9 +19,9 @@ import torch
 
 from edgevit.export.pipeline import export
 from edgevit.export.recipe import Recipe
-from edgevit.models.registry import get_spec
-from edgevit.models.resolve import build_with_weights, resolve_weights
-from edgevit.runtime.session import open_session
+from edgevit.models.weights.resolve import build_with_weights, resolve_weights
+from edgevit.models.zoo.registry import get_spec
+from edgevit.runtime.backends.session import open_session
 
 MODELS = ("sbcformer_xs", "efficientvit_b0")
 WARMUP = 5

@@ -129,7 +129,7 @@ def compare(
 
 def own_weights(name: str) -> str | None:
     """Return what --weights would have to say for the weights that come with edgevit, or "random"."""
-    from edgevit.models.registry import get_spec
+    from edgevit.models.zoo.registry import get_spec
 
     return None if any(entry.bundled for entry in get_spec(name).weights) else "random"
 

@@ -23,10 +23,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from edgevit.artifact import Preprocess, read_manifest
-from edgevit.runtime.images import list_images, read_image
-from edgevit.runtime.preprocess import center_box, enough_size, normalize, preprocess, scaled_size
-from edgevit.runtime.session import open_session
+from edgevit.artifact.manifest import Preprocess, read_manifest
+from edgevit.runtime.backends.session import open_session
+from edgevit.runtime.images.preprocess import center_box, enough_size, normalize, preprocess, scaled_size
+from edgevit.runtime.images.read import list_images, read_image
 
 REPEATS = 15
 PILLOW_KERNELS = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}

@@ -21,15 +21,14 @@ from cifar10 import cifar10
 from latency import interleaved
 from onnxruntime.quantization import CalibrationDataReader, quantize_static
 
-from edgevit.artifact import Preprocess
+from edgevit.artifact.manifest import Preprocess
 from edgevit.errors import ModelFileError
-from edgevit.export.calibrate import METHODS
-from edgevit.export.images import ImageSet
+from edgevit.export.data.images import ImageSet
 from edgevit.export.pipeline import export
-from edgevit.export.recipe import Recipe
-from edgevit.models.registry import get_spec
-from edgevit.models.resolve import ResolvedWeights, build_with_weights, resolve_weights
-from edgevit.runtime.session import Session, open_session
+from edgevit.export.recipe import METHODS, Recipe
+from edgevit.models.weights.resolve import ResolvedWeights, build_with_weights, resolve_weights
+from edgevit.models.zoo.registry import get_spec
+from edgevit.runtime.backends.session import Session, open_session
 
 STOCK_IMAGES = 256
 

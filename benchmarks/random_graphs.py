@@ -9,13 +9,13 @@ import torch
 from onnx import ModelProto
 
 from edgevit.device_profiles import find_profile
-from edgevit.export.calibrate import calibrate
-from edgevit.export.quantize import PRESETS, calibrated_tensors, float_layers, quantize
-from edgevit.export.simplify import simplify
-from edgevit.export.trace import trace
+from edgevit.export.onnx.calibrate import calibrate
+from edgevit.export.onnx.quantize import PRESETS, calibrated_tensors, float_layers, quantize
+from edgevit.export.onnx.simplify import simplify
+from edgevit.export.onnx.trace import trace
 from edgevit.models import create_model
 from edgevit.models.layers import prepare_for_export
-from edgevit.models.registry import get_spec
+from edgevit.models.zoo.registry import get_spec
 from edgevit.runtime.estimate.estimate import estimate
 
 OPSET = 20

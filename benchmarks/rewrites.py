@@ -21,22 +21,22 @@ from onnx import ModelProto
 from quantization import sqnr
 from torch import Tensor, nn
 
-from edgevit.artifact import Preprocess
-from edgevit.export.calibrate import calibrate
-from edgevit.export.choose import choose_images
-from edgevit.export.images import ImageSet
-from edgevit.export.lookup import use_lookups
-from edgevit.export.quantize import PRESETS, Preset, calibrated_tensors, executed_graph, float_layers, with_pairs
+from edgevit.artifact.manifest import Preprocess
+from edgevit.export.data.choose import choose_images
+from edgevit.export.data.images import ImageSet
+from edgevit.export.onnx.activation_lookup import use_lookups
+from edgevit.export.onnx.calibrate import calibrate
+from edgevit.export.onnx.latency import median_latencies_ms
+from edgevit.export.onnx.quantize import PRESETS, Preset, calibrated_tensors, executed_graph, float_layers, with_pairs
+from edgevit.export.onnx.simplify import simplify
+from edgevit.export.onnx.trace import trace
 from edgevit.export.recipe import Recipe
-from edgevit.export.simplify import simplify
-from edgevit.export.speed import median_latencies_ms
-from edgevit.export.trace import trace
 from edgevit.export.verify import run_graph
 from edgevit.models import efficientvit
 from edgevit.models.layers import HasExportForm, fold_batchnorm
-from edgevit.models.registry import get_spec
-from edgevit.models.resolve import build_with_weights, resolve_weights
 from edgevit.models.sbcformer import DepthwiseUpsample
+from edgevit.models.weights.resolve import build_with_weights, resolve_weights
+from edgevit.models.zoo.registry import get_spec
 
 CALIBRATING = slice(0, 48)
 

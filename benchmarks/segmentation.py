@@ -23,9 +23,9 @@ import cv2
 import numpy as np
 
 from edgevit.cli.options import size as read_size
-from edgevit.runtime.masks import bilinear_mask, class_areas
-from edgevit.runtime.preprocess import preprocess
-from edgevit.runtime.resample import Box, resample
+from edgevit.runtime.images.masks import bilinear_mask, class_areas
+from edgevit.runtime.images.preprocess import preprocess
+from edgevit.runtime.images.resample import Box, resample
 from edgevit.runtime.selftest import draw_picture
 
 MODELS = ("efficientvit_seg_b0_cityscapes", "efficientvit_seg_b1_cityscapes")
@@ -71,7 +71,7 @@ def edgevit(*arguments: str) -> str:
 def measure(path: Path) -> None:
     """Print the processor times of the calling thread, which does all the work."""
     import edgevit
-    from edgevit.runtime.segmentation import Segmenter
+    from edgevit.runtime.segmenter import Segmenter
 
     picture = draw_picture(PICTURE, 0)
     rounds: list[list[float]] = []

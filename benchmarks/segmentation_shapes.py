@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edgevit.runtime.mask_png import mask_png
+from edgevit.runtime.images.mask_png import mask_png
 
 SIDE = 128
 PALETTE = ((120, 80, 40), (60, 200, 60), (0, 100, 0), (150, 150, 150), (40, 90, 220))

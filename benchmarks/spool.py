@@ -34,13 +34,13 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from edgevit.runtime.classifier import load
-from edgevit.runtime.events.event import Moment, record_id
+from edgevit.runtime.delivery.spool import Spool
 from edgevit.runtime.events.labels import LabelRules
 from edgevit.runtime.events.watch import Watch
+from edgevit.runtime.moment import Moment, record_id
+from edgevit.runtime.records import RESULT
+from edgevit.runtime.run.outlet import Outlet
 from edgevit.runtime.sinks.opening import Surroundings, open_sinks, spool_path
-from edgevit.runtime.sinks.outlet import Outlet
-from edgevit.runtime.sinks.record import RESULT
-from edgevit.runtime.sinks.spool import Spool
 
 LABELS = ("red", "green", "blue")
 TOPIC = "bench"

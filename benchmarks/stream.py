@@ -25,17 +25,17 @@ import click
 import cv2
 import numpy as np
 
-from edgevit.artifact import Preprocess
+from edgevit.artifact.manifest import Preprocess
 from edgevit.runtime.classifier import load
-from edgevit.runtime.live import Live
-from edgevit.runtime.loop import Ears, judged
-from edgevit.runtime.plan import Plan
 from edgevit.runtime.results import Result
 from edgevit.runtime.sources.connections import LivePicture
 from edgevit.runtime.sources.frames import Clock
 from edgevit.runtime.sources.grammar import parse_source
+from edgevit.runtime.sources.live import Live
 from edgevit.runtime.sources.reading import Reading
-from edgevit.runtime.stop import Stop
+from edgevit.runtime.sources.stop import Stop
+from edgevit.runtime.stream.loop import Ears, judged
+from edgevit.runtime.stream.plan import Plan
 
 SIZE = (720, 1280)
 PICTURES = 30

@@ -18,13 +18,13 @@ import numpy as np
 import onnx
 import torch
 
+from edgevit.export.latency import interleaved_ms
 from edgevit.export.pipeline import export
 from edgevit.export.recipe import Recipe
-from edgevit.export.speed import interleaved_ms
-from edgevit.export.tflite_graph import opened, operators
-from edgevit.models.registry import get_spec
-from edgevit.models.resolve import build_with_weights, resolve_weights
-from edgevit.runtime.session import open_session
+from edgevit.export.tflite.graph import opened, operators
+from edgevit.models.weights.resolve import build_with_weights, resolve_weights
+from edgevit.models.zoo.registry import get_spec
+from edgevit.runtime.backends.session import open_session
 
 MODELS = ("sbcformer_xs", "efficientvit_b0")
 CANDIDATES = {

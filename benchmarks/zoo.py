@@ -15,9 +15,9 @@ import click
 import onnxruntime
 from random_graphs import estimated_ms, random_graphs
 
-from edgevit.export.speed import median_latencies_ms
+from edgevit.export.onnx.latency import median_latencies_ms
 from edgevit.models import list_models
-from edgevit.models.registry import get_spec
+from edgevit.models.zoo.registry import get_spec
 from edgevit.runtime.benchmark.machine import describe_machine
 
 

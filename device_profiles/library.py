@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from edgevit.device_profiles.profile import Profile
-from edgevit.document import FieldError, read_value
 from edgevit.errors import ProfileError, UnknownNameError
+from edgevit.schema import FieldError, read_value
 
 SHIPPED = Path(__file__).parent
 

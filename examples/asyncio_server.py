@@ -15,7 +15,7 @@ from contextlib import aclosing
 
 import edgevit
 from edgevit.runtime.results import Result
-from edgevit.runtime.stop import Stop
+from edgevit.runtime.sources.stop import Stop
 
 
 async def answers(

@@ -18,7 +18,7 @@ import edgevit
 from edgevit.runtime.events.event import Event
 from edgevit.runtime.events.labels import UNKNOWN, LabelRules
 from edgevit.runtime.events.watch import Watch
-from edgevit.runtime.stop import Stop
+from edgevit.runtime.sources.stop import Stop
 
 log = logging.getLogger("farm")
 

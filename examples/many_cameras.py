@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 
 import edgevit
 from edgevit.runtime.events.event import Event
-from edgevit.runtime.stop import Stop
+from edgevit.runtime.sources.stop import Stop
 
 
 def watch(classifier: edgevit.Classifier, source: str, every: str | None, stop: Stop) -> None:

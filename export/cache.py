@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from edgevit.models.download import cache_dir
+from edgevit.models.weights.download import cache_dir
 
 log = logging.getLogger(__name__)
 

@@ -11,19 +11,19 @@ from torch import nn
 
 from edgevit.errors import CheckpointError, OptionError
 from edgevit.export.tasks import rules_of
-from edgevit.models.checkpoint import read_state_dict
-from edgevit.models.registry import check_input_size, get_spec, list_models, numbered_labels
-from edgevit.models.resolve import build_with_weights, resolve_weights
-from edgevit.models.spec import ModelSpec
-from edgevit.models.trained import read_model_name
-from edgevit.models.weights import fitting_models
+from edgevit.models.weights.checkpoint import read_state_dict
+from edgevit.models.weights.load import fitting_models
+from edgevit.models.weights.resolve import build_with_weights, resolve_weights
+from edgevit.models.weights.trained import read_model_name
+from edgevit.models.zoo.registry import check_input_size, get_spec, list_models, numbered_labels
+from edgevit.models.zoo.spec import ModelSpec
+from edgevit.runtime.backends.session import Tensors, thread_count
 from edgevit.runtime.classifier import Classifier
-from edgevit.runtime.segmentation import Segmenter
-from edgevit.runtime.session import Tensors, thread_count
+from edgevit.runtime.segmenter import Segmenter
 
 
 class TorchSession:
-    """See edgevit.runtime.session.Session."""
+    """See edgevit.runtime.backends.session.Session."""
 
     tensors = Tensors()
 

@@ -16,30 +16,30 @@ from numpy.typing import NDArray
 from torch import nn
 
 import edgevit
-from edgevit.artifact import Manifest, Parity, Precision, Preprocess, Weights
+from edgevit.artifact.manifest import Manifest, Parity, Precision, Preprocess, Weights
 from edgevit.errors import MissingExtraError, OptionError
-from edgevit.export.choose import choose_images
+from edgevit.export.data.choose import choose_images
 from edgevit.export.frigate import make_folder, write_labels
+from edgevit.export.quantization.search import Outcome
 from edgevit.export.recipe import SUFFIXES, Format, Recipe
-from edgevit.export.report import check_report_path, write_report
-from edgevit.export.search import Outcome
+from edgevit.export.report.page import check_report_path, write_report
 from edgevit.export.stage import Made, Task, Written
 from edgevit.export.tasks import rules_of
 from edgevit.export.verify import check, compare
 from edgevit.export.write import check_writable, replacing
 from edgevit.models.layers import prepare_for_export
-from edgevit.models.registry import check_input_size, get_spec, numbered_labels, size_note
-from edgevit.models.resolve import ResolvedWeights, build_with_weights, resolve_weights
-from edgevit.models.spec import ModelSpec
-from edgevit.models.weights import shapes
+from edgevit.models.weights.load import shapes
+from edgevit.models.weights.resolve import ResolvedWeights, build_with_weights, resolve_weights
+from edgevit.models.zoo.registry import check_input_size, get_spec, numbered_labels, size_note
+from edgevit.models.zoo.spec import ModelSpec
+from edgevit.runtime.backends.session import open_session
 from edgevit.runtime.labels import read_labels
 from edgevit.runtime.progress import Track
 from edgevit.runtime.selftest import check_selftest, record_cases
-from edgevit.runtime.session import open_session
 
 log = logging.getLogger(__name__)
 
-STAGES: dict[Format, str] = {"onnx": "edgevit.export.onnx_stage", "tflite": "edgevit.export.tflite_stage"}
+STAGES: dict[Format, str] = {"onnx": "edgevit.export.onnx.stage", "tflite": "edgevit.export.tflite.stage"}
 """Format to the module whose `make(task)` returns a Made; imported only when asked for."""
 
 PACKAGES = {

@@ -2,15 +2,16 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
-from edgevit.artifact import Precision
+from edgevit.artifact.manifest import Precision
 from edgevit.device_profiles import GENERIC, Profile, find_profile
 from edgevit.device_profiles.profile import Scheme
 from edgevit.errors import OptionError
-from edgevit.export.calibrate import Method
 
 Format = Literal["onnx", "tflite"]
+Method = Literal["minmax", "percentile", "entropy", "mse"]
+METHODS: tuple[Method, ...] = get_args(Method)
 Ends = Literal["float", "int8", "uint8"]
 Layout = Literal["file", "frigate"]
 Gelu = Literal["exact", "tanh"]

@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from edgevit.artifact import Input, Manifest, Precision, Preprocess, Quantization
-from edgevit.export.facts import ExportFacts
-from edgevit.export.images import ExportImages
+from edgevit.artifact.manifest import Input, Manifest, Precision, Preprocess, Quantization
+from edgevit.export.data.images import ExportImages
+from edgevit.export.quantization.search import Outcome
 from edgevit.export.recipe import Recipe
-from edgevit.export.search import Outcome
+from edgevit.export.report.facts import ExportFacts
 from edgevit.runtime.progress import Track
 
 

@@ -4,13 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgevit.artifact import Pixels
+from edgevit.artifact.manifest import Pixels
 from edgevit.errors import OptionError
 from edgevit.export.recipe import Recipe
-from edgevit.models.scenes import spread_palette
-from edgevit.models.spec import ModelSpec
-from edgevit.models.spec import Task as TaskName
-from edgevit.runtime.segmentation_quality import is_mask
+from edgevit.models.zoo.datasets import spread_palette
+from edgevit.models.zoo.spec import ModelSpec
+from edgevit.models.zoo.spec import Task as TaskName
+from edgevit.runtime.datasets.masks import is_mask
 
 SEG_STRIDE = 8
 

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto
 
-from edgevit.artifact import Parity, Precision, Preprocess
+from edgevit.artifact.manifest import Parity, Precision, Preprocess
 from edgevit.errors import GateError
-from edgevit.export.images import ImageSet
-from edgevit.runtime.session import open_session
+from edgevit.export.data.images import ImageSet
+from edgevit.runtime.backends.session import open_session
 
 
 @dataclass(frozen=True)

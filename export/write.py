@@ -6,20 +6,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-import onnx
-from onnx import ModelProto
-
-from edgevit.artifact import KEY, UNSEALED, Manifest, mirrored_keys, seal
 from edgevit.errors import OptionError, OutputError
-
-
-def artifact_bytes(model: ModelProto, manifest: Manifest) -> bytes:
-    """Return the file's content: the graph with the manifest, its mirrored flat keys and its seal."""
-    assert manifest.sha256 == UNSEALED
-    result = ModelProto()
-    result.CopyFrom(model)
-    onnx.helper.set_model_props(result, {KEY: manifest.to_json(), **mirrored_keys(manifest)})
-    return seal(result.SerializeToString())
 
 
 def check_writable(path: Path, suffix: str) -> None:

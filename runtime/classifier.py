@@ -11,20 +11,21 @@ from typing import TYPE_CHECKING, Any, Protocol, Unpack, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from edgevit.artifact import Manifest, Preprocess, read_manifest, read_metadata
+from edgevit.artifact.manifest import Manifest, Preprocess, read_manifest, read_metadata
 from edgevit.errors import EdgevitError, ModelFileError, OptionError
+from edgevit.runtime.backends.session import Session, answer_rank, check_input, find_backend, open_session
 from edgevit.runtime.foreign import Told, foreign_labels, foreign_preprocess, told_labels
-from edgevit.runtime.images import read_image
+from edgevit.runtime.images.preprocess import enough_size, preprocess
+from edgevit.runtime.images.read import read_image
 from edgevit.runtime.postprocess import are_probabilities, softmax
-from edgevit.runtime.preprocess import enough_size, preprocess
 from edgevit.runtime.results import Result
-from edgevit.runtime.session import Session, find_backend, open_session
 
 if TYPE_CHECKING:
-    from edgevit.runtime.events.event import Event, Moment
-    from edgevit.runtime.plan import StreamOptions
+    from edgevit.runtime.events.event import Event
+    from edgevit.runtime.moment import Moment
     from edgevit.runtime.selftest import SelfTestReport
-    from edgevit.runtime.stop import Stop
+    from edgevit.runtime.sources.stop import Stop
+    from edgevit.runtime.stream.plan import StreamOptions
 
 
 class PillowImage(Protocol):
@@ -125,9 +126,9 @@ class Classifier:
                 whatever calling the classifier raises, but for ImageError.
         """
         # a script that looks at single pictures should not wait for the import of what streams need
-        from edgevit.runtime.loop import Ears
-        from edgevit.runtime.loop import stream as stream_results
-        from edgevit.runtime.plan import plan_stream
+        from edgevit.runtime.stream.loop import Ears
+        from edgevit.runtime.stream.loop import stream as stream_results
+        from edgevit.runtime.stream.plan import plan_stream
 
         plan = plan_stream(os.fspath(source), options)
         return stream_results(self, plan, Ears(on_event, on_error, on_picture, on_black), stop, self._closers)
@@ -225,14 +226,9 @@ def load(
 
 TASKS = {
     "classify": ("edgevit.runtime.classifier", "Classifier"),
-    "segment": ("edgevit.runtime.segmentation", "Segmenter"),
+    "segment": ("edgevit.runtime.segmenter", "Segmenter"),
 }
 """Task of a file to the module and the class of what `load` returns."""
-
-
-def answer_rank(manifest: Manifest) -> int:
-    """Return how many axes the model's answer has; see open_session."""
-    return 2 if manifest.pixels is None else 4
 
 
 def _judge_class(path: Path, manifest: Manifest) -> type[Classifier]:
@@ -243,24 +239,6 @@ def _judge_class(path: Path, manifest: Manifest) -> type[Classifier]:
     module, name = TASKS[manifest.task]
     found: type[Classifier] = getattr(importlib.import_module(module), name)
     return found
-
-
-def check_input(path: Path, manifest: Manifest, session: Session) -> None:
-    """Raise ModelFileError if the graph does not take what its document says, or what this runtime can give."""
-    given, graph = manifest.input, session.tensors
-    if given.color != "RGB":
-        kind = f"{given.dtype} {given.layout} {given.color}"
-        raise ModelFileError(f"{path} takes {kind} input; this edgevit gives RGB: upgrade it")
-    if (given.dtype, given.layout) != (graph.dtype, graph.layout):
-        raise ModelFileError(
-            f"{path} takes {graph.dtype} {graph.layout} input, but its document says {given.dtype} {given.layout}; "
-            "export it again"
-        )
-    if given.shape != session.input_shape or given.shape[2:] != manifest.preprocess.size:
-        raise ModelFileError(
-            f"{path} takes input {session.input_shape}, but its document says {given.shape} "
-            f"and images of {manifest.preprocess.size}; export it again"
-        )
 
 
 def _own_labels(path: Path, manifest: Manifest, told: Told) -> tuple[str, ...]:

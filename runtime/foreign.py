@@ -11,11 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
-from edgevit.artifact import Preprocess
+from edgevit.artifact.manifest import Preprocess
+from edgevit.artifact.tflite import NORMALIZATION_KEYS
 from edgevit.errors import OptionError
+from edgevit.runtime.backends.session import Session
 from edgevit.runtime.labels import parse_names, read_labels
-from edgevit.runtime.session import Session
-from edgevit.tflite_metadata import NORMALIZATION_KEYS
 
 logger = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from edgevit.runtime.events.event import Moment, iso_time
+from edgevit.runtime.moment import Moment, iso_time
 from edgevit.runtime.postprocess import top_classes
 
 

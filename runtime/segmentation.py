@@ -1,8 +1,6 @@
-"""Semantic segmentation: a class for every pixel of a picture."""
+"""What a segmentation model answered about one picture."""
 
 import functools
-import time
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -10,18 +8,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edgevit.artifact import Manifest, Pixels, Preprocess
-from edgevit.errors import ModelFileError
-from edgevit.runtime.classifier import Classifier, source_name
-from edgevit.runtime.images import read_image
-from edgevit.runtime.mask_png import mask_png
-from edgevit.runtime.masks import Mask, bilinear_mask, class_areas, nearest_mask
+from edgevit.runtime.images.mask_png import mask_png
+from edgevit.runtime.images.masks import Mask
+from edgevit.runtime.images.resample import RGBImage
+from edgevit.runtime.images.rle import class_runs, compress
 from edgevit.runtime.postprocess import softmax
-from edgevit.runtime.preprocess import preprocess
-from edgevit.runtime.resample import RGBImage
 from edgevit.runtime.results import Result
-from edgevit.runtime.rle import class_runs, compress
-from edgevit.runtime.session import Session
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,90 +73,3 @@ class Segmentation(Result):
 
     def __str__(self) -> str:
         return ", ".join(f"{label} {percent:.1f} %" for label, percent in self.areas.items())
-
-
-class Segmenter(Classifier):
-    """A loaded segmentation model; made by `load`. Calling it with a picture returns a Segmentation."""
-
-    task = "segment"
-    whole_pictures = True
-
-    def __init__(
-        self,
-        session: Session,
-        how: Preprocess,
-        names: tuple[str, ...],
-        manifest: Manifest | None,
-        pixels: Pixels | None = None,
-    ) -> None:
-        """Take `pixels` from the manifest unless given.
-
-        Raises:
-            ModelFileError: nothing says what the answers mean.
-        """
-        super().__init__(session, how, names, manifest)
-        found = pixels or (manifest.pixels if manifest is not None else None)
-        if found is None or len(found.palette) != len(names):
-            raise ModelFileError("the model's document does not say what its answers mean; export it again")
-        self.pixels: Pixels = found
-
-    def _classify(self, sources: Sequence[Any], bgr: bool) -> list[Result]:
-        images, prepared, preprocess_ms = [], [], []
-        for source in sources:
-            start = time.perf_counter()
-            images.append(read_image(source, bgr=bgr))
-            prepared.append(preprocess(images[-1], self.preprocess))
-            preprocess_ms.append(1e3 * (time.perf_counter() - start))
-        start = time.perf_counter()
-        outputs = self.outputs(np.stack(prepared))
-        inference_ms = 1e3 * (time.perf_counter() - start) / len(sources)
-        return [
-            self._result(source, image, output, before_ms, inference_ms)
-            for source, image, output, before_ms in zip(sources, images, outputs, preprocess_ms, strict=True)
-        ]
-
-    def _result(
-        self, source: Any, image: RGBImage, output: NDArray[np.float32], preprocess_ms: float, inference_ms: float
-    ) -> Segmentation:
-        start = time.perf_counter()
-        mask, count = self.mask(output, image.shape[:2]), len(self.names)
-        areas = class_areas(mask, count)
-        return Segmentation(
-            probs=areas,
-            names=self.names,
-            source=source_name(source),
-            preprocess_ms=preprocess_ms,
-            inference_ms=inference_ms,
-            postprocess_ms=1e3 * (time.perf_counter() - start),
-            mask=mask,
-            image=image,
-            palette=self.pixels.palette,
-            logits=None if self.pixels.classes_in_graph else output,
-        )
-
-    def mask(self, output: NDArray[np.float32], size: tuple[int, int]) -> Mask:
-        """Return the mask of one answer of the model for a picture of (height, width)."""
-        if self.pixels.classes_in_graph:
-            return nearest_mask(output[0], size, len(self.names))
-        return bilinear_mask(output, size)
-
-    def outputs(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the model's own answers for prepared inputs (B, 3, H, W).
-
-        They are logits (B, classes, H / stride, W / stride), or class numbers (B, 1, H / stride, W / stride).
-
-        Raises:
-            ModelFileError: the model fails, or answers in another form or with something that is not a number.
-        """
-        outputs, pixels = self._session.run(inputs), self.pixels
-        channels = 1 if pixels.classes_in_graph else len(self.names)
-        expected = (len(inputs), channels, *(side // pixels.stride for side in inputs.shape[2:]))
-        if outputs.shape != expected:
-            raise ModelFileError(
-                f"the model answers with shape {outputs.shape}, but its document says {expected}; export it again"
-            )
-        if not np.isfinite(outputs).all():
-            raise ModelFileError("the model answered NaN or infinity; run: edgevit selftest MODEL, or export it again")
-        if pixels.classes_in_graph and not (outputs.min() >= 0 and outputs.max() < len(self.names)):
-            raise ModelFileError(f"the model answers with classes that are none of its {len(self.names)}; export again")
-        return outputs

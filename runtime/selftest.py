@@ -13,13 +13,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edgevit.artifact import Precision, Preprocess, SelfTest, SelfTests, read_manifest
+from edgevit.artifact.manifest import Precision, Preprocess, SelfTest, SelfTests, read_manifest
 from edgevit.errors import GateError, ModelFileError
-from edgevit.runtime.classifier import answer_rank, check_input
-from edgevit.runtime.images import read_image
-from edgevit.runtime.preprocess import preprocess
-from edgevit.runtime.resample import RGBImage
-from edgevit.runtime.session import Session, find_backend, open_session
+from edgevit.runtime.backends.session import Session, answer_rank, check_input, find_backend, open_session
+from edgevit.runtime.images.preprocess import preprocess
+from edgevit.runtime.images.read import read_image
+from edgevit.runtime.images.resample import RGBImage
 
 SIZES = ((1.0, 1.6), (0.7, 0.45), (0.2, 0.31))
 """Pictures' height and width as shares of the model's: wide and larger, tall and smaller, tiny."""

@@ -14,13 +14,13 @@ import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from edgevit.artifact import KEY, Input, Manifest, Pixels, Preprocess, Weights, mirrored_keys, seal
+from edgevit.artifact.manifest import KEY, Input, Manifest, Pixels, Preprocess, Weights, mirrored_keys, seal
 from edgevit.cli import main
-from edgevit.flatbuffer_writing import Fields, Number, Numbers, Value, build
+from edgevit.export.tflite.artifact import append_files, artifact_bytes, with_metadata
+from edgevit.export.tflite.flatbuffer import Fields, Number, Numbers, Value, build
+from edgevit.runtime.backends.session import open_session
 from edgevit.runtime.classifier import Classifier, load
 from edgevit.runtime.selftest import record_cases
-from edgevit.runtime.session import open_session
-from edgevit.tflite_writing import append_files, artifact_bytes, with_metadata
 
 SIZE = (24, 32)
 MAP_SIZE = (32, 64)

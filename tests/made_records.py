@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgevit.runtime.events.event import Event, Moment
+from edgevit.runtime.destinations import parse_sink
+from edgevit.runtime.events.event import Event
+from edgevit.runtime.moment import Moment
+from edgevit.runtime.records import Record, Sink, event_record, result_record
 from edgevit.runtime.results import Result
-from edgevit.runtime.sinks.grammar import parse_sink
 from edgevit.runtime.sinks.opening import Surroundings, open_sink
-from edgevit.runtime.sinks.record import Record, Sink, event_record, result_record
 
 NAMES = ("cat", "dog", "n/a")
 NOON = datetime.datetime(2026, 11, 20, 12).timestamp()

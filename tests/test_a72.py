@@ -17,8 +17,8 @@ import pytest
 from numpy.typing import NDArray
 
 from edgevit.runtime.classifier import load
+from tests.places import ROOT
 
-ROOT = Path(__file__).parent.parent
 A72 = Path(os.environ.get("EDGEVIT_A72", "")).absolute()
 MODELS = ("sbcformer_xs.onnx", "sbcformer_xs-int8.onnx", "sbcformer_xs.tflite", "sbcformer_xs-int8.tflite")
 BASELINE = ROOT / "tools" / "a72" / "baseline.json"

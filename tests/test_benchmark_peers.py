@@ -13,7 +13,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+from tests.places import ROOT
+
+BENCHMARKS = ROOT / "benchmarks"
 DEFAULT = "edgevit TFLite int8"
 
 

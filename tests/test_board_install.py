@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
+from tests.places import ROOT
+
 ABSENT = {"torch", "onnx", "onnxscript", "onnxsim", "pillow", "safetensors"}
 
 

@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edgevit.artifact import Preprocess
-from edgevit.flatbuffer_writing import Fields, Number, Numbers, Value, build
+from edgevit.artifact.manifest import Preprocess
+from edgevit.export.tflite.flatbuffer import Fields, Number, Numbers, Value, build
+from edgevit.runtime.backends.session import open_session
+from edgevit.runtime.backends.tflite_operators import OLD as OLD_OPERATORS
 from edgevit.runtime.selftest import record_cases
-from edgevit.runtime.session import open_session
-from edgevit.tflite_operators import OLD as OLD_OPERATORS
+from tests.places import ROOT
 
-ROOT = Path(__file__).parent.parent
 OLD = ("tflite-runtime==2.14.0", "numpy<2")
 NEW = ("ai-edge-litert>=2.0", "numpy>=2")
 

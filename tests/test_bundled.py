@@ -9,15 +9,16 @@ import pytest
 import skimage.data
 
 import edgevit
-from edgevit.artifact import read_manifest
+from edgevit.artifact.manifest import read_manifest
 from edgevit.export.pipeline import Report, export
 from edgevit.export.recipe import Recipe, default_output
 from edgevit.models import list_models
-from edgevit.models.registry import bundled_weights
+from edgevit.models.zoo.registry import bundled_weights
+from tests.places import SHARED
 
 BUNDLED = [name for name in list_models() if bundled_weights(name)]
 PRECISIONS = ("fp32", "int8")
-CIFAR10 = Path(__file__).parents[2] / "shared" / "data" / "cifar10-test.zip"
+CIFAR10 = SHARED / "data" / "cifar10-test.zip"
 EACH_CLASS = 50
 LEAST_ACCURACY = 0.83
 """The model card's 85 % on all 10,000 images, less a little more than the standard error of so few."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgevit.artifact import (
+from edgevit.artifact.manifest import (
     Calibration,
     Input,
     Manifest,
@@ -22,8 +22,7 @@ from edgevit.artifact import (
     read_manifest,
 )
 from edgevit.runtime.results import Result
-
-DOCS = Path(__file__).parent.parent / "docs"
+from tests.places import DOCS
 
 
 @pytest.mark.parametrize(

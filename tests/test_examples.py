@@ -24,9 +24,9 @@ from numpy.typing import NDArray
 
 from edgevit.errors import ImageError
 from edgevit.runtime.classifier import load
-from edgevit.runtime.stop import Stop
+from edgevit.runtime.sources.stop import Stop
+from tests.places import ROOT
 
-ROOT = Path(__file__).parent.parent
 EXAMPLES = ROOT / "examples"
 COLORS = {"red": (200, 50, 25), "green": (25, 200, 50), "blue": (50, 25, 200), "gray": (127, 127, 127)}
 

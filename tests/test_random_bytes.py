@@ -16,29 +16,29 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edgevit.artifact import Manifest, read_manifest
+from edgevit.artifact.manifest import Manifest, read_manifest
+from edgevit.artifact.onnx import read_metadata as read_onnx_metadata
+from edgevit.artifact.tflite import read_metadata as read_tflite_metadata
 from edgevit.device_profiles import read_profile
 from edgevit.device_profiles.evidence import core_parts, cpuinfo_features, hwcap_features, read_auxv
 from edgevit.errors import EdgevitError
-from edgevit.onnx_metadata import read_metadata as read_onnx_metadata
-from edgevit.runtime.images import read_image
-from edgevit.runtime.jpeg import jpeg_facts
+from edgevit.runtime.delivery.credentials import read_secret
+from edgevit.runtime.delivery.homeassistant import state_topic
+from edgevit.runtime.delivery.mqtt import Broker
+from edgevit.runtime.delivery.spool import Spool
+from edgevit.runtime.delivery.webhook import signing_key
+from edgevit.runtime.destinations import parse_sink
+from edgevit.runtime.images.jpeg import jpeg_facts
+from edgevit.runtime.images.mask_png import mask_png, read_mask
+from edgevit.runtime.images.png import png_is_sound
+from edgevit.runtime.images.read import read_image
 from edgevit.runtime.labels import parse_names, read_labels
-from edgevit.runtime.mask_png import mask_png, read_mask
-from edgevit.runtime.png import png_is_sound
-from edgevit.runtime.service.notify import Notifier
-from edgevit.runtime.sinks.credentials import read_secret
-from edgevit.runtime.sinks.grammar import parse_sink
-from edgevit.runtime.sinks.homeassistant import state_topic
-from edgevit.runtime.sinks.mqtt import Broker
-from edgevit.runtime.sinks.spool import Spool
-from edgevit.runtime.sinks.webhook import signing_key
+from edgevit.runtime.run.sd_notify import Notifier
 from edgevit.runtime.sources.capture import HEADER, MAGIC, CaptureCutter
 from edgevit.runtime.sources.connections import Cutter
 from edgevit.runtime.sources.raw import RawCutter, RawForm, parse_raw
-from edgevit.tflite_metadata import read_metadata as read_tflite_metadata
+from tests.places import ROOT
 
-ROOT = Path(__file__).parent.parent
 ROUNDS = 10_000
 Make = Callable[..., Path]
 

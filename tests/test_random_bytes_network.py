@@ -8,17 +8,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgevit.runtime.events.event import Moment
+from edgevit.runtime.moment import Moment
+from edgevit.runtime.records import result_record
 from edgevit.runtime.results import Result
+from edgevit.runtime.run.status import Vitals
 from edgevit.runtime.serve.address import Access
 from edgevit.runtime.serve.answers import ROUTES, Shop
 from edgevit.runtime.serve.server import Handler
 from edgevit.runtime.serve.view import View
-from edgevit.runtime.sinks.record import result_record
 from edgevit.runtime.sources.grammar import parse_source
 from edgevit.runtime.sources.reading import Reading
 from edgevit.runtime.sources.web import connect
-from edgevit.runtime.vitals import Vitals
 
 ROUNDS = 10_000
 ANSWER = (

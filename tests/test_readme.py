@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from edgevit.cli import COMMANDS
+from tests.places import ROOT
 
-ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 
 

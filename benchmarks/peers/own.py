@@ -19,7 +19,7 @@ def make(format_: Any, precision: Any, job: Job, folder: Path) -> None:
 
 
 def open_file(job: Job, folder: Path, threads: int) -> Call:
-    from edgevit.runtime.session import open_session
+    from edgevit.runtime.backends.session import open_session
 
     (path,) = folder.glob("model.*")
     return open_session(path, threads).run

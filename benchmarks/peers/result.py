@@ -4,7 +4,7 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from edgevit.document import read_value
+from edgevit.schema import read_value
 
 SCHEMA = 1
 ALLOWED_DROP = 1.0

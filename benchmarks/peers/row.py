@@ -50,8 +50,8 @@ class Job:
 
     def network(self) -> "nn.Module":
         """Return the model with its weights, in eval mode."""
-        from edgevit.models.registry import get_spec
-        from edgevit.models.resolve import build_with_weights, resolve_weights
+        from edgevit.models.weights.resolve import build_with_weights, resolve_weights
+        from edgevit.models.zoo.registry import get_spec
 
         spec = get_spec(self.model)
         return build_with_weights(spec, resolve_weights(spec, self.weights)).eval()

@@ -26,11 +26,11 @@ def prepare(job: Job) -> dict[str, Any]:
     """Write the calibration inputs; return what a person wants to know of the weights."""
     from drawn import draw_folder
 
-    from edgevit.export.choose import choose_images
-    from edgevit.export.images import ImageSet
+    from edgevit.export.data.choose import choose_images
+    from edgevit.export.data.images import ImageSet
     from edgevit.export.recipe import Recipe
-    from edgevit.models.registry import get_spec
-    from edgevit.models.resolve import resolve_weights
+    from edgevit.models.weights.resolve import resolve_weights
+    from edgevit.models.zoo.registry import get_spec
 
     weights = resolve_weights(get_spec(job.model), job.weights)
     how = weights.preprocess
@@ -73,10 +73,10 @@ def timed(call: Call, image: Any, count: int) -> dict[str, Any]:
 
 def classify(job: Job, call: Call, files: list[str]) -> dict[str, Any]:
     """Return the class of each picture; -1 where no class is the best, since an answer is not a number."""
-    from edgevit.models.registry import get_spec
-    from edgevit.models.resolve import resolve_weights
-    from edgevit.runtime.images import read_image
-    from edgevit.runtime.preprocess import enough_size, preprocess
+    from edgevit.models.weights.resolve import resolve_weights
+    from edgevit.models.zoo.registry import get_spec
+    from edgevit.runtime.images.preprocess import enough_size, preprocess
+    from edgevit.runtime.images.read import read_image
 
     how = resolve_weights(get_spec(job.model), job.weights).preprocess
     inputs = (preprocess(read_image(Path(file), enough=enough_size(how)), how)[None] for file in files)

@@ -129,7 +129,7 @@ def _estimate(models: tuple[Path, ...], board: str, as_json: bool) -> None:
 
 
 def _threads(text: str | None) -> tuple[int, ...]:
-    from edgevit.runtime.session import thread_count
+    from edgevit.runtime.backends.session import thread_count
 
     if text is None:
         return (thread_count(),)

@@ -7,7 +7,7 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from edgevit.runtime.stop import Stop
+    from edgevit.runtime.sources.stop import Stop
 
 
 @contextlib.contextmanager

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgevit.artifact import Precision
+from edgevit.artifact.manifest import Precision
 from edgevit.cli.options import size
 from edgevit.cli.progress import track
 from edgevit.device_profiles import GENERIC, find_profile
@@ -15,7 +15,7 @@ from edgevit.errors import GateError, MissingExtraError, OptionError
 
 if TYPE_CHECKING:
     from edgevit.export.pipeline import Report
-    from edgevit.export.search import Outcome
+    from edgevit.export.quantization.search import Outcome
 
 SYNTHESIZED = "synthesized"
 METHODS = ("minmax", "percentile", "entropy", "mse")
@@ -159,7 +159,7 @@ def command(
     verbose: bool,
 ) -> None:
     """Export MODEL as one file that runs on the board: weights, labels, preprocessing and a self-test inside."""
-    from edgevit.models.registry import get_spec
+    from edgevit.models.zoo.registry import get_spec
 
     get_spec(model)  # a misspelt name is told even where torch is missing
     logging.basicConfig(level=logging.INFO if verbose else logging.WARNING, format="%(message)s")

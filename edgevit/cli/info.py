@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from edgevit.artifact import Input, Manifest
+    from edgevit.artifact.manifest import Input, Manifest
 
 
 @click.command("info")
@@ -18,8 +18,8 @@ def command(model: Path, as_json: bool) -> None:
 
     The file's checksum is verified. Of a model that edgevit did not export, its own metadata is shown.
     """
-    from edgevit.artifact import read_manifest, read_metadata
-    from edgevit.runtime.session import find_backend
+    from edgevit.artifact.manifest import read_manifest, read_metadata
+    from edgevit.runtime.backends.session import find_backend
 
     find_backend(model)
     manifest = read_manifest(model)
@@ -75,7 +75,7 @@ def _describe_runtime(model: Path) -> list[tuple[str, str]]:
     """Return which runtimes can run a TFLite file, and its operators; nothing of other files."""
     if model.suffix.lower() != ".tflite":
         return []
-    from edgevit.tflite_operators import read_needs
+    from edgevit.runtime.backends.tflite_operators import read_needs
 
     needs = read_needs(model)
     return [("runtime", needs.runtime), ("operators", ", ".join(map(str, needs.operators)))]

@@ -8,9 +8,9 @@ from typing import Any
 
 import click
 
-from edgevit.models.latency import describe_conditions, find_latency
-from edgevit.models.registry import get_spec, list_models
-from edgevit.models.spec import ModelSpec, WeightsSpec
+from edgevit.models.zoo.latency import describe_conditions, find_latency
+from edgevit.models.zoo.registry import get_spec, list_models
+from edgevit.models.zoo.spec import ModelSpec, WeightsSpec
 
 HEADER = ("MODEL", "PARAMS", "MACS", "INPUT", "X86", "RPI4", "ACCURACY", "PUBLISHED BY", "CODE", "WEIGHTS")
 ORDERS: dict[str, Callable[[ModelSpec], float]] = {

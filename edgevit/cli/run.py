@@ -19,8 +19,8 @@ from edgevit.errors import EdgevitError
 if TYPE_CHECKING:
     from edgevit.runtime.classifier import Classifier
     from edgevit.runtime.events.event import Event
-    from edgevit.runtime.loop import Judge
-    from edgevit.runtime.sinks.outlet import Outlet
+    from edgevit.runtime.run.outlet import Outlet
+    from edgevit.runtime.stream.loop import Judge
 
 # the backspace keeps click from joining the lines
 EXAMPLES = """\b
@@ -73,10 +73,10 @@ def command(
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     from edgevit.runtime.classifier import load
-    from edgevit.runtime.loop import Ears, stream
-    from edgevit.runtime.plan import plan_stream
-    from edgevit.runtime.service.renewal import Renewable
-    from edgevit.runtime.stop import Stop
+    from edgevit.runtime.run.model_reload import Renewable
+    from edgevit.runtime.sources.stop import Stop
+    from edgevit.runtime.stream.loop import Ears, stream
+    from edgevit.runtime.stream.plan import plan_stream
 
     failed = False
 
@@ -130,8 +130,8 @@ def command(
 
 def _teller(outlet: "Outlet") -> "Callable[[Event], None]":
     """Return what passes an event on, and says it on stderr too."""
+    from edgevit.runtime.records import event_record
     from edgevit.runtime.sinks.lines import event_text
-    from edgevit.runtime.sinks.record import event_record
 
     def tell(event: "Event") -> None:
         click.echo(f"edgevit: {printable(f'{event.moment.source}: {event_text(event_record(event))}')}", err=True)

@@ -16,15 +16,15 @@ from edgevit.cli.options import adding
 from edgevit.errors import OptionError
 
 if TYPE_CHECKING:
-    from edgevit.runtime.events.event import Moment
-    from edgevit.runtime.plan import Plan
-    from edgevit.runtime.resample import RGBImage
+    from edgevit.runtime.images.resample import RGBImage
+    from edgevit.runtime.moment import Moment
+    from edgevit.runtime.records import Sink
+    from edgevit.runtime.run.heartbeat import Heartbeat
+    from edgevit.runtime.run.model_reload import Renewable
+    from edgevit.runtime.run.status import Vitals
     from edgevit.runtime.serve.server import Server
-    from edgevit.runtime.service.heartbeat import Heartbeat
-    from edgevit.runtime.service.renewal import Renewable
     from edgevit.runtime.sinks.combining import Sinks
-    from edgevit.runtime.sinks.record import Sink
-    from edgevit.runtime.vitals import Vitals
+    from edgevit.runtime.stream.plan import Plan
 
 SERVE_OPTIONS = (
     click.option(
@@ -95,19 +95,19 @@ def open_beside(given: dict[str, Any], plan: "Plan", model: Path) -> Beside:
         OptionError: the page's address is wrong, or others could see it who should not.
         OutputError: it cannot be listened at.
     """
-    from edgevit.runtime.service.heartbeat import Heartbeat
-    from edgevit.runtime.service.notify import Notifier
+    from edgevit.runtime.run.heartbeat import Heartbeat
+    from edgevit.runtime.run.sd_notify import Notifier
 
     heartbeat = Heartbeat(Notifier.from_environment())
     if given["serve"] is None:
         if given["serve_anyone"]:
             raise OptionError("--serve-anyone says who may see the page; add --serve 0.0.0.0:8080")
         return Beside((heartbeat,), heartbeat)
+    from edgevit.runtime.run.status import Vitals, result_limit_s
     from edgevit.runtime.serve.address import check_access
     from edgevit.runtime.serve.answers import Shop
     from edgevit.runtime.serve.server import Server
     from edgevit.runtime.serve.view import View
-    from edgevit.runtime.vitals import Vitals, result_limit_s
 
     access = check_access(given["serve"], given["serve_anyone"], os.environ)
     view, vitals = View(plan.regions), Vitals(result_limit_s(plan.reading))

@@ -7,7 +7,7 @@ import click
 from edgevit.cli.options import adding
 
 if TYPE_CHECKING:
-    from edgevit.runtime.plan import StreamOptions
+    from edgevit.runtime.stream.plan import StreamOptions
 
 STREAM_OPTIONS = (
     click.option("--every", metavar="TIME", help="One frame each TIME: 5s, 500ms, 2m, 1h; of a video, its own time."),

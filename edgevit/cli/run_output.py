@@ -12,10 +12,10 @@ from edgevit.errors import EdgevitError, OptionError
 
 if TYPE_CHECKING:
     from edgevit.runtime.events.labels import LabelRules
-    from edgevit.runtime.plan import Plan
+    from edgevit.runtime.records import Sink
+    from edgevit.runtime.run.outlet import Outlet
     from edgevit.runtime.sinks.combining import Sinks
-    from edgevit.runtime.sinks.outlet import Outlet
-    from edgevit.runtime.sinks.record import Sink
+    from edgevit.runtime.stream.plan import Plan
 
 FINITE = ("path", "video", "sequence")
 """Kinds of sources whose pictures' health is no news."""
@@ -104,10 +104,11 @@ def open_output(
         OptionError: an option is wrong.
         OutputError: a place cannot be written.
     """
+    from edgevit.runtime.destinations import STDOUT, Target, parse_sink, parse_size
     from edgevit.runtime.events.alarms import HealthRules
     from edgevit.runtime.events.watch import Watch
+    from edgevit.runtime.run.outlet import Outlet
     from edgevit.runtime.sinks.combining import Sinks
-    from edgevit.runtime.sinks.grammar import STDOUT, Target, parse_sink, parse_size
     from edgevit.runtime.sinks.opening import (
         Surroundings,
         default_spool_folder,
@@ -116,7 +117,6 @@ def open_output(
         open_sink,
         open_sinks,
     )
-    from edgevit.runtime.sinks.outlet import Outlet
 
     places = [*given["to"], *([given["form"]] if given["form"] else [])]
     targets = [parse_sink(place) for place in places]
@@ -174,7 +174,7 @@ def _asks_for_events(given: dict[str, Any]) -> bool:
 
 def _label_rules(given: dict[str, Any], names: Sequence[str]) -> "LabelRules":
     from edgevit.runtime.events.labels import LabelRules, parse_stable, parse_thresholds
-    from edgevit.runtime.pace import parse_duration
+    from edgevit.runtime.sources.pace import parse_duration
 
     common, single = parse_thresholds(given["threshold"], names)
     if not 0 <= given["hysteresis"] <= 1:

@@ -1,7 +1,7 @@
 """A validation of segmentation models as tables for people."""
 
 from edgevit.cli.validation_text import share, table
-from edgevit.runtime.segmentation_quality import SegmentationValidation
+from edgevit.runtime.evaluation.segmentation import SegmentationValidation
 
 CLASSES = 40
 """Classes shown: those with the largest area."""

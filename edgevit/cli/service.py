@@ -14,8 +14,8 @@ from edgevit.cli.options import adding
 from edgevit.errors import OptionError
 
 if TYPE_CHECKING:
-    from edgevit.runtime.plan import Plan
     from edgevit.runtime.service.unit import Job
+    from edgevit.runtime.stream.plan import Plan
 
 EXAMPLES = """\b
 edgevit service print farm.onnx camera:0 --every 5s
@@ -97,13 +97,13 @@ def _job(user: bool, name: str, memory: str, watchdog: str | None, arguments: Se
     """Check everything that can be checked before the service runs; raises OptionError and ModelFileError."""
     from edgevit.cli import run
     from edgevit.cli.run_options import take_stream_options
-    from edgevit.runtime.pace import parse_duration
-    from edgevit.runtime.plan import plan_stream
+    from edgevit.runtime.backends.session import find_backend
+    from edgevit.runtime.destinations import parse_size
+    from edgevit.runtime.run.status import result_limit_s
     from edgevit.runtime.service.place import check_readable, needed_folders, readable_folders
     from edgevit.runtime.service.unit import Job, check_name, watchdog_s
-    from edgevit.runtime.session import find_backend
-    from edgevit.runtime.sinks.grammar import parse_size
-    from edgevit.runtime.vitals import result_limit_s
+    from edgevit.runtime.sources.pace import parse_duration
+    from edgevit.runtime.stream.plan import plan_stream
 
     given = run.command.make_context("edgevit service", list(arguments)).params
     if list(arguments[:2]) != [os.fspath(given["model"]), given["source"]]:
@@ -155,7 +155,7 @@ def _check_endless(plan: "Plan") -> None:
 
 def _check_places(given: dict[str, Any]) -> None:
     """Raise OptionError for an output that the service's own user could not write."""
-    from edgevit.runtime.sinks.grammar import STDOUT, parse_sink
+    from edgevit.runtime.destinations import STDOUT, parse_sink
 
     targets = [parse_sink(text) for text in given["to"]]
     places = [target.place for target in targets if target.kind not in ("mqtt", "webhook") and target.place != STDOUT]
@@ -169,8 +169,8 @@ def _check_places(given: dict[str, Any]) -> None:
 
 
 def _needs_network(given: dict[str, Any], plan: "Plan") -> bool:
+    from edgevit.runtime.destinations import parse_sink
     from edgevit.runtime.serve.address import is_loopback, parse_address
-    from edgevit.runtime.sinks.grammar import parse_sink
 
     served = given["serve"] is not None and not is_loopback(parse_address(given["serve"])[0])
     sent = any(parse_sink(text).kind in ("mqtt", "webhook") for text in given["to"])

@@ -12,7 +12,7 @@ import click
 from click.core import ParameterSource
 
 from edgevit.errors import MissingExtraError, OptionError
-from edgevit.models.registry import get_spec
+from edgevit.models.zoo.registry import get_spec
 
 RATE, FINE_TUNING_RATE = 2e-3, 5e-4
 EPOCHS, FINE_TUNING_EPOCHS = 60.0, 15.0

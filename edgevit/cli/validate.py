@@ -67,8 +67,8 @@ def command(
     MODEL is an exported file, another ONNX or TFLite classifier, or (with torch) a checkpoint. An image that cannot be
     read is named on stderr, the others are still used, and the exit code is 1.
     """
-    from edgevit.runtime.labelled import find_images
-    from edgevit.runtime.validation import validate
+    from edgevit.runtime.datasets.image_folder import find_images
+    from edgevit.runtime.evaluation.classification import validate
 
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     if arch is not None and not any(is_checkpoint(model) for model in models):
@@ -95,8 +95,9 @@ def _judge_masks(
     opened: "list[tuple[str, Classifier]]", data: Path, limit: int | None, seed: int, as_json: bool
 ) -> int:
     from edgevit.cli import segmentation_text
-    from edgevit.runtime.segmentation import Segmenter
-    from edgevit.runtime.segmentation_quality import find_masked_images, validate_segmentation
+    from edgevit.runtime.datasets.masks import find_masked_images
+    from edgevit.runtime.evaluation.segmentation import validate_segmentation
+    from edgevit.runtime.segmenter import Segmenter
 
     models = [(name, model) for name, model in opened if isinstance(model, Segmenter)]
     if len(models) < len(opened):
@@ -116,9 +117,9 @@ def is_checkpoint(path: Path) -> bool:
 
 def _open(path: Path, arch: str | None, labels: Path | None, told: dict[str, Any], threads: int | None) -> "Classifier":
     """Open a model; `told` is for those that do not carry their own preprocessing."""
-    from edgevit.artifact import read_manifest
+    from edgevit.artifact.manifest import read_manifest
+    from edgevit.runtime.backends.session import find_backend
     from edgevit.runtime.classifier import load
-    from edgevit.runtime.session import find_backend
 
     if is_checkpoint(path):
         return _open_checkpoint(path, arch, labels, told["imgsz"], threads)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from edgevit.runtime.quality import Agreement, ModelQuality, Validation
+from edgevit.runtime.evaluation.report import Agreement, ModelQuality, Validation
 
 CLASSES = 20
 """Classes shown: those that the models get wrong most often."""

@@ -4,7 +4,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 from edgevit.errors import MissingExtraError, OptionError
-from edgevit.models.registry import get_spec, list_models
+from edgevit.models.zoo.registry import get_spec, list_models
 
 if TYPE_CHECKING:
     from torch import nn
@@ -18,7 +18,7 @@ def create_model(
     """Build a model with random weights, in training mode.
 
     It maps (B, 3, H, W), H and W multiples of 32, to logits (B, num_classes), or for segmentation
-    (B, num_classes, H / 8, W / 8); see `edgevit.models.registry.check_input_size` for exceptions.
+    (B, num_classes, H / 8, W / 8); see `edgevit.models.zoo.registry.check_input_size` for exceptions.
 
     Args:
         name: one of `list_models()`.

@@ -10,9 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from edgevit.artifact import Preprocess
-from edgevit.runtime.images import read_image
-from edgevit.runtime.preprocess import enough_size, preprocess
+from edgevit.artifact.manifest import Preprocess
+from edgevit.runtime.images.preprocess import enough_size, preprocess
+from edgevit.runtime.images.read import read_image
 from edgevit.training.batches import Examples
 from edgevit.training.folders import Samples
 

@@ -19,9 +19,9 @@ from torch import Tensor
 
 from edgevit.errors import CheckpointError, EdgevitError, OutputError
 from edgevit.models import create_model
-from edgevit.models.checkpoint import read_state_dict
-from edgevit.models.registry import get_spec
-from edgevit.models.weights import canonical_state, load_state
+from edgevit.models.weights.checkpoint import read_state_dict
+from edgevit.models.weights.load import canonical_state, load_state
+from edgevit.models.zoo.registry import get_spec
 from edgevit.training.accuracy import Accuracy
 from edgevit.training.job import Job, Watcher, card, finish, read_data
 from edgevit.training.recipe import Recipe

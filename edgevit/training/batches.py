@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from edgevit.runtime.images import read_image
+from edgevit.runtime.images.read import read_image
 from edgevit.training.augment import AUGMENTATIONS, Augmentation, RGBImage, augment
 
 ORDER, IMAGE = 0, 1

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from edgevit.errors import DataError, ImageError
-from edgevit.runtime.images import SUFFIXES, read_image
+from edgevit.runtime.images.read import SUFFIXES, read_image
 from edgevit.training.augment import Augmentation, RGBImage
 from edgevit.training.batches import training_image
 

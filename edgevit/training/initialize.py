@@ -7,12 +7,12 @@ from collections.abc import Sequence
 
 from torch import nn
 
-from edgevit.models.checkpoint import read_state_dict
 from edgevit.models.hallucinated import shared_weights
-from edgevit.models.registry import get_spec
-from edgevit.models.resolve import resolve_weights
-from edgevit.models.spec import ModelSpec
-from edgevit.models.weights import canonical_state, fits, infer_num_classes, load_state
+from edgevit.models.weights.checkpoint import read_state_dict
+from edgevit.models.weights.load import canonical_state, fits, infer_num_classes, load_state
+from edgevit.models.weights.resolve import resolve_weights
+from edgevit.models.zoo.registry import get_spec
+from edgevit.models.zoo.spec import ModelSpec
 
 
 def load_initial(model: nn.Module, spec: ModelSpec, weights: str, classes: Sequence[str]) -> str:

@@ -10,11 +10,11 @@ import torch
 from torch import nn
 
 from edgevit import __version__
-from edgevit.artifact import Preprocess
+from edgevit.artifact.manifest import Preprocess
 from edgevit.errors import CheckpointError, DataError, OptionError, OutputError
 from edgevit.models import create_model
-from edgevit.models.registry import check_input_size, get_spec
-from edgevit.models.trained import TrainingFacts
+from edgevit.models.weights.trained import TrainingFacts
+from edgevit.models.zoo.registry import check_input_size, get_spec
 from edgevit.training.accuracy import Accuracy, plain_inputs
 from edgevit.training.initialize import load_initial
 from edgevit.training.kinds import KINDS, Kind, LearningSet

@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, Self
 
-from edgevit.artifact import Preprocess
-from edgevit.models.spec import Task
+from edgevit.artifact.manifest import Preprocess
+from edgevit.models.zoo.spec import Task
 from edgevit.training.accuracy import measure_accuracy
 from edgevit.training.batches import Examples
 from edgevit.training.folders import drop_unreadable, split_train_val

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from edgevit.errors import DataError
-from edgevit.runtime.segmentation_quality import IGNORED
+from edgevit.runtime.datasets.masks import IGNORED
 from edgevit.training.augment import AUGMENTATIONS
 from edgevit.training.batches import training_batches
 from edgevit.training.hardware import keep_grouped_convolutions_float

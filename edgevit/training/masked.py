@@ -11,13 +11,14 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from edgevit.artifact import Preprocess
+from edgevit.artifact.manifest import Preprocess
 from edgevit.errors import DataError, ImageError
-from edgevit.runtime.images import read_image
+from edgevit.runtime.datasets.masks import IGNORED, find_masked_images
+from edgevit.runtime.evaluation.segmentation import Confusion
+from edgevit.runtime.images.mask_png import read_mask
+from edgevit.runtime.images.masks import bilinear_mask
+from edgevit.runtime.images.read import read_image
 from edgevit.runtime.labels import read_labels
-from edgevit.runtime.mask_png import read_mask
-from edgevit.runtime.masks import bilinear_mask
-from edgevit.runtime.segmentation_quality import IGNORED, Confusion, find_masked_images
 from edgevit.training.accuracy import Accuracy, plain_inputs
 from edgevit.training.augment import Augmentation, RGBImage, augment_masked
 from edgevit.training.folders import unit_hash

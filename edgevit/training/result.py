@@ -11,7 +11,7 @@ from safetensors.torch import save as to_safetensors
 from torch import Tensor, nn
 
 from edgevit.errors import OutputError
-from edgevit.models.trained import MODEL_KEY, TrainingFacts
+from edgevit.models.weights.trained import MODEL_KEY, TrainingFacts
 
 
 def round_to_half(model: nn.Module) -> dict[str, Tensor]:

@@ -5,8 +5,8 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgevit.document import FieldError, read_value
 from edgevit.errors import DataError
+from edgevit.schema import FieldError, read_value
 
 SCHEMA = 1
 

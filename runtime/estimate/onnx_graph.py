@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgevit.artifact.files import open_model
 from edgevit.errors import ModelFileError
-from edgevit.model_file import open_model
 
 Shape = tuple[int, ...]
 Value = int | memoryview

@@ -4,8 +4,9 @@ import dataclasses
 from dataclasses import dataclass, field
 
 from edgevit.errors import OptionError
-from edgevit.runtime.events.event import Event, Moment
+from edgevit.runtime.events.event import Event
 from edgevit.runtime.events.health import Gray, Health, change
+from edgevit.runtime.moment import Moment
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,9 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from edgevit.runtime.events.event import Event, Moment
+from edgevit.runtime.events.event import Event
 from edgevit.runtime.events.labels import LabelRules
+from edgevit.runtime.moment import Moment
 from edgevit.runtime.results import Result
 
 

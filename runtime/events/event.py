@@ -1,31 +1,15 @@
 """Something that happened: its moment, its facts, its id and its JSON; docs/events.md describes the JSON."""
 
-import datetime
 import functools
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from edgevit.runtime.moment import Moment, iso_time, record_id
+
 KINDS = ("label", "area", "too_dark", "too_bright", "blurred", "frozen", "source_lost", "source_back")
 """What an event may tell; the last two come from the loop that reads the source."""
-
-
-@dataclass(frozen=True)
-class Moment:
-    """Which frame, and when."""
-
-    source: str
-    """The camera, stream or file."""
-    sequence: int
-    """Number of the frame in this run."""
-    monotonic_s: float
-    """Seconds of a clock that is never set: all intervals are measured with it."""
-    wall_s: float
-    """Unix time in seconds: a label only, as somebody may set the clock."""
-    roi: str | None = None
-    """Name of the region of the picture, if the picture was divided."""
 
 
 @dataclass(frozen=True)
@@ -61,15 +45,3 @@ class Event:
     def to_json(self) -> str:
         """Return to_dict as one line of ASCII."""
         return json.dumps(self.to_dict())
-
-
-def record_id(kind: str, source: str | None, roi: str | None, sequence: int, wall_s: float) -> str:
-    """Return 32 hexadecimal digits of the SHA-256 of what makes a record this one, its time in microseconds."""
-    what = json.dumps([kind, source, roi, sequence, round(wall_s * 1e6)])
-    return hashlib.sha256(what.encode()).hexdigest()[:32]
-
-
-def iso_time(wall_s: float) -> str:
-    """Return Unix time as UTC, such as 2026-11-20T13:36:31.250Z."""
-    utc = datetime.datetime.fromtimestamp(wall_s, datetime.UTC)
-    return utc.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edgevit.runtime.resample import RGBImage
+from edgevit.runtime.images.resample import RGBImage
 
 WIDTH = 320
 """Pixels across to which a picture is scaled before it is measured, so that limits hold for every camera."""

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from edgevit.errors import OptionError
-from edgevit.runtime.events.event import Event, Moment
+from edgevit.runtime.events.event import Event
+from edgevit.runtime.moment import Moment
 from edgevit.runtime.results import Result
 
 UNKNOWN = "unknown"

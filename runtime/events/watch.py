@@ -3,11 +3,12 @@
 from edgevit.errors import OptionError
 from edgevit.runtime.events.alarms import HealthRules, HealthState, next_health
 from edgevit.runtime.events.areas import AreaStates, next_areas
-from edgevit.runtime.events.event import Event, Moment
+from edgevit.runtime.events.event import Event
 from edgevit.runtime.events.health import measure
 from edgevit.runtime.events.labels import LabelRules, LabelState, next_state
 from edgevit.runtime.events.recent import Recent
-from edgevit.runtime.resample import RGBImage
+from edgevit.runtime.images.resample import RGBImage
+from edgevit.runtime.moment import Moment
 from edgevit.runtime.results import Result
 
 HEALTH_EVERY_S = 1.0

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from edgevit.errors import MissingExtraError
+from edgevit.runtime.run.status import Vitals
 from edgevit.runtime.serve.metrics import CONTENT_TYPE, exposition
 from edgevit.runtime.serve.page import POLICY, page, panel
 from edgevit.runtime.serve.view import View
-from edgevit.runtime.vitals import Vitals
 
 TEXT, HTML, JPEG = "text/plain; charset=utf-8", "text/html; charset=utf-8", "image/jpeg"
 STREAM = "/stream.mjpg"

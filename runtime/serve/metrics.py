@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from edgevit.errors import MissingExtraError
-from edgevit.runtime.sinks.sender import Backlog
-from edgevit.runtime.vitals import Tally, Vitals
+from edgevit.runtime.delivery.sender import Backlog
+from edgevit.runtime.run.status import Tally, Vitals
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 

@@ -6,14 +6,14 @@ import hashlib
 from html import escape
 from importlib import resources
 
-from edgevit.runtime.events.event import iso_time
+from edgevit.runtime.delivery.sender import Backlog
+from edgevit.runtime.moment import iso_time
+from edgevit.runtime.records import Record
 from edgevit.runtime.results import Result
+from edgevit.runtime.run.status import Tally
 from edgevit.runtime.segmentation import Segmentation
 from edgevit.runtime.serve.view import Shown
 from edgevit.runtime.sinks.lines import event_text, printable
-from edgevit.runtime.sinks.record import Record
-from edgevit.runtime.sinks.sender import Backlog
-from edgevit.runtime.vitals import Tally
 
 CLASSES = 3
 """How many are shown of an answer."""

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from edgevit.runtime.events.event import Moment
 from edgevit.runtime.events.recent import Recent
-from edgevit.runtime.regions import Region, cut
-from edgevit.runtime.resample import RGBImage
+from edgevit.runtime.images.regions import Region, cut
+from edgevit.runtime.images.resample import RGBImage
+from edgevit.runtime.moment import Moment
+from edgevit.runtime.records import RESULT, Record
 from edgevit.runtime.segmentation import Segmentation
 from edgevit.runtime.sinks.pictures import jpeg
-from edgevit.runtime.sinks.record import RESULT, Record
 
 EVENTS = 20
 """How many are shown."""

@@ -5,10 +5,10 @@ import re
 from dataclasses import dataclass
 
 from edgevit.errors import OptionError
-from edgevit.runtime.live import LONGEST_WAIT_S
+from edgevit.runtime.run.status import result_limit_s
 from edgevit.runtime.sources.grammar import Kind
+from edgevit.runtime.sources.live import LONGEST_WAIT_S
 from edgevit.runtime.sources.reading import Reading
-from edgevit.runtime.vitals import result_limit_s
 
 SHORTEST_WATCHDOG_S = 300.0
 """Shorter, a camera that is away for a while would cost more in new starts than it brings."""

@@ -3,8 +3,8 @@
 import logging
 from collections.abc import Callable, Iterable
 
-from edgevit.runtime.sinks.record import Record, Sink
-from edgevit.runtime.sinks.sender import Backlog, SpooledSink
+from edgevit.runtime.delivery.sender import Backlog, SpooledSink
+from edgevit.runtime.records import Record, Sink
 
 log = logging.getLogger(__name__)
 

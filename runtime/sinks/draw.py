@@ -5,7 +5,7 @@ import unicodedata
 import cv2
 import numpy as np
 
-from edgevit.runtime.resample import RGBImage
+from edgevit.runtime.images.resample import RGBImage
 
 FONT = cv2.FONT_HERSHEY_SIMPLEX
 

@@ -6,10 +6,10 @@ import sys
 from collections.abc import Sequence
 from typing import Protocol
 
-from edgevit.runtime.events.event import iso_time
 from edgevit.runtime.events.labels import UNKNOWN
+from edgevit.runtime.moment import iso_time
+from edgevit.runtime.records import Record
 from edgevit.runtime.results import Result
-from edgevit.runtime.sinks.record import Record
 
 STAMP = ("time", "roi", "frame", "age_ms", "id")
 """Columns after those of a result, in files."""

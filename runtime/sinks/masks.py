@@ -9,10 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from edgevit.errors import OutputError
+from edgevit.runtime.records import RESULT, Record
 from edgevit.runtime.segmentation import Segmentation
 from edgevit.runtime.sinks.folder import folder_name
 from edgevit.runtime.sinks.pictures import LEFT_FREE, jpeg
-from edgevit.runtime.sinks.record import RESULT, Record
 
 FORMS: dict[str, tuple[str, Callable[[Segmentation], bytes]]] = {
     "mask": (".png", lambda result: result.mask_png()),

@@ -8,10 +8,13 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from edgevit.errors import OptionError
+from edgevit.runtime.delivery.credentials import read_secret
+from edgevit.runtime.delivery.sender import Delivery, SpooledSink
+from edgevit.runtime.delivery.spool import Spool
+from edgevit.runtime.destinations import STDOUT, Target, parse_sink
+from edgevit.runtime.records import RESULT, Sink
 from edgevit.runtime.sinks.combining import Chosen, Guarded, Sinks, Wants
-from edgevit.runtime.sinks.credentials import read_secret
 from edgevit.runtime.sinks.folder import BoundedFolder
-from edgevit.runtime.sinks.grammar import STDOUT, Target, parse_sink
 from edgevit.runtime.sinks.lines import (
     EVENT_COLUMNS,
     CsvSink,
@@ -23,10 +26,7 @@ from edgevit.runtime.sinks.lines import (
     result_columns,
 )
 from edgevit.runtime.sinks.pictures import HarvestRules, HarvestSink, PictureSink, VideoSink
-from edgevit.runtime.sinks.record import RESULT, Sink
 from edgevit.runtime.sinks.rotating import KEEP, SIZE, RotatingFile
-from edgevit.runtime.sinks.sender import Delivery, SpooledSink
-from edgevit.runtime.sinks.spool import Spool
 
 PICTURES_QUOTA = 1_000_000_000
 """Bytes of annotated pictures that are kept if nothing else is said."""
@@ -164,13 +164,13 @@ def _video(target: Target, around: Surroundings) -> Sink:
 
 
 def _mqtt(target: Target, around: Surroundings) -> Delivery:
-    from edgevit.runtime.sinks.mqtt import Broker, MqttDelivery
+    from edgevit.runtime.delivery.mqtt import Broker, MqttDelivery
 
     return MqttDelivery(Broker.from_target(target, around.environment), device=around.device, rois=around.rois)
 
 
 def _webhook(target: Target, around: Surroundings) -> Delivery:
-    from edgevit.runtime.sinks.webhook import WebhookDelivery
+    from edgevit.runtime.delivery.webhook import WebhookDelivery
 
     return WebhookDelivery(target.place, read_secret("EDGEVIT_WEBHOOK_SECRET", around.environment))
 

@@ -12,12 +12,12 @@ import numpy as np
 
 from edgevit.errors import OptionError, OutputError
 from edgevit.runtime.events.recent import Recent
-from edgevit.runtime.resample import RGBImage
+from edgevit.runtime.images.resample import RGBImage
+from edgevit.runtime.records import RESULT, Record
 from edgevit.runtime.results import Result
 from edgevit.runtime.sinks.draw import annotate
 from edgevit.runtime.sinks.folder import BoundedFolder
 from edgevit.runtime.sinks.lines import answer_text, event_text
-from edgevit.runtime.sinks.record import RESULT, Record
 
 CODECS = {".avi": "MJPG", ".mp4": "mp4v", ".mkv": "mp4v"}
 """An .avi of JPEGs can be read up to where the power went; an .mp4 that was not closed cannot be read at all."""

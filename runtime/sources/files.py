@@ -9,11 +9,11 @@ import cv2
 import numpy as np
 
 from edgevit.errors import EdgevitError, ImageError, OptionError
-from edgevit.runtime.events.event import Moment
-from edgevit.runtime.images import list_images
-from edgevit.runtime.pace import Pace
+from edgevit.runtime.images.read import list_images
+from edgevit.runtime.moment import Moment
 from edgevit.runtime.sources.frames import Clock, Frame
 from edgevit.runtime.sources.grammar import NUMBER, Source, is_video
+from edgevit.runtime.sources.pace import Pace
 from edgevit.runtime.sources.reading import Reading
 
 Item = Frame | EdgevitError

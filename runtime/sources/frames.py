@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from edgevit.runtime.events.event import Moment
-from edgevit.runtime.images import read_image
-from edgevit.runtime.resample import RGBImage
+from edgevit.runtime.images.read import read_image
+from edgevit.runtime.images.resample import RGBImage
+from edgevit.runtime.moment import Moment
 from edgevit.runtime.sources.raw import RawPicture
 
 Picture = Path | bytes | RawPicture | RGBImage

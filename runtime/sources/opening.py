@@ -6,15 +6,15 @@ from collections.abc import Generator
 
 from edgevit.errors import EdgevitError, OptionError
 from edgevit.runtime.events.event import Event
-from edgevit.runtime.live import Live
 from edgevit.runtime.sources.files import file_frames
 from edgevit.runtime.sources.frames import Clock, Frame
 from edgevit.runtime.sources.grammar import Kind, Source
+from edgevit.runtime.sources.live import Live
 from edgevit.runtime.sources.raw import RawForm
 from edgevit.runtime.sources.reading import Reading
 from edgevit.runtime.sources.stdin import connect as connect_stdin
 from edgevit.runtime.sources.stdin import stdin_frames, stdin_kind
-from edgevit.runtime.stop import Stop
+from edgevit.runtime.sources.stop import Stop
 
 Item = Frame | Event | EdgevitError
 """A frame, what happened to the source, or why a file gave no frame."""

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgevit.errors import OptionError
-from edgevit.runtime.resample import RGBImage
+from edgevit.runtime.images.resample import RGBImage
 
 LONGEST_SIDE = 16384
 """In pixels; a larger frame is a typing error."""

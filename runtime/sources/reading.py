@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from edgevit.runtime.pace import Pace
+from edgevit.runtime.sources.pace import Pace
 from edgevit.runtime.sources.raw import RawForm
 
 

@@ -8,13 +8,13 @@ from collections.abc import Generator
 from typing import Any, Literal
 
 from edgevit.errors import OptionError
-from edgevit.runtime.events.event import Moment
+from edgevit.runtime.moment import Moment
 from edgevit.runtime.sources.connections import Connection, cut_stream
 from edgevit.runtime.sources.frames import Clock, Frame
 from edgevit.runtime.sources.grammar import Source
 from edgevit.runtime.sources.reading import Reading
+from edgevit.runtime.sources.stop import Stop
 from edgevit.runtime.sources.streams import CHUNK, PipeStream
-from edgevit.runtime.stop import Stop
 
 _BINARY = (b"\xff", b"\0")
 """How JPEG and H.264 begin, and no path does."""

@@ -22,7 +22,7 @@ GUEST = """
 import ctypes, importlib.metadata, json, platform, sys
 import cv2, numpy as np
 import edgevit
-from edgevit.runtime.preprocess import preprocess
+from edgevit.runtime.images.preprocess import preprocess
 
 end_region = ctypes.CDLL(None).syscall
 cv2.setNumThreads(1)

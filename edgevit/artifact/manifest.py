@@ -1,0 +1,310 @@
+"""What an exported file says about itself: the versioned metadata document inside every artifact.
+
+The document is JSON under the key `edgevit`; docs/artifact.md describes each field. Reading needs neither onnx nor a
+runtime. The file is sealed: the document holds the SHA-256 of the whole file, taken with the digest's own 64
+characters set to zero, so a damaged file is told from a sound one on any machine.
+"""
+
+import dataclasses
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from edgevit.artifact import onnx as onnx_metadata
+from edgevit.artifact import tflite as tflite_metadata
+from edgevit.artifact.files import open_model
+from edgevit.errors import ModelFileError
+from edgevit.schema import FieldError, read_value
+
+SCHEMA = 1
+"""Version of the document that this edgevit writes, and the newest that it reads."""
+
+METADATA = {".onnx": onnx_metadata.read_metadata, ".tflite": tflite_metadata.read_metadata}
+"""File suffix to what reads the key-value pairs of such a file; any other is taken for ONNX."""
+
+KEY = "edgevit"
+UNSEALED = "0" * 64
+
+INTERPOLATIONS = ("bicubic", "bilinear")
+CROP_MODES = ("center", "squash")
+
+Precision = Literal["fp32", "fp16", "int8", "dynamic"]
+""""fp16": stored weights only. "dynamic": int8 weights, activations quantized while the model runs."""
+
+
+@dataclass(frozen=True)
+class Preprocess:
+    """From an RGB image of any size to the model's input, in timm's vocabulary."""
+
+    size: tuple[int, int]
+    """(height, width) of the model's input, in pixels."""
+    interpolation: str = "bicubic"
+    """"bicubic" or "bilinear", antialiased when shrinking, as Pillow computes them."""
+    crop_pct: float = 0.875
+    """The short side is first scaled to size / crop_pct, then the centre is cropped."""
+    crop_mode: str = "center"
+    """"center", or "squash": scale to size / crop_pct without keeping the aspect, then crop."""
+    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
+    """Subtracted from RGB values in 0..1."""
+    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+    """Divides after the mean is subtracted."""
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for values that no preprocessing can follow."""
+        _require(min(self.size) > 0, "size", self.size, "two positive numbers")
+        _require(self.interpolation in INTERPOLATIONS, "interpolation", self.interpolation, " or ".join(INTERPOLATIONS))
+        _require(self.crop_mode in CROP_MODES, "crop_mode", self.crop_mode, " or ".join(CROP_MODES))
+        _require(0 < self.crop_pct <= 1, "crop_pct", self.crop_pct, "more than 0, at most 1")
+        _require(min(self.std) > 0, "std", self.std, "three positive numbers")
+
+
+@dataclass(frozen=True)
+class Input:
+    """The model's input tensor."""
+
+    name: str
+    shape: tuple[int, int, int, int]
+    dtype: str = "float32"
+    layout: str = "NCHW"
+    color: str = "RGB"
+    normalized_in_graph: bool = False
+    """Whether the graph itself subtracts the mean and divides by the deviation; it then takes RGB in 0..1."""
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Where the weights come from."""
+
+    source: str
+    """File name, registry entry, or "random"."""
+    sha256: str
+    license: str
+    trained: bool
+    """False for random weights: the answers mean nothing."""
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """The images that set the ranges of int8 activations."""
+
+    source: str
+    """"folder", "synthesized" or "bundled"."""
+    images: int
+    method: str
+    seed: int
+    skipped: int = 0
+    """Files in the folder that could not be read."""
+
+
+@dataclass(frozen=True)
+class Quantization:
+    """How int8 was done."""
+
+    scheme: str
+    """Activation and weight types: "U8S8" is uint8 activations, int8 weights."""
+    per_channel: bool
+    int8_mac_share: float
+    """Share of all multiply-accumulates that are computed in int8, counted in the finished graph, 0..1."""
+    float_layers: tuple[str, ...]
+    """Convolutions and products left in float."""
+    calibration: Calibration | None = None
+    """None where activations have no fixed ranges: dynamic."""
+
+
+@dataclass(frozen=True)
+class Parity:
+    """How far one step of the export moved the logits from PyTorch's, over the verification images."""
+
+    step: str
+    max_abs: float
+    cosine: float
+    top1_agreement: float
+    images: int
+
+
+@dataclass(frozen=True)
+class SelfTest:
+    """One reference image, what preprocessing must make of it, and what the model must answer."""
+
+    png: str
+    """Base64 of a small PNG."""
+    input_indices: tuple[int, ...]
+    """Flat C-order indices into the (3, H, W) input."""
+    input_values: tuple[float, ...]
+    """The input's values there."""
+    logits: tuple[float, ...]
+    logit_indices: tuple[int, ...] = ()
+    """Flat C-order indices of `logits` into the model's answer for the image; empty where they are all of it."""
+
+
+@dataclass(frozen=True)
+class SelfTests:
+    """The self-test's cases and how closely a board must reproduce them."""
+
+    cases: tuple[SelfTest, ...]
+    input_tolerance: float
+    """Largest absolute difference allowed in the normalized input."""
+    logit_tolerance: float
+    """Largest difference allowed in a logit, as a share of the largest absolute logit of the case."""
+    class_numbers: bool = False
+    """Whether the model answers with class numbers; `logit_tolerance` is then the share of them that may differ."""
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """What a segmentation model's answer means."""
+
+    stride: int
+    """It answers for one cell of stride x stride pixels of its input."""
+    palette: tuple[tuple[int, int, int], ...]
+    """RGB of each class."""
+    classes_in_graph: bool = False
+    """Whether the graph answers with class numbers (B, 1, H / stride, W / stride) instead of logits of every class."""
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The whole document."""
+
+    model: str
+    task: str
+    """"classify" or "segment"."""
+    input: Input
+    preprocess: Preprocess
+    labels: tuple[str, ...]
+    weights: Weights
+    precision: Precision
+    target: str
+    tools: dict[str, str]
+    """Versions of what made the file."""
+    parity: tuple[Parity, ...] = ()
+    quantization: Quantization | None = None
+    selftest: SelfTests | None = None
+    pixels: Pixels | None = None
+    """Of segmentation models."""
+    notes: tuple[str, ...] = ()
+    """What a user should know: a resized bias table, a raised epsilon."""
+    sha256: str = UNSEALED
+    schema: int = SCHEMA
+
+    @property
+    def host_preprocess(self) -> Preprocess:
+        """What is left to do before the model: its preprocessing, less a normalisation that the graph does itself."""
+        if not self.input.normalized_in_graph:
+            return self.preprocess
+        return dataclasses.replace(self.preprocess, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
+
+    def to_json(self) -> str:
+        """Return the document as one line.
+
+        Raises:
+            ValueError: a figure is NaN or infinite, which JSON cannot hold.
+        """
+        return json.dumps(dataclasses.asdict(self), separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> "Manifest":
+        """Read and check a document.
+
+        Raises:
+            ModelFileError: it is not valid JSON, of a newer schema, or a field is missing or of a wrong type.
+        """
+        try:
+            document = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise ModelFileError(
+                f"the model's edgevit metadata is not JSON ({error}); export the model again"
+            ) from error
+        schema = document.get("schema") if isinstance(document, dict) else None
+        if type(schema) is not int or schema < 1:
+            raise ModelFileError("the model's edgevit metadata has no schema version; export the model again")
+        if schema > SCHEMA:
+            raise ModelFileError(
+                f"the model was exported by a newer edgevit (schema {schema}, this one reads up to {SCHEMA}); "
+                "run: pip install --upgrade edgevit"
+            )
+        try:
+            value = read_value(cls, document, "edgevit")
+        except FieldError as error:
+            raise ModelFileError(f"the model's metadata field {error}; export it again") from error
+        assert isinstance(value, Manifest)
+        return value
+
+
+def mirrored_keys(manifest: Manifest) -> dict[str, str]:
+    """Return the flat keys that generic viewers know from Ultralytics' files, to be written beside KEY."""
+    batch, _, height, width = manifest.input.shape
+    return {
+        "description": f"{manifest.model} {manifest.precision}, exported by edgevit",
+        "task": manifest.task,
+        "names": json.dumps({str(index): label for index, label in enumerate(manifest.labels)}, ensure_ascii=False),
+        "imgsz": json.dumps([height, width]),
+        "batch": str(batch),
+        "stride": "32",
+        "license": manifest.weights.license,
+    }
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """Return the key-value pairs inside a model file: edgevit's document under KEY, and what other tools wrote.
+
+    Raises:
+        ModelFileError: the file is missing, not a model, truncated or damaged.
+    """
+    return METADATA.get(path.suffix.lower(), onnx_metadata.read_metadata)(path)
+
+
+def read_manifest(path: Path) -> Manifest | None:
+    """Return the document inside a model file, or None if the file is a model that edgevit did not export.
+
+    Raises:
+        ModelFileError: the file is missing, not a model, truncated, damaged, or its document is unreadable.
+    """
+    text = read_metadata(path).get(KEY)
+    if text is None:
+        return None
+    manifest = Manifest.from_json(text)
+    if file_digest(path, manifest.sha256) != manifest.sha256:
+        raise ModelFileError(
+            f"{path} is damaged: its checksum is not the one written at export; copy or export it again"
+        )
+    return manifest
+
+
+def seal(data: bytes) -> bytes:
+    """Return the model's bytes with the digest filled in; `data` must hold a document whose sha256 is UNSEALED."""
+    marker = _digest_field(UNSEALED)
+    if data.count(marker) != 1:
+        raise ValueError(f"expected the unsealed digest once in the model, found it {data.count(marker)} times")
+    return data.replace(marker, _digest_field(hashlib.sha256(data).hexdigest()))
+
+
+def file_digest(path: Path, digest: str) -> str:
+    """Return the SHA-256 that a file sealed with `digest` should carry, reading it piece by piece."""
+    marker = _digest_field(digest)
+    total = hashlib.sha256()
+    kept = b""
+    with open_model(path) as file:
+        while piece := file.read(_PIECE):
+            # a marker may lie across two pieces, so the last bytes of each wait for the next
+            window = (kept + piece).replace(marker, _digest_field(UNSEALED))
+            total.update(memoryview(window)[: -len(marker)])
+            kept = window[-len(marker) :]
+    total.update(kept)
+    return total.hexdigest()
+
+
+_PIECE = 1 << 20
+
+
+def _digest_field(digest: str) -> bytes:
+    """Find the document's own digest, which is its last field but one, and no other SHA-256 in it."""
+    return f'"sha256":"{digest}","schema":'.encode()
+
+
+def _require(condition: bool, field: str, found: Any, expected: str) -> None:
+    if not condition:
+        raise ValueError(f"{field} is {found!r}, expected {expected}")

@@ -1,0 +1,158 @@
+"""The key-value pairs of a TFLite file, read without a TFLite package: edgevit's document, and the standard metadata.
+
+A .tflite file is a FlatBuffer (schema.fbs of TFLite, identifier TFL3) whose `metadata` names buffers. One of them,
+TFLITE_METADATA, is a FlatBuffer of its own (metadata_schema.fbs, M001) that describes the tensors and names files, such
+as the labels, which stand in a zip archive appended to the model.
+"""
+
+import contextlib
+import json
+import mmap
+import struct
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from edgevit.artifact.files import open_model
+from edgevit.artifact.flatbuffer import Table, read_root
+from edgevit.errors import ModelFileError
+
+IDENTIFIER = b"TFL3"
+SUBGRAPHS, BUFFERS, METADATA = 2, 4, 6
+"""Field numbers of TFLite's Model; a Metadata's name is 0 and its buffer 1, a Buffer's data 0, offset 1, size 2."""
+
+STANDARD = "TFLITE_METADATA"
+STANDARD_IDENTIFIER = b"M001"
+NAME, DESCRIPTION, VERSION, SUBGRAPH_METADATA, AUTHOR, LICENSE, PARSER_VERSION = 0, 1, 2, 3, 4, 5, 7
+"""Field numbers of ModelMetadata."""
+INPUT_METADATA, OUTPUT_METADATA = 2, 3
+"""Of SubGraphMetadata."""
+TENSOR_NAME, CONTENT, PROCESS_UNITS, TENSOR_FILES = 0, 3, 4, 6
+"""Of TensorMetadata; a ProcessUnit's kind is 0 and its options 1, an AssociatedFile's name 0, type 2, locale 3."""
+NORMALIZATION = 1
+"""The kind of ProcessUnit that holds mean and deviation of levels 0..255."""
+AXIS_LABELS = 2
+"""The type of AssociatedFile that names classes, one a line."""
+
+FLAT = "metadata.json"
+"""Appended file with the flat keys, as Ultralytics' files have it."""
+FLAT_TEXT = {"name": NAME, "description": DESCRIPTION, "version": VERSION, "author": AUTHOR, "license": LICENSE}
+NORMALIZATION_KEYS = ("normalization_mean", "normalization_std")
+LARGEST_FILE = 16 << 20
+"""Bytes of an appended file that are read at most; the labels of 21,841 classes take half a megabyte."""
+
+_ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, ValueError, EOFError, struct.error)
+"""What Python's zipfile raises for damaged archives."""
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """Return the key-value pairs of a TFLite file; the graph is not read.
+
+    The pairs are edgevit's document and the flat keys beside it, and of the standard metadata `name`, `description`,
+    `version`, `author`, `license`; `names` (the labels as a JSON list); NORMALIZATION_KEYS (JSON lists, of
+    RGB in 0..1).
+
+    Raises:
+        ModelFileError: the file cannot be read, is not a TFLite model, or is damaged.
+    """
+    with open_tflite(path) as (root, file):
+        buffers = {
+            entry.string(0): _buffer(root, entry.number(1, "I", 0))
+            for entry in root.tables(METADATA)
+            if entry.string(0) in (STANDARD, "edgevit", "min_runtime_version")
+        }
+        pairs = _standard_pairs(buffers.pop(STANDARD, b""), file)
+        pairs |= _flat_pairs(_appended_file(file, FLAT))
+        return pairs | {name: content.rstrip(b"\0").decode(errors="replace") for name, content in buffers.items()}
+
+
+@contextlib.contextmanager
+def open_tflite(path: Path) -> Iterator[tuple[Table, BinaryIO]]:
+    """Map a TFLite file into memory and yield its root table, and the file.
+
+    Raises:
+        ModelFileError: the file cannot be read or is not a TFLite model, found at once or while the block reads it.
+    """
+    with open_model(path) as file:
+        try:
+            # an empty file cannot be mapped, which is a ValueError too
+            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+                root = read_root(data, IDENTIFIER)
+                if not root.count(SUBGRAPHS):
+                    raise ValueError("it has no graph")
+                yield root, file
+        except ValueError as error:
+            raise ModelFileError(
+                f"{path} is not a TFLite model, or is damaged ({error}); export or copy it again"
+            ) from error
+
+
+def _buffer(root: Table, index: int) -> bytes:
+    """Return the content of a buffer, which in files beyond 2 GB stands behind the FlatBuffer."""
+    table = root.element(BUFFERS, index)
+    start = table.number(1, "Q", 0)
+    return table.data[start : start + table.number(2, "Q", 0)] if start > 1 else table.content(0)
+
+
+def _standard_pairs(content: bytes, file: BinaryIO) -> dict[str, str]:
+    """Return what the standard metadata says, as flat keys."""
+    if not content:
+        return {}
+    model = read_root(content, STANDARD_IDENTIFIER)
+    pairs = {key: model.string(field) for key, field in FLAT_TEXT.items()}
+    if model.count(SUBGRAPH_METADATA):
+        graph = model.element(SUBGRAPH_METADATA, 0)
+        pairs |= _normalization(graph) | _labels(graph, file)
+    return {key: value for key, value in pairs.items() if value}
+
+
+def _normalization(graph: Table) -> dict[str, str]:
+    if not graph.count(INPUT_METADATA):
+        return {}
+    for unit in graph.element(INPUT_METADATA, 0).tables(PROCESS_UNITS):
+        options = unit.table(1)
+        if unit.number(0, "B", 0) == NORMALIZATION and options is not None:
+            mean_and_std = ([value / 255 for value in options.floats(field)] for field in (0, 1))
+            return {
+                key: json.dumps(values * 3 if len(values) == 1 else values)
+                for key, values in zip(NORMALIZATION_KEYS, mean_and_std, strict=True)
+            }
+    return {}
+
+
+def _labels(graph: Table, file: BinaryIO) -> dict[str, str]:
+    """Return the class names of the first output, those without a locale before translated ones."""
+    if not graph.count(OUTPUT_METADATA):
+        return {}
+    entries = graph.element(OUTPUT_METADATA, 0).tables(TENSOR_FILES)
+    named = [entry for entry in entries if entry.number(2, "b", 0) == AXIS_LABELS]
+    for entry in sorted(named, key=lambda entry: entry.string(3) != ""):
+        if text := _appended_file(file, entry.string(0)).decode(errors="replace"):
+            return {"names": json.dumps(text.splitlines(), ensure_ascii=False)}
+    return {}
+
+
+def _flat_pairs(content: bytes) -> dict[str, str]:
+    if not content:
+        return {}
+    try:
+        value = json.loads(content)
+    except RecursionError as error:
+        raise ValueError(f"{FLAT} is nested too deeply") from error
+    if not isinstance(value, dict):
+        return {}
+    return {key: item if isinstance(item, str) else json.dumps(item) for key, item in value.items()}
+
+
+def _appended_file(file: BinaryIO, name: str) -> bytes:
+    """Return the content of a file in the appended zip; nothing if there is none, or none of a believable size."""
+    try:
+        if not zipfile.is_zipfile(file):
+            return b""
+        with zipfile.ZipFile(file) as archive:
+            entries = [entry for entry in archive.infolist() if entry.filename == name]
+            return archive.read(entries[0]) if entries and entries[0].file_size <= LARGEST_FILE else b""
+    except _ZIP_ERRORS as error:
+        raise ValueError(f"the files appended to it are unreadable: {error}") from error

@@ -1,0 +1,67 @@
+"""What `edgevit train` says in a safetensors file about its weights: classes, preprocessing, accuracy."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from edgevit.artifact.manifest import Preprocess
+from edgevit.errors import CheckpointError
+
+KEYS = ("edgevit_labels", "edgevit_preprocess", "edgevit_accuracy")
+"""In the file's header, each a JSON string."""
+MODEL_KEY = "edgevit_model"
+"""There too: the name of the model."""
+
+
+@dataclass(frozen=True)
+class TrainingFacts:
+    """What an exporter needs to know of trained weights besides their values."""
+
+    labels: tuple[str, ...]
+    preprocess: Preprocess
+    accuracy: dict[str, float]
+    """Shares 0..1 over the validation images, `top1` and `macro`; and `images`, their number."""
+
+    def to_metadata(self) -> dict[str, str]:
+        values = (list(self.labels), asdict(self.preprocess), self.accuracy)
+        return {key: json.dumps(value, ensure_ascii=False) for key, value in zip(KEYS, values, strict=True)}
+
+
+def read_training_facts(path: Path) -> TrainingFacts | None:
+    """Return what a safetensors file says about its weights, or None if it, or a file of another kind, says nothing.
+
+    Raises:
+        CheckpointError: what it says cannot be understood.
+    """
+    header = _read_header(path)
+    if header is None or KEYS[0] not in header:
+        return None
+    try:
+        labels, how, accuracy = (json.loads(header[key]) for key in KEYS)
+        values: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in how.items()}
+        preprocess = Preprocess(**values)
+        return TrainingFacts(tuple(map(str, labels)), preprocess, {key: float(v) for key, v in accuracy.items()})
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise CheckpointError(
+            f"{path}: its labels or preprocessing cannot be read ({error}); train again, or pass --labels"
+        ) from error
+
+
+def read_model_name(path: Path) -> str | None:
+    """Return which model the weights are of, if `edgevit train` wrote the safetensors file; None for any other."""
+    return (_read_header(path) or {}).get(MODEL_KEY)
+
+
+def _read_header(path: Path) -> dict[str, str] | None:
+    """Return the metadata of a safetensors file: 8 bytes of length, then a JSON object with `__metadata__`."""
+    with path.open("rb") as file:
+        length, start = int.from_bytes(file.read(8), "little"), file.read(1)
+        if start != b"{" or length > path.stat().st_size:
+            return None
+        try:
+            header = json.loads(start + file.read(length - 1))
+        except ValueError:
+            return None
+    metadata = header.get("__metadata__")
+    return metadata if isinstance(metadata, dict) else None

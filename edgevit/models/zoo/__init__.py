@@ -1,0 +1,1 @@
+"""What is known about each model and its weights; needs no torch."""

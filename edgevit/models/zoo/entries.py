@@ -1,0 +1,33 @@
+"""What the tables of the model families have in common: preprocessing and weights as most of them publish."""
+
+from edgevit.artifact.manifest import Preprocess
+from edgevit.models.zoo.spec import WeightsSpec
+
+CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+
+
+def bicubic(side: int, crop_pct: float) -> Preprocess:
+    """Scale the short side to side / crop_pct, cut out the centre; ImageNet's mean and deviation."""
+    return Preprocess(size=(side, side), interpolation="bicubic", crop_pct=crop_pct)
+
+
+def cifar10(model: str) -> WeightsSpec:
+    """Describe weights that are part of the package."""
+    return WeightsSpec(
+        name="cifar10",
+        file=f"{model}-cifar10.safetensors",
+        url=None,
+        license="Apache-2.0",
+        dataset="CIFAR-10",
+        num_classes=len(CIFAR10),
+        preprocess=bicubic(224, 1.0),
+        top1=None,
+        source="edgevit; the model card lies beside the file",
+        labels=CIFAR10,
+    )
+
+
+def imagenet(file: str, url: str, preprocess: Preprocess, top1: float, source: str, license: str) -> WeightsSpec:
+    """Describe a published file for ImageNet-1k, named for the side of its input."""
+    name = f"imagenet_r{preprocess.size[0]}"
+    return WeightsSpec(name, file, url, license, "ImageNet-1k", 1000, preprocess, top1, source)

@@ -1,0 +1,67 @@
+"""Look up what is known about a model; needs no torch."""
+
+from edgevit.errors import OptionError, UnknownNameError
+from edgevit.models.zoo.spec import ModelSpec, Task, WeightsSpec
+from edgevit.models.zoo.table import MODELS
+
+SIZE_STEP = 32
+"""All models shrink their input 32 times, so no side may be less, and multiples of it suit every one of them."""
+
+
+def list_models(task: Task | None = None) -> list[str]:
+    """Return the names of all models, or of those for one task."""
+    return [name for name, spec in MODELS.items() if task in (None, spec.task)]
+
+
+def get_spec(name: str) -> ModelSpec:
+    """Return what is known about a model.
+
+    Raises:
+        UnknownNameError: no model has this name; the message gives the nearest.
+    """
+    if name not in MODELS:
+        raise UnknownNameError("model", name, MODELS)
+    return MODELS[name]
+
+
+def bundled_weights(name: str) -> WeightsSpec | None:
+    """Return the weights that are part of the package for this model, if there are any."""
+    return next((weights for weights in get_spec(name).weights if weights.bundled), None)
+
+
+def numbered_labels(count: int) -> tuple[str, ...]:
+    """Return "class 0", "class 1", ... for weights that come without class names."""
+    return tuple(f"class {i}" for i in range(count))
+
+
+def check_input_size(spec: ModelSpec, size: tuple[int, int]) -> None:
+    """Refuse an input of (height, width) pixels that the model cannot take.
+
+    Raises:
+        OptionError: a side is less than SIZE_STEP or not a multiple of the family's step; the message gives the
+            nearest that are possible.
+    """
+    step = spec.family.size_step
+    for side in size:
+        if side < SIZE_STEP or side % step:
+            below = side // step * step
+            near = f"{below} or {below + step}" if below >= SIZE_STEP else f"{SIZE_STEP}"
+            rule = f"a multiple of {step}" if step > 1 else f"{SIZE_STEP} or more"
+            raise OptionError(
+                f"{spec.name} cannot take an input of {size[0]}x{size[1]} pixels: each side must be {rule}; "
+                f"try --imgsz {near}"
+            )
+
+
+def size_note(spec: ModelSpec, size: tuple[int, int]) -> str | None:
+    """Return what a user should know about an input of (height, width) pixels, or None if there is nothing to say."""
+    designed = spec.preprocess.size
+    if size == designed:
+        return None
+    if what := spec.family.resized:
+        return f"input {size[0]}x{size[1]}: the {what}, made for {designed[0]}x{designed[1]}, was resized"
+    if not spec.family.fixed_grid:
+        return None
+    larger = size[0] > designed[0] or size[1] > designed[1]
+    how = "was resized" if larger else "was cut to its corner of near offsets"
+    return f"input {size[0]}x{size[1]}: the attention bias table, made for {designed[0]}x{designed[1]}, {how}"

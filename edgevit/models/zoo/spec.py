@@ -1,0 +1,107 @@
+"""What is known about a model, and about a file of weights, without building or reading either."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from edgevit.artifact.manifest import Preprocess
+
+Task = Literal["classify", "segment"]
+""""classify": logits (B, classes). "segment": logits (B, classes, H / 8, W / 8)."""
+
+
+@dataclass(frozen=True)
+class Family:
+    """Models that differ in width and depth only."""
+
+    name: str
+    paper: str
+    reference: str
+    """The official repository, whose state-dict names are used here."""
+    reference_license: str
+    """Licence of the official code; edgevit's own code is Apache-2.0 throughout."""
+    module: str
+    """Needs torch; also has `canonical_keys(state)`, which brings all known names to the official ones."""
+    build: str
+    """Function there: (variant, num_classes, **options) to the model."""
+    head: str
+    """State-dict key of the classifier's weight, (classes, features), or (classes, features, 1, 1)."""
+    fixed_grid: bool = False
+    """Whether weights belong to one input size, so that another size needs them cropped or resized."""
+    resized: str = ""
+    """What of the weights, made for the default input size, is scaled to another one; empty for nothing."""
+    size_step: int = 32
+    """Both sides of an input must be multiples of it."""
+    built_for_size: bool = False
+    """Whether `build` takes `size`, (height, width): which weights there are depends on it."""
+    optional: tuple[str, ...] = ()
+    """Parts of the names of weights that a model built for another size may not have, and does without."""
+    task: Task = "classify"
+
+
+@dataclass(frozen=True)
+class WeightsSpec:
+    """One file of trained weights for one model."""
+
+    name: str
+    """What --weights calls it."""
+    file: str
+    """File name in the download cache, or in the package's own weights folder."""
+    url: str | None
+    """None: the file is part of the package."""
+    license: str
+    dataset: str
+    num_classes: int
+    preprocess: Preprocess
+    top1: float | None
+    """Published top-1 accuracy at `preprocess.size`, in percent; None: see the model card."""
+    source: str
+    """Who publishes the file and the accuracy."""
+    labels: tuple[str, ...] = ()
+    """Empty: the class names do not come with the weights; --labels gives them."""
+    sha256: str | None = None
+    """None: not known here; recorded at the first download and checked from then on."""
+    miou: float | None = None
+    """Published mean intersection over union at `preprocess.size`, in percent; None for classifiers."""
+
+    @property
+    def bundled(self) -> bool:
+        return self.url is None
+
+    @property
+    def note(self) -> str:
+        """What the classes are, said plainly where most people would expect ImageNet's."""
+        other = "" if self.dataset == "ImageNet-1k" else ", not ImageNet"
+        return f"{self.num_classes:,} classes, {self.dataset}{other}"
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """One model that can be built, trained and exported."""
+
+    name: str
+    family: Family
+    variant: str
+    parameters: int
+    """With `num_classes` classes."""
+    macs: int
+    """Multiply-accumulates in convolutions, linear layers and matrix products, for `num_classes` and one input."""
+    preprocess: Preprocess
+    """The default input size and how images become that input."""
+    accuracy: float | None
+    """Published at the default input size, in percent: ImageNet-1k top-1 accuracy, or the data set's mean IoU."""
+    source: str
+    """Who publishes `accuracy`."""
+    weights: tuple[WeightsSpec, ...] = ()
+    """The first is the default."""
+    num_classes: int = 1000
+    dataset: str = "ImageNet-1k"
+    labels: tuple[str, ...] = ()
+    """Names of the classes that it is published with; empty where they do not come with the model."""
+    palette: tuple[tuple[int, int, int], ...] = ()
+    """RGB of each of `labels`; empty for classifiers."""
+    plain: str = ""
+    """Of a hallucinated model: the model that it is made from, whose weights it can start from."""
+
+    @property
+    def task(self) -> Task:
+        return self.family.task

@@ -1,0 +1,1 @@
+"""The images that an export calibrates with and is judged on."""

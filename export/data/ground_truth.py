@@ -1,0 +1,128 @@
+"""What is really on the images of an export, and how good a model's answers are by it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgevit.export.cache import content_key
+from edgevit.export.data.images import ImageSet
+from edgevit.runtime.datasets.masks import mask_of, true_classes
+from edgevit.runtime.evaluation.segmentation import Confusion
+from edgevit.runtime.images.mask_png import read_mask
+from edgevit.runtime.images.masks import bilinear_mask
+
+Logits = NDArray[np.float32]
+"""(images, classes), or (images, classes, height, width)."""
+
+
+class Truth(Protocol):
+    """The right answers for some images."""
+
+    @property
+    def measure(self) -> str:
+        """What `score` is, for a reader."""
+
+    @property
+    def identity(self) -> str:
+        """Digest of the right answers."""
+
+    def score(self, logits: Logits) -> float:
+        """Return how good the answers are, 0..1."""
+
+    def part(self, which: slice) -> "Truth":
+        """Return those for some of the images."""
+
+
+@dataclass(frozen=True, eq=False)
+class Labels:
+    """A class for each image."""
+
+    labels: NDArray[np.int64]
+    measure: str = "top-1 accuracy"
+
+    @property
+    def identity(self) -> str:
+        return content_key(self.labels.tobytes())
+
+    def score(self, logits: Logits) -> float:
+        return float(np.mean(logits.argmax(axis=1) == self.labels))
+
+    def part(self, which: slice) -> "Labels":
+        return Labels(self.labels[which])
+
+
+@dataclass(frozen=True)
+class Masks:
+    """A mask for each image, compared at its own size as the board's runtime would answer."""
+
+    paths: tuple[Path, ...]
+    classes: int
+    measure: str = "mean IoU"
+
+    @property
+    def identity(self) -> str:
+        return content_key(str(self.classes), *(path.read_bytes() for path in self.paths))
+
+    def score(self, logits: Logits) -> float:
+        return self.confusion(logits).quality("", labelled=True, compared=False).miou or 0.0
+
+    def confusion(self, logits: Logits) -> Confusion:
+        """Return the pixels by class and answer; one mask is in memory at a time.
+
+        Raises:
+            ImageError: a mask cannot be read.
+            DataError: a mask has a number that is no class.
+        """
+        sums = Confusion(self.classes)
+        for path, one in zip(self.paths, logits, strict=True):
+            drawn = read_mask(path)
+            answer = bilinear_mask(one, drawn.shape)
+            sums.add(answer, answer, true_classes(path, drawn, drawn.shape, self.classes))
+        return sums
+
+    def part(self, which: slice) -> "Masks":
+        return Masks(self.paths[which], self.classes)
+
+
+@dataclass(frozen=True, eq=False)
+class FloatAnswers:
+    """The float model's answers, where no others are known."""
+
+    logits: Logits
+
+    @property
+    def measure(self) -> str:
+        return f"{'top-1' if self.logits.ndim == 2 else 'pixel'} agreement with float32"
+
+    @property
+    def identity(self) -> str:
+        return "float32"
+
+    def score(self, logits: Logits) -> float:
+        return float(np.mean(logits.argmax(axis=1) == self.logits.argmax(axis=1)))
+
+    def part(self, which: slice) -> "FloatAnswers":
+        return FloatAnswers(self.logits[which])
+
+
+def truth_of(images: ImageSet, data: Path | None, names: Sequence[str], *, pixels: bool) -> Truth | None:
+    """Return what the folder `data` says of the images in it; None where it does not say it of all.
+
+    Args:
+        images: drawn from `data`, if that is given.
+        data: a folder whose sub-folders name classes, or which holds a mask for each picture.
+        names: of the classes.
+        pixels: whether it is pixels that have classes.
+    """
+    if data is None:
+        return None
+    if not pixels:
+        labels = images.labels(data, names)
+        return None if labels is None else Labels(labels)
+    masks = [mask_of(image) if isinstance(image, Path) else None for image in images.images]
+    found = tuple(mask for mask in masks if mask is not None)
+    return Masks(found, len(names)) if len(found) == len(masks) else None

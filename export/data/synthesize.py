@@ -1,0 +1,250 @@
+"""Calibration images made from a model's own BatchNorm statistics, where no real image is at hand.
+
+Noise is optimized until the mean and variance at every BatchNorm's input over a batch of images are those that the
+layer remembers from training (ZeroQ, arXiv 2001.00281), while each image is recognized as a class of its own and stays
+smooth (DeepInversion, arXiv 1912.08795). What no BatchNorm sees, such as attention between LayerNorms, is matched only
+so far as the layers around it determine it.
+
+As a program it writes the images that are shipped beside bundled weights:
+
+    python -m edgevit.export.data.synthesize MODEL --weights FILE --count 64 --size 64 -o FILE.npz
+"""
+
+import contextlib
+import logging
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import click
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812, the name that every PyTorch user knows
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from edgevit.artifact.manifest import Preprocess
+from edgevit.errors import OptionError
+from edgevit.models.weights.resolve import build_with_weights, resolve_weights
+from edgevit.models.zoo.registry import SIZE_STEP, get_spec
+from edgevit.runtime.images.preprocess import center_box, scaled_size
+
+log = logging.getLogger(__name__)
+
+ENOUGH_IMAGES = 64
+"""They set ranges as wide as as many real images do; more of them take minutes for little."""
+MIN_NORMS = 4
+"""With fewer BatchNorm layers the statistics say too little about the images."""
+
+
+@dataclass(frozen=True)
+class Synthesis:
+    """How the images are optimized; the weights of the terms were chosen on the bundled models."""
+
+    steps: int = 100
+    coarse: float = 0.75
+    """Share of the steps, the first ones, made at half the input size, which costs a quarter."""
+    rate: float = 0.05
+    """Adam's, for pixel values in 0..1; falls to zero along a cosine."""
+    batch: int = 64
+    """Images whose statistics are matched together."""
+    class_weight: float = 0.1
+    """Of the cross-entropy with the class that each image is to be."""
+    roughness_weight: float = 0.1
+    """Of the mean absolute difference of neighbouring pixels."""
+    label_smoothing: float = 0.1
+    """As in training, lest the scores grow beyond those of real images."""
+
+
+def synthesize_images(
+    model: nn.Module,
+    count: int,
+    how: Preprocess,
+    *,
+    seed: int = 0,
+    size: int | None = None,
+    synthesis: Synthesis = Synthesis(),  # noqa: B008, frozen
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> NDArray[np.uint8]:
+    """Return `count` images (count, size, size, 3) uint8 RGB that excite the model as its training images did.
+
+    The same arguments give the same images on the same machine with the same number of threads.
+
+    Args:
+        model: in evaluation mode, its BatchNorms not yet folded; it is left unchanged.
+        count: number of images.
+        how: the preprocessing that the images will go through.
+        seed: of the initial noise.
+        size: side of the images in pixels; that of the model's input unless given. Fewer pixels make smoother images.
+        synthesis: see `Synthesis`.
+        progress: called with (steps done, steps in all).
+
+    Raises:
+        OptionError: the model has fewer than MIN_NORMS BatchNorm layers with statistics.
+    """
+    norms = [m for m in model.modules() if isinstance(m, nn.BatchNorm2d) and m.running_mean is not None]
+    if len(norms) < MIN_NORMS:
+        raise OptionError(
+            f"--calibration synthesized: the model has {len(norms)} BatchNorm layers, and images are made from their "
+            "statistics; give real images with --data"
+        )
+    log.info("images are made to match the inputs of %d BatchNorm layers", len(norms))
+    side = size or min(how.size)
+    generator = torch.Generator().manual_seed(seed)
+    parts = -(-count // synthesis.batch)
+    images = []
+    with _frozen(model):
+        for part in range(parts):
+            number = min(synthesis.batch, count - part * synthesis.batch)
+            pixels = _initial_pixels(max(number, 2), side, generator)
+
+            def report(step: int, part: int = part) -> None:
+                progress(part * synthesis.steps + step, parts * synthesis.steps)
+
+            _optimize(model, norms, pixels, how, part * synthesis.batch, generator, synthesis, report)
+            images.append(pixels[:number])
+    return (torch.cat(images) * 255).round().byte().permute(0, 2, 3, 1).contiguous().numpy()
+
+
+def _optimize(
+    model: nn.Module,
+    norms: list[nn.BatchNorm2d],
+    pixels: Tensor,
+    how: Preprocess,
+    first: int,
+    generator: torch.Generator,
+    synthesis: Synthesis,
+    report: Callable[[int], None],
+) -> None:
+    """Change the pixels (B, 3, H, W), values in 0..1, in place; `first` is the number of the first image of all."""
+    pixels.requires_grad_(True)
+    optimizer = torch.optim.Adam([pixels], lr=synthesis.rate, betas=(0.5, 0.9))
+    losses: list[Tensor] = []
+    hooks = [
+        norm.register_forward_pre_hook(lambda module, inputs: losses.append(statistics_distance(module, inputs[0])))
+        for norm in norms
+    ]
+    try:
+        for step in range(synthesis.steps):
+            optimizer.param_groups[0]["lr"] = synthesis.rate * 0.5 * (1 + math.cos(math.pi * step / synthesis.steps))
+            losses.clear()
+            scale = how if step >= synthesis.coarse * synthesis.steps else _half(how)
+            logits = model(model_input(_shifted(pixels, generator), scale))
+            statistics = torch.stack(losses).mean()
+            recognition = _recognition(logits, first, synthesis)
+            loss = statistics + synthesis.class_weight * recognition + synthesis.roughness_weight * roughness(pixels)
+            optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            with torch.no_grad():
+                pixels.clamp_(0, 1)
+            report(step + 1)
+            if step % 20 == 0 or step + 1 == synthesis.steps:
+                log.info("step %d: statistics %.4f, recognition %.3f", step + 1, statistics.item(), recognition.item())
+    finally:
+        for hook in hooks:
+            hook.remove()
+    pixels.requires_grad_(False)
+
+
+def _recognition(logits: Tensor, first: int, synthesis: Synthesis) -> Tensor:
+    """Return how badly logits (B, classes) recognize a class each, in turn; 0 for maps, which may show any classes."""
+    if logits.ndim != 2:
+        return logits.new_zeros(())
+    wanted = torch.arange(first, first + len(logits)) % logits.shape[1]
+    return F.cross_entropy(logits, wanted, label_smoothing=synthesis.label_smoothing)
+
+
+def _half(how: Preprocess) -> Preprocess:
+    """Return the preprocessing for half the input size, rounded up to what the models take."""
+    height, width = (-(-side // (2 * SIZE_STEP)) * SIZE_STEP for side in how.size)
+    return replace(how, size=(height, width))
+
+
+def statistics_distance(norm: nn.BatchNorm2d, x: Tensor) -> Tensor:
+    """Return how far the statistics of x (B, C, H, W) are from the layer's, as a mean over channels.
+
+    Squared difference of means in units of the remembered deviation, plus squared logarithm of the ratio of deviations.
+    """
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    variance, mean = torch.var_mean(x, dim=(0, 2, 3), correction=0)
+    expected = norm.running_var + norm.eps
+    shift = (mean - norm.running_mean).square() / expected
+    spread = 0.5 * torch.log((variance + norm.eps) / expected)
+    return (shift + spread.square()).mean()
+
+
+def roughness(pixels: Tensor) -> Tensor:
+    """Return the mean absolute difference of neighbouring pixels of (B, 3, H, W)."""
+    return pixels.diff(dim=2).abs().mean() + pixels.diff(dim=3).abs().mean()
+
+
+def model_input(pixels: Tensor, how: Preprocess) -> Tensor:
+    """Preprocess pixels (B, 3, H, W) in 0..1 as the runtime does, but differentiably: (B, 3, *how.size)."""
+    size = scaled_size((pixels.shape[2], pixels.shape[3]), how)
+    if size != tuple(pixels.shape[2:]):
+        pixels = F.interpolate(pixels, size, mode=how.interpolation, antialias=True).clamp(0, 1)
+    box = center_box(size, how.size)
+    pixels = pixels[:, :, box.top : box.top + box.height, box.left : box.left + box.width]
+    return (pixels - torch.tensor(how.mean)[:, None, None]) / torch.tensor(how.std)[:, None, None]
+
+
+def _initial_pixels(count: int, side: int, generator: torch.Generator) -> Tensor:
+    """Return noise (count, 3, side, side) in 0..1, as strong at every scale, as photographs are roughly."""
+    octaves = [max(1, side >> octave) for octave in range(6)]
+    noise = sum(
+        F.interpolate(torch.randn(count, 3, s, s, generator=generator), (side, side), mode="bilinear") for s in octaves
+    )
+    assert isinstance(noise, Tensor)
+    return (0.45 + 0.1 * noise).clamp(0, 1).contiguous()
+
+
+def _shifted(pixels: Tensor, generator: torch.Generator) -> Tensor:
+    """Return the images moved by up to an eighth, around the edge, and mirrored half of the time."""
+    reach = pixels.shape[-1] // 8
+    down, right = torch.randint(-reach, reach + 1, (2,), generator=generator).tolist()
+    moved = pixels.roll((down, right), dims=(2, 3))
+    return moved.flip(3) if torch.rand((), generator=generator) < 0.5 else moved
+
+
+@contextlib.contextmanager
+def _frozen(model: nn.Module) -> Iterator[None]:
+    """Keep the weights out of the gradient for a while."""
+    needed = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    for parameter in needed:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in needed:
+            parameter.requires_grad_(True)
+
+
+@click.command()
+@click.argument("model")
+@click.option("--weights", metavar="FILE|NAME", help="As for `edgevit export`.")
+@click.option("--count", type=click.IntRange(2), default=ENOUGH_IMAGES, show_default=True, help="Number of images.")
+@click.option("--size", type=click.IntRange(32), help="Side of the images in pixels.  [default: the model's input]")
+@click.option("--steps", type=click.IntRange(1), default=Synthesis.steps, show_default=True, help="Of optimization.")
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="File to write, .npz.")
+def main(model: str, weights: str | None, count: int, size: int | None, steps: int, seed: int, output: Path) -> None:
+    """Write calibration images for MODEL as `images`, uint8 (COUNT, SIZE, SIZE, 3) RGB."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    spec = get_spec(model)
+    resolved = resolve_weights(spec, weights)
+    images = synthesize_images(
+        build_with_weights(spec, resolved).eval(),
+        count,
+        resolved.preprocess,
+        seed=seed,
+        size=size,
+        synthesis=Synthesis(steps=steps),
+    )
+    np.savez_compressed(output, images=images)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""A prepared PyTorch model to ONNX."""

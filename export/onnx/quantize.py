@@ -1,0 +1,164 @@
+"""Float graph to int8 graph, in ONNX's QuantizeLinear/DequantizeLinear form.
+
+Convolutions and products with constant weights become int8: weights int8 per output channel, activations uint8
+(U8S8, which x86 and ARMv8.0 both have fast kernels for) unless the target asks for int8 (S8S8). GELU and HardSwish
+between two of them become lookups. Everything else stays float: attention products, softmax, LayerNorm, divisions and
+residual additions, where int8 costs accuracy and saves no time.
+"""
+
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+from onnx import ModelProto
+from onnxruntime.quantization import QuantType
+from onnxruntime.quantization.calibrate import CalibrationMethod, TensorsData
+from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
+
+from edgevit.device_profiles.profile import Scheme
+from edgevit.export.layers import Layer
+from edgevit.export.onnx.activation_lookup import use_lookups
+from edgevit.export.onnx.graph import constants, layers
+from edgevit.export.quantization.calibrate import Ranges
+from edgevit.export.recipe import Method
+
+FORM = "1"
+"""Version of what `quantize` makes of the same graph, ranges and scheme; part of the keys of cached measurements."""
+
+ACTIVATIONS: dict[Scheme, QuantType] = {"U8S8": QuantType.QUInt8, "S8S8": QuantType.QInt8}
+"""Scheme to the type of its activations; weights are int8 in both."""
+
+OPERATORS = ("Conv", "Gemm", "MatMul")
+FLOAT_OUTPUT = ("Gemm", "MatMul")
+"""These write float directly from their int8 product; rounding their output to int8 as well would cost accuracy."""
+
+INT8_OPERATORS = {"QLinearConv", "ConvInteger", "QLinearMatMul", "QGemm", "MatMulInteger", "MatMulIntegerToFloat"}
+"""What ONNX Runtime turns a quantized layer into."""
+
+
+@dataclass(frozen=True)
+class Preset:
+    """What stays float in a family's models."""
+
+    float_heads: int = 0
+    """How many of the last products (the classifier's) stay float."""
+    float_stem: int = 0
+    """How many of the first convolutions stay float."""
+    method: Method = "minmax"
+    """How activations are calibrated; chosen by benchmarks/quantization.py --methods."""
+    float_weights: tuple[str, ...] = ()
+    """Endings of the names of constants whose products stay float."""
+
+
+PRESETS = {
+    "sbcformer": Preset(float_stem=1),
+    "efficientvit": Preset(float_stem=5),
+    "fastervit": Preset(float_stem=2),
+    **dict.fromkeys(("deit", "pvt", "nextvit"), Preset(float_stem=1)),
+    **dict.fromkeys(
+        ("deit_hmhsa", "pvt_hmhsa", "nextvit_hmhsa"),
+        Preset(float_stem=1, float_weights=(".kernels", ".mixing")),
+    ),
+    "efficientvit_seg": Preset(float_stem=5, float_heads=1, float_weights=(".upsample_rows", ".upsample_columns")),
+}
+"""The first layers work on large images with few channels: int8 saves least there, and costs most accuracy.
+
+In EfficientViT they are the stem and the first expansion, whose Hardswish has no int8 kernel.
+"""
+
+
+def float_layers(model: ModelProto, preset: Preset, further: Iterable[str] = ()) -> tuple[str, ...]:
+    """Return the names of the layers that stay float: products of two activations, the preset's, and `further` ones."""
+    every = layers(model)
+    weighted = [layer for layer in every if layer.weight is not None]
+    kept = {layer.name for layer in every if layer.weight is None or layer.operator not in OPERATORS}
+    kept |= {layer.name for layer in weighted[: preset.float_stem]} | set(further)
+    kept |= {layer.name for layer in weighted if str(layer.weight).endswith(preset.float_weights)}
+    kept |= {layer.name for layer in weighted[len(weighted) - preset.float_heads :]}
+    return tuple(layer.name for layer in every if layer.name in kept)
+
+
+def calibrated_tensors(model: ModelProto) -> tuple[str, ...]:
+    """Return the names of all activations whose range may be needed, whatever stays float."""
+    fixed = constants(model)
+    # the quantizer moves a layer's output range behind the ReLU or Clip that follows
+    operators = (*OPERATORS, "Relu", "Clip")
+    names = {
+        name for node in model.graph.node if node.op_type in operators for name in (*node.input, *node.output) if name
+    }
+    return tuple(sorted(names - fixed))
+
+
+def quantize(model: ModelProto, keep_float: Iterable[str], ranges: Ranges, scheme: Scheme = "U8S8") -> ModelProto:
+    """Return the int8 model: quantize/dequantize pairs around its layers, and lookups between them.
+
+    Args:
+        model: float32, simplified.
+        keep_float: names of nodes that stay float.
+        ranges: of `calibrated_tensors(model)`.
+        scheme: 8-bit types of activations and weights.
+    """
+    result = use_lookups(with_pairs(model, keep_float, ranges, scheme))
+    onnx.checker.check_model(result)
+    return result
+
+
+def with_pairs(model: ModelProto, keep_float: Iterable[str], ranges: Ranges, scheme: Scheme = "U8S8") -> ModelProto:
+    """Return the model with quantize/dequantize pairs around the layers that are to be int8; see `quantize`."""
+    copy = ModelProto()
+    copy.CopyFrom(model)
+    quantizer = QDQQuantizer(
+        onnx.shape_inference.infer_shapes(copy),
+        per_channel=True,
+        reduce_range=False,
+        weight_qType=QuantType.QInt8,
+        activation_qType=ACTIVATIONS[scheme],
+        tensors_range=TensorsData(
+            CalibrationMethod.MinMax,
+            {name: (np.array(low, np.float32), np.array(high, np.float32)) for name, (low, high) in ranges.items()},
+        ),
+        nodes_to_quantize=[],
+        nodes_to_exclude=sorted(keep_float),
+        op_types_to_quantize=list(OPERATORS),
+        extra_options={"OpTypesToExcludeOutputQuantization": list(FLOAT_OUTPUT)},
+    )
+    quantizer.quantize_model()
+    quantizer.model.topological_sort()
+    result = quantizer.model.model
+    assert isinstance(result, ModelProto)
+    return result
+
+
+def int8_mac_share(float_model: ModelProto, quantized: ModelProto) -> float:
+    """Return which share of the float model's multiply-accumulates ONNX Runtime computes in int8, 0..1.
+
+    Counted in the graph that the runtime really executes, after its own fusions, so that a layer whose
+    quantize/dequantize pairs were not fused into an int8 kernel counts as float.
+    """
+    executed = executed_graph(quantized)
+    int8_weights = {
+        name.removesuffix("_quantized")
+        for node in executed.graph.node
+        if node.op_type in INT8_OPERATORS
+        for name in node.input
+        if name.endswith("_quantized")
+    }
+    every: list[Layer] = layers(float_model)
+    total = sum(layer.macs for layer in every)
+    return sum(layer.macs for layer in every if layer.weight in int8_weights) / total
+
+
+def executed_graph(model: ModelProto) -> ModelProto:
+    """Return the graph that ONNX Runtime executes, after its own fusions."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "optimized.onnx"
+        options = ort.SessionOptions()
+        options.log_severity_level = 3
+        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
+        options.optimized_model_filepath = str(path)
+        ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+        return onnx.load(path)

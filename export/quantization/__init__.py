@@ -1,0 +1,1 @@
+"""Ranges, and what stays float, whatever the file format."""

@@ -1,0 +1,148 @@
+"""All that an export's report says, as plain values."""
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+from edgevit.artifact.manifest import Manifest
+from edgevit.runtime.evaluation.report import Flip
+
+SCHEMA = 1
+"""Version of the report's JSON; docs/report.md describes it."""
+
+
+@dataclass(frozen=True)
+class LayerFacts:
+    """One convolution or matrix product."""
+
+    name: str
+    """Of its weights in the checkpoint, or of its node where it has none."""
+    block: str
+    operator: str
+    macs: int
+    int8: bool
+    reason: str
+    """Why it is float; empty for int8."""
+    sqnr_db: float | None
+    """Signal-to-quantization-noise ratio of its output, with all noise gathered before it; None if there is none."""
+    sensitivity_db: float | None
+    """The same of the logits, if it alone (or its block alone) is int8; None where that was not measured."""
+
+
+@dataclass(frozen=True)
+class Score:
+    """How good the answers are on some images."""
+
+    measure: str
+    """"top-1 accuracy" or "mean IoU"; "top-1" or "pixel agreement with float32" where the classes are not known."""
+    float32: float
+    """0..1; 1 for agreement."""
+    exported: float
+    images: int
+    source: str
+    """Where the images come from."""
+    logit_sqnr_db: float | None
+    """None where the logits are equal."""
+
+
+@dataclass(frozen=True)
+class SearchPoint:
+    """One choice of float layers, and how good it is."""
+
+    label: str
+    int8_mac_share: float
+    """0..1."""
+    score: float
+    """0..1."""
+    chosen: bool = False
+
+
+@dataclass(frozen=True)
+class FlippedImage:
+    """An image whose answer the export changed."""
+
+    flip: Flip
+    thumbnail: bytes
+    """A small JPEG."""
+
+
+@dataclass(frozen=True)
+class ClassFacts:
+    """One class of a segmentation."""
+
+    label: str
+    area: float
+    """Share of the float32 answers' pixels, 0..1."""
+    float32: float | None
+    """Intersection over union of float32's answers with the masks; None where there are none, or not of this class."""
+    exported: float | None
+    """Of this file's answers with the masks, or with float32's answers where there are none."""
+
+
+@dataclass(frozen=True)
+class ChangedMask:
+    """A picture of which the export changed the mask."""
+
+    source: str
+    agreement: float
+    """Share of pixels that keep float32's class, 0..1."""
+    float32: bytes
+    """A small JPEG: the picture, coloured by float32's classes."""
+    exported: bytes
+    """The same by this file's."""
+
+
+@dataclass(frozen=True)
+class MaskFacts:
+    """The answers of a segmentation."""
+
+    against: str
+    """What this file's answers are compared with, class by class."""
+    agreement: float
+    """Share of pixels that keep float32's class, 0..1."""
+    classes: tuple[ClassFacts, ...]
+    """Those that occur, the largest first."""
+    changed: tuple[ChangedMask, ...]
+    """The most changed first."""
+    changed_images: int
+    """How many pictures have another mask than from float32."""
+
+
+@dataclass(frozen=True)
+class ExportFacts:
+    """One export."""
+
+    file: str
+    manifest: Manifest
+    size_mb: float
+    float_size_mb: float
+    """Of the same model in plain float32."""
+    latency_ms: float | None
+    """On the exporting machine, one thread; None if it was not measured."""
+    float_latency_ms: float | None
+    score: Score
+    points: tuple[SearchPoint, ...]
+    """Score against share of int8: of the search for --max-drop, or of its two ends."""
+    layers: tuple[LayerFacts, ...]
+    flips: int
+    """How many answers differ from float32's."""
+    flipped: tuple[FlippedImage, ...]
+    """The surest new answers first."""
+    masks: MaskFacts | None = None
+    """None for a classifier."""
+
+    @property
+    def speedup(self) -> float | None:
+        """Float latency over this model's."""
+        if self.latency_ms is None or self.float_latency_ms is None:
+            return None
+        return self.float_latency_ms / self.latency_ms
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON, without pictures: neither thumbnails nor the self-test's."""
+        values = dataclasses.asdict(dataclasses.replace(self, flipped=()))
+        del values["manifest"]["selftest"]
+        flipped = [dataclasses.asdict(image.flip) for image in self.flipped]
+        for changed in values["masks"]["changed"] if values["masks"] else ():
+            del changed["float32"], changed["exported"]
+        return {"schema": SCHEMA, **values, "speedup": self.speedup, "flipped": flipped}

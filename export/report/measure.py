@@ -1,0 +1,220 @@
+"""A finished export to the facts of its report: run the float and the exported model side by side on images."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgevit.artifact.manifest import Manifest
+from edgevit.export.data.ground_truth import FloatAnswers, Labels, Masks, Truth, truth_of
+from edgevit.export.data.images import ImageSet
+from edgevit.export.layers import Layer
+from edgevit.export.quantization.search import Outcome
+from edgevit.export.report.comparison import SideBySide
+from edgevit.export.report.facts import ExportFacts, FlippedImage, LayerFacts, Score, SearchPoint
+from edgevit.export.report.masks import mask_facts
+from edgevit.export.report.thumbnails import THUMBNAILS, thumbnail
+from edgevit.export.stage import Task, Written
+from edgevit.runtime.evaluation.metrics import power_table, sqnr_db
+from edgevit.runtime.evaluation.report import Flip
+from edgevit.runtime.images.preprocess import fit
+from edgevit.runtime.images.read import read_image
+from edgevit.runtime.postprocess import softmax
+from edgevit.runtime.progress import Track
+
+LAYER_IMAGES = 16
+"""Images that layers are measured on."""
+
+SOURCES = {
+    "folder": "from the folder given with --data",
+    "bundled": "shipped with the weights",
+    "synthesized": "made from the weights",
+    "generated": "drawn for the test",
+}
+"""What an ImageSet's source is to a reader."""
+
+
+def facts_of(task: Task, written: Written, models: SideBySide, outcome: Outcome | None) -> ExportFacts:
+    """Measure what the report of a finished export says: on the images that decided on a budget, else the verified."""
+    images, data = task.images, task.recipe.data
+    shown = images.evaluation if images.evaluation.images else images.verification
+    return gather_facts(
+        written.path,
+        written.manifest,
+        models,
+        shown,
+        truth_of(shown, data, written.manifest.labels, pixels=written.manifest.pixels is not None),
+        size_mb=written.size_mb,
+        float_size_mb=len(models.float_model) / 1e6,
+        latencies_ms=written.latencies_ms,
+        outcome=outcome,
+        track=task.track,
+    )
+
+
+def gather_facts(
+    file: Path,
+    manifest: Manifest,
+    models: SideBySide,
+    images: ImageSet,
+    truth: Truth | None = None,
+    *,
+    size_mb: float,
+    float_size_mb: float,
+    latencies_ms: tuple[float, float] | None = None,
+    outcome: Outcome | None = None,
+    track: Track = lambda items, label, count: items,
+) -> ExportFacts:
+    """Measure what a report says beyond what the export already knows.
+
+    Args:
+        file: the exported file.
+        manifest: its document.
+        models: the float model and what was exported, int8 or not.
+        images: to compare both on, if possible other ones than those it was calibrated with.
+        truth: what is really on the images; None where it is not known.
+        size_mb: of the file.
+        float_size_mb: of the float model.
+        latencies_ms: of the float and of the exported model.
+        outcome: of the search for --max-drop, whose sensitivities of blocks are taken where there are none of layers.
+        track: wraps the loops, for a progress display.
+    """
+    how, batch = manifest.host_preprocess, manifest.input.shape[0]
+    reference, found = (
+        models.answers(model, images, how, batch, track) for model in (models.float_model, models.model)
+    )
+    score = _score(reference, found, truth, images.source)
+    masks, flips = None, []
+    if manifest.pixels is None:
+        flips = list(_flips(reference, found, truth.labels if isinstance(truth, Labels) else None, images, manifest))
+    else:
+        masks = mask_facts(reference, found, truth if isinstance(truth, Masks) else None, images, manifest)
+    flips.sort(key=lambda pair: -pair[1].after_conf)
+    return ExportFacts(
+        file=file.name,
+        manifest=manifest,
+        size_mb=size_mb,
+        float_size_mb=float_size_mb,
+        float_latency_ms=latencies_ms[0] if latencies_ms else None,
+        latency_ms=latencies_ms[1] if latencies_ms else None,
+        score=score,
+        points=_points(manifest, score, outcome),
+        layers=_layer_facts(manifest, models, images, outcome, track),
+        flips=masks.changed_images if masks else len(flips),
+        flipped=tuple(
+            FlippedImage(flip, thumbnail(fit(read_image(images.images[i]), how))) for i, flip in flips[:THUMBNAILS]
+        ),
+        masks=masks,
+    )
+
+
+def _layer_facts(
+    manifest: Manifest, models: SideBySide, images: ImageSet, outcome: Outcome | None, track: Track
+) -> tuple[LayerFacts, ...]:
+    every = models.layers
+    floated = {layer.name for layer in every}
+    sqnr: Mapping[str, float | None] = {}
+    sensitivity: Mapping[str, float | None] = {}
+    if manifest.quantization is not None:
+        how, batch = manifest.host_preprocess, manifest.input.shape[0]
+        floated = set(manifest.quantization.float_layers)
+        few = ImageSet(images.source, images.images[:LAYER_IMAGES])
+        sqnr = models.noise(list(few.inputs(how, batch)))
+        sensitivity = models.sensitivity(few, how, batch, track)
+        if not sensitivity and outcome is not None:
+            sensitivity = {layer.name: outcome.sensitivity.get(layer.block) for layer in every if layer.weight}
+    return tuple(
+        LayerFacts(
+            name=_checkpoint_name(layer),
+            block=layer.block,
+            operator=layer.operator,
+            macs=layer.macs,
+            int8=layer.name not in floated,
+            reason=_reason(layer, manifest, models, outcome),
+            sqnr_db=sqnr.get(layer.name),
+            sensitivity_db=sensitivity.get(layer.name),
+        )
+        for layer in every
+    )
+
+
+def _checkpoint_name(layer: Layer) -> str:
+    """Return the name of the layer's weights, or of its node where the exporter has made up a name for them."""
+    weight = layer.weight or ""
+    return weight.removesuffix(".weight") if "." in weight else layer.name
+
+
+def _score(reference: NDArray[np.float32], found: NDArray[np.float32], truth: Truth | None, source: str) -> Score:
+    truth = truth or FloatAnswers(reference)
+    return Score(
+        measure=truth.measure,
+        float32=truth.score(reference),
+        exported=truth.score(found),
+        images=len(reference),
+        source=SOURCES.get(source, source),
+        logit_sqnr_db=sqnr_db(power_table(reference, found)),
+    )
+
+
+def _points(manifest: Manifest, score: Score, outcome: Outcome | None) -> tuple[SearchPoint, ...]:
+    """Return the search's trials on its own scale, or where there was none float32 and what was exported."""
+    share = manifest.quantization.int8_mac_share if manifest.quantization else 0.0
+    whole = SearchPoint("float32", 0.0, score.float32, chosen=manifest.quantization is None)
+    if outcome is None:
+        ends = (whole, SearchPoint("this file", share, score.exported, chosen=True))
+        return ends if manifest.quantization else ends[:1]
+    trials = (
+        SearchPoint(
+            _count_float(len(trial.float_blocks)),
+            trial.int8_share,
+            score.float32 - trial.drop / 100,
+            chosen=trial == outcome.chosen,
+        )
+        for trial in outcome.trials
+    )
+    return (whole, *trials)
+
+
+def _count_float(blocks: int) -> str:
+    return f"{blocks} block{'' if blocks == 1 else 's'} float" if blocks else "every block int8"
+
+
+def _reason(layer: Layer, manifest: Manifest, models: SideBySide, outcome: Outcome | None) -> str:
+    """Say why a layer is float; nothing if it is int8."""
+    if manifest.quantization is None:
+        return f"{manifest.precision} was asked for"
+    if layer.name not in manifest.quantization.float_layers:
+        return ""
+    if layer.weight is None:
+        return "both factors are computed, as in attention"
+    if layer.operator not in models.operators:
+        return "has no int8 kernel"
+    if outcome is not None and layer.block in outcome.chosen.float_blocks:
+        return "given back to meet the accuracy budget"
+    return models.kept_because
+
+
+def _flips(
+    reference: NDArray[np.float32],
+    found: NDArray[np.float32],
+    labels: NDArray[np.int64] | None,
+    images: ImageSet,
+    manifest: Manifest,
+) -> Iterator[tuple[int, Flip]]:
+    """Yield the images to which the exported model gives another answer, with their index."""
+    before, after = softmax(reference), softmax(found)
+    for i in np.flatnonzero(before.argmax(axis=1) != after.argmax(axis=1)):
+        image = images.images[i]
+        was, now = int(before[i].argmax()), int(after[i].argmax())
+        yield (
+            int(i),
+            Flip(
+                source=str(image) if isinstance(image, Path) else f"{images.source} image {i}",
+                label=None if labels is None else manifest.labels[labels[i]],
+                before=manifest.labels[was],
+                before_conf=float(before[i, was]),
+                after=manifest.labels[now],
+                after_conf=float(after[i, now]),
+            ),
+        )

@@ -1,0 +1,97 @@
+"""Facts of an export to one page that needs neither network nor JavaScript, and the same as JSON beside it."""
+
+import base64
+import json
+from pathlib import Path
+
+import jinja2
+import markupsafe
+
+from edgevit.errors import OptionError, OutputError
+from edgevit.export.report.chart import draw_chart
+from edgevit.export.report.facts import ExportFacts, LayerFacts
+from edgevit.export.write import replacing
+
+SUFFIX = ".html"
+TEMPLATE = "report.html.jinja"
+MOST_SENSITIVE = 5
+"""Layers marked in the table because they are the last ones to make int8."""
+
+
+def check_report_path(path: Path) -> None:
+    """Raise if a report cannot be written at `path`; asked before the work rather than after.
+
+    Raises:
+        OptionError: it is not named as a page.
+        OutputError: its folder does not exist.
+    """
+    if path.suffix.lower() != SUFFIX:
+        raise OptionError(f"--report {path} does not end in {SUFFIX}; give a file name that does")
+    if not path.parent.is_dir():
+        raise OutputError(f"--report {path}: the folder {path.parent} does not exist; make it first")
+
+
+def write_report(facts: ExportFacts, path: Path) -> None:
+    """Write FILE.html and FILE.json.
+
+    Raises:
+        OptionError: the path does not end in .html.
+        OutputError: a file cannot be written.
+    """
+    check_report_path(path)
+    contents = {path: render(facts), path.with_suffix(".json"): json.dumps(facts.to_dict(), indent=1, allow_nan=False)}
+    for target, text in contents.items():
+        with replacing(target) as temporary:
+            # a file name may hold what is no UTF-8
+            temporary.write_bytes(text.encode("utf-8", "replace"))
+
+
+def render(facts: ExportFacts) -> str:
+    """Return the page."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= FILTERS
+    return environment.get_template(TEMPLATE).render(
+        facts=facts,
+        manifest=facts.manifest,
+        chart=draw_chart(facts.points),
+        total_macs=sum(layer.macs for layer in facts.layers),
+        sensitive=most_sensitive(facts.layers),
+        measured_sensitivity=any(layer.sensitivity_db is not None for layer in facts.layers),
+    )
+
+
+def most_sensitive(layers: tuple[LayerFacts, ...]) -> set[str]:
+    """Return the names of the layers that disturb the answers most when they are int8."""
+    measured = [(layer.sensitivity_db, layer.name) for layer in layers if layer.sensitivity_db is not None]
+    return {name for _, name in sorted(measured)[:MOST_SENSITIVE]}
+
+
+def percent(share: float, digits: int = 1) -> str:
+    return f"{share:.{digits}%}".replace("%", "\u2009%")
+
+
+def decibel(value: float | None, nothing: str = "\u2013") -> str:
+    return nothing if value is None else f"{value:.1f}".replace("-", "\u2212")
+
+
+def breakable(name: str) -> markupsafe.Markup:
+    """Let a dotted name be broken after its dots."""
+    return markupsafe.Markup(".<wbr>").join(name.split("."))
+
+
+def ending(path: str) -> str:
+    """Return the last two parts of a path: the class and the file."""
+    return "/".join(path.split("/")[-2:])
+
+
+def jpeg_uri(data: bytes) -> str:
+    return f"data:image/jpeg;base64,{base64.b64encode(data).decode()}"
+
+
+FILTERS = {"percent": percent, "decibel": decibel, "breakable": breakable, "ending": ending, "jpeg": jpeg_uri}

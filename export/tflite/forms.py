@@ -1,0 +1,91 @@
+"""The form in which a model becomes TFLite: channels-last input, LayerNorm as a few plain operators."""
+
+import copy
+from typing import Protocol, runtime_checkable
+
+import torch
+from torch import Tensor, nn
+
+from edgevit.artifact.manifest import Preprocess
+
+OUTPUT = "logits"
+
+
+@runtime_checkable
+class HasChannelsLastForm(Protocol):
+    """A module that can compute on (B, H, W, C), which spares TFLite's graph transpositions."""
+
+    def take_channels_last_form(self) -> None:
+        """Rearrange in place, the output staying the same."""
+
+
+class PlainLayerNorm(nn.Module):
+    """LayerNorm over the last axis in seven operators; the converter's own form has twelve."""
+
+    def __init__(self, norm: nn.LayerNorm) -> None:
+        super().__init__()
+        self.weight, self.bias, self.eps = norm.weight, norm.bias, norm.eps
+
+    def forward(self, x: Tensor) -> Tensor:
+        centered = x - x.mean(dim=-1, keepdim=True)
+        variance = (centered * centered).mean(dim=-1, keepdim=True)
+        return centered * torch.rsqrt(variance + self.eps) * self.weight + self.bias
+
+
+class ChannelsLast(nn.Module):
+    """A classifier that takes (B, H, W, 3), as TFLite's users expect, and names its output."""
+
+    def __init__(self, model: nn.Module, normalization: nn.Module) -> None:
+        super().__init__()
+        self.normalization = normalization
+        self.model = model
+
+    def forward(self, image: Tensor) -> dict[str, Tensor]:
+        """Map (B, H, W, 3) to logits (B, classes), by name."""
+        return {OUTPUT: self.model(self.normalization(image.permute(0, 3, 1, 2)))}
+
+
+def tflite_form(model: nn.Module, normalize: Preprocess | None = None) -> ChannelsLast:
+    """Return a copy of a model in the form to convert.
+
+    Args:
+        model: in eval mode, prepared by `edgevit.models.layers.prepare_for_export`.
+        normalize: whose mean and deviation the graph itself is to apply, for an input of RGB in 0..1; None for an input
+            that is normalized already.
+    """
+    plain = copy.deepcopy(model)
+    _replace_layernorms(plain)
+    _make_contiguous(plain)
+    for module in plain.modules():
+        if isinstance(module, HasChannelsLastForm):
+            module.take_channels_last_form()
+    return ChannelsLast(plain, nn.Identity() if normalize is None else normalization(normalize)).eval()
+
+
+def normalization(how: Preprocess) -> nn.Conv2d:
+    """Return (x - mean) / std as a depthwise 1x1 convolution, which a quantizer turns into one int8 operator."""
+    mean, std = torch.tensor(how.mean), torch.tensor(how.std)
+    layer = nn.Conv2d(3, 3, 1, groups=3)
+    with torch.no_grad():
+        layer.weight.copy_((1 / std).reshape(3, 1, 1, 1))
+        assert layer.bias is not None
+        layer.bias.copy_(-mean / std)
+    return layer
+
+
+def _make_contiguous(module: nn.Module) -> None:
+    """Lay out every weight and buffer without gaps.
+
+    litert-torch copies those that are not, and remembers constants by address and shape: a copy whose memory was freed
+    and given to the next was seen to be taken for that one, in FasterViT's position biases.
+    """
+    for tensor in (*module.parameters(), *module.buffers()):
+        tensor.data = tensor.data.contiguous()
+
+
+def _replace_layernorms(module: nn.Module) -> None:
+    for name, child in module.named_children():
+        if isinstance(child, nn.LayerNorm):
+            setattr(module, name, PlainLayerNorm(child))
+        else:
+            _replace_layernorms(child)

@@ -1,0 +1,1 @@
+"""What computes: ONNX Runtime or LiteRT, and on how many threads."""

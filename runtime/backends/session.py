@@ -1,0 +1,115 @@
+"""A model that answers: what each backend offers, and which backend opens which file."""
+
+import importlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgevit.artifact.manifest import Manifest
+from edgevit.errors import ModelFileError
+from edgevit.runtime.backends.threads import plan_threads, started_on
+
+SESSIONS = {".onnx": "edgevit.runtime.backends.onnx", ".tflite": "edgevit.runtime.backends.tflite"}
+"""File suffix to the module whose `open_backend(path, threads, rank)` returns a Session."""
+
+FORMS = {2: "(batch, classes)", 4: "(batch, classes, height, width)"}
+"""Axes of an answer, to what they are."""
+
+
+@dataclass(frozen=True)
+class Tensors:
+    """How the graph itself keeps what `run` takes and returns as float32 (B, 3, H, W) and (B, classes)."""
+
+    dtype: str = "float32"
+    """Of the input."""
+    layout: str = "NCHW"
+    limits: tuple[float, float] | None = None
+    """What the lowest and the highest level of an integer input stand for; None for float."""
+    probabilities: bool = False
+    """Whether an integer output has the levels that are prescribed for a softmax."""
+    int8_tolerance: float = 0.05
+    """How far apart the int8 kernels of two processors may lead a logit, as a share; see runtime/selftest.py."""
+
+
+@runtime_checkable
+class Session(Protocol):
+    """An open model; `run` may be called from several threads at once."""
+
+    @property
+    def tensors(self) -> Tensors: ...
+
+    @property
+    def input_shape(self) -> tuple[int, int, int, int]:
+        """(batch, channels, height, width), 0 where the model leaves it open."""
+
+    def run(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the answer, (B, classes) or (B, classes, h, w), for (B, 3, H, W), whatever the model's own batch."""
+
+    def close(self) -> None:
+        """Free the model; `run` may not be called again."""
+
+
+def open_session(path: str | os.PathLike[str], threads: int | None = None, *, rank: int | None = 2) -> Session:
+    """Open a model with the backend for its suffix.
+
+    Args:
+        path: the model's file.
+        threads: how many to use; None for EDGEVIT_THREADS, OMP_NUM_THREADS, or what the board's profile recommends.
+        rank: axes of the answer, one of FORMS; None for any of them.
+
+    Raises:
+        ModelFileError: the file is not a model that can be run, or answers in another form.
+        MissingExtraError: the backend is not installed.
+        OptionError: the number of threads is not a positive whole number.
+        UnknownNameError: EDGEVIT_PROFILE names no device profile.
+        ProfileError: a device profile of the user's own is wrong.
+    """
+    path = Path(path)
+    backend = importlib.import_module(find_backend(path))
+    plan = plan_threads(threads)
+    with started_on(plan.cores):
+        session = backend.open_backend(path, plan.count, rank)
+    assert isinstance(session, Session)
+    return session
+
+
+def find_backend(path: Path) -> str:
+    """Return the module that opens this file, judged by its suffix; ModelFileError if there is none."""
+    backend = SESSIONS.get(path.suffix.lower())
+    if not path.is_file():
+        raise ModelFileError(f"{path} does not exist, or is no file; give the path of an exported model")
+    if backend is None:
+        raise ModelFileError(f"{path} has suffix {path.suffix!r}; expected {' or '.join(SESSIONS)}")
+    return backend
+
+
+def thread_count(threads: int | None = None) -> int:
+    """Return the number of threads to use; see open_session."""
+    return plan_threads(threads).count
+
+
+def answer_rank(manifest: Manifest) -> int:
+    """Return how many axes the model's answer has; see open_session."""
+    return 2 if manifest.pixels is None else 4
+
+
+def check_input(path: Path, manifest: Manifest, session: Session) -> None:
+    """Raise ModelFileError if the graph does not take what its document says, or what this runtime can give."""
+    given, graph = manifest.input, session.tensors
+    if given.color != "RGB":
+        kind = f"{given.dtype} {given.layout} {given.color}"
+        raise ModelFileError(f"{path} takes {kind} input; this edgevit gives RGB: upgrade it")
+    if (given.dtype, given.layout) != (graph.dtype, graph.layout):
+        raise ModelFileError(
+            f"{path} takes {graph.dtype} {graph.layout} input, but its document says {given.dtype} {given.layout}; "
+            "export it again"
+        )
+    if given.shape != session.input_shape or given.shape[2:] != manifest.preprocess.size:
+        raise ModelFileError(
+            f"{path} takes input {session.input_shape}, but its document says {given.shape} "
+            f"and images of {manifest.preprocess.size}; export it again"
+        )

@@ -1,0 +1,127 @@
+"""Running a TFLite file with ai-edge-litert, or with the older tflite-runtime 2.14."""
+
+import importlib
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgevit.errors import MissingExtraError, ModelFileError, OptionError
+from edgevit.runtime.backends.session import Tensors
+from edgevit.runtime.backends.tflite_operators import read_needs
+from edgevit.runtime.backends.tflite_tensor import check_input, check_output
+
+RUNTIMES = {"ai_edge_litert": "ai-edge-litert", "tflite_runtime": "tflite-runtime"}
+"""Module to package, the preferred one first; both have the same `interpreter.Interpreter`."""
+
+
+class TfliteSession:
+    """See edgevit.runtime.backends.session.Session."""
+
+    def __init__(self, path: Path, threads: int, rank: int | None = 2) -> None:
+        interpreter_class = _import_interpreter(path)
+        self._path = path
+        # an interpreter holds one image's tensors, so only one thread at a time may use it
+        self._lock = threading.Lock()
+        try:
+            # XNNPACK, the library of fast kernels, is on unless asked otherwise
+            self._interpreter = interpreter_class(model_path=str(path), num_threads=threads)
+            self._interpreter.allocate_tensors()
+        except (ValueError, RuntimeError) as error:
+            raise ModelFileError(
+                f"{path} cannot be run by {_package(interpreter_class)}: {_one_line(error)}"
+            ) from error
+        self._input = check_input(path, self._interpreter.get_input_details())
+        self._output = check_output(path, self._interpreter.get_output_details(), rank)
+        # a map of scores has its four axes; scores alone may have some of one
+        self._is_map = rank != 2 and max(self._output.shape[2:], default=1) > 1
+        layout = "NHWC" if self._input.channels_last else "NCHW"
+        self.input_shape = self._input.image_shape
+        self.tensors = Tensors(
+            self._input.dtype, layout, self._input.limits, self._output.holds_softmax, int8_tolerance=0.15
+        )
+
+    def run(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
+        # a model of open batch size is asked about one image at a time: others would have it allocate anew
+        size = self.input_shape[0] or 1
+        answers = [self._run_part(batch[start : start + size], size) for start in range(0, len(batch), size)]
+        return np.concatenate(answers)
+
+    def _run_part(self, part: NDArray[np.float32], size: int) -> NDArray[np.float32]:
+        """Run up to `size` images; a model of fixed batch gets blank ones for the rest."""
+        if blank := size - len(part):
+            full = np.concatenate([part, np.zeros((blank, *part.shape[1:]), np.float32)])
+            return self._run_part(full, size)[: len(part)]
+        stored = self._input.store(part)
+        with self._lock:
+            interpreter = self._interpreter
+            if interpreter is None:
+                raise ValueError(f"{self._path} was closed; load it again")
+            try:
+                answer = self._invoke(interpreter, stored)
+            except (ValueError, RuntimeError) as error:
+                raise ModelFileError(f"{self._path} failed on input {part.shape}: {_one_line(error)}") from error
+        values = self._output.load(answer)
+        return values if self._is_map else values.reshape(size, -1)
+
+    def _invoke(self, interpreter: Any, stored: NDArray[Any]) -> Any:
+        if 0 in self._input.shape[1:] and tuple(interpreter.get_input_details()[0]["shape"]) != stored.shape:
+            interpreter.resize_tensor_input(self._input.index, stored.shape)
+            interpreter.allocate_tensors()
+        interpreter.set_tensor(self._input.index, stored)
+        interpreter.invoke()
+        return interpreter.get_tensor(self._output.index)
+
+    def close(self) -> None:
+        with self._lock:
+            self._interpreter = None
+
+
+def open_backend(path: Path, threads: int, rank: int | None = 2) -> TfliteSession:
+    return TfliteSession(path, threads, rank)
+
+
+def _import_interpreter(path: Path) -> Any:
+    """Return the Interpreter class of the preferred runtime that is installed and can run this file.
+
+    Raises:
+        MissingExtraError: none is installed.
+        ModelFileError: the file needs a newer one, or is not a TFLite model.
+        OptionError: the one that is installed does not work with the numpy that is installed.
+    """
+    needs = read_needs(path)
+    for module, package in RUNTIMES.items():
+        try:
+            found = importlib.import_module(f"{module}.interpreter")
+        except ModuleNotFoundError as error:
+            if error.name is not None and error.name.split(".")[0] == module:
+                continue
+            raise MissingExtraError(
+                f"{error.name}, a part of {package},", "running a .tflite file", "tflite"
+            ) from error
+        if module == "tflite_runtime":
+            _check_old_runtime(path, needs.fault)
+        return found.Interpreter
+    raise MissingExtraError("ai-edge-litert", "running a .tflite file", "tflite")
+
+
+def _check_old_runtime(path: Path, fault: str | None) -> None:
+    if int(np.__version__.split(".")[0]) > 1:
+        # its import succeeds, but the interpreter raises SystemError after a page of advice for programmers
+        raise OptionError(
+            f"tflite-runtime 2.14 does not work with numpy {np.__version__}; run: pip install ai-edge-litert, "
+            "or pip install 'numpy<2'"
+        )
+    if fault is not None:
+        raise ModelFileError(f"{path} cannot be run by tflite-runtime 2.14: {fault}; run: pip install ai-edge-litert")
+
+
+def _package(interpreter_class: Any) -> str:
+    return RUNTIMES[interpreter_class.__module__.split(".")[0]]
+
+
+def _one_line(error: Exception) -> str:
+    """Return the part of a C++ error that a user can act on."""
+    return " ".join(str(error).split())[:200]

@@ -1,0 +1,108 @@
+"""The input and output of a TFLite graph: their types, and how integers stand for numbers."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edgevit.errors import ModelFileError
+from edgevit.runtime.backends.session import FORMS
+
+TYPES = ("float32", "int8", "uint8")
+EXPECTED = "expected one input (batch, height, width, 3) or (batch, 3, height, width) of float32, int8 or uint8"
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """An input or output of the graph."""
+
+    index: int
+    dtype: str
+    shape: tuple[int, ...]
+    """0 where it is open."""
+    scale: float
+    """One step of an integer tensor; 0 for float."""
+    zero_point: int
+
+    @property
+    def limits(self) -> tuple[float, float] | None:
+        """What the lowest and the highest level of an integer tensor stand for; None for float."""
+        if self.dtype == "float32":
+            return None
+        levels = np.iinfo(self.dtype)
+        return self.scale * (levels.min - self.zero_point), self.scale * (levels.max - self.zero_point)
+
+    @property
+    def holds_softmax(self) -> bool:
+        """Whether an integer tensor has the levels that TFLite prescribes for a softmax: of 1/256, from zero."""
+        return self.limits is not None and self.scale == 1 / 256 and self.limits[0] == 0
+
+    @property
+    def channels_last(self) -> bool:
+        return self.shape[-1] == 3
+
+    @property
+    def image_shape(self) -> tuple[int, int, int, int]:
+        """The shape in the order (batch, channels, height, width)."""
+        batch, *image = self.shape
+        channels, height, width = (image[2], image[0], image[1]) if self.channels_last else image
+        return batch, channels, height, width
+
+    def store(self, images: NDArray[np.float32]) -> NDArray[Any]:
+        """Return images (B, 3, H, W) as the tensor holds them: value = scale * (stored - zero_point)."""
+        planes = np.ascontiguousarray(images, np.float32)
+        if self.dtype != "float32":
+            limits = np.iinfo(self.dtype)
+            steps = planes * np.float32(1 / self.scale)
+            steps += np.float32(self.zero_point)
+            np.rint(steps, out=steps)
+            planes = np.clip(steps, limits.min, limits.max, out=steps).astype(self.dtype)
+        # OpenCV interleaves the channels ten times faster than numpy transposes
+        return np.stack([cv2.merge(list(image)) for image in planes]) if self.channels_last else planes
+
+    def load(self, stored: NDArray[Any]) -> NDArray[np.float32]:
+        """Return what the tensor holds as numbers."""
+        if self.dtype == "float32":
+            return np.asarray(stored, np.float32)
+        return (stored.astype(np.float32) - np.float32(self.zero_point)) * np.float32(self.scale)
+
+
+def check_input(path: Path, details: Any) -> Tensor:
+    """Return the only input; ModelFileError if it is none that images can be given to."""
+    if len(details) != 1:
+        raise ModelFileError(f"{path} has {len(details)} inputs ({', '.join(d['name'] for d in details)}); {EXPECTED}")
+    tensor = read_tensor(details[0])
+    if tensor.dtype not in TYPES:
+        raise ModelFileError(f"{path} takes {tensor.dtype}; {EXPECTED}")
+    if len(tensor.shape) != 4 or 3 not in (tensor.shape[1], tensor.shape[3]):
+        raise ModelFileError(f"{path} takes an input of shape {tensor.shape}; {EXPECTED}")
+    return _with_scale(path, tensor)
+
+
+def check_output(path: Path, details: Any, rank: int | None = 2) -> Tensor:
+    """Return the only output; ModelFileError if it is no scores of this many axes."""
+    tensors = [read_tensor(detail) for detail in details]
+    shapes = [tensor.shape for tensor in tensors]
+    # older classifiers answer (batch, 1, 1, classes)
+    scores = rank != 4 and len(shapes[0]) >= 2 and all(side == 1 for side in shapes[0][1:-1])
+    if len(shapes) != 1 or not (scores or (rank != 2 and len(shapes[0]) == 4)):
+        raise ModelFileError(f"{path} answers with shapes {shapes}; expected one output {FORMS[rank or 2]}")
+    if tensors[0].dtype not in TYPES:
+        raise ModelFileError(f"{path} answers with {tensors[0].dtype}; expected float32, int8 or uint8")
+    return _with_scale(path, tensors[0])
+
+
+def read_tensor(detail: Any) -> Tensor:
+    """Return the tensor that an interpreter's description is of."""
+    scale, zero_point = detail["quantization"]
+    shape = tuple(max(0, int(side)) for side in detail.get("shape_signature", detail["shape"]))
+    return Tensor(int(detail["index"]), np.dtype(detail["dtype"]).name, shape, float(scale), int(zero_point))
+
+
+def _with_scale(path: Path, tensor: Tensor) -> Tensor:
+    if tensor.dtype != "float32" and not tensor.scale > 0:
+        raise ModelFileError(f"{path} has an {tensor.dtype} tensor without a scale; export it again")
+    return tensor

@@ -1,0 +1,1 @@
+"""Records over a network: stored first, delivered in order."""

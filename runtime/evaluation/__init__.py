@@ -1,0 +1,1 @@
+"""How good models are on a folder of pictures."""

@@ -1,0 +1,1 @@
+"""Bytes and arrays to pictures, pictures to model inputs, answers to masks."""

@@ -1,0 +1,76 @@
+"""Image to input array: the same steps for calibration, verification, self-test and the camera."""
+
+import math
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edgevit.artifact.manifest import Preprocess
+from edgevit.runtime.images.resample import Box, RGBImage, resample
+
+MARGIN = 2
+"""A huge image may first be halved (quickly, by averaging) while it stays this many times larger than its scaled size.
+
+benchmarks/preprocess.py measures what this changes.
+"""
+
+
+def preprocess(image: RGBImage, how: Preprocess, *, exact: bool = False) -> NDArray[np.float32]:
+    """Return the (3, height, width) input for an (H, W, 3) image."""
+    return normalize(fit(image, how, exact=exact), how)
+
+
+def fit(image: RGBImage, how: Preprocess, *, exact: bool = False) -> RGBImage:
+    """Scale and crop an (H, W, 3) image to how.size.
+
+    Sizes and rounding are those of timm's evaluation transform on a Pillow image. With `exact` the levels are too;
+    without, images over MARGIN times the scaled size are first halved.
+    """
+    if not exact:
+        image = _halve(image, MARGIN * np.array(scaled_size(image.shape[:2], how)))
+    size = scaled_size(image.shape[:2], how)
+    return resample(image, size, center_box(size, how.size), how.interpolation)
+
+
+def normalize(image: RGBImage, how: Preprocess) -> NDArray[np.float32]:
+    """Return (3, H, W): RGB in 0..1, less the mean, divided by the deviation."""
+    mean: NDArray[np.float32] = np.array(how.mean, np.float32)
+    std: NDArray[np.float32] = np.array(how.std, np.float32)
+    levels: NDArray[np.float32] = np.arange(256, dtype=np.float32)[:, None] / np.float32(255)
+    table = (levels - mean) / std  # (256, 3), in torchvision's order of operations, so that it rounds alike
+    values = np.asarray(cv2.LUT(image, table[None]), np.float32)
+    return np.ascontiguousarray(values.transpose(2, 0, 1))
+
+
+def scaled_size(size: tuple[int, int], how: Preprocess) -> tuple[int, int]:
+    """Return the (height, width) that an image of this size is scaled to before the crop."""
+    wanted = enough_size(how)
+    if how.crop_mode == "squash":
+        return wanted
+    height, width = size
+    if wanted[0] == wanted[1]:  # torchvision's Resize: the long side is rounded down
+        short = wanted[0]
+        return (short, int(short * width / height)) if height <= width else (int(short * height / width), short)
+    ratio = min(height / wanted[0], width / wanted[1])  # timm's ResizeKeepRatio: both are rounded to even
+    return round(height / ratio), round(width / ratio)
+
+
+def enough_size(how: Preprocess) -> tuple[int, int]:
+    """Return the (height, width) in pixels that an image must cover to be used without enlarging it."""
+    return math.floor(how.size[0] / how.crop_pct), math.floor(how.size[1] / how.crop_pct)
+
+
+def center_box(size: tuple[int, int], crop: tuple[int, int]) -> Box:
+    """Return the middle of an image of `size`; halves are rounded to even, as torchvision does."""
+    return Box(round((size[0] - crop[0]) / 2), round((size[1] - crop[1]) / 2), crop[0], crop[1])
+
+
+def _halve(image: RGBImage, least: NDArray[np.int_]) -> RGBImage:
+    """Average 2x2, 4x4 or 8x8 pixels into one, as long as the result is at least `least` (height, width)."""
+    factor = max(f for f in (1, 2, 4, 8) if f == 1 or min(np.array(image.shape[:2]) // f - least) >= 0)
+    if factor == 1:
+        return image
+    height, width = image.shape[0] // factor, image.shape[1] // factor
+    whole = image[: height * factor, : width * factor]
+    return np.asarray(cv2.resize(whole, (width, height), interpolation=cv2.INTER_AREA), np.uint8)

@@ -1,0 +1,106 @@
+"""Which part of a picture, and which way up: --rotate, --roi and --tiles, as pure functions."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from edgevit.errors import ImageError, OptionError
+from edgevit.runtime.images.resample import RGBImage
+
+TURNS: dict[int, Callable[[RGBImage], RGBImage]] = {
+    0: lambda image: image,
+    90: lambda image: np.ascontiguousarray(np.rot90(image, -1)),
+    180: lambda image: np.ascontiguousarray(image[::-1, ::-1]),
+    270: lambda image: np.ascontiguousarray(np.rot90(image, 1)),
+}
+"""Degrees clockwise to what turns an (H, W, 3) image."""
+
+
+@dataclass(frozen=True)
+class Region:
+    """A named rectangle of a picture."""
+
+    name: str
+    x: float
+    y: float
+    width: float
+    height: float
+    """In pixels from the upper left corner, or in shares of the picture if all four are at most 1."""
+
+    def __post_init__(self) -> None:
+        values = (self.x, self.y, self.width, self.height)
+        if not all(map(math.isfinite, values)) or min(self.x, self.y) < 0 or min(self.width, self.height) <= 0:
+            raise OptionError(f"--roi {self.name} is {_shown(values)}, expected x,y,w,h from 0, w and h above 0")
+        if self.in_shares and (self.x + self.width > 1 + 1e-9 or self.y + self.height > 1 + 1e-9):
+            raise OptionError(f"--roi {self.name} is {_shown(values)}, which reaches beyond the picture; x+w, y+h <= 1")
+
+    @property
+    def in_shares(self) -> bool:
+        return max(self.x, self.y, self.width, self.height) <= 1
+
+
+def cut(image: RGBImage, region: Region) -> RGBImage:
+    """Return the region of an (H, W, 3) image, as a view of at least one pixel.
+
+    Raises:
+        ImageError: it lies outside the image, or reaches beyond it.
+    """
+    height, width = image.shape[:2]
+    scale_x, scale_y = (width, height) if region.in_shares else (1, 1)
+    left, top = round(region.x * scale_x), round(region.y * scale_y)
+    right, bottom = round((region.x + region.width) * scale_x), round((region.y + region.height) * scale_y)
+    if right > width or bottom > height:
+        raise ImageError(
+            f"region {region.name} reaches to {right}x{bottom}, but the picture is {width}x{height} pixels; "
+            "give shares of the picture, such as 0.1,0.2,0.5,0.5, to fit any size"
+        )
+    left, top = min(left, width - 1), min(top, height - 1)
+    return image[top : max(bottom, top + 1), left : max(right, left + 1)]
+
+
+def parse_region(text: str) -> Region:
+    """Read "gate=0.1,0.2,0.5,0.5" or "gate=100,50,320,240".
+
+    Raises:
+        OptionError: it is something else.
+    """
+    name, _, numbers = text.partition("=")
+    try:
+        values = [float(number) for number in numbers.split(",")]
+    except ValueError:
+        values = []
+    if not name.strip() or len(values) != 4:
+        raise OptionError(f"--roi is {text!r}, expected name=x,y,w,h such as gate=0.1,0.2,0.5,0.5")
+    return Region(name.strip(), *values)
+
+
+def parse_tiles(text: str) -> tuple[Region, ...]:
+    """Read "3x2" (columns x rows): regions r1c1, r1c2, r1c3, r2c1... that cover the picture.
+
+    Raises:
+        OptionError: it is something else, or more than 100 tiles.
+    """
+    columns, _, rows = text.partition("x")
+    valid = all(part.isascii() and part.isdecimal() and 0 < len(part) <= 3 for part in (columns, rows))
+    across, down = (int(columns), int(rows)) if valid else (0, 0)
+    if not 0 < across * down <= 100:
+        raise OptionError(f"--tiles is {text!r}, expected columns x rows such as 3x2, at most 100 tiles")
+    places = [(row, column) for row in range(down) for column in range(across)]
+    return tuple(
+        Region(f"r{row + 1}c{column + 1}", column / across, row / down, 1 / across, 1 / down) for row, column in places
+    )
+
+
+def check_regions(regions: Sequence[Region]) -> tuple[Region, ...]:
+    """Return them; OptionError if two have the same name."""
+    names = [region.name for region in regions]
+    double = next((name for name in names if names.count(name) > 1), None)
+    if double is not None:
+        raise OptionError(f"two regions are named {double!r}; give each --roi a name of its own")
+    return tuple(regions)
+
+
+def _shown(values: Sequence[float]) -> str:
+    return ",".join(f"{value:g}" for value in values)

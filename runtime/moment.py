@@ -1,0 +1,34 @@
+"""When and where a frame was read, its id, and time as text."""
+
+import datetime
+import hashlib
+import json
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Moment:
+    """Which frame, and when."""
+
+    source: str
+    """The camera, stream or file."""
+    sequence: int
+    """Number of the frame in this run."""
+    monotonic_s: float
+    """Seconds of a clock that is never set: all intervals are measured with it."""
+    wall_s: float
+    """Unix time in seconds: a label only, as somebody may set the clock."""
+    roi: str | None = None
+    """Name of the region of the picture, if the picture was divided."""
+
+
+def record_id(kind: str, source: str | None, roi: str | None, sequence: int, wall_s: float) -> str:
+    """Return 32 hexadecimal digits of the SHA-256 of what makes a record this one, its time in microseconds."""
+    what = json.dumps([kind, source, roi, sequence, round(wall_s * 1e6)])
+    return hashlib.sha256(what.encode()).hexdigest()[:32]
+
+
+def iso_time(wall_s: float) -> str:
+    """Return Unix time as UTC, such as 2026-11-20T13:36:31.250Z."""
+    utc = datetime.datetime.fromtimestamp(wall_s, datetime.UTC)
+    return utc.isoformat(timespec="milliseconds").replace("+00:00", "Z")

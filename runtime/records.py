@@ -1,0 +1,62 @@
+"""What a sink gets, a record, and what a sink is."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from edgevit.runtime.events.event import Event
+from edgevit.runtime.images.resample import RGBImage
+from edgevit.runtime.moment import Moment, iso_time, record_id
+from edgevit.runtime.results import Result
+
+RESULT = "result"
+"""Kind of a record that is the answer for one frame; all other kinds are those of events."""
+
+
+@dataclass(frozen=True, eq=False)
+class Record:
+    """One line, message or picture's worth."""
+
+    kind: str
+    """RESULT, or the kind of an event."""
+    id: str
+    """32 hexadecimal digits; a receiver that sees one twice may drop the second."""
+    moment: Moment
+    body: Mapping[str, Any]
+    """Plain values: what is written as JSON."""
+    result: Result | None = None
+    """The frame's answer; None for what did not come from a frame."""
+    image: RGBImage | None = None
+    """(H, W, 3), the whole frame or its region; None where no sink needs it."""
+
+    def to_json(self) -> str:
+        """Return the body as one line of ASCII."""
+        return json.dumps(self.body)
+
+
+class Sink(Protocol):
+    """Takes records from one thread, in order."""
+
+    def write(self, record: Record) -> None:
+        """Take a record, without waiting for a network."""
+
+    def flush(self) -> None:
+        """Bring what was taken to where a loss of power cannot reach it."""
+
+    def close(self) -> None:
+        """Flush, and end: no file is open and no thread runs afterwards."""
+
+
+def result_record(
+    result: Result, moment: Moment, image: RGBImage | None = None, *, k: int = 5, threshold: float = 0.0
+) -> Record:
+    """Return the record of one frame's answer: the result's own JSON with the record's id in front."""
+    identity = record_id(RESULT, moment.source, moment.roi, moment.sequence, moment.wall_s)
+    stamp = {"id": identity, "time": iso_time(moment.wall_s), "frame": moment.sequence}
+    return Record(RESULT, identity, moment, {**stamp, **result.to_dict(k, threshold)}, result, image)
+
+
+def event_record(event: Event, result: Result | None = None, image: RGBImage | None = None) -> Record:
+    """Return the record of an event; the frame that it came from, if there is one, is for sinks that draw."""
+    return Record(event.kind, event.id, event.moment, event.to_dict(), result, image)

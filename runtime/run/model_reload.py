@@ -1,0 +1,110 @@
+"""A model that is exchanged for a newer file between two frames, if the newer one proves itself."""
+
+import logging
+import queue
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from edgevit.artifact.manifest import Preprocess
+from edgevit.errors import EdgevitError, ModelFileError
+from edgevit.runtime.classifier import Classifier
+from edgevit.runtime.images.resample import RGBImage
+from edgevit.runtime.results import Result
+
+log = logging.getLogger(__name__)
+
+
+class Renewable:
+    """What a stream asks, in place of the classifier itself; it owns the classifiers.
+
+    The newer file is opened and tested in a thread of its own, so that no frame waits for it.
+    """
+
+    def __init__(
+        self,
+        classifier: Classifier,
+        open_again: Callable[[], Classifier],
+        told: Callable[[str | None], None] = lambda text: None,
+    ) -> None:
+        """Begin with an open classifier.
+
+        Args:
+            classifier: what answers now.
+            open_again: opens the file anew.
+            told: is called from the thread: with None when a renewal begins, with a line about its outcome at its end.
+        """
+        self._classifier, self._open_again, self._told = classifier, open_again, told
+        self._newer: Classifier | None = None
+        # a SimpleQueue because its put is safe in a signal handler
+        self._asked: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self._over = False
+        self._guard = threading.Lock()
+        self._thread = threading.Thread(target=self._run, name="edgevit renewal", daemon=True)
+        self._thread.start()
+
+    @property
+    def preprocess(self) -> Preprocess:
+        return self._current().preprocess
+
+    @property
+    def whole_pictures(self) -> bool:
+        return self._current().whole_pictures
+
+    def __call__(self, source: list[Path] | list[RGBImage]) -> list[Result]:
+        """Classify with the newest model."""
+        return self._current()(source)
+
+    def _current(self) -> Classifier:
+        if self._newer is not None:
+            with self._guard:
+                older, self._classifier, self._newer = self._classifier, self._newer, None
+            older.close()
+        return self._classifier
+
+    def _run(self) -> None:
+        while self._asked.get() is None and not self._over:
+            # several requests are one
+            while not self._asked.empty():
+                self._asked.get()
+            if self._over:
+                return
+            self._told(None)
+            try:
+                text = self._renew()
+            except EdgevitError as error:
+                text = f"the old model stays: {error}"
+                log.error("%s", text)
+            self._told(text)
+
+    def _renew(self) -> str:
+        newer = self._open_again()
+        try:
+            report = newer.selftest()
+            if newer.names != self._classifier.names:
+                raise ModelFileError(
+                    "the new file's classes are not those of the running model; restart the service to use it"
+                )
+        except BaseException:
+            newer.close()
+            raise
+        with self._guard:
+            unused, self._newer = self._newer, newer
+        if unused is not None:
+            unused.close()
+        text = f"the model was renewed; its self-test passed, {report.cases} pictures"
+        log.warning("%s", text)
+        return text
+
+    def ask(self) -> None:
+        """Ask for a renewal, from any thread or a signal handler."""
+        self._asked.put(None)
+
+    def close(self) -> None:
+        """End the thread, and free the models."""
+        self._over = True
+        self._asked.put(None)
+        self._thread.join()
+        for classifier in (self._newer, self._classifier):
+            if classifier is not None:
+                classifier.close()

@@ -1,0 +1,156 @@
+"""What a run has done so far, and whether results are really being produced; fed by the loop, read by any thread."""
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from edgevit.runtime.delivery.sender import Backlog
+from edgevit.runtime.moment import Moment
+from edgevit.runtime.records import RESULT, Record
+from edgevit.runtime.sources.frames import Clock
+from edgevit.runtime.sources.reading import Reading
+
+State = Literal["starting", "running", "late", "dark", "lost"]
+"""`dark`: pictures come, but nothing is on them; `lost`: none come, or the same one again and again."""
+
+
+@dataclass(frozen=True)
+class Health:
+    """Whether results are being produced now, and if not, why."""
+
+    state: State
+    reason: str
+    """One line for people."""
+
+    @property
+    def ok(self) -> bool:
+        return self.state == "running"
+
+
+@dataclass(frozen=True)
+class Tally:
+    """Everything counted since the run began."""
+
+    health: Health
+    uptime_s: float
+    last_age_s: float | None
+    """How long ago the last result was; None if there was none."""
+    results: Mapping[str, int]
+    """By label."""
+    events: Mapping[str, int]
+    """By kind."""
+    black: int
+    """Live pictures that were not classified since nothing was on them."""
+    damaged: int
+    """Pictures that could not be read."""
+    dropped: int
+    """Live pictures that were replaced by a newer one before they were classified."""
+    frame_age_s: float | None
+    """Of the last live frame: how old it was when its classification began."""
+    preprocess_s: float
+    """In all results together."""
+    inference_s: float
+    """In all results together."""
+    backlogs: tuple[Backlog, ...] = ()
+    """Of what waits for a network."""
+
+
+def result_limit_s(reading: Reading) -> float:
+    """Return how long the next result of a healthy run may take: two intervals and the stall timeout."""
+    return 2 * (reading.pace.interval_s or 0.0) + reading.stall_s
+
+
+class Vitals:
+    """A sink that counts. Its lock is held for microseconds: no reader can hold the loop back."""
+
+    def __init__(self, limit_s: float, clock: Clock | None = None) -> None:
+        """Call a run healthy if its last result is no older than limit_s."""
+        self._limit_s, self._now_s = limit_s, (clock or Clock()).monotonic_s
+        self._lock = threading.Lock()
+        self._begun_s = self._now_s()
+        self._last_s: float | None = None
+        self._trouble: str | None = None
+        self._dark = False
+        self._results: Counter[str] = Counter()
+        self._events: Counter[str] = Counter()
+        self._black = self._damaged = self._dropped = 0
+        self._frame_age_s: float | None = None
+        self._preprocess_s = self._inference_s = 0.0
+        self._ask_backlogs: Callable[[], tuple[Backlog, ...]] = tuple
+
+    def include(self, backlogs: Callable[[], tuple[Backlog, ...]]) -> None:
+        """Tell of deliveries too; `backlogs` is called from the threads that read."""
+        self._ask_backlogs = backlogs
+
+    def write(self, record: Record) -> None:
+        with self._lock:
+            if record.kind != RESULT or record.result is None:
+                self._events[record.kind] += 1
+                if record.kind == "source_lost":
+                    self._trouble = f"{record.moment.source} is lost: {record.body.get('reason', 'no picture')}"
+                elif record.kind == "frozen" and record.body.get("active") and record.body.get("repeated"):
+                    self._trouble = f"{record.moment.source} keeps repeating the same picture"
+                return
+            result = record.result
+            self._last_s, self._trouble, self._dark = self._now_s(), None, False
+            self._results[result.top1] += 1
+            self._dropped = self._dropped if result.dropped is None else result.dropped
+            self._frame_age_s = None if result.age_ms is None else result.age_ms / 1e3
+            self._preprocess_s += result.preprocess_ms / 1e3
+            self._inference_s += result.inference_ms / 1e3
+
+    def black(self, moment: Moment) -> None:
+        """Note a live picture with nothing on it."""
+        with self._lock:
+            self._black += 1
+            self._dark, self._trouble = True, None
+
+    def damaged(self) -> None:
+        """Note a picture that cannot be read."""
+        with self._lock:
+            self._damaged += 1
+
+    def flush(self) -> None:
+        """Nothing waits."""
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def health(self) -> Health:
+        return self.tally().health
+
+    def tally(self) -> Tally:
+        backlogs = self._ask_backlogs()
+        with self._lock:
+            now_s = self._now_s()
+            age_s = None if self._last_s is None else now_s - self._last_s
+            return Tally(
+                health=self._health(now_s - self._begun_s, age_s, backlogs),
+                uptime_s=now_s - self._begun_s,
+                last_age_s=age_s,
+                results=dict(self._results),
+                events=dict(self._events),
+                black=self._black,
+                damaged=self._damaged,
+                dropped=self._dropped,
+                frame_age_s=self._frame_age_s,
+                preprocess_s=self._preprocess_s,
+                inference_s=self._inference_s,
+                backlogs=backlogs,
+            )
+
+    def _health(self, uptime_s: float, age_s: float | None, backlogs: tuple[Backlog, ...]) -> Health:
+        if self._trouble is not None:
+            return Health("lost", self._trouble)
+        if self._dark:
+            return Health("dark", "the pictures are black")
+        if age_s is None and uptime_s <= self._limit_s:
+            return Health("starting", "no result yet")
+        if age_s is None or age_s > self._limit_s:
+            waited_s = uptime_s if age_s is None else age_s
+            return Health("late", f"no result for {waited_s:.0f} s, expected one within {self._limit_s:g} s")
+        # a receiver that is away is told, but is no illness of this run: starting it anew would not bring him back
+        trouble = [str(backlog) for backlog in backlogs if backlog.away]
+        return Health("running", "; ".join(["results are being produced", *trouble]))

@@ -1,0 +1,230 @@
+"""Live means now: a source read in a thread of its own, of which only the newest frame is kept."""
+
+import logging
+import queue
+import random
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from edgevit.errors import EdgevitError, SourceLostError
+from edgevit.runtime.events.event import Event
+from edgevit.runtime.moment import Moment
+from edgevit.runtime.sources.connections import Connection, LivePicture
+from edgevit.runtime.sources.frames import Clock, Frame
+from edgevit.runtime.sources.grammar import Source
+from edgevit.runtime.sources.reading import Reading
+from edgevit.runtime.sources.stop import Stop
+
+FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 30.0
+"""How long to wait before the second attempt to connect, and at most before any."""
+
+REPEAT_WAIT_S = 0.5
+"""How long to wait before asking again for a picture that has not changed."""
+
+log = logging.getLogger(__name__)
+
+
+def backoff_s(attempt: int, draw: random.Random) -> float:
+    """Return how long to wait after failed attempt 0, 1, 2...: twice as long each time, less up to a half by chance.
+
+    The chance keeps many boards from knocking at the same moment when a network comes back.
+    """
+    return float(min(LONGEST_WAIT_S, FIRST_WAIT_S * 2 ** min(attempt, 30)) * (1 - draw.random() / 2))
+
+
+class Live:
+    """The frames and events of a live source; iterated by one thread, closed by any.
+
+    Events are source_lost, source_back, and frozen for a source that keeps repeating one picture.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        connect: Callable[[Source, Reading], Connection],
+        reading: Reading,
+        stop: Stop,
+        clock: Clock,
+        draw: random.Random,
+    ) -> None:
+        """Start the thread, which calls `connect` again and again."""
+        self._source, self._connect, self._reading = source, connect, reading
+        self._stop, self._clock, self._draw = stop, clock, draw
+        # tells the iterating thread to look again; a SimpleQueue because its put is safe in a signal handler
+        self._bell: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self._due_s = clock.monotonic_s()
+        self._changed = threading.Condition()
+        # what follows is guarded by _changed
+        self._newest: Frame | None = None
+        self._events: deque[Event] = deque(maxlen=1000)
+        self._arrived = self._dropped = 0
+        self._last: LivePicture | None = None
+        self._new_s = clock.monotonic_s()
+        """When the last picture came that was no repetition, or the connection was made."""
+        self._lost_s: float | None = None
+        self._frozen = False
+        self._wanted = False
+        self._closed = False
+        self._over: BaseException | None | bool = False
+        """False while pictures may come; None after a good end, else what to raise."""
+        self._connection: Connection | None = None
+        stop.listen(self._ring)
+        self._thread = threading.Thread(target=self._run, name=f"edgevit {source.name}", daemon=True)
+        self._thread.start()
+
+    def _ring(self) -> None:
+        self._bell.put(None)
+
+    # ------------------------------------------------------------ the iterating thread
+
+    def __iter__(self) -> Iterator[Frame | Event]:
+        return self
+
+    def __next__(self) -> Frame | Event:
+        """Wait for an event, or for the newest frame not yet seen once the next one is due.
+
+        Raises:
+            StopIteration: the stream was closed or asked to stop, or the source ended.
+            SourceLostError: the source is lost, and is not to be waited for.
+            EdgevitError: it can never be read.
+        """
+        while not (self._stop.asked or self._closed):
+            left_s = self._due_s - self._clock.monotonic_s()
+            with self._changed:
+                if self._events:
+                    return self._events.popleft()
+                if left_s <= 0 and self._newest is not None:
+                    frame, self._newest = self._newest, None
+                    self._due_s = self._reading.pace.next_due(self._due_s, self._clock.monotonic_s())
+                    return frame
+                if self._over is not False:
+                    break
+                if left_s <= 0 and not self._wanted:
+                    self._wanted = True
+                    self._changed.notify_all()
+            try:
+                self._bell.get(timeout=left_s if left_s > 0 else None)
+            except queue.Empty:
+                continue
+        if isinstance(self._over, BaseException) and not (self._stop.asked or self._closed):
+            raise self._over
+        raise StopIteration
+
+    def close(self) -> None:
+        """End the thread and whatever it started; return when they are gone."""
+        with self._changed:
+            if not self._closed:
+                self._stop.unlisten(self._ring)
+            self._closed = True
+            if self._connection is not None:
+                self._connection.interrupt()
+            self._changed.notify_all()
+        self._ring()
+        self._thread.join()
+
+    # ------------------------------------------------------------ the reading thread
+
+    def _run(self) -> None:
+        attempt = 0
+        while not self._closed:
+            connected_s = self._clock.monotonic_s()
+            try:
+                self._read()
+                return self._finish(None)
+            except SourceLostError as error:
+                reason = str(error)
+            except EdgevitError as error:
+                return self._finish(error)
+            except TimeoutError:
+                reason = f"no picture for {self._reading.stall_s:g} s"
+            except OSError as error:
+                reason = error.strerror or str(error) or type(error).__name__
+            except BaseException as error:  # the iterating thread must not wait for ever for a thread that is dead
+                return self._finish(error)
+            # a source that comes only to go again is not asked every moment
+            lived_s = self._clock.monotonic_s() - connected_s
+            attempt = 0 if self._lost_s is None and lived_s > self._reading.stall_s else attempt
+            self._lose(reason)
+            wait_s = backoff_s(attempt, self._draw)
+            log.info("%s: %s; trying again in %.1f s", self._source.name, reason, wait_s)
+            attempt += 1
+            with self._changed:
+                self._changed.wait_for(lambda: self._closed or self._over is not False, wait_s)
+            if self._over is not False:
+                return None
+        return None
+
+    def _read(self) -> None:
+        """Connect, and take pictures until the source ends; OSError if it is lost."""
+        connection = self._connect(self._source, self._reading)
+        try:
+            with self._changed:
+                self._connection = connection
+                self._new_s = self._clock.monotonic_s()
+            while not self._closed:
+                if connection.on_demand:
+                    with self._changed:
+                        self._changed.wait_for(lambda: self._closed or self._wanted)
+                pictures = None if self._closed else connection.read(self._reading.stall_s)
+                if pictures is None:
+                    return
+                new = [self._take(picture) for picture in pictures]
+                if connection.on_demand and not any(new):
+                    with self._changed:
+                        self._changed.wait_for(lambda: self._closed, REPEAT_WAIT_S)
+        finally:
+            with self._changed:
+                self._connection = None
+            connection.close()
+
+    def _take(self, picture: LivePicture) -> bool:
+        """Keep a picture as the newest; False if it only repeats the last one."""
+        now_s, wall_s = self._clock.monotonic_s(), self._clock.wall_s()
+        with self._changed:
+            moment = Moment(self._source.name, self._arrived, now_s, wall_s)
+            self._arrived += 1
+            if picture == self._last:
+                if now_s - self._new_s >= self._reading.stall_s and not self._frozen:
+                    self._frozen = True
+                    self._tell("frozen", moment, {"active": True, "repeated": True})
+                    if not self._reading.wait:
+                        self._over = SourceLostError(f"{self._source.name} keeps repeating the same picture")
+                return False
+            if self._lost_s is not None:
+                self._tell("source_back", moment, {"away_s": round(now_s - self._lost_s, 3)})
+            if self._frozen:
+                self._tell("frozen", moment, {"active": False, "repeated": True})
+            self._lost_s, self._frozen, self._wanted = None, False, False
+            self._last, self._new_s = picture, now_s
+            self._dropped += self._newest is not None
+            if self._newest is None:
+                self._ring()
+            self._newest = Frame(picture, moment, self._dropped)
+            return True
+
+    def _lose(self, reason: str) -> None:
+        """Say, once, that the source is lost; what it gave before is not now any more."""
+        with self._changed:
+            if self._closed:
+                return
+            now_s = self._clock.monotonic_s()
+            self._dropped += self._newest is not None
+            self._newest = None
+            if self._lost_s is None:
+                self._lost_s = now_s
+                moment = Moment(self._source.name, self._arrived, now_s, self._clock.wall_s())
+                self._tell("source_lost", moment, {"reason": reason})
+            if not self._reading.wait:
+                self._over = SourceLostError(f"{self._source.name} is lost: {reason}")
+                self._ring()
+
+    def _tell(self, kind: str, moment: Moment, facts: dict[str, Any]) -> None:
+        self._events.append(Event(kind, moment, facts))
+        self._ring()
+
+    def _finish(self, error: BaseException | None) -> None:
+        with self._changed:
+            self._over = error
+            self._ring()

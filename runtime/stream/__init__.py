@@ -1,0 +1,1 @@
+"""A source's frames to results."""

@@ -1,0 +1,202 @@
+"""From a source's frames to results: turn, cut, classify, and skip what must not be judged."""
+
+import contextlib
+import dataclasses
+import logging
+import random
+import time
+from collections.abc import Callable, Generator, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from edgevit.artifact.manifest import Preprocess
+from edgevit.errors import EdgevitError, ImageError, SourceLostError
+from edgevit.runtime.events.event import Event
+from edgevit.runtime.images.preprocess import enough_size
+from edgevit.runtime.images.regions import TURNS, cut
+from edgevit.runtime.images.resample import RGBImage
+from edgevit.runtime.moment import Moment
+from edgevit.runtime.results import Result
+from edgevit.runtime.sources.frames import Clock, Frame
+from edgevit.runtime.sources.live import Live
+from edgevit.runtime.sources.opening import Item, open_items
+from edgevit.runtime.sources.stop import Stop
+from edgevit.runtime.stream.plan import Plan
+
+BLACK = 16
+"""A live picture none of whose sampled levels is higher is no picture: black in limited range, 16, wrongly decoded."""
+
+_SAMPLE = 16
+"""Every 16th pixel along each side is sampled."""
+
+log = logging.getLogger(__name__)
+
+
+class Judge(Protocol):
+    """What the loop needs of a Classifier."""
+
+    @property
+    def preprocess(self) -> Preprocess: ...
+    @property
+    def whole_pictures(self) -> bool: ...
+    def __call__(self, source: list[Path] | list[RGBImage]) -> list[Result]: ...
+
+
+@dataclass(frozen=True)
+class Ears:
+    """Who is told what is no result; what nobody hears is logged."""
+
+    event: Callable[[Event], None] | None = None
+    error: Callable[[EdgevitError], None] | None = None
+    picture: Callable[[RGBImage, Moment], None] | None = None
+    black: Callable[[Moment], None] | None = None
+
+    def tell(self, what: Event | EdgevitError) -> None:
+        if isinstance(what, Event):
+            (self.event or _log_event)(what)
+        else:
+            (self.error or _log_error)(what)
+
+
+def _log_event(event: Event) -> None:
+    log.warning("%s", event.to_json())
+
+
+def _log_error(error: EdgevitError) -> None:
+    log.warning("%s", error)
+
+
+def stream(
+    judge: Judge,
+    plan: Plan,
+    ears: Ears,
+    stop: Stop | None = None,
+    closers: set[Callable[[], None]] | None = None,
+    clock: Clock | None = None,
+    draw: random.Random | None = None,
+) -> Generator[Result, None, None]:
+    """Yield the results of a stream, one for each frame, or one for each of its regions.
+
+    Args:
+        judge: classifies.
+        plan: what to read, and how.
+        ears: are told what is no result.
+        stop: ends the stream after the frame in hand.
+        closers: holds, as long as the stream is open, what ends it from outside.
+        clock: tells the time.
+        draw: spreads the attempts to connect.
+    """
+    clock, stop, own_stop = clock or Clock(), stop or Stop(), Stop()
+    with contextlib.ExitStack() as leaving:
+        stop.listen(own_stop.ask)
+        leaving.callback(stop.unlisten, own_stop.ask)
+        if stop.asked:
+            own_stop.ask()
+        items = open_items(plan.source, plan.reading, own_stop, clock, draw or random.Random())
+        leaving.callback(items.close)
+
+        def end() -> None:
+            own_stop.ask()
+            if isinstance(items, Live):
+                items.close()
+
+        closers = set() if closers is None else closers
+        closers.add(end)
+        leaving.callback(closers.discard, end)
+        yield from judged(judge, items, plan, ears, own_stop, clock)
+
+
+def judged(
+    judge: Judge, items: Iterable[Item], plan: Plan, ears: Ears, stop: Stop, clock: Clock
+) -> Generator[Result, None, None]:
+    """Yield the results of items that are open already; the caller closes them."""
+    left, usable_s, told = plan.max_frames, clock.monotonic_s(), False
+    blackout = Blackout(plan.reading.stall_s)
+    for item in items:
+        if not isinstance(item, Frame):
+            ears.tell(item)
+            continue
+        try:
+            results = answer(judge, item, plan, ears, clock)
+        except ImageError as error:
+            # a camera that sends rubbish does so many times a second
+            if not (item.live and told):
+                ears.tell(error)
+            told, results = True, []
+        else:
+            # who is shown the pictures has rules of his own for dark ones
+            if ears.picture is None and (event := blackout.after(not results, item.moment)):
+                ears.tell(event)
+        if results:
+            usable_s, told = clock.monotonic_s(), False
+            yield from results
+            left = None if left is None else left - 1
+        elif item.live and not plan.reading.wait and clock.monotonic_s() - usable_s > plan.reading.stall_s:
+            raise SourceLostError(f"{plan.source.name} gave only black or damaged pictures")
+        if stop.asked or left == 0:
+            break
+
+
+class Blackout:
+    """Tells when a live source has been black for a while, and when it no longer is."""
+
+    def __init__(self, hold_s: float) -> None:
+        """Tell after so many seconds of nothing but black."""
+        self._hold_s = hold_s
+        self._since_s: float | None = None
+        self._told = False
+
+    def after(self, black: bool, moment: Moment) -> Event | None:
+        if not black:
+            told, self._told, self._since_s = self._told, False, None
+            return Event("too_dark", moment, {"active": False, "black": True}) if told else None
+        self._since_s = moment.monotonic_s if self._since_s is None else self._since_s
+        if self._told or moment.monotonic_s - self._since_s < self._hold_s:
+            return None
+        self._told = True
+        return Event("too_dark", moment, {"active": True, "black": True})
+
+
+def answer(judge: Judge, frame: Frame, plan: Plan, ears: Ears, clock: Clock) -> list[Result]:
+    """Classify a frame, or each of its regions; nothing if it is live and black.
+
+    Raises:
+        ImageError: it cannot be decoded, or is smaller than a region.
+    """
+    age_ms = 1e3 * (clock.monotonic_s() - frame.moment.monotonic_s) if frame.live else None
+    regions, turned = plan.regions, plan.rotate != 0
+    begun = time.perf_counter()
+    if isinstance(frame.picture, Path) and not (regions or turned or ears.picture):
+        results = judge([frame.picture])
+        read_ms = 0.0
+    else:
+        # a region may be small, and who looks at the picture may keep it: both need all the pixels there are
+        whole = bool(regions or ears.picture or judge.whole_pictures)
+        image = TURNS[plan.rotate](frame.image(None if whole else enough_size(judge.preprocess)))
+        if ears.picture is not None:
+            ears.picture(image, frame.moment)
+        if frame.live and is_black(image):
+            if ears.black is not None:
+                ears.black(frame.moment)
+            return []
+        parts = [cut(image, region) for region in regions] or [image]
+        read_ms = 1e3 * (time.perf_counter() - begun) / len(parts)
+        results = judge(parts)
+    return [
+        dataclasses.replace(
+            result,
+            source=frame.moment.source,
+            preprocess_ms=read_ms + result.preprocess_ms,
+            moment=dataclasses.replace(frame.moment, roi=region.name if region else None),
+            age_ms=age_ms,
+            dropped=frame.dropped,
+            position_s=frame.position_s,
+        )
+        for result, region in zip(results, regions or [None], strict=True)
+    ]
+
+
+def is_black(image: RGBImage) -> bool:
+    """Tell whether an (H, W, 3) picture shows nothing at all, as of a camera whose signal is gone."""
+    return bool(image[::_SAMPLE, ::_SAMPLE].max() <= BLACK)

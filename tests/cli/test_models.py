@@ -1,0 +1,106 @@
+"""`edgevit models` lists the zoo on any machine."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from edgevit.cli import main
+from edgevit.cli.models import published, row
+from edgevit.models import list_models
+from edgevit.models.zoo.latency import find_latency
+from edgevit.models.zoo.registry import get_spec
+from tests.places import ROOT
+
+
+def test_every_model_has_a_line_with_its_figures(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        main(["models"])
+    lines = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()}
+    assert list(lines)[1:] == list_models()
+    for part in ("5.59 M", "0.47 G", "224x224", "75.8 %", "github.com/xyongLu/SBCFormer", "MIT", "cifar10 (bundled"):
+        assert part in lines["sbcformer_xs"]
+    assert lines["sbcformer_s"].endswith("-")
+    assert "imagenet_r224 r256 r288 r320 r384 (Apache-2.0)" in lines["efficientvit_l2"]
+    assert "imagenet_r224 (not stated by its authors)" in lines["sbcformer_b"]
+
+
+def test_one_model_is_described(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        main(["models", "efficientvit_b0"])
+    text = capsys.readouterr().out
+    for part in ("3,410,008", "100,233,216", "crop_pct 0.95", "10 classes, CIFAR-10, not ImageNet", "https://"):
+        assert part in text
+
+
+def test_json_has_all_models_or_one(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        main(["models", "--json"])
+    every = json.loads(capsys.readouterr().out)
+    assert [model["name"] for model in every] == list_models()
+    with pytest.raises(SystemExit, match="0"):
+        main(["models", "efficientvit_b1", "--json"])
+    one = json.loads(capsys.readouterr().out)
+    assert one == every[list_models().index("efficientvit_b1")]
+    assert one["macs"] == 519_214_592
+    assert one["weights"][2]["preprocess"]["size"] == [288, 288]
+
+
+def test_time_is_told_beside_the_operations(capsys: pytest.CaptureFixture[str]) -> None:
+    latency = find_latency("faster_vit_0_224")
+    assert latency is not None
+    with pytest.raises(SystemExit, match="0"):
+        main(["models", "faster_vit_0_224"])
+    described = capsys.readouterr().out
+    assert f"int8 {latency.x86_int8_ms:.0f} ms, float {latency.x86_fp32_ms:.0f} ms" in described
+    assert f"Raspberry Pi 4, estimated: int8 {latency.rpi4_int8_ms:.0f} ms" in described
+    with pytest.raises(SystemExit, match="0"):
+        main(["models"])
+    table = capsys.readouterr()
+    (line,) = (line for line in table.out.splitlines() if line.startswith("faster_vit_0_224 "))
+    assert f" {latency.x86_int8_ms:.0f} ms " in line
+    assert f" ~{latency.rpi4_int8_ms:.0f} ms " in line
+    assert "RPI4: estimated, never measured" in table.err
+
+
+def test_every_pair_and_every_small_model_has_its_time() -> None:
+    missing = [name for name in list_models() if find_latency(name) is None]
+    assert [name for name in missing if get_spec(name).macs <= 10e9] == []
+    assert all(find_latency(name) for name in ("faster_vit_0_224", "efficientvit_b1", "efficientvit_b2", "sbcformer_b"))
+    assert find_latency("faster_vit_6_any_res") is None
+
+
+def test_models_can_be_listed_by_time_and_by_accuracy(capsys: pytest.CaptureFixture[str]) -> None:
+    def order(by: str) -> list[str]:
+        with pytest.raises(SystemExit, match="0"):
+            main(["models", "--sort", by, "--json"])
+        return [model["name"] for model in json.loads(capsys.readouterr().out)]
+
+    times = [latency.rpi4_int8_ms for name in order("time") if (latency := find_latency(name))]
+    assert times == sorted(times)
+    assert find_latency(order("time")[-1]) is None
+    accuracies = [get_spec(name).accuracy or 0 for name in order("accuracy")]
+    assert accuracies == sorted(accuracies, reverse=True)
+
+
+def test_unknown_model_exits_2_with_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["models", "sbcfromer_xs"])
+    assert "did you mean sbcformer_xs" in capsys.readouterr().err
+
+
+def test_table_needs_neither_torch_nor_onnx() -> None:
+    blocked = "import sys; sys.modules.update(torch=None, onnx=None, PIL=None, safetensors=None, gdown=None)"
+    code = f"{blocked}; from edgevit.cli import main; main(['models'])"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "sbcformer_xs" in done.stdout
+
+
+@pytest.mark.parametrize("name", list_models())
+def test_documented_table_is_that_of_the_registry(name: str) -> None:
+    spec = get_spec(name)
+    weights = ", ".join(entry.name + (" (bundled)" if entry.bundled else "") for entry in spec.weights) or "-"
+    figures = " | ".join([*row(spec)[1:3], *row(spec)[4:6], published(spec)])
+    assert f"| {name} | {figures} | {weights} |" in (ROOT / "docs" / "models.md").read_text().splitlines()

@@ -1,0 +1,120 @@
+"""Images made from BatchNorm statistics."""
+
+import math
+from pathlib import Path
+
+import click.testing
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from edgevit.artifact.manifest import Preprocess
+from edgevit.errors import OptionError
+from edgevit.export.data.synthesize import (
+    Synthesis,
+    main,
+    model_input,
+    roughness,
+    statistics_distance,
+    synthesize_images,
+)
+from edgevit.runtime.images.preprocess import preprocess
+
+HOW = Preprocess(size=(32, 32), crop_pct=1.0)
+SHORT = Synthesis(steps=60, batch=8)
+
+
+def make_model(color: tuple[float, float, float], deviation: float) -> nn.Module:
+    """Make a model whose first BatchNorm sees the input itself: normalized pixels of the given mean and deviation."""
+    torch.manual_seed(0)
+    layers: list[nn.Module] = [nn.BatchNorm2d(3), nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU()]
+    layers += [nn.Conv2d(4, 4, 3), nn.BatchNorm2d(4), nn.Conv2d(4, 4, 3), nn.BatchNorm2d(4)]
+    model = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2))
+    mean, std = torch.tensor(HOW.mean), torch.tensor(HOW.std)
+    pixels = torch.tensor(color) + deviation * torch.randn(64, 32, 32, 3)
+    for module in model:
+        if isinstance(module, nn.BatchNorm2d):
+            module.momentum = None
+    model.train()
+    with torch.no_grad():
+        model(((pixels - mean) / std).permute(0, 3, 1, 2))
+    return model.eval()
+
+
+def test_images_have_the_mean_and_deviation_that_the_model_remembers() -> None:
+    color = (0.7, 0.4, 0.2)
+    images = synthesize_images(make_model(color, 0.1), 16, HOW, synthesis=SHORT)
+    assert images.shape == (16, 32, 32, 3)
+    assert images.dtype == np.uint8
+    pixels = images.reshape(-1, 3) / 255
+    assert pixels.mean(axis=0) == pytest.approx(color, abs=0.02)
+    assert pixels.std(axis=0) == pytest.approx([0.1] * 3, abs=0.03)
+
+
+def test_the_same_seed_gives_the_same_images_and_leaves_the_model_alone() -> None:
+    model = make_model((0.5, 0.5, 0.5), 0.2)
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    short = Synthesis(steps=3, batch=4)
+    first, again, other = (synthesize_images(model, 6, HOW, seed=seed, synthesis=short) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(first, again)
+    assert not np.array_equal(first, other)
+    assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
+    assert all(parameter.requires_grad and parameter.grad is None for parameter in model.parameters())
+    assert not any(module._forward_pre_hooks for module in model.modules())
+
+
+def test_progress_reaches_its_end() -> None:
+    seen: list[tuple[int, int]] = []
+    model = make_model((0.5, 0.5, 0.5), 0.2)
+    synthesize_images(
+        model, 5, HOW, size=16, synthesis=Synthesis(steps=2, batch=4), progress=lambda *step: seen.append(step)
+    )
+    assert seen == [(1, 4), (2, 4), (3, 4), (4, 4)]
+
+
+def test_distance_of_statistics_is_as_computed_by_hand() -> None:
+    norm = nn.BatchNorm2d(1, eps=0.0)
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    norm.running_mean.fill_(1.0)
+    norm.running_var.fill_(4.0)
+    x = torch.tensor([-1.0, 1.0]).reshape(2, 1, 1, 1)  # mean 0, variance 1: half a deviation off, and half as wide
+    assert float(statistics_distance(norm, x)) == pytest.approx(0.25 + math.log(2) ** 2)
+    x = torch.tensor([-1.0, 3.0]).reshape(2, 1, 1, 1)
+    assert float(statistics_distance(norm, x)) == pytest.approx(0.0, abs=1e-9)
+
+
+def test_roughness_is_the_mean_step_between_neighbours() -> None:
+    ramp = torch.arange(4.0).repeat(1, 3, 4, 1)
+    assert float(roughness(ramp)) == 1.0  # 0 down, 1 to the right
+
+
+@pytest.mark.parametrize("side", [32, 48, 64])
+@pytest.mark.parametrize("crop_pct", [1.0, 0.875])
+def test_the_differentiable_preprocessing_is_the_runtimes(side: int, crop_pct: float) -> None:
+    how = Preprocess(size=(64, 64), crop_pct=crop_pct)
+    noise: Tensor = torch.rand(1, 3, side // 4, side // 4, generator=torch.Generator().manual_seed(0))
+    image = (nn.functional.interpolate(noise, (side, side), mode="bilinear") * 255).round()
+    ours = model_input(image / 255, how)[0].numpy()
+    runtimes = preprocess(image[0].permute(1, 2, 0).byte().numpy(), how)
+    level = 1 / 255 / min(how.std)
+    assert ours.shape == runtimes.shape
+    assert np.abs(ours - runtimes).max() < 1.5 * level  # which rounds to whole levels twice
+
+
+def test_a_model_with_few_batchnorms_is_refused() -> None:
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(3600, 2)).eval()
+    with pytest.raises(OptionError, match="the model has 1 BatchNorm layers.*give real images with --data"):
+        synthesize_images(model, 4, HOW)
+
+
+def test_the_program_writes_the_same_file_each_time(tmp_path: Path) -> None:
+    words = ["efficientvit_b0", "--weights", "random", "--count", "2", "--size", "32", "--steps", "1", "-o"]
+    for name in ("a.npz", "b.npz"):
+        result = click.testing.CliRunner().invoke(main, [*words, str(tmp_path / name)])
+        assert result.exit_code == 0, result.output
+    with np.load(tmp_path / "a.npz") as file:
+        assert file["images"].shape == (2, 32, 32, 3)
+        assert file["images"].dtype == np.uint8
+    assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()

@@ -1,0 +1,212 @@
+"""From a model's name to a file: what the file says, and what is left behind when something goes wrong."""
+
+import dataclasses
+import json
+import weakref
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import cv2
+import numpy as np
+import pytest
+
+import edgevit
+from edgevit.artifact.manifest import Preprocess, read_manifest
+from edgevit.errors import DataError, GateError, OptionError, OutputError
+from edgevit.export import pipeline
+from edgevit.export.data.images import ImageSet, folder_images
+from edgevit.export.onnx import stage as onnx_stage
+from edgevit.export.onnx.calibrate import minmax_ranges
+from edgevit.export.onnx.simplify import simplify
+from edgevit.export.onnx.trace import trace
+from edgevit.export.pipeline import export
+from edgevit.export.recipe import Recipe, default_output
+from edgevit.models import create_model
+
+MODEL = "efficientvit_b0"
+RANDOM = Recipe(MODEL, weights="random", num_classes=4, imgsz=64)
+RANDOM_PREPROCESS = Preprocess(size=(64, 64))
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EDGEVIT_HOME", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """A folder of 20 different pictures, one of them deeper, and a file that only looks like one."""
+    folder = tmp_path / "photos"
+    (folder / "deeper").mkdir(parents=True)
+    for i in range(20):
+        pixels = np.random.default_rng(i).integers(0, 256, (6, 8, 3), np.uint8)
+        path = folder / ("deeper" if i == 0 else ".") / f"{i}.png"
+        cv2.imwrite(str(path), cv2.resize(pixels, (120, 90), interpolation=cv2.INTER_CUBIC))
+    (folder / "broken.jpg").write_bytes(b"not a picture")
+    return folder
+
+
+def test_float_export_says_what_it_is(tmp_path: Path) -> None:
+    report = export(RANDOM, tmp_path / "m.onnx")
+    manifest = read_manifest(tmp_path / "m.onnx")
+    assert manifest == dataclasses.replace(report.manifest, sha256=manifest.sha256 if manifest else "")
+    assert manifest is not None
+    assert manifest.labels == ("class 0", "class 1", "class 2", "class 3")
+    assert manifest.preprocess.size == (64, 64)
+    assert not manifest.weights.trained
+    assert [parity.step for parity in manifest.parity] == ["folding", "tracing", "simplification"]
+    assert max(parity.max_abs for parity in manifest.parity) < 1e-4
+    assert any("1e-06 instead of + 1e-15" in note for note in manifest.notes)
+    assert manifest.selftest is not None
+
+
+def test_int8_export_is_int8_and_small_and_says_how_it_was_calibrated(tmp_path: Path, photos: Path) -> None:
+    floats = export(RANDOM, tmp_path / "float.onnx")
+    report = export(dataclasses.replace(RANDOM, precision="int8", data=photos), tmp_path / "int8.onnx")
+    quantization = report.manifest.quantization
+    assert quantization is not None
+    assert (quantization.scheme, quantization.per_channel) == ("U8S8", True)
+    assert quantization.int8_mac_share > 0.9
+    assert quantization.calibration is not None
+    assert (quantization.calibration.images, quantization.calibration.skipped) == (20, 1)
+    assert report.size_mb < 0.35 * floats.size_mb
+    assert report.latencies_ms is not None
+
+
+def test_half_export_is_half_the_size(tmp_path: Path) -> None:
+    report = export(dataclasses.replace(RANDOM, precision="fp16"), tmp_path / "half.onnx")
+    assert report.size_mb < 0.55 * report.float_size_mb
+
+
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+def test_batch_export_answers_as_single_images_do(tmp_path: Path, photos: Path, precision: str) -> None:
+    recipe = dataclasses.replace(RANDOM, precision=precision, data=photos)  # type: ignore[arg-type]
+    files = sorted(photos.glob("*.png"))[:5]
+    answers = []
+    for batch in (1, 2):
+        path = tmp_path / f"{batch}.onnx"
+        export(dataclasses.replace(recipe, batch=batch), path)
+        with edgevit.load(path) as classifier:
+            answers.append(np.stack([result.probs for result in classifier(list(files))]))
+    np.testing.assert_allclose(answers[0], answers[1], atol=1e-5 if precision == "fp32" else 0.02)
+
+
+def test_labels_travel_in_the_file(tmp_path: Path) -> None:
+    (tmp_path / "names.txt").write_text("hen\ncock\nchick\negg\n")
+    export(dataclasses.replace(RANDOM, labels=tmp_path / "names.txt"), tmp_path / "m.onnx")
+    with edgevit.load(tmp_path / "m.onnx") as classifier:
+        assert classifier.names == ("hen", "cock", "chick", "egg")
+
+
+def test_wrong_number_of_labels_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "names.txt").write_text("hen\ncock\n")
+    with pytest.raises(OptionError, match="has 2 names, but the model has 4 classes"):
+        export(dataclasses.replace(RANDOM, labels=tmp_path / "names.txt"), tmp_path / "m.onnx")
+
+
+@pytest.mark.parametrize(
+    ("module", "where"), [(pipeline, "check_selftest"), (onnx_stage, "artifact_bytes"), (onnx_stage, "trace")]
+)
+def test_failed_export_leaves_the_older_file_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: ModuleType, where: str
+) -> None:
+    def fail(*args: object, **options: object) -> None:
+        raise GateError("made to fail")
+
+    (tmp_path / "m.onnx").write_bytes(b"older")
+    monkeypatch.setattr(module, where, fail)
+    with pytest.raises(GateError, match="made to fail"):
+        export(RANDOM, tmp_path / "m.onnx")
+    assert [path.name for path in tmp_path.iterdir()] == ["m.onnx"], "nothing half-written stays behind"
+    assert (tmp_path / "m.onnx").read_bytes() == b"older"
+
+
+def test_int8_without_images_is_refused_with_the_choices(tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match="--data FOLDER .* or --calibration synthesized"):
+        export(dataclasses.replace(RANDOM, precision="int8"), tmp_path / "m.onnx")
+
+
+def test_too_few_images_are_refused(tmp_path: Path, photos: Path) -> None:
+    for path in list(photos.glob("1*.png")):
+        path.unlink()
+    with pytest.raises(DataError, match=r"holds 9 readable images \(1 unreadable\); give at least 16"):
+        export(dataclasses.replace(RANDOM, precision="int8", data=photos), tmp_path / "m.onnx")
+
+
+def test_missing_folder_for_the_output_is_told_before_any_work(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="does not exist; make it first"):
+        export(RANDOM, tmp_path / "nowhere" / "m.onnx")
+
+
+def test_calibration_images_are_drawn_by_the_seed_and_kept_from_verification(photos: Path) -> None:
+    drawn = folder_images(photos, 16, 3, seed=0)
+    assert drawn == folder_images(photos, 16, 3, seed=0)
+    assert drawn != folder_images(photos, 16, 3, seed=1)
+    assert drawn.calibration is not None
+    assert [len(part.images) for part in (drawn.calibration, drawn.verification, drawn.evaluation)] == [16, 4, 3]
+    assert not set(map(str, drawn.calibration.images)) & set(map(str, drawn.verification.images))
+
+
+def test_calibration_holds_one_batch_in_memory_whatever_the_number() -> None:
+    graph = simplify(trace(create_model(MODEL, 4).eval(), (1, 3, 64, 64), 20))
+    alive: list[weakref.ref[np.ndarray]] = []
+    most = 0
+
+    def batches() -> Iterator[np.ndarray]:
+        nonlocal most
+        for i in range(30):
+            batch = np.full((1, 3, 64, 64), i / 30, np.float32)
+            alive.append(weakref.ref(batch))
+            most = max(most, sum(ref() is not None for ref in alive))
+            yield batch
+
+    minmax_ranges(graph, ["image"], batches())
+    assert most <= 2
+
+
+def test_last_batch_is_filled_up() -> None:
+    pictures = tuple(np.full((8, 8, 3), i, np.uint8) for i in range(3))
+    how = dataclasses.replace(RANDOM_PREPROCESS, size=(8, 8), crop_pct=1.0)
+    batches = list(ImageSet("generated", pictures).inputs(how, batch=2))
+    assert [batch.shape for batch in batches] == [(2, 3, 8, 8), (2, 3, 8, 8)]
+    np.testing.assert_array_equal(batches[1][0], batches[1][1])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"opset": 9}, "--opset 9 is not supported; choose one of 17"),
+        ({"batch": 0}, "--batch 0 is not possible"),
+        ({"num_classes": 1}, "--num-classes 1 is not possible"),
+        ({"calibration_images": 4}, "give at least 16"),
+        ({"synthesized": True, "data": Path()}, "give one of them"),
+        ({"max_drop": 0.5}, "give both, or none"),
+        ({"precision": "int8", "max_drop": -1.0}, "give percentage points"),
+        ({"precision": "int8", "simplify": False}, "leave out --no-simplify"),
+    ],
+)
+def test_recipe_refuses_values_that_cannot_work(change: dict[str, object], message: str) -> None:
+    with pytest.raises(OptionError, match=message):
+        dataclasses.replace(RANDOM, **change)  # type: ignore[arg-type]
+
+
+def test_file_name_says_the_precision() -> None:
+    names = [default_output(dataclasses.replace(RANDOM, precision=p)).name for p in ("fp32", "fp16", "int8")]
+    assert names == [f"{MODEL}.onnx", f"{MODEL}-half.onnx", f"{MODEL}-int8.onnx"]
+
+
+def test_report_page_and_its_figures_are_written(tmp_path: Path, photos: Path) -> None:
+    page = tmp_path / "report.html"
+    report = export(dataclasses.replace(RANDOM, precision="int8", data=photos), tmp_path / "m.onnx", page=page)
+    assert "</html>" in page.read_text()
+    figures = json.loads(page.with_suffix(".json").read_text())
+    floats = {layer["name"] for layer in figures["layers"] if not layer["int8"]}
+    assert report.manifest.quantization is not None
+    assert len(floats) == len(report.manifest.quantization.float_layers)
+
+
+def test_report_in_a_missing_folder_is_told_before_any_work(tmp_path: Path) -> None:
+    with pytest.raises(OutputError):
+        export(RANDOM, tmp_path / "m.onnx", page=tmp_path / "nowhere" / "report.html")
+    assert not (tmp_path / "m.onnx").exists()

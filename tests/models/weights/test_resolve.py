@@ -1,0 +1,116 @@
+"""What --weights names becomes a file and all that must be said about it."""
+
+import dataclasses
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from edgevit.artifact.manifest import Preprocess
+from edgevit.errors import CheckpointError, EdgevitError, OptionError, UnknownNameError
+from edgevit.models import create_model
+from edgevit.models.weights.resolve import build_with_weights, bundled_path, resolve_weights
+from edgevit.models.zoo.registry import bundled_weights, get_spec
+
+
+def test_random_weights_are_marked_untrained_and_repeatable() -> None:
+    spec = get_spec("sbcformer_xs")
+    weights = resolve_weights(spec, "random")
+    assert (weights.path, weights.source, weights.trained, weights.sha256) == (None, "random", False, "")
+    assert "the answers mean nothing" in weights.note
+    first, second = (build_with_weights(spec, weights, 5).state_dict() for _ in range(2))
+    assert first["head.weight"].shape == (5, 288)
+    assert all(torch.equal(first[key], second[key]) for key in first)
+
+
+def test_file_brings_its_digest_and_its_classes(tmp_path: Path) -> None:
+    path = tmp_path / "mine.pth"
+    torch.save({"model": create_model("sbcformer_xs", 4).state_dict()}, path)
+    spec = get_spec("sbcformer_xs")
+    weights = resolve_weights(spec, str(path))
+    assert weights.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert (weights.path, weights.source, weights.trained, weights.labels) == (path, "mine.pth", True, ())
+    assert weights.preprocess == spec.preprocess
+    assert build_with_weights(spec, weights).state_dict()["head.bias"].shape == (4,)
+
+
+def test_labels_and_preprocessing_of_edgevits_own_training_are_taken(tmp_path: Path) -> None:
+    how = Preprocess(size=(160, 160), crop_pct=1.0)
+    metadata = {
+        "edgevit_labels": json.dumps(["hen", "fox"]),
+        "edgevit_preprocess": json.dumps(dataclasses.asdict(how)),
+        "edgevit_accuracy": json.dumps({"top1": 0.9}),
+    }
+    save_file(create_model("sbcformer_xs", 2).state_dict(), tmp_path / "mine.safetensors", metadata)
+    weights = resolve_weights(get_spec("sbcformer_xs"), str(tmp_path / "mine.safetensors"))
+    assert weights.labels == ("hen", "fox")
+    assert weights.preprocess == how
+
+
+def test_asked_number_of_classes_must_be_that_of_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "mine.pth"
+    torch.save(create_model("sbcformer_xs", 4).state_dict(), path)
+    spec = get_spec("sbcformer_xs")
+    with pytest.raises(CheckpointError, match="has 4 classes, but sbcformer_xs was built for 7; pass --num-classes 4"):
+        build_with_weights(spec, resolve_weights(spec, str(path)), 7)
+
+
+@pytest.mark.parametrize("name", ["sbcformer_xs", "efficientvit_b0"])
+def test_bundled_weights_are_the_default(name: str) -> None:
+    entry = bundled_weights(name)
+    assert entry is not None
+    try:
+        path = bundled_path(entry)
+    except CheckpointError:
+        pytest.skip("the bundled weights are not in this checkout")
+    spec = get_spec(name)
+    weights = resolve_weights(spec, None)
+    assert weights == resolve_weights(spec, "cifar10")
+    assert (weights.path, weights.source, weights.trained) == (path, f"{name}/cifar10", True)
+    assert weights.note == "10 classes, CIFAR-10, not ImageNet"
+    assert build_with_weights(spec, weights)(torch.zeros(1, 3, 64, 64)).shape == (1, len(weights.labels))
+
+
+def test_missing_bundled_file_is_said() -> None:
+    entry = bundled_weights("sbcformer_xs")
+    assert entry is not None
+    with pytest.raises(CheckpointError, match="none.safetensors are missing from this installation; install"):
+        bundled_path(dataclasses.replace(entry, file="none.safetensors"))
+
+
+def _refusal(name: str, weights: str | None) -> EdgevitError:
+    with pytest.raises(EdgevitError) as caught:
+        resolve_weights(get_spec(name), weights)
+    assert "\n" not in str(caught.value)
+    return caught.value
+
+
+def test_without_published_weights_the_choices_are_listed() -> None:
+    error = _refusal("sbcformer_l", None)
+    assert isinstance(error, OptionError)
+    assert error.exit_code == 2
+    for choice in ("--weights FILE", "edgevit train sbcformer_l --data DIR", "--weights random"):
+        assert choice in str(error)
+
+
+def test_unknown_entry_lists_those_there_are() -> None:
+    error = _refusal("efficientvit_b0", "imagenet_224")
+    assert isinstance(error, UnknownNameError)
+    assert str(error) == (
+        "no weights of efficientvit_b0 named 'imagenet_224'; did you mean imagenet_r224? "
+        "All: cifar10, imagenet_r224, random, FILE"
+    )
+
+
+@pytest.mark.parametrize("weights", ["none.pt", "runs/best"])
+def test_missing_file_is_said(weights: str) -> None:
+    error = _refusal("sbcformer_xs", weights)
+    assert isinstance(error, CheckpointError)
+    assert str(error).startswith(f"{weights} does not exist")
+
+
+def test_folder_is_no_file_of_weights(tmp_path: Path) -> None:
+    assert "is a folder; give the file of weights in it" in str(_refusal("sbcformer_xs", str(tmp_path)))

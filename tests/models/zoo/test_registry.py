@@ -1,0 +1,115 @@
+"""The zoo's table says what the built models are."""
+
+import subprocess
+import sys
+
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from edgevit.errors import OptionError, UnknownNameError
+from edgevit.models import create_model, list_models
+from edgevit.models.compact_ffn import merge_branches
+from edgevit.models.layers import prepare_for_export
+from edgevit.models.zoo.registry import bundled_weights, check_input_size, get_spec, numbered_labels, size_note
+from tests.places import ROOT
+
+
+@pytest.mark.parametrize("name", list_models())
+def test_parameters_and_macs_are_those_of_the_built_model(name: str) -> None:
+    spec = get_spec(name)
+    with torch.device("meta"), torch.no_grad():
+        model = create_model(name).eval()
+        merge_branches(model)
+        parameters = sum(parameter.numel() for parameter in model.parameters())
+        x = torch.empty(1, 3, *spec.preprocess.size)
+        if spec.task == "classify" and not spec.plain:  # of hallucinated models the paper's formulation is counted
+            prepare_for_export(model)
+            model(x)  # constants are made at the first call
+        with FlopCounterMode(display=False) as counter:
+            model(x)
+    assert parameters == spec.parameters
+    assert counter.get_total_flops() == 2 * spec.macs
+
+
+@pytest.mark.parametrize("name", list_models("classify"))
+def test_every_model_has_the_asked_number_of_classes(name: str) -> None:
+    with torch.device("meta"), torch.no_grad():
+        assert create_model(name, num_classes=7).eval()(torch.empty(2, 3, 64, 64)).shape == (2, 7)
+
+
+@pytest.mark.parametrize("name", list_models())
+def test_weights_entries_are_complete(name: str) -> None:
+    spec = get_spec(name)
+    assert len({entry.name for entry in spec.weights}) == len(spec.weights)
+    for entry in spec.weights:
+        assert entry.bundled or (entry.url or "").startswith("https://")
+        assert entry.license
+        assert not entry.labels or len(entry.labels) == entry.num_classes
+        check_input_size(spec, entry.preprocess.size)
+
+
+def test_bundled_weights_are_the_default_and_say_that_they_are_not_imagenet() -> None:
+    for name in ("sbcformer_xs", "efficientvit_b0"):
+        entry = bundled_weights(name)
+        assert entry is not None
+        assert entry is get_spec(name).weights[0]
+        assert entry.note == "10 classes, CIFAR-10, not ImageNet"
+        assert entry.labels[3] == "cat"
+    assert bundled_weights("sbcformer_l") is None
+
+
+def test_preprocessing_is_the_official_evaluation() -> None:
+    crops = {name: get_spec(name).preprocess.crop_pct for name in list_models()}
+    assert {crops[name] for name in crops if name.startswith("sbcformer")} == {0.875}
+    assert crops["efficientvit_b0"] == crops["efficientvit_b1"] == 0.95
+    assert {crops[f"efficientvit_{variant}"] for variant in ("b2", "b3", "l1", "l2", "l3")} == {1.0}
+    assert get_spec("efficientvit_l2").weights[-1].preprocess.size == (384, 384)
+
+
+def test_unknown_model_names_the_nearest() -> None:
+    with pytest.raises(UnknownNameError, match="did you mean sbcformer_xs"):
+        create_model("sbcformer-xs")
+
+
+def test_zero_classes_are_refused() -> None:
+    with pytest.raises(OptionError, match="--num-classes 1 or more"):
+        create_model("sbcformer_xs", num_classes=0)
+
+
+@pytest.mark.parametrize(("size", "near"), [((225, 225), "224 or 256"), ((0, 0), "32"), ((224, 40), "32 or 64")])
+def test_size_that_is_not_a_multiple_of_32_is_refused(size: tuple[int, int], near: str) -> None:
+    with pytest.raises(OptionError, match=f"multiple of 32; try --imgsz {near}$"):
+        check_input_size(get_spec("sbcformer_xs"), size)
+
+
+def test_another_input_size_is_noted_where_weights_belong_to_one() -> None:
+    sbcformer, efficientvit = get_spec("sbcformer_xs"), get_spec("efficientvit_b0")
+    assert size_note(sbcformer, (224, 224)) is None
+    assert "resized" in (size_note(sbcformer, (224, 256)) or "")
+    assert "corner" in (size_note(sbcformer, (160, 224)) or "")
+    assert size_note(efficientvit, (160, 160)) is None
+
+
+def test_classes_without_names_are_numbered() -> None:
+    assert numbered_labels(2) == ("class 0", "class 1")
+
+
+def test_registry_needs_no_torch_and_building_says_how_to_get_it() -> None:
+    code = """
+import sys
+sys.modules["torch"] = None
+from edgevit.models import create_model
+from edgevit.models import list_models
+from edgevit.models.zoo.registry import get_spec
+print(get_spec(list_models()[0]).parameters)
+try:
+    create_model("sbcformer_xs")
+except ImportError as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == [
+        "5594161",
+        "torch is not installed, and building sbcformer_xs needs it; run: pip install 'edgevit[export]'",
+    ]

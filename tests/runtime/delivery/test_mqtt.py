@@ -1,0 +1,384 @@
+"""Against a real Mosquitto on loopback: stopped, restarted, slow, refusing, and with TLS."""
+
+import contextlib
+import json
+import logging
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edgevit.runtime.delivery.mqtt import Broker, MqttDelivery
+from edgevit.runtime.delivery.sender import Backoff, SpooledSink
+from edgevit.runtime.delivery.spool import Spool
+from edgevit.runtime.destinations import parse_sink
+from edgevit.runtime.events.event import Event
+from edgevit.runtime.moment import Moment
+from edgevit.runtime.records import Record, event_record
+from tests.places import ROOT
+
+paho = pytest.importorskip("paho.mqtt.client", reason="paho-mqtt is not installed: pip install 'edgevit[mqtt]'")
+MOSQUITTO = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin")
+needs_broker = pytest.mark.skipif(MOSQUITTO is None, reason="mosquitto is not installed: apt-get install mosquitto")
+
+FAST = Backoff(first_s=0.05, most_s=0.2)
+GENEROUS_S = 60.0
+"""Until a test gives up; far longer than anything here takes."""
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+def wait_for(condition: Callable[[], Any]) -> None:
+    until_s = time.monotonic() + GENEROUS_S
+    while not condition():
+        assert time.monotonic() < until_s, "waited in vain"
+        time.sleep(0.02)
+
+
+class Mosquitto:
+    """A broker that keeps what it was given over a restart."""
+
+    def __init__(self, folder: Path, *lines: str) -> None:
+        self.port = free_port()
+        folder.mkdir()
+        self._config = folder / "mosquitto.conf"
+        own = [f"listener {self.port} 127.0.0.1", *lines] if lines else [f"listener {self.port} 127.0.0.1"]
+        anonymous = [] if any(line.startswith("allow_anonymous") for line in lines) else ["allow_anonymous true"]
+        kept = ["persistence true", f"persistence_location {folder}/", "max_queued_messages 0", "user root"]
+        self._config.write_text("\n".join([*own, *anonymous, *kept, ""]))
+        self._process: subprocess.Popen[bytes] | None = None
+        self.start()
+
+    def start(self) -> None:
+        assert MOSQUITTO
+        self._process = subprocess.Popen([MOSQUITTO, "-c", self._config], stderr=subprocess.DEVNULL)
+        wait_for(self._accepts)
+
+    def _accepts(self) -> bool:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
+            return True
+        return False
+
+    def signal(self, number: signal.Signals) -> None:
+        assert self._process
+        self._process.send_signal(number)
+
+    def stop(self) -> None:
+        assert self._process
+        self._process.send_signal(signal.SIGCONT)
+        self._process.terminate()
+        self._process.wait()
+
+
+class Subscriber:
+    """Receives everything, also what was published while the broker restarted."""
+
+    def __init__(self, port: int) -> None:
+        self.messages: list[tuple[str, bytes, bool]] = []
+        self._lock = threading.Lock()
+        self._client: Any = paho.Client(paho.CallbackAPIVersion.VERSION2, "subscriber", clean_session=False)
+        self._client.reconnect_delay_set(0.05, 0.2)
+        subscribed = threading.Event()
+        self._client.on_connect = lambda client, *_: client.subscribe("#", qos=1)
+        self._client.on_subscribe = lambda *_: subscribed.set()
+        self._client.on_message = self._take
+        self._client.connect("127.0.0.1", port)
+        self._client.loop_start()
+        assert subscribed.wait(GENEROUS_S)
+
+    def _take(self, _client: Any, _data: Any, message: Any) -> None:
+        with self._lock:
+            self.messages.append((message.topic, message.payload, message.retain))
+
+    def on(self, topic: str) -> list[bytes]:
+        with self._lock:
+            return [payload for name, payload, _ in self.messages if name == topic]
+
+    def first_ids(self, topic: str) -> list[str]:
+        """Return the ids in the order in which each arrived first."""
+        return list(dict.fromkeys(json.loads(payload)["id"] for payload in self.on(topic)))
+
+    def close(self) -> None:
+        self._client.disconnect()
+        self._client.loop_stop()
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Mosquitto]:
+    broker = Mosquitto(tmp_path / "broker")
+    yield broker
+    broker.stop()
+
+
+@pytest.fixture
+def subscriber(broker: Mosquitto) -> Iterator[Subscriber]:
+    subscriber = Subscriber(broker.port)
+    yield subscriber
+    subscriber.close()
+
+
+def record(number: int, kind: str = "label", roi: str | None = None, **facts: Any) -> Record:
+    return event_record(Event(kind, Moment("pen", number, number, 1e9 + number, roi), facts or {"label": f"l{number}"}))
+
+
+def open_sink(folder: Path, port: int, query: str = "", environment: dict[str, str] | None = None) -> SpooledSink:
+    target = parse_sink(f"mqtt://127.0.0.1:{port}/farm/pen3{query}")
+    delivery = MqttDelivery(Broker.from_target(target, environment or {}), device="Pen 3")
+    return SpooledSink(Spool(folder / "spool.sqlite", 10_000_000), delivery, backoff=FAST)
+
+
+@needs_broker
+def test_events_arrive_in_order_on_the_topic_of_their_kind(
+    tmp_path: Path, broker: Mosquitto, subscriber: Subscriber
+) -> None:
+    sink = open_sink(tmp_path, broker.port)
+    records = [record(number) for number in range(120)]
+    for each in records:
+        sink.write(each)
+    sink.write(record(120, "frozen", active=True))
+    sink.write(record(121, "label", "left"))
+    sink.write(record(122, "source_lost"))
+    wait_for(lambda: subscriber.on("farm/pen3/source"))
+    assert [payload.decode() for payload in subscriber.on("farm/pen3/label")] == [each.to_json() for each in records]
+    assert json.loads(subscriber.on("farm/pen3/frozen")[0])["active"] is True
+    assert len(subscriber.on("farm/pen3/left/label")) == 1
+    sink.close()
+    assert subscriber.on("farm/pen3/status")[0] == b"online"
+    wait_for(lambda: subscriber.on("farm/pen3/status")[-1] == b"offline")
+
+
+@needs_broker
+def test_results_are_sent_only_when_asked_for(tmp_path: Path, broker: Mosquitto, subscriber: Subscriber) -> None:
+    sink = open_sink(tmp_path, broker.port)
+    sink.write(Record("result", "0" * 32, Moment("pen", 0, 0, 0), {"id": "0"}))
+    sink.write(record(1))
+    wait_for(lambda: subscriber.on("farm/pen3/label"))
+    sink.close()
+    assert not subscriber.on("farm/pen3/result")
+
+
+@needs_broker
+def test_states_are_kept_by_the_broker_unless_told_not_to(tmp_path: Path, broker: Mosquitto) -> None:
+    sink = open_sink(tmp_path, broker.port)
+    sink.write(record(1))
+    wait_for(lambda: sink.counts().waiting == 0)
+    sink.close()
+    late = Subscriber(broker.port)
+    wait_for(lambda: late.on("farm/pen3/label"))
+    assert {retain for topic, _, retain in late.messages if topic == "farm/pen3/label"} == {True}
+    late.close()
+    target = parse_sink(f"mqtt://127.0.0.1:{broker.port}/farm/pen3?retain=no")
+    assert Broker.from_target(target, {}).retain is False
+
+
+@needs_broker
+def test_restarts_of_the_broker_lose_nothing(
+    tmp_path: Path, broker: Mosquitto, subscriber: Subscriber, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING)
+    sink = open_sink(tmp_path, broker.port)
+    records = [record(number) for number in range(400)]
+    for number, each in enumerate(records):
+        if number in (100, 250):
+            broker.stop()
+        if number in (150, 300):
+            broker.start()
+        sink.write(each)
+        time.sleep(0.001)
+    expected = [each.id for each in records]
+    wait_for(lambda: len(subscriber.first_ids("farm/pen3/label")) == 400)
+    assert subscriber.first_ids("farm/pen3/label") == expected
+    wait_for(lambda: sink.counts().waiting == 0)
+    sink.close()
+    outages = [message for message in caplog.messages if "records wait in" in message]
+    assert 1 <= len(outages) <= 4, caplog.messages  # not one for each attempt
+    assert any("back, " in message for message in caplog.messages)
+
+
+@needs_broker
+def test_broker_that_is_away_at_the_start_and_the_end_loses_nothing(
+    tmp_path: Path, broker: Mosquitto, subscriber: Subscriber, caplog: pytest.LogCaptureFixture
+) -> None:
+    broker.stop()
+    sink = open_sink(tmp_path, broker.port)
+    for number in range(10):
+        sink.write(record(number))
+    sink.close()
+    assert "10 records for mqtt://" in caplog.text
+    assert "stay in" in caplog.text
+    broker.start()
+    again = open_sink(tmp_path, broker.port)
+    again.write(record(10))
+    wait_for(lambda: len(subscriber.first_ids("farm/pen3/label")) == 11)
+    assert subscriber.first_ids("farm/pen3/label") == [record(number).id for number in range(11)]
+    again.close()
+
+
+@needs_broker
+def test_broker_that_stands_still_for_a_while_gets_everything(
+    tmp_path: Path, broker: Mosquitto, subscriber: Subscriber
+) -> None:
+    sink = open_sink(tmp_path, broker.port)
+    wait_for(lambda: subscriber.on("farm/pen3/status"))
+    broker.signal(signal.SIGSTOP)
+    begun_s = time.monotonic()
+    for number in range(100):
+        sink.write(record(number))
+    # the loop that classifies does not wait for the broker
+    assert time.monotonic() - begun_s < 5
+    time.sleep(0.5)
+    assert sink.counts().waiting == 100
+    broker.signal(signal.SIGCONT)
+    wait_for(lambda: sink.counts().waiting == 0)
+    wait_for(lambda: len(subscriber.first_ids("farm/pen3/label")) == 100)
+    assert subscriber.first_ids("farm/pen3/label") == [record(number).id for number in range(100)]
+    sink.close()
+
+
+@needs_broker
+def test_refused_password_is_one_line_and_the_records_wait(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    passwords = tmp_path / "passwords"
+    made = subprocess.run(["mosquitto_passwd", "-b", "-c", passwords, "board", "right"], capture_output=True)
+    assert made.returncode == 0, made.stderr
+    broker = Mosquitto(tmp_path / "broker", "allow_anonymous false", f"password_file {passwords}")
+    try:
+        sink = open_sink(
+            tmp_path, broker.port, environment={"EDGEVIT_MQTT_USER": "board", "EDGEVIT_MQTT_PASSWORD": "x"}
+        )
+        sink.write(record(1))
+        wait_for(lambda: "the broker refuses" in caplog.text)
+        time.sleep(0.5)  # further attempts say nothing more
+        sink.close()
+        (said,) = [message for message in caplog.messages if "the broker refuses" in message]
+        assert "set EDGEVIT_MQTT_USER and EDGEVIT_MQTT_PASSWORD or EDGEVIT_MQTT_PASSWORD_FILE" in said
+        assert "right" not in caplog.text
+        (tmp_path / "secret").write_text("right\n")
+        right = {"EDGEVIT_MQTT_USER": "board", "EDGEVIT_MQTT_PASSWORD_FILE": str(tmp_path / "secret")}
+        sink = open_sink(tmp_path, broker.port, environment=right)
+        wait_for(lambda: sink.counts().waiting == 0)
+        sink.close()
+    finally:
+        broker.stop()
+
+
+SENDER = """
+import sys, time
+from pathlib import Path
+from edgevit.runtime.events.event import Event
+from edgevit.runtime.events.event import Moment
+from edgevit.runtime.destinations import parse_sink
+from edgevit.runtime.delivery.mqtt import Broker
+from edgevit.runtime.delivery.mqtt import MqttDelivery
+from edgevit.runtime.records import event_record
+from edgevit.runtime.delivery.sender import SpooledSink
+from edgevit.runtime.delivery.spool import Spool
+
+broker = Broker.from_target(parse_sink(sys.argv[2]), {})
+sink = SpooledSink(Spool(Path(sys.argv[1]), 10_000_000), MqttDelivery(broker))
+number = int(sys.argv[3])
+while True:
+    sink.write(event_record(Event("label", Moment("pen", number, number, 1e9 + number), {"label": f"l{number}"})))
+    print(number, flush=True)
+    number += 1
+    time.sleep(0.001)
+"""
+
+
+@needs_broker
+def test_kill_of_the_process_loses_nothing_and_publishes_the_last_will(
+    tmp_path: Path, broker: Mosquitto, subscriber: Subscriber
+) -> None:
+    spool, taken = tmp_path / "spool.sqlite", 0
+    for pause_s in (0.3, 0.13, 0.02):
+        command = [sys.executable, "-c", SENDER, str(spool), f"mqtt://127.0.0.1:{broker.port}/farm/pen3", str(taken)]
+        writer = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
+        assert writer.stdout
+        writer.stdout.readline()
+        if not taken:
+            wait_for(lambda: subscriber.on("farm/pen3/label"))
+        time.sleep(pause_s)
+        writer.kill()
+        lines = writer.stdout.read().split("\n")[:-1]
+        writer.wait()
+        writer.stdout.close()
+        first = not taken
+        taken = int(lines[-1]) + 1 if lines else taken + 1
+        if first:
+            wait_for(lambda: subscriber.on("farm/pen3/status") == [b"online", b"offline"])
+    sink = open_sink(tmp_path, broker.port)
+    wait_for(lambda: sink.counts().waiting == 0)
+    wanted = {record(number).id for number in range(taken)}
+    wait_for(lambda: wanted <= set(subscriber.first_ids("farm/pen3/label")))
+    sink.close()
+
+
+@needs_broker
+def test_board_announces_itself_to_home_assistant(tmp_path: Path, broker: Mosquitto) -> None:
+    sink = open_sink(tmp_path, broker.port, "?discovery=homeassistant")
+    sink.write(record(1, "label", label="fox"))
+    wait_for(lambda: sink.counts().waiting == 0)
+    late = Subscriber(broker.port)
+    wait_for(lambda: len([topic for topic, _, _ in late.messages if topic.endswith("/config")]) == 6)
+    configs = [json.loads(payload) for topic, payload, _ in late.messages if topic.endswith("/config")]
+    (label,) = [config for config in configs if config["unique_id"].endswith("_label")]
+    # what it points to is there, and holds what the template asks for
+    assert json.loads(late.on(label["state_topic"])[0])["label"] == "fox"
+    assert late.on(label["availability_topic"]) == [label["payload_available"].encode()]
+    assert label["device"]["name"] == "Pen 3"
+    late.close()
+    sink.close()
+
+
+@needs_broker
+def test_connection_is_encrypted_and_the_broker_is_checked(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not installed: apt-get install openssl")
+    for name in ("broker", "other"):
+        made = subprocess.run(
+            ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
+            + ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", f"{name}.key", "-out", f"{name}.crt"],
+            cwd=tmp_path,
+            capture_output=True,
+        )
+        assert made.returncode == 0, made.stderr
+    broker = Mosquitto(tmp_path / "b", f"certfile {tmp_path}/broker.crt", f"keyfile {tmp_path}/broker.key")
+    try:
+
+        def secure(ca: str) -> SpooledSink:
+            target = parse_sink(f"mqtts://127.0.0.1:{broker.port}/farm?ca={tmp_path}/{ca}.crt")
+            delivery = MqttDelivery(Broker.from_target(target, {}))
+            return SpooledSink(Spool(tmp_path / "spool.sqlite", 10_000_000), delivery, backoff=FAST)
+
+        sink = secure("other")
+        sink.write(record(1))
+        wait_for(lambda: "cannot connect" in caplog.text)
+        assert "certificate verify failed" in caplog.text
+        sink.close()
+        sink = secure("broker")
+        wait_for(lambda: sink.counts().waiting == 0)
+        sink.close()
+    finally:
+        broker.stop()
+
+
+def test_server_that_is_no_broker_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        sink = open_sink(tmp_path, listener.getsockname()[1])
+        connection, _ = listener.accept()
+        connection.close()
+        wait_for(lambda: "the broker closed the connection" in caplog.text)
+    sink.close()

@@ -1,0 +1,171 @@
+"""The thread between a spool and whatever it delivers to."""
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edgevit.runtime.delivery.sender import Backoff, DeliveryError, SpooledSink
+from edgevit.runtime.delivery.spool import Spool, Stored
+from edgevit.runtime.events.event import Event
+from edgevit.runtime.moment import Moment
+from edgevit.runtime.records import Record, event_record
+from tests.places import ROOT
+
+FAST = Backoff(first_s=0.01, most_s=0.02)
+
+
+def wait_for(condition: Callable[[], Any]) -> None:
+    until_s = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < until_s, "waited in vain"
+        time.sleep(0.01)
+
+
+def record(number: int, roi: str | None = None) -> Record:
+    return event_record(Event("label", Moment("pen", number, number, number, roi), {"label": "fox"}))
+
+
+class Clerk:
+    """Takes what it is sent, after the troubles that it was given."""
+
+    name = "clerk"
+
+    def __init__(self, *troubles: Exception) -> None:
+        self.troubles = list(troubles)
+        self.taken: list[Stored] = []
+        self.closed = False
+
+    def ready(self) -> None:
+        """Always there."""
+
+    def send(self, batch: Sequence[Stored]) -> None:
+        if self.troubles:
+            trouble = self.troubles.pop(0)
+            if isinstance(trouble, DeliveryError):
+                self.taken += batch[: trouble.delivered]
+            raise trouble
+        self.taken += batch
+
+    def abort(self) -> None:
+        """Never waits."""
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def test_what_arrived_before_the_trouble_is_not_sent_again(tmp_path: Path) -> None:
+    clerk = Clerk(DeliveryError("one moment"), DeliveryError("lost after two", delivered=2))
+    spool = Spool(tmp_path / "a.sqlite", 1_000_000)
+    for number in range(4):
+        spool.put(str(number), "label", b"{}")
+    sink = SpooledSink(spool, clerk, backoff=FAST)
+    wait_for(lambda: len(clerk.taken) == 4)
+    sink.close()
+    assert [stored.id for stored in clerk.taken] == ["0", "1", "2", "3"]
+    assert clerk.closed
+
+
+def test_unforeseen_trouble_is_logged_and_does_not_end_the_thread(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    clerk = Clerk(RuntimeError("a bug"), RuntimeError("a bug"))
+    sink = SpooledSink(Spool(tmp_path / "a.sqlite", 1_000_000), clerk, backoff=FAST)
+    sink.write(record(1, "left"))
+    wait_for(lambda: clerk.taken)
+    sink.close()
+    assert caplog.text.count("Traceback") == 1
+    assert "clerk: a bug; records wait in" in caplog.text
+    assert "clerk: back, " in caplog.text
+    assert clerk.taken[0].channel == "left/label"
+
+
+def test_clock_set_back_by_a_day_changes_no_order_and_no_id_comes_twice(tmp_path: Path) -> None:
+    """Also over restarts, after each of which frames are numbered from 0 again."""
+    noon = 1_763_640_000.0
+    clerk = Clerk()
+    written = []
+    for begun_s in (noon, noon - 86_400, noon + 60):
+        sink = SpooledSink(Spool(tmp_path / "spool.sqlite", 1_000_000), clerk, backoff=FAST)
+        for number in range(3):
+            event = Event("label", Moment("pen", number, float(number), begun_s + number), {"label": "fox"})
+            written.append(event_record(event))
+            sink.write(written[-1])
+        sink.close()
+    assert [stored.id for stored in clerk.taken] == [record.id for record in written]
+    assert len({record.id for record in written}) == 9
+
+
+def test_name_that_is_not_utf8_is_sent_all_the_same(tmp_path: Path) -> None:
+    clerk = Clerk()
+    sink = SpooledSink(Spool(tmp_path / "a.sqlite", 1_000_000), clerk, backoff=FAST)
+    sink.write(record(1, "g\udc80te"))
+    wait_for(lambda: clerk.taken)
+    sink.close()
+    assert clerk.taken[0].channel == "g?te/label"
+
+
+def test_thread_ends_with_its_sink(tmp_path: Path) -> None:
+    before = threading.active_count()
+    sink = SpooledSink(Spool(tmp_path / "a.sqlite", 1_000_000), Clerk(), backoff=FAST)
+    assert threading.active_count() == before + 1
+    sink.close()
+    sink.close()  # twice is no trouble
+    assert threading.active_count() == before
+
+
+def test_records_are_flushed_to_the_disk_while_the_receiver_is_away(tmp_path: Path) -> None:
+    synced: list[float] = []
+
+    class Watched(Spool):
+        def sync(self) -> None:
+            synced.append(time.monotonic())
+            super().sync()
+
+    away = Clerk(*[DeliveryError("away")] * 10_000)
+    sink = SpooledSink(Watched(tmp_path / "a.sqlite", 1_000_000), away, backoff=Backoff(60, 60), drain_s=0)
+    written_s = time.monotonic()
+    sink.write(record(1))
+    wait_for(lambda: synced)
+    assert synced[0] - written_s >= 0.9  # not for each record: an SD card takes its time
+    sink.close()
+
+
+def _without_paho(code: str) -> str:
+    absent = "import sys; sys.modules.update(dict.fromkeys(('paho', 'torch', 'onnx', 'PIL'))); "
+    done = subprocess.run(
+        [sys.executable, "-c", absent + code], cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, text=True,
+        capture_output=True, check=True,
+    )  # fmt: skip
+    return done.stdout
+
+
+def test_sinks_need_no_package_that_a_board_lacks() -> None:
+    modules = [
+        f"edgevit.runtime.{room}.{path.stem}"
+        for room in ("events", "sinks")
+        for path in (ROOT / "runtime" / room).glob("[!_]*.py")
+    ]
+    assert len(modules) > 15
+    _without_paho(f"import {', '.join(modules)}")
+
+
+def test_broker_without_the_extra_says_what_to_install(tmp_path: Path) -> None:
+    code = f"""
+from pathlib import Path
+from edgevit.runtime.sinks.opening import *
+try:
+    open_sinks(["mqtt://host/a"], Surroundings(spool=Path({str(tmp_path)!r})))
+except ImportError as error:
+    print(error)
+"""
+    expected = (
+        "paho-mqtt is not installed, and publishing to an MQTT broker needs it; run: pip install 'edgevit[mqtt]'\n"
+    )
+    assert _without_paho(f"exec({code!r})") == expected

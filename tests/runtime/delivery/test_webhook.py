@@ -1,0 +1,302 @@
+"""Against a real HTTP server on loopback: one that fails, stalls, refuses, and returns."""
+
+import base64
+import contextlib
+import hashlib
+import hmac
+import json
+import logging
+import random
+import re
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edgevit.errors import OptionError
+from edgevit.runtime.delivery.sender import Backoff, DeliveryError, SpooledSink
+from edgevit.runtime.delivery.spool import Spool, Stored
+from edgevit.runtime.delivery.webhook import WebhookDelivery, signature, signing_key
+from edgevit.runtime.events.event import Event
+from edgevit.runtime.moment import Moment
+from edgevit.runtime.records import Record, event_record
+from tests.places import DOCS
+
+FAST = Backoff(first_s=0.02, most_s=0.1)
+GENEROUS_S = 60.0
+
+
+def wait_for(condition: Callable[[], Any]) -> None:
+    until_s = time.monotonic() + GENEROUS_S
+    while not condition():
+        assert time.monotonic() < until_s, "waited in vain"
+        time.sleep(0.01)
+
+
+class Server:
+    """Answers as the test says; keeps what it accepted with 200."""
+
+    def __init__(self) -> None:
+        self.answers: list[tuple[int, dict[str, str]]] = []
+        """Status and headers of the next answers; 200 when there are none. Status 0 says nothing until `release`."""
+        self.accepted: list[tuple[dict[str, str], bytes]] = []
+        self.requests: list[tuple[str, str]] = []
+        self.release = threading.Event()
+        server = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True
+
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                server.requests.append((self.path, self.headers["webhook-id"]))
+                status, headers = server.answers.pop(0) if server.answers else (200, {})
+                if status == 0:
+                    server.release.wait(GENEROUS_S)
+                    self.close_connection = True
+                    return
+                if status == 200:
+                    server.accepted.append((dict(self.headers), body))
+                self.send_response(status)
+                for name, value in {"Content-Length": "2", **headers}.items():
+                    self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(b"ok")
+
+            def log_message(self, format: str, *args: Any) -> None:
+                """Say nothing."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}/hook?key=1"
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
+        self._thread.start()
+
+    def ids(self) -> list[str]:
+        return [json.loads(body)["id"] for _, body in self.accepted]
+
+    def close(self) -> None:
+        self.release.set()
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    server = Server()
+    yield server
+    server.close()
+
+
+def record(number: int) -> Record:
+    return event_record(Event("label", Moment("pen", number, number, 1e9 + number), {"label": f"é{number}"}))
+
+
+def open_sink(folder: Path, url: str, secret: str | None = None, timeout_s: float = 10.0) -> SpooledSink:
+    spool = Spool(folder / "spool.sqlite", 10_000_000)
+    return SpooledSink(spool, WebhookDelivery(url, secret, timeout_s=timeout_s), backoff=FAST)
+
+
+def test_records_arrive_in_order_signed_as_the_standard_says(tmp_path: Path, server: Server) -> None:
+    key = b"a key of the receiver's own choice"
+    sink = open_sink(tmp_path, server.url, "whsec_" + base64.b64encode(key).decode())
+    for number in range(120):
+        sink.write(record(number))
+    wait_for(lambda: len(server.accepted) == 120)
+    sink.close()
+    assert server.ids() == [record(number).id for number in range(120)]
+    assert {path for path, _ in server.requests} == {"/hook?key=1"}
+    for headers, body in server.accepted:
+        assert json.loads(body)["id"] == headers["webhook-id"]
+        assert headers["Content-Type"] == "application/json"
+        signed = b".".join([headers["webhook-id"].encode(), headers["webhook-timestamp"].encode(), body])
+        expected = base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()
+        assert headers["webhook-signature"] == f"v1,{expected}"
+
+
+def test_signature_is_that_of_the_specifications_own_example() -> None:
+    # the example of the specification's reference libraries
+    key = signing_key("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
+    identity, timestamp, body = "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, b'{"test": 2432232314}'
+    assert signature(key, identity, timestamp, body) == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
+
+
+def test_documented_check_accepts_what_is_sent_and_nothing_else() -> None:
+    page = (DOCS / "sinks.md").read_text()
+    (code,) = re.findall(r"```python\n(.*?def is_genuine.*?)```", page, re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(code, names)
+    body, now = b'{"id": "7"}', time.time()
+    headers = {"webhook-id": "7", "webhook-timestamp": str(int(now))}
+    headers["webhook-signature"] = signature(signing_key("secret"), "7", int(now), body)
+    genuine = names["is_genuine"]
+    assert genuine(headers, body, "secret")
+    assert not genuine(headers, body + b" ", "secret")
+    assert not genuine(headers, body, "guess")
+    assert not genuine({**headers, "webhook-id": "8"}, body, "secret")
+    late = {**headers, "webhook-timestamp": str(int(now) - 3600)}
+    late["webhook-signature"] = signature(signing_key("secret"), "7", int(now) - 3600, body)
+    assert not genuine(late, body, "secret")
+    secret = "whsec_" + base64.b64encode(b"key").decode()
+    headers["webhook-signature"] = signature(b"key", "7", int(now), body)
+    assert genuine(headers, body, secret)
+
+
+def test_without_a_secret_nothing_is_signed(tmp_path: Path, server: Server) -> None:
+    sink = open_sink(tmp_path, server.url)
+    sink.write(record(1))
+    wait_for(lambda: server.accepted)
+    sink.close()
+    assert "webhook-signature" not in server.accepted[0][0]
+
+
+@pytest.mark.parametrize("status", [500, 503, 429, 404, 401, 302])
+def test_failing_server_is_tried_again_until_it_takes_the_record(
+    tmp_path: Path, server: Server, status: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.answers = [(200, {}), *[(status, {})] * 3]
+    sink = open_sink(tmp_path, server.url)
+    for number in range(5):
+        sink.write(record(number))
+    wait_for(lambda: len(server.accepted) == 5)
+    sink.close()
+    assert server.ids() == [record(number).id for number in range(5)]
+    assert len([message for message in caplog.messages if f"the server answers {status}" in message]) == 1
+
+
+def test_moved_server_is_said_and_not_followed(
+    tmp_path: Path, server: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.answers = [(301, {"Location": "http://127.0.0.1:1/else"})]
+    sink = open_sink(tmp_path, server.url)
+    sink.write(record(1))
+    wait_for(lambda: server.accepted)
+    sink.close()
+    assert "which moved to http://127.0.0.1:1/else; give that address" in caplog.text
+
+
+def test_record_that_the_server_refuses_does_not_hold_up_the_others(
+    tmp_path: Path, server: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.answers = [(200, {}), (422, {}), (200, {})]
+    sink = open_sink(tmp_path, server.url)
+    for number in range(3):
+        sink.write(record(number))
+    wait_for(lambda: len(server.accepted) == 2)
+    sink.close()
+    assert server.ids() == [record(0).id, record(2).id]
+    assert f"refuses record {record(1).id} with 422; given up, 1 so far" in caplog.text
+
+
+def test_stalled_server_is_given_up_and_asked_again(tmp_path: Path, server: Server) -> None:
+    server.answers = [(0, {}), (0, {})]
+    sink = open_sink(tmp_path, server.url, timeout_s=0.2)
+    for number in range(3):
+        sink.write(record(number))
+    wait_for(lambda: len(server.accepted) == 3)
+    sink.close()
+    assert server.ids() == [record(number).id for number in range(3)]
+    assert [identity for _, identity in server.requests[:3]] == [record(0).id] * 3
+
+
+def test_closing_does_not_wait_for_a_stalled_server(tmp_path: Path, server: Server) -> None:
+    server.answers = [(0, {})]
+    spool = Spool(tmp_path / "spool.sqlite", 10_000_000)
+    sink = SpooledSink(spool, WebhookDelivery(server.url, timeout_s=3600), backoff=FAST, drain_s=0.1)
+    sink.write(record(1))
+    wait_for(lambda: server.requests)
+    sink.close()
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("edgevit sender")]
+    assert [stored.id for stored in Spool(tmp_path / "spool.sqlite", 10_000_000).oldest(9)] == [record(1).id]
+
+
+def test_server_that_drips_is_given_up() -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+
+        def drip() -> None:
+            connection, _ = listener.accept()
+            with connection, contextlib.suppress(OSError):
+                while True:
+                    connection.sendall(b"H")
+                    time.sleep(0.02)
+
+        thread = threading.Thread(target=drip)
+        thread.start()
+        delivery = WebhookDelivery(f"http://127.0.0.1:{listener.getsockname()[1]}/", timeout_s=3600, longest_s=0.3)
+        with pytest.raises(DeliveryError, match="cannot deliver: H"):
+            delivery.send([Stored(1, "1", "label", b"{}")])
+        thread.join()
+
+
+def test_server_that_asks_for_patience_gets_it(server: Server) -> None:
+    server.answers = [(503, {"Retry-After": "7"}), (503, {"Retry-After": "999999"}), (503, {"Retry-After": "soon"})]
+    delivery = WebhookDelivery(server.url)
+    waits = []
+    for _ in range(3):
+        with pytest.raises(DeliveryError) as caught:
+            delivery.send([Stored(1, "1", "label", b"{}")])
+        waits.append(caught.value.wait_s)
+    assert waits == [7, 3600, 0]
+
+
+def test_server_that_is_away_is_one_line_without_what_the_address_hides(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING)
+    server = Server()
+    server.close()
+    sink = open_sink(tmp_path, server.url)
+    sink.write(record(1))
+    wait_for(lambda: caplog.messages)
+    time.sleep(0.3)  # further attempts say nothing more
+    assert len(caplog.messages) == 1
+    assert "Connection refused; records wait in" in caplog.messages[0]
+    assert "key=1" not in caplog.text
+    sink.close()
+
+
+def test_rubbish_for_an_answer_is_no_delivery_and_no_crash() -> None:
+    chance = random.Random(4)
+    beginnings = (b"", b"HTTP/1.1 ", b"HTTP/1.1 200 OK\r\nContent-Length: ", b"HTTP/1.1 503 \r\nRetry-After: ")
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+
+        def answer() -> None:
+            for number in range(1000):
+                connection, _ = listener.accept()
+                with connection:
+                    connection.recv(65536)
+                    connection.sendall(beginnings[number % 4] + chance.randbytes(chance.randrange(60)) + b"\r\n\r\n")
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        delivery = WebhookDelivery(f"http://127.0.0.1:{listener.getsockname()[1]}/", timeout_s=5)
+        outcomes: set[bool | str] = set()
+        for _ in range(1000):
+            try:
+                delivery.send([Stored(1, "1", "label", b"{}")])
+                outcomes.add("delivered")  # rubbish may begin with a length that fits
+            except DeliveryError as error:
+                outcomes.add(not str(error).isprintable())
+        thread.join()
+    assert outcomes <= {False, "delivered"}
+
+
+def test_secret_that_was_cut_is_refused() -> None:
+    with pytest.raises(OptionError, match="EDGEVIT_WEBHOOK_SECRET begins with whsec_ but the rest is not base64"):
+        WebhookDelivery("http://127.0.0.1/", "whsec_abc")
+
+
+def test_pauses_double_up_to_the_longest_and_are_spread() -> None:
+    backoff = Backoff(first_s=1, most_s=60)
+    assert [backoff.wait_s(failures, 1.0) for failures in (1, 2, 3, 6, 7, 1000)] == [1, 2, 4, 32, 60, 60]
+    assert backoff.wait_s(3, 0.0) == 2

@@ -1,0 +1,137 @@
+"""Pictures that are not fit to be judged: made ones, whose measures are known."""
+
+import math
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from edgevit.errors import OptionError
+from edgevit.runtime.events.alarms import HealthRules
+from edgevit.runtime.events.event import Event
+from edgevit.runtime.events.health import change, measure
+from edgevit.runtime.events.labels import LabelRules
+from edgevit.runtime.events.watch import Watch
+from edgevit.runtime.moment import Moment
+
+Image = NDArray[np.uint8]
+DAY_S = 86400.0
+
+
+def gray(level: int, size: tuple[int, int] = (240, 320)) -> Image:
+    return np.full((*size, 3), level, np.uint8)
+
+
+def scene(seed: int = 0, noise: float = 2.0, size: tuple[int, int] = (240, 320)) -> Image:
+    """A sharp pattern, with a sensor's noise that is another in each picture."""
+    y, x = np.mgrid[: size[0], : size[1]]
+    pattern = 80 + 80.0 * ((x // 8 + y // 8) % 2)
+    noisy = pattern + np.random.default_rng(seed).normal(0, noise, pattern.shape)
+    return np.repeat(np.clip(noisy, 0, 255).astype(np.uint8)[..., None], 3, axis=2)
+
+
+def alarms(pictures: list[Image], step_s: float = 1.0, wall_s: float = 1e9) -> list[tuple[int, str, bool]]:
+    """Return (number of the picture, kind, active) of each event."""
+    watch = Watch(LabelRules(), HealthRules())
+    found: list[tuple[int, str, bool]] = []
+    for number, picture in enumerate(pictures):
+        # halfway through, the clock is set back by a day: which must not matter
+        wall = wall_s + number * step_s - DAY_S * (number > len(pictures) // 2)
+        events: tuple[Event, ...] = watch.look(picture, Moment("pen", number, number * step_s, wall))
+        found += [(number, event.kind, event.facts["active"]) for event in events]
+    return found
+
+
+def test_brightness_of_a_plain_picture_is_its_level() -> None:
+    assert measure(gray(51)).brightness == pytest.approx(0.2)
+
+
+def test_sharpness_of_a_single_dot_is_what_the_formula_gives() -> None:
+    picture = gray(0, (32, 32))
+    picture[16, 16] = 255
+    # the Laplacian is -4 * 255 at the dot and 255 at its four neighbours; its mean over 1024 pixels is 0
+    assert measure(picture).sharpness == pytest.approx((16 + 4) * 255**2 / 1024)
+
+
+def test_sharpness_does_not_depend_on_the_cameras_resolution() -> None:
+    small = scene(noise=0)
+    large = cv2.resize(small, (1280, 960), interpolation=cv2.INTER_NEAREST)
+    assert measure(np.asarray(large, np.uint8)).sharpness == pytest.approx(measure(small).sharpness, rel=0.01)
+
+
+def test_change_is_the_mean_difference() -> None:
+    assert change(measure(gray(10)).sample, measure(gray(61)).sample) == pytest.approx(0.2)
+    assert change(measure(gray(10)).sample, measure(gray(10, (100, 100))).sample) == 1
+
+
+def test_a_sensors_noise_is_seen_whatever_the_resolution() -> None:
+    for size in ((240, 320), (960, 1280)):
+        moved = change(measure(scene(1, 1.0, size)).sample, measure(scene(2, 1.0, size)).sample)
+        assert moved == pytest.approx(2 / math.sqrt(math.pi) / 255, rel=0.1)
+
+
+def test_healthy_pictures_raise_nothing() -> None:
+    assert alarms([scene(seed) for seed in range(20)]) == []
+
+
+def test_dark_picture_is_an_alarm_once_it_lasts_and_ends() -> None:
+    dark = [np.asarray(scene(seed) // 20, np.uint8) for seed in range(10)]
+    assert alarms([scene(0), scene(1), *dark, *(scene(seed) for seed in range(20, 26))]) == [
+        (5, "too_dark", True),
+        (15, "too_dark", False),
+    ]
+
+
+def test_picture_that_is_dark_for_a_moment_raises_nothing() -> None:
+    assert alarms([scene(0), gray(0), gray(1), scene(3), gray(0), gray(1), scene(6)]) == []
+
+
+def test_bright_picture_is_an_alarm() -> None:
+    bright = [np.asarray(245 + scene(seed) // 20, np.uint8) for seed in range(10)]
+    assert alarms(bright) == [(3, "too_bright", True)]
+
+
+def test_blurred_picture_is_an_alarm_but_a_dark_one_is_only_dark() -> None:
+    blurred = [np.asarray(cv2.GaussianBlur(scene(seed), (0, 0), 12), np.uint8) for seed in range(6)]
+    pictures = [
+        np.clip(picture.astype(int) + number % 2 * 2, 0, 255).astype(np.uint8) for number, picture in enumerate(blurred)
+    ]
+    assert alarms(pictures) == [(3, "blurred", True)]
+    assert [kind for _, kind, _ in alarms([gray(number % 2 * 2) for number in range(6)])] == ["too_dark"]
+
+
+def test_frozen_picture_is_an_alarm_and_ends_with_the_first_that_moves() -> None:
+    pictures = [scene(0), *[scene(1)] * 14, scene(2), scene(3)]
+    # the same since picture 2, for 10 s at picture 12
+    assert alarms(pictures) == [(12, "frozen", True), (15, "frozen", False)]
+
+
+def test_limits_at_which_nothing_would_hold_are_refused() -> None:
+    with pytest.raises(OptionError, match="the limits of bright leave no room"):
+        HealthRules(bright=(0.9, 0.95))
+
+
+def test_limits_of_one_source_do_not_touch_another() -> None:
+    watch = Watch(LabelRules(), HealthRules(hold_s=1))
+    found: list[Event] = []
+    for second in range(4):
+        found += watch.look(gray(second), Moment("dark", second, second, second))
+        found += watch.look(scene(second), Moment("fine", second, second, second))
+    assert [(event.moment.source, event.kind) for event in found] == [("dark", "too_dark")]
+
+
+def test_health_is_measured_once_a_second_at_most() -> None:
+    watch = Watch(LabelRules(), HealthRules(hold_s=0))
+    times = [0.0, 0.5, 0.99, 1.0]
+    seen = [len(watch.look(gray(0), Moment("pen", n, time, time))) for n, time in enumerate(times)]
+    assert seen == [1, 0, 0, 0]
+
+
+def test_gap_forgets_since_when_a_condition_lasts() -> None:
+    watch = Watch(LabelRules(), HealthRules(hold_s=2))
+    found = list(watch.look(gray(0), Moment("pen", 0, 0, 0)))
+    watch.gap("pen")
+    found += watch.look(gray(0), Moment("pen", 1, 3600, 3600))
+    assert found == []
+    assert [event.kind for event in watch.look(gray(2), Moment("pen", 2, 3602, 3602))] == ["too_dark"]

@@ -1,0 +1,230 @@
+"""Whatever a user hands over becomes an upright RGB array, or one clear line."""
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from edgevit.errors import ImageError
+from edgevit.runtime.images.read import list_images, read_image
+
+Image = pytest.importorskip("PIL.Image", reason="Pillow writes and reads the reference images")
+SaveImage = Callable[[str, NDArray[np.uint8]], Path]
+
+
+def _file(image: NDArray[np.uint8], form: str, mode: str = "RGB", **options: object) -> bytes:
+    out = io.BytesIO()
+    Image.fromarray(image).convert(mode).save(out, form, **options)
+    return out.getvalue()
+
+
+def test_path_bytes_array_and_pillow_image_agree(save_image: SaveImage, photo: NDArray[np.uint8]) -> None:
+    path = save_image("photo.png", photo)
+    for source in (path, str(path), path.read_bytes(), bytearray(path.read_bytes()), photo, Image.open(path)):
+        np.testing.assert_array_equal(read_image(source), photo)
+
+
+def test_jpeg_is_decoded_as_pillow_does(photo: NDArray[np.uint8]) -> None:
+    data = _file(photo, "JPEG", quality=90)
+    difference = np.abs(read_image(data).astype(int) - np.asarray(Image.open(io.BytesIO(data)).convert("RGB")))
+    assert difference.max() <= 2
+
+
+def test_opencv_frame_is_turned_to_rgb(photo: NDArray[np.uint8]) -> None:
+    np.testing.assert_array_equal(read_image(np.ascontiguousarray(photo[:, :, ::-1]), bgr=True), photo)
+
+
+def test_alpha_is_dropped_and_gray_becomes_three_channels(photo: NDArray[np.uint8]) -> None:
+    opaque = np.dstack([photo, np.zeros(photo.shape[:2], np.uint8)])
+    np.testing.assert_array_equal(read_image(opaque), photo)
+    np.testing.assert_array_equal(read_image(opaque[:, :, [2, 1, 0, 3]], bgr=True), photo)
+    gray = photo[:, :, 1]
+    for form in (gray, gray[:, :, None]):
+        np.testing.assert_array_equal(read_image(form), np.dstack([gray] * 3))
+
+
+@pytest.mark.parametrize("mode", ["L", "P", "RGBA", "1", "LA"])
+def test_png_of_any_mode_is_what_pillow_reads(photo: NDArray[np.uint8], mode: str) -> None:
+    data = _file(photo, "PNG", mode)
+    expected = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
+    np.testing.assert_array_equal(read_image(data), expected)
+
+
+def test_sixteen_bit_png_keeps_its_high_byte() -> None:
+    levels = np.arange(0, 65536, 16, dtype=np.uint16).reshape(64, 64)
+    found, data = cv2.imencode(".png", levels)
+    assert found
+    difference = np.abs(read_image(data.tobytes())[:, :, 0].astype(int) - (levels >> 8))
+    assert difference.max() <= 1
+
+
+@pytest.mark.parametrize("mode", ["L", "CMYK"])
+def test_gray_and_cmyk_jpegs_are_read(mode: str) -> None:
+    smooth = np.dstack([np.linspace(20, 230, 64 * 64).reshape(64, 64).astype(np.uint8)] * 3)
+    smooth[:, :, 2] = 200
+    data = _file(smooth, "JPEG", mode, quality=95)
+    expected = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
+    assert np.abs(read_image(data).astype(int) - expected).max() <= 3
+
+
+def test_first_frame_of_an_animation_is_read() -> None:
+    frames = [Image.new("RGB", (20, 10), color) for color in ("red", "blue")]
+    out = io.BytesIO()
+    frames[0].save(out, "GIF", save_all=True, append_images=frames[1:])
+    try:
+        image = read_image(out.getvalue())
+    except ImageError as error:  # OpenCV before 4.11 cannot read GIF, and says so
+        assert "OpenCV cannot decode" in str(error)  # noqa: PT017
+        return
+    assert image[5, 5].tolist() == [255, 0, 0]
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("enough", [None, (50, 50)])
+def test_exif_orientation_is_honoured(orientation: int, enough: tuple[int, int] | None) -> None:
+    from PIL import ImageOps
+
+    picture = np.zeros((400, 600, 3), np.uint8)
+    picture[:200, :300, 0] = 255
+    picture[200:, :300, 1] = 255
+    picture[:, 300:, 2] = 255
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    data = _file(picture, "JPEG", exif=exif)
+    opened = Image.open(io.BytesIO(data))
+    upright = np.asarray(ImageOps.exif_transpose(opened))
+    image = read_image(data, enough=enough)
+    factor = 4 if enough else 1
+    assert image.shape == (upright.shape[0] // factor, upright.shape[1] // factor, 3)
+    inner = image[20::40, 20::40].astype(int) - upright[20 * factor :: 40 * factor, 20 * factor :: 40 * factor]
+    assert np.abs(inner).max() <= 12
+    np.testing.assert_array_equal(read_image(opened), upright)
+
+
+def test_large_jpeg_is_decoded_small_but_never_below_twice_what_is_needed() -> None:
+    data = _file(np.zeros((1200, 1600, 3), np.uint8), "JPEG")
+    assert read_image(data).shape == (1200, 1600, 3)
+    assert read_image(data, enough=(75, 75)).shape == (150, 200, 3)
+    assert read_image(data, enough=(76, 76)).shape == (300, 400, 3)
+    assert read_image(data, enough=(256, 256)).shape == (600, 800, 3)
+    assert read_image(data, enough=(301, 301)).shape == (1200, 1600, 3)
+
+
+def test_large_png_is_decoded_whole() -> None:
+    assert read_image(_file(np.zeros((800, 900, 3), np.uint8), "PNG"), enough=(10, 10)).shape == (800, 900, 3)
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [(b"", "the image is empty"), (b"<html>", "is not an image"), (b"\xff\xd8\xff", "is a truncated JPEG")],
+)
+def test_bytes_that_are_no_image_are_refused(data: bytes, reason: str) -> None:
+    with pytest.raises(ImageError, match=reason):
+        read_image(data)
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "BMP"])
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
+def test_truncated_image_is_refused(photo: NDArray[np.uint8], form: str, share: float) -> None:
+    data = _file(photo, form)
+    with pytest.raises(ImageError):
+        read_image(data[: int(share * len(data))])
+
+
+def test_png_with_a_flipped_bit_is_refused(photo: NDArray[np.uint8]) -> None:
+    data = bytearray(_file(photo, "PNG"))
+    data[len(data) // 2] ^= 1
+    with pytest.raises(ImageError, match="is a damaged or truncated PNG"):
+        read_image(bytes(data))
+
+
+def test_truncated_jpeg_with_a_thumbnail_is_refused(photo: NDArray[np.uint8]) -> None:
+    """The thumbnail within its EXIF header has an end of its own."""
+    thumbnail = _file(photo[:40, :40], "JPEG")
+    exif = b"Exif\x00\x00" + thumbnail
+    data = _file(photo, "JPEG")
+    data = data[:2] + b"\xff\xe1" + (len(exif) + 2).to_bytes(2, "big") + exif + data[2:]
+    assert read_image(data).shape == photo.shape
+    with pytest.raises(ImageError, match="truncated JPEG"):
+        read_image(data[:-500])
+
+
+def test_bytes_after_the_end_of_a_jpeg_do_no_harm(photo: NDArray[np.uint8]) -> None:
+    assert read_image(_file(photo, "JPEG") + b"maker's own data").shape == photo.shape
+
+
+def test_random_bytes_raise_nothing_else(photo: NDArray[np.uint8]) -> None:
+    random = np.random.default_rng(3)
+    whole = _file(photo[:32, :32], "JPEG")
+    for _ in range(2000):
+        data = bytearray(whole)
+        for place in random.integers(0, len(data), 8):
+            data[place] = int(random.integers(0, 256))
+        try:
+            assert read_image(bytes(data), enough=(4, 4)).ndim == 3
+        except ImageError as error:
+            message = str(error)
+            assert "\n" not in message  # noqa: PT017
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.zeros((3, 20, 20), np.uint8),
+        np.zeros((20, 20, 3), np.float32),
+        np.zeros((1, 20, 20, 3), np.uint8),
+        np.zeros((0, 20, 3), np.uint8),
+        np.zeros(20, np.uint8),
+    ],
+    ids=lambda a: f"{a.dtype}{a.shape}",
+)
+def test_other_arrays_are_refused_with_what_was_found(array: NDArray[np.uint8]) -> None:
+    with pytest.raises(ImageError, match=r"an array of shape \(.*\) and type .* is not an image; give uint8"):
+        read_image(array)
+
+
+def test_other_things_are_refused() -> None:
+    with pytest.raises(ImageError, match="cannot be a int"):
+        read_image(7)
+
+
+def test_missing_and_unreadable_files_are_named(tmp_path: Path) -> None:
+    with pytest.raises(ImageError, match=r"none\.jpg does not exist"):
+        read_image(tmp_path / "none.jpg")
+    with pytest.raises(ImageError, match="cannot be read: Is a directory"):
+        read_image(tmp_path)
+
+
+def test_folder_is_searched_in_depth_and_in_order(save_image: SaveImage, red_image: NDArray[np.uint8]) -> None:
+    first, second = save_image("a/2.png", red_image), save_image("b/1.JPG", red_image)
+    (first.parent / "notes.txt").write_text("no image")
+    assert list(list_images(str(first.parent.parent))) == [first, second]
+
+
+def test_pattern_file_and_list_name_images(
+    save_image: SaveImage, red_image: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = save_image("a/2.png", red_image)
+    assert list(list_images(str(path.parent.parent / "**" / "*.png"))) == [path]
+    assert list(list_images(str(path))) == [path]
+    monkeypatch.setattr("sys.stdin", io.StringIO(f"{path}\n\nother one.jpg\r\n"))
+    assert list(list_images("-")) == [path, Path("other one.jpg")]
+
+
+def test_file_whose_name_looks_like_a_pattern_is_found(save_image: SaveImage, red_image: NDArray[np.uint8]) -> None:
+    path = save_image("cat [1].png", red_image)
+    assert list(list_images(str(path))) == [path]
+
+
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [("empty", "no image in folder"), ("*.jpg", "no file matches"), ("none.jpg", "does not exist; give a file")],
+)
+def test_source_without_images_is_an_error(tmp_path: Path, source: str, reason: str) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ImageError, match=reason):
+        list(list_images(str(tmp_path / source)))

@@ -1,0 +1,220 @@
+"""Records in files: whole lines, rotation, full disks."""
+
+import csv
+import json
+import logging
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from edgevit.errors import OptionError, OutputError
+from edgevit.runtime.events.event import Event
+from edgevit.runtime.records import event_record
+from edgevit.runtime.sinks.opening import Surroundings, open_sinks
+from edgevit.runtime.sinks.rotating import RotatingFile
+from tests.made_records import DAY_S, NOON, event, moment, open_one, record, scene, small_disk
+
+
+def test_json_lines_hold_results_and_events(tmp_path: Path) -> None:
+    sink = open_one(f"{tmp_path}/a.jsonl")
+    sink.write(record(1))
+    sink.write(event(2))
+    sink.close()
+    result, happened = map(json.loads, (tmp_path / "a.jsonl").read_text().splitlines())
+    assert (result["top1"], result["frame"], result["id"]) == ("cat", 1, record(1).id)
+    assert (happened["event"], happened["label"], happened["frame"]) == ("label", "dog", 2)
+
+
+def test_text_on_stdout_is_what_run_prints(capsys: pytest.CaptureFixture[str]) -> None:
+    for alone in (True, False):
+        sink = open_one("text", alone=alone)
+        sink.write(record())
+        sink.close()
+    assert capsys.readouterr().out == "cat 0.90  dog 0.05\npen: cat 0.90  dog 0.05\n"
+
+
+def test_text_in_a_file_has_the_time_and_tells_events(tmp_path: Path) -> None:
+    sink = open_one(f"{tmp_path}/a.txt")
+    sink.write(event(0))
+    frozen = {"active": True, "value": 0.0001}
+    sink.write(event_record(Event("frozen", moment(1), frozen)))
+    sink.write(event_record(Event("source_lost", moment(2), {"reason": "no picture for 10 s"})))
+    sink.write(event_record(Event("source_back", moment(3), {"away_s": 61.25})))
+    sink.write(event_record(Event("frozen", moment(4), {"active": False, "repeated": True})))
+    sink.close()
+    told = [line.split("  ", 1)[1] for line in (tmp_path / "a.txt").read_text().splitlines()]
+    assert told == [
+        "pen: now dog 0.80, before cat",
+        "pen: frozen (0.0001)",
+        "pen: source lost: no picture for 10 s",
+        "pen: source back after 61.2 s",
+        "pen: no longer frozen",
+    ]
+
+
+def test_csv_has_a_row_for_each_result(tmp_path: Path) -> None:
+    sink = open_one(f"{tmp_path}/a.csv")
+    sink.write(record(1))
+    sink.write(event(2))
+    sink.close()
+    (row,) = csv.DictReader((tmp_path / "a.csv").open())
+    assert list(row) == ["source", "label1", "conf1", "label2", "conf2", "time", "roi", "frame", "age_ms", "id"]
+    assert (row["source"], row["label1"], row["conf1"], row["label2"], row["frame"]) == (
+        "pen",
+        "cat",
+        "0.9000",
+        "dog",
+        "1",
+    )
+
+
+def test_csv_of_events_has_columns_of_its_own(tmp_path: Path) -> None:
+    sink = open_one(f"{tmp_path}/a.csv?send=events")
+    sink.write(record(1))
+    sink.write(event(2))
+    sink.close()
+    (row,) = csv.DictReader((tmp_path / "a.csv").open())
+    assert (row["event"], row["label"], row["previous"], row["conf"], row["active"]) == (
+        "label",
+        "dog",
+        "cat",
+        "0.8",
+        "",
+    )
+
+
+def test_file_is_continued_after_a_restart_with_one_header(tmp_path: Path) -> None:
+    for number in range(3):
+        sink = open_one(f"{tmp_path}/a.csv")
+        sink.write(record(number, wall_s=0))
+        sink.close()
+    assert [row["frame"] for row in csv.DictReader((tmp_path / "a.csv").open())] == ["0", "1", "2"]
+
+
+def test_line_that_was_cut_by_a_power_cut_spoils_no_other(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"id": 1}\n{"id": 2, "ti')
+    file = RotatingFile(tmp_path / "a.jsonl")
+    file.write_line('{"id": 3}', 0)
+    file.close()
+    assert (tmp_path / "a.jsonl").read_text() == '{"id": 1}\n{"id": 2, "ti\n{"id": 3}\n'
+
+
+def test_file_begins_anew_when_it_is_large_and_keeps_its_predecessors(tmp_path: Path) -> None:
+    file = RotatingFile(tmp_path / "a.csv", size=20, keep=2, header="number")
+    for number in range(8):
+        file.write_line(f"line {number}", NOON)
+    file.close()
+    # header and two lines are 7 + 7 + 7 = 21 bytes: one line a file; the oldest five are gone
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {
+        "a-2026-11-20.6.csv": "number\nline 5\n",
+        "a-2026-11-20.7.csv": "number\nline 6\n",
+        "a.csv": "number\nline 7\n",
+    }
+
+
+def test_file_begins_anew_each_day(tmp_path: Path) -> None:
+    file = RotatingFile(tmp_path / "a.txt")
+    for day in range(3):
+        file.write_line(f"day {day}", NOON + day * DAY_S)
+    file.close()
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {
+        "a-2026-11-20.txt": "day 0\n",
+        "a-2026-11-21.txt": "day 1\n",
+        "a.txt": "day 2\n",
+    }
+
+
+def test_clock_set_back_by_a_day_begins_no_new_file(tmp_path: Path) -> None:
+    file = RotatingFile(tmp_path / "a.txt")
+    for wall_s in (NOON, NOON - DAY_S, NOON - DAY_S + 60, NOON + 60):
+        file.write_line("x", wall_s)
+    file.close()
+    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_yesterdays_file_is_put_aside_at_the_start(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("old\n")
+    os.utime(tmp_path / "a.txt", (NOON, NOON))
+    file = RotatingFile(tmp_path / "a.txt")
+    file.write_line("new", NOON + DAY_S)
+    file.close()
+    assert (tmp_path / "a-2026-11-20.txt").read_text() == "old\n"
+
+
+def test_file_that_somebody_moved_or_deleted_is_begun_anew(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    file = RotatingFile(path, header="number")
+    for number in range(3):
+        file.write_line(f"line {number}", NOON)
+        path.rename(tmp_path / f"moved-{number}.csv") if number else path.unlink()
+    file.write_line("line 3", NOON + DAY_S)
+    file.close()
+    assert path.read_text() == "number\nline 3\n"
+    assert (tmp_path / "moved-2.csv").read_text() == "number\nline 2\n"
+
+
+def test_file_whose_folder_is_gone_comes_back_with_the_next_line(tmp_path: Path) -> None:
+    folder = tmp_path / "log"
+    file = RotatingFile(folder / "a.txt")
+    file.write_line("before", NOON)
+    shutil.rmtree(folder)
+    (tmp_path / "log").write_text("in the way")
+    for _ in range(2):
+        with pytest.raises(OSError, match="log"):
+            file.write_line("lost", NOON)
+    folder.unlink()
+    file.write_line("after", NOON)
+    file.close()
+    assert (folder / "a.txt").read_text() == "after\n"
+
+
+def test_file_on_a_full_disk_is_one_line_and_goes_on_later(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.WARNING)
+    sink = open_one(f"{tmp_path}/a.jsonl?send=events")
+    with small_disk(1000):
+        for number in range(20):
+            sink.write(event(number))
+    sink.write(event(20))
+    sink.close()
+    assert "a.jsonl cannot be written: File too large; going on without it" in caplog.messages[0]
+    assert "is written again; " in caplog.messages[1]
+    assert len(caplog.messages) == 2
+    # the line that the disk would have cut is not there at all
+    whole = [json.loads(line)["frame"] for line in (tmp_path / "a.jsonl").read_text().splitlines()]
+    assert whole == [*range(len(whole) - 1), 20]
+    assert len(whole) > 2
+
+
+@pytest.mark.parametrize("name", ["a.txt", "a.jsonl", "a.csv", "a.avi", "frames/"])
+def test_place_that_cannot_be_written_is_one_line_at_the_start(tmp_path: Path, name: str) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match="cannot be written: .*; (choose|make)"):
+        open_one(f"{tmp_path}/file/{name}")
+
+
+def test_place_that_is_named_twice_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match="--to names stdout twice; leave one of them out"):
+        open_sinks(["text", f"{tmp_path}/a.csv", "json"], Surroundings())
+    assert not list(tmp_path.iterdir())
+
+
+def test_several_sinks_get_the_same(tmp_path: Path) -> None:
+    sinks = open_sinks([f"{tmp_path}/a.jsonl", f"{tmp_path}/b.csv", f"{tmp_path}/frames/"], Surroundings(top_k=1))
+    for number in range(3):
+        sinks.write(record(number, image=scene()))
+    sinks.flush()
+    sinks.close()
+    assert len((tmp_path / "a.jsonl").read_text().splitlines()) == 3
+    assert len((tmp_path / "b.csv").read_text().splitlines()) == 4
+    assert len(list((tmp_path / "frames").iterdir())) == 3
+
+
+def test_one_sink_that_cannot_open_closes_the_others(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    around = Surroundings(spool=tmp_path / "spool")
+    with pytest.raises(OutputError):
+        open_sinks(["http://127.0.0.1:9/", f"{tmp_path}/file/a.csv"], around)
+    # the spool is free again
+    open_sinks(["http://127.0.0.1:9/"], around).close()

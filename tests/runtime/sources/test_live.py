@@ -1,0 +1,272 @@
+"""The newest frame of a live source, its losses and returns; with made connections and made clocks."""
+
+import queue
+import random
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import pytest
+
+from edgevit.errors import OptionError, SourceLostError
+from edgevit.runtime.events.event import Event
+from edgevit.runtime.sources.connections import LivePicture
+from edgevit.runtime.sources.frames import Clock, Frame
+from edgevit.runtime.sources.grammar import parse_source
+from edgevit.runtime.sources.live import FIRST_WAIT_S, LONGEST_WAIT_S, Live, backoff_s
+from edgevit.runtime.sources.pace import Pace
+from edgevit.runtime.sources.reading import Reading
+from edgevit.runtime.sources.stop import Stop
+
+SOURCE = parse_source("camera:0")
+
+
+@dataclass
+class Script:
+    """A connection that does what the test tells it, step by step, and says when each step is done."""
+
+    on_demand: bool = False
+    steps: "queue.Queue[object]" = field(default_factory=queue.Queue)
+    opened: int = 0
+    closed: int = 0
+
+    def connect(self, source: object, reading: object) -> "Script":
+        self.opened += 1
+        return self
+
+    def read(self, timeout_s: float) -> list[LivePicture] | None:
+        step = self.steps.get(timeout=30)
+        self.steps.task_done()
+        if isinstance(step, Exception):
+            raise step
+        assert step is None or isinstance(step, list)
+        return step
+
+    def interrupt(self) -> None:
+        self.steps.put(None)
+
+    def close(self) -> None:
+        self.closed += 1
+
+    def do(self, *steps: object) -> None:
+        """Put steps, and one empty read behind them; return when all but that one are done for certain."""
+        for step in (*steps, []):
+            self.steps.put(step)
+        self.steps.join()
+
+
+class Draw(random.Random):
+    """Always draws the shortest wait."""
+
+    def random(self) -> float:
+        return 1.0
+
+
+MakeLive = Callable[..., Live]
+
+
+@pytest.fixture
+def make_live() -> Iterator[MakeLive]:
+    opened: list[Live] = []
+
+    def make(script: Script, stop: Stop | None = None, clock: Clock | None = None, **reading: object) -> Live:
+        how = Reading(**reading)  # type: ignore[arg-type]
+        opened.append(Live(SOURCE, script.connect, how, stop or Stop(), clock or Clock(), Draw()))
+        return opened[-1]
+
+    yield make
+    for live in opened:
+        live.close()
+
+
+def frame(item: Frame | Event) -> Frame:
+    assert isinstance(item, Frame)
+    return item
+
+
+def event(item: Frame | Event, kind: str) -> Event:
+    assert isinstance(item, Event)
+    assert item.kind == kind
+    return item
+
+
+def test_only_the_newest_frame_is_kept_and_the_others_are_counted(make_live: MakeLive) -> None:
+    script = Script()
+    live = make_live(script)
+    script.do([b"a", b"b"], [b"c"])
+    newest = frame(next(live))
+    assert (newest.picture, newest.moment.sequence, newest.dropped) == (b"c", 2, 2)
+    script.do([b"d"])
+    newest = frame(next(live))
+    assert (newest.picture, newest.moment.sequence, newest.dropped) == (b"d", 3, 2)
+
+
+def test_repeated_picture_is_never_new(make_live: MakeLive) -> None:
+    script = Script()
+    live = make_live(script)
+    script.do([b"a"])
+    assert frame(next(live)).picture == b"a"
+    script.do([b"a"], [b"a", b"a"], [b"b"])
+    newest = frame(next(live))
+    assert (newest.picture, newest.moment.sequence, newest.dropped) == (b"b", 4, 0)
+
+
+def test_picture_that_is_repeated_too_long_is_frozen_once_and_thaws(make_live: MakeLive) -> None:
+    now = [100.0]
+    script = Script()
+    live = make_live(script, clock=Clock(lambda: 1e9, lambda: now[0]), stall_s=5.0)
+    script.do([b"a"])
+    frame(next(live))
+    for now[0] in (104.0, 105.0, 106.0, 107.0):
+        script.do([b"a"])
+    script.do([b"b"])
+    frozen, thawed = event(next(live), "frozen"), event(next(live), "frozen")
+    assert (frozen.facts["active"], frozen.moment.monotonic_s, thawed.facts["active"]) == (True, 105.0, False)
+    assert frame(next(live)).picture == b"b"
+
+
+def test_loss_and_return_are_one_event_each(make_live: MakeLive) -> None:
+    script = Script()
+    live = make_live(script)
+    script.do([b"a"], ConnectionError("gone"), TimeoutError(), [b"b"])
+    lost, back = event(next(live), "source_lost"), event(next(live), "source_back")
+    assert lost.facts["reason"] == "gone"
+    assert back.facts["away_s"] > 0
+    assert frame(next(live)).picture == b"b"
+    assert (script.opened, script.closed) == (3, 2)
+
+
+def test_what_was_seen_before_the_loss_is_not_now(make_live: MakeLive) -> None:
+    script = Script()
+    live = make_live(script)
+    script.do([b"old"], OSError(19, "No such device"), [b"new"])
+    assert event(next(live), "source_lost").facts == {"reason": "No such device"}
+    event(next(live), "source_back")
+    newest = frame(next(live))
+    assert (newest.picture, newest.dropped) == (b"new", 1)
+
+
+def test_same_picture_after_the_return_is_not_new(make_live: MakeLive) -> None:
+    """Servers that lost their camera serve its last picture to whoever connects."""
+    script = Script()
+    live = make_live(script)
+    script.do([b"a"])
+    frame(next(live))
+    script.do(ConnectionError("gone"), [b"a"], [b"b"])
+    event(next(live), "source_lost")
+    event(next(live), "source_back")
+    assert frame(next(live)).picture == b"b"
+
+
+def test_stall_names_its_time(make_live: MakeLive) -> None:
+    script = Script()
+    live = make_live(script, stall_s=2.5)
+    script.do(TimeoutError())
+    assert event(next(live), "source_lost").facts["reason"] == "no picture for 2.5 s"
+
+
+def test_told_not_to_wait_the_loss_is_an_error(make_live: MakeLive) -> None:
+    script = Script()
+    live = make_live(script, wait=False)
+    script.steps.put(ConnectionError("gone"))
+    event(next(live), "source_lost")
+    with pytest.raises(SourceLostError, match="camera:0 is lost: gone") as caught:
+        next(live)
+    assert caught.value.exit_code == 4
+
+
+def test_what_waiting_cannot_mend_is_an_error_at_once(make_live: MakeLive) -> None:
+    script = Script()
+    live = make_live(script)
+    script.steps.put(OptionError("wrong for ever"))
+    with pytest.raises(OptionError, match="wrong for ever"):
+        next(live)
+
+
+def test_dead_thread_is_an_error_and_not_silence(make_live: MakeLive) -> None:
+    script = Script()
+    live = make_live(script)
+    script.steps.put(ZeroDivisionError("a defect"))
+    with pytest.raises(ZeroDivisionError):
+        next(live)
+
+
+def test_end_of_a_pipe_is_no_loss_and_its_last_frame_is_seen(make_live: MakeLive) -> None:
+    script = Script()
+    live = make_live(script)
+    script.steps.put([b"a"])
+    script.steps.put(None)
+    assert [frame(item).picture for item in live] == [b"a"]
+
+
+def test_rhythm_is_kept_and_what_comes_between_is_not_seen(make_live: MakeLive) -> None:
+    now = [0.0]
+    script = Script()
+    live = make_live(script, clock=Clock(lambda: 1e9, lambda: now[0]), pace=Pace(5.0))
+    seen = []
+    for now[0] in (0.0, 5.0, 11.0, 15.0):
+        script.do([f"{now[0]}-old".encode()], [f"{now[0]}".encode()])
+        seen.append(frame(next(live)).picture)
+    assert seen == [b"0.0", b"5.0", b"11.0", b"15.0"]
+
+
+def test_camera_that_is_read_on_demand_is_asked_only_when_a_frame_is_due(make_live: MakeLive) -> None:
+    now = [0.0]
+    script = Script(on_demand=True)
+    live = make_live(script, clock=Clock(lambda: 1e9, lambda: now[0]), pace=Pace(60.0))
+    script.steps.put([b"a"])
+    script.steps.put([b"b"])
+    assert frame(next(live)).picture == b"a"
+    assert script.steps.qsize() == 1
+    now[0] = 60.0
+    assert frame(next(live)).picture == b"b"
+
+
+def test_wall_clock_set_back_by_a_day_changes_labels_only(make_live: MakeLive) -> None:
+    now, wall = [10.0], [1_800_000_000.0]
+    script = Script()
+    live = make_live(script, clock=Clock(lambda: wall[0], lambda: now[0]), pace=Pace(5.0))
+    script.do([b"a"])
+    before = frame(next(live)).moment
+    now[0], wall[0] = 15.0, wall[0] - 86_400 + 5
+    script.do(ConnectionError("gone"), [b"b"])
+    event(next(live), "source_lost")
+    assert event(next(live), "source_back").facts["away_s"] == 0
+    after = frame(next(live)).moment
+    assert (after.monotonic_s - before.monotonic_s, after.wall_s - before.wall_s) == (5.0, -86_395.0)
+
+
+@pytest.mark.parametrize("ask_first", [True, False])
+def test_stop_wakes_who_waits(make_live: MakeLive, ask_first: bool) -> None:
+    stop = Stop()
+    live = make_live(Script(), stop=stop)
+    asker = threading.Timer(0 if ask_first else 0.05, stop.ask)
+    asker.start()
+    if ask_first:
+        asker.join()
+    assert list(live) == []
+    asker.join()
+
+
+def test_thread_is_gone_once_closed_whatever_it_does(make_live: MakeLive) -> None:
+    for prepare in ([], [[b"a"]], [ConnectionError("gone")]):
+        script = Script()
+        live = make_live(script)
+        for step in prepare:
+            script.do(step) if isinstance(step, list) else script.steps.put(step)
+        assert any(thread.name == "edgevit camera:0" for thread in threading.enumerate())
+        live.close()
+        live.close()
+        assert not any(thread.name == "edgevit camera:0" for thread in threading.enumerate())
+        assert script.closed == script.opened
+        assert list(live) == []
+
+
+def test_waits_double_up_to_the_longest_and_are_spread_by_half() -> None:
+    draw = random.Random(3)
+    for attempt in range(100):
+        longest = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2**attempt)
+        waits = [backoff_s(attempt, draw) for _ in range(20)]
+        assert all(longest / 2 <= wait <= longest for wait in waits)
+        assert max(waits) - min(waits) > longest / 8
+    assert backoff_s(3, random.Random(9)) == backoff_s(3, random.Random(9))

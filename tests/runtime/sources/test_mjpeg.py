@@ -1,0 +1,110 @@
+"""JPEG pictures out of a stream of bytes: whole, broken, or no pictures at all."""
+
+import random
+
+import cv2
+import numpy as np
+import pytest
+
+from edgevit.errors import ImageError
+from edgevit.runtime.images.read import read_image
+from edgevit.runtime.sources.mjpeg import JpegSplitter
+
+EXIF_WITH_THUMBNAIL = b"\xff\xe1\x00\x0cExif\0\0\xff\xd8\xff\xd9"
+
+
+def jpeg(level: int, size: tuple[int, int] = (16, 24), *flags: int) -> bytes:
+    noise = np.random.default_rng(level).integers(0, 256, (*size, 3), dtype=np.uint8)
+    ok, data = cv2.imencode(".jpg", noise, list(flags))
+    assert ok
+    return data.tobytes()
+
+
+A, B, C = (jpeg(level) for level in range(3))
+
+
+def split(stream: bytes, chunk: int = 1 << 20, limit: int = 1 << 20) -> list[bytes]:
+    splitter = JpegSplitter(limit)
+    return [found for at in range(0, len(stream), chunk) for found in splitter.feed(stream[at : at + chunk])]
+
+
+@pytest.mark.parametrize("chunk", [1, 2, 3, 7, 64, 1000, 1 << 20])
+def test_pictures_are_found_wherever_the_reads_end(chunk: int) -> None:
+    part = b"\r\n--frame\r\nContent-Type: image/jpeg\r\nContent-Length: 1234\r\n\r\n"
+    assert split(part + A + part + B + b"\r\n" + C, chunk) == [A, B, C]
+
+
+def test_progressive_picture_is_one_picture() -> None:
+    progressive = jpeg(3, (64, 64), cv2.IMWRITE_JPEG_PROGRESSIVE, 1)
+    assert progressive.count(b"\xff\xda") > 1
+    assert split(progressive + A, 5) == [progressive, A]
+
+
+def test_restart_markers_do_not_end_a_picture() -> None:
+    restarted = jpeg(4, (64, 64), cv2.IMWRITE_JPEG_RST_INTERVAL, 1)
+    assert b"\xff\xd0" in restarted
+    assert split(restarted + B, 11) == [restarted, B]
+
+
+def test_thumbnail_is_not_taken_for_the_picture() -> None:
+    with_thumbnail = A[:2] + EXIF_WITH_THUMBNAIL + A[2:]
+    assert split(with_thumbnail + B, 3) == [with_thumbnail, B]
+
+
+@pytest.mark.parametrize("chunk", [1, 13, 1 << 20])
+def test_picture_that_breaks_off_is_skipped_and_the_next_one_kept(chunk: int) -> None:
+    for size in range(20, len(A) - 1, 11):  # from within its head to just before its end
+        assert split(A[:size] + B + C, chunk) == [B, C]
+
+
+def test_garbage_between_pictures_is_skipped() -> None:
+    garbage = random.Random(1).randbytes(5000) + b"\xff\xd8\xff\xff\xd8\xff\x00"
+    assert split(garbage + A + garbage + B, 29) == [A, B]
+
+
+def test_endless_picture_is_given_up_at_the_limit_and_memory_stays_bounded() -> None:
+    splitter = JpegSplitter(limit=4096)
+    head = A[: A.index(b"\xff\xda") + 14]
+    for part in [head, *[bytes(1000)] * 100]:
+        assert splitter.feed(part) == []
+        assert len(splitter._held) <= 4096 + 1000
+    assert splitter.feed(b"".join([B])) == [B]
+
+
+def test_picture_beyond_the_limit_is_no_picture() -> None:
+    assert split(A + B, limit=len(A) - 1) == ([] if len(B) >= len(A) else [B])
+
+
+def test_ten_thousand_random_streams_neither_fail_nor_hide_what_follows() -> None:
+    """Random bytes, spiced with the markers the parser looks for; then whole pictures, which must come through.
+
+    A head that random bytes happen to begin may swallow up to 64 KiB before it proves unsound, so that enough pictures
+    follow: one small stream of them is longer than that.
+    """
+    draw = random.Random(2026)
+    markers = [b"\xff\xd8\xff", b"\xff\xda", b"\xff\xd9", b"\xff\xd8", b"\xff\xe1\x00\x04", b"\xff\xff", A[:200]]
+    follow = b"".join([B] * (1 + 70_000 // len(B)))
+    for number in range(10_000):
+        parts = [draw.choice(markers) if draw.random() < 0.4 else draw.randbytes(draw.randrange(40)) for _ in range(8)]
+        splitter = JpegSplitter()
+        for part in parts:
+            assert all(found[:3] == b"\xff\xd8\xff" and found[-2:] == b"\xff\xd9" for found in splitter.feed(part))
+        if number % 50 == 0:
+            assert splitter.feed(follow)[-1] == B
+            assert splitter.feed(C) == [C]
+
+
+def test_ten_thousand_damaged_pictures_are_pictures_or_one_line() -> None:
+    """Some bytes of each are changed; sizes that would take gigabytes to decode are refused by OpenCV."""
+    draw, outcomes = random.Random(7), {"read": 0, "refused": 0}
+    for _ in range(10_000):
+        damaged = bytearray(draw.choice([A, B, C]))
+        for _ in range(draw.randrange(1, 4)):
+            damaged[draw.randrange(2, len(damaged))] = draw.randrange(256)
+        for found in split(bytes(damaged)):
+            try:
+                outcomes["read"] += read_image(found).ndim == 3
+            except ImageError as error:
+                outcomes["refused"] += len(str(error).splitlines())
+    assert outcomes["read"] > 5000
+    assert outcomes["refused"] > 10

@@ -1,0 +1,178 @@
+"""The self-test passes on a sound file and machine, and names the first figure that differs on any other."""
+
+import base64
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from edgevit.artifact.manifest import Manifest, Preprocess, SelfTests, read_manifest
+from edgevit.errors import GateError, ModelFileError
+from edgevit.runtime import selftest
+from edgevit.runtime.backends.session import open_session
+from edgevit.runtime.images.read import read_image
+from edgevit.runtime.selftest import check_selftest, draw_pictures, record_cases
+
+MakeModel = Callable[..., Path]
+
+
+@pytest.fixture
+def manifest(tiny_model: Path) -> Manifest:
+    manifest = read_manifest(tiny_model)
+    assert manifest is not None
+    return manifest
+
+
+@pytest.fixture
+def tests(manifest: Manifest) -> SelfTests:
+    assert manifest.selftest is not None
+    return manifest.selftest
+
+
+def test_sound_file_passes(tiny_model: Path) -> None:
+    report = check_selftest(tiny_model)
+    assert report.cases == 3
+    assert report.input_difference < 1e-5
+    assert report.logit_difference < 1e-5
+
+
+def test_recording_is_deterministic(tiny_model: Path, manifest: Manifest) -> None:
+    session = open_session(tiny_model)
+    assert record_cases(session, manifest.preprocess, manifest.precision) == manifest.selftest
+
+
+def test_expected_logits_are_arithmetic(tests: SelfTests) -> None:
+    """The tiny model's logits are 4 * the mean of each channel of its input, here of the scaled picture."""
+    from edgevit.runtime.images.preprocess import preprocess
+
+    for case in tests.cases:
+        image = read_image(base64.b64decode(case.png))
+        values = preprocess(image, Preprocess((24, 32), mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25)))
+        np.testing.assert_allclose(case.logits, 4 * values.mean(axis=(1, 2)), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("size", [(224, 224), (1024, 2048), (32, 32)])
+def test_cases_stay_small(size: tuple[int, int]) -> None:
+    pictures = draw_pictures(size)
+    assert max(max(picture.shape) for picture in pictures) <= 384
+    assert len({picture.shape for picture in pictures}) == 3
+    for picture in pictures:
+        for other in (picture[::-1], picture[:, ::-1], picture[:, :, ::-1]):
+            assert np.abs(picture.astype(int) - other).mean() > 20
+
+
+def test_document_of_a_full_model_is_tens_of_kilobytes(make_foreign: MakeModel) -> None:
+    weights = np.random.default_rng(0).normal(size=(1000, 3)).astype(np.float32)
+    session = open_session(make_foreign(shape=(1, 3, 224, 224), weights=weights))
+    recorded = record_cases(session, Preprocess((224, 224)), "fp32")
+    text = str(dataclasses.asdict(recorded))
+    assert len(text) < 100_000
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"interpolation": "bilinear"},
+        {"crop_pct": 1.0},
+        {"crop_pct": 0.85},
+        {"crop_mode": "squash"},
+        {"mean": (0.485, 0.456, 0.406)},
+        {"std": (0.229, 0.224, 0.225)},
+        {"mean": (0.5, 0.5, 0.52)},
+    ],
+    ids=str,
+)
+def test_changed_preprocessing_is_caught(
+    make_model: MakeModel, manifest: Manifest, tests: SelfTests, change: dict[str, Any]
+) -> None:
+    how = dataclasses.replace(manifest.preprocess, **change)
+    with pytest.raises(GateError, match=r"case \d of 3: preprocessing gives .* at [RGB] row .*, expected .* within"):
+        check_selftest(make_model(preprocess=how, selftest=tests))
+
+
+def _swapped(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return np.ascontiguousarray(image[:, :, ::-1])
+
+
+def _mirrored(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return np.ascontiguousarray(image[:, ::-1])
+
+
+def _one_pixel_off(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return np.roll(image, 1, axis=1)
+
+
+def _other_resize(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    import cv2
+
+    smaller = cv2.resize(image, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_NEAREST)
+    return np.asarray(cv2.resize(smaller, image.shape[1::-1]), np.uint8)
+
+
+@pytest.mark.parametrize("fault", [_swapped, _mirrored, _one_pixel_off, _other_resize])
+def test_machine_that_decodes_otherwise_is_caught(
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch, fault: Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
+) -> None:
+    monkeypatch.setattr(selftest, "read_image", lambda source: fault(read_image(source)))
+    with pytest.raises(GateError, match="this machine does not prepare images as the export did"):
+        check_selftest(tiny_model)
+
+
+@pytest.mark.parametrize(
+    "weights",
+    [
+        4 * np.eye(3)[::-1],  # swapped colours
+        4.1 * np.eye(3),
+        np.full((3, 3), np.nan),
+    ],
+    ids=["swapped", "scaled", "nan"],
+)
+def test_model_that_computes_otherwise_is_caught(
+    make_model: MakeModel, make_graph: Callable[..., Any], tests: SelfTests, weights: NDArray[np.float64]
+) -> None:
+    path = make_model(graph=make_graph(weights=weights.astype(np.float32)), selftest=tests)
+    with pytest.raises(GateError, match=r"case 1 of 3: logit \d is .*, expected .* within .*this runtime") as caught:
+        check_selftest(path)
+    assert caught.value.exit_code == 3
+
+
+def test_model_with_other_classes_is_caught(
+    make_model: MakeModel, make_graph: Callable[..., Any], tests: SelfTests
+) -> None:
+    path = make_model(graph=make_graph(weights=np.ones((4, 3), np.float32)), selftest=tests)
+    with pytest.raises(GateError, match="4 logits, expected 3"):
+        check_selftest(path)
+
+
+def test_corrupt_byte_is_caught(tiny_model: Path) -> None:
+    data = tiny_model.read_bytes()
+    place = data.index(np.float32(4.0).tobytes())
+    tiny_model.write_bytes(data[:place] + b"\x01" + data[place + 1 :])
+    with pytest.raises(ModelFileError, match="is damaged"):
+        check_selftest(tiny_model)
+
+
+def test_truncated_file_is_caught(tiny_model: Path) -> None:
+    tiny_model.write_bytes(tiny_model.read_bytes()[:-10])
+    with pytest.raises(ModelFileError, match="is truncated"):
+        check_selftest(tiny_model)
+
+
+def test_file_without_a_self_test_is_named(make_model: MakeModel, make_foreign: MakeModel) -> None:
+    with pytest.raises(ModelFileError, match="holds no self-test; export it again"):
+        check_selftest(make_model())
+    with pytest.raises(ModelFileError, match="was not exported by edgevit"):
+        check_selftest(make_foreign())
+
+
+def test_case_that_does_not_fit_is_named(make_model: MakeModel, tests: SelfTests) -> None:
+    spoilt = dataclasses.replace(tests.cases[0], png="no base64!")
+    with pytest.raises(ModelFileError, match="picture 1 of the self-test cannot be read"):
+        check_selftest(make_model(selftest=dataclasses.replace(tests, cases=(spoilt,))))
+    far = dataclasses.replace(tests.cases[0], input_indices=(10**9,), input_values=(0.0,))
+    with pytest.raises(ModelFileError, match="is for another input size"):
+        check_selftest(make_model(selftest=dataclasses.replace(tests, cases=(far,))))

@@ -1,0 +1,98 @@
+"""Training on pictures with masks."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from edgevit.errors import DataError
+from edgevit.models.weights.resolve import build_with_weights, resolve_weights
+from edgevit.models.zoo.registry import get_spec
+from edgevit.runtime.images.mask_png import mask_png
+from edgevit.training.augment import AUGMENTATIONS, augment_masked
+from edgevit.training.job import Job, Watcher, run_job
+from edgevit.training.loop import _loss
+from edgevit.training.masked import drop_unreadable_masked, measure_masks, split_masked
+from edgevit.training.recipe import Recipe
+
+NAME = "efficientvit_seg_b0_cityscapes"
+PALETTE = ((0, 0, 255), (255, 0, 0))
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make pictures that are blue on one side of a line and red on the other, noisy, with their masks."""
+    folder, random = tmp_path_factory.mktemp("data"), np.random.default_rng(0)
+    (folder / "classes.txt").write_text("blue\nred\n")
+    for part, count in (("train", 24), ("val", 4)):
+        for name in ("images", "masks"):
+            (folder / part / name).mkdir(parents=True)
+        for i in range(count):
+            mask = np.zeros((64, 64), np.uint8)
+            mask[:, int(random.integers(16, 48)) :] = 1
+            mask = mask if i % 2 else mask.T.copy()
+            picture = np.array(PALETTE)[mask] + random.normal(0, 20, (64, 64, 3))
+            cv2.imwrite(str(folder / part / "images" / f"{i}.png"), picture.clip(0, 255)[:, :, ::-1].astype(np.uint8))
+            (folder / part / "masks" / f"{i}.png").write_bytes(mask_png(mask, PALETTE))
+    return folder
+
+
+def test_picture_and_mask_are_cropped_and_flipped_alike() -> None:
+    mask = np.zeros((40, 60), np.uint8)
+    mask[10:30, 20:50] = 7
+    image = np.repeat(mask[:, :, None] * 20, 3, axis=2)
+    for seed in range(5):
+        x, y = augment_masked(image, mask, 96, np.random.default_rng(seed), AUGMENTATIONS["light"])
+        assert x.shape == (96, 96, 3)
+        assert set(np.unique(y)) <= {0, 7}
+        assert ((x[:, :, 0] > 70) == (y == 7)).mean() > 0.97
+
+
+def test_pixels_without_a_class_do_not_count_in_the_loss() -> None:
+    logits = torch.zeros(1, 2, 2, 2)
+    logits[:, 1, 0, 0] = 5
+    target = torch.tensor([[[255, 0], [0, 0]]])
+    assert _loss(logits, target, None, 0.0).item() == pytest.approx(np.log(2))
+
+
+def test_classes_and_masks_are_checked_before_training(data: Path, tmp_path: Path) -> None:
+    train, val = split_masked(data, 0.1)
+    assert (len(train.paths), len(val.paths), train.classes) == (24, 4, ("blue", "red"))
+    checked, skipped = drop_unreadable_masked(train)
+    assert skipped == ()
+    assert sum(checked.counts()) == 24 * 64 * 64
+    with pytest.raises(DataError, match=r"has no classes\.txt"):
+        split_masked(tmp_path, 0.1)
+    (tmp_path / "classes.txt").write_text("one\ntwo\n")
+    (tmp_path / "x.png").write_bytes((data / "val/images/0.png").read_bytes())
+    with pytest.raises(DataError, match="has no folders images and masks"):
+        split_masked(tmp_path, 0.1)
+
+
+def test_a_number_that_is_no_class_is_refused(data: Path, tmp_path: Path) -> None:
+    for name in ("images", "masks"):
+        (tmp_path / name).mkdir()
+    for i in range(8):
+        (tmp_path / "images" / f"{i}.png").write_bytes((data / "val/images/0.png").read_bytes())
+        (tmp_path / "masks" / f"{i}.png").write_bytes(mask_png(np.full((64, 64), 2, np.uint8), PALETTE * 2))
+    (tmp_path / "classes.txt").write_text("one\ntwo\n")
+    train, _ = split_masked(tmp_path, 0.4)
+    with pytest.raises(DataError, match=r"has class 2; classes\.txt has 2 classes"):
+        drop_unreadable_masked(train)
+
+
+def test_a_job_learns_masks_and_writes_what_the_export_needs(data: Path, tmp_path: Path) -> None:
+    recipe = Recipe(sizes=((64, 15),), batch=8, learning_rate=5e-3, ema_decay=0.9, augmentation="light", bfloat16=False)
+    job = Job(NAME, data, tmp_path / "run", recipe)
+    found = run_job(job, Watcher())
+    assert found is not None
+    assert found.macro > 0.8
+    spec = get_spec(NAME)
+    weights = resolve_weights(spec, str(job.weights_file))
+    assert weights.labels == ("blue", "red")
+    assert (weights.preprocess.size, weights.preprocess.crop_mode) == ((64, 64), "squash")
+    model = build_with_weights(spec, weights)
+    _, val = split_masked(data, 0.1)
+    assert measure_masks(model, val, weights.preprocess).macro == pytest.approx(found.macro, abs=1e-3)
