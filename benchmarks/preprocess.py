@@ -25,7 +25,7 @@ from PIL import Image
 
 from edgevit.artifact.manifest import Preprocess, read_manifest
 from edgevit.runtime.backends.session import open_session
-from edgevit.runtime.images.preprocess import center_box, enough_size, normalize, preprocess, scaled_size
+from edgevit.runtime.images.preprocess import center_box, min_decode_size, normalize, preprocess, scaled_size
 from edgevit.runtime.images.read import list_images, read_image
 
 REPEATS = 15
@@ -34,20 +34,20 @@ PILLOW_KERNELS = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampl
 Prepare = Callable[[bytes | NDArray[np.uint8], Preprocess], NDArray[np.float32]]
 
 
-def with_pillow(source: bytes | NDArray[np.uint8], how: Preprocess) -> NDArray[np.float32]:
+def with_pillow(source: bytes | NDArray[np.uint8], preprocessing: Preprocess) -> NDArray[np.float32]:
     image = Image.open(io.BytesIO(source)).convert("RGB") if isinstance(source, bytes) else Image.fromarray(source)
-    height, width = scaled_size((image.height, image.width), how)
-    box = center_box((height, width), how.size)
-    scaled = image.resize((width, height), PILLOW_KERNELS[how.interpolation])
-    return normalize(np.asarray(scaled)[box.top : box.top + box.height, box.left : box.left + box.width], how)
+    height, width = scaled_size((image.height, image.width), preprocessing)
+    box = center_box((height, width), preprocessing.size)
+    scaled = image.resize((width, height), PILLOW_KERNELS[preprocessing.interpolation])
+    return normalize(np.asarray(scaled)[box.top : box.top + box.height, box.left : box.left + box.width], preprocessing)
 
 
-def exactly(source: bytes | NDArray[np.uint8], how: Preprocess) -> NDArray[np.float32]:
-    return preprocess(read_image(source), how, exact=True)
+def exactly(source: bytes | NDArray[np.uint8], preprocessing: Preprocess) -> NDArray[np.float32]:
+    return preprocess(read_image(source), preprocessing, exact=True)
 
 
-def fast(source: bytes | NDArray[np.uint8], how: Preprocess) -> NDArray[np.float32]:
-    return preprocess(read_image(source, enough=enough_size(how)), how)
+def fast(source: bytes | NDArray[np.uint8], preprocessing: Preprocess) -> NDArray[np.float32]:
+    return preprocess(read_image(source, min_size=min_decode_size(preprocessing)), preprocessing)
 
 
 WAYS: dict[str, Prepare] = {"Pillow": with_pillow, "exact": exactly, "fast": fast}
@@ -65,7 +65,7 @@ def main(model: Path | None, data: str | None, enlarge: int, images: int) -> Non
 
 
 def print_times() -> None:
-    how = Preprocess((224, 224))
+    preprocessing = Preprocess((224, 224))
     photo = generated_photo(3024, 4032)
     sources: dict[str, bytes | NDArray[np.uint8]] = {
         "12-megapixel JPEG": as_jpeg(photo),
@@ -80,7 +80,7 @@ def print_times() -> None:
         for _ in range(REPEATS):
             for way, prepare in WAYS.items():
                 start = time.perf_counter()
-                prepare(source, how)
+                prepare(source, preprocessing)
                 times[way].append(1e3 * (time.perf_counter() - start))
         click.echo(f"{name:20}" + "".join(f"{statistics.median(times[way]):9.2f}" for way in WAYS))
 
@@ -92,16 +92,16 @@ def print_agreement(model: Path, data: str, enlarge: int, most: int) -> None:
     paths = list(list_images(data))
     paths = paths[:: max(1, len(paths) // most)][:most] if most else paths
     session = open_session(model)
-    how = manifest.host_preprocess
+    preprocessing = manifest.host_preprocess
     same = dict.fromkeys(WAYS, 0)
     largest = dict.fromkeys(WAYS, 0.0)
     for path in paths:
         source = blown_up(path, enlarge) if enlarge else path.read_bytes()
-        inputs = {way: prepare(source, how) for way, prepare in WAYS.items()}
+        inputs = {way: prepare(source, preprocessing) for way, prepare in WAYS.items()}
         answers = {way: int(session.run(values[None]).argmax()) for way, values in inputs.items()}
         for way in WAYS:
             same[way] += answers[way] == answers["Pillow"]
-            levels = 255 * min(how.std) * np.abs(inputs[way] - inputs["Pillow"]).max()
+            levels = 255 * min(preprocessing.std) * np.abs(inputs[way] - inputs["Pillow"]).max()
             largest[way] = max(largest[way], float(levels))
     click.echo(
         f"\n{len(paths)} images{f', enlarged to {enlarge} pixels' * bool(enlarge)}: same top-1 class as with Pillow"

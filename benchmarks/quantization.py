@@ -101,14 +101,16 @@ def stock(name: str, folder: Path, deciding: Path) -> Path:
     """Return the file that PyTorch's and ONNX Runtime's defaults make of the same weights and images."""
     spec = get_spec(name)
     weights: ResolvedWeights = resolve_weights(spec, None)
-    how = weights.preprocess
+    preprocessing = weights.preprocess
     plain, path = folder / f"{name}-plain.onnx", folder / f"{name}-stock.onnx"
-    torch.onnx.export(build_with_weights(spec, weights).eval(), (torch.zeros(1, 3, *how.size),), plain, verbose=False)
+    torch.onnx.export(
+        build_with_weights(spec, weights).eval(), (torch.zeros(1, 3, *preprocessing.size),), plain, verbose=False
+    )
     chosen = np.random.default_rng(0).permutation(sorted(deciding.rglob("*.jpg")))[:STOCK_IMAGES]
 
     class Reader(CalibrationDataReader):  # type: ignore[misc]
         def __init__(self) -> None:
-            self.inputs = ImageSet("folder", tuple(chosen)).inputs(how)
+            self.inputs = ImageSet("folder", tuple(chosen)).inputs(preprocessing)
 
         def get_next(self) -> dict[str, np.ndarray] | None:
             batch = next(self.inputs, None)
@@ -129,10 +131,10 @@ def halves(images: Path, folder: Path) -> tuple[Path, Path]:
     return parts
 
 
-def answers(sessions: dict[str, Session], paths: list[Path], how: Preprocess) -> dict[str, np.ndarray]:
+def answers(sessions: dict[str, Session], paths: list[Path], preprocessing: Preprocess) -> dict[str, np.ndarray]:
     """Return every session's logits, (images, classes), reading each image once."""
     logits: dict[str, list[np.ndarray]] = {label: [] for label in sessions}
-    inputs: Iterator[np.ndarray] = ImageSet("folder", tuple(paths)).inputs(how)
+    inputs: Iterator[np.ndarray] = ImageSet("folder", tuple(paths)).inputs(preprocessing)
     for batch in inputs:
         for label, session in sessions.items():
             logits[label].append(session.run(batch)[0])

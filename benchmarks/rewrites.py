@@ -86,28 +86,28 @@ def main(rounds: int, models: tuple[str, ...]) -> None:
     for name in models:
         spec = get_spec(name)
         family, weights = spec.family.name, resolve_weights(spec, None)
-        how = weights.preprocess
+        preprocessing = weights.preprocess
         model = build_with_weights(spec, weights).eval()
-        every = choose_images(Recipe(name, precision="int8"), weights, model, how).calibration
+        every = choose_images(Recipe(name, precision="int8"), weights, model, preprocessing).calibration
         assert every is not None
         calibrating = ImageSet(every.source, every.images[CALIBRATING])
         shown = ImageSet(every.source, every.images[CALIBRATING.stop :])
         with torch.inference_mode():
-            reference = np.concatenate([model(torch.from_numpy(x)).numpy() for x in shown.inputs(how)])
+            reference = np.concatenate([model(torch.from_numpy(x)).numpy() for x in shown.inputs(preprocessing)])
         rows = {label: steps for label, steps in FLOAT.items() if APPLIES.get(label, family) == family}
-        graphs = {label: float_graph(name, steps, how) for label, steps in rows.items()}
-        table(f"{name}, float", graphs, reference, shown, how, rounds)
+        graphs = {label: float_graph(name, steps, preprocessing) for label, steps in rows.items()}
+        table(f"{name}, float", graphs, reference, shown, preprocessing, rounds)
         table(
             f"{name}, int8",
-            int8_graphs(graphs["every rewrite"], family, calibrating, how),
+            int8_graphs(graphs["every rewrite"], family, calibrating, preprocessing),
             reference,
             shown,
-            how,
+            preprocessing,
             rounds,
         )
 
 
-def float_graph(name: str, steps: Steps, how: Preprocess) -> ModelProto:
+def float_graph(name: str, steps: Steps, preprocessing: Preprocess) -> ModelProto:
     """Return the float graph with only the given rewrites."""
     spec = get_spec(name)
     model = build_with_weights(spec, resolve_weights(spec, None)).eval()
@@ -120,13 +120,13 @@ def float_graph(name: str, steps: Steps, how: Preprocess) -> ModelProto:
             for module in model.modules():
                 if isinstance(module, HasExportForm):
                     module.take_export_form()
-        graph = trace(model, (1, 3, *how.size), steps.opset)
+        graph = trace(model, (1, 3, *preprocessing.size), steps.opset)
     return simplify(graph) if steps.simplify else graph
 
 
-def int8_graphs(graph: ModelProto, family: str, images: ImageSet, how: Preprocess) -> dict[str, ModelProto]:
+def int8_graphs(graph: ModelProto, family: str, images: ImageSet, preprocessing: Preprocess) -> dict[str, ModelProto]:
     """Return int8 graphs with every rewrite, and with one of them left out."""
-    ranges = calibrate(graph, calibrated_tensors(graph), lambda: images.inputs(how))
+    ranges = calibrate(graph, calibrated_tensors(graph), lambda: images.inputs(preprocessing))
     preset = PRESETS[family]
     pairs = with_pairs(graph, float_layers(graph, preset), ranges)
     return {
@@ -137,14 +137,19 @@ def int8_graphs(graph: ModelProto, family: str, images: ImageSet, how: Preproces
 
 
 def table(
-    title: str, graphs: dict[str, ModelProto], reference: np.ndarray, images: ImageSet, how: Preprocess, rounds: int
+    title: str,
+    graphs: dict[str, ModelProto],
+    reference: np.ndarray,
+    images: ImageSet,
+    preprocessing: Preprocess,
+    rounds: int,
 ) -> None:
     click.echo(
         f"{title:28} {'operators':>9} {'executed':>8} {'largest difference':>18} {'dB':>6} {'ms':>7} {'ratio':>6}"
     )
     times = median_latencies_ms(list(graphs.values()), rounds)
     for (label, graph), ms in zip(graphs.items(), times, strict=True):
-        found = run_graph(graph, images, how)
+        found = run_graph(graph, images, preprocessing)
         executed = len(executed_graph(graph).graph.node)
         click.echo(
             f"{label:28} {len(graph.graph.node):9} {executed:8} {np.abs(found - reference).max():18.2g} "

@@ -39,8 +39,8 @@ from edgevit.runtime.events.labels import LabelRules
 from edgevit.runtime.events.watch import Watch
 from edgevit.runtime.moment import Moment, record_id
 from edgevit.runtime.records import RESULT
-from edgevit.runtime.run.outlet import Outlet
-from edgevit.runtime.sinks.opening import Surroundings, open_sinks, spool_path
+from edgevit.runtime.run.result_writer import ResultWriter
+from edgevit.runtime.sinks.opening import SinkContext, open_sinks, spool_path
 
 LABELS = ("red", "green", "blue")
 TOPIC = "bench"
@@ -211,9 +211,9 @@ def start_worker(folder: Path, port: int, frames: int) -> "subprocess.Popen[str]
 @click.argument("frames", type=int)
 def worker(folder: Path, port: int, frames: int) -> None:
     """Classify made frames; print the id of each result once the spool has it, and figures at the end."""
-    around = Surroundings(spool=folder / "spool", spool_quota=200_000_000, environment={})
+    around = SinkContext(spool=folder / "spool", spool_quota=200_000_000, environment={})
     sinks = open_sinks([f"mqtt://127.0.0.1:{port}/{TOPIC}?send=results"], around)
-    outlet = Outlet(sinks, Watch(LabelRules(stable=(3, 5))), top_k=3)
+    outlet = ResultWriter(sinks, Watch(LabelRules(stable=(3, 5))), top_k=3)
     colors = np.random.default_rng(0).integers(0, 256, (64, 1, 1, 3), np.uint8)
     pictures = [np.broadcast_to(color, (24, 32, 3)).copy() for color in colors]
     costs_us: list[float] = []

@@ -32,9 +32,9 @@ from edgevit.runtime.sources.connections import LivePicture
 from edgevit.runtime.sources.frames import Clock
 from edgevit.runtime.sources.grammar import parse_source
 from edgevit.runtime.sources.live import Live
-from edgevit.runtime.sources.reading import Reading
+from edgevit.runtime.sources.options import SourceOptions
 from edgevit.runtime.sources.stop import Stop
-from edgevit.runtime.stream.loop import Ears, judged
+from edgevit.runtime.stream.loop import StreamCallbacks, predictions
 from edgevit.runtime.stream.plan import Plan
 
 SIZE = (720, 1280)
@@ -100,12 +100,12 @@ class AtOnce:
 
 def overheads_ms(frames: int, made: list[bytes]) -> list[float]:
     """Return for each frame the time from result to result, less that of decoding, in milliseconds."""
-    plan, stop, clock = Plan(parse_source("camera:0"), Reading(), frames), Stop(), Clock()
+    plan, stop, clock = Plan(parse_source("camera:0"), SourceOptions(), frames), Stop(), Clock()
     ready = Ready(made)
-    live = Live(plan.source, lambda source, reading: ready, plan.reading, stop, clock, random.Random(0))
+    live = Live(plan.source, lambda source, source_options: ready, plan.source_options, stop, clock, random.Random(0))
     spent, before = [], time.perf_counter()
     try:
-        for result in judged(AtOnce(), live, plan, Ears(), stop, clock):
+        for result in predictions(AtOnce(), live, plan, StreamCallbacks(), stop, clock):
             now = time.perf_counter()
             spent.append(1e3 * (now - before) - result.preprocess_ms)
             before = now

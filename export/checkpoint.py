@@ -67,13 +67,17 @@ def load_checkpoint(
     """
     spec = get_spec(arch or _architecture(path))
     weights = resolve_weights(spec, str(path))
-    how = weights.preprocess if imgsz is None else replace(weights.preprocess, size=imgsz)
-    check_input_size(spec, how.size)
-    model = build_with_weights(spec, weights, size=how.size)
+    preprocessing = weights.preprocess if imgsz is None else replace(weights.preprocess, size=imgsz)
+    check_input_size(spec, preprocessing.size)
+    model = build_with_weights(spec, weights, size=preprocessing.size)
     names = _names(path, spec, model, labels or weights.labels or spec.labels, told=labels is not None)
     torch.set_num_threads(thread_count(threads))
-    session, pixels = TorchSession(model, how.size), rules_of(spec).pixels(spec, names, False)
-    return Classifier(session, how, names, None) if pixels is None else Segmenter(session, how, names, None, pixels)
+    session, pixels = TorchSession(model, preprocessing.size), rules_of(spec).pixels(spec, names, False)
+    return (
+        Classifier(session, preprocessing, names, None)
+        if pixels is None
+        else Segmenter(session, preprocessing, names, None, pixels)
+    )
 
 
 def _architecture(path: Path) -> str:

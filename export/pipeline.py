@@ -23,7 +23,7 @@ from edgevit.export.frigate import make_folder, write_labels
 from edgevit.export.quantization.search import Outcome
 from edgevit.export.recipe import SUFFIXES, Format, Recipe
 from edgevit.export.report.page import check_report_path, write_report
-from edgevit.export.stage import Made, Task, Written
+from edgevit.export.stage import ConversionJob, ConvertedModel, Written
 from edgevit.export.tasks import rules_of
 from edgevit.export.verify import check, compare
 from edgevit.export.write import check_writable, replacing
@@ -93,13 +93,13 @@ def export(
     recipe = replace(recipe, evaluation_images=min(recipe.evaluation_images, rules.evaluation_images))
     _check_file_size(spec)
     weights = resolve_weights(spec, recipe.weights)
-    how = _preprocess(recipe, spec, weights)
-    model = build_with_weights(spec, weights, recipe.num_classes, how.size).eval()
+    preprocessing = _preprocess(recipe, spec, weights)
+    model = build_with_weights(spec, weights, recipe.num_classes, preprocessing.size).eval()
     labels = _labels(recipe, spec, weights, model)
-    images = choose_images(recipe, weights, model, how)
+    images = choose_images(recipe, weights, model, preprocessing)
 
     verified = images.verification
-    reference = _torch_logits(model, track(verified.inputs(how), "PyTorch's answers", len(verified.images)))
+    reference = _torch_logits(model, track(verified.inputs(preprocessing), "PyTorch's answers", len(verified.images)))
     parities: list[Parity] = []
 
     def verify(step: str, logits: NDArray[np.float32], precision: Precision = "fp32") -> None:
@@ -111,14 +111,14 @@ def export(
         )
 
     notes = list(prepare_for_export(model))
-    verify("folding", _torch_logits(model, verified.inputs(how)))
-    made = stage.make(Task(recipe, spec.family.name, model, how, labels, images, verify, track))
+    verify("folding", _torch_logits(model, verified.inputs(preprocessing)))
+    made = stage.make(ConversionJob(recipe, spec.family.name, model, preprocessing, labels, images, verify, track))
 
     manifest = Manifest(
         model=spec.name,
         task=spec.task,
         input=made.input,
-        preprocess=how,
+        preprocess=preprocessing,
         labels=labels,
         weights=Weights(weights.source, weights.sha256, weights.license, weights.trained, weights.note),
         precision=recipe.precision,
@@ -127,7 +127,7 @@ def export(
         parity=tuple(parities),
         quantization=made.quantization,
         pixels=rules.pixels(spec, labels, recipe.argmax),
-        notes=tuple(note for note in (*notes, *made.notes, size_note(spec, how.size)) if note),
+        notes=tuple(note for note in (*notes, *made.notes, size_note(spec, preprocessing.size)) if note),
     )
     with replacing(file) as temporary:
         manifest = _write_checked(made, manifest, temporary)
@@ -169,11 +169,11 @@ def _check_file_size(spec: ModelSpec) -> None:
 
 
 def _preprocess(recipe: Recipe, spec: ModelSpec, weights: ResolvedWeights) -> Preprocess:
-    how = weights.preprocess
+    preprocessing = weights.preprocess
     if recipe.input_size is not None:
-        how = replace(how, size=recipe.input_size)
-    check_input_size(spec, how.size)
-    return how
+        preprocessing = replace(preprocessing, size=recipe.input_size)
+    check_input_size(spec, preprocessing.size)
+    return preprocessing
 
 
 def _labels(recipe: Recipe, spec: ModelSpec, weights: ResolvedWeights, model: nn.Module) -> tuple[str, ...]:
@@ -192,7 +192,7 @@ def _torch_logits(model: nn.Module, inputs: Iterable[NDArray[np.float32]]) -> ND
         return np.concatenate([model(torch.from_numpy(batch)).numpy() for batch in inputs])
 
 
-def _write_checked(made: Made, manifest: Manifest, path: Path) -> Manifest:
+def _write_checked(made: ConvertedModel, manifest: Manifest, path: Path) -> Manifest:
     """Write the artifact with its self-test recorded, and run that test on the finished file."""
     path.write_bytes(made.content)
     with contextlib.closing(open_session(path, rank=None)) as session:

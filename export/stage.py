@@ -24,14 +24,14 @@ class Verify(Protocol):
 
 
 @dataclass(frozen=True)
-class Task:
+class ConversionJob:
     """A model that is ready to become a file."""
 
     recipe: Recipe
     family: str
     model: nn.Module
     """In eval mode, prepared by `edgevit.models.layers.prepare_for_export`."""
-    how: Preprocess
+    preprocessing: Preprocess
     labels: tuple[str, ...]
     images: ExportImages
     verify: Verify
@@ -40,7 +40,7 @@ class Task:
     @property
     def shape(self) -> tuple[int, int, int, int]:
         """Of the input, (batch, 3, height, width)."""
-        return (self.recipe.batch, 3, *self.how.size)
+        return (self.recipe.batch, 3, *self.preprocessing.size)
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Written:
 
 
 @dataclass(frozen=True)
-class Made:
+class ConvertedModel:
     """A model in its file format, verified, but still without its document."""
 
     content: bytes

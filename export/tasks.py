@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgevit.artifact.manifest import Pixels
+from edgevit.artifact.manifest import MaskOutput
 from edgevit.errors import OptionError
 from edgevit.export.recipe import Recipe
 from edgevit.models.zoo.datasets import spread_palette
@@ -21,7 +21,7 @@ class TaskRules:
 
     check: Callable[[Recipe], None]
     """Raise OptionError where the recipe does not fit the task."""
-    pixels: Callable[[ModelSpec, tuple[str, ...], bool], Pixels | None]
+    pixels: Callable[[ModelSpec, tuple[str, ...], bool], MaskOutput | None]
     """What the model's answer means, by its labels and by whether it is class numbers; None for whole images."""
     leave_out: Callable[[Path], bool]
     """Which files of --data are no pictures for the model."""
@@ -44,9 +44,9 @@ def _check_segment(recipe: Recipe) -> None:
         raise OptionError(f"--layout {recipe.layout} is for classifiers; {recipe.model} segments: leave it out")
 
 
-def _segment_pixels(spec: ModelSpec, labels: tuple[str, ...], classes_in_graph: bool) -> Pixels:
+def _segment_pixels(spec: ModelSpec, labels: tuple[str, ...], classes_in_graph: bool) -> MaskOutput:
     palette = spec.palette if len(spec.palette) == len(labels) else spread_palette(len(labels))
-    return Pixels(SEG_STRIDE, palette, classes_in_graph)
+    return MaskOutput(SEG_STRIDE, palette, classes_in_graph)
 
 
 RULES: dict[TaskName, TaskRules] = {

@@ -98,15 +98,15 @@ def _fail(parity: Parity, what: str) -> None:
     )
 
 
-def run_graph(graph: ModelProto, images: ImageSet, how: Preprocess) -> NDArray[np.float32]:
+def run_graph(graph: ModelProto, images: ImageSet, preprocessing: Preprocess) -> NDArray[np.float32]:
     """Return the answers, one for each image, that the board's runtime gets from an ONNX graph."""
-    return run_file(graph.SerializeToString(), ".onnx", images, how)
+    return run_file(graph.SerializeToString(), ".onnx", images, preprocessing)
 
 
-def run_file(content: bytes, suffix: str, images: ImageSet, how: Preprocess) -> NDArray[np.float32]:
+def run_file(content: bytes, suffix: str, images: ImageSet, preprocessing: Preprocess) -> NDArray[np.float32]:
     """Return the answers, one for each image, that the board's runtime gets from a file's content."""
     with tempfile.TemporaryDirectory() as folder:
         path = (Path(folder) / "step").with_suffix(suffix)
         path.write_bytes(content)
         with contextlib.closing(open_session(path, rank=None)) as session:
-            return np.concatenate([session.run(batch) for batch in images.inputs(how)])
+            return np.concatenate([session.run(batch) for batch in images.inputs(preprocessing)])

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from edgevit.artifact.manifest import Manifest, Preprocess, read_manifest, read_metadata
 from edgevit.errors import EdgevitError, ModelFileError, OptionError
 from edgevit.runtime.backends.session import Session, answer_rank, check_input, find_backend, open_session
-from edgevit.runtime.foreign import Told, foreign_labels, foreign_preprocess, told_labels
-from edgevit.runtime.images.preprocess import enough_size, preprocess
+from edgevit.runtime.foreign import UserMetadata, foreign_labels, foreign_preprocess, user_labels
+from edgevit.runtime.images.preprocess import min_decode_size, preprocess
 from edgevit.runtime.images.read import read_image
 from edgevit.runtime.postprocess import are_probabilities, softmax
 from edgevit.runtime.results import Result
@@ -48,9 +48,11 @@ class Classifier:
     whole_pictures = False
     """Whether huge pictures must be decoded at full size, because the answer is about each of their pixels."""
 
-    def __init__(self, session: Session, how: Preprocess, names: tuple[str, ...], manifest: Manifest | None) -> None:
+    def __init__(
+        self, session: Session, preprocessing: Preprocess, names: tuple[str, ...], manifest: Manifest | None
+    ) -> None:
         self.names = names
-        self.preprocess = how
+        self.preprocess = preprocessing
         self.manifest = manifest
         """None for a model that edgevit did not export."""
         self._session = session
@@ -83,7 +85,7 @@ class Classifier:
         prepared, preprocess_ms = [], []
         for source in sources:
             start = time.perf_counter()
-            image = read_image(source, bgr=bgr, enough=enough_size(self.preprocess))
+            image = read_image(source, bgr=bgr, min_size=min_decode_size(self.preprocess))
             prepared.append(preprocess(image, self.preprocess))
             preprocess_ms.append(1e3 * (time.perf_counter() - start))
         start = time.perf_counter()
@@ -126,12 +128,14 @@ class Classifier:
                 whatever calling the classifier raises, but for ImageError.
         """
         # a script that looks at single pictures should not wait for the import of what streams need
-        from edgevit.runtime.stream.loop import Ears
+        from edgevit.runtime.stream.loop import StreamCallbacks
         from edgevit.runtime.stream.loop import stream as stream_results
         from edgevit.runtime.stream.plan import plan_stream
 
         plan = plan_stream(os.fspath(source), options)
-        return stream_results(self, plan, Ears(on_event, on_error, on_picture, on_black), stop, self._closers)
+        return stream_results(
+            self, plan, StreamCallbacks(on_event, on_error, on_picture, on_black), stop, self._closers
+        )
 
     def outputs(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the model's own (B, classes) for prepared inputs (B, 3, H, W).
@@ -208,20 +212,20 @@ def load(
         OptionError: what was given does not fit the model, or something that is needed was not given.
     """
     path = Path(path)
-    told = Told(labels, mean, std, imgsz, interpolation, crop_pct)
+    told = UserMetadata(labels, mean, std, imgsz, interpolation, crop_pct)
     find_backend(path)
     manifest = read_manifest(path)
     if manifest is not None:
         names = _own_labels(path, manifest, told)
-        judge = _judge_class(path, manifest)
+        predictor = _judge_class(path, manifest)
         session = open_session(path, threads, rank=answer_rank(manifest))
         check_input(path, manifest, session)
-        return judge(session, manifest.host_preprocess, names, manifest)
+        return predictor(session, manifest.host_preprocess, names, manifest)
     session = open_session(path, threads)
     metadata = read_metadata(path)
-    how = foreign_preprocess(path, session, told, metadata)
-    names = foreign_labels(path, session, how, told, metadata)
-    return Classifier(session, how, names, None)
+    preprocessing = foreign_preprocess(path, session, told, metadata)
+    names = foreign_labels(path, session, preprocessing, told, metadata)
+    return Classifier(session, preprocessing, names, None)
 
 
 TASKS = {
@@ -241,11 +245,11 @@ def _judge_class(path: Path, manifest: Manifest) -> type[Classifier]:
     return found
 
 
-def _own_labels(path: Path, manifest: Manifest, told: Told) -> tuple[str, ...]:
+def _own_labels(path: Path, manifest: Manifest, told: UserMetadata) -> tuple[str, ...]:
     fixed = [name for name in told.options() if name != "labels"]
     if fixed:
         raise OptionError(f"{path} was exported by edgevit and carries its own preprocessing; leave out {fixed[0]}")
-    names = told_labels(told.labels)
+    names = user_labels(told.labels)
     if names is not None and len(names) != len(manifest.labels):
         raise OptionError(f"{len(names)} labels were given, but {path} has {len(manifest.labels)} classes")
     return names or manifest.labels

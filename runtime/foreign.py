@@ -25,7 +25,7 @@ BACKGROUND = "background"
 
 
 @dataclass(frozen=True)
-class Told:
+class UserMetadata:
     """What the user says about a model; None where nothing was said."""
 
     labels: str | os.PathLike[str] | Sequence[str] | None = None
@@ -43,7 +43,7 @@ class Told:
         return [name for name, value in vars(self).items() if value is not None]
 
 
-def foreign_preprocess(path: Path, session: Session, told: Told, metadata: Mapping[str, str]) -> Preprocess:
+def foreign_preprocess(path: Path, session: Session, told: UserMetadata, metadata: Mapping[str, str]) -> Preprocess:
     """Return the preprocessing of a foreign model.
 
     Its normalization is what the user says, else what its metadata says, else (of integer inputs) that the levels are
@@ -77,15 +77,15 @@ def foreign_preprocess(path: Path, session: Session, told: Told, metadata: Mappi
 
 
 def foreign_labels(
-    path: Path, session: Session, how: Preprocess, told: Told, metadata: Mapping[str, str]
+    path: Path, session: Session, preprocessing: Preprocess, told: UserMetadata, metadata: Mapping[str, str]
 ) -> tuple[str, ...]:
     """Return the class names of a foreign model, as many as it has outputs.
 
     Raises:
         OptionError: none are known, or their number is another.
     """
-    classes = session.run(np.zeros((1, 3, *how.size), np.float32)).shape[1]
-    names = told_labels(told.labels)
+    classes = session.run(np.zeros((1, 3, *preprocessing.size), np.float32)).shape[1]
+    names = user_labels(told.labels)
     if names is None and (text := metadata.get("names")):
         names = parse_names(text) or _parse_numbered(text)
     if names is None:
@@ -150,7 +150,7 @@ def _fit_background(path: Path, names: tuple[str, ...], classes: int) -> tuple[s
     return names
 
 
-def told_labels(labels: str | os.PathLike[str] | Sequence[str] | None) -> tuple[str, ...] | None:
+def user_labels(labels: str | os.PathLike[str] | Sequence[str] | None) -> tuple[str, ...] | None:
     """Return the names that were given, or those in the file whose path was given."""
     if labels is None:
         return None

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgevit.artifact.manifest import Manifest, Pixels, Preprocess
+from edgevit.artifact.manifest import Manifest, MaskOutput, Preprocess
 from edgevit.errors import ModelFileError
 from edgevit.runtime.backends.session import Session
 from edgevit.runtime.classifier import Classifier, source_name
@@ -28,21 +28,21 @@ class Segmenter(Classifier):
     def __init__(
         self,
         session: Session,
-        how: Preprocess,
+        preprocessing: Preprocess,
         names: tuple[str, ...],
         manifest: Manifest | None,
-        pixels: Pixels | None = None,
+        pixels: MaskOutput | None = None,
     ) -> None:
         """Take `pixels` from the manifest unless given.
 
         Raises:
             ModelFileError: nothing says what the answers mean.
         """
-        super().__init__(session, how, names, manifest)
+        super().__init__(session, preprocessing, names, manifest)
         found = pixels or (manifest.pixels if manifest is not None else None)
         if found is None or len(found.palette) != len(names):
             raise ModelFileError("the model's document does not say what its answers mean; export it again")
-        self.pixels: Pixels = found
+        self.pixels: MaskOutput = found
 
     def _classify(self, sources: Sequence[Any], bgr: bool) -> list[Result]:
         images, prepared, preprocess_ms = [], [], []

@@ -66,10 +66,14 @@ class SelfTestReport:
     logit_tolerance: float
 
 
-def record_cases(session: Session, how: Preprocess, precision: Precision, *, class_numbers: bool = False) -> SelfTests:
+def record_cases(
+    session: Session, preprocessing: Preprocess, precision: Precision, *, class_numbers: bool = False
+) -> SelfTests:
     """Return the self-test of a model: drawn pictures, their preprocessing, and the session's answers."""
-    cases = tuple(_record(session, how, picture, seed) for seed, picture in enumerate(draw_pictures(how.size)))
-    one_level = 1 / 255 / min(how.std)
+    cases = tuple(
+        _record(session, preprocessing, picture, seed) for seed, picture in enumerate(draw_pictures(preprocessing.size))
+    )
+    one_level = 1 / 255 / min(preprocessing.std)
     tolerance = session.tensors.int8_tolerance if precision in ("int8", "dynamic") else FLOAT_TOLERANCE
     if session.tensors.probabilities:
         tolerance = PROBABILITY_TOLERANCE
@@ -100,9 +104,11 @@ def check_selftest(path: str | Path, threads: int | None = None) -> SelfTestRepo
         session.close()
 
 
-def check_cases(session: Session, how: Preprocess, tests: SelfTests) -> SelfTestReport:
+def check_cases(session: Session, preprocessing: Preprocess, tests: SelfTests) -> SelfTestReport:
     """Compare preprocessing and session with what was recorded; raises as check_selftest does."""
-    differences = [_check(session, how, number, case, tests) for number, case in enumerate(tests.cases, start=1)]
+    differences = [
+        _check(session, preprocessing, number, case, tests) for number, case in enumerate(tests.cases, start=1)
+    ]
     of_input, of_logits = (max(column) for column in zip(*differences, strict=True))
     return SelfTestReport(len(tests.cases), of_input, tests.input_tolerance, of_logits, tests.logit_tolerance)
 
@@ -133,10 +139,10 @@ def draw_picture(size: tuple[int, int], seed: int) -> RGBImage:
     return picture
 
 
-def _record(session: Session, how: Preprocess, picture: RGBImage, seed: int) -> SelfTest:
+def _record(session: Session, preprocessing: Preprocess, picture: RGBImage, seed: int) -> SelfTest:
     found, png = cv2.imencode(".png", picture[:, :, ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 9])
     assert found
-    values = preprocess(read_image(png.tobytes()), how)
+    values = preprocess(read_image(png.tobytes()), preprocessing)
     places = np.sort(np.random.default_rng(seed).choice(values.size, min(SAMPLES, values.size), replace=False))
     answer = session.run(values[None])[0].reshape(-1)
     drawn = _draw_logits(answer, seed)
@@ -161,7 +167,9 @@ def _short(value: np.float32) -> float:
     return float(str(np.float32(value)))
 
 
-def _check(session: Session, how: Preprocess, number: int, case: SelfTest, tests: SelfTests) -> tuple[float, float]:
+def _check(
+    session: Session, preprocessing: Preprocess, number: int, case: SelfTest, tests: SelfTests
+) -> tuple[float, float]:
     """Return the largest differences of input and logits."""
     try:
         image = read_image(base64.b64decode(case.png, validate=True))
@@ -169,7 +177,7 @@ def _check(session: Session, how: Preprocess, number: int, case: SelfTest, tests
         raise ModelFileError(
             f"picture {number} of the self-test cannot be read ({error}); export the model again"
         ) from error
-    values = preprocess(image, how)
+    values = preprocess(image, preprocessing)
     if max(case.input_indices) >= values.size or min(case.input_indices) < 0:
         raise ModelFileError(f"case {number} of the self-test is for another input size; export the model again")
     sampled = values.reshape(-1)[list(case.input_indices)]

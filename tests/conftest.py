@@ -14,7 +14,7 @@ import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from edgevit.artifact.manifest import KEY, Input, Manifest, Pixels, Preprocess, Weights, mirrored_keys, seal
+from edgevit.artifact.manifest import KEY, Input, Manifest, MaskOutput, Preprocess, Weights, mirrored_keys, seal
 from edgevit.cli import main
 from edgevit.export.tflite.artifact import append_files, artifact_bytes, with_metadata
 from edgevit.export.tflite.flatbuffer import Fields, Number, Numbers, Value, build
@@ -131,7 +131,7 @@ def make_segmenter(make_model: MakeModel) -> MakeModel:
             "task": "segment",
             "input": Input(name="image", shape=(1, 3, *MAP_SIZE)),
             "preprocess": dataclasses.replace(TINY.preprocess, size=MAP_SIZE, crop_pct=1.0, crop_mode="squash"),
-            "pixels": Pixels(stride=8, palette=((255, 0, 0), (0, 255, 0), (0, 0, 255))),
+            "pixels": MaskOutput(stride=8, palette=((255, 0, 0), (0, 255, 0), (0, 0, 255))),
         }
         return make_model(name, cell_colors_graph(argmax), **(document | changes))
 

@@ -14,7 +14,7 @@ from edgevit.runtime.events.event import Event
 from edgevit.runtime.moment import Moment
 from edgevit.runtime.records import Record, Sink, event_record, result_record
 from edgevit.runtime.results import Result
-from edgevit.runtime.sinks.opening import Surroundings, open_sink
+from edgevit.runtime.sinks.opening import SinkContext, open_sink
 
 NAMES = ("cat", "dog", "n/a")
 NOON = datetime.datetime(2026, 11, 20, 12).timestamp()
@@ -44,7 +44,7 @@ def event(number: int = 0) -> Record:
 
 
 def open_one(text: str, **around: Any) -> Sink:
-    return open_sink(parse_sink(text), Surroundings(top_k=2, **around))
+    return open_sink(parse_sink(text), SinkContext(top_k=2, **around))
 
 
 @contextmanager

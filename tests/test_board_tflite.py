@@ -79,8 +79,10 @@ def test_board_runs_and_proves_a_tflite_file(
     command: Path = request.getfixturevalue(board)
     zero = 0 if dtype == "int8" else 128
     graph = {"dtype": dtype, "scales": ((4 / 255, zero), (1 / 16, zero))}
-    how = Preprocess((24, 32), mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25))
-    path = make_tflite(graph=graph, selftest=record_cases(open_session(make_tflite(graph=graph)), how, "int8"))
+    preprocessing = Preprocess((24, 32), mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25))
+    path = make_tflite(
+        graph=graph, selftest=record_cases(open_session(make_tflite(graph=graph)), preprocessing, "int8")
+    )
     code, out, err = _call(command, "run", path, save_image("red.png", red_image))
     assert (code, out[:3]) == (0, "red"), err
     code, out, err = _call(command, "selftest", path)

@@ -35,7 +35,7 @@ from edgevit.runtime.images.read import read_image
 from edgevit.runtime.labels import parse_names, read_labels
 from edgevit.runtime.run.sd_notify import Notifier
 from edgevit.runtime.sources.capture import HEADER, MAGIC, CaptureCutter
-from edgevit.runtime.sources.connections import Cutter
+from edgevit.runtime.sources.connections import FrameParser
 from edgevit.runtime.sources.raw import RawCutter, RawForm, parse_raw
 from tests.places import ROOT
 
@@ -53,13 +53,13 @@ def as_text(data: bytes) -> str:
     return data.decode("utf-8", "surrogateescape")
 
 
-def feed(cutter: Cutter, data: bytes) -> None:
+def feed(cutter: FrameParser, data: bytes) -> None:
     """Give a cutter all of data, in the pieces that it asks for."""
     while data:
-        room = cutter.room()
+        room = cutter.get_buffer()
         count = min(len(room), len(data))
         room[:count] = data[:count]
-        cutter.filled(count)
+        cutter.buffer_updated(count)
         data = data[count:]
 
 

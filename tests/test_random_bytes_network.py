@@ -11,13 +11,13 @@ import pytest
 from edgevit.runtime.moment import Moment
 from edgevit.runtime.records import result_record
 from edgevit.runtime.results import Result
-from edgevit.runtime.run.status import Vitals
+from edgevit.runtime.run.status import RunStatus
 from edgevit.runtime.serve.address import Access
-from edgevit.runtime.serve.answers import ROUTES, Shop
+from edgevit.runtime.serve.answers import ROUTES, PageState
 from edgevit.runtime.serve.server import Handler
 from edgevit.runtime.serve.view import View
 from edgevit.runtime.sources.grammar import parse_source
-from edgevit.runtime.sources.reading import Reading
+from edgevit.runtime.sources.options import SourceOptions
 from edgevit.runtime.sources.web import connect
 
 ROUNDS = 10_000
@@ -67,10 +67,10 @@ def test_whatever_a_server_answers_is_pictures_or_a_loss(monkeypatch: pytest.Mon
     """An OSError is what a lost source is told by; anything else would end a run of months."""
     draw, outcomes = random.Random(12), {"pictures": 0, "loss": 0, "several lines": 0}
     monkeypatch.setattr(socket, "create_connection", lambda *address: Wire(rubbish(draw, ANSWER)))
-    source, reading = parse_source("http://user:secret@10.0.0.7/video"), Reading()
+    source, source_options = parse_source("http://user:secret@10.0.0.7/video"), SourceOptions()
     for _ in range(ROUNDS):
         try:
-            connection = connect(source, reading)
+            connection = connect(source, source_options)
             try:
                 assert connection.read(30.0)
                 outcomes["pictures"] += 1
@@ -86,11 +86,11 @@ class Page:
     """As much of the page's server as its handler needs."""
 
     def __init__(self, token: str | None) -> None:
-        self.access, view, vitals = Access("127.0.0.1", 0, token), View(), Vitals(60.0)
-        self.shop = Shop(view, vitals, {"version": "1", "model": "m.onnx", "source": "pen"})
+        self.access, view, status = Access("127.0.0.1", 0, token), View(), RunStatus(60.0)
+        self.state = PageState(view, status, {"version": "1", "model": "m.onnx", "source": "pen"})
         moment = Moment("pen", 1, 0.0, 0.0)
         record = result_record(Result(np.array([1.0], np.float32), ("fox",), moment=moment), moment)
-        vitals.write(record)
+        status.write(record)
         view.write(record)
 
 

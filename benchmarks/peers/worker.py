@@ -75,11 +75,11 @@ def classify(job: Job, call: Call, files: list[str]) -> dict[str, Any]:
     """Return the class of each picture; -1 where no class is the best, since an answer is not a number."""
     from edgevit.models.weights.resolve import resolve_weights
     from edgevit.models.zoo.registry import get_spec
-    from edgevit.runtime.images.preprocess import enough_size, preprocess
+    from edgevit.runtime.images.preprocess import min_decode_size, preprocess
     from edgevit.runtime.images.read import read_image
 
     how = resolve_weights(get_spec(job.model), job.weights).preprocess
-    inputs = (preprocess(read_image(Path(file), enough=enough_size(how)), how)[None] for file in files)
+    inputs = (preprocess(read_image(Path(file), min_size=min_decode_size(how)), how)[None] for file in files)
     logits = np.stack([np.ravel(call(image)) for image in inputs])
     return {"classes": np.where(np.isfinite(logits).all(axis=1), logits.argmax(axis=1), -1).tolist()}
 

@@ -154,7 +154,7 @@ class SelfTests:
 
 
 @dataclass(frozen=True)
-class Pixels:
+class MaskOutput:
     """What a segmentation model's answer means."""
 
     stride: int
@@ -183,7 +183,7 @@ class Manifest:
     parity: tuple[Parity, ...] = ()
     quantization: Quantization | None = None
     selftest: SelfTests | None = None
-    pixels: Pixels | None = None
+    pixels: MaskOutput | None = None
     """Of segmentation models."""
     notes: tuple[str, ...] = ()
     """What a user should know: a resized bias table, a raised epsilon."""

@@ -41,15 +41,18 @@ def command(model: Path, as_json: bool) -> None:
 
 def describe(manifest: "Manifest") -> list[tuple[str, str]]:
     """Return the document as (name, value) lines for people."""
-    how, weights, given = manifest.preprocess, manifest.weights, manifest.input
+    steps, weights, given = manifest.preprocess, manifest.weights, manifest.input
     lines = [
         ("model", f"{manifest.model}, {manifest.task}, {manifest.precision}, target {manifest.target}"),
         ("input", f"{given.name} {_by(_laid_out(given))} {given.dtype} {given.layout} {given.color}"),
         (
             "preprocess",
-            f"{how.interpolation}, crop {how.crop_mode} {how.crop_pct}, to {_by(how.size)} (height x width)",
+            f"{steps.interpolation}, crop {steps.crop_mode} {steps.crop_pct}, to {_by(steps.size)} (height x width)",
         ),
-        ("normalize", f"mean {_list(how.mean)} std {_list(how.std)}{' (in the graph)' * given.normalized_in_graph}"),
+        (
+            "normalize",
+            f"mean {_list(steps.mean)} std {_list(steps.std)}{' (in the graph)' * given.normalized_in_graph}",
+        ),
         ("labels", f"{len(manifest.labels)}: {_shortened(manifest.labels)}"),
         ("weights", f"{weights.source}{'' if weights.trained else ' (UNTRAINED: its answers mean nothing)'}"),
         ("", f"licence {weights.license}, sha256 {weights.sha256[:16]}"),

@@ -79,14 +79,14 @@ def table(rows: Sequence[Sequence[str]]) -> str:
 
 def details(spec: ModelSpec) -> str:
     """Describe one model in lines of text."""
-    how = spec.preprocess
+    steps = spec.preprocess
     facts = [
         ("model", spec.name),
         ("paper", spec.family.paper),
         ("parameters", f"{spec.parameters:,} ({spec.num_classes:,} classes)"),
-        ("MACs", f"{spec.macs:,} at {_size(how.size)}"),
-        ("input", f"{_size(how.size)}; {_sides(spec)}"),
-        ("preprocessing", f"{how.interpolation}, crop_pct {how.crop_pct}, mean {how.mean}, std {how.std}"),
+        ("MACs", f"{spec.macs:,} at {_size(steps.size)}"),
+        ("input", f"{_size(steps.size)}; {_sides(spec)}"),
+        ("preprocessing", f"{steps.interpolation}, crop_pct {steps.crop_pct}, mean {steps.mean}, std {steps.std}"),
         ("accuracy", _accuracy(spec)),
         ("latency", _latency(spec)),
         ("official code", f"{spec.family.reference} ({spec.family.reference_license}); edgevit's own is Apache-2.0"),

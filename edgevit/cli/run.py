@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgevit.cli.ending import ending
+from edgevit.cli.monitoring import has_terminal, open_monitoring, reload_on_sighup, serve_options
 from edgevit.cli.options import model_options, numbers, size
-from edgevit.cli.run_beside import has_terminal, open_beside, renewing, serve_options
 from edgevit.cli.run_options import stream_options, take_stream_options
 from edgevit.cli.run_output import FINITE, open_output, output_options
+from edgevit.cli.signals import stop_on_signals
 from edgevit.cli.text import printable
 from edgevit.errors import EdgevitError
 
 if TYPE_CHECKING:
     from edgevit.runtime.classifier import Classifier
     from edgevit.runtime.events.event import Event
-    from edgevit.runtime.run.outlet import Outlet
-    from edgevit.runtime.stream.loop import Judge
+    from edgevit.runtime.run.result_writer import ResultWriter
+    from edgevit.runtime.stream.loop import Predictor
 
 # the backspace keeps click from joining the lines
 EXAMPLES = """\b
@@ -73,9 +73,9 @@ def command(
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     from edgevit.runtime.classifier import load
-    from edgevit.runtime.run.model_reload import Renewable
+    from edgevit.runtime.run.model_reload import ReloadableModel
     from edgevit.runtime.sources.stop import Stop
-    from edgevit.runtime.stream.loop import Ears, stream
+    from edgevit.runtime.stream.loop import StreamCallbacks, stream
     from edgevit.runtime.stream.plan import plan_stream
 
     failed = False
@@ -83,7 +83,7 @@ def command(
     def note(error: EdgevitError) -> None:
         nonlocal failed
         failed = True
-        beside.damaged()
+        monitoring.damaged()
         click.echo(f"edgevit: {printable(str(error))}", err=True)
 
     def open_model() -> "Classifier":
@@ -99,27 +99,34 @@ def command(
     stop = Stop()
     plan = plan_stream(source, take_stream_options(given))
     with contextlib.ExitStack() as leaving:
-        leaving.enter_context(ending(stop))
+        leaving.enter_context(stop_on_signals(stop))
         classifier = open_model()
         leaving.callback(classifier.close)
-        beside = open_beside(given, plan, model)
-        leaving.callback(beside.close)
+        monitoring = open_monitoring(given, plan, model)
+        leaving.callback(monitoring.close)
         output = open_output(
-            given, plan, classifier.names, classifier.task, beside=beside.sinks, page=beside.server is not None
+            given,
+            plan,
+            classifier.names,
+            classifier.task,
+            monitoring=monitoring.sinks,
+            page=monitoring.server is not None,
         )
         leaving.callback(output.sinks.close)
-        beside.include(output.sinks)
-        judge: Judge = classifier
+        monitoring.include(output.sinks)
+        predictor: Predictor = classifier
         # a terminal says with the same signal that it is gone
         if plan.source.kind not in FINITE and not has_terminal():
-            renewable = Renewable(classifier, open_model, beside.heartbeat.renewal)
-            leaving.callback(renewable.close)
-            leaving.enter_context(renewing(renewable))
-            judge = renewable
-        picture = beside.pictures(output.outlet.picture if output.needs_pictures else None)
-        results = stream(judge, plan, Ears(_teller(output.outlet), note, picture, beside.black), stop)
+            reloadable = ReloadableModel(classifier, open_model, monitoring.heartbeat.renewal)
+            leaving.callback(reloadable.close)
+            leaving.enter_context(reload_on_sighup(reloadable))
+            predictor = reloadable
+        picture = monitoring.pictures(output.outlet.picture if output.needs_pictures else None)
+        results = stream(
+            predictor, plan, StreamCallbacks(_teller(output.outlet), note, picture, monitoring.black), stop
+        )
         leaving.enter_context(contextlib.closing(results))
-        leaving.callback(beside.heartbeat.stopping)
+        leaving.callback(monitoring.heartbeat.stopping)
         live = False
         for result in results:
             output.outlet.result(result)
@@ -128,7 +135,7 @@ def command(
     return 1 if failed and not live else 0
 
 
-def _teller(outlet: "Outlet") -> "Callable[[Event], None]":
+def _teller(outlet: "ResultWriter") -> "Callable[[Event], None]":
     """Return what passes an event on, and says it on stderr too."""
     from edgevit.runtime.records import event_record
     from edgevit.runtime.sinks.lines import event_text

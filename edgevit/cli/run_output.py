@@ -13,9 +13,9 @@ from edgevit.errors import EdgevitError, OptionError
 if TYPE_CHECKING:
     from edgevit.runtime.events.labels import LabelRules
     from edgevit.runtime.records import Sink
-    from edgevit.runtime.run.outlet import Outlet
+    from edgevit.runtime.run.result_writer import ResultWriter
     from edgevit.runtime.sinks.combining import Sinks
-    from edgevit.runtime.stream.plan import Plan
+    from edgevit.runtime.stream.plan import StreamPlan
 
 FINITE = ("path", "video", "sequence")
 """Kinds of sources whose pictures' health is no news."""
@@ -77,17 +77,17 @@ class Output:
     """Open sinks, and what feeds them."""
 
     sinks: "Sinks"
-    outlet: "Outlet"
+    outlet: "ResultWriter"
     needs_pictures: bool
 
 
 def open_output(
     given: dict[str, Any],
-    plan: "Plan",
+    plan: "StreamPlan",
     names: Sequence[str],
     task: str = "classify",
     *,
-    beside: "Sequence[Sink]" = (),
+    monitoring: "Sequence[Sink]" = (),
     page: bool = False,
 ) -> Output:
     """Open what the options name; the caller closes the sinks.
@@ -97,7 +97,7 @@ def open_output(
         plan: what is read.
         names: the model's classes.
         task: what the model does.
-        beside: further sinks, which get each record after the others have it.
+        monitoring: further sinks, which get each record after the others have it.
         page: somebody looks at events, even if no place takes them.
 
     Raises:
@@ -105,12 +105,12 @@ def open_output(
         OutputError: a place cannot be written.
     """
     from edgevit.runtime.destinations import STDOUT, Target, parse_sink, parse_size
-    from edgevit.runtime.events.alarms import HealthRules
+    from edgevit.runtime.events.quality_alarms import HealthRules
     from edgevit.runtime.events.watch import Watch
-    from edgevit.runtime.run.outlet import Outlet
+    from edgevit.runtime.run.result_writer import ResultWriter
     from edgevit.runtime.sinks.combining import Sinks
     from edgevit.runtime.sinks.opening import (
-        Surroundings,
+        SinkContext,
         default_spool_folder,
         needs_pictures,
         open_harvest,
@@ -127,8 +127,8 @@ def open_output(
     )
     watched = wanted or page
     looked = watched and plan.source.kind not in FINITE
-    interval_s = plan.reading.pace.interval_s
-    around = Surroundings(
+    interval_s = plan.source_options.pace.interval_s
+    around = SinkContext(
         top_k=given["top_k"],
         threshold=rules.threshold,
         alone=plan.source.kind == "path" and not plan.regions and Path(plan.source.address).is_file(),
@@ -149,8 +149,8 @@ def open_output(
         Sinks(opened).close()
         raise
     watch = Watch(rules, HealthRules() if looked else None) if watched else None
-    sinks = Sinks([*opened, *beside])
-    outlet = Outlet(sinks, watch, regions=plan.regions, top_k=given["top_k"], threshold=rules.threshold)
+    sinks = Sinks([*opened, *monitoring])
+    outlet = ResultWriter(sinks, watch, regions=plan.regions, top_k=given["top_k"], threshold=rules.threshold)
     return Output(sinks, outlet, looked or needs_pictures(places) or given["harvest"] is not None)
 
 
@@ -161,10 +161,10 @@ def _segmentation_sinks(given: dict[str, Any], task: str) -> list["Sinks"]:
         raise OptionError(f"--save-{next(iter(wanted))} is for segmentation models; this one classifies: leave it out")
     if not wanted:
         return []
-    from edgevit.runtime.sinks.combining import Guarded, Sinks
+    from edgevit.runtime.sinks.combining import DiskGuard, Sinks
     from edgevit.runtime.sinks.masks import SegmentationSink
 
-    return [Sinks(Guarded(SegmentationSink(folder, form), str(folder)) for form, folder in wanted.items())]
+    return [Sinks(DiskGuard(SegmentationSink(folder, form), str(folder)) for form, folder in wanted.items())]
 
 
 def _asks_for_events(given: dict[str, Any]) -> bool:
@@ -174,7 +174,7 @@ def _asks_for_events(given: dict[str, Any]) -> bool:
 
 def _label_rules(given: dict[str, Any], names: Sequence[str]) -> "LabelRules":
     from edgevit.runtime.events.labels import LabelRules, parse_stable, parse_thresholds
-    from edgevit.runtime.sources.pace import parse_duration
+    from edgevit.runtime.sources.sampling import parse_duration
 
     common, single = parse_thresholds(given["threshold"], names)
     if not 0 <= given["hysteresis"] <= 1:

@@ -15,7 +15,7 @@ from edgevit.errors import OptionError
 
 if TYPE_CHECKING:
     from edgevit.runtime.service.unit import Job
-    from edgevit.runtime.stream.plan import Plan
+    from edgevit.runtime.stream.plan import StreamPlan
 
 EXAMPLES = """\b
 edgevit service print farm.onnx camera:0 --every 5s
@@ -102,7 +102,7 @@ def _job(user: bool, name: str, memory: str, watchdog: str | None, arguments: Se
     from edgevit.runtime.run.status import result_limit_s
     from edgevit.runtime.service.place import check_readable, needed_folders, readable_folders
     from edgevit.runtime.service.unit import Job, check_name, watchdog_s
-    from edgevit.runtime.sources.pace import parse_duration
+    from edgevit.runtime.sources.sampling import parse_duration
     from edgevit.runtime.stream.plan import plan_stream
 
     given = run.command.make_context("edgevit service", list(arguments)).params
@@ -111,8 +111,8 @@ def _job(user: bool, name: str, memory: str, watchdog: str | None, arguments: Se
     plan = plan_stream(given["source"], take_stream_options(given))
     _check_endless(plan)
     find_backend(given["model"])
-    limit_s = result_limit_s(plan.reading)
-    period_s = watchdog_s(plan.reading) if watchdog is None else parse_duration(watchdog, "--watchdog")
+    limit_s = result_limit_s(plan.source_options)
+    period_s = watchdog_s(plan.source_options) if watchdog is None else parse_duration(watchdog, "--watchdog")
     if period_s < limit_s:
         raise OptionError(
             f"--watchdog is {watchdog}, but with these --every and --stall-timeout a result may take {limit_s:g} s; "
@@ -146,7 +146,7 @@ def _job(user: bool, name: str, memory: str, watchdog: str | None, arguments: Se
     )
 
 
-def _check_endless(plan: "Plan") -> None:
+def _check_endless(plan: "StreamPlan") -> None:
     if plan.source.kind in ENDS:
         raise OptionError(f"a service goes on, but {plan.source.name} ends; take {ENDS[plan.source.kind]}")
     if plan.max_frames is not None:
@@ -168,7 +168,7 @@ def _check_places(given: dict[str, Any]) -> None:
             )
 
 
-def _needs_network(given: dict[str, Any], plan: "Plan") -> bool:
+def _needs_network(given: dict[str, Any], plan: "StreamPlan") -> bool:
     from edgevit.runtime.destinations import parse_sink
     from edgevit.runtime.serve.address import is_loopback, parse_address
 

@@ -131,7 +131,7 @@ def _open(path: Path, arch: str | None, labels: Path | None, told: dict[str, Any
 def _open_checkpoint(
     path: Path, arch: str | None, labels: Path | None, imgsz: tuple[int, int] | None, threads: int | None
 ) -> "Classifier":
-    from edgevit.runtime.foreign import told_labels
+    from edgevit.runtime.foreign import user_labels
 
     try:
         from edgevit.export.checkpoint import load_checkpoint
@@ -139,7 +139,7 @@ def _open_checkpoint(
         if error.name not in ("torch", "safetensors"):
             raise
         raise MissingExtraError(error.name, f"validating a checkpoint ({path})", "export") from error
-    return load_checkpoint(path, arch, threads, labels=told_labels(labels), imgsz=imgsz)
+    return load_checkpoint(path, arch, threads, labels=user_labels(labels), imgsz=imgsz)
 
 
 def _say(text: str) -> None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from edgevit.artifact.manifest import Preprocess
-from edgevit.runtime.images.preprocess import enough_size, preprocess
+from edgevit.runtime.images.preprocess import min_decode_size, preprocess
 from edgevit.runtime.images.read import read_image
 from edgevit.training.batches import Examples
 from edgevit.training.folders import Samples
@@ -32,7 +32,7 @@ class Accuracy:
 def measure_accuracy(
     model: nn.Module,
     samples: Samples,
-    how: Preprocess,
+    preprocessing: Preprocess,
     *,
     device: str = "cpu",
     bfloat16: bool = False,
@@ -47,7 +47,7 @@ def measure_accuracy(
     hits = np.zeros(len(samples.classes))
     answers: list[int] = []
     with torch.inference_mode(), torch.autocast(device, torch.bfloat16, enabled=bfloat16):
-        for inputs in plain_inputs(samples, how, workers):
+        for inputs in plain_inputs(samples, preprocessing, workers):
             answers += model(inputs.to(device)).argmax(dim=1).tolist()
     counts = np.array(samples.counts())
     for answer, label in zip(answers, samples.labels, strict=True):
@@ -61,7 +61,7 @@ def measure_accuracy(
     )
 
 
-def plain_inputs(samples: Examples, how: Preprocess, workers: int, batch: int = 64) -> Iterator[Tensor]:
+def plain_inputs(samples: Examples, preprocessing: Preprocess, workers: int, batch: int = 64) -> Iterator[Tensor]:
     """Yield the samples without augmentation, normalized: (B, 3, H, W), one batch read ahead.
 
     Raises:
@@ -69,7 +69,7 @@ def plain_inputs(samples: Examples, how: Preprocess, workers: int, batch: int = 
     """
 
     def load(path: Path) -> NDArray[np.float32]:
-        return preprocess(read_image(path, enough=enough_size(how)), how)
+        return preprocess(read_image(path, min_size=min_decode_size(preprocessing)), preprocessing)
 
     with ThreadPoolExecutor(workers) as pool:
         ahead = [pool.submit(load, path) for path in samples.paths[:batch]]

@@ -85,4 +85,4 @@ def training_image(
     A large JPEG is decoded at reduced scale, with at least twice as many pixels along each side as are needed, so that
     the smaller crops stay sharp.
     """
-    return augment(read_image(path, enough=(size, size)), size, rng, augmentation)
+    return augment(read_image(path, min_size=(size, size)), size, rng, augmentation)

@@ -113,7 +113,7 @@ def drop_unreadable(
 
     def check(path: Path) -> str:
         try:
-            read_image(path, enough=(32, 32))
+            read_image(path, min_size=(32, 32))
         except ImageError as error:
             return str(error)
         finally:

@@ -106,8 +106,10 @@ def run_job(job: Job, watcher: Watcher) -> Accuracy | None:
     quick = data.val.subset(range(0, len(data.val.paths), -(-len(data.val.paths) // QUICK_VALIDATION)))
 
     def validate(averaged: nn.Module, size: int) -> dict[str, float]:
-        how, bfloat16 = job.preprocess(size), job.recipe.bfloat16
-        quality = job.kind.measure(averaged, quick, how, device=job.device, bfloat16=bfloat16, workers=job.workers)
+        preprocessing, bfloat16 = job.preprocess(size), job.recipe.bfloat16
+        quality = job.kind.measure(
+            averaged, quick, preprocessing, device=job.device, bfloat16=bfloat16, workers=job.workers
+        )
         return {"top1": quality.top1, "macro": quality.macro}
 
     outcome = train(
@@ -177,11 +179,11 @@ def finish(job: Job, model: nn.Module, data: Data, watcher: Watcher) -> Accuracy
         _refresh_statistics(job, model, data.train)
     state = round_to_half(model)
     watcher.say(f"measuring accuracy on {len(data.val.paths):,} images")
-    how = job.preprocess(job.recipe.final_size)
-    accuracy: Accuracy = job.kind.measure(model, data.val, how, device=job.device, workers=job.workers)
+    preprocessing = job.preprocess(job.recipe.final_size)
+    accuracy: Accuracy = job.kind.measure(model, data.val, preprocessing, device=job.device, workers=job.workers)
     facts = TrainingFacts(
         data.train.classes,
-        how,
+        preprocessing,
         {"top1": round(accuracy.top1, 4), "macro": round(accuracy.macro, 4), "images": accuracy.images},
     )
     write_weights(job.weights_file, state, facts, job.model)

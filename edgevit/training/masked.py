@@ -131,7 +131,7 @@ def drop_unreadable_masked(
 def measure_masks(
     model: nn.Module,
     samples: MaskedSamples,
-    how: Preprocess,
+    preprocessing: Preprocess,
     *,
     device: str = "cpu",
     bfloat16: bool = False,
@@ -147,7 +147,7 @@ def measure_masks(
     model.eval()
     sums, place = Confusion(len(samples.classes)), 0
     with torch.inference_mode(), torch.autocast(device, torch.bfloat16, enabled=bfloat16):
-        for inputs in plain_inputs(samples, how, workers, batch=8):
+        for inputs in plain_inputs(samples, preprocessing, workers, batch=8):
             for logits in model(inputs.to(device)).float().cpu().numpy():
                 truth = read_mask(samples.masks[place]).astype(np.intp)
                 truth[truth == IGNORED] = -1

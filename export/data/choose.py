@@ -18,7 +18,9 @@ from edgevit.runtime.selftest import draw_pictures
 SHIPPED = Path(__file__).parents[1] / "weights"
 
 
-def choose_images(recipe: Recipe, weights: ResolvedWeights, model: nn.Module, how: Preprocess) -> ExportImages:
+def choose_images(
+    recipe: Recipe, weights: ResolvedWeights, model: nn.Module, preprocessing: Preprocess
+) -> ExportImages:
     """Return the images of --data, those made from the weights, or those shipped with the bundled weights.
 
     Raises:
@@ -31,7 +33,7 @@ def choose_images(recipe: Recipe, weights: ResolvedWeights, model: nn.Module, ho
         return folder_images(recipe.data, recipe.calibration_images, evaluation, recipe.seed, leave_out)
     if recipe.synthesized:
         count = min(recipe.calibration_images, ENOUGH_IMAGES)
-        return _in_memory("synthesized", synthesize_images(model, count, how, seed=recipe.seed))
+        return _in_memory("synthesized", synthesize_images(model, count, preprocessing, seed=recipe.seed))
     if weights.entry is not None and weights.entry.bundled:
         with np.load(SHIPPED / f"{Path(weights.entry.file).stem}-calibration.npz") as file:
             return _in_memory("bundled", file["images"])
@@ -40,7 +42,7 @@ def choose_images(recipe: Recipe, weights: ResolvedWeights, model: nn.Module, ho
             "--int8 needs images to calibrate with, like those the model will see; give --data FOLDER (256 images are "
             "plenty, 16 the least), or --calibration synthesized to make some from the weights, which is less accurate"
         )
-    drawn = ImageSet("generated", tuple(draw_pictures(how.size)))
+    drawn = ImageSet("generated", tuple(draw_pictures(preprocessing.size)))
     return ExportImages(None, drawn, drawn)
 
 

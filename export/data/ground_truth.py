@@ -19,7 +19,7 @@ Logits = NDArray[np.float32]
 """(images, classes), or (images, classes, height, width)."""
 
 
-class Truth(Protocol):
+class GroundTruth(Protocol):
     """The right answers for some images."""
 
     @property
@@ -33,7 +33,7 @@ class Truth(Protocol):
     def score(self, logits: Logits) -> float:
         """Return how good the answers are, 0..1."""
 
-    def part(self, which: slice) -> "Truth":
+    def part(self, which: slice) -> "GroundTruth":
         """Return those for some of the images."""
 
 
@@ -109,7 +109,7 @@ class FloatAnswers:
         return FloatAnswers(self.logits[which])
 
 
-def truth_of(images: ImageSet, data: Path | None, names: Sequence[str], *, pixels: bool) -> Truth | None:
+def truth_of(images: ImageSet, data: Path | None, names: Sequence[str], *, pixels: bool) -> GroundTruth | None:
     """Return what the folder `data` says of the images in it; None where it does not say it of all.
 
     Args:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from edgevit.artifact.manifest import Preprocess
 from edgevit.errors import DataError, ImageError
 from edgevit.export.recipe import MIN_CALIBRATION_IMAGES
-from edgevit.runtime.images.preprocess import enough_size, preprocess
+from edgevit.runtime.images.preprocess import min_decode_size, preprocess
 from edgevit.runtime.images.read import list_images, read_image
 
 log = logging.getLogger(__name__)
@@ -32,16 +32,21 @@ class ImageSet:
     skipped: int = 0
     """Files that could not be read."""
 
-    def inputs(self, how: Preprocess, batch: int = 1) -> Iterator[NDArray[np.float32]]:
+    def inputs(self, preprocessing: Preprocess, batch: int = 1) -> Iterator[NDArray[np.float32]]:
         """Yield model inputs (batch, 3, H, W), reading one batch at a time; the last is filled with repeats."""
         for start in range(0, len(self.images), batch):
             chunk = self.images[start : start + batch]
             chunk = chunk + chunk[-1:] * (batch - len(chunk))
-            yield np.stack([preprocess(read_image(image, enough=enough_size(how)), how) for image in chunk])
+            yield np.stack(
+                [
+                    preprocess(read_image(image, min_size=min_decode_size(preprocessing)), preprocessing)
+                    for image in chunk
+                ]
+            )
 
-    def digest(self, how: Preprocess) -> str:
+    def digest(self, preprocessing: Preprocess) -> str:
         """Return a hash of the images' content and of how they are prepared."""
-        digest = hashlib.sha256(repr(how).encode())
+        digest = hashlib.sha256(repr(preprocessing).encode())
         for image in self.images:
             content = image.read_bytes() if isinstance(image, Path) else image.tobytes() + repr(image.shape).encode()
             digest.update(hashlib.sha256(content).digest())
@@ -108,7 +113,7 @@ def _readable(files: Sequence[Path], wanted: int) -> tuple[list[Path], int]:
         if len(good) == wanted:
             break
         try:
-            read_image(path, enough=(32, 32))
+            read_image(path, min_size=(32, 32))
         except ImageError as error:
             log.warning("skipped: %s", error)
             skipped += 1

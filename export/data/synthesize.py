@@ -60,7 +60,7 @@ class Synthesis:
 def synthesize_images(
     model: nn.Module,
     count: int,
-    how: Preprocess,
+    preprocessing: Preprocess,
     *,
     seed: int = 0,
     size: int | None = None,
@@ -74,7 +74,7 @@ def synthesize_images(
     Args:
         model: in evaluation mode, its BatchNorms not yet folded; it is left unchanged.
         count: number of images.
-        how: the preprocessing that the images will go through.
+        preprocessing: the preprocessing that the images will go through.
         seed: of the initial noise.
         size: side of the images in pixels; that of the model's input unless given. Fewer pixels make smoother images.
         synthesis: see `Synthesis`.
@@ -90,7 +90,7 @@ def synthesize_images(
             "statistics; give real images with --data"
         )
     log.info("images are made to match the inputs of %d BatchNorm layers", len(norms))
-    side = size or min(how.size)
+    side = size or min(preprocessing.size)
     generator = torch.Generator().manual_seed(seed)
     parts = -(-count // synthesis.batch)
     images = []
@@ -102,7 +102,7 @@ def synthesize_images(
             def report(step: int, part: int = part) -> None:
                 progress(part * synthesis.steps + step, parts * synthesis.steps)
 
-            _optimize(model, norms, pixels, how, part * synthesis.batch, generator, synthesis, report)
+            _optimize(model, norms, pixels, preprocessing, part * synthesis.batch, generator, synthesis, report)
             images.append(pixels[:number])
     return (torch.cat(images) * 255).round().byte().permute(0, 2, 3, 1).contiguous().numpy()
 
@@ -111,7 +111,7 @@ def _optimize(
     model: nn.Module,
     norms: list[nn.BatchNorm2d],
     pixels: Tensor,
-    how: Preprocess,
+    preprocessing: Preprocess,
     first: int,
     generator: torch.Generator,
     synthesis: Synthesis,
@@ -129,7 +129,7 @@ def _optimize(
         for step in range(synthesis.steps):
             optimizer.param_groups[0]["lr"] = synthesis.rate * 0.5 * (1 + math.cos(math.pi * step / synthesis.steps))
             losses.clear()
-            scale = how if step >= synthesis.coarse * synthesis.steps else _half(how)
+            scale = preprocessing if step >= synthesis.coarse * synthesis.steps else _half(preprocessing)
             logits = model(model_input(_shifted(pixels, generator), scale))
             statistics = torch.stack(losses).mean()
             recognition = _recognition(logits, first, synthesis)
@@ -156,10 +156,10 @@ def _recognition(logits: Tensor, first: int, synthesis: Synthesis) -> Tensor:
     return F.cross_entropy(logits, wanted, label_smoothing=synthesis.label_smoothing)
 
 
-def _half(how: Preprocess) -> Preprocess:
+def _half(preprocessing: Preprocess) -> Preprocess:
     """Return the preprocessing for half the input size, rounded up to what the models take."""
-    height, width = (-(-side // (2 * SIZE_STEP)) * SIZE_STEP for side in how.size)
-    return replace(how, size=(height, width))
+    height, width = (-(-side // (2 * SIZE_STEP)) * SIZE_STEP for side in preprocessing.size)
+    return replace(preprocessing, size=(height, width))
 
 
 def statistics_distance(norm: nn.BatchNorm2d, x: Tensor) -> Tensor:
@@ -181,14 +181,14 @@ def roughness(pixels: Tensor) -> Tensor:
     return pixels.diff(dim=2).abs().mean() + pixels.diff(dim=3).abs().mean()
 
 
-def model_input(pixels: Tensor, how: Preprocess) -> Tensor:
+def model_input(pixels: Tensor, preprocessing: Preprocess) -> Tensor:
     """Preprocess pixels (B, 3, H, W) in 0..1 as the runtime does, but differentiably: (B, 3, *how.size)."""
-    size = scaled_size((pixels.shape[2], pixels.shape[3]), how)
+    size = scaled_size((pixels.shape[2], pixels.shape[3]), preprocessing)
     if size != tuple(pixels.shape[2:]):
-        pixels = F.interpolate(pixels, size, mode=how.interpolation, antialias=True).clamp(0, 1)
-    box = center_box(size, how.size)
+        pixels = F.interpolate(pixels, size, mode=preprocessing.interpolation, antialias=True).clamp(0, 1)
+    box = center_box(size, preprocessing.size)
     pixels = pixels[:, :, box.top : box.top + box.height, box.left : box.left + box.width]
-    return (pixels - torch.tensor(how.mean)[:, None, None]) / torch.tensor(how.std)[:, None, None]
+    return (pixels - torch.tensor(preprocessing.mean)[:, None, None]) / torch.tensor(preprocessing.std)[:, None, None]
 
 
 def _initial_pixels(count: int, side: int, generator: torch.Generator) -> Tensor:

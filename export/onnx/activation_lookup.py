@@ -19,7 +19,7 @@ GELU_SLOPE = 1.78
 
 
 @dataclass(frozen=True)
-class Gate:
+class ActivationTable:
     """What an input is multiplied by: a function of the input in 256 steps."""
 
     function: str
@@ -36,9 +36,9 @@ class Gate:
 
 
 GATES = {
-    "Gelu": Gate("Sigmoid", {}, GELU_SLOPE, 1 / 255, 0, 1 / 255),
+    "Gelu": ActivationTable("Sigmoid", {}, GELU_SLOPE, 1 / 255, 0, 1 / 255),
     # a slope of 1 on both sides, so x itself; steps of 6/256 around 128 are x / 6 + 1/2 in steps of 1/256
-    "HardSwish": Gate("LeakyRelu", {"alpha": 1.0}, 1.0, 6 / 256, 128, 1 / 256),
+    "HardSwish": ActivationTable("LeakyRelu", {"alpha": 1.0}, 1.0, 6 / 256, 128, 1 / 256),
 }
 
 

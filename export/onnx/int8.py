@@ -37,9 +37,9 @@ class QuantizedGraph:
         """Of the multiply-accumulates, 0..1."""
         return int8_mac_share(self.float_graph, self.graph)
 
-    def logits(self, images: ImageSet, how: Preprocess) -> NDArray[np.float32]:
+    def logits(self, images: ImageSet, preprocessing: Preprocess) -> NDArray[np.float32]:
         """Return (images, classes)."""
-        return run_graph(self.graph, images, how)
+        return run_graph(self.graph, images, preprocessing)
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def make_int8(
     recipe: Recipe,
     family: str,
     images: ExportImages,
-    how: Preprocess,
+    preprocessing: Preprocess,
     labels: tuple[str, ...],
     track: Track,
 ) -> Int8:
@@ -93,7 +93,7 @@ def make_int8(
     ranges = cached_ranges(
         graph.SerializeToString(),
         source,
-        how,
+        preprocessing,
         recipe.batch,
         method,
         track,
@@ -103,9 +103,9 @@ def make_int8(
     kept = float_layers(graph, PRESETS[family])
     outcome = None
     if recipe.max_drop is not None:
-        reference = run_graph(graph, images.evaluation, how)
-        judge = judge_of(images.evaluation, how, reference, recipe.data, labels)
-        outcome = search(quantizer, kept, judge, recipe.max_drop, track)
+        reference = run_graph(graph, images.evaluation, preprocessing)
+        evaluator = judge_of(images.evaluation, preprocessing, reference, recipe.data, labels)
+        outcome = search(quantizer, kept, evaluator, recipe.max_drop, track)
         back = layers_of(quantizer.layers, outcome.chosen.float_blocks)
         kept = float_layers(graph, PRESETS[family], back)
     made = quantizer.make(set(kept))

@@ -17,13 +17,13 @@ from edgevit.export.onnx.simplify import simplify
 from edgevit.export.onnx.trace import INPUT, trace
 from edgevit.export.report.comparison import SideBySide
 from edgevit.export.report.measure import facts_of
-from edgevit.export.stage import Made, Task
+from edgevit.export.stage import ConversionJob, ConvertedModel
 from edgevit.export.verify import check_numbers, run_graph
 
 PACKAGES = ("torch", "onnx", "onnxscript", "onnxsim", "onnxruntime", "numpy", "opencv-python-headless")
 
 
-def make(task: Task) -> Made:
+def make(task: ConversionJob) -> ConvertedModel:
     """Return the model as an ONNX graph, as the recipe asks.
 
     Raises:
@@ -31,23 +31,23 @@ def make(task: Task) -> Made:
     """
     recipe, verified = task.recipe, task.images.verification
     float_graph = trace(task.model, task.shape, recipe.opset)
-    task.verify("tracing", run_graph(float_graph, verified, task.how))
+    task.verify("tracing", run_graph(float_graph, verified, task.preprocessing))
     if recipe.simplify:
         float_graph = simplify(float_graph)
-        task.verify("simplification", run_graph(float_graph, verified, task.how))
+        task.verify("simplification", run_graph(float_graph, verified, task.preprocessing))
 
     graph, int8 = float_graph, None
     if recipe.precision == "fp16":
         graph = store_half(float_graph)
     elif recipe.precision == "int8":
-        int8 = make_int8(float_graph, recipe, task.family, task.images, task.how, task.labels, task.track)
+        int8 = make_int8(float_graph, recipe, task.family, task.images, task.preprocessing, task.labels, task.track)
         graph = int8.graph
     if recipe.precision != "fp32":
-        task.verify(recipe.precision, run_graph(graph, verified, task.how), recipe.precision)
+        task.verify(recipe.precision, run_graph(graph, verified, task.preprocessing), recipe.precision)
     scoring = graph
     if recipe.argmax:
-        logits, graph = run_graph(graph, verified, task.how), with_argmax(graph)
-        check_numbers(logits, run_graph(graph, verified, task.how))
+        logits, graph = run_graph(graph, verified, task.preprocessing), with_argmax(graph)
+        check_numbers(logits, run_graph(graph, verified, task.preprocessing))
 
     outcome = int8.outcome if int8 else None
 
@@ -55,7 +55,7 @@ def make(task: Task) -> Made:
         plain, exported = median_latencies_ms([float_graph, graph])
         return plain, exported
 
-    return Made(
+    return ConvertedModel(
         content=graph.SerializeToString(),
         seal=lambda manifest: artifact_bytes(graph, manifest),
         input=Input(name=INPUT, shape=task.shape),

@@ -12,7 +12,7 @@ from edgevit.runtime.progress import Track
 def cached_ranges(
     model: bytes,
     source: ImageSet,
-    how: Preprocess,
+    preprocessing: Preprocess,
     batch: int,
     method: str,
     track: Track,
@@ -23,7 +23,7 @@ def cached_ranges(
     Args:
         model: the float model, in its file format.
         source: the calibration images.
-        how: what is left to do before the model.
+        preprocessing: what is left to do before the model.
         batch: images at a time.
         method: how values become ranges.
         track: wraps the loop over images, for a progress display.
@@ -32,7 +32,7 @@ def cached_ranges(
     count = -(-len(source.images) // batch)
 
     def compute() -> dict[str, tuple[float, float]]:
-        return dict(calibrate(lambda: track(source.inputs(how, batch), "calibration", count)))
+        return dict(calibrate(lambda: track(source.inputs(preprocessing, batch), "calibration", count)))
 
-    key = content_key(model, source.digest(how), str(batch), method)
+    key = content_key(model, source.digest(preprocessing), str(batch), method)
     return {name: (low, high) for name, (low, high) in cached("ranges", key, compute).items()}

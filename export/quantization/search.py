@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from edgevit.artifact.manifest import Preprocess
 from edgevit.export.cache import cached, content_key
-from edgevit.export.data.ground_truth import FloatAnswers, Truth, truth_of
+from edgevit.export.data.ground_truth import FloatAnswers, GroundTruth, truth_of
 from edgevit.export.data.images import ImageSet
 from edgevit.export.layers import Layer
 from edgevit.runtime.progress import Track
@@ -30,7 +30,7 @@ class Candidate(Protocol):
     def int8_share(self) -> float:
         """Of the multiply-accumulates, 0..1."""
 
-    def logits(self, images: ImageSet, how: Preprocess) -> NDArray[np.float32]:
+    def logits(self, images: ImageSet, preprocessing: Preprocess) -> NDArray[np.float32]:
         """Return (images, classes)."""
 
 
@@ -78,37 +78,37 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Judge:
+class Evaluator:
     """Images with the float model's answers, to compare int8 models by."""
 
     images: ImageSet
-    how: Preprocess
+    preprocessing: Preprocess
     reference: NDArray[np.float32]
     """The float model's logits, (images, classes) or (images, classes, height, width)."""
-    truth: Truth
+    truth: GroundTruth
 
     def drop(self, logits: NDArray[np.float32]) -> float:
         """Return the loss against float, in percentage points of the truth's measure."""
         return 100 * (self.truth.score(self.reference) - self.truth.score(logits))
 
-    def part(self, which: slice) -> "Judge":
+    def part(self, which: slice) -> "Evaluator":
         """Return a judge of some of the images."""
         images = ImageSet(self.images.source, self.images.images[which])
-        return Judge(images, self.how, self.reference[which], self.truth.part(which))
+        return Evaluator(images, self.preprocessing, self.reference[which], self.truth.part(which))
 
 
 def judge_of(
-    images: ImageSet, how: Preprocess, reference: NDArray[np.float32], data: Path | None, names: Sequence[str]
-) -> Judge:
+    images: ImageSet, preprocessing: Preprocess, reference: NDArray[np.float32], data: Path | None, names: Sequence[str]
+) -> Evaluator:
     """Return the judge by what the folder `data` says of its images, or else by the float model's answers."""
     truth = truth_of(images, data, names, pixels=reference.ndim != 2)
-    return Judge(images, how, reference, truth or FloatAnswers(reference))
+    return Evaluator(images, preprocessing, reference, truth or FloatAnswers(reference))
 
 
 def search(
     quantizer: Quantizer,
     keep_float: Iterable[str],
-    judge: Judge,
+    evaluator: Evaluator,
     max_drop: float,
     track: Track = lambda items, label, count: items,
 ) -> Outcome:
@@ -119,18 +119,18 @@ def search(
     Args:
         quantizer: of the calibrated float model.
         keep_float: layers that stay float in any case.
-        judge: images that neither calibrated the model nor decide the order of the blocks.
+        evaluator: images that neither calibrated the model nor decide the order of the blocks.
         max_drop: budget in percentage points.
         track: wraps the loops over measurements, for a progress display.
     """
     keep_float = set(keep_float)
     identity = content_key(quantizer.identity, repr(sorted(keep_float)))
-    images = judge.images.digest(judge.how)
+    images = evaluator.images.digest(evaluator.preprocessing)
     weighted = [layer for layer in quantizer.layers if layer.weight is not None and layer.name not in keep_float]
     blocks = {layer.block: {other.name for other in weighted if other.block == layer.block} for layer in weighted}
     macs = {block: sum(layer.macs for layer in weighted if layer.block == block) for block in blocks}
     everything = {name for names in blocks.values() for name in names}
-    few = judge.part(slice(SENSITIVITY_IMAGES))
+    few = evaluator.part(slice(SENSITIVITY_IMAGES))
 
     noise: dict[str, float] = {}
     for block, names in track(blocks.items(), "sensitivity of each block", len(blocks)):
@@ -142,15 +142,15 @@ def search(
     for count in track(range(len(order) + 1), "blocks back to float", len(order) + 1):
         back = tuple(order[:count])
         floated = keep_float | {name for block in back for name in blocks[block]}
-        key = content_key(identity, images, judge.truth.identity, *back)
-        trials.append(_trial(quantizer, floated, back, judge, key))
+        key = content_key(identity, images, evaluator.truth.identity, *back)
+        trials.append(_trial(quantizer, floated, back, evaluator, key))
         if trials[-1].drop <= max_drop:
             break
     met = trials[-1].drop <= max_drop
     chosen = trials[-1] if met else min(trials, key=lambda trial: (trial.drop, -trial.int8_share))
     signal = float(np.mean(_centered(few.reference) ** 2))
     sensitivity = {block: _decibel(signal, power) for block, power in noise.items()}
-    return Outcome(chosen, met, tuple(trials), sensitivity, judge.truth.measure, len(judge.images.images))
+    return Outcome(chosen, met, tuple(trials), sensitivity, evaluator.truth.measure, len(evaluator.images.images))
 
 
 def layers_of(layers: Iterable[Layer], blocks: Iterable[str]) -> set[str]:
@@ -159,19 +159,21 @@ def layers_of(layers: Iterable[Layer], blocks: Iterable[str]) -> set[str]:
     return {layer.name for layer in layers if layer.block in wanted}
 
 
-def _sensitivity(quantizer: Quantizer, floated: Set[str], few: Judge, key: str) -> float:
+def _sensitivity(quantizer: Quantizer, floated: Set[str], few: Evaluator, key: str) -> float:
     """Return the noise power that the layers which are not float add to the logits."""
 
     def measure() -> float:
-        return _noise(few.reference, quantizer.make(floated).logits(few.images, few.how))
+        return _noise(few.reference, quantizer.make(floated).logits(few.images, few.preprocessing))
 
     return float(cached("sensitivity", key, measure))
 
 
-def _trial(quantizer: Quantizer, floated: Set[str], back: tuple[str, ...], judge: Judge, key: str) -> Trial:
+def _trial(quantizer: Quantizer, floated: Set[str], back: tuple[str, ...], evaluator: Evaluator, key: str) -> Trial:
     def measure() -> dict[str, object]:
         model = quantizer.make(floated)
-        return asdict(Trial(back, model.int8_share, judge.drop(model.logits(judge.images, judge.how))))
+        return asdict(
+            Trial(back, model.int8_share, evaluator.drop(model.logits(evaluator.images, evaluator.preprocessing)))
+        )
 
     kept = cached("trials", key, measure)
     return Trial(tuple(kept["float_blocks"]), kept["int8_share"], kept["drop"])

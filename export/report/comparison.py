@@ -44,7 +44,7 @@ class SideBySide:
         self,
         model: bytes,
         images: ImageSet,
-        how: Preprocess,
+        preprocessing: Preprocess,
         batch: int = 1,
         track: Track = lambda items, label, count: items,
     ) -> Answers:
@@ -53,13 +53,15 @@ class SideBySide:
             path = (Path(folder) / "model").with_suffix(self.suffix)
             path.write_bytes(model)
             with contextlib.closing(open_session(path, rank=None)) as session:
-                inputs = track(images.inputs(how, batch), "answers for the report", -(-len(images.images) // batch))
+                inputs = track(
+                    images.inputs(preprocessing, batch), "answers for the report", -(-len(images.images) // batch)
+                )
                 return np.concatenate([session.run(one) for one in inputs])[: len(images.images)]
 
     def sensitivity(
         self,
         images: ImageSet,
-        how: Preprocess,
+        preprocessing: Preprocess,
         batch: int = 1,
         track: Track = lambda items, label, count: items,
     ) -> Mapping[str, float | None]:
@@ -71,9 +73,9 @@ class SideBySide:
         if only_int8 is None:
             return {}
         names = [layer.name for layer in self.layers if layer.weight is not None and layer.operator in self.operators]
-        reference = self.answers(self.float_model, images, how, batch)
+        reference = self.answers(self.float_model, images, preprocessing, batch)
 
         def alone(name: str) -> float | None:
-            return sqnr_db(power_table(reference, self.answers(only_int8(name), images, how, batch)))
+            return sqnr_db(power_table(reference, self.answers(only_int8(name), images, preprocessing, batch)))
 
         return {name: alone(name) for name in track(names, "sensitivity of each layer", len(names))}

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edgevit.artifact.manifest import Manifest, Pixels
+from edgevit.artifact.manifest import Manifest, MaskOutput
 from edgevit.export.data.ground_truth import Masks
 from edgevit.export.data.images import ImageSet, RGBImage
 from edgevit.export.report.facts import ChangedMask, ClassFacts, MaskFacts
@@ -78,7 +78,7 @@ def _changed(
     return ChangedMask(source, agreement, before, after)
 
 
-def _coloured(image: RGBImage, logits: NDArray[np.float32], pixels: Pixels) -> RGBImage:
+def _coloured(image: RGBImage, logits: NDArray[np.float32], pixels: MaskOutput) -> RGBImage:
     """Return the (H, W, 3) picture, half of it the colours of its classes."""
     colours = np.array(pixels.palette, np.uint8)[bilinear_mask(logits, image.shape[:2])]
     return np.asarray(cv2.addWeighted(image, 0.5, colours, 0.5, 0), np.uint8)

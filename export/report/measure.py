@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgevit.artifact.manifest import Manifest
-from edgevit.export.data.ground_truth import FloatAnswers, Labels, Masks, Truth, truth_of
+from edgevit.export.data.ground_truth import FloatAnswers, GroundTruth, Labels, Masks, truth_of
 from edgevit.export.data.images import ImageSet
 from edgevit.export.layers import Layer
 from edgevit.export.quantization.search import Outcome
@@ -15,7 +15,7 @@ from edgevit.export.report.comparison import SideBySide
 from edgevit.export.report.facts import ExportFacts, FlippedImage, LayerFacts, Score, SearchPoint
 from edgevit.export.report.masks import mask_facts
 from edgevit.export.report.thumbnails import THUMBNAILS, thumbnail
-from edgevit.export.stage import Task, Written
+from edgevit.export.stage import ConversionJob, Written
 from edgevit.runtime.evaluation.metrics import power_table, sqnr_db
 from edgevit.runtime.evaluation.report import Flip
 from edgevit.runtime.images.preprocess import fit
@@ -35,7 +35,7 @@ SOURCES = {
 """What an ImageSet's source is to a reader."""
 
 
-def facts_of(task: Task, written: Written, models: SideBySide, outcome: Outcome | None) -> ExportFacts:
+def facts_of(task: ConversionJob, written: Written, models: SideBySide, outcome: Outcome | None) -> ExportFacts:
     """Measure what the report of a finished export says: on the images that decided on a budget, else the verified."""
     images, data = task.images, task.recipe.data
     shown = images.evaluation if images.evaluation.images else images.verification
@@ -58,7 +58,7 @@ def gather_facts(
     manifest: Manifest,
     models: SideBySide,
     images: ImageSet,
-    truth: Truth | None = None,
+    truth: GroundTruth | None = None,
     *,
     size_mb: float,
     float_size_mb: float,
@@ -80,9 +80,9 @@ def gather_facts(
         outcome: of the search for --max-drop, whose sensitivities of blocks are taken where there are none of layers.
         track: wraps the loops, for a progress display.
     """
-    how, batch = manifest.host_preprocess, manifest.input.shape[0]
+    preprocessing, batch = manifest.host_preprocess, manifest.input.shape[0]
     reference, found = (
-        models.answers(model, images, how, batch, track) for model in (models.float_model, models.model)
+        models.answers(model, images, preprocessing, batch, track) for model in (models.float_model, models.model)
     )
     score = _score(reference, found, truth, images.source)
     masks, flips = None, []
@@ -103,7 +103,8 @@ def gather_facts(
         layers=_layer_facts(manifest, models, images, outcome, track),
         flips=masks.changed_images if masks else len(flips),
         flipped=tuple(
-            FlippedImage(flip, thumbnail(fit(read_image(images.images[i]), how))) for i, flip in flips[:THUMBNAILS]
+            FlippedImage(flip, thumbnail(fit(read_image(images.images[i]), preprocessing)))
+            for i, flip in flips[:THUMBNAILS]
         ),
         masks=masks,
     )
@@ -117,11 +118,11 @@ def _layer_facts(
     sqnr: Mapping[str, float | None] = {}
     sensitivity: Mapping[str, float | None] = {}
     if manifest.quantization is not None:
-        how, batch = manifest.host_preprocess, manifest.input.shape[0]
+        preprocessing, batch = manifest.host_preprocess, manifest.input.shape[0]
         floated = set(manifest.quantization.float_layers)
         few = ImageSet(images.source, images.images[:LAYER_IMAGES])
-        sqnr = models.noise(list(few.inputs(how, batch)))
-        sensitivity = models.sensitivity(few, how, batch, track)
+        sqnr = models.noise(list(few.inputs(preprocessing, batch)))
+        sensitivity = models.sensitivity(few, preprocessing, batch, track)
         if not sensitivity and outcome is not None:
             sensitivity = {layer.name: outcome.sensitivity.get(layer.block) for layer in every if layer.weight}
     return tuple(
@@ -145,7 +146,7 @@ def _checkpoint_name(layer: Layer) -> str:
     return weight.removesuffix(".weight") if "." in weight else layer.name
 
 
-def _score(reference: NDArray[np.float32], found: NDArray[np.float32], truth: Truth | None, source: str) -> Score:
+def _score(reference: NDArray[np.float32], found: NDArray[np.float32], truth: GroundTruth | None, source: str) -> Score:
     truth = truth or FloatAnswers(reference)
     return Score(
         measure=truth.measure,

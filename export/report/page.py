@@ -85,7 +85,7 @@ def breakable(name: str) -> markupsafe.Markup:
     return markupsafe.Markup(".<wbr>").join(name.split("."))
 
 
-def ending(path: str) -> str:
+def last_parts(path: str) -> str:
     """Return the last two parts of a path: the class and the file."""
     return "/".join(path.split("/")[-2:])
 
@@ -94,4 +94,4 @@ def jpeg_uri(data: bytes) -> str:
     return f"data:image/jpeg;base64,{base64.b64encode(data).decode()}"
 
 
-FILTERS = {"percent": percent, "decibel": decibel, "breakable": breakable, "ending": ending, "jpeg": jpeg_uri}
+FILTERS = {"percent": percent, "decibel": decibel, "breakable": breakable, "ending": last_parts, "jpeg": jpeg_uri}

@@ -103,12 +103,12 @@ def append_files(model: bytes, files: dict[str, str]) -> bytes:
 
 def standard_metadata(manifest: Manifest) -> bytes:
     """Return TFLite's own metadata: what the image is, its normalization in levels 0..255, and the labels' file."""
-    how = manifest.host_preprocess
+    preprocessing = manifest.host_preprocess
     normalization: Fields = {
-        0: Numbers("f", [255 * value for value in how.mean]),
-        1: Numbers("f", [255 * value for value in how.std]),
+        0: Numbers("f", [255 * value for value in preprocessing.mean]),
+        1: Numbers("f", [255 * value for value in preprocessing.std]),
     }
-    size: Fields = {0: Number("I", how.size[1]), 1: Number("I", how.size[0])}
+    size: Fields = {0: Number("I", preprocessing.size[1]), 1: Number("I", preprocessing.size[0])}
     image: Fields = {0: Number("B", IMAGE), 1: {0: Number("b", RGB), 1: size}}
     given: Fields = {
         TENSOR_NAME: manifest.input.name,

@@ -62,9 +62,9 @@ def tflite_form(model: nn.Module, normalize: Preprocess | None = None) -> Channe
     return ChannelsLast(plain, nn.Identity() if normalize is None else normalization(normalize)).eval()
 
 
-def normalization(how: Preprocess) -> nn.Conv2d:
+def normalization(preprocessing: Preprocess) -> nn.Conv2d:
     """Return (x - mean) / std as a depthwise 1x1 convolution, which a quantizer turns into one int8 operator."""
-    mean, std = torch.tensor(how.mean), torch.tensor(how.std)
+    mean, std = torch.tensor(preprocessing.mean), torch.tensor(preprocessing.std)
     layer = nn.Conv2d(3, 3, 1, groups=3)
     with torch.no_grad():
         layer.weight.copy_((1 / std).reshape(3, 1, 1, 1))

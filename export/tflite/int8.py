@@ -15,7 +15,7 @@ from edgevit.export.quantization.calibrate import Ranges
 from edgevit.export.quantization.ranges import cached_ranges
 from edgevit.export.quantization.search import Outcome, judge_of, layers_of, search
 from edgevit.export.recipe import Method
-from edgevit.export.stage import Task
+from edgevit.export.stage import ConversionJob
 from edgevit.export.tflite.calibrate import calibrate_tflite
 from edgevit.export.tflite.convert import INPUT
 from edgevit.export.tflite.ends import with_uint8_ends
@@ -65,9 +65,9 @@ class QuantizedTflite:
         """Of the multiply-accumulates, 0..1."""
         return int8_share(self.model)
 
-    def logits(self, images: ImageSet, how: Preprocess) -> NDArray[np.float32]:
+    def logits(self, images: ImageSet, preprocessing: Preprocess) -> NDArray[np.float32]:
         """Return (images, classes)."""
-        return run_file(self.model, SUFFIX, images, how)
+        return run_file(self.model, SUFFIX, images, preprocessing)
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ class TfliteInt8:
     quantizer: TfliteQuantizer
 
 
-def make_int8(task: Task, float_model: bytes, host: Preprocess) -> TfliteInt8:
+def make_int8(task: ConversionJob, float_model: bytes, host: Preprocess) -> TfliteInt8:
     """Return the int8 form of a float model, as the recipe asks.
 
     Args:
@@ -144,8 +144,8 @@ def make_int8(task: Task, float_model: bytes, host: Preprocess) -> TfliteInt8:
     if recipe.max_drop is not None:
         evaluation = task.images.evaluation
         reference = run_file(float_model, SUFFIX, evaluation, host)
-        judge = judge_of(evaluation, host, reference, recipe.data, task.labels)
-        outcome = search(quantizer, kept, judge, recipe.max_drop, task.track)
+        evaluator = judge_of(evaluation, host, reference, recipe.data, task.labels)
+        outcome = search(quantizer, kept, evaluator, recipe.max_drop, task.track)
         kept |= layers_of(quantizer.layers, outcome.chosen.float_blocks)
     model = quantizer.make(kept).model
     if recipe.io == "uint8":

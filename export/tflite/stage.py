@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from edgevit.artifact.manifest import Input
 from edgevit.export.report.comparison import SideBySide
 from edgevit.export.report.measure import facts_of
-from edgevit.export.stage import Made, Task
+from edgevit.export.stage import ConversionJob, ConvertedModel
 from edgevit.export.tflite.artifact import artifact_bytes
 from edgevit.export.tflite.convert import INPUT, convert
 from edgevit.export.tflite.ends import with_class_numbers, with_uint8_probabilities
@@ -32,7 +32,7 @@ PACKAGES = (
 )
 
 
-def make(task: Task) -> Made:
+def make(task: ConversionJob) -> ConvertedModel:
     """Return the model as TFLite, as the recipe asks.
 
     Raises:
@@ -41,12 +41,12 @@ def make(task: Task) -> Made:
     recipe = task.recipe
     integer = recipe.io != "float"
     # integer inputs take raw pixels, so the graph itself normalizes them
-    host = replace(task.how, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0)) if integer else task.how
+    host = replace(task.preprocessing, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0)) if integer else task.preprocessing
 
     def answers(model: bytes) -> NDArray[np.float32]:
         return run_file(model, SUFFIX, task.images.verification, host)
 
-    float_model = convert(task.model, task.shape, task.how if integer else None)
+    float_model = convert(task.model, task.shape, task.preprocessing if integer else None)
     task.verify("conversion", answers(float_model))
     notes: tuple[str, ...] = ()
     if recipe.gelu == "tanh":
@@ -75,7 +75,7 @@ def make(task: Task) -> Made:
         plain, exported = median_latencies_ms([float_model, model])
         return plain, exported
 
-    return Made(
+    return ConvertedModel(
         content=model,
         seal=lambda manifest: artifact_bytes(model, manifest),
         input=Input(

@@ -50,7 +50,7 @@ class Answer:
         return highest
 
 
-class Tally:
+class Accumulator:
     """Sums over the images so far, for one model."""
 
     def __init__(self, name: str, labels: tuple[str, ...], labelled: bool, flips: int) -> None:

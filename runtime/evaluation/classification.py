@@ -9,9 +9,9 @@ from edgevit.artifact.manifest import Preprocess
 from edgevit.errors import DataError, ImageError, ModelFileError, OptionError
 from edgevit.runtime.classifier import Classifier
 from edgevit.runtime.datasets.image_folder import ImageFiles
-from edgevit.runtime.evaluation.accumulate import Answer, Batch, Tally
+from edgevit.runtime.evaluation.accumulate import Accumulator, Answer, Batch
 from edgevit.runtime.evaluation.report import Validation
-from edgevit.runtime.images.preprocess import enough_size, preprocess
+from edgevit.runtime.images.preprocess import min_decode_size, preprocess
 from edgevit.runtime.images.read import read_image
 from edgevit.runtime.postprocess import softmax
 from edgevit.runtime.progress import Track
@@ -42,18 +42,18 @@ def validate(
         ModelFileError: a model fails, or answers with something that is not a number.
     """
     names = _common_labels(models)
-    tallies = [Tally(name, names, images.labels is not None, flips) for name, _ in models]
+    accumulators = [Accumulator(name, names, images.labels is not None, flips) for name, _ in models]
     unreadable: list[str] = []
     tracked = track(range(len(images.paths)), "validation", len(images.paths))
     for batch in _batches(tracked, images, [model.preprocess for _, model in models], unreadable):
         answers = [_ask(name, model, batch.inputs[model.preprocess]) for name, model in models]
-        for tally, answer in zip(tallies, answers, strict=True):
-            tally.add(batch, answer, answers[0])
+        for accumulator, answer in zip(accumulators, answers, strict=True):
+            accumulator.add(batch, answer, answers[0])
     read = len(images.paths) - len(unreadable)
     if not read:
         raise DataError(f"none of the {len(images.paths)} images in {images.folder} can be read: {unreadable[0]}")
-    first, *others = tallies
-    qualities = (first.quality(), *(tally.quality(compared=True) for tally in others))
+    first, *others = accumulators
+    qualities = (first.quality(), *(accumulator.quality(compared=True) for accumulator in others))
     return Validation(str(images.folder), images.labels is not None, read, tuple(unreadable), names, qualities)
 
 
@@ -75,29 +75,29 @@ def _common_labels(models: Sequence[tuple[str, Classifier]]) -> tuple[str, ...]:
 
 
 def _batches(
-    order: Iterable[int], images: ImageFiles, hows: Sequence[Preprocess], unreadable: list[str]
+    order: Iterable[int], images: ImageFiles, preprocessings: Sequence[Preprocess], unreadable: list[str]
 ) -> Iterator[Batch]:
     """Yield what can be read, prepared for each of `hows`; append to `unreadable` why the rest cannot."""
-    distinct = list(dict.fromkeys(hows))
-    sizes = [enough_size(how) for how in distinct]
-    enough = (max(height for height, _ in sizes), max(width for _, width in sizes))
+    distinct = list(dict.fromkeys(preprocessings))
+    sizes = [min_decode_size(preprocessing) for preprocessing in distinct]
+    min_size = (max(height for height, _ in sizes), max(width for _, width in sizes))
     kept: list[int] = []
     prepared: list[list[NDArray[np.float32]]] = [[] for _ in distinct]
 
     def batch() -> Batch:
         labels = None if images.labels is None else np.array([images.labels[i] for i in kept])
-        inputs = {how: np.stack(arrays) for how, arrays in zip(distinct, prepared, strict=True)}
+        inputs = {preprocessing: np.stack(arrays) for preprocessing, arrays in zip(distinct, prepared, strict=True)}
         return Batch(tuple(str(images.paths[i]) for i in kept), labels, inputs)
 
     for i in order:
         try:
-            image = read_image(images.paths[i], enough=enough)
+            image = read_image(images.paths[i], min_size=min_size)
         except ImageError as error:
             unreadable.append(str(error))
             continue
         kept.append(i)
-        for how, arrays in zip(distinct, prepared, strict=True):
-            arrays.append(preprocess(image, how))
+        for preprocessing, arrays in zip(distinct, prepared, strict=True):
+            arrays.append(preprocess(image, preprocessing))
         if len(kept) == BATCH:
             yield batch()
             kept, prepared = [], [[] for _ in distinct]

@@ -57,10 +57,10 @@ def next_areas(
 
 
 def _after(rules: LabelRules, label: str, before: AreaState, area: float, moment: Moment) -> AreaState:
-    enough, frames = rules.stable
+    min_size, frames = rules.stable
     vote = area >= (rules.leave(label) if before.above else rules.enter(label))
     votes = (*before.votes, vote)[-frames:]
-    state = dataclasses.replace(before, votes=votes, above=vote if votes.count(vote) >= enough else before.above)
+    state = dataclasses.replace(before, votes=votes, above=vote if votes.count(vote) >= min_size else before.above)
     cooling = state.told_s is not None and moment.monotonic_s - state.told_s < rules.cooldown_s
     if state.above == state.told or cooling:
         return state

@@ -31,9 +31,9 @@ class LabelRules:
     """How long after an event for a label the next for the same label is held back, in seconds."""
 
     def __post_init__(self) -> None:
-        enough, frames = self.stable
-        if not 1 <= enough <= frames:
-            raise OptionError(f"stable is {enough}/{frames}, expected k/n with 1 <= k <= n, such as 3/5")
+        required, frames = self.stable
+        if not 1 <= required <= frames:
+            raise OptionError(f"stable is {required}/{frames}, expected k/n with 1 <= k <= n, such as 3/5")
         for name, value in {"threshold": self.threshold, "hysteresis": self.hysteresis, **self.thresholds}.items():
             if not 0 <= value <= 1:
                 raise OptionError(f"{name} is {value}, expected a number from 0 to 1")
@@ -73,10 +73,10 @@ def next_state(
     The first label is an event too. A change that falls into the cool-down of its label is told when that is over, if
     it is still true then: whoever follows the events is late at most by the cool-down, and never wrong for longer.
     """
-    enough, frames = rules.stable
+    required, frames = rules.stable
     vote = frame_vote(rules, state.label, result)
     votes = (*state.votes, vote)[-frames:]
-    label = vote if Counter(votes)[vote] >= enough else state.label
+    label = vote if Counter(votes)[vote] >= required else state.label
     state = dataclasses.replace(state, votes=votes, label=label)
     if label is None or label == state.told or _is_cooling(rules, state, label, moment):
         return state, ()

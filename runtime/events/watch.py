@@ -1,11 +1,11 @@
 """All rules over all sources: the one object here that remembers."""
 
 from edgevit.errors import OptionError
-from edgevit.runtime.events.alarms import HealthRules, HealthState, next_health
 from edgevit.runtime.events.areas import AreaStates, next_areas
 from edgevit.runtime.events.event import Event
-from edgevit.runtime.events.health import measure
+from edgevit.runtime.events.image_quality import measure
 from edgevit.runtime.events.labels import LabelRules, LabelState, next_state
+from edgevit.runtime.events.quality_alarms import HealthRules, HealthState, next_health
 from edgevit.runtime.events.recent import Recent
 from edgevit.runtime.images.resample import RGBImage
 from edgevit.runtime.moment import Moment

@@ -16,37 +16,37 @@ benchmarks/preprocess.py measures what this changes.
 """
 
 
-def preprocess(image: RGBImage, how: Preprocess, *, exact: bool = False) -> NDArray[np.float32]:
+def preprocess(image: RGBImage, preprocessing: Preprocess, *, exact: bool = False) -> NDArray[np.float32]:
     """Return the (3, height, width) input for an (H, W, 3) image."""
-    return normalize(fit(image, how, exact=exact), how)
+    return normalize(fit(image, preprocessing, exact=exact), preprocessing)
 
 
-def fit(image: RGBImage, how: Preprocess, *, exact: bool = False) -> RGBImage:
+def fit(image: RGBImage, preprocessing: Preprocess, *, exact: bool = False) -> RGBImage:
     """Scale and crop an (H, W, 3) image to how.size.
 
     Sizes and rounding are those of timm's evaluation transform on a Pillow image. With `exact` the levels are too;
     without, images over MARGIN times the scaled size are first halved.
     """
     if not exact:
-        image = _halve(image, MARGIN * np.array(scaled_size(image.shape[:2], how)))
-    size = scaled_size(image.shape[:2], how)
-    return resample(image, size, center_box(size, how.size), how.interpolation)
+        image = _halve(image, MARGIN * np.array(scaled_size(image.shape[:2], preprocessing)))
+    size = scaled_size(image.shape[:2], preprocessing)
+    return resample(image, size, center_box(size, preprocessing.size), preprocessing.interpolation)
 
 
-def normalize(image: RGBImage, how: Preprocess) -> NDArray[np.float32]:
+def normalize(image: RGBImage, preprocessing: Preprocess) -> NDArray[np.float32]:
     """Return (3, H, W): RGB in 0..1, less the mean, divided by the deviation."""
-    mean: NDArray[np.float32] = np.array(how.mean, np.float32)
-    std: NDArray[np.float32] = np.array(how.std, np.float32)
+    mean: NDArray[np.float32] = np.array(preprocessing.mean, np.float32)
+    std: NDArray[np.float32] = np.array(preprocessing.std, np.float32)
     levels: NDArray[np.float32] = np.arange(256, dtype=np.float32)[:, None] / np.float32(255)
     table = (levels - mean) / std  # (256, 3), in torchvision's order of operations, so that it rounds alike
     values = np.asarray(cv2.LUT(image, table[None]), np.float32)
     return np.ascontiguousarray(values.transpose(2, 0, 1))
 
 
-def scaled_size(size: tuple[int, int], how: Preprocess) -> tuple[int, int]:
+def scaled_size(size: tuple[int, int], preprocessing: Preprocess) -> tuple[int, int]:
     """Return the (height, width) that an image of this size is scaled to before the crop."""
-    wanted = enough_size(how)
-    if how.crop_mode == "squash":
+    wanted = min_decode_size(preprocessing)
+    if preprocessing.crop_mode == "squash":
         return wanted
     height, width = size
     if wanted[0] == wanted[1]:  # torchvision's Resize: the long side is rounded down
@@ -56,9 +56,11 @@ def scaled_size(size: tuple[int, int], how: Preprocess) -> tuple[int, int]:
     return round(height / ratio), round(width / ratio)
 
 
-def enough_size(how: Preprocess) -> tuple[int, int]:
+def min_decode_size(preprocessing: Preprocess) -> tuple[int, int]:
     """Return the (height, width) in pixels that an image must cover to be used without enlarging it."""
-    return math.floor(how.size[0] / how.crop_pct), math.floor(how.size[1] / how.crop_pct)
+    return math.floor(preprocessing.size[0] / preprocessing.crop_pct), math.floor(
+        preprocessing.size[1] / preprocessing.crop_pct
+    )
 
 
 def center_box(size: tuple[int, int], crop: tuple[int, int]) -> Box:

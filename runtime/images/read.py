@@ -40,22 +40,22 @@ _TURNED: dict[int, Callable[[RGBImage], RGBImage]] = {
 _EXIF_ORIENTATION = 0x0112
 
 
-def read_image(source: Any, *, bgr: bool = False, enough: tuple[int, int] | None = None) -> RGBImage:
+def read_image(source: Any, *, bgr: bool = False, min_size: tuple[int, int] | None = None) -> RGBImage:
     """Return an upright (H, W, 3) image.
 
     Args:
         source: a path, the bytes of an image file, a uint8 array (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), or a
             Pillow image. An alpha channel is dropped.
         bgr: an array's channels are blue, green, red, as OpenCV's are.
-        enough: (height, width) that will be made of it; a JPEG much larger than that is decoded at reduced scale.
+        min_size: (height, width) that will be made of it; a JPEG much larger than that is decoded at reduced scale.
 
     Raises:
         ImageError: it does not exist, cannot be decoded, ends too early, or is of another kind.
     """
     if isinstance(source, str | os.PathLike):
-        return _decode(_read_file(os.fspath(source)), os.fspath(source), enough)
+        return _decode(_read_file(os.fspath(source)), os.fspath(source), min_size)
     if isinstance(source, bytes | bytearray | memoryview):
-        return _decode(bytes(source), "the image", enough)
+        return _decode(bytes(source), "the image", min_size)
     if isinstance(source, np.ndarray):
         return _from_array(source, bgr)
     if _is_pillow(source):
@@ -103,7 +103,7 @@ def _read_file(path: str | bytes) -> bytes:
         raise ImageError(f"{os.fsdecode(path)} cannot be read: {getattr(error, 'strerror', None) or error}") from error
 
 
-def _decode(data: bytes, name: str | bytes, enough: tuple[int, int] | None) -> RGBImage:
+def _decode(data: bytes, name: str | bytes, min_size: tuple[int, int] | None) -> RGBImage:
     name = os.fsdecode(name)
     flag = cv2.IMREAD_COLOR
     if png_is_sound(data) is False:
@@ -112,7 +112,7 @@ def _decode(data: bytes, name: str | bytes, enough: tuple[int, int] | None) -> R
         if not facts.complete:
             raise ImageError(f"{name} is a truncated JPEG; copy or record it again")
         # which side is which depends on the orientation, so both must do for both
-        short, needed = min(facts.height, facts.width), MARGIN * max(enough) if enough else 0
+        short, needed = min(facts.height, facts.width), MARGIN * max(min_size) if min_size else 0
         flag = next((flag for factor, flag in _REDUCED.items() if needed and short // factor >= needed), flag)
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), flag) if data else None

@@ -15,7 +15,7 @@ from edgevit.runtime.results import Result
 log = logging.getLogger(__name__)
 
 
-class Renewable:
+class ReloadableModel:
     """What a stream asks, in place of the classifier itself; it owns the classifiers.
 
     The newer file is opened and tested in a thread of its own, so that no frame waits for it.

@@ -10,7 +10,7 @@ from edgevit.runtime.delivery.sender import Backlog
 from edgevit.runtime.moment import Moment
 from edgevit.runtime.records import RESULT, Record
 from edgevit.runtime.sources.frames import Clock
-from edgevit.runtime.sources.reading import Reading
+from edgevit.runtime.sources.options import SourceOptions
 
 State = Literal["starting", "running", "late", "dark", "lost"]
 """`dark`: pictures come, but nothing is on them; `lost`: none come, or the same one again and again."""
@@ -30,7 +30,7 @@ class Health:
 
 
 @dataclass(frozen=True)
-class Tally:
+class StatusSnapshot:
     """Everything counted since the run began."""
 
     health: Health
@@ -57,12 +57,12 @@ class Tally:
     """Of what waits for a network."""
 
 
-def result_limit_s(reading: Reading) -> float:
+def result_limit_s(source_options: SourceOptions) -> float:
     """Return how long the next result of a healthy run may take: two intervals and the stall timeout."""
-    return 2 * (reading.pace.interval_s or 0.0) + reading.stall_s
+    return 2 * (source_options.pace.interval_s or 0.0) + source_options.stall_s
 
 
-class Vitals:
+class RunStatus:
     """A sink that counts. Its lock is held for microseconds: no reader can hold the loop back."""
 
     def __init__(self, limit_s: float, clock: Clock | None = None) -> None:
@@ -119,14 +119,14 @@ class Vitals:
         """Nothing is open."""
 
     def health(self) -> Health:
-        return self.tally().health
+        return self.snapshot().health
 
-    def tally(self) -> Tally:
+    def snapshot(self) -> StatusSnapshot:
         backlogs = self._ask_backlogs()
         with self._lock:
             now_s = self._now_s()
             age_s = None if self._last_s is None else now_s - self._last_s
-            return Tally(
+            return StatusSnapshot(
                 health=self._health(now_s - self._begun_s, age_s, backlogs),
                 uptime_s=now_s - self._begun_s,
                 last_age_s=age_s,

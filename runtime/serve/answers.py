@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from edgevit.errors import MissingExtraError
-from edgevit.runtime.run.status import Vitals
+from edgevit.runtime.run.status import RunStatus
 from edgevit.runtime.serve.metrics import CONTENT_TYPE, exposition
 from edgevit.runtime.serve.page import POLICY, page, panel
 from edgevit.runtime.serve.view import View
@@ -21,17 +21,17 @@ STREAM = "/stream.mjpg"
 
 
 @dataclass(frozen=True, eq=False)
-class Shop:
+class PageState:
     """What there is to see."""
 
     view: View
-    vitals: Vitals
+    status: RunStatus
     about: dict[str, str]
     """"version", "model" and "source"."""
 
 
 @dataclass(frozen=True)
-class Answer:
+class Response:
     status: int
     kind: str
     """Content-Type."""
@@ -39,48 +39,48 @@ class Answer:
     policy: str = "default-src 'none'"
 
 
-def _page(shop: Shop) -> Answer:
-    return Answer(200, HTML, page(shop.about, shop.view.shown(), shop.vitals.tally()).encode(), POLICY)
+def _page(state: PageState) -> Response:
+    return Response(200, HTML, page(state.about, state.view.shown(), state.status.snapshot()).encode(), POLICY)
 
 
-def _panel(shop: Shop) -> Answer:
-    return Answer(200, HTML, panel(shop.view.shown(), shop.vitals.tally()).encode())
+def _panel(state: PageState) -> Response:
+    return Response(200, HTML, panel(state.view.shown(), state.status.snapshot()).encode())
 
 
-def _picture(shop: Shop) -> Answer:
-    found = shop.view.next_jpeg(0, 0)
-    return Answer(200, JPEG, found[1]) if found else Answer(404, TEXT, b"no picture yet\n")
+def _picture(state: PageState) -> Response:
+    found = state.view.next_jpeg(0, 0)
+    return Response(200, JPEG, found[1]) if found else Response(404, TEXT, b"no picture yet\n")
 
 
-def _health(shop: Shop) -> Answer:
-    health = shop.vitals.health()
-    return Answer(200 if health.ok else 503, TEXT, f"{health.state}: {health.reason}\n".encode("utf-8", "replace"))
+def _health(state: PageState) -> Response:
+    health = state.status.health()
+    return Response(200 if health.ok else 503, TEXT, f"{health.state}: {health.reason}\n".encode("utf-8", "replace"))
 
 
-def _state(shop: Shop) -> Answer:
-    shown, tally = shop.view.shown(), shop.vitals.tally()
-    state = {
-        "health": tally.health.state,
-        "reason": tally.health.reason,
-        "about": shop.about,
+def _state(state: PageState) -> Response:
+    shown, snapshot = state.view.shown(), state.status.snapshot()
+    described = {
+        "health": snapshot.health.state,
+        "reason": snapshot.health.reason,
+        "about": state.about,
         "answers": [dict(record.body) for record in shown.answers],
         "events": [dict(record.body) for record in shown.events],
         "deliveries": [
             {"to": backlog.name, "away": backlog.away, **dataclasses.asdict(backlog.counts)}
-            for backlog in tally.backlogs
+            for backlog in snapshot.backlogs
         ],
     }
-    return Answer(200, "application/json", json.dumps(state).encode())
+    return Response(200, "application/json", json.dumps(described).encode())
 
 
-def _metrics(shop: Shop) -> Answer:
+def _metrics(state: PageState) -> Response:
     try:
-        return Answer(200, CONTENT_TYPE, exposition(shop.vitals, shop.about))
+        return Response(200, CONTENT_TYPE, exposition(state.status, state.about))
     except MissingExtraError as error:
-        return Answer(501, TEXT, f"{error}\n".encode())
+        return Response(501, TEXT, f"{error}\n".encode())
 
 
-ROUTES: dict[str, Callable[[Shop], Answer]] = {
+ROUTES: dict[str, Callable[[PageState], Response]] = {
     "/": _page,
     "/panel": _panel,
     "/picture.jpg": _picture,
@@ -90,7 +90,7 @@ ROUTES: dict[str, Callable[[Shop], Answer]] = {
 }
 
 
-def refusal(token: str | None, authorization: str | None, host: str | None) -> Answer | None:
+def refusal(token: str | None, authorization: str | None, host: str | None) -> Response | None:
     """Return the answer to who may not look; None to who may.
 
     With a token, the request must carry it. Without, the page is for this machine alone, and the request must have been
@@ -106,12 +106,12 @@ def refusal(token: str | None, authorization: str | None, host: str | None) -> A
         given = _given_token(authorization or "")
         if given is not None and hmac.compare_digest(given.encode("utf-8", "replace"), token.encode()):
             return None
-        return Answer(
+        return Response(
             401, TEXT, b"a token is needed: as password with any user name, or as Authorization: Bearer TOKEN\n"
         )
     if host is None or _is_local(host):
         return None
-    return Answer(403, TEXT, b"this page is for 127.0.0.1 and localhost; to reach it by another name, set a token\n")
+    return Response(403, TEXT, b"this page is for 127.0.0.1 and localhost; to reach it by another name, set a token\n")
 
 
 def _given_token(authorization: str) -> str | None:

@@ -5,16 +5,16 @@ from typing import Any
 
 from edgevit.errors import MissingExtraError
 from edgevit.runtime.delivery.sender import Backlog
-from edgevit.runtime.run.status import Tally, Vitals
+from edgevit.runtime.run.status import RunStatus, StatusSnapshot
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
-def exposition(vitals: Vitals, about: dict[str, str]) -> bytes:
+def exposition(status: RunStatus, about: dict[str, str]) -> bytes:
     """Return Prometheus' text format.
 
     Args:
-        vitals: are read now.
+        status: are read now.
         about: labels of edgevit_info.
 
     Raises:
@@ -25,33 +25,33 @@ def exposition(vitals: Vitals, about: dict[str, str]) -> bytes:
     except ModuleNotFoundError as error:
         raise MissingExtraError("prometheus_client", "/metrics", "serve") from error
     registry = prometheus_client.CollectorRegistry()
-    registry.register(_Collector(vitals.tally(), about))
+    registry.register(_Collector(status.snapshot(), about))
     return prometheus_client.generate_latest(registry)
 
 
 class _Collector:
     """See prometheus_client's custom collectors."""
 
-    def __init__(self, tally: Tally, about: dict[str, str]) -> None:
-        self._tally, self._about = tally, about
+    def __init__(self, snapshot: StatusSnapshot, about: dict[str, str]) -> None:
+        self._tally, self._about = snapshot, about
 
     def collect(self) -> Iterator[Any]:
         from prometheus_client import core
 
-        tally, answers = self._tally, sum(self._tally.results.values())
+        snapshot, answers = self._tally, sum(self._tally.results.values())
         yield core.InfoMetricFamily("edgevit", "What runs.", value=self._about)
         for name, text, value in (
-            ("edgevit_healthy", "1 while results are being produced.", float(tally.health.ok)),
-            ("edgevit_source_lost", "1 while the source gives no new picture.", float(tally.health.state == "lost")),
-            ("edgevit_uptime_seconds", "Since the run began.", tally.uptime_s),
-            ("edgevit_last_result_age_seconds", "Since the last result.", tally.last_age_s),
-            ("edgevit_frame_age_seconds", "Age of the last live frame when it was classified.", tally.frame_age_s),
+            ("edgevit_healthy", "1 while results are being produced.", float(snapshot.health.ok)),
+            ("edgevit_source_lost", "1 while the source gives no new picture.", float(snapshot.health.state == "lost")),
+            ("edgevit_uptime_seconds", "Since the run began.", snapshot.uptime_s),
+            ("edgevit_last_result_age_seconds", "Since the last result.", snapshot.last_age_s),
+            ("edgevit_frame_age_seconds", "Age of the last live frame when it was classified.", snapshot.frame_age_s),
         ):
             if value is not None:
                 yield core.GaugeMetricFamily(name, text, value=value)
         for name, text, label, counts in (
-            ("edgevit_results", "Answers, by their best class.", "label", tally.results),
-            ("edgevit_events", "Events, by kind.", "kind", tally.events),
+            ("edgevit_results", "Answers, by their best class.", "label", snapshot.results),
+            ("edgevit_events", "Events, by kind.", "kind", snapshot.events),
         ):
             family = core.CounterMetricFamily(name, text, labels=[label])
             for key, count in counts.items():
@@ -62,16 +62,16 @@ class _Collector:
             (
                 "edgevit_frames_dropped",
                 "Live frames replaced by a newer one before they were classified.",
-                tally.dropped,
+                snapshot.dropped,
             ),
-            ("edgevit_pictures_black", "Live pictures not classified, as nothing is on them.", tally.black),
-            ("edgevit_pictures_damaged", "Pictures that could not be read.", tally.damaged),
+            ("edgevit_pictures_black", "Live pictures not classified, as nothing is on them.", snapshot.black),
+            ("edgevit_pictures_damaged", "Pictures that could not be read.", snapshot.damaged),
         ):
             yield core.CounterMetricFamily(name, text, value=count)
-        yield from _backlog_families(tally.backlogs)
+        yield from _backlog_families(snapshot.backlogs)
         for name, text, total_s in (
-            ("edgevit_preprocess_seconds", "Reading, decoding, scaling, normalising.", tally.preprocess_s),
-            ("edgevit_inference_seconds", "The model.", tally.inference_s),
+            ("edgevit_preprocess_seconds", "Reading, decoding, scaling, normalising.", snapshot.preprocess_s),
+            ("edgevit_inference_seconds", "The model.", snapshot.inference_s),
         ):
             yield core.SummaryMetricFamily(name, text, count_value=answers, sum_value=total_s)
 

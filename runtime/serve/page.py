@@ -10,7 +10,7 @@ from edgevit.runtime.delivery.sender import Backlog
 from edgevit.runtime.moment import iso_time
 from edgevit.runtime.records import Record
 from edgevit.runtime.results import Result
-from edgevit.runtime.run.status import Tally
+from edgevit.runtime.run.status import StatusSnapshot
 from edgevit.runtime.segmentation import Segmentation
 from edgevit.runtime.serve.view import Shown
 from edgevit.runtime.sinks.lines import event_text, printable
@@ -37,13 +37,13 @@ POLICY = (
 """Content-Security-Policy: nothing but this style, this script and this server, whatever a label may hold."""
 
 
-def page(about: dict[str, str], shown: Shown, tally: Tally) -> str:
+def page(about: dict[str, str], shown: Shown, snapshot: StatusSnapshot) -> str:
     """Return the whole page.
 
     Args:
         about: "source" and "model", for the heading.
         shown: answers and events.
-        tally: counters and health.
+        snapshot: counters and health.
     """
     source, model = _text(about["source"]), _text(about["model"])
     return (
@@ -54,20 +54,20 @@ def page(about: dict[str, str], shown: Shown, tally: Tally) -> str:
         f"<title>{source} - edgevit</title><style>{STYLE}</style></head><body>"
         f"<header><h1>{source}</h1><p>{model}</p></header>"
         f'<main><div class="card picture"><img src="picture.jpg" alt="newest picture of {source}"></div>'
-        f'<div id="panel">{panel(shown, tally)}</div></main>'
+        f'<div id="panel">{panel(shown, snapshot)}</div></main>'
         f"<script>{SCRIPT}</script></body></html>\n"
     )
 
 
-def panel(shown: Shown, tally: Tally) -> str:
+def panel(shown: Shown, snapshot: StatusSnapshot) -> str:
     """Return what changes from moment to moment."""
-    health = tally.health
+    health = snapshot.health
     return (
         f'<section class="card"><div class="health {health.state}">{health.state}'
         f"<small>{_text(health.reason)}</small></div></section>"
         f'<section class="card"><h2>Now</h2>{_answers(shown.answers)}</section>'
         f'<section class="card"><h2>Last events</h2>{_events(shown.events)}</section>'
-        f'<section class="card"><h2>Since the start</h2>{_counters(tally)}</section>'
+        f'<section class="card"><h2>Since the start</h2>{_counters(snapshot)}</section>'
     )
 
 
@@ -116,24 +116,24 @@ def _clock(wall_s: float) -> str:
     return datetime.datetime.fromtimestamp(wall_s).astimezone().strftime("%d %b %H:%M:%S")
 
 
-def _counters(tally: Tally) -> str:
-    answers = sum(tally.results.values())
+def _counters(snapshot: StatusSnapshot) -> str:
+    answers = sum(snapshot.results.values())
     rows: list[tuple[str, str]] = [
-        ("running for", duration(tally.uptime_s)),
+        ("running for", duration(snapshot.uptime_s)),
         ("results", f"{answers:,}"),
-        *((f"of them {label}", f"{count:,}") for label, count in _most(tally)),
-        ("events", f"{sum(tally.events.values()):,}"),
-        ("frames dropped", f"{tally.dropped:,}"),
-        ("pictures damaged", f"{tally.damaged:,}"),
-        ("pictures black", f"{tally.black:,}"),
+        *((f"of them {label}", f"{count:,}") for label, count in _most(snapshot)),
+        ("events", f"{sum(snapshot.events.values()):,}"),
+        ("frames dropped", f"{snapshot.dropped:,}"),
+        ("pictures damaged", f"{snapshot.damaged:,}"),
+        ("pictures black", f"{snapshot.black:,}"),
     ]
-    if tally.last_age_s is not None:
-        rows.insert(1, ("last result", f"{duration(tally.last_age_s)} ago"))
-    if tally.frame_age_s is not None:
-        rows.append(("age of the frame", f"{1e3 * tally.frame_age_s:.0f} ms"))
+    if snapshot.last_age_s is not None:
+        rows.insert(1, ("last result", f"{duration(snapshot.last_age_s)} ago"))
+    if snapshot.frame_age_s is not None:
+        rows.append(("age of the frame", f"{1e3 * snapshot.frame_age_s:.0f} ms"))
     if answers:
-        rows.append(("inference, mean", f"{1e3 * tally.inference_s / answers:.1f} ms"))
-    rows += [(_told_backlog(backlog), f"{backlog.counts.waiting:,}") for backlog in tally.backlogs]
+        rows.append(("inference, mean", f"{1e3 * snapshot.inference_s / answers:.1f} ms"))
+    rows += [(_told_backlog(backlog), f"{backlog.counts.waiting:,}") for backlog in snapshot.backlogs]
     cells = "".join(f'<tr><th>{_text(name)}</th><td class="number">{value}</td></tr>' for name, value in rows)
     return f"<table>{cells}</table>"
 
@@ -144,8 +144,8 @@ def _told_backlog(backlog: Backlog) -> str:
     return f"waiting for {backlog.name}" + (f" ({told})" if told else "")
 
 
-def _most(tally: Tally) -> list[tuple[str, int]]:
-    return sorted(tally.results.items(), key=lambda entry: (-entry[1], entry[0]))[:5]
+def _most(snapshot: StatusSnapshot) -> list[tuple[str, int]]:
+    return sorted(snapshot.results.items(), key=lambda entry: (-entry[1], entry[0]))[:5]
 
 
 def duration(seconds: float) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 from edgevit.errors import OutputError
 from edgevit.runtime.serve.address import Access
-from edgevit.runtime.serve.answers import ROUTES, STREAM, TEXT, Answer, Shop, refusal
+from edgevit.runtime.serve.answers import ROUTES, STREAM, TEXT, PageState, Response, refusal
 
 MOST_CONNECTIONS, MOST_STREAMS = 24, 4
 """At once; whoever comes then is told to come again."""
@@ -31,13 +31,13 @@ log = logging.getLogger(__name__)
 class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
     """Listens from when it is made until it is closed; a thread for each connection, of which there are few."""
 
-    def __init__(self, access: Access, shop: Shop) -> None:
+    def __init__(self, access: Access, state: PageState) -> None:
         """Begin to listen.
 
         Raises:
             OutputError: the address cannot be listened at.
         """
-        self.access, self.shop = access, shop
+        self.access, self.state = access, state
         self.streams = threading.BoundedSemaphore(MOST_STREAMS)
         self._slots = threading.BoundedSemaphore(MOST_CONNECTIONS)
         self._open: dict[socket.socket, float] = {}
@@ -97,7 +97,7 @@ class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
 
     def close(self) -> None:
         """Stop listening, end all connections, and return when their threads are gone."""
-        self.shop.view.close()
+        self.state.view.close()
         self.shutdown()
         with self._guard:
             connections = list(self._open)
@@ -126,12 +126,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return
         if answer is None:
             route = ROUTES.get(path)
-            answer = route(self.server.shop) if route else Answer(404, TEXT, b"there is nothing here; see /\n")
+            answer = route(self.server.state) if route else Response(404, TEXT, b"there is nothing here; see /\n")
         self._send(answer)
 
     do_HEAD = do_GET
 
-    def _send(self, answer: Answer) -> None:
+    def _send(self, answer: Response) -> None:
         self._head(answer.status, answer.kind, answer.policy)
         self.send_header("Content-Length", str(len(answer.body)))
         if answer.status == 401:
@@ -152,13 +152,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def _stream(self) -> None:
         """Send each new picture; a reader that is slow misses some."""
         if not self.server.streams.acquire(blocking=False):
-            self._send(Answer(503, TEXT, b"too many watch already; come again later\n"))
+            self._send(Response(503, TEXT, b"too many watch already; come again later\n"))
             return
         try:
             self._head(200, f"multipart/x-mixed-replace; boundary={PART}", "default-src 'none'")
             self.end_headers()
             self.wfile.write(BOUNDARY)
-            number, view = 0, self.server.shop.view
+            number, view = 0, self.server.state.view
             while not (view.over or self._gone()):
                 self.server.allow(self.connection)
                 found = view.next_jpeg(number, LOOK_S)

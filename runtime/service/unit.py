@@ -8,7 +8,7 @@ from edgevit.errors import OptionError
 from edgevit.runtime.run.status import result_limit_s
 from edgevit.runtime.sources.grammar import Kind
 from edgevit.runtime.sources.live import LONGEST_WAIT_S
-from edgevit.runtime.sources.reading import Reading
+from edgevit.runtime.sources.options import SourceOptions
 
 SHORTEST_WATCHDOG_S = 300.0
 """Shorter, a camera that is away for a while would cost more in new starts than it brings."""
@@ -60,12 +60,12 @@ def check_name(name: str) -> str:
     return name
 
 
-def watchdog_s(reading: Reading) -> float:
+def watchdog_s(source_options: SourceOptions) -> float:
     """Return after how long without a result a service is started anew.
 
     Long enough for a source that is lost to be found again by the run itself, which keeps counters and connections.
     """
-    return max(SHORTEST_WATCHDOG_S, math.ceil(result_limit_s(reading) + 2 * LONGEST_WAIT_S))
+    return max(SHORTEST_WATCHDOG_S, math.ceil(result_limit_s(source_options) + 2 * LONGEST_WAIT_S))
 
 
 def quoted(argument: str) -> str:

@@ -12,7 +12,7 @@ Wants = Callable[[str], bool]
 """Which kinds of records a sink takes."""
 
 
-class Chosen:
+class FilteredSink:
     """Passes on the kinds of records that a sink wants."""
 
     def __init__(self, sink: Sink, wants: Wants) -> None:
@@ -29,7 +29,7 @@ class Chosen:
         self._sink.close()
 
 
-class Guarded:
+class DiskGuard:
     """A sink whose disk may fill up: trouble is logged once until it ends, and never ends the run."""
 
     def __init__(self, sink: Sink, name: str) -> None:

@@ -13,7 +13,7 @@ from edgevit.runtime.delivery.sender import Delivery, SpooledSink
 from edgevit.runtime.delivery.spool import Spool
 from edgevit.runtime.destinations import STDOUT, Target, parse_sink
 from edgevit.runtime.records import RESULT, Sink
-from edgevit.runtime.sinks.combining import Chosen, Guarded, Sinks, Wants
+from edgevit.runtime.sinks.combining import DiskGuard, FilteredSink, Sinks, Wants
 from edgevit.runtime.sinks.folder import BoundedFolder
 from edgevit.runtime.sinks.lines import (
     EVENT_COLUMNS,
@@ -51,7 +51,7 @@ def default_spool_folder(environment: Mapping[str, str] = os.environ) -> Path:
 
 
 @dataclass(frozen=True)
-class Surroundings:
+class SinkContext:
     """What sinks need to know of the run."""
 
     top_k: int = 5
@@ -71,7 +71,7 @@ class Surroundings:
     environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
 
 
-def open_sinks(texts: Iterable[str], around: Surroundings) -> Sinks:
+def open_sinks(texts: Iterable[str], around: SinkContext) -> Sinks:
     """Open what each `--to` names; all or none.
 
     Raises:
@@ -100,7 +100,7 @@ def needs_pictures(texts: Iterable[str]) -> bool:
     return any(parse_sink(text).kind in ("pictures", "video") for text in texts)
 
 
-def open_sink(target: Target, around: Surroundings) -> Sink:
+def open_sink(target: Target, around: SinkContext) -> Sink:
     """Open one; it takes what its target sends.
 
     Raises:
@@ -112,7 +112,7 @@ def open_sink(target: Target, around: Surroundings) -> Sink:
         return SpooledSink(Spool(spool_path(around.spool, delivery.name), around.spool_quota), delivery, wants=wants)
     sink = FILES[target.kind](target, around)
     # a reader of stdout that goes away ends the run
-    return Chosen(sink if target.place == STDOUT else Guarded(sink, target.place), wants)
+    return FilteredSink(sink if target.place == STDOUT else DiskGuard(sink, target.place), wants)
 
 
 def open_harvest(folder: Path, quota: int, rules: HarvestRules | None = None) -> Sink:
@@ -121,7 +121,7 @@ def open_harvest(folder: Path, quota: int, rules: HarvestRules | None = None) ->
     Raises:
         OutputError: it cannot be written.
     """
-    return Guarded(HarvestSink(BoundedFolder(folder, quota), rules or HarvestRules()), str(folder))
+    return DiskGuard(HarvestSink(BoundedFolder(folder, quota), rules or HarvestRules()), str(folder))
 
 
 def spool_path(folder: Path, name: str) -> Path:
@@ -141,41 +141,41 @@ def _lines(target: Target, header: str = "") -> Lines:
     return stdout
 
 
-def _text(target: Target, around: Surroundings) -> Sink:
+def _text(target: Target, around: SinkContext) -> Sink:
     on_stdout = target.place == STDOUT
     return TextSink(
         _lines(target), around.top_k, around.threshold, alone=around.alone and on_stdout, timed=not on_stdout
     )
 
 
-def _csv(target: Target, around: Surroundings) -> Sink:
+def _csv(target: Target, around: SinkContext) -> Sink:
     columns = EVENT_COLUMNS if target.sends == "events" else result_columns(around.top_k)
     return CsvSink(_lines(target, csv_line(columns)), columns, around.top_k)
 
 
-def _pictures(target: Target, around: Surroundings) -> Sink:
+def _pictures(target: Target, around: SinkContext) -> Sink:
     quota = target.options.get("quota", PICTURES_QUOTA)
     # there may be one for each frame: more than a disk can flush
     return PictureSink(BoundedFolder(Path(target.place), quota, durable=False), around.top_k)
 
 
-def _video(target: Target, around: Surroundings) -> Sink:
+def _video(target: Target, around: SinkContext) -> Sink:
     return VideoSink(Path(target.place), float(target.options.get("fps", around.fps)), around.top_k)
 
 
-def _mqtt(target: Target, around: Surroundings) -> Delivery:
+def _mqtt(target: Target, around: SinkContext) -> Delivery:
     from edgevit.runtime.delivery.mqtt import Broker, MqttDelivery
 
     return MqttDelivery(Broker.from_target(target, around.environment), device=around.device, rois=around.rois)
 
 
-def _webhook(target: Target, around: Surroundings) -> Delivery:
+def _webhook(target: Target, around: SinkContext) -> Delivery:
     from edgevit.runtime.delivery.webhook import WebhookDelivery
 
     return WebhookDelivery(target.place, read_secret("EDGEVIT_WEBHOOK_SECRET", around.environment))
 
 
-FILES: dict[str, Callable[[Target, Surroundings], Sink]] = {
+FILES: dict[str, Callable[[Target, SinkContext], Sink]] = {
     "text": _text,
     "json": lambda target, around: JsonSink(_lines(target)),
     "csv": _csv,
@@ -183,5 +183,5 @@ FILES: dict[str, Callable[[Target, Surroundings], Sink]] = {
     "video": _video,
 }
 """Kinds of sinks on this machine."""
-DELIVERIES: dict[str, Callable[[Target, Surroundings], Delivery]] = {"mqtt": _mqtt, "webhook": _webhook}
+DELIVERIES: dict[str, Callable[[Target, SinkContext], Delivery]] = {"mqtt": _mqtt, "webhook": _webhook}
 """Kinds of sinks behind a network, which go through a spool."""

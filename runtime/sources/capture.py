@@ -9,8 +9,8 @@ from pathlib import Path
 from edgevit.errors import SourceLostError
 from edgevit.runtime.sources.connections import FrameConnection, LivePicture
 from edgevit.runtime.sources.grammar import Source
+from edgevit.runtime.sources.options import SourceOptions
 from edgevit.runtime.sources.raw import LONGEST_SIDE, RawCutter, RawForm, RawPicture
-from edgevit.runtime.sources.reading import Reading
 from edgevit.runtime.sources.streams import ProgramStream
 
 # the child is a script and imports nothing of edgevit, so that these two stand in both
@@ -29,17 +29,17 @@ class CaptureCutter:
         self._body: RawCutter | None = None
         """Of a frame whose header has come."""
 
-    def room(self) -> memoryview:
-        return memoryview(self._header)[self._held :] if self._body is None else self._body.room()
+    def get_buffer(self) -> memoryview:
+        return memoryview(self._header)[self._held :] if self._body is None else self._body.get_buffer()
 
-    def filled(self, count: int) -> RawPicture | None:
+    def buffer_updated(self, count: int) -> RawPicture | None:
         """Take note of what was read into the room; return the frame that is now complete.
 
         Raises:
             SourceLostError: it is not what the child sends.
         """
         if self._body is not None:
-            picture = self._body.filled(count)
+            picture = self._body.buffer_updated(count)
             self._body = self._body if picture is None else None
             return picture
         self._held += count
@@ -65,23 +65,23 @@ class CaptureConnection(FrameConnection):
         return super().read(timeout_s)
 
 
-def connect(source: Source, reading: Reading, command: Sequence[str] = CHILD) -> CaptureConnection:
+def connect(source: Source, source_options: SourceOptions, command: Sequence[str] = CHILD) -> CaptureConnection:
     """Start a process that reads a camera, an RTSP stream or whatever else OpenCV or picamera2 opens.
 
     Args:
         source: its address is the number or path of a device, or a URL.
-        reading: its size is asked for, and its stall_s limits how long opening may take.
+        source_options: its size is asked for, and its stall_s limits how long opening may take.
         command: starts the process; see capture_child.py for what it must do.
     """
-    height, width = reading.capture_size or (0, 0)
+    height, width = source_options.capture_size or (0, 0)
     task = {
         "kind": source.kind,
         "address": source.address,
         "height": height,
         "width": width,
-        "timeout_ms": round(reading.stall_s * 1000),
-        "on_demand": reading.on_demand,
+        "timeout_ms": round(source_options.stall_s * 1000),
+        "on_demand": source_options.on_demand,
     }
     # by stdin and not as an argument, as an address may hold a password, and arguments are open to everybody
     stream = ProgramStream(command, json.dumps(task).encode() + b"\n")
-    return CaptureConnection(stream, reading.on_demand)
+    return CaptureConnection(stream, source_options.on_demand)

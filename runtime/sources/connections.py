@@ -5,8 +5,8 @@ from typing import Protocol
 
 from edgevit.errors import OptionError
 from edgevit.runtime.sources.mjpeg import JpegSplitter
+from edgevit.runtime.sources.options import SourceOptions
 from edgevit.runtime.sources.raw import RawCutter, RawPicture
-from edgevit.runtime.sources.reading import Reading
 from edgevit.runtime.sources.streams import ByteStream, RoomyStream
 
 LivePicture = bytes | RawPicture
@@ -37,13 +37,13 @@ class Connection(Protocol):
         """Free it."""
 
 
-class Cutter(Protocol):
+class FrameParser(Protocol):
     """Cuts a stream into frames whose size is known, which are read where they stay: a raw frame is large to copy."""
 
-    def room(self) -> memoryview:
+    def get_buffer(self) -> memoryview:
         """Return where the next bytes of the stream belong; never empty."""
 
-    def filled(self, count: int) -> RawPicture | None:
+    def buffer_updated(self, count: int) -> RawPicture | None:
         """Take note of what was read into the room; return the frame that is now complete."""
 
 
@@ -52,7 +52,7 @@ class FrameConnection:
 
     on_demand = False
 
-    def __init__(self, stream: RoomyStream, cutter: Cutter, *, ends: bool = False) -> None:
+    def __init__(self, stream: RoomyStream, cutter: FrameParser, *, ends: bool = False) -> None:
         """Cut `stream` with `cutter`; `ends` if its end is no loss."""
         self._stream = stream
         self._cutter = cutter
@@ -61,12 +61,12 @@ class FrameConnection:
     def read(self, timeout_s: float) -> list[LivePicture] | None:
         deadline_s = time.monotonic() + timeout_s
         while (left_s := deadline_s - time.monotonic()) > 0:
-            count = self._stream.read_into(self._cutter.room(), left_s)
+            count = self._stream.read_into(self._cutter.get_buffer(), left_s)
             if not count and self._ends:
                 return None
             if not count:
                 raise ConnectionError("the other side closed the connection")
-            if (picture := self._cutter.filled(count)) is not None:
+            if (picture := self._cutter.buffer_updated(count)) is not None:
                 return [picture]
         raise TimeoutError
 
@@ -113,9 +113,9 @@ class StreamConnection:
 
 
 def cut_stream(
-    stream: RoomyStream, reading: Reading, name: str, *, ends: bool = False
+    stream: RoomyStream, source_options: SourceOptions, name: str, *, ends: bool = False
 ) -> StreamConnection | FrameConnection:
     """Return MJPEG from a stream, or raw frames if they are described; `ends` if its end is no loss."""
-    if reading.raw is None:
+    if source_options.raw is None:
         return StreamConnection(stream, name, ends=ends)
-    return FrameConnection(stream, RawCutter(reading.raw), ends=ends)
+    return FrameConnection(stream, RawCutter(source_options.raw), ends=ends)

@@ -13,14 +13,14 @@ from edgevit.runtime.images.read import list_images
 from edgevit.runtime.moment import Moment
 from edgevit.runtime.sources.frames import Clock, Frame
 from edgevit.runtime.sources.grammar import NUMBER, Source, is_video
-from edgevit.runtime.sources.pace import Pace
-from edgevit.runtime.sources.reading import Reading
+from edgevit.runtime.sources.options import SourceOptions
+from edgevit.runtime.sources.sampling import SamplingInterval
 
 Item = Frame | EdgevitError
 """A frame, or why a file gave none."""
 
 
-def file_frames(source: Source, reading: Reading, clock: Clock) -> Generator[Item, None, None]:
+def file_frames(source: Source, source_options: SourceOptions, clock: Clock) -> Generator[Item, None, None]:
     """Yield the frames of a source whose kind is path, video, sequence or (for a list of paths) stdin.
 
     Raises:
@@ -30,11 +30,11 @@ def file_frames(source: Source, reading: Reading, clock: Clock) -> Generator[Ite
     index = 0
     for path in list_paths(source):
         if not is_video(path):
-            _check_pace(path, reading.pace)
+            _check_pace(path, source_options.pace)
             yield Frame(path, _moment(path, index, clock))
             index += 1
             continue
-        for item in _video_frames(path, index, reading.pace, clock):
+        for item in _video_frames(path, index, source_options.pace, clock):
             yield item
             index = item.moment.sequence + 1 if isinstance(item, Frame) else index
 
@@ -73,7 +73,7 @@ def _sequence(pattern: str) -> list[Path]:
     return [Path(folder, entry) for _, entry in found]
 
 
-def _video_frames(path: Path, first: int, pace: Pace, clock: Clock) -> Generator[Item, None, None]:
+def _video_frames(path: Path, first: int, pace: SamplingInterval, clock: Clock) -> Generator[Item, None, None]:
     """Yield the frames of a video that the pace wants; the others are not even decoded into pictures."""
     video = cv2.VideoCapture(str(path)) if path.is_file() else None
     try:
@@ -111,7 +111,7 @@ def _moment(path: Path, index: int, clock: Clock) -> Moment:
     return Moment(str(path), index, clock.monotonic_s(), clock.wall_s())
 
 
-def _check_pace(path: Path, pace: Pace) -> None:
+def _check_pace(path: Path, pace: SamplingInterval) -> None:
     if pace.interval_s is not None:
         raise OptionError(
             f"{path} is one image and has no time; leave out --every and --fps, or give a video or camera"

@@ -42,7 +42,7 @@ class Frame:
     def live(self) -> bool:
         return self.dropped is not None
 
-    def image(self, enough: tuple[int, int] | None = None) -> RGBImage:
+    def image(self, min_size: tuple[int, int] | None = None) -> RGBImage:
         """Decode it to an upright (H, W, 3) image; `enough` as for read_image.
 
         Raises:
@@ -50,4 +50,4 @@ class Frame:
         """
         if isinstance(self.picture, RawPicture):
             return self.picture.form.to_rgb(self.picture.data)
-        return self.picture if isinstance(self.picture, np.ndarray) else read_image(self.picture, enough=enough)
+        return self.picture if isinstance(self.picture, np.ndarray) else read_image(self.picture, min_size=min_size)

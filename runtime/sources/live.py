@@ -14,7 +14,7 @@ from edgevit.runtime.moment import Moment
 from edgevit.runtime.sources.connections import Connection, LivePicture
 from edgevit.runtime.sources.frames import Clock, Frame
 from edgevit.runtime.sources.grammar import Source
-from edgevit.runtime.sources.reading import Reading
+from edgevit.runtime.sources.options import SourceOptions
 from edgevit.runtime.sources.stop import Stop
 
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 30.0
@@ -43,14 +43,14 @@ class Live:
     def __init__(
         self,
         source: Source,
-        connect: Callable[[Source, Reading], Connection],
-        reading: Reading,
+        connect: Callable[[Source, SourceOptions], Connection],
+        source_options: SourceOptions,
         stop: Stop,
         clock: Clock,
         draw: random.Random,
     ) -> None:
         """Start the thread, which calls `connect` again and again."""
-        self._source, self._connect, self._reading = source, connect, reading
+        self._source, self._connect, self._reading = source, connect, source_options
         self._stop, self._clock, self._draw = stop, clock, draw
         # tells the iterating thread to look again; a SimpleQueue because its put is safe in a signal handler
         self._bell: queue.SimpleQueue[None] = queue.SimpleQueue()

@@ -10,8 +10,8 @@ from edgevit.runtime.sources.files import file_frames
 from edgevit.runtime.sources.frames import Clock, Frame
 from edgevit.runtime.sources.grammar import Kind, Source
 from edgevit.runtime.sources.live import Live
+from edgevit.runtime.sources.options import SourceOptions
 from edgevit.runtime.sources.raw import RawForm
-from edgevit.runtime.sources.reading import Reading
 from edgevit.runtime.sources.stdin import connect as connect_stdin
 from edgevit.runtime.sources.stdin import stdin_frames, stdin_kind
 from edgevit.runtime.sources.stop import Stop
@@ -32,19 +32,19 @@ CONNECT: dict[Kind, str] = {
 """Kind of a live source to the module whose `connect(source, reading)` opens it; imported only when used."""
 
 
-def check_reading(source: Source, reading: Reading) -> None:
+def check_reading(source: Source, source_options: SourceOptions) -> None:
     """Raise OptionError for an option that this kind of source does not heed."""
-    if reading.raw is not None and source.kind == "picam":
-        _check_picam(reading.raw, reading)
-    elif reading.raw is not None and source.kind not in ("stdin", "tcp"):
+    if source_options.raw is not None and source.kind == "picam":
+        _check_picam(source_options.raw, source_options)
+    elif source_options.raw is not None and source.kind not in ("stdin", "tcp"):
         raise OptionError(
             f"--raw describes frames on stdin, tcp:// or picam, but the source is {source.name}; leave it out"
         )
-    if reading.capture_size is not None and source.kind not in ("camera", "picam"):
+    if source_options.capture_size is not None and source.kind not in ("camera", "picam"):
         raise OptionError(f"--capture is for cameras, but the source is {source.name}; leave it out")
 
 
-def _check_picam(raw: RawForm, reading: Reading) -> None:
+def _check_picam(raw: RawForm, source_options: SourceOptions) -> None:
     if raw.format != "yuvj420":
         raise OptionError(
             f"picam gives raw frames as yuvj420, not {raw.format}; write --raw {raw.width}x{raw.height}:yuvj420"
@@ -54,12 +54,12 @@ def _check_picam(raw: RawForm, reading: Reading) -> None:
             f"--raw is {raw.width} pixels wide, but picam pads rows that are no multiple of {PICAM_ROW}; "
             "try 640x480, 1280x720 or 1920x1080, or leave --raw out for MJPEG"
         )
-    if reading.capture_size is not None:
+    if source_options.capture_size is not None:
         raise OptionError("--raw and --capture both give picam a size; leave --capture out")
 
 
 def open_items(
-    source: Source, reading: Reading, stop: Stop, clock: Clock, draw: random.Random
+    source: Source, source_options: SourceOptions, stop: Stop, clock: Clock, draw: random.Random
 ) -> Live | Generator[Item, None, None]:
     """Open a source; the caller closes what is returned.
 
@@ -68,13 +68,13 @@ def open_items(
     """
     if source.kind in CONNECT:
         connect = importlib.import_module(CONNECT[source.kind]).connect
-        return Live(source, connect, reading, stop, clock, draw)
-    held = stdin_kind(reading, stop) if source.kind == "stdin" else "paths"
+        return Live(source, connect, source_options, stop, clock, draw)
+    held = stdin_kind(source_options, stop) if source.kind == "stdin" else "paths"
     if held == "pictures":
-        return Live(source, connect_stdin, reading, stop, clock, draw)
+        return Live(source, connect_stdin, source_options, stop, clock, draw)
     finite = {"file": stdin_frames, "paths": file_frames, "nothing": _no_frames}
-    return finite[held](source, reading, clock)
+    return finite[held](source, source_options, clock)
 
 
-def _no_frames(source: Source, reading: Reading, clock: Clock) -> Generator[Frame, None, None]:
+def _no_frames(source: Source, source_options: SourceOptions, clock: Clock) -> Generator[Frame, None, None]:
     yield from ()

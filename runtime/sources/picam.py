@@ -12,7 +12,7 @@ from edgevit.errors import MissingProgramError
 from edgevit.runtime.sources import capture
 from edgevit.runtime.sources.connections import Connection, cut_stream
 from edgevit.runtime.sources.grammar import Source
-from edgevit.runtime.sources.reading import Reading
+from edgevit.runtime.sources.options import SourceOptions
 from edgevit.runtime.sources.streams import ProgramStream
 
 PROGRAMS = ("rpicam-vid", "libcamera-vid")
@@ -31,7 +31,7 @@ _LOOK = "import importlib.util, sys; sys.exit(importlib.util.find_spec('picamera
 _LOOK_S = 30
 
 
-def connect(source: Source, reading: Reading) -> Connection:
+def connect(source: Source, source_options: SourceOptions) -> Connection:
     """Start the camera.
 
     Raises:
@@ -39,7 +39,7 @@ def connect(source: Source, reading: Reading) -> Connection:
     """
     program = next((found for name in PROGRAMS if (found := shutil.which(name))), None)
     if program is not None:
-        return _from_program(program, source, reading)
+        return _from_program(program, source, source_options)
     python = next((python for python in PYTHONS if _has_picamera2(python)), None)
     if python is None:
         raise MissingProgramError(
@@ -47,22 +47,24 @@ def connect(source: Source, reading: Reading) -> Connection:
             "run: sudo apt install rpicam-apps (libcamera-apps before Raspberry Pi OS Bookworm)"
         )
     # its frames are never compressed, so that those who ask for raw ones have them too
-    return capture.connect(source, replace(reading, capture_size=_size(reading)), (python, *capture.CHILD[1:]))
+    return capture.connect(
+        source, replace(source_options, capture_size=_size(source_options)), (python, *capture.CHILD[1:])
+    )
 
 
-def _from_program(program: str, source: Source, reading: Reading) -> Connection:
-    height, width = _size(reading)
+def _from_program(program: str, source: Source, source_options: SourceOptions) -> Connection:
+    height, width = _size(source_options)
     # both codecs carry levels of 0..255, as the program asks libcamera for JPEG's colours
-    codec = "mjpeg" if reading.raw is None else "yuv420"
+    codec = "mjpeg" if source_options.raw is None else "yuv420"
     command = (program, "--camera", source.address, "--timeout", "0", "--nopreview", "--codec", codec, "--flush")
     size = ("--width", str(width), "--height", str(height))
-    rate = ("--framerate", str(SLOW_FPS)) if reading.on_demand else ()
-    return cut_stream(ProgramStream((*command, *size, *rate, "--output", "-")), reading, source.name)
+    rate = ("--framerate", str(SLOW_FPS)) if source_options.on_demand else ()
+    return cut_stream(ProgramStream((*command, *size, *rate, "--output", "-")), source_options, source.name)
 
 
-def _size(reading: Reading) -> tuple[int, int]:
-    raw = reading.raw
-    return reading.capture_size or (SIZE if raw is None else (raw.height, raw.width))
+def _size(source_options: SourceOptions) -> tuple[int, int]:
+    raw = source_options.raw
+    return source_options.capture_size or (SIZE if raw is None else (raw.height, raw.width))
 
 
 def _has_picamera2(python: str) -> bool:

@@ -122,13 +122,13 @@ class RawCutter:
         self._frame: bytearray | None = None
         self._held = 0
 
-    def room(self) -> memoryview:
+    def get_buffer(self) -> memoryview:
         """Return where the next bytes of the stream belong; never empty."""
         if self._frame is None:
             self._frame = bytearray(self._form.size)
         return memoryview(self._frame)[self._held :]
 
-    def filled(self, count: int) -> RawPicture | None:
+    def buffer_updated(self, count: int) -> RawPicture | None:
         """Take note of what was read into the room; return the frame that is now complete."""
         self._held += count
         if self._frame is None or self._held < len(self._frame):

@@ -12,7 +12,7 @@ from edgevit.runtime.moment import Moment
 from edgevit.runtime.sources.connections import Connection, cut_stream
 from edgevit.runtime.sources.frames import Clock, Frame
 from edgevit.runtime.sources.grammar import Source
-from edgevit.runtime.sources.reading import Reading
+from edgevit.runtime.sources.options import SourceOptions
 from edgevit.runtime.sources.stop import Stop
 from edgevit.runtime.sources.streams import CHUNK, PipeStream
 
@@ -23,7 +23,7 @@ LOOK_S = 0.2
 """How often to look whether the end is asked for while nothing has come yet, in seconds."""
 
 
-def stdin_kind(reading: Reading, stop: Stop) -> Literal["paths", "pictures", "file", "nothing"]:
+def stdin_kind(source_options: SourceOptions, stop: Stop) -> Literal["paths", "pictures", "file", "nothing"]:
     """Wait for the first bytes, and tell what stdin holds; "file" is pictures that all are there already.
 
     "nothing" if the end is asked for before.
@@ -35,27 +35,27 @@ def stdin_kind(reading: Reading, stop: Stop) -> Literal["paths", "pictures", "fi
         if stop.asked:
             return "nothing"
     first = buffer.peek(1)
-    if reading.raw is None and not first.startswith(_BINARY):
+    if source_options.raw is None and not first.startswith(_BINARY):
         return "paths"
     return "file" if stat.S_ISREG(os.fstat(buffer.fileno()).st_mode) else "pictures"
 
 
-def connect(source: Source, reading: Reading) -> Connection:
+def connect(source: Source, source_options: SourceOptions) -> Connection:
     """Read pictures from stdin; its end is no loss."""
     buffer: Any = sys.stdin.buffer
     # what stdin_kind has looked at is missing from the descriptor
     stream = PipeStream(buffer.fileno(), buffer.read1(CHUNK))
-    return cut_stream(stream, reading, source.name, ends=True)
+    return cut_stream(stream, source_options, source.name, ends=True)
 
 
-def stdin_frames(source: Source, reading: Reading, clock: Clock) -> Generator[Frame, None, None]:
+def stdin_frames(source: Source, source_options: SourceOptions, clock: Clock) -> Generator[Frame, None, None]:
     """Yield all pictures of a file that is redirected to stdin, in order."""
-    if reading.pace.interval_s is not None:
+    if source_options.pace.interval_s is not None:
         raise OptionError("a file on stdin has no time; leave out --every and --fps")
-    connection = connect(source, reading)
+    connection = connect(source, source_options)
     try:
         index = 0
-        while (pictures := connection.read(reading.stall_s)) is not None:
+        while (pictures := connection.read(source_options.stall_s)) is not None:
             for picture in pictures:
                 yield Frame(picture, Moment(source.name, index, clock.monotonic_s(), clock.wall_s()))
                 index += 1

@@ -46,7 +46,7 @@ class ByteStream(Protocol):
 class RoomyStream(ByteStream, Protocol):
     """One that can put what it reads where it is wanted."""
 
-    def read_into(self, room: memoryview, timeout_s: float) -> int:
+    def read_into(self, get_buffer: memoryview, timeout_s: float) -> int:
         """Put what there is into `room`, as much as fits; return how many bytes, and raise, as `read` does."""
 
 
@@ -68,12 +68,12 @@ class PipeStream:
             return first
         return os.read(self._descriptor, CHUNK) if self._wait(timeout_s) else b""
 
-    def read_into(self, room: memoryview, timeout_s: float) -> int:
+    def read_into(self, get_buffer: memoryview, timeout_s: float) -> int:
         if self._first:
-            count = min(len(room), len(self._first))
-            room[:count], self._first = self._first[:count], self._first[count:]
+            count = min(len(get_buffer), len(self._first))
+            get_buffer[:count], self._first = self._first[:count], self._first[count:]
             return count
-        return os.readv(self._descriptor, [room]) if self._wait(timeout_s) else 0
+        return os.readv(self._descriptor, [get_buffer]) if self._wait(timeout_s) else 0
 
     def _wait(self, timeout_s: float) -> bool:
         """Wait until there is something, or the end; False if interrupted."""
@@ -125,9 +125,9 @@ class ProgramStream:
         self._check_end(len(data))
         return data
 
-    def read_into(self, room: memoryview, timeout_s: float) -> int:
+    def read_into(self, get_buffer: memoryview, timeout_s: float) -> int:
         self._wait(timeout_s)
-        count = os.readv(self._out, [room])
+        count = os.readv(self._out, [get_buffer])
         self._check_end(count)
         return count
 
@@ -194,9 +194,9 @@ class SocketStream:
         self._socket.settimeout(max(timeout_s, 1e-3))
         return self._socket.recv(CHUNK)
 
-    def read_into(self, room: memoryview, timeout_s: float) -> int:
+    def read_into(self, get_buffer: memoryview, timeout_s: float) -> int:
         self._socket.settimeout(max(timeout_s, 1e-3))
-        return self._socket.recv_into(room)
+        return self._socket.recv_into(get_buffer)
 
     def interrupt(self) -> None:
         shut_down(self._socket)

@@ -13,7 +13,7 @@ from edgevit.errors import SourceLostError
 from edgevit.runtime.sources.connections import LivePicture, StreamConnection
 from edgevit.runtime.sources.grammar import Source
 from edgevit.runtime.sources.mjpeg import LIMIT
-from edgevit.runtime.sources.reading import Reading
+from edgevit.runtime.sources.options import SourceOptions
 from edgevit.runtime.sources.streams import CHUNK, shut_down
 
 STREAMS = ("multipart/x-mixed-replace", "multipart/mixed", "video/x-motion-jpeg", "video/x-jpeg", "video/mjpeg")
@@ -97,13 +97,13 @@ class SnapshotConnection:
             self._answer.close()
 
 
-def connect(source: Source, reading: Reading) -> StreamConnection | SnapshotConnection:
+def connect(source: Source, source_options: SourceOptions) -> StreamConnection | SnapshotConnection:
     """Ask an HTTP server for its picture or stream.
 
     Raises:
         OSError: it cannot be reached; a SourceLostError if it answers with something else.
     """
-    stream = WebStream(source.address, reading.stall_s)
+    stream = WebStream(source.address, source_options.stall_s)
     if stream.type in STREAMS:
         return StreamConnection(stream, source.name)
     if stream.type.startswith("image/"):

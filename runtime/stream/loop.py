@@ -13,7 +13,7 @@ from typing import Protocol
 from edgevit.artifact.manifest import Preprocess
 from edgevit.errors import EdgevitError, ImageError, SourceLostError
 from edgevit.runtime.events.event import Event
-from edgevit.runtime.images.preprocess import enough_size
+from edgevit.runtime.images.preprocess import min_decode_size
 from edgevit.runtime.images.regions import TURNS, cut
 from edgevit.runtime.images.resample import RGBImage
 from edgevit.runtime.moment import Moment
@@ -22,7 +22,7 @@ from edgevit.runtime.sources.frames import Clock, Frame
 from edgevit.runtime.sources.live import Live
 from edgevit.runtime.sources.opening import Item, open_items
 from edgevit.runtime.sources.stop import Stop
-from edgevit.runtime.stream.plan import Plan
+from edgevit.runtime.stream.plan import StreamPlan
 
 BLACK = 16
 """A live picture none of whose sampled levels is higher is no picture: black in limited range, 16, wrongly decoded."""
@@ -33,7 +33,7 @@ _SAMPLE = 16
 log = logging.getLogger(__name__)
 
 
-class Judge(Protocol):
+class Predictor(Protocol):
     """What the loop needs of a Classifier."""
 
     @property
@@ -44,7 +44,7 @@ class Judge(Protocol):
 
 
 @dataclass(frozen=True)
-class Ears:
+class StreamCallbacks:
     """Who is told what is no result; what nobody hears is logged."""
 
     event: Callable[[Event], None] | None = None
@@ -68,9 +68,9 @@ def _log_error(error: EdgevitError) -> None:
 
 
 def stream(
-    judge: Judge,
-    plan: Plan,
-    ears: Ears,
+    predictor: Predictor,
+    plan: StreamPlan,
+    callbacks: StreamCallbacks,
     stop: Stop | None = None,
     closers: set[Callable[[], None]] | None = None,
     clock: Clock | None = None,
@@ -79,9 +79,9 @@ def stream(
     """Yield the results of a stream, one for each frame, or one for each of its regions.
 
     Args:
-        judge: classifies.
+        predictor: classifies.
         plan: what to read, and how.
-        ears: are told what is no result.
+        callbacks: are told what is no result.
         stop: ends the stream after the frame in hand.
         closers: holds, as long as the stream is open, what ends it from outside.
         clock: tells the time.
@@ -93,7 +93,7 @@ def stream(
         leaving.callback(stop.unlisten, own_stop.ask)
         if stop.asked:
             own_stop.ask()
-        items = open_items(plan.source, plan.reading, own_stop, clock, draw or random.Random())
+        items = open_items(plan.source, plan.source_options, own_stop, clock, draw or random.Random())
         leaving.callback(items.close)
 
         def end() -> None:
@@ -104,35 +104,37 @@ def stream(
         closers = set() if closers is None else closers
         closers.add(end)
         leaving.callback(closers.discard, end)
-        yield from judged(judge, items, plan, ears, own_stop, clock)
+        yield from predictions(predictor, items, plan, callbacks, own_stop, clock)
 
 
-def judged(
-    judge: Judge, items: Iterable[Item], plan: Plan, ears: Ears, stop: Stop, clock: Clock
+def predictions(
+    predictor: Predictor, items: Iterable[Item], plan: StreamPlan, callbacks: StreamCallbacks, stop: Stop, clock: Clock
 ) -> Generator[Result, None, None]:
     """Yield the results of items that are open already; the caller closes them."""
     left, usable_s, told = plan.max_frames, clock.monotonic_s(), False
-    blackout = Blackout(plan.reading.stall_s)
+    blackout = Blackout(plan.source_options.stall_s)
     for item in items:
         if not isinstance(item, Frame):
-            ears.tell(item)
+            callbacks.tell(item)
             continue
         try:
-            results = answer(judge, item, plan, ears, clock)
+            results = answer(predictor, item, plan, callbacks, clock)
         except ImageError as error:
             # a camera that sends rubbish does so many times a second
             if not (item.live and told):
-                ears.tell(error)
+                callbacks.tell(error)
             told, results = True, []
         else:
             # who is shown the pictures has rules of his own for dark ones
-            if ears.picture is None and (event := blackout.after(not results, item.moment)):
-                ears.tell(event)
+            if callbacks.picture is None and (event := blackout.after(not results, item.moment)):
+                callbacks.tell(event)
         if results:
             usable_s, told = clock.monotonic_s(), False
             yield from results
             left = None if left is None else left - 1
-        elif item.live and not plan.reading.wait and clock.monotonic_s() - usable_s > plan.reading.stall_s:
+        elif (
+            item.live and not plan.source_options.wait and clock.monotonic_s() - usable_s > plan.source_options.stall_s
+        ):
             raise SourceLostError(f"{plan.source.name} gave only black or damaged pictures")
         if stop.asked or left == 0:
             break
@@ -158,7 +160,9 @@ class Blackout:
         return Event("too_dark", moment, {"active": True, "black": True})
 
 
-def answer(judge: Judge, frame: Frame, plan: Plan, ears: Ears, clock: Clock) -> list[Result]:
+def answer(
+    predictor: Predictor, frame: Frame, plan: StreamPlan, callbacks: StreamCallbacks, clock: Clock
+) -> list[Result]:
     """Classify a frame, or each of its regions; nothing if it is live and black.
 
     Raises:
@@ -167,22 +171,22 @@ def answer(judge: Judge, frame: Frame, plan: Plan, ears: Ears, clock: Clock) -> 
     age_ms = 1e3 * (clock.monotonic_s() - frame.moment.monotonic_s) if frame.live else None
     regions, turned = plan.regions, plan.rotate != 0
     begun = time.perf_counter()
-    if isinstance(frame.picture, Path) and not (regions or turned or ears.picture):
-        results = judge([frame.picture])
+    if isinstance(frame.picture, Path) and not (regions or turned or callbacks.picture):
+        results = predictor([frame.picture])
         read_ms = 0.0
     else:
         # a region may be small, and who looks at the picture may keep it: both need all the pixels there are
-        whole = bool(regions or ears.picture or judge.whole_pictures)
-        image = TURNS[plan.rotate](frame.image(None if whole else enough_size(judge.preprocess)))
-        if ears.picture is not None:
-            ears.picture(image, frame.moment)
+        whole = bool(regions or callbacks.picture or predictor.whole_pictures)
+        image = TURNS[plan.rotate](frame.image(None if whole else min_decode_size(predictor.preprocess)))
+        if callbacks.picture is not None:
+            callbacks.picture(image, frame.moment)
         if frame.live and is_black(image):
-            if ears.black is not None:
-                ears.black(frame.moment)
+            if callbacks.black is not None:
+                callbacks.black(frame.moment)
             return []
         parts = [cut(image, region) for region in regions] or [image]
         read_ms = 1e3 * (time.perf_counter() - begun) / len(parts)
-        results = judge(parts)
+        results = predictor(parts)
     return [
         dataclasses.replace(
             result,

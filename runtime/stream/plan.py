@@ -8,9 +8,9 @@ from edgevit.errors import OptionError
 from edgevit.runtime.images.regions import TURNS, Region, check_regions, parse_region, parse_tiles
 from edgevit.runtime.sources.grammar import Source, parse_source
 from edgevit.runtime.sources.opening import check_reading
-from edgevit.runtime.sources.pace import parse_duration, parse_pace
+from edgevit.runtime.sources.options import SourceOptions
 from edgevit.runtime.sources.raw import parse_raw
-from edgevit.runtime.sources.reading import Reading
+from edgevit.runtime.sources.sampling import parse_duration, parse_pace
 
 
 class StreamOptions(TypedDict, total=False):
@@ -30,11 +30,11 @@ class StreamOptions(TypedDict, total=False):
 
 
 @dataclass(frozen=True)
-class Plan:
+class StreamPlan:
     """A source and what is wanted of it, checked."""
 
     source: Source
-    reading: Reading
+    source_options: SourceOptions
     max_frames: int | None = None
     rotate: int = 0
     """Degrees clockwise."""
@@ -42,7 +42,7 @@ class Plan:
     """Of the turned picture; none for the whole."""
 
 
-def plan_stream(source: str, options: StreamOptions) -> Plan:
+def plan_stream(source: str, options: StreamOptions) -> StreamPlan:
     """Check a source and its options before anything is opened.
 
     Raises:
@@ -58,17 +58,17 @@ def plan_stream(source: str, options: StreamOptions) -> Plan:
         raise OptionError(f"--max-frames is {max_frames}, expected 1 or more")
     if once and max_frames is not None:
         raise OptionError("--once means --max-frames 1; give one of them")
-    reading = Reading(
+    source_options = SourceOptions(
         pace=parse_pace(options.get("every"), options.get("fps")),
         raw=None if raw is None else parse_raw(raw),
         stall_s=parse_duration(options.get("stall_timeout", 10.0), "--stall-timeout"),
         wait=options.get("wait", True) and not once,
         capture_size=None if capture is None else parse_size(capture),
     )
-    check_reading(parsed, reading)
+    check_reading(parsed, source_options)
     given = [region if isinstance(region, Region) else parse_region(region) for region in options.get("roi", ())]
     regions = check_regions([*given, *(parse_tiles(tiles) if tiles is not None else ())])
-    return Plan(parsed, reading, 1 if once else max_frames, rotate, regions)
+    return StreamPlan(parsed, source_options, 1 if once else max_frames, rotate, regions)
 
 
 def parse_size(text: str) -> tuple[int, int]:

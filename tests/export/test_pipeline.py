@@ -167,8 +167,8 @@ def test_calibration_holds_one_batch_in_memory_whatever_the_number() -> None:
 
 def test_last_batch_is_filled_up() -> None:
     pictures = tuple(np.full((8, 8, 3), i, np.uint8) for i in range(3))
-    how = dataclasses.replace(RANDOM_PREPROCESS, size=(8, 8), crop_pct=1.0)
-    batches = list(ImageSet("generated", pictures).inputs(how, batch=2))
+    preprocessing = dataclasses.replace(RANDOM_PREPROCESS, size=(8, 8), crop_pct=1.0)
+    batches = list(ImageSet("generated", pictures).inputs(preprocessing, batch=2))
     assert [batch.shape for batch in batches] == [(2, 3, 8, 8), (2, 3, 8, 8)]
     np.testing.assert_array_equal(batches[1][0], batches[1][1])
 

@@ -102,8 +102,8 @@ def test_int8_export_is_finite_and_leaves_the_upsampling_float(tmp_path: Path, p
 
 
 def test_calibration_images_can_be_made_from_the_weights() -> None:
-    how = dataclasses.replace(get_spec(MODEL).preprocess, size=(32, 64))
-    images = synthesize_images(create_model(MODEL, 3).eval(), 3, how, synthesis=Synthesis(steps=2))
+    preprocessing = dataclasses.replace(get_spec(MODEL).preprocess, size=(32, 64))
+    images = synthesize_images(create_model(MODEL, 3).eval(), 3, preprocessing, synthesis=Synthesis(steps=2))
     assert images.shape == (3, 32, 32, 3)
 
 
@@ -182,10 +182,10 @@ def test_mean_iou_of_masks_is_that_by_hand(masked: Path) -> None:
     logits[:, 0] = 1
     assert truth.score(logits) == pytest.approx((1 / 3 + 0) / 2)
     assert truth.part(slice(1)).score(logits[:1]) == pytest.approx((1 / 3 + 0) / 2)
-    judge = judge_of(images, get_spec(MODEL).preprocess, logits, masked, ("soil", "crop"))
+    evaluator = judge_of(images, get_spec(MODEL).preprocess, logits, masked, ("soil", "crop"))
     right = logits.copy()
     right[:, 1, :, 6:] = 2
-    assert judge.drop(right) == pytest.approx(100 * (1 / 6 - 1))
+    assert evaluator.drop(right) == pytest.approx(100 * (1 / 6 - 1))
     assert truth.identity != truth.part(slice(1)).identity
 
 
@@ -193,11 +193,11 @@ def test_without_masks_answers_are_compared_with_floats(photos: Path) -> None:
     images = ImageSet("folder", tuple(sorted(photos.iterdir()))[:1])
     logits = np.zeros((1, 2, 2, 2), np.float32)
     logits[:, 0] = 1
-    judge = judge_of(images, get_spec(MODEL).preprocess, logits, photos, ("soil", "crop"))
-    assert judge.truth.measure == "pixel agreement with float32"
+    evaluator = judge_of(images, get_spec(MODEL).preprocess, logits, photos, ("soil", "crop"))
+    assert evaluator.truth.measure == "pixel agreement with float32"
     other = logits.copy()
     other[0, :, 0, 0] = (0, 1)
-    assert judge.drop(other) == pytest.approx(25)
+    assert evaluator.drop(other) == pytest.approx(25)
 
 
 def test_generated_colours_differ() -> None:

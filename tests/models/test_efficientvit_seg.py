@@ -14,7 +14,7 @@ from edgevit.models import create_model, list_models
 from edgevit.models.efficientvit_seg import Upsample, bicubic_weights
 from edgevit.models.layers import fold_batchnorm, prepare_for_export
 from edgevit.models.weights.resolve import build_with_weights, resolve_weights
-from edgevit.models.zoo.datasets import ADE20K, CITYSCAPES, Scenes
+from edgevit.models.zoo.datasets import ADE20K, CITYSCAPES, DatasetClasses
 from edgevit.models.zoo.registry import get_spec
 from tests.places import SHARED
 
@@ -117,7 +117,7 @@ def test_classes_of_a_checkpoint_are_counted_in_its_head(name: str, tmp_path: Pa
 
 
 @pytest.mark.parametrize(("scenes", "count"), [(CITYSCAPES, 19), (ADE20K, 150)])
-def test_every_class_has_one_name_and_one_colour(scenes: Scenes, count: int) -> None:
+def test_every_class_has_one_name_and_one_colour(scenes: DatasetClasses, count: int) -> None:
     assert len(set(scenes.labels)) == len(scenes.labels) == len(scenes.palette) == count
     assert all(0 <= part <= 255 for colour in scenes.palette for part in colour)
 

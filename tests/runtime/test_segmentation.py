@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 import edgevit
-from edgevit.artifact.manifest import Pixels, Preprocess
+from edgevit.artifact.manifest import MaskOutput, Preprocess
 from edgevit.errors import ModelFileError
 from edgevit.runtime.backends.session import open_session
 from edgevit.runtime.images.mask_png import mask_png
@@ -166,7 +166,7 @@ def test_load_answers_with_a_mask_of_the_pictures_own_size(colours: Path) -> Non
 
 
 def test_class_numbers_from_the_graph_make_a_mask_too(make_segmenter: MakeSegmenter) -> None:
-    pixels = Pixels(8, PALETTE, classes_in_graph=True)
+    pixels = MaskOutput(8, PALETTE, classes_in_graph=True)
     path = make_segmenter("numbers.onnx", argmax=True, pixels=pixels)
     with edgevit.load(path) as segmenter:
         result = segmenter(flag(64, 128))
@@ -204,14 +204,14 @@ def test_another_task_is_refused(make_segmenter: MakeSegmenter) -> None:
 
 
 def test_a_document_that_does_not_fit_the_answer_is_refused(make_segmenter: MakeSegmenter) -> None:
-    path = make_segmenter("odd.onnx", pixels=Pixels(4, PALETTE))
+    path = make_segmenter("odd.onnx", pixels=MaskOutput(4, PALETTE))
     wanted = r"\(1, 3, 4, 8\), but its document says \(1, 3, 8, 16\)"
     with edgevit.load(path) as segmenter, pytest.raises(ModelFileError, match=wanted):
         segmenter(flag(32, 64))
 
 
 def test_a_palette_of_another_length_is_refused(make_segmenter: MakeSegmenter) -> None:
-    path = make_segmenter("pale.onnx", pixels=Pixels(8, PALETTE[:2]))
+    path = make_segmenter("pale.onnx", pixels=MaskOutput(8, PALETTE[:2]))
     with pytest.raises(ModelFileError, match="does not say what its answers mean"):
         edgevit.load(path)
 

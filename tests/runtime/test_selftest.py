@@ -89,9 +89,9 @@ def test_document_of_a_full_model_is_tens_of_kilobytes(make_foreign: MakeModel) 
 def test_changed_preprocessing_is_caught(
     make_model: MakeModel, manifest: Manifest, tests: SelfTests, change: dict[str, Any]
 ) -> None:
-    how = dataclasses.replace(manifest.preprocess, **change)
+    preprocessing = dataclasses.replace(manifest.preprocess, **change)
     with pytest.raises(GateError, match=r"case \d of 3: preprocessing gives .* at [RGB] row .*, expected .* within"):
-        check_selftest(make_model(preprocess=how, selftest=tests))
+        check_selftest(make_model(preprocess=preprocessing, selftest=tests))
 
 
 def _swapped(image: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -38,8 +38,8 @@ def read_training_facts(path: Path) -> TrainingFacts | None:
     if header is None or KEYS[0] not in header:
         return None
     try:
-        labels, how, accuracy = (json.loads(header[key]) for key in KEYS)
-        values: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in how.items()}
+        labels, preprocessing, accuracy = (json.loads(header[key]) for key in KEYS)
+        values: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in preprocessing.items()}
         preprocess = Preprocess(**values)
         return TrainingFacts(tuple(map(str, labels)), preprocess, {key: float(v) for key, v in accuracy.items()})
     except (KeyError, TypeError, ValueError, AttributeError) as error:

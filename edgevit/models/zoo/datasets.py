@@ -12,7 +12,7 @@ RGB = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
-class Scenes:
+class DatasetClasses:
     """A data set's classes."""
 
     name: str
@@ -30,7 +30,7 @@ def _colours(text: str) -> tuple[RGB, ...]:
     return tuple(zip(values[::3], values[1::3], values[2::3], strict=True))
 
 
-CITYSCAPES = Scenes(
+CITYSCAPES = DatasetClasses(
     "Cityscapes",
     _names(
         "road, sidewalk, building, wall, fence, pole, traffic light, traffic sign, vegetation, terrain, sky, person, "
@@ -42,7 +42,7 @@ CITYSCAPES = Scenes(
     ),
 )
 
-ADE20K = Scenes(
+ADE20K = DatasetClasses(
     "ADE20K",
     _names(
         "wall, building, sky, floor, tree, ceiling, road, bed, windowpane, grass, cabinet, sidewalk, person, "

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from edgevit.artifact.manifest import Preprocess
-from edgevit.models.zoo.datasets import ADE20K, CITYSCAPES, Scenes
+from edgevit.models.zoo.datasets import ADE20K, CITYSCAPES, DatasetClasses
 from edgevit.models.zoo.efficientvit import EFFICIENTVIT
 from edgevit.models.zoo.spec import ModelSpec, WeightsSpec
 
@@ -27,7 +27,14 @@ def _whole(size: tuple[int, int]) -> Preprocess:
 
 
 def _segment(
-    variant: str, parameters: int, macs: int, miou: float, scenes: Scenes, how: Preprocess, *, widened: bool
+    variant: str,
+    parameters: int,
+    macs: int,
+    miou: float,
+    scenes: DatasetClasses,
+    preprocessing: Preprocess,
+    *,
+    widened: bool,
 ) -> ModelSpec:
     name, family = f"efficientvit_seg_{variant}", EFFICIENTVIT_SEG_WIDENED if widened else EFFICIENTVIT_SEG
     weights = WeightsSpec(
@@ -37,7 +44,7 @@ def _segment(
         license="see its page",
         dataset=scenes.name,
         num_classes=len(scenes.labels),
-        preprocess=how,
+        preprocess=preprocessing,
         top1=None,
         source=family.reference,
         labels=scenes.labels,
@@ -49,7 +56,7 @@ def _segment(
         variant,
         parameters,
         macs,
-        how,
+        preprocessing,
         miou,
         family.reference,
         (weights,),
@@ -61,13 +68,15 @@ def _segment(
 
 
 def _cityscapes(series: str, parameters: int, macs: int, miou: float) -> ModelSpec:
-    how = _whole((1024, 2048))
-    return _segment(f"{series}_cityscapes", parameters, macs, miou, CITYSCAPES, how, widened=series.startswith("b"))
+    preprocessing = _whole((1024, 2048))
+    return _segment(
+        f"{series}_cityscapes", parameters, macs, miou, CITYSCAPES, preprocessing, widened=series.startswith("b")
+    )
 
 
 def _ade20k(series: str, parameters: int, macs: int, miou: float) -> ModelSpec:
-    how = _whole((512, 512))
-    return _segment(f"{series}_ade20k", parameters, macs, miou, ADE20K, how, widened=series.startswith("l"))
+    preprocessing = _whole((512, 512))
+    return _segment(f"{series}_ade20k", parameters, macs, miou, ADE20K, preprocessing, widened=series.startswith("l"))
 
 
 EFFICIENTVIT_SEGS = (

@@ -35,26 +35,26 @@ def _weights(file: str, preprocess: Preprocess, top1: float) -> WeightsSpec:
 
 
 def _square(series: int, parameters: int, macs: int, top1: float) -> ModelSpec:
-    how = bicubic(224, 0.875 if series == 0 else 1.0)
-    weights = _weights(f"fastervit_{series}_224_1k.pth.tar", how, top1)
+    preprocessing = bicubic(224, 0.875 if series == 0 else 1.0)
+    weights = _weights(f"fastervit_{series}_224_1k.pth.tar", preprocessing, top1)
     name, variant = f"faster_vit_{series}_224", f"{series}_224"
-    return ModelSpec(name, FASTERVIT, variant, parameters, macs, how, top1, FASTERVIT.reference, (weights,))
+    return ModelSpec(name, FASTERVIT, variant, parameters, macs, preprocessing, top1, FASTERVIT.reference, (weights,))
 
 
 def _any(square: ModelSpec, parameters: int, macs: int, size: tuple[int, int] = (576, 960)) -> ModelSpec:
     """Describe the form for any resolution, which gives the other's answers at 224x224 and takes its weights."""
     variant = square.variant.replace("224", "any_res")
-    how = Preprocess(size=size, interpolation="bicubic", crop_pct=1.0)
+    preprocessing = Preprocess(size=size, interpolation="bicubic", crop_pct=1.0)
     name, family = f"faster_vit_{variant}", ANY_RESOLUTION
-    return ModelSpec(name, family, variant, parameters, macs, how, None, "-", square.weights)
+    return ModelSpec(name, family, variant, parameters, macs, preprocessing, None, "-", square.weights)
 
 
 def _whole(side: int, window: int, macs: int, crop_pct: float, top1: float) -> ModelSpec:
     """Describe a model that was pre-trained on ImageNet-21k and has no carrier tokens."""
-    how = replace(bicubic(side, crop_pct), crop_mode="squash")
-    weights = _weights(f"fastervit_4_21k_{side}_w{window}.pth.tar", how, top1)
+    preprocessing = replace(bicubic(side, crop_pct), crop_mode="squash")
+    weights = _weights(f"fastervit_4_21k_{side}_w{window}.pth.tar", preprocessing, top1)
     name, variant = f"faster_vit_4_21k_{side}", f"4_21k_{side}"
-    return ModelSpec(name, FASTERVIT, variant, 271_944_224, macs, how, top1, FASTERVIT.reference, (weights,))
+    return ModelSpec(name, FASTERVIT, variant, 271_944_224, macs, preprocessing, top1, FASTERVIT.reference, (weights,))
 
 
 SQUARES = (

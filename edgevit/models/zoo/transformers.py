@@ -42,9 +42,9 @@ DRIVE = "https://drive.google.com/uc?id="
 def _plain(
     name: str, family: Family, variant: str, parameters: int, macs: int, top1: float, file: str, url: str
 ) -> ModelSpec:
-    how = bicubic(224, 0.875)
-    weights = imagenet(file, url, how, top1, family.reference, "not stated by its authors")
-    return ModelSpec(name, family, variant, parameters, macs, how, top1, family.reference, (weights,))
+    preprocessing = bicubic(224, 0.875)
+    weights = imagenet(file, url, preprocessing, top1, family.reference, "not stated by its authors")
+    return ModelSpec(name, family, variant, parameters, macs, preprocessing, top1, family.reference, (weights,))
 
 
 def _twin(plain: ModelSpec, parameters: int, macs: int) -> ModelSpec:

@@ -93,12 +93,12 @@ def test_roughness_is_the_mean_step_between_neighbours() -> None:
 @pytest.mark.parametrize("side", [32, 48, 64])
 @pytest.mark.parametrize("crop_pct", [1.0, 0.875])
 def test_the_differentiable_preprocessing_is_the_runtimes(side: int, crop_pct: float) -> None:
-    how = Preprocess(size=(64, 64), crop_pct=crop_pct)
+    preprocessing = Preprocess(size=(64, 64), crop_pct=crop_pct)
     noise: Tensor = torch.rand(1, 3, side // 4, side // 4, generator=torch.Generator().manual_seed(0))
     image = (nn.functional.interpolate(noise, (side, side), mode="bilinear") * 255).round()
-    ours = model_input(image / 255, how)[0].numpy()
-    runtimes = preprocess(image[0].permute(1, 2, 0).byte().numpy(), how)
-    level = 1 / 255 / min(how.std)
+    ours = model_input(image / 255, preprocessing)[0].numpy()
+    runtimes = preprocess(image[0].permute(1, 2, 0).byte().numpy(), preprocessing)
+    level = 1 / 255 / min(preprocessing.std)
     assert ours.shape == runtimes.shape
     assert np.abs(ours - runtimes).max() < 1.5 * level  # which rounds to whole levels twice
 

@@ -87,8 +87,8 @@ def test_sensitivity_is_that_of_one_layer_alone() -> None:
         only_int8=lambda name: quantize(graph, {"one", "two"} - {name}, coarse).SerializeToString(),
     )
     images = ImageSet("generated", (np.full((2, 2, 3), 17, np.uint8),))
-    how = Preprocess(size=(2, 2), mean=(0.0, 0.0, 0.0), std=(4 / 255, 4 / 255, 4 / 255), crop_pct=1.0)
-    found = models.sensitivity(images, how)
+    preprocessing = Preprocess(size=(2, 2), mean=(0.0, 0.0, 0.0), std=(4 / 255, 4 / 255, 4 / 255), crop_pct=1.0)
+    found = models.sensitivity(images, preprocessing)
     assert found["one"] == pytest.approx(20 * math.log10(17), abs=1e-3)
     # 8 rounded to a multiple of 10 is 10, where 8.5 is right
     assert found["two"] == pytest.approx(20 * math.log10(8.5 / 1.5), abs=1e-3)

@@ -15,7 +15,7 @@ from edgevit.export.onnx.calibrate import calibrate
 from edgevit.export.onnx.graph import layers
 from edgevit.export.onnx.int8 import GraphQuantizer
 from edgevit.export.onnx.quantize import calibrated_tensors
-from edgevit.export.quantization.search import Judge, layers_of, search
+from edgevit.export.quantization.search import Evaluator, layers_of, search
 from edgevit.export.verify import run_graph
 
 SIZE = 16
@@ -62,19 +62,19 @@ def network() -> ModelProto:
 
 
 @pytest.fixture
-def judge(network: ModelProto) -> Judge:
+def evaluator(network: ModelProto) -> Evaluator:
     pictures = np.random.default_rng(1).integers(0, 256, (40, SIZE, SIZE, 3), np.uint8)
     images = ImageSet("generated", tuple(pictures))
-    return Judge(images, HOW, (reference := run_graph(network, images, HOW)), FloatAnswers(reference))
+    return Evaluator(images, HOW, (reference := run_graph(network, images, HOW)), FloatAnswers(reference))
 
 
-def quantizer_of(network: ModelProto, judge: Judge) -> GraphQuantizer:
-    ranges = calibrate(network, calibrated_tensors(network), lambda: judge.images.inputs(HOW))
+def quantizer_of(network: ModelProto, evaluator: Evaluator) -> GraphQuantizer:
+    ranges = calibrate(network, calibrated_tensors(network), lambda: evaluator.images.inputs(HOW))
     return GraphQuantizer(network, ranges, "U8S8")
 
 
-def test_block_that_int8_destroys_goes_back_to_float(network: ModelProto, judge: Judge) -> None:
-    outcome = search(quantizer_of(network, judge), (), judge, max_drop=5.0)
+def test_block_that_int8_destroys_goes_back_to_float(network: ModelProto, evaluator: Evaluator) -> None:
+    outcome = search(quantizer_of(network, evaluator), (), evaluator, max_drop=5.0)
     assert outcome.met
     assert outcome.trials[0].drop > 5.0
     assert "stages.1.wide" in outcome.chosen.float_blocks
@@ -82,42 +82,44 @@ def test_block_that_int8_destroys_goes_back_to_float(network: ModelProto, judge:
     assert 0 < outcome.chosen.int8_share < outcome.trials[0].int8_share
 
 
-def test_nothing_goes_back_where_the_budget_is_met_at_once(network: ModelProto, judge: Judge) -> None:
-    outcome = search(quantizer_of(network, judge), (), judge, max_drop=100.0)
+def test_nothing_goes_back_where_the_budget_is_met_at_once(network: ModelProto, evaluator: Evaluator) -> None:
+    outcome = search(quantizer_of(network, evaluator), (), evaluator, max_drop=100.0)
     assert outcome.chosen.float_blocks == ()
     assert len(outcome.trials) == 1
 
 
-def test_all_float_loses_nothing(network: ModelProto, judge: Judge) -> None:
-    outcome = search(quantizer_of(network, judge), (), judge, max_drop=0.0)
+def test_all_float_loses_nothing(network: ModelProto, evaluator: Evaluator) -> None:
+    outcome = search(quantizer_of(network, evaluator), (), evaluator, max_drop=0.0)
     assert outcome.met
     assert outcome.chosen.drop <= 0.0
 
 
-def test_labels_make_the_drop_one_of_accuracy(judge: Judge) -> None:
-    right = judge.reference.argmax(1)
+def test_labels_make_the_drop_one_of_accuracy(evaluator: Evaluator) -> None:
+    right = evaluator.reference.argmax(1)
     half_right = np.where(np.arange(len(right)) % 2 == 0, right, (right + 1) % 4)
-    labelled = Judge(judge.images, HOW, judge.reference, Labels(half_right))
-    assert labelled.drop(judge.reference) == 0.0
-    assert labelled.drop(np.zeros_like(judge.reference)) == pytest.approx(50 - 100 * np.mean(half_right == 0))
-    assert judge.drop(np.zeros_like(judge.reference)) == pytest.approx(100 * np.mean(right != 0))
+    labelled = Evaluator(evaluator.images, HOW, evaluator.reference, Labels(half_right))
+    assert labelled.drop(evaluator.reference) == 0.0
+    assert labelled.drop(np.zeros_like(evaluator.reference)) == pytest.approx(50 - 100 * np.mean(half_right == 0))
+    assert evaluator.drop(np.zeros_like(evaluator.reference)) == pytest.approx(100 * np.mean(right != 0))
 
 
 def test_search_repeats_itself_without_measuring_again(
-    network: ModelProto, judge: Judge, monkeypatch: pytest.MonkeyPatch
+    network: ModelProto, evaluator: Evaluator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    quantizer = quantizer_of(network, judge)
-    first = search(quantizer, (), judge, max_drop=5.0)
+    quantizer = quantizer_of(network, evaluator)
+    first = search(quantizer, (), evaluator, max_drop=5.0)
 
     def fail(*args: object) -> None:
         raise AssertionError("measured again")
 
     monkeypatch.setattr(module, "run_graph", fail)
-    assert search(quantizer, (), judge, max_drop=5.0) == first
+    assert search(quantizer, (), evaluator, max_drop=5.0) == first
 
 
-def test_broken_search_goes_on_where_it_was(network: ModelProto, judge: Judge, monkeypatch: pytest.MonkeyPatch) -> None:
-    quantizer, runs = quantizer_of(network, judge), []
+def test_broken_search_goes_on_where_it_was(
+    network: ModelProto, evaluator: Evaluator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quantizer, runs = quantizer_of(network, evaluator), []
 
     def break_at_third(*args: object) -> np.ndarray:
         runs.append(args)
@@ -127,8 +129,8 @@ def test_broken_search_goes_on_where_it_was(network: ModelProto, judge: Judge, m
 
     monkeypatch.setattr(module, "run_graph", break_at_third)
     with pytest.raises(KeyboardInterrupt):
-        search(quantizer, (), judge, max_drop=5.0)
-    outcome = search(quantizer, (), judge, max_drop=5.0)
+        search(quantizer, (), evaluator, max_drop=5.0)
+    outcome = search(quantizer, (), evaluator, max_drop=5.0)
     measurements = len(outcome.sensitivity) + len(outcome.trials)
     assert len(runs) == measurements + 1, "only the broken measurement is made twice"
 

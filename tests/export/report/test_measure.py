@@ -58,8 +58,8 @@ def images(*colors: tuple[int, int, int]) -> ImageSet:
 
 
 def int8_manifest(manifest: Manifest, *float_layers: str) -> Manifest:
-    how = Quantization("U8S8", True, 1.0, float_layers, Calibration("folder", 16, "minmax", 0))
-    return replace(manifest, precision="int8", quantization=how)
+    preprocessing = Quantization("U8S8", True, 1.0, float_layers, Calibration("folder", 16, "minmax", 0))
+    return replace(manifest, precision="int8", quantization=preprocessing)
 
 
 def beside(float_graph: onnx.ModelProto, graph: onnx.ModelProto, **changes: Any) -> SideBySide:

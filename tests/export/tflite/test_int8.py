@@ -12,7 +12,7 @@ pytest.importorskip("litert_torch", reason="needs the extra tflite-export")
 from edgevit.artifact.manifest import Preprocess
 from edgevit.export.data.ground_truth import FloatAnswers
 from edgevit.export.data.images import ImageSet
-from edgevit.export.quantization.search import Judge, layers_of, search
+from edgevit.export.quantization.search import Evaluator, layers_of, search
 from edgevit.export.tflite.calibrate import calibrate_tflite
 from edgevit.export.tflite.convert import convert
 from edgevit.export.tflite.graph import tflite_layers
@@ -78,10 +78,10 @@ def test_search_gives_back_as_few_blocks_as_the_budget_allows(
 ) -> None:
     monkeypatch.setenv("EDGEVIT_HOME", str(tmp_path))
     reference = run_file(quantizer.model, ".tflite", images, HOW)
-    judge = Judge(images, HOW, reference, FloatAnswers(reference))
-    generous = search(quantizer, (), judge, max_drop=100)
+    evaluator = Evaluator(images, HOW, reference, FloatAnswers(reference))
+    generous = search(quantizer, (), evaluator, max_drop=100)
     assert (generous.met, generous.chosen.float_blocks, generous.chosen.int8_share) == (True, (), 1)
     assert set(generous.sensitivity) == {layer.block for layer in quantizer.layers}
     assert min(generous.sensitivity.values()) > 15, "one rounding of a tiny model leaves most of the signal"
-    strict = search(quantizer, (), judge, max_drop=0)
+    strict = search(quantizer, (), evaluator, max_drop=0)
     assert strict.chosen.drop <= 0

@@ -171,8 +171,8 @@ def test_layer_that_stays_float_is_not_counted_as_int8(tiny: bytes) -> None:
 
 @pytest.mark.parametrize(("kind", "lowest"), [("int8", -128), ("uint8", 0)])
 def test_integer_ends_take_raw_pixels(kind: str, lowest: int) -> None:
-    how = Preprocess(size=(8, 8), mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25))
-    model = convert(Tiny().eval(), SHAPE, normalize=how)
+    preprocessing = Preprocess(size=(8, 8), mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25))
+    model = convert(Tiny().eval(), SHAPE, normalize=preprocessing)
     pixels = [np.full(SHAPE, value, np.float32) for value in (0.0, 0.4, 1.0)]
     ranges = {**calibrate_tflite(model, lambda: pixels), "image": (0.0, 1.0)}
     model = quantize_tflite(model, ranges, ends=("INPUT", "OUTPUT"))
@@ -192,8 +192,8 @@ def test_integer_ends_take_raw_pixels(kind: str, lowest: int) -> None:
 
 def test_noise_is_found_behind_integer_ends() -> None:
     """Gray of 0.8 is 1.2 after normalization: 2.4, 3.4, 4.4 and logits 2.4, 7.8, each within a step or two."""
-    how = Preprocess(size=(8, 8), mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25))
-    plain = convert(Tiny().eval(), SHAPE, normalize=how)
+    preprocessing = Preprocess(size=(8, 8), mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25))
+    plain = convert(Tiny().eval(), SHAPE, normalize=preprocessing)
     pixels = [np.full(SHAPE, value, np.float32) for value in (0.0, 0.4, 1.0)]
     ranges = {**calibrate_tflite(plain, lambda: pixels), "image": (0.0, 1.0)}
     model = with_uint8_ends(quantize_tflite(plain, ranges, ends=("INPUT", "OUTPUT")))
@@ -214,10 +214,10 @@ def test_uint8_probabilities_are_those_of_a_softmax(tiny: bytes) -> None:
 
 
 def test_normalization_in_the_graph_is_that_of_preprocessing() -> None:
-    how = Preprocess(size=(8, 8))
+    preprocessing = Preprocess(size=(8, 8))
     pixels = torch.rand(SHAPE, generator=torch.Generator().manual_seed(0))
-    mean, std = (torch.tensor(values).reshape(3, 1, 1) for values in (how.mean, how.std))
-    torch.testing.assert_close(normalization(how)(pixels), (pixels - mean) / std)
+    mean, std = (torch.tensor(values).reshape(3, 1, 1) for values in (preprocessing.mean, preprocessing.std))
+    torch.testing.assert_close(normalization(preprocessing)(pixels), (pixels - mean) / std)
 
 
 def test_plain_layernorm_is_layernorm() -> None:

@@ -38,16 +38,16 @@ def test_file_brings_its_digest_and_its_classes(tmp_path: Path) -> None:
 
 
 def test_labels_and_preprocessing_of_edgevits_own_training_are_taken(tmp_path: Path) -> None:
-    how = Preprocess(size=(160, 160), crop_pct=1.0)
+    preprocessing = Preprocess(size=(160, 160), crop_pct=1.0)
     metadata = {
         "edgevit_labels": json.dumps(["hen", "fox"]),
-        "edgevit_preprocess": json.dumps(dataclasses.asdict(how)),
+        "edgevit_preprocess": json.dumps(dataclasses.asdict(preprocessing)),
         "edgevit_accuracy": json.dumps({"top1": 0.9}),
     }
     save_file(create_model("sbcformer_xs", 2).state_dict(), tmp_path / "mine.safetensors", metadata)
     weights = resolve_weights(get_spec("sbcformer_xs"), str(tmp_path / "mine.safetensors"))
     assert weights.labels == ("hen", "fox")
-    assert weights.preprocess == how
+    assert weights.preprocess == preprocessing
 
 
 def test_asked_number_of_classes_must_be_that_of_the_file(tmp_path: Path) -> None:

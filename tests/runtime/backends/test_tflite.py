@@ -168,8 +168,11 @@ def test_metadata_of_a_float_model_in_an_integer_one_is_not_believed(
 ) -> None:
     """The input spans -1..1: a mean of 0 and deviation of 1 of 255 levels would saturate it."""
     path = make_foreign_tflite(**_described(mean, std), dtype="uint8", scales=((2 / 255, 128), (1 / 256, 0)))
-    how = load(path).preprocess
-    assert [(0 - how.mean[0]) / how.std[0], (1 - how.mean[0]) / how.std[0]] == pytest.approx([-1, 1], abs=0.01)
+    preprocessing = load(path).preprocess
+    assert [
+        (0 - preprocessing.mean[0]) / preprocessing.std[0],
+        (1 - preprocessing.mean[0]) / preprocessing.std[0],
+    ] == pytest.approx([-1, 1], abs=0.01)
 
 
 def test_background_class_is_added_to_a_thousand_labels(

@@ -161,7 +161,7 @@ def test_broker_without_the_extra_says_what_to_install(tmp_path: Path) -> None:
 from pathlib import Path
 from edgevit.runtime.sinks.opening import *
 try:
-    open_sinks(["mqtt://host/a"], Surroundings(spool=Path({str(tmp_path)!r})))
+    open_sinks(["mqtt://host/a"], SinkContext(spool=Path({str(tmp_path)!r})))
 except ImportError as error:
     print(error)
 """

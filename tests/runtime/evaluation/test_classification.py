@@ -140,8 +140,8 @@ def test_models_of_different_inputs_each_get_their_own(
 ) -> None:
     from edgevit.artifact.manifest import Input, Preprocess
 
-    how = Preprocess(size=(64, 48), mean=(0.5,) * 3, std=(0.25,) * 3)
-    large = make_model("large.onnx", input=Input(name="image", shape=(1, 3, 64, 48)), preprocess=how)
+    preprocessing = Preprocess(size=(64, 48), mean=(0.5,) * 3, std=(0.25,) * 3)
+    large = make_model("large.onnx", input=Input(name="image", shape=(1, 3, 64, 48)), preprocess=preprocessing)
     agreement = validate([("a", tiny), ("b", load(large))], find_images(data, NAMES)).models[1].agreement
     assert agreement is not None
     assert agreement.top1 == 1.0

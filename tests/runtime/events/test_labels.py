@@ -128,8 +128,8 @@ def run(walls: Sequence[float], rules: LabelRules) -> list[Event]:
 @pytest.mark.parametrize("seed", range(20))
 def test_whatever_comes_a_label_is_told_once_and_the_truth_is_never_late_for_long(seed: int) -> None:
     random = np.random.default_rng(seed)
-    enough = int(random.integers(1, 4))
-    rules = LabelRules(stable=(enough, 5), threshold=0.5, hysteresis=0.1, cooldown_s=float(random.integers(0, 8)))
+    min_size = int(random.integers(1, 4))
+    rules = LabelRules(stable=(min_size, 5), threshold=0.5, hysteresis=0.1, cooldown_s=float(random.integers(0, 8)))
     watch, now, last, told_s = Watch(rules), 0.0, None, dict[str, float]()
     for number in range(500):
         now += float(random.uniform(0.1, 2))

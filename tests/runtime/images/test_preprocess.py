@@ -21,11 +21,11 @@ WAYS = [
 ]
 
 
-def _reference(image: NDArray[np.uint8], how: Preprocess) -> NDArray[np.uint8]:
+def _reference(image: NDArray[np.uint8], preprocessing: Preprocess) -> NDArray[np.uint8]:
     """Resize and CenterCrop of torchvision, or ResizeKeepRatio of timm for inputs that are not square."""
     height, width = image.shape[:2]
-    scale = [math.floor(side / how.crop_pct) for side in how.size]
-    if how.crop_mode == "squash":
+    scale = [math.floor(side / preprocessing.crop_pct) for side in preprocessing.size]
+    if preprocessing.crop_mode == "squash":
         new_height, new_width = scale
     elif scale[0] == scale[1]:
         short, long = min(height, width), max(height, width)
@@ -34,18 +34,21 @@ def _reference(image: NDArray[np.uint8], how: Preprocess) -> NDArray[np.uint8]:
     else:
         ratio = min(height / scale[0], width / scale[1])
         new_height, new_width = round(height / ratio), round(width / ratio)
-    kernel = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}[how.interpolation]
+    kernel = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}[preprocessing.interpolation]
     # one axis at a time, horizontal first, as Pillow up to 12 does in one call
     scaled = Image.fromarray(image).resize((new_width, height), kernel).resize((new_width, new_height), kernel)
-    top, left = int(round((new_height - how.size[0]) / 2.0)), int(round((new_width - how.size[1]) / 2.0))
-    return np.asarray(scaled.crop((left, top, left + how.size[1], top + how.size[0])))
+    top, left = (
+        int(round((new_height - preprocessing.size[0]) / 2.0)),
+        int(round((new_width - preprocessing.size[1]) / 2.0)),
+    )
+    return np.asarray(scaled.crop((left, top, left + preprocessing.size[1], top + preprocessing.size[0])))
 
 
 @pytest.mark.parametrize("how", WAYS, ids=str)
 @pytest.mark.parametrize("shape", [(32, 32), (300, 451), (451, 300), (640, 480), (37, 53), (225, 226)])
-def test_picture_equals_pillow(shape: tuple[int, int], how: Preprocess) -> None:
+def test_picture_equals_pillow(shape: tuple[int, int], preprocessing: Preprocess) -> None:
     image = np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8)
-    np.testing.assert_array_equal(fit(image, how, exact=True), _reference(image, how))
+    np.testing.assert_array_equal(fit(image, preprocessing, exact=True), _reference(image, preprocessing))
 
 
 @pytest.mark.parametrize("name", ["chelsea", "astronaut", "coffee", "rocket"])
@@ -53,25 +56,25 @@ def test_photograph_equals_pillow_as_its_users_call_it(name: str) -> None:
     """In one resize call, whose order of passes is Pillow's choice: never more than two levels away."""
     data = pytest.importorskip("skimage.data", reason="scikit-image has the photographs")
     image = getattr(data, name)()
-    how = WAYS[0]
-    height, width = scaled_size(image.shape[:2], how)
-    box = center_box((height, width), how.size)
+    preprocessing = WAYS[0]
+    height, width = scaled_size(image.shape[:2], preprocessing)
+    box = center_box((height, width), preprocessing.size)
     scaled = Image.fromarray(image).resize((width, height), Image.Resampling.BICUBIC)
     reference = np.asarray(scaled)[box.top : box.top + 224, box.left : box.left + 224]
-    assert np.abs(fit(image, how).astype(int) - reference).max() <= 2
+    assert np.abs(fit(image, preprocessing).astype(int) - reference).max() <= 2
 
 
 def test_normalization_is_that_of_torchvision_to_the_last_bit(photo: NDArray[np.uint8]) -> None:
     torch = pytest.importorskip("torch", reason="torch is the witness of normalization")
-    how = WAYS[0]
+    preprocessing = WAYS[0]
     values = torch.from_numpy(photo.transpose(2, 0, 1).copy()).to(torch.float32).div(255)
-    mean, std = torch.tensor(how.mean).view(3, 1, 1), torch.tensor(how.std).view(3, 1, 1)
-    np.testing.assert_array_equal(normalize(photo, how), values.sub(mean).div(std).numpy())
+    mean, std = torch.tensor(preprocessing.mean).view(3, 1, 1), torch.tensor(preprocessing.std).view(3, 1, 1)
+    np.testing.assert_array_equal(normalize(photo, preprocessing), values.sub(mean).div(std).numpy())
 
 
 def test_known_color_becomes_known_values() -> None:
-    how = Preprocess((8, 8), mean=(0.5, 0.4, 0.2), std=(0.5, 0.2, 0.1))
-    values = preprocess(np.full((20, 30, 3), (255, 0, 51), np.uint8), how)
+    preprocessing = Preprocess((8, 8), mean=(0.5, 0.4, 0.2), std=(0.5, 0.2, 0.1))
+    values = preprocess(np.full((20, 30, 3), (255, 0, 51), np.uint8), preprocessing)
     assert values.shape == (3, 8, 8)
     assert values.dtype == np.float32
     np.testing.assert_allclose(values[:, 3, 3], [1, -2, 0], atol=1e-6)
@@ -93,8 +96,8 @@ def test_huge_picture_is_halved_only_while_twice_as_large_as_needed() -> None:
     stripes[:, ::2] = 200
     assert abs(int(fit(stripes, Preprocess((224, 224))).mean()) - 100) <= 1
     small = np.random.default_rng(0).integers(0, 256, (1020, 1020, 3), dtype=np.uint8)
-    how = Preprocess((224, 224))  # 1020 / 2 is less than 2 * 256: not halved
-    np.testing.assert_array_equal(fit(small, how), fit(small, how, exact=True))
+    preprocessing = Preprocess((224, 224))  # 1020 / 2 is less than 2 * 256: not halved
+    np.testing.assert_array_equal(fit(small, preprocessing), fit(small, preprocessing, exact=True))
 
 
 def test_halved_photograph_stays_close_to_the_exact_one() -> None:
@@ -102,7 +105,7 @@ def test_halved_photograph_stays_close_to_the_exact_one() -> None:
 
     data = pytest.importorskip("skimage.data", reason="scikit-image has the photographs")
     large = cv2.resize(data.astronaut(), (2048, 1536), interpolation=cv2.INTER_CUBIC)
-    how = Preprocess((224, 224))
-    difference = np.abs(fit(large, how).astype(int) - fit(large, how, exact=True))
+    preprocessing = Preprocess((224, 224))
+    difference = np.abs(fit(large, preprocessing).astype(int) - fit(large, preprocessing, exact=True))
     assert difference.mean() < 0.5
     assert difference.max() <= 8

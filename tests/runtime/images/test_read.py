@@ -85,7 +85,7 @@ def test_first_frame_of_an_animation_is_read() -> None:
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("enough", [None, (50, 50)])
-def test_exif_orientation_is_honoured(orientation: int, enough: tuple[int, int] | None) -> None:
+def test_exif_orientation_is_honoured(orientation: int, min_size: tuple[int, int] | None) -> None:
     from PIL import ImageOps
 
     picture = np.zeros((400, 600, 3), np.uint8)
@@ -97,8 +97,8 @@ def test_exif_orientation_is_honoured(orientation: int, enough: tuple[int, int] 
     data = _file(picture, "JPEG", exif=exif)
     opened = Image.open(io.BytesIO(data))
     upright = np.asarray(ImageOps.exif_transpose(opened))
-    image = read_image(data, enough=enough)
-    factor = 4 if enough else 1
+    image = read_image(data, min_size=min_size)
+    factor = 4 if min_size else 1
     assert image.shape == (upright.shape[0] // factor, upright.shape[1] // factor, 3)
     inner = image[20::40, 20::40].astype(int) - upright[20 * factor :: 40 * factor, 20 * factor :: 40 * factor]
     assert np.abs(inner).max() <= 12
@@ -108,14 +108,14 @@ def test_exif_orientation_is_honoured(orientation: int, enough: tuple[int, int] 
 def test_large_jpeg_is_decoded_small_but_never_below_twice_what_is_needed() -> None:
     data = _file(np.zeros((1200, 1600, 3), np.uint8), "JPEG")
     assert read_image(data).shape == (1200, 1600, 3)
-    assert read_image(data, enough=(75, 75)).shape == (150, 200, 3)
-    assert read_image(data, enough=(76, 76)).shape == (300, 400, 3)
-    assert read_image(data, enough=(256, 256)).shape == (600, 800, 3)
-    assert read_image(data, enough=(301, 301)).shape == (1200, 1600, 3)
+    assert read_image(data, min_size=(75, 75)).shape == (150, 200, 3)
+    assert read_image(data, min_size=(76, 76)).shape == (300, 400, 3)
+    assert read_image(data, min_size=(256, 256)).shape == (600, 800, 3)
+    assert read_image(data, min_size=(301, 301)).shape == (1200, 1600, 3)
 
 
 def test_large_png_is_decoded_whole() -> None:
-    assert read_image(_file(np.zeros((800, 900, 3), np.uint8), "PNG"), enough=(10, 10)).shape == (800, 900, 3)
+    assert read_image(_file(np.zeros((800, 900, 3), np.uint8), "PNG"), min_size=(10, 10)).shape == (800, 900, 3)
 
 
 @pytest.mark.parametrize(
@@ -165,7 +165,7 @@ def test_random_bytes_raise_nothing_else(photo: NDArray[np.uint8]) -> None:
         for place in random.integers(0, len(data), 8):
             data[place] = int(random.integers(0, 256))
         try:
-            assert read_image(bytes(data), enough=(4, 4)).ndim == 3
+            assert read_image(bytes(data), min_size=(4, 4)).ndim == 3
         except ImageError as error:
             message = str(error)
             assert "\n" not in message  # noqa: PT017

@@ -11,15 +11,15 @@ from numpy.typing import NDArray
 
 from edgevit.errors import ImageError
 from edgevit.runtime.classifier import load
-from edgevit.runtime.events.alarms import HealthRules
 from edgevit.runtime.events.event import Event
 from edgevit.runtime.events.labels import LabelRules
+from edgevit.runtime.events.quality_alarms import HealthRules
 from edgevit.runtime.events.watch import Watch
 from edgevit.runtime.images.regions import Region
 from edgevit.runtime.moment import Moment
 from edgevit.runtime.results import Result
-from edgevit.runtime.run.outlet import Outlet
-from edgevit.runtime.sinks.opening import Surroundings, needs_pictures, open_sinks
+from edgevit.runtime.run.result_writer import ResultWriter
+from edgevit.runtime.sinks.opening import SinkContext, needs_pictures, open_sinks
 
 SaveImage = Callable[[str, NDArray[np.uint8]], Path]
 
@@ -29,8 +29,8 @@ def test_folder_is_classified_into_files(
 ) -> None:
     for name in ("a", "b"):
         save_image(f"in/{name}.png", red_image)
-    sinks = open_sinks([f"{tmp_path}/a.jsonl", f"{tmp_path}/frames/"], Surroundings())
-    outlet = Outlet(sinks, Watch(LabelRules()), top_k=1)
+    sinks = open_sinks([f"{tmp_path}/a.jsonl", f"{tmp_path}/frames/"], SinkContext())
+    outlet = ResultWriter(sinks, Watch(LabelRules()), top_k=1)
     with load(tiny_model) as classifier:
         for result in classifier.stream(str(tmp_path / "in"), on_event=outlet.event, on_picture=outlet.picture):
             outlet.result(result)
@@ -45,8 +45,8 @@ def test_folder_is_classified_into_files(
 
 
 def test_region_is_drawn_as_it_was_classified(tmp_path: Path) -> None:
-    sinks = open_sinks([f"{tmp_path}/frames/"], Surroundings())
-    outlet = Outlet(sinks, regions=[Region("left", 0, 0, 0.5, 1)])
+    sinks = open_sinks([f"{tmp_path}/frames/"], SinkContext())
+    outlet = ResultWriter(sinks, regions=[Region("left", 0, 0, 0.5, 1)])
     image = np.zeros((60, 100, 3), np.uint8)
     image[:, 50:] = 255
     outlet.picture(image, Moment("pen", 3, 0, 0))
@@ -63,8 +63,8 @@ def test_region_is_drawn_as_it_was_classified(tmp_path: Path) -> None:
 
 
 def test_health_and_loss_of_the_source_are_written(tmp_path: Path) -> None:
-    sinks = open_sinks([f"{tmp_path}/a.jsonl"], Surroundings())
-    outlet = Outlet(sinks, Watch(LabelRules(), HealthRules(hold_s=0)))
+    sinks = open_sinks([f"{tmp_path}/a.jsonl"], SinkContext())
+    outlet = ResultWriter(sinks, Watch(LabelRules(), HealthRules(hold_s=0)))
     outlet.picture(np.zeros((60, 100, 3), np.uint8), Moment("pen", 0, 0, 0))
     outlet.event(Event("source_lost", Moment("pen", 0, 5, 5), {"reason": "gone"}))
     sinks.close()
@@ -75,7 +75,7 @@ def test_health_and_loss_of_the_source_are_written(tmp_path: Path) -> None:
 
 def test_answer_without_a_moment_is_refused() -> None:
     with pytest.raises(ImageError, match="this one has no moment; use Classifier.stream"):
-        Outlet(open_sinks([], Surroundings())).result(Result(np.array([1.0], np.float32), ("only",)))
+        ResultWriter(open_sinks([], SinkContext())).result(Result(np.array([1.0], np.float32), ("only",)))
 
 
 def test_pictures_are_asked_for_only_by_sinks_that_draw() -> None:

@@ -22,7 +22,7 @@ from edgevit.runtime.moment import Moment
 from edgevit.runtime.records import Record, event_record, result_record
 from edgevit.runtime.results import Result
 from edgevit.runtime.run.heartbeat import Heartbeat
-from edgevit.runtime.run.model_reload import Renewable
+from edgevit.runtime.run.model_reload import ReloadableModel
 from edgevit.runtime.run.sd_notify import Notifier
 from edgevit.runtime.selftest import record_cases
 from edgevit.runtime.sources.frames import Clock
@@ -182,7 +182,7 @@ def test_renewal_does_not_claim_readiness_before_the_first_result(manager: Manag
 # ------------------------------------------------------------------ the model
 
 
-class Told:
+class UserMetadata:
     """Waits for a renewal's outcome."""
 
     def __init__(self) -> None:
@@ -200,41 +200,46 @@ class Told:
 
 
 @pytest.fixture
-def told() -> Told:
-    return Told()
+def told() -> UserMetadata:
+    return UserMetadata()
 
 
 @pytest.fixture
-def renewable(tiny_model: Path, told: Told) -> Iterator[Renewable]:
-    made = Renewable(load(tiny_model), lambda: load(tiny_model), told)
+def reloadable(tiny_model: Path, told: UserMetadata) -> Iterator[ReloadableModel]:
+    made = ReloadableModel(load(tiny_model), lambda: load(tiny_model), told)
     yield made
     made.close()
 
 
 def test_newer_model_answers_after_its_selftest_passed(
-    renewable: Renewable,
-    told: Told,
+    reloadable: ReloadableModel,
+    told: UserMetadata,
     make_graph: Callable[..., onnx.ModelProto],
     make_model: MakeModel,
     red_image: NDArray[np.uint8],
 ) -> None:
     """The newer model's rows are exchanged: it calls red blue."""
-    assert renewable([red_image])[0].top1 == "red"
+    assert reloadable([red_image])[0].top1 == "red"
     graph = make_graph(weights=4 * np.eye(3, dtype=np.float32)[::-1])
     path = make_model("newer.onnx", graph)
     session = open_session(path)
-    tests = record_cases(session, renewable.preprocess, "fp32")
+    tests = record_cases(session, reloadable.preprocess, "fp32")
     session.close()
     make_model(graph=graph, selftest=tests)
-    renewable.ask()
+    reloadable.ask()
     assert told.wait() == "the model was renewed; its self-test passed, 3 pictures"
     assert told.texts[0] is None
-    assert renewable([red_image])[0].top1 == "blue"
+    assert reloadable([red_image])[0].top1 == "blue"
 
 
 @pytest.mark.parametrize("how", ["missing", "damaged", "wrong", "other classes", "without self-test"])
 def test_old_model_stays_if_the_newer_one_is_not_sound(
-    renewable: Renewable, told: Told, tiny_model: Path, make_model: MakeModel, red_image: NDArray[np.uint8], how: str
+    reloadable: ReloadableModel,
+    told: UserMetadata,
+    tiny_model: Path,
+    make_model: MakeModel,
+    red_image: NDArray[np.uint8],
+    preprocessing: str,
 ) -> None:
     whole = tiny_model.read_bytes()
     manifest = read_manifest(tiny_model)
@@ -249,8 +254,8 @@ def test_old_model_stays_if_the_newer_one_is_not_sound(
         "other classes": lambda: make_model(selftest=tests, labels=("red", "green", "indigo")),
         "without self-test": lambda: make_model(selftest=None),
     }
-    changes[how]()
-    renewable.ask()
+    changes[preprocessing]()
+    reloadable.ask()
     expected = {
         "missing": "does not exist",
         "damaged": "is not an ONNX model, or is truncated",
@@ -260,28 +265,28 @@ def test_old_model_stays_if_the_newer_one_is_not_sound(
     }
     text = told.wait()
     assert text.startswith("the old model stays: ")
-    assert expected[how] in text
-    assert renewable([red_image])[0].top1 == "red"
+    assert expected[preprocessing] in text
+    assert reloadable([red_image])[0].top1 == "red"
 
 
 def test_many_requests_in_a_row_end_with_a_sound_model(
-    renewable: Renewable, told: Told, red_image: NDArray[np.uint8]
+    reloadable: ReloadableModel, told: UserMetadata, red_image: NDArray[np.uint8]
 ) -> None:
     draw = random.Random(1)
     for _ in range(20):
         if draw.random() < 0.5:
-            renewable.ask()
-        assert renewable([red_image])[0].top1 == "red"
-    renewable.ask()
+            reloadable.ask()
+        assert reloadable([red_image])[0].top1 == "red"
+    reloadable.ask()
     told.wait()
-    assert renewable([red_image])[0].top1 == "red"
+    assert reloadable([red_image])[0].top1 == "red"
 
 
 def test_closing_ends_the_thread_and_the_models(tiny_model: Path, red_image: NDArray[np.uint8]) -> None:
     before = set(threading.enumerate())
-    renewable = Renewable(load(tiny_model), lambda: load(tiny_model))
-    renewable.ask()
-    renewable.close()
+    reloadable = ReloadableModel(load(tiny_model), lambda: load(tiny_model))
+    reloadable.ask()
+    reloadable.close()
     assert set(threading.enumerate()) <= before
     with pytest.raises((ValueError, EdgevitError)):
-        renewable([red_image])
+        reloadable([red_image])

@@ -13,8 +13,8 @@ from edgevit.runtime.events.event import Event
 from edgevit.runtime.moment import Moment
 from edgevit.runtime.records import event_record, result_record
 from edgevit.runtime.results import Result
-from edgevit.runtime.run.status import Vitals
-from edgevit.runtime.serve.answers import ROUTES, Shop
+from edgevit.runtime.run.status import RunStatus
+from edgevit.runtime.serve.answers import ROUTES, PageState
 from edgevit.runtime.serve.view import View
 from edgevit.runtime.sinks.combining import Sinks
 from tests.places import DOCS
@@ -46,12 +46,12 @@ class Board:
     """A run that is healthy and sends its events to a post."""
 
     def __init__(self, folder: Path) -> None:
-        self.post, self.vitals = Post(), Vitals(60.0)
+        self.post, self.status = Post(), RunStatus(60.0)
         self.spool = Spool(folder / "spool.sqlite", SMALLEST_QUOTA)
         self.sinks = Sinks([Sinks([SpooledSink(self.spool, self.post, backoff=Backoff(0.01, 0.02))])])
-        self.vitals.include(self.sinks.backlogs)
+        self.status.include(self.sinks.backlogs)
         moment = Moment("pen", 0, 0.0, 0.0)
-        self.vitals.write(result_record(Result(np.array([1.0], np.float32), ("fox",), moment=moment), moment))
+        self.status.write(result_record(Result(np.array([1.0], np.float32), ("fox",), moment=moment), moment))
 
     def send(self, count: int, size: int = 10) -> None:
         for number in range(count):
@@ -59,7 +59,7 @@ class Board:
 
     def get(self, path: str) -> str:
         about = {"version": "1", "model": "m.onnx", "source": "pen"}
-        return ROUTES[path](Shop(View(), self.vitals, about)).body.decode()
+        return ROUTES[path](PageState(View(), self.status, about)).body.decode()
 
 
 @pytest.fixture
@@ -90,26 +90,26 @@ def samples(board: Board) -> dict[str, float]:
 
 def test_what_waits_is_on_the_page_and_in_the_health(board: Board) -> None:
     board.send(3)
-    wait_for(lambda: board.vitals.tally().backlogs[0].away)
+    wait_for(lambda: board.status.snapshot().backlogs[0].away)
     waiting = f"results are being produced; {Post.name} is away, 3 records wait"
     assert board.get("/healthz") == f"running: {waiting}\n"
     assert f'<th>waiting for {Post.name}</th><td class="number">3</td>' in board.get("/panel")
     assert '"waiting": 3' in board.get("/state.json")
     board.post.there = True
-    wait_for(lambda: board.vitals.tally().backlogs[0].counts.waiting == 0)
+    wait_for(lambda: board.status.snapshot().backlogs[0].counts.waiting == 0)
     wait_for(lambda: board.get("/healthz") == "running: results are being produced\n")
 
 
 def test_receiver_that_is_away_is_no_illness_of_the_run(board: Board) -> None:
     """A new start of the service would not bring it back."""
     board.send(1)
-    wait_for(lambda: board.vitals.tally().backlogs[0].away)
-    assert board.vitals.health().ok
+    wait_for(lambda: board.status.snapshot().backlogs[0].away)
+    assert board.status.health().ok
 
 
 def test_depth_and_losses_are_metrics(board: Board) -> None:
     board.send(5)
-    wait_for(lambda: board.vitals.tally().backlogs[0].away)
+    wait_for(lambda: board.status.snapshot().backlogs[0].away)
     found = samples(board)
     assert found["edgevit_spool_records"] == 5
     assert found["edgevit_spool_bytes"] >= 4096
@@ -127,15 +127,15 @@ def test_what_the_quota_took_is_told(board: Board) -> None:
     assert found["edgevit_spool_dropped_total"] == counts.dropped
     assert found["edgevit_spool_unsaved_total"] == 1
     assert f"waiting for {Post.name} ({counts.dropped} dropped, 1 not saved)" in board.get("/panel")
-    wait_for(lambda: board.vitals.tally().backlogs[0].away)
+    wait_for(lambda: board.status.snapshot().backlogs[0].away)
     assert f"{counts.dropped} were dropped for the quota, 1 did not fit on the disk" in board.get("/healthz")
 
 
 def test_run_without_a_network_tells_nothing_of_it() -> None:
-    shop = Shop(View(), Vitals(60.0), {"version": "1", "model": "m.onnx", "source": "pen"})
+    state = PageState(View(), RunStatus(60.0), {"version": "1", "model": "m.onnx", "source": "pen"})
     pytest.importorskip("prometheus_client", reason="prometheus_client is not installed")
-    assert b"spool" not in ROUTES["/metrics"](shop).body
-    assert b"waiting" not in ROUTES["/panel"](shop).body
+    assert b"spool" not in ROUTES["/metrics"](state).body
+    assert b"waiting" not in ROUTES["/panel"](state).body
 
 
 def test_page_may_ask_while_the_run_ends(board: Board) -> None:

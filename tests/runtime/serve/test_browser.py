@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from edgevit.runtime.moment import Moment
 from edgevit.runtime.records import result_record
 from edgevit.runtime.results import Result
-from edgevit.runtime.run.status import Vitals
+from edgevit.runtime.run.status import RunStatus
 from edgevit.runtime.serve.address import Access
-from edgevit.runtime.serve.answers import Shop
+from edgevit.runtime.serve.answers import PageState
 from edgevit.runtime.serve.server import Server
 from edgevit.runtime.serve.view import View
 
@@ -34,8 +34,10 @@ OPTIONS = ("--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "
 @pytest.fixture
 def server() -> Iterator[Server]:
     """Serve a run that shows a teal picture, again and again."""
-    view, vitals, over = View(), Vitals(60.0), threading.Event()
-    made = Server(Access("127.0.0.1", 0), Shop(view, vitals, {"version": "1", "model": "m.onnx", "source": "camera:0"}))
+    view, status, over = View(), RunStatus(60.0), threading.Event()
+    made = Server(
+        Access("127.0.0.1", 0), PageState(view, status, {"version": "1", "model": "m.onnx", "source": "camera:0"})
+    )
     image = np.full((480, 640, 3), TEAL, np.uint8)
 
     def show() -> None:
@@ -45,7 +47,7 @@ def server() -> Iterator[Server]:
             moment = Moment("camera:0", number, time.monotonic(), time.time())
             view.picture(image, moment)
             record = result_record(Result(np.array([0.75, 0.25], np.float32), (LABEL, "fox"), moment=moment), moment)
-            vitals.write(record)
+            status.write(record)
             view.write(record)
 
     loop = threading.Thread(target=show)

@@ -12,7 +12,7 @@ from edgevit.runtime.images.regions import Region, cut
 from edgevit.runtime.images.resample import RGBImage
 from edgevit.runtime.moment import Moment
 from edgevit.runtime.records import event_record, result_record
-from edgevit.runtime.run.status import Vitals
+from edgevit.runtime.run.status import RunStatus
 from edgevit.runtime.segmentation import Segmentation
 from edgevit.runtime.serve.page import panel
 from edgevit.runtime.serve.view import View
@@ -128,7 +128,7 @@ def test_colours_belong_to_the_picture_that_is_shown() -> None:
 def test_panel_says_which_colour_is_which_class() -> None:
     view = View()
     show(view, 1)
-    html = panel(view.shown(), Vitals(60.0).tally())
+    html = panel(view.shown(), RunStatus(60.0).snapshot())
     assert html.index('fill="#c80000"') < html.index("soil</th>")
     assert html.index('fill="#00c800"') < html.index("crop</th>")
 

@@ -22,9 +22,9 @@ from edgevit.runtime.images.resample import RGBImage
 from edgevit.runtime.moment import Moment
 from edgevit.runtime.records import event_record, result_record
 from edgevit.runtime.results import Result
-from edgevit.runtime.run.status import Vitals
+from edgevit.runtime.run.status import RunStatus
 from edgevit.runtime.serve.address import Access
-from edgevit.runtime.serve.answers import Shop
+from edgevit.runtime.serve.answers import PageState
 from edgevit.runtime.serve.page import duration
 from edgevit.runtime.serve.server import MOST_CONNECTIONS, MOST_STREAMS, READ_S, Server
 from edgevit.runtime.serve.view import View
@@ -37,9 +37,9 @@ class Run:
     """A loop's part, played: it shows frames to a page on loopback."""
 
     def __init__(self, token: str | None = None, limit_s: float = 60.0) -> None:
-        self.view, self.vitals = View(), Vitals(limit_s)
+        self.view, self.status = View(), RunStatus(limit_s)
         about = {"version": "1", "model": "m.onnx", "source": "<b>camera:0</b>"}
-        self.server = Server(Access("127.0.0.1", 0, token), Shop(self.view, self.vitals, about))
+        self.server = Server(Access("127.0.0.1", 0, token), PageState(self.view, self.status, about))
         self.port = int(self.server.server_address[1])
         self._frame = 0
 
@@ -50,12 +50,12 @@ class Run:
         probs = np.array([confidence, 1 - confidence], np.float32)
         self.view.picture(picture(level), moment)
         record = result_record(Result(probs, NAMES, inference_ms=5.0, moment=moment, age_ms=30.0, dropped=2), moment)
-        self.vitals.write(record)
+        self.status.write(record)
         self.view.write(record)
 
     def event(self, kind: str, **facts: object) -> None:
         record = event_record(Event(kind, Moment("camera:0", self._frame, 0.0, time.time()), facts))
-        self.vitals.write(record)
+        self.status.write(record)
         self.view.write(record)
 
     def get(self, path: str, method: str = "GET", **headers: str) -> tuple[int, http.client.HTTPMessage, bytes]:
@@ -104,7 +104,7 @@ def start() -> Iterator[Callable[..., Run]]:
 def test_port_that_is_taken_is_one_line(start: Callable[..., Run]) -> None:
     port = start().port
     with pytest.raises(OutputError, match=rf"cannot be served at 127.0.0.1:{port}: Address already in use; choose"):
-        Server(Access("127.0.0.1", port), Shop(View(), Vitals(1), {}))
+        Server(Access("127.0.0.1", port), PageState(View(), RunStatus(1), {}))
 
 
 def test_only_who_has_the_token_may_look(start: Callable[..., Run]) -> None:
@@ -178,7 +178,7 @@ def test_healthz_is_200_only_while_results_are_produced(start: Callable[..., Run
     assert health()[0] == 503
     run.frame(101)
     assert health()[0] == 200
-    run.vitals.black(Moment("camera:0", 9, 0.0, 0.0))
+    run.status.black(Moment("camera:0", 9, 0.0, 0.0))
     assert health() == (503, b"dark: the pictures are black\n")
     run.frame(102)
     run.event("frozen", active=True, repeated=True)
@@ -199,7 +199,7 @@ def test_metrics_are_what_prometheus_reads(start: Callable[..., Run]) -> None:
         run.frame(100, 0.9)
     run.frame(100, 0.1)
     run.event("source_lost", reason="x")
-    run.vitals.damaged()
+    run.status.damaged()
     status, headers, body = run.get("/metrics")
     assert (status, headers["Content-Type"]) == (200, "text/plain; version=0.0.4; charset=utf-8")
     found = {

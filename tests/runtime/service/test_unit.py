@@ -13,8 +13,8 @@ import pytest
 from edgevit.errors import OptionError
 from edgevit.runtime.service.place import check_readable, readable_folders, unit_folder, write_unit
 from edgevit.runtime.service.unit import Job, check_name, quoted, unit_text, watchdog_s
-from edgevit.runtime.sources.pace import Pace
-from edgevit.runtime.sources.reading import Reading
+from edgevit.runtime.sources.options import SourceOptions
+from edgevit.runtime.sources.sampling import SamplingInterval
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -113,13 +113,15 @@ def test_camera_that_is_away_for_a_day_does_not_use_the_budget_up(watchdog: floa
 @pytest.mark.parametrize(
     ("reading", "expected"),
     [
-        (Reading(), 300),
-        (Reading(pace=Pace(3600.0)), 2 * 3600 + 10 + 60),
-        (Reading(pace=Pace(100.0), stall_s=60.0), 320),
+        (SourceOptions(), 300),
+        (SourceOptions(pace=SamplingInterval(3600.0)), 2 * 3600 + 10 + 60),
+        (SourceOptions(pace=SamplingInterval(100.0), stall_s=60.0), 320),
     ],
 )
-def test_watchdog_waits_for_two_intervals_and_two_attempts_to_connect(reading: Reading, expected: float) -> None:
-    assert watchdog_s(reading) == expected
+def test_watchdog_waits_for_two_intervals_and_two_attempts_to_connect(
+    source_options: SourceOptions, expected: float
+) -> None:
+    assert watchdog_s(source_options) == expected
 
 
 def test_devices_are_those_of_the_source() -> None:

@@ -20,9 +20,9 @@ from edgevit.runtime.records import Record, Sink, result_record
 from edgevit.runtime.results import Result
 from edgevit.runtime.segmentation import Segmentation
 from edgevit.runtime.sinks import masks
-from edgevit.runtime.sinks.combining import Guarded
+from edgevit.runtime.sinks.combining import DiskGuard
 from edgevit.runtime.sinks.masks import SegmentationSink
-from edgevit.runtime.sinks.opening import Surroundings, open_harvest, open_sink
+from edgevit.runtime.sinks.opening import SinkContext, open_harvest, open_sink
 from edgevit.runtime.sinks.pictures import HarvestRules
 
 NAMES = ("cat", "dog")
@@ -67,11 +67,11 @@ def record(number: int) -> Record:
 
 
 def to(place: str) -> Callable[[Path], Sink]:
-    return lambda disk: open_sink(parse_sink(f"{disk}/{place}"), Surroundings(top_k=2))
+    return lambda disk: open_sink(parse_sink(f"{disk}/{place}"), SinkContext(top_k=2))
 
 
 def save(form: str) -> Callable[[Path], Sink]:
-    return lambda disk: Guarded(SegmentationSink(disk / "seg", form), str(disk / "seg"))
+    return lambda disk: DiskGuard(SegmentationSink(disk / "seg", form), str(disk / "seg"))
 
 
 def whole_csv(path: Path) -> int:

@@ -12,7 +12,7 @@ import pytest
 from edgevit.errors import OptionError, OutputError
 from edgevit.runtime.events.event import Event
 from edgevit.runtime.records import event_record
-from edgevit.runtime.sinks.opening import Surroundings, open_sinks
+from edgevit.runtime.sinks.opening import SinkContext, open_sinks
 from edgevit.runtime.sinks.rotating import RotatingFile
 from tests.made_records import DAY_S, NOON, event, moment, open_one, record, scene, small_disk
 
@@ -196,12 +196,12 @@ def test_place_that_cannot_be_written_is_one_line_at_the_start(tmp_path: Path, n
 
 def test_place_that_is_named_twice_is_refused(tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="--to names stdout twice; leave one of them out"):
-        open_sinks(["text", f"{tmp_path}/a.csv", "json"], Surroundings())
+        open_sinks(["text", f"{tmp_path}/a.csv", "json"], SinkContext())
     assert not list(tmp_path.iterdir())
 
 
 def test_several_sinks_get_the_same(tmp_path: Path) -> None:
-    sinks = open_sinks([f"{tmp_path}/a.jsonl", f"{tmp_path}/b.csv", f"{tmp_path}/frames/"], Surroundings(top_k=1))
+    sinks = open_sinks([f"{tmp_path}/a.jsonl", f"{tmp_path}/b.csv", f"{tmp_path}/frames/"], SinkContext(top_k=1))
     for number in range(3):
         sinks.write(record(number, image=scene()))
     sinks.flush()
@@ -213,7 +213,7 @@ def test_several_sinks_get_the_same(tmp_path: Path) -> None:
 
 def test_one_sink_that_cannot_open_closes_the_others(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    around = Surroundings(spool=tmp_path / "spool")
+    around = SinkContext(spool=tmp_path / "spool")
     with pytest.raises(OutputError):
         open_sinks(["http://127.0.0.1:9/", f"{tmp_path}/file/a.csv"], around)
     # the spool is free again

@@ -141,10 +141,10 @@ def test_raw_frames_are_cut_wherever_the_reads_end() -> None:
     for most in (1, 2, 4, 5, 6, 20):
         cutter, found, at = RawCutter(form), [], 0
         while at < len(stream):
-            room = cutter.room()
-            count = min(len(room), most, len(stream) - at)
-            room[:count] = stream[at : at + count]
+            get_buffer = cutter.get_buffer()
+            count = min(len(get_buffer), most, len(stream) - at)
+            get_buffer[:count] = stream[at : at + count]
             at += count
-            if (picture := cutter.filled(count)) is not None:
+            if (picture := cutter.buffer_updated(count)) is not None:
                 found.append(bytes(picture.data))
         assert found == [stream[0:6], stream[6:12], stream[12:18]]

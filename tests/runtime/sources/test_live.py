@@ -14,8 +14,8 @@ from edgevit.runtime.sources.connections import LivePicture
 from edgevit.runtime.sources.frames import Clock, Frame
 from edgevit.runtime.sources.grammar import parse_source
 from edgevit.runtime.sources.live import FIRST_WAIT_S, LONGEST_WAIT_S, Live, backoff_s
-from edgevit.runtime.sources.pace import Pace
-from edgevit.runtime.sources.reading import Reading
+from edgevit.runtime.sources.options import SourceOptions
+from edgevit.runtime.sources.sampling import SamplingInterval
 from edgevit.runtime.sources.stop import Stop
 
 SOURCE = parse_source("camera:0")
@@ -30,7 +30,7 @@ class Script:
     opened: int = 0
     closed: int = 0
 
-    def connect(self, source: object, reading: object) -> "Script":
+    def connect(self, source: object, source_options: object) -> "Script":
         self.opened += 1
         return self
 
@@ -69,9 +69,9 @@ MakeLive = Callable[..., Live]
 def make_live() -> Iterator[MakeLive]:
     opened: list[Live] = []
 
-    def make(script: Script, stop: Stop | None = None, clock: Clock | None = None, **reading: object) -> Live:
-        how = Reading(**reading)  # type: ignore[arg-type]
-        opened.append(Live(SOURCE, script.connect, how, stop or Stop(), clock or Clock(), Draw()))
+    def make(script: Script, stop: Stop | None = None, clock: Clock | None = None, **source_options: object) -> Live:
+        preprocessing = SourceOptions(**source_options)  # type: ignore[arg-type]
+        opened.append(Live(SOURCE, script.connect, preprocessing, stop or Stop(), clock or Clock(), Draw()))
         return opened[-1]
 
     yield make
@@ -202,7 +202,7 @@ def test_end_of_a_pipe_is_no_loss_and_its_last_frame_is_seen(make_live: MakeLive
 def test_rhythm_is_kept_and_what_comes_between_is_not_seen(make_live: MakeLive) -> None:
     now = [0.0]
     script = Script()
-    live = make_live(script, clock=Clock(lambda: 1e9, lambda: now[0]), pace=Pace(5.0))
+    live = make_live(script, clock=Clock(lambda: 1e9, lambda: now[0]), pace=SamplingInterval(5.0))
     seen = []
     for now[0] in (0.0, 5.0, 11.0, 15.0):
         script.do([f"{now[0]}-old".encode()], [f"{now[0]}".encode()])
@@ -213,7 +213,7 @@ def test_rhythm_is_kept_and_what_comes_between_is_not_seen(make_live: MakeLive) 
 def test_camera_that_is_read_on_demand_is_asked_only_when_a_frame_is_due(make_live: MakeLive) -> None:
     now = [0.0]
     script = Script(on_demand=True)
-    live = make_live(script, clock=Clock(lambda: 1e9, lambda: now[0]), pace=Pace(60.0))
+    live = make_live(script, clock=Clock(lambda: 1e9, lambda: now[0]), pace=SamplingInterval(60.0))
     script.steps.put([b"a"])
     script.steps.put([b"b"])
     assert frame(next(live)).picture == b"a"
@@ -225,7 +225,7 @@ def test_camera_that_is_read_on_demand_is_asked_only_when_a_frame_is_due(make_li
 def test_wall_clock_set_back_by_a_day_changes_labels_only(make_live: MakeLive) -> None:
     now, wall = [10.0], [1_800_000_000.0]
     script = Script()
-    live = make_live(script, clock=Clock(lambda: wall[0], lambda: now[0]), pace=Pace(5.0))
+    live = make_live(script, clock=Clock(lambda: wall[0], lambda: now[0]), pace=SamplingInterval(5.0))
     script.do([b"a"])
     before = frame(next(live)).moment
     now[0], wall[0] = 15.0, wall[0] - 86_400 + 5

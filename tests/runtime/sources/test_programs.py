@@ -22,9 +22,9 @@ from edgevit.runtime.sources.capture import CHILD, CaptureCutter, connect
 from edgevit.runtime.sources.capture_child import HEADER, MAGIC
 from edgevit.runtime.sources.connections import FrameConnection
 from edgevit.runtime.sources.grammar import Source
-from edgevit.runtime.sources.pace import Pace
+from edgevit.runtime.sources.options import SourceOptions
 from edgevit.runtime.sources.raw import RawPicture
-from edgevit.runtime.sources.reading import Reading
+from edgevit.runtime.sources.sampling import SamplingInterval
 from tests.places import ROOT
 
 COLORS = {"red": (200, 50, 25), "green": (25, 200, 50), "blue": (50, 25, 200)}
@@ -54,7 +54,7 @@ def play_camera(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[st
         note = f"first = not os.path.exists({str(started)!r}); open({str(started)!r}, 'a').close()\n"
         path.write_text(CAMERA + note + scene)
         command = (sys.executable, str(path))
-        monkeypatch.setattr(capture, "connect", lambda source, reading: connect(source, reading, command))
+        monkeypatch.setattr(capture, "connect", lambda source, source_options: connect(source, source_options, command))
 
     return play
 
@@ -71,7 +71,7 @@ if [ "$(wc -l < started)" -eq 1 ]; then cat red; else cat blue; fi
 exec sleep 600
 """)
     command = ("/bin/sh", str(tmp_path / "camera.sh"))
-    monkeypatch.setattr(capture, "connect", lambda source, reading: connect(source, reading, command))
+    monkeypatch.setattr(capture, "connect", lambda source, source_options: connect(source, source_options, command))
     events: list[Event] = []
     results = classifier.stream("camera:0", stall_timeout=0.5, on_event=events.append)
     assert next(results).top1 == "red"
@@ -121,11 +121,11 @@ def test_frames_of_the_child_are_cut_wherever_the_reads_end() -> None:
     for most in (1, 5, 13, 100):
         cutter, found, at = CaptureCutter(), [], 0
         while at < len(stream):
-            room = cutter.room()
-            count = min(len(room), most, len(stream) - at)
-            room[:count] = stream[at : at + count]
+            get_buffer = cutter.get_buffer()
+            count = min(len(get_buffer), most, len(stream) - at)
+            get_buffer[:count] = stream[at : at + count]
             at += count
-            if (picture := cutter.filled(count)) is not None:
+            if (picture := cutter.buffer_updated(count)) is not None:
                 found.append(picture)
         assert [(picture.data, picture.form.height, picture.form.width) for picture in found] == [
             (b"abcdef", 2, 1),
@@ -144,8 +144,8 @@ def clip(tmp_path: Path) -> Path:
     return path
 
 
-def child_pictures(clip: Path, reading: Reading, reads: int) -> list[RawPicture]:
-    connection = connect(Source("camera", str(clip), "the clip"), reading)
+def child_pictures(clip: Path, source_options: SourceOptions, reads: int) -> list[RawPicture]:
+    connection = connect(Source("camera", str(clip), "the clip"), source_options)
     try:
         return [
             picture for _ in range(reads) for picture in connection.read(60) or [] if isinstance(picture, RawPicture)
@@ -155,14 +155,14 @@ def child_pictures(clip: Path, reading: Reading, reads: int) -> list[RawPicture]
 
 
 def test_child_reads_through_opencv(clip: Path) -> None:
-    pictures = child_pictures(clip, Reading(), 1)
+    pictures = child_pictures(clip, SourceOptions(), 1)
     assert (pictures[0].form.height, pictures[0].form.width) == (48, 64)
     assert np.abs(pictures[0].form.to_rgb(pictures[0].data).astype(int) - COLORS["red"]).max() <= 3
 
 
 def test_child_sends_one_picture_for_each_request(clip: Path) -> None:
     """The first request is in the pipe before the child has imported OpenCV; without another, none follows."""
-    connection = connect(Source("camera", str(clip), "the clip"), Reading(pace=Pace(60.0)))
+    connection = connect(Source("camera", str(clip), "the clip"), SourceOptions(pace=SamplingInterval(60.0)))
     assert connection.on_demand
     try:
         assert len(connection.read(60) or []) == 1
@@ -174,11 +174,11 @@ def test_child_sends_one_picture_for_each_request(clip: Path) -> None:
 
 def test_child_says_why_it_ends(clip: Path) -> None:
     with pytest.raises(SourceLostError, match="^it gives no more pictures$"):
-        child_pictures(clip, Reading(), 4)
+        child_pictures(clip, SourceOptions(), 4)
     with pytest.raises(SourceLostError, match="^it cannot be opened$"):
-        child_pictures(clip.with_name("none.avi"), Reading(), 1)
+        child_pictures(clip.with_name("none.avi"), SourceOptions(), 1)
     with pytest.raises(SourceLostError, match="^it cannot be opened$"):
-        child_pictures(Path("9"), Reading(), 1)
+        child_pictures(Path("9"), SourceOptions(), 1)
 
 
 def test_device_that_opens_and_gives_nothing_is_told_from_one_that_is_gone(tmp_path: Path) -> None:
@@ -186,7 +186,7 @@ def test_device_that_opens_and_gives_nothing_is_told_from_one_that_is_gone(tmp_p
     path = tmp_path / "empty.avi"
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 10, (64, 48))
     writer.release()
-    connection = connect(Source("camera", str(path), "the clip"), Reading())
+    connection = connect(Source("camera", str(path), "the clip"), SourceOptions())
     with pytest.raises(SourceLostError, match="^it opens, but gives no picture; a Raspberry Pi's CSI camera is picam$"):
         connection.read(60)
     connection.close()

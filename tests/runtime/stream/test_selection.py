@@ -7,7 +7,7 @@ import pytest
 
 from edgevit.errors import EdgevitError, ImageError, OptionError
 from edgevit.runtime.images.regions import TURNS, Region, check_regions, cut, parse_region, parse_tiles
-from edgevit.runtime.sources.pace import Pace, parse_duration, parse_pace
+from edgevit.runtime.sources.sampling import SamplingInterval, parse_duration, parse_pace
 
 COUNTED = np.arange(4 * 6 * 3, dtype=np.uint8).reshape(4, 6, 3)
 """(4, 6, 3), each byte another."""
@@ -38,8 +38,8 @@ def test_wrong_duration_is_one_line(text: str) -> None:
 
 
 def test_fps_is_the_inverse_of_every() -> None:
-    assert parse_pace(None, 4) == parse_pace("250ms", None) == Pace(0.25)
-    assert parse_pace(None, None) == Pace(None)
+    assert parse_pace(None, 4) == parse_pace("250ms", None) == SamplingInterval(0.25)
+    assert parse_pace(None, None) == SamplingInterval(None)
     with pytest.raises(OptionError, match="give one of them"):
         parse_pace("5s", 4)
     for wrong in (0, -1, float("nan"), float("inf")):
@@ -48,12 +48,12 @@ def test_fps_is_the_inverse_of_every() -> None:
 
 
 def test_rhythm_is_kept_and_missed_beats_are_not_made_up_for() -> None:
-    pace = Pace(5.0)
+    pace = SamplingInterval(5.0)
     assert pace.next_due(10, 10.2) == 15
     assert pace.next_due(10, 14.9) == 15
     assert pace.next_due(10, 15.0) == 20
     assert pace.next_due(10, 27.0) == 30
-    assert Pace().next_due(10, 11.5) == 11.5
+    assert SamplingInterval().next_due(10, 11.5) == 11.5
 
 
 def test_rotation_is_clockwise() -> None:

@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from edgevit.runtime.moment import Moment
     from edgevit.runtime.records import Sink
     from edgevit.runtime.run.heartbeat import Heartbeat
-    from edgevit.runtime.run.model_reload import Renewable
-    from edgevit.runtime.run.status import Vitals
+    from edgevit.runtime.run.model_reload import ReloadableModel
+    from edgevit.runtime.run.status import RunStatus
     from edgevit.runtime.serve.server import Server
     from edgevit.runtime.sinks.combining import Sinks
-    from edgevit.runtime.stream.plan import Plan
+    from edgevit.runtime.stream.plan import StreamPlan
 
 SERVE_OPTIONS = (
     click.option(
@@ -43,13 +43,13 @@ serve_options = adding(SERVE_OPTIONS)
 
 
 @dataclass(frozen=True)
-class Beside:
+class Monitoring:
     """What watches a run; all but `close` is called from the thread that reads the stream."""
 
     sinks: "tuple[Sink, ...]"
     """Take all records, after all others took them."""
     heartbeat: "Heartbeat"
-    vitals: "Vitals | None" = None
+    status: "RunStatus | None" = None
     server: "Server | None" = None
 
     def pictures(
@@ -58,7 +58,7 @@ class Beside:
         """Return what is to be shown the pictures, besides `other`; None if nobody is."""
         if self.server is None:
             return other
-        view = self.server.shop.view
+        view = self.server.state.view
 
         def show(image: "RGBImage", moment: "Moment") -> None:
             view.picture(image, moment)
@@ -69,26 +69,26 @@ class Beside:
 
     def black(self, moment: "Moment") -> None:
         self.heartbeat.black(moment)
-        if self.vitals is not None:
-            self.vitals.black(moment)
+        if self.status is not None:
+            self.status.black(moment)
         if self.server is not None:
-            self.server.shop.view.black(moment)
+            self.server.state.view.black(moment)
 
     def include(self, sinks: "Sinks") -> None:
         """Tell of what waits for a network too."""
-        if self.vitals is not None:
-            self.vitals.include(sinks.backlogs)
+        if self.status is not None:
+            self.status.include(sinks.backlogs)
 
     def damaged(self) -> None:
-        if self.vitals is not None:
-            self.vitals.damaged()
+        if self.status is not None:
+            self.status.damaged()
 
     def close(self) -> None:
         if self.server is not None:
             self.server.close()
 
 
-def open_beside(given: dict[str, Any], plan: "Plan", model: Path) -> Beside:
+def open_monitoring(given: dict[str, Any], plan: "StreamPlan", model: Path) -> Monitoring:
     """Open the page if the options ask for one, and the way to the service manager if there is one.
 
     Raises:
@@ -102,19 +102,19 @@ def open_beside(given: dict[str, Any], plan: "Plan", model: Path) -> Beside:
     if given["serve"] is None:
         if given["serve_anyone"]:
             raise OptionError("--serve-anyone says who may see the page; add --serve 0.0.0.0:8080")
-        return Beside((heartbeat,), heartbeat)
-    from edgevit.runtime.run.status import Vitals, result_limit_s
+        return Monitoring((heartbeat,), heartbeat)
+    from edgevit.runtime.run.status import RunStatus, result_limit_s
     from edgevit.runtime.serve.address import check_access
-    from edgevit.runtime.serve.answers import Shop
+    from edgevit.runtime.serve.answers import PageState
     from edgevit.runtime.serve.server import Server
     from edgevit.runtime.serve.view import View
 
     access = check_access(given["serve"], given["serve_anyone"], os.environ)
-    view, vitals = View(plan.regions), Vitals(result_limit_s(plan.reading))
+    view, status = View(plan.regions), RunStatus(result_limit_s(plan.source_options))
     about = {"version": __version__, "model": model.name, "source": plan.source.name}
-    server = Server(access, Shop(view, vitals, about))
+    server = Server(access, PageState(view, status, about))
     click.echo(f"edgevit: the page is at {server.url}", err=True)
-    return Beside((vitals, view, heartbeat), heartbeat, vitals, server)
+    return Monitoring((status, view, heartbeat), heartbeat, status, server)
 
 
 def has_terminal() -> bool:
@@ -127,11 +127,11 @@ def has_terminal() -> bool:
 
 
 @contextlib.contextmanager
-def renewing(judge: "Renewable") -> Iterator[None]:
+def reload_on_sighup(predictor: "ReloadableModel") -> Iterator[None]:
     """Renew the model at each SIGHUP."""
 
     def ask(number: int, frame: FrameType | None) -> None:
-        judge.ask()
+        predictor.ask()
 
     before = signal.signal(signal.SIGHUP, ask)
     try:

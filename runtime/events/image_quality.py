@@ -16,7 +16,7 @@ Gray = NDArray[np.uint8]
 
 
 @dataclass(frozen=True, eq=False)
-class Health:
+class ImageQuality:
     """What was measured in one picture."""
 
     brightness: float
@@ -27,7 +27,7 @@ class Health:
     """About WIDTH pixels across, picked from the picture and not averaged: what `change` compares."""
 
 
-def measure(image: RGBImage) -> Health:
+def measure(image: RGBImage) -> ImageQuality:
     """Measure an (H, W, 3) image.
 
     Sharpness is the variance of the Laplacian (Pech-Pacheco et al., Diatom autofocusing in brightfield microscopy: a
@@ -41,7 +41,7 @@ def measure(image: RGBImage) -> Health:
         height = max(1, round(gray.shape[0] * WIDTH / gray.shape[1]))
         gray = np.asarray(cv2.resize(gray, (WIDTH, height), interpolation=cv2.INTER_AREA), np.uint8)
     _, deviation = cv2.meanStdDev(cv2.Laplacian(gray, cv2.CV_16S))
-    return Health(float(cv2.mean(gray)[0]) / 255, float(deviation[0, 0]) ** 2, sample)
+    return ImageQuality(float(cv2.mean(gray)[0]) / 255, float(deviation[0, 0]) ** 2, sample)
 
 
 def change(before: Gray, after: Gray) -> float:

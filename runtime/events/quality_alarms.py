@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from edgevit.errors import OptionError
 from edgevit.runtime.events.event import Event
-from edgevit.runtime.events.health import Gray, Health, change
+from edgevit.runtime.events.image_quality import Gray, ImageQuality, change
 from edgevit.runtime.moment import Moment
 
 
@@ -63,7 +63,7 @@ class HealthState:
 
 
 def next_health(
-    rules: HealthRules, state: HealthState, health: Health, moment: Moment
+    rules: HealthRules, state: HealthState, health: ImageQuality, moment: Moment
 ) -> tuple[HealthState, tuple[Event, ...]]:
     """Take one picture's measures; return the new state, and an event for each alarm that begins or ends.
 

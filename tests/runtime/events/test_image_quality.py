@@ -8,10 +8,10 @@ import pytest
 from numpy.typing import NDArray
 
 from edgevit.errors import OptionError
-from edgevit.runtime.events.alarms import HealthRules
 from edgevit.runtime.events.event import Event
-from edgevit.runtime.events.health import change, measure
+from edgevit.runtime.events.image_quality import change, measure
 from edgevit.runtime.events.labels import LabelRules
+from edgevit.runtime.events.quality_alarms import HealthRules
 from edgevit.runtime.events.watch import Watch
 from edgevit.runtime.moment import Moment
 

@@ -12,12 +12,12 @@ from edgevit.runtime.records import Sink, event_record, result_record
 from edgevit.runtime.results import Result
 
 
-class Outlet:
-    """Three ears for a stream; all are called from the thread that reads it.
+class ResultWriter:
+    """Three callbacks of a stream; all are called from the thread that reads it.
 
-    outlet = Outlet(sinks, Watch(rules, health))
-    for result in classifier.stream(source, on_event=outlet.event, on_picture=outlet.picture):
-        outlet.result(result)
+    writer = ResultWriter(sinks, Watch(rules, health))
+    for result in classifier.stream(source, on_event=writer.event, on_picture=writer.picture):
+        writer.result(result)
     """
 
     def __init__(

@@ -2,15 +2,15 @@
 
 from dataclasses import dataclass
 
-from edgevit.runtime.sources.pace import Pace
 from edgevit.runtime.sources.raw import RawForm
+from edgevit.runtime.sources.sampling import SamplingInterval
 
 
 @dataclass(frozen=True)
-class Reading:
+class SourceOptions:
     """What is asked for with options; which source heeds which is in docs/sources.md."""
 
-    pace: Pace = Pace()
+    pace: SamplingInterval = SamplingInterval()
     raw: RawForm | None = None
     """Of stdin and tcp; None for MJPEG."""
     stall_s: float = 10.0

@@ -11,7 +11,7 @@ _UNITS_S = {"ms": 0.001, None: 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.
 
 
 @dataclass(frozen=True)
-class Pace:
+class SamplingInterval:
     """At most one frame in each interval."""
 
     interval_s: float | None = None
@@ -28,7 +28,7 @@ class Pace:
         return due_s + beats * self.interval_s
 
 
-def parse_pace(every: str | float | None, fps: float | None) -> Pace:
+def parse_pace(every: str | float | None, fps: float | None) -> SamplingInterval:
     """Read --every ("5s", "500ms", "2m", or seconds) or --fps.
 
     Raises:
@@ -39,8 +39,8 @@ def parse_pace(every: str | float | None, fps: float | None) -> Pace:
     if fps is not None:
         if not 0 < fps < math.inf:
             raise OptionError(f"--fps is {fps}, expected a number of frames a second above 0")
-        return Pace(1 / fps)
-    return Pace(None if every is None else parse_duration(every, "--every"))
+        return SamplingInterval(1 / fps)
+    return SamplingInterval(None if every is None else parse_duration(every, "--every"))
 
 
 def parse_duration(text: str | float, option: str) -> float:

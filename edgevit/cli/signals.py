@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 @contextlib.contextmanager
-def ending(stop: "Stop") -> Iterator[None]:
+def stop_on_signals(stop: "Stop") -> Iterator[None]:
     """Ask `stop` at the first SIGINT or SIGTERM; the second one acts at once."""
 
     def ask(number: int, frame: FrameType | None) -> None:
