@@ -9,7 +9,6 @@ import typing
 from collections.abc import Mapping
 from typing import Any, Literal
 
-
 DEEPEST = 100
 """Objects and lists within each other that a JSON document may have."""
 
