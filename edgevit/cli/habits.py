@@ -21,6 +21,9 @@ VERBS = {
 }
 """What other tools call a command."""
 
+SHARED_VERBS = ("train", "export", "benchmark")
+"""What they call as edgevit does."""
+
 TASKS = ("classify", "detect", "segment")
 """Words that elsewhere may stand before the verb."""
 
@@ -45,11 +48,12 @@ OPTIONS = {
 
 def command_of(arguments: Sequence[str]) -> tuple[str, Sequence[str]] | None:
     """Return edgevit's command for another tool's verb, and the words behind it; None if it is no such verb."""
-    words = list(arguments)
-    if len(words) > 1 and words[0] in TASKS and words[1] in (*VERBS, "train", "export", "benchmark"):
-        del words[0]
-    verb = VERBS.get(words[0], words[0] if len(words) < len(arguments) else None)
-    return verb and (verb, words[1:])
+    verb, *words = arguments
+    if verb in TASKS and words and words[0] in (*VERBS, *SHARED_VERBS):
+        verb, *words = words
+    if verb not in (*VERBS, *SHARED_VERBS):
+        return None
+    return VERBS.get(verb, verb), words
 
 
 def rewritten(words: Sequence[str], command: click.Command) -> tuple[list[str], list[str]]:
