@@ -2,13 +2,15 @@
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TypeAlias
 
 import click
 from click.shell_completion import CompletionItem
 
 MODEL_SUFFIXES = (".onnx", ".tflite")
 
-Items = list[CompletionItem[str]]
+# in quotes, since the items of click before 8.5 have no type of their values
+Items: TypeAlias = "list[CompletionItem[str]]"
 
 
 def complete_models(ctx: click.Context, param: click.Parameter, incomplete: str) -> Items:
