@@ -9,7 +9,7 @@ from click.shell_completion import CompletionItem
 
 MODEL_SUFFIXES = (".onnx", ".tflite")
 
-# in quotes, since the items of click before 8.5 have no type of their values
+# in quotes, since the items of click before 8.4 have no type of their values
 Items: TypeAlias = "list[CompletionItem[str]]"
 
 
