@@ -27,8 +27,10 @@ from edgevit.models.zoo.registry import get_spec
 from edgevit.runtime.images.mask_png import mask_png
 from edgevit.runtime.segmentation import Segmentation
 from edgevit.runtime.selftest import check_selftest
+from tests.places import SHARED
 
 MODEL = "efficientvit_seg_b0_cityscapes"
+PUBLISHED = SHARED / "data" / "efficientvit_seg_b0_cityscapes.pt"
 RANDOM = Recipe(MODEL, weights="random", imgsz=(64, 96))
 
 
@@ -79,6 +81,17 @@ def test_float_export_is_a_checked_file_of_the_published_classes(tmp_path: Path)
     graph = onnx.load(path)
     assert "Resize" not in {node.op_type for node in graph.graph.node}
     assert answer(path).logits is not None
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not PUBLISHED.is_file(), reason="the published weights are not beside this checkout")
+@pytest.mark.parametrize("size", [(256, 512), (512, 512)])
+def test_published_weights_answer_alike_at_any_size(size: tuple[int, int], tmp_path: Path) -> None:
+    """They have sums of attention near 1e-6, which random weights do not."""
+    report = export(Recipe(MODEL, weights=str(PUBLISHED), imgsz=size), tmp_path / "seg.onnx")
+    worst = max(parity.max_abs for parity in report.manifest.parity)
+    assert worst < 0.001
+    assert min(parity.top1_agreement for parity in report.manifest.parity) > 0.9999
 
 
 def test_argmax_in_the_graph_gives_class_numbers(tmp_path: Path) -> None:
