@@ -22,7 +22,7 @@ from edgevit.models.zoo.registry import get_spec
 from edgevit.runtime.images.read import list_images
 
 SIDE, GAP = 120, 20
-"""Of a layer's square, and between two, in pixels."""
+"""Side of a layer's square, and the gap between two, in pixels."""
 
 
 @click.command(help=__doc__)

@@ -50,7 +50,7 @@ PACKAGES = {
 
 
 MAX_FILE_BYTES = 2**31
-"""Of ONNX's Protocol Buffers and of TFLite's FlatBuffers."""
+"""Largest size of ONNX's Protocol Buffers and of TFLite's FlatBuffers, in bytes."""
 
 
 @dataclass(frozen=True)
@@ -63,9 +63,9 @@ class Report:
     float_size_mb: float
     """Size of the same model in plain float32."""
     latencies_ms: tuple[float, float] | None
-    """Of float and of int8 on this machine, one thread; None for other precisions."""
+    """Latencies of float and of int8 on this machine, one thread; None for other precisions."""
     outcome: Outcome | None
-    """Of the search for --max-drop."""
+    """Result of the search for --max-drop; None without one."""
 
 
 def export(

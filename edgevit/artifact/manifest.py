@@ -184,7 +184,7 @@ class Manifest:
     quantization: Quantization | None = None
     selftest: SelfTests | None = None
     pixels: MaskOutput | None = None
-    """Of segmentation models."""
+    """Mask output of a segmentation model; None for other models."""
     notes: tuple[str, ...] = ()
     """What a user should know: a resized bias table, a raised epsilon."""
     sha256: str = UNSEALED

@@ -58,7 +58,7 @@ OUTPUT_OPTIONS = (
         metavar="DIR",
         help="Write each picture, coloured by its segmentation.",
     ),
-    click.option("--quota", default="500MB", show_default=True, metavar="SIZE", help="Of --harvest."),
+    click.option("--quota", default="500MB", show_default=True, metavar="SIZE", help="Most that --harvest keeps."),
     click.option(
         "--spool",
         type=click.Path(path_type=Path),

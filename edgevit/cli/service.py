@@ -39,7 +39,7 @@ _OPTIONS = (
         "--name",
         default="edgevit",
         show_default=True,
-        help="Of the unit, its user and its folder; one for each camera.",
+        help="Name of the unit, its user and its folder; one for each camera.",
     ),
     click.option("--memory", default="500MB", show_default=True, metavar="SIZE", help="Most that it may use."),
     click.option(

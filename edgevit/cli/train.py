@@ -35,7 +35,9 @@ EPOCHS, FINE_TUNING_EPOCHS = 60.0, 15.0
 @click.option("--learning-rate", type=float, help="Peak rate of AdamW.  [default: 0.002, with --init 0.0005]")
 @click.option("--weight-decay", type=float, default=0.05, show_default=True)
 @click.option("--warmup-epochs", type=float, help="Epochs of rising rate.  [default: a tenth of all, at most 1]")
-@click.option("--ema-decay", type=float, default=0.998, show_default=True, help="Of the averaged weights, per step.")
+@click.option(
+    "--ema-decay", type=float, default=0.998, show_default=True, help="Share of the averaged weights that a step keeps."
+)
 @click.option(
     "--augmentation",
     type=click.Choice(["strong", "moderate", "light"]),

@@ -37,7 +37,7 @@ class Job:
     out: Path
     recipe: Recipe
     crop_pct: float = 1.0
-    """Of the preprocessing: below 1 the border of each image is never looked at."""
+    """Share of the preprocessing's crop: below 1 the border of each image is never looked at."""
     val_fraction: float = 0.1
     """Share of images held out where `data` has no `val` folder."""
     init: str | None = None

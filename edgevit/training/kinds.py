@@ -34,7 +34,7 @@ class Kind:
     unit: str
     """What `LearningSet.counts` counts."""
     crop_mode: str
-    """Of the preprocessing."""
+    """How the preprocessing crops."""
 
     def preprocess(self, size: int, crop_pct: float) -> Preprocess:
         return Preprocess(size=(size, size), crop_pct=crop_pct, crop_mode=self.crop_mode)

@@ -34,7 +34,7 @@ class QuantizedGraph:
 
     @cached_property
     def int8_share(self) -> float:
-        """Of the multiply-accumulates, 0..1."""
+        """Share of the multiply-accumulates that run in int8, 0..1."""
         return int8_mac_share(self.float_graph, self.graph)
 
     def logits(self, images: ImageSet, preprocessing: Preprocess) -> NDArray[np.float32]:
@@ -48,7 +48,7 @@ class GraphQuantizer:
 
     graph: ModelProto
     ranges: Ranges
-    """Of all tensors that the quantizer may ask about."""
+    """Ranges of all tensors that the quantizer may ask about."""
     scheme: Scheme
 
     @cached_property
@@ -58,7 +58,7 @@ class GraphQuantizer:
 
     @cached_property
     def layers(self) -> tuple[Layer, ...]:
-        """Of the float graph, in its order."""
+        """Layers of the float graph, in its order."""
         return tuple(layers(self.graph))
 
     def make(self, keep_float: Set[str]) -> QuantizedGraph:
@@ -73,7 +73,7 @@ class Int8:
     graph: ModelProto
     quantization: Quantization
     outcome: Outcome | None
-    """Of the search for --max-drop; None without one."""
+    """Result of the search for --max-drop; None without one."""
     quantizer: GraphQuantizer
 
 

@@ -28,7 +28,7 @@ class Candidate(Protocol):
 
     @property
     def int8_share(self) -> float:
-        """Of the multiply-accumulates, 0..1."""
+        """Share of the multiply-accumulates that run in int8, 0..1."""
 
     def logits(self, images: ImageSet, preprocessing: Preprocess) -> NDArray[np.float32]:
         """Return (images, classes)."""
@@ -43,7 +43,7 @@ class Quantizer(Protocol):
 
     @property
     def layers(self) -> tuple[Layer, ...]:
-        """Of the float model, in its order."""
+        """Layers of the float model, in its order."""
 
     def make(self, keep_float: Set[str]) -> Candidate:
         """Return the model with the named layers in float."""
@@ -55,7 +55,7 @@ class Trial:
 
     float_blocks: tuple[str, ...]
     int8_share: float
-    """Of the multiply-accumulates, 0..1."""
+    """Share of the multiply-accumulates that run in int8, 0..1."""
     drop: float
     """Loss against float on the deciding images, in percentage points of accuracy (of agreement, if unlabelled)."""
 

@@ -79,7 +79,7 @@ class State:
 
     temperature_c: float | None
     clock_mhz: float | None
-    """Of the fastest core."""
+    """Clock of the fastest core."""
     governor: str | None
     throttle_flags: int | None
     """Raspberry Pi's get_throttled."""

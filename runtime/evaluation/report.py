@@ -63,7 +63,7 @@ class ModelQuality:
 
     model: str
     mean_confidence: float
-    """Of the answers, 0..1."""
+    """Mean confidence of the answers, 0..1."""
     answers: tuple[int, ...]
     """How often each class was answered, in the order of the labels."""
     accuracy: Accuracy | None

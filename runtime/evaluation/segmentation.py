@@ -31,7 +31,7 @@ class SegmentationQuality:
     miou: float | None
     """Mean over the classes that occur, in a mask or an answer; None without masks."""
     iou: tuple[float | None, ...] | None
-    """Of each class; None for one that does not occur."""
+    """Intersection over union of each class; None for one that does not occur."""
     pixel_accuracy: float | None
     agreement: float | None
     """Share of pixels with the first model's class; None for the first."""

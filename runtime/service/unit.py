@@ -33,13 +33,13 @@ class Job:
     """What a unit is made from, checked."""
 
     name: str
-    """Of the unit, without its suffix: also of its user and its folder."""
+    """Name of the unit without its suffix, and of its user and its folder."""
     command: tuple[str, ...]
     """The whole command line; the first is an absolute path."""
     about: str
     """One line for `systemctl status`."""
     kind: Kind
-    """Of the source."""
+    """Kind of the source."""
     watchdog_s: float
     memory: int
     """Bytes that it may use, its camera program and file cache included."""

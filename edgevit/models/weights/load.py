@@ -46,7 +46,7 @@ class Mismatch:
     missing: list[str]
     unexpected: list[str]
     wrong: list[str]
-    """Of another shape."""
+    """Names of entries of another shape."""
 
 
 def load_weights(model: nn.Module, spec: ModelSpec, path: Path) -> None:

@@ -28,7 +28,7 @@ class ResolvedWeights:
     source: str
     """File name, registry entry, or "random"."""
     sha256: str
-    """Of the file; empty for random weights."""
+    """SHA-256 of the file; empty for random weights."""
     license: str
     trained: bool
     labels: tuple[str, ...]
