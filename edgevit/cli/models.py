@@ -3,11 +3,12 @@
 import dataclasses
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import click
 
+from edgevit.cli.tables import table
 from edgevit.models.zoo.latency import describe_conditions, find_latency
 from edgevit.models.zoo.registry import get_spec, list_models
 from edgevit.models.zoo.spec import ModelSpec, WeightsSpec
@@ -39,7 +40,7 @@ def command(name: str | None, sort: str, as_json: bool) -> None:
         found: Any = as_document(get_spec(name)) if name else [as_document(each) for each in every]
         click.echo(json.dumps(found, indent=2))
     elif name is None:
-        click.echo(table([HEADER, *map(row, every)]))
+        click.echo(table([HEADER, *map(row, every)], others="left"))
         click.echo(f"\nX86: one thread, int8, {describe_conditions()}. RPI4: estimated, never measured.", err=True)
         click.echo("More: edgevit models NAME. Next: edgevit export NAME [--int8]", err=True)
     else:
@@ -69,12 +70,6 @@ def published(spec: ModelSpec) -> str:
     if spec.accuracy is None:
         return "-"
     return f"{spec.accuracy:.1f} %{' mIoU' if spec.task == 'segment' else ''}"
-
-
-def table(rows: Sequence[Sequence[str]]) -> str:
-    """Align the columns of text, two spaces between them."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join("  ".join(map(str.ljust, cells, widths)).rstrip() for cells in rows)
 
 
 def details(spec: ModelSpec) -> str:

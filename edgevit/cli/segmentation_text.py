@@ -1,6 +1,7 @@
 """A validation of segmentation models as tables for people."""
 
-from edgevit.cli.validation_text import share, table
+from edgevit.cli.tables import table
+from edgevit.cli.validation_text import share
 from edgevit.runtime.evaluation.segmentation import SegmentationValidation
 
 CLASSES = 40

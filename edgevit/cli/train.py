@@ -1,18 +1,18 @@
 """`edgevit train`: train or fine-tune a model on folders of images."""
 
 import shlex
-import signal
 import sys
 import time
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import click
 from click.core import ParameterSource
 
+from edgevit.cli.signals import stop_on_signals
 from edgevit.errors import MissingExtraError, OptionError
 from edgevit.models.zoo.registry import get_spec
+from edgevit.runtime.sources.stop import Stop
 
 RATE, FINE_TUNING_RATE = 2e-3, 5e-4
 EPOCHS, FINE_TUNING_EPOCHS = 60.0, 15.0
@@ -94,9 +94,9 @@ def command(ctx: click.Context, /, name: str, **options: Any) -> None:
         bn_batches=options["bn_batches"],
         command=_spelled_out(ctx),
     )
-    display, interrupt = Display(), Interrupt()
-    with hardware.plain_memory_error():
-        accuracy = run_job(job, Watcher(display.line, display.step, interrupt.asked))
+    display, stop = Display(), Stop()
+    with hardware.plain_memory_error(), stop_on_signals(stop):
+        accuracy = run_job(job, Watcher(display.line, display.step, lambda: stop.asked))
     if accuracy is None:
         display.line(f"stopped and saved; continue with: {job.command} --resume")
         sys.exit(130)
@@ -202,19 +202,3 @@ def describe(record: dict[str, Any], left_s: float | None) -> str:
     if left_s is not None and record["step"] < record["of"]:
         parts.append(f"{left_s / 60:.0f} min left" if left_s >= 90 else f"{left_s:.0f} s left")
     return "  ".join(parts)
-
-
-class Interrupt:
-    """Turns the first Ctrl-C or SIGTERM into a request to stop after the step; the second one acts at once."""
-
-    def __init__(self) -> None:
-        self.signal = 0
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._note)
-
-    def asked(self) -> bool:
-        return self.signal != 0
-
-    def _note(self, number: int, frame: FrameType | None) -> None:
-        self.signal = number
-        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)

@@ -9,9 +9,9 @@ import click
 
 from edgevit.cli.options import model_options, numbers, size
 from edgevit.cli.progress import track
-from edgevit.cli.text import printable
 from edgevit.cli.validation_text import describe
 from edgevit.errors import MissingExtraError, OptionError
+from edgevit.text import printable, printable_lines
 
 if TYPE_CHECKING:
     from edgevit.runtime.classifier import Classifier
@@ -85,7 +85,7 @@ def command(
     result = validate(opened, images, flips, track)
     for reason in result.unreadable:
         _say(reason)
-    click.echo(json.dumps(result.to_dict()) if as_json else printable(describe(result)))
+    click.echo(json.dumps(result.to_dict()) if as_json else printable_lines(describe(result)))
     if result.unreadable:
         _say(f"{len(result.unreadable)} of {len(images.paths)} images could not be read")
     return 1 if result.unreadable else 0
@@ -106,7 +106,7 @@ def _judge_masks(
     result = validate_segmentation(models, find_masked_images(data, limit=limit, seed=seed), track)
     for reason in result.unreadable:
         _say(reason)
-    click.echo(json.dumps(result.to_dict()) if as_json else printable(segmentation_text.describe(result)))
+    click.echo(json.dumps(result.to_dict()) if as_json else printable_lines(segmentation_text.describe(result)))
     return 1 if result.unreadable else 0
 
 

@@ -1,8 +1,8 @@
 """A validation as tables for people."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
+from edgevit.cli.tables import table
 from edgevit.runtime.evaluation.report import Agreement, ModelQuality, Validation
 
 CLASSES = 20
@@ -97,14 +97,3 @@ def _flips(agreement: Agreement) -> str:
 def share(value: float | None, digits: int = 1) -> str:
     """Return a share as per cent, "-" for none."""
     return "-" if value is None else f"{value:.{digits}%}"
-
-
-def table(rows: Sequence[Sequence[str]]) -> str:
-    """Align columns: the first to the left, the others to the right."""
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return "\n".join(
-        "  ".join(
-            [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]
-        ).rstrip()
-        for row in rows
-    )

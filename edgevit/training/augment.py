@@ -4,9 +4,8 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-RGBImage = NDArray[np.uint8]
+from edgevit.runtime.images.resample import RGBImage
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ import numpy as np
 
 from edgevit.errors import DataError, ImageError
 from edgevit.runtime.images.read import SUFFIXES, read_image
-from edgevit.training.augment import Augmentation, RGBImage
+from edgevit.runtime.images.resample import RGBImage
+from edgevit.training.augment import Augmentation
 from edgevit.training.batches import training_image
 
 

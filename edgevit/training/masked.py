@@ -18,9 +18,10 @@ from edgevit.runtime.evaluation.segmentation import Confusion
 from edgevit.runtime.images.mask_png import read_mask
 from edgevit.runtime.images.masks import bilinear_mask
 from edgevit.runtime.images.read import read_image
+from edgevit.runtime.images.resample import RGBImage
 from edgevit.runtime.labels import read_labels
 from edgevit.training.accuracy import Accuracy, plain_inputs
-from edgevit.training.augment import Augmentation, RGBImage, augment_masked
+from edgevit.training.augment import Augmentation, augment_masked
 from edgevit.training.folders import unit_hash
 
 CLASSES_FILE = "classes.txt"

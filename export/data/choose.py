@@ -7,12 +7,13 @@ from torch import nn
 
 from edgevit.artifact.manifest import Preprocess
 from edgevit.errors import OptionError
-from edgevit.export.data.images import VERIFICATION_IMAGES, ExportImages, ImageSet, RGBImage, folder_images
+from edgevit.export.data.images import VERIFICATION_IMAGES, ExportImages, ImageSet, folder_images
 from edgevit.export.data.synthesize import ENOUGH_IMAGES, synthesize_images
 from edgevit.export.recipe import Recipe
 from edgevit.export.tasks import rules_of
 from edgevit.models.weights.resolve import ResolvedWeights
 from edgevit.models.zoo.registry import get_spec
+from edgevit.runtime.images.resample import RGBImage
 from edgevit.runtime.selftest import draw_pictures
 
 SHIPPED = Path(__file__).parents[1] / "weights"

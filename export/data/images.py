@@ -14,12 +14,11 @@ from edgevit.errors import DataError, ImageError
 from edgevit.export.recipe import MIN_CALIBRATION_IMAGES
 from edgevit.runtime.images.preprocess import min_decode_size, preprocess
 from edgevit.runtime.images.read import list_images, read_image
+from edgevit.runtime.images.resample import RGBImage
 
 log = logging.getLogger(__name__)
 
 VERIFICATION_IMAGES = 64
-
-RGBImage = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
