@@ -10,13 +10,9 @@ import click
 from click.core import ParameterSource
 
 from edgevit.cli.signals import stop_on_signals
-from edgevit.errors import MissingExtraError, OptionError
 from edgevit.models.zoo.registry import get_spec
 from edgevit.runtime.sources.stop import Stop
-
-RATE, FINE_TUNING_RATE = 2e-3, 5e-4
-EPOCHS, FINE_TUNING_EPOCHS = 60.0, 15.0
-"""Defaults without and with --init."""
+from edgevit.text import printable
 
 
 @click.command(name="train")
@@ -69,76 +65,25 @@ def command(ctx: click.Context, /, name: str, **options: Any) -> None:
     For segmentation the folders are images/ and masks/, and DIR/classes.txt names the classes; see docs/training.md.
     Writes NAME.safetensors, which `edgevit export --weights` reads, with its facts in NAME.json.
     """
-    spec = get_spec(name)
-    try:
-        from edgevit.training import hardware
-        from edgevit.training.job import Job, Watcher, run_job
-    except ModuleNotFoundError as error:
-        if error.name not in ("torch", "safetensors"):
-            raise
-        raise MissingExtraError(error.name, "training", "train") from error
-    out: Path = options["out"] or Path("runs") / name
-    device = hardware.choose_device(options["device"])
-    hardware.use_threads(options["threads"])
-    job = Job(
-        model=name,
-        data=options["data"],
-        out=out,
-        recipe=_recipe(options, spec.preprocess.size[0], hardware.bfloat16_helps(device)),
-        crop_pct=options["crop_pct"],
-        val_fraction=options["val_fraction"],
-        init=options["init"],
-        resume=options["resume"],
-        device=device,
-        workers=options["workers"],
-        bn_batches=options["bn_batches"],
-        command=_spelled_out(ctx),
-    )
+    from edgevit.training import Watcher, train
+
+    command_line = _spelled_out(ctx)
     display, stop = Display(), Stop()
-    with hardware.plain_memory_error(), stop_on_signals(stop):
-        accuracy = run_job(job, Watcher(display.line, display.step, lambda: stop.asked))
-    if accuracy is None:
-        display.line(f"stopped and saved; continue with: {job.command} --resume")
+    with stop_on_signals(stop):
+        watcher = Watcher(display.line, display.step, lambda: stop.asked)
+        result = train(name, **options, command=command_line, watcher=watcher)
+    if result.accuracy is None:
+        display.line(f"stopped and saved; continue with: {command_line} --resume")
         sys.exit(130)
-    for label, share in accuracy.per_class.items():
-        click.echo(f"{label:<20} {share:7.2%}")
-    if spec.task == "segment":
-        click.echo(f"{'mean IoU':<20} {accuracy.macro:7.2%}")
-    of = "the pixels of " if spec.task == "segment" else ""
-    click.echo(f"{'all':<20} {accuracy.top1:7.2%}  of {of}{accuracy.images:,} images")
-    click.echo(f"wrote {job.weights_file}; next:", err=True)
-    click.echo(f"  edgevit export {name} --weights {job.weights_file} --int8 --data {job.data}", err=True)
-
-
-def _recipe(options: dict[str, Any], default_size: int, bfloat16_helps: bool) -> Any:
-    """Return the Recipe that the options ask for."""
-    from edgevit.training.recipe import Recipe, default_sizes, parse_sizes
-
-    fine_tuning = options["init"] is not None
-    if options["sizes"] is not None:
-        if options["epochs"] is not None or options["imgsz"] is not None:
-            raise OptionError("--sizes says both sizes and epochs; leave out --imgsz and --epochs")
-        sizes = parse_sizes(options["sizes"])
-    else:
-        epochs = _given(options["epochs"], FINE_TUNING_EPOCHS if fine_tuning else EPOCHS)
-        sizes = default_sizes(_given(options["imgsz"], default_size), epochs, progressive=not fine_tuning)
-    tenth = sum(epochs for _, epochs in sizes) / 10
-    return Recipe(
-        sizes=sizes,
-        batch=options["batch"],
-        learning_rate=_given(options["learning_rate"], FINE_TUNING_RATE if fine_tuning else RATE),
-        weight_decay=options["weight_decay"],
-        warmup_epochs=_given(options["warmup_epochs"], min(1.0, tenth)),
-        augmentation=options["augmentation"],
-        ema_decay=options["ema_decay"],
-        seed=options["seed"],
-        bfloat16=_given(options["bfloat16"], bfloat16_helps),
-        balance=options["balance"],
-    )
-
-
-def _given(value: Any, default: Any) -> Any:
-    return default if value is None else value
+    for label, share in result.accuracy.per_class.items():
+        click.echo(f"{printable(label):<20} {share:7.2%}")
+    segments = get_spec(name).task == "segment"
+    if segments:
+        click.echo(f"{'mean IoU':<20} {result.accuracy.macro:7.2%}")
+    of = "the pixels of " if segments else ""
+    click.echo(f"{'all':<20} {result.accuracy.top1:7.2%}  of {of}{result.accuracy.images:,} images")
+    click.echo(f"wrote {result.weights}; next:", err=True)
+    click.echo(f"  edgevit export {name} --weights {result.weights} --int8 --data {options['data']}", err=True)
 
 
 def _spelled_out(ctx: click.Context) -> str:

@@ -66,7 +66,7 @@ def average_runs(job: Job, files: Sequence[Path], watcher: Watcher) -> Accuracy:
     try:
         job.out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise OutputError(f"{job.out} cannot be made: {error.strerror}; give another folder with -o") from error
+        raise OutputError(f"{job.out} cannot be made: {error.strerror}; give another folder with --out") from error
     data = read_data(job, watcher)
     size = job.recipe.final_size
     model = create_model(job.model, len(data.train.classes), (size, size))
@@ -107,7 +107,7 @@ def main(
         job = Job(model, data, out, recipe, val_fraction=val_fraction, bn_batches=bn_batches, command=command)
         accuracy = average_runs(job, files, Watcher(say=logging.info))
     except EdgevitError as error:
-        raise click.ClickException(str(error)) from error
+        raise click.ClickException(error.command_line_text) from error
     click.echo(f"{accuracy.top1:.2%} of {accuracy.images:,} validation images; wrote {job.weights_file}")
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from edgevit.errors import CheckpointError, DataError, OptionError, OutputError
 from edgevit.models import create_model
 from edgevit.models.weights.trained import TrainingFacts
 from edgevit.models.zoo.registry import check_input_size, get_spec
+from edgevit.schema import Range, check_options
 from edgevit.training.accuracy import Accuracy, plain_inputs
 from edgevit.training.initialize import load_initial
 from edgevit.training.kinds import KINDS, Kind, LearningSet
@@ -43,14 +44,21 @@ class Job:
     init: str | None = None
     """Weights to start from: a file, or the name of a registry entry; None: random ones."""
     resume: bool = False
-    device: str = "cpu"
-    workers: int = 2
-    bn_batches: int = 50
+    device: Literal["cpu", "cuda"] = "cpu"
+    workers: Annotated[int, Range(1)] = 2
+    """Threads that read images."""
+    bn_batches: Annotated[int, Range(0)] = 50
     """Batches, at most, to compute the BatchNorm statistics of the averaged weights from; 0 keeps their averages."""
     command: str = ""
     """How this job was asked for, for the model card."""
 
     def __post_init__(self) -> None:
+        """Check every value once.
+
+        Raises:
+            OptionError: a value is of another type, or out of its range.
+        """
+        check_options(self)
         if not 0 < self.crop_pct <= 1:
             raise OptionError(f"--crop-pct {self.crop_pct:g} is not possible; expected more than 0, at most 1")
         if not 0 < self.val_fraction < 1:
@@ -138,13 +146,13 @@ def _claim(job: Job) -> None:
         require(job.out / "last.pt")
     elif (job.out / "last.pt").exists():
         raise CheckpointError(
-            f"{job.out} holds a run already; continue it with --resume, delete it, or give another folder with -o"
+            f"{job.out} holds a run already; continue it with --resume, delete it, or give another folder with --out"
         )
     try:
         job.out.mkdir(parents=True, exist_ok=True)
         (job.out / "log.jsonl").open("a").close()
     except OSError as error:
-        raise OutputError(f"{job.out} cannot be written: {error.strerror}; give another folder with -o") from error
+        raise OutputError(f"{job.out} cannot be written: {error.strerror}; give another folder with --out") from error
 
 
 def read_data(job: Job, watcher: Watcher) -> Data:

@@ -152,8 +152,9 @@ def test_bfloat16_is_used_where_the_processor_multiplies_it(tmp_path: Path) -> N
         ("processor\t: 0\nFeatures\t: fp asimd\n", False),
         ("", False),
     ):
-        (tmp_path / "cpuinfo").write_text(text)
-        assert bfloat16_helps("cpu", tmp_path / "cpuinfo") is helps
+        (tmp_path / "proc").mkdir(exist_ok=True)
+        (tmp_path / "proc" / "cpuinfo").write_text(text)
+        assert bfloat16_helps("cpu", tmp_path) is helps
     assert bfloat16_helps("cpu", tmp_path / "missing") is False
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from edgevit.artifact.manifest import Preprocess
-from edgevit.errors import CheckpointError
+from edgevit.errors import CheckpointError, MissingExtraError
 
 KEYS = ("edgevit_labels", "edgevit_preprocess", "edgevit_accuracy")
 """In the file's header, each a JSON string."""
@@ -35,7 +35,7 @@ def read_training_facts(path: Path) -> TrainingFacts | None:
         CheckpointError: what it says cannot be understood.
     """
     header = _read_header(path)
-    if header is None or KEYS[0] not in header:
+    if KEYS[0] not in header:
         return None
     try:
         labels, preprocessing, accuracy = (json.loads(header[key]) for key in KEYS)
@@ -50,18 +50,17 @@ def read_training_facts(path: Path) -> TrainingFacts | None:
 
 def read_model_name(path: Path) -> str | None:
     """Return which model the weights are of, if `edgevit train` wrote the safetensors file; None for any other."""
-    return (_read_header(path) or {}).get(MODEL_KEY)
+    return _read_header(path).get(MODEL_KEY)
 
 
-def _read_header(path: Path) -> dict[str, str] | None:
-    """Return the metadata of a safetensors file: 8 bytes of length, then a JSON object with `__metadata__`."""
-    with path.open("rb") as file:
-        length, start = int.from_bytes(file.read(8), "little"), file.read(1)
-        if start != b"{" or length > path.stat().st_size:
-            return None
-        try:
-            header = json.loads(start + file.read(length - 1))
-        except ValueError:
-            return None
-    metadata = header.get("__metadata__")
-    return metadata if isinstance(metadata, dict) else None
+def _read_header(path: Path) -> dict[str, str]:
+    """Return the metadata of a safetensors file; empty for a file of another kind, or without any."""
+    try:
+        from safetensors import SafetensorError, safe_open
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("safetensors", f"reading {path.name}", "export") from error
+    try:
+        with safe_open(path, "np") as file:
+            return file.metadata() or {}
+    except SafetensorError:  # of PyTorch's own format, or damaged: whoever reads the weights says so
+        return {}

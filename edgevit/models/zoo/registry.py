@@ -1,7 +1,7 @@
 """Look up what is known about a model; needs no torch."""
 
 from edgevit.errors import OptionError, UnknownNameError
-from edgevit.models.zoo.spec import ModelSpec, Task, WeightsSpec
+from edgevit.models.zoo.spec import ModelSpec, Task
 from edgevit.models.zoo.table import MODELS
 
 SIZE_STEP = 32
@@ -22,11 +22,6 @@ def get_spec(name: str) -> ModelSpec:
     if name not in MODELS:
         raise UnknownNameError("model", name, MODELS)
     return MODELS[name]
-
-
-def bundled_weights(name: str) -> WeightsSpec | None:
-    """Return the weights that are part of the package for this model, if there are any."""
-    return next((weights for weights in get_spec(name).weights if weights.bundled), None)
 
 
 def numbered_labels(count: int) -> tuple[str, ...]:

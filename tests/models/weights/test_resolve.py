@@ -13,7 +13,7 @@ from edgevit.artifact.manifest import Preprocess
 from edgevit.errors import CheckpointError, EdgevitError, OptionError, UnknownNameError
 from edgevit.models import create_model
 from edgevit.models.weights.resolve import build_with_weights, bundled_path, resolve_weights
-from edgevit.models.zoo.registry import bundled_weights, get_spec
+from edgevit.models.zoo.registry import get_spec
 
 
 def test_random_weights_are_marked_untrained_and_repeatable() -> None:
@@ -60,8 +60,7 @@ def test_asked_number_of_classes_must_be_that_of_the_file(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("name", ["sbcformer_xs", "efficientvit_b0"])
 def test_bundled_weights_are_the_default(name: str) -> None:
-    entry = bundled_weights(name)
-    assert entry is not None
+    entry = get_spec(name).weights[0]
     try:
         path = bundled_path(entry)
     except CheckpointError:
@@ -75,8 +74,7 @@ def test_bundled_weights_are_the_default(name: str) -> None:
 
 
 def test_missing_bundled_file_is_said() -> None:
-    entry = bundled_weights("sbcformer_xs")
-    assert entry is not None
+    entry = get_spec("sbcformer_xs").weights[0]
     with pytest.raises(CheckpointError, match="none.safetensors are missing from this installation; install"):
         bundled_path(dataclasses.replace(entry, file="none.safetensors"))
 

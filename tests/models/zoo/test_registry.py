@@ -11,7 +11,7 @@ from edgevit.errors import OptionError, UnknownNameError
 from edgevit.models import create_model, list_models
 from edgevit.models.compact_ffn import merge_branches
 from edgevit.models.layers import prepare_for_export
-from edgevit.models.zoo.registry import bundled_weights, check_input_size, get_spec, numbered_labels, size_note
+from edgevit.models.zoo.registry import check_input_size, get_spec, numbered_labels, size_note
 from tests.places import ROOT
 
 
@@ -51,12 +51,11 @@ def test_weights_entries_are_complete(name: str) -> None:
 
 def test_bundled_weights_are_the_default_and_say_that_they_are_not_imagenet() -> None:
     for name in ("sbcformer_xs", "efficientvit_b0"):
-        entry = bundled_weights(name)
-        assert entry is not None
-        assert entry is get_spec(name).weights[0]
+        entry = get_spec(name).weights[0]
+        assert entry.bundled
         assert entry.note == "10 classes, CIFAR-10, not ImageNet"
         assert entry.labels[3] == "cat"
-    assert bundled_weights("sbcformer_l") is None
+    assert not any(entry.bundled for entry in get_spec("sbcformer_l").weights)
 
 
 def test_preprocessing_is_the_official_evaluation() -> None:
