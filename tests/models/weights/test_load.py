@@ -215,7 +215,7 @@ def test_wrong_variant_is_named(asked: str, found: str) -> None:
 def test_wrong_class_count_is_named() -> None:
     message = _refusal("sbcformer_xs", _model("sbcformer_xs", 10).state_dict(), classes=1000)
     assert message == (
-        "mine.pt has 10 classes, but sbcformer_xs was built for 1,000; pass --num-classes 10, or leave it out"
+        "mine.pt has 10 classes, but sbcformer_xs was built for 1,000; pass num_classes=10, or leave it out"
     )
 
 

@@ -54,7 +54,7 @@ def test_asked_number_of_classes_must_be_that_of_the_file(tmp_path: Path) -> Non
     path = tmp_path / "mine.pth"
     torch.save(create_model("sbcformer_xs", 4).state_dict(), path)
     spec = get_spec("sbcformer_xs")
-    with pytest.raises(CheckpointError, match="has 4 classes, but sbcformer_xs was built for 7; pass --num-classes 4"):
+    with pytest.raises(CheckpointError, match="has 4 classes, but sbcformer_xs was built for 7; pass num_classes=4"):
         build_with_weights(spec, resolve_weights(spec, str(path)), 7)
 
 
@@ -90,7 +90,7 @@ def test_without_published_weights_the_choices_are_listed() -> None:
     error = _refusal("sbcformer_l", None)
     assert isinstance(error, OptionError)
     assert error.exit_code == 2
-    for choice in ("--weights FILE", "edgevit train sbcformer_l --data DIR", "--weights random"):
+    for choice in ("weights=FILE", "edgevit train sbcformer_l --data DIR", "weights= random"):
         assert choice in str(error)
 
 

@@ -72,13 +72,13 @@ def test_unknown_model_names_the_nearest() -> None:
 
 
 def test_zero_classes_are_refused() -> None:
-    with pytest.raises(OptionError, match="--num-classes 1 or more"):
+    with pytest.raises(OptionError, match="num_classes=1 or more"):
         create_model("sbcformer_xs", num_classes=0)
 
 
 @pytest.mark.parametrize(("size", "near"), [((225, 225), "224 or 256"), ((0, 0), "32"), ((224, 40), "32 or 64")])
 def test_size_that_is_not_a_multiple_of_32_is_refused(size: tuple[int, int], near: str) -> None:
-    with pytest.raises(OptionError, match=f"multiple of 32; try --imgsz {near}$"):
+    with pytest.raises(OptionError, match=f"multiple of 32; try imgsz={near}$"):
         check_input_size(get_spec("sbcformer_xs"), size)
 
 
