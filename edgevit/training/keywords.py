@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from edgevit.errors import OptionError
 from edgevit.models.zoo.registry import get_spec
 from edgevit.training.accuracy import Accuracy
 from edgevit.training.augment import AugmentationName
@@ -104,6 +105,11 @@ def train(
         MemoryError: the images of a step do not fit into memory.
     """
     spec = get_spec(model)
+    if model != spec.name:
+        raise OptionError(
+            f"{model} names weights, and training starts from weights with --init; run: "
+            f"`edgevit train {spec.name} --init {spec.weights[0].name} --data DIR`"
+        )
     hardware, fine_tuning = Hardware(device, bfloat16, threads), init is not None
     phases = Schedule(epochs, imgsz, sizes).phases(
         spec.preprocess.size[0], FINE_TUNING_EPOCHS if fine_tuning else EPOCHS, progressive=not fine_tuning
