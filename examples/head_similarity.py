@@ -19,7 +19,7 @@ from edgevit.export.data.images import ImageSet
 from edgevit.models.head_similarity import head_similarity, mean_off_diagonal
 from edgevit.models.weights.resolve import build_with_weights, resolve_weights
 from edgevit.models.zoo.registry import get_spec
-from edgevit.runtime.images.read import list_images
+from edgevit.runtime.datasets.listing import list_images
 
 SIDE, GAP = 120, 20
 """Of a layer's square, and between two, in pixels."""

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from edgevit.artifact.manifest import Preprocess
+from edgevit.artifact.manifest import HeldOut, Preprocess
 from edgevit.errors import CheckpointError, OptionError, UnknownNameError
 from edgevit.models import create_model
 from edgevit.models.weights.checkpoint import read_state_dict
@@ -37,6 +37,8 @@ class ResolvedWeights:
     note: str = ""
     """What the classes are."""
     entry: WeightsSpec | None = None
+    held_out: HeldOut | None = None
+    """Which pictures were not trained on; None where that is not known."""
 
 
 def resolve_weights(spec: ModelSpec, weights: str | None) -> ResolvedWeights:
@@ -126,5 +128,7 @@ def _from_file(spec: ModelSpec, path: Path) -> ResolvedWeights:
     if path.is_dir():
         raise CheckpointError(f"{path} is a folder; give the file of weights in it (.pt, .pth or .safetensors)")
     facts = read_training_facts(path)
-    labels, preprocess = (facts.labels, facts.preprocess) if facts else ((), spec.preprocess)
-    return ResolvedWeights(path, path.name, sha256_of(path), "not stated", True, labels, preprocess)
+    labels, preprocess, held_out = (
+        (facts.labels, facts.preprocess, facts.held_out) if facts else ((), spec.preprocess, None)
+    )
+    return ResolvedWeights(path, path.name, sha256_of(path), "not stated", True, labels, preprocess, held_out=held_out)

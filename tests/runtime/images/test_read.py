@@ -10,7 +10,8 @@ import pytest
 from numpy.typing import NDArray
 
 from edgevit.errors import ImageError
-from edgevit.runtime.images.read import list_images, read_image
+from edgevit.runtime.datasets.listing import list_images
+from edgevit.runtime.images.read import read_image
 
 Image = pytest.importorskip("PIL.Image", reason="Pillow writes and reads the reference images")
 SaveImage = Callable[[str, NDArray[np.uint8]], Path]
