@@ -1,5 +1,6 @@
 """A folder of pictures, its parts, and what is known of each picture: the one reader for train, export and validate."""
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -42,7 +43,8 @@ class Pictures:
     @cached_property
     def names(self) -> tuple[str, ...]:
         """The path of each picture from `home`, with slashes, in Unicode's composed form: equal on every machine."""
-        return tuple(normalized(path.relative_to(self.home).as_posix()) for path in self.paths)
+        start = os.path.join(self.home, "")
+        return tuple(normalized(str(path).removeprefix(start)) for path in self.paths)
 
     def subset(self, indices: Sequence[int]) -> "Pictures":
         """Return some of the pictures, in the order of the indices."""
@@ -170,9 +172,8 @@ def _find_parts(data: Path, names: Sequence[str]) -> dict[Part, Path]:
     for part, spellings in PARTS.items():
         found = [data / name for name in spellings if name in there]
         if len(found) > 1:
-            raise DataError(
-                f"{data} holds {' and '.join(path.name for path in found)}; put all images into one of them"
-            )
+            spelled = " and ".join(path.name for path in found)
+            raise DataError(f"{data} holds {spelled}, two names of one part; put all images into one of them")
         if found:
             parts[part] = found[0]
     return parts

@@ -55,7 +55,7 @@ class Listing:
     """The pictures of a folder, at any depth."""
 
     paths: tuple[Path, ...]
-    """In natural order: img2.jpg before img10.jpg, a/ before b/."""
+    """In natural order, img2.jpg before img10.jpg; a folder's own files before those of the folders in it."""
     left_out: LeftOut
 
 
@@ -68,10 +68,12 @@ def list_pictures(folder: Path) -> Listing:
         DataError: the folder cannot be read.
     """
     left_out = LeftOut()
-    found = [path for _, files in _walk(str(folder), left_out) for path in files if _is_picture(path, left_out)]
-    start = len(os.path.join(folder, ""))
-    found.sort(key=lambda path: natural_key(path[start:]))
-    return Listing(tuple(map(Path, found)), left_out)
+    folders = {
+        inside: [path for path in files if _is_picture(path, left_out)]
+        for inside, files in _walk(str(folder), left_out)
+    }
+    order = sorted(folders, key=natural_key)
+    return Listing(tuple(Path(path) for inside in order for path in folders[inside]), left_out)
 
 
 def list_images(source: str) -> Iterator[Path]:
@@ -110,15 +112,20 @@ def visible_folders(folder: Path) -> tuple[str, ...]:
     return tuple(sorted(names, key=natural_key))
 
 
-def natural_key(path: str) -> tuple[object, ...]:
-    """Return what sorts relative paths folder by folder, numbers by their value, however accents are encoded."""
-    parts = normalized(path.replace(os.sep, "/")).split("/")
-    return (*(tuple(int(s) if i % 2 else s for i, s in enumerate(_NUMBER.split(part))) for part in parts), (path,))
+def natural_key(path: str) -> list[tuple[object, ...]]:
+    """Return what sorts paths folder by folder, numbers by their value, however accents are encoded."""
+    return [_name_key(name) for name in normalized(path).split("/")]
+
+
+def _name_key(name: str) -> tuple[object, ...]:
+    parts: list[object] = list(_NUMBER.split(name))
+    parts[1::2] = map(int, parts[1::2])
+    return tuple(parts), name
 
 
 def normalized(name: str) -> str:
     """Return a name in Unicode's composed form (NFC), in which equal names are equal."""
-    return unicodedata.normalize("NFC", name)
+    return name if name.isascii() else unicodedata.normalize("NFC", name)
 
 
 def no_pictures(folder: Path) -> str:
@@ -131,7 +138,7 @@ def _is_hidden(name: str) -> bool:
 
 
 def _is_picture(path: str, left_out: LeftOut) -> bool:
-    name = os.path.basename(path)
+    name = path.rpartition("/")[2]
     suffix = os.path.splitext(name)[1].lower()
     if _is_hidden(name):
         left_out.files["hidden"] += 1
@@ -154,7 +161,7 @@ def _walk(folder: str, left_out: LeftOut) -> Iterator[tuple[str, list[str]]]:
                 continue
             seen.add((found.st_dev, found.st_ino))
             with os.scandir(current) as scan:
-                entries = sorted(scan, key=lambda entry: entry.name)
+                entries = sorted(scan, key=lambda entry: natural_key(entry.name))
         except OSError as error:
             if current == folder:
                 raise DataError(f"{folder} cannot be read: {error.strerror}") from error
