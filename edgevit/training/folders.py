@@ -56,14 +56,14 @@ def labelled_samples(data: Path, split: Split) -> tuple[Samples, Samples]:
     parts = (split.train, split.held_out)
     train_classes, val_classes = (part.class_names() for part in parts)
     classes = tuple(sorted({*train_classes, *val_classes}, key=natural_key))
-    if len(classes) < 2:
-        raise DataError(f"{data} holds {len(classes)} class folders; expected at least 2, each with its images")
-    if split.record.split == "folder" and (odd := sorted(set(val_classes) - set(train_classes))):
-        raise DataError(f"{data}: {', '.join(odd)} in {split.held_out.home.name} only; put images into train, too")
     for home in {part.home for part in parts}:
         empty = [name for name in visible_folders(home) if normalized(name) not in classes]
         if empty:
             raise DataError(f"{home / empty[0]} has no images ({' '.join(SUFFIXES)}); add some or remove it")
+    if len(classes) < 2:
+        raise DataError(f"{data} holds {len(classes)} class folders; expected at least 2, each with its images")
+    if split.record.split == "folder" and (odd := sorted(set(val_classes) - set(train_classes))):
+        raise DataError(f"{data}: {', '.join(odd)} in {split.held_out.home.name} only; put images into train, too")
     train, val = (_samples(part, classes) for part in parts)
     if not val.paths or 0 in train.counts():
         raise DataError(
