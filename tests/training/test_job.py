@@ -25,7 +25,7 @@ from edgevit.training.recipe import Recipe
 from edgevit.training.result import round_to_half, write_weights
 
 NAME = "efficientvit_b0"
-RECIPE = Recipe(sizes=((32, 5),), batch=8, warmup_epochs=1, ema_decay=0.9)
+RECIPE = Recipe(sizes=((32, 8),), batch=8, warmup_epochs=1, ema_decay=0.9)
 COLORS = {"blue": (200, 60, 40), "green": (60, 190, 50), "red": (40, 60, 200)}
 
 
