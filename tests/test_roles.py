@@ -91,7 +91,7 @@ def test_no_picture_is_in_two_roles(
     data: Path, used: dict[str, set[Path]], edgevit: Callable[..., tuple[str, str]], tmp_path: Path
 ) -> None:
     run, model, page = tmp_path / "run", tmp_path / "model.onnx", tmp_path / "page.html"
-    options = ("--sizes", "32*5", "--batch", 16, "--ema-decay", 0.9, "--threads", 1, "--seed", 1)
+    options = ("--sizes", "64*4", "--batch", 16, "--ema-decay", 0.9, "--threads", 1, "--seed", 1)
     out, err = edgevit("train", NAME, "--data", data, *options, "-o", run)
     weights = run / f"{NAME}.safetensors"
     assert "3 files left out: 3 .heic; folders left out: .ipynb_checkpoints (3)" in err
