@@ -67,7 +67,7 @@ def average_runs(job: Job, files: Sequence[Path], watcher: Watcher) -> Quality:
         job.out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"{job.out} cannot be made: {error.strerror}; give another folder with -o") from error
-    data = read_data(job, watcher)
+    data = read_data(job, watcher, files)
     size = job.recipe.final_size
     model = create_model(job.model, len(data.train.classes), (size, size))
     load_state(model, spec, mean, files[0].name)

@@ -1,6 +1,6 @@
 """One training job from folders of images to a file of weights: check, initialize, train, finish, measure, write."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from edgevit import __version__
 from edgevit.artifact.manifest import HeldOut, Preprocess
 from edgevit.errors import CheckpointError, DataError, OptionError, OutputError
 from edgevit.models import create_model
-from edgevit.models.weights.trained import TrainingFacts
+from edgevit.models.weights.trained import TrainingFacts, read_training_facts
 from edgevit.models.zoo.registry import check_input_size, get_spec
 from edgevit.runtime.datasets.folder import read_folder
 from edgevit.runtime.datasets.split import split_folder
@@ -101,7 +101,7 @@ def run_job(job: Job, watcher: Watcher) -> Quality | None:
     for size, _ in job.recipe.sizes:
         check_input_size(spec, (size, size))
     _claim(job)
-    data = read_data(job, watcher)
+    data = read_data(job, watcher, [Path(job.init)] if job.init else [])
     torch.manual_seed(job.recipe.seed)
     final = job.recipe.final_size
     model = create_model(job.model, len(data.train.classes), (final, final))
@@ -151,8 +151,10 @@ def _claim(job: Job) -> None:
         raise OutputError(f"{job.out} cannot be written: {error.strerror}; give another folder with -o") from error
 
 
-def read_data(job: Job, watcher: Watcher) -> Data:
+def read_data(job: Job, watcher: Watcher, started_from: Sequence[Path] = ()) -> Data:
     """Find the images, leave out those that cannot be read, and say what there is.
+
+    No image that the weights in the files `started_from` were trained on is held out, where they say so.
 
     Raises:
         DataError: too few images, or none; or none of a class can be read.
@@ -160,7 +162,9 @@ def read_data(job: Job, watcher: Watcher) -> Data:
     folder = read_folder(job.data, job.kind.layout)
     for note in folder.notes():
         watcher.say(note)
-    split = split_folder(folder, job.val_fraction)
+    before = [read_training_facts(path) for path in started_from if path.is_file()]
+    records = [facts.held_out for facts in before if facts is not None and facts.held_out is not None]
+    split = split_folder(folder, job.val_fraction, records)
     listed, val = job.kind.samples(job.data, split)
     watcher.say(f"checking {len(listed.paths) + len(val.paths):,} images")
     train_samples, bad_train = job.kind.check(listed, job.workers)

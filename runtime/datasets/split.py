@@ -30,8 +30,14 @@ class Split:
     record: HeldOut
 
 
-def split_folder(folder: PictureFolder, fraction: float) -> Split:
+def split_folder(folder: PictureFolder, fraction: float, started_from: Sequence[HeldOut] = ()) -> Split:
     """Hold out the part val if it is there, else a share of the pictures; a part test stays out of both.
+
+    Args:
+        folder: as read_folder reads it.
+        fraction: the share.
+        started_from: what was held out from the weights that training starts from; what they have seen is no share of
+            it.
 
     Raises:
         DataError: the folder has a part val or test, but no train.
@@ -43,6 +49,10 @@ def split_folder(folder: PictureFolder, fraction: float) -> Split:
         held = folder.parts["val"]
         return Split(home, held, _record("folder", home, held, 0.0, ()))
     exceptions = find_exceptions(home.names, home.classes, fraction)
+    for record in started_from:
+        seen = are_seen(folder, record) or {}
+        before = zip(home.names, seen.get("train") or seen.get("all") or (), strict=False)
+        exceptions ^= {path_hash(name) for name, was in before if was and is_held_out(name, fraction, exceptions)}
     out = [is_held_out(name, fraction, exceptions) for name in home.names]
     train, held = (home.subset([i for i, is_out in enumerate(out) if is_out is wanted]) for wanted in (False, True))
     return Split(train, held, _record("hash", train, held, fraction, tuple(sorted(exceptions))))

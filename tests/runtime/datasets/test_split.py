@@ -68,6 +68,15 @@ def test_adding_pictures_moves_none_of_the_old_ones_in_what_was_recorded(seed: i
     assert {name for name in old if not now[name]} == set(before.held_out.names)
 
 
+def test_what_the_first_weights_have_seen_is_not_held_out_from_those_that_start_from_them(tmp_path: Path) -> None:
+    folder = read_folder(make(tmp_path, *(f"{kind}/{i}.jpg" for kind in "ab" for i in range(50))), "classes")
+    first = split_folder(folder, 0.1)
+    second = split_folder(folder, 0.5, [first.record])
+    assert len(split_folder(folder, 0.5).held_out.names) > 30
+    assert second.held_out.names == first.held_out.names
+    assert choose_judged(folder, [("m", second.record)]).pictures.names == first.held_out.names
+
+
 def test_a_part_val_is_held_out_and_a_part_test_is_in_no_role(tmp_path: Path) -> None:
     make(tmp_path, "train/a/1.jpg", "train/b/2.jpg", "valid/a/3.jpg", "test/b/4.jpg")
     found = split(tmp_path)
