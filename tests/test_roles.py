@@ -3,7 +3,7 @@
 import json
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,8 @@ def data(tmp_path: Path) -> Path:
 @pytest.fixture
 def used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, set[Path]]:
     """Note at the place where each step takes its pictures which ones they are."""
-    from edgevit.export import pipeline
+    from edgevit.export.data import choose
+    from edgevit.export.data.images import ExportImages
     from edgevit.export.onnx import int8
     from edgevit.export.report.comparison import SideBySide
     from edgevit.runtime.evaluation import classification
@@ -63,19 +64,19 @@ def used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, set[Path]
     note(SideBySide, "answers", "reported", lambda self, model, images, *_: images.images)
     note(classification, "read_image", "validated", lambda path: [path])
 
-    real = pipeline.choose_images
+    real = choose.choose_images
 
-    def choosing(*arguments: Any, **options: Any) -> Any:
+    def choosing(*arguments: Any, **options: Any) -> ExportImages:
         images = real(*arguments, **options)
-        found["verified"].update(map(Path, images.verification.images))
+        found["verified"].update(image for image in images.verification.images if isinstance(image, Path))
         return images
 
-    monkeypatch.setattr(pipeline, "choose_images", choosing)
+    monkeypatch.setattr("edgevit.export.pipeline.choose_images", choosing)
     return found
 
 
 @pytest.fixture
-def edgevit(capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[..., tuple[str, str]]]:
+def edgevit(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[str, str]]:
     def run(*arguments: object) -> tuple[str, str]:
         capsys.readouterr()
         with pytest.raises(SystemExit) as end:

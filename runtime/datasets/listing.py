@@ -118,9 +118,8 @@ def natural_key(path: str) -> list[tuple[object, ...]]:
 
 
 def _name_key(name: str) -> tuple[object, ...]:
-    parts: list[object] = list(_NUMBER.split(name))
-    parts[1::2] = map(int, parts[1::2])
-    return tuple(parts), name
+    parts = tuple(int(part) if i % 2 else part for i, part in enumerate(_NUMBER.split(name)))
+    return parts, name
 
 
 def normalized(name: str) -> str:

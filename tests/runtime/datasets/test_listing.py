@@ -92,7 +92,12 @@ def test_each_folder_is_scanned_once(tmp_path: Path, monkeypatch: pytest.MonkeyP
     touch(tmp_path, *(f"{folder}/{i}.jpg" for folder in "abc" for i in range(50)))
     scanned: list[str] = []
     scandir = os.scandir
-    monkeypatch.setattr(os, "scandir", lambda path: (scanned.append(str(path)), scandir(path))[1])
+
+    def noting(path: str) -> object:
+        scanned.append(path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", noting)
     assert len(list_pictures(tmp_path).paths) == 150
     assert sorted(scanned) == [str(tmp_path), *(str(tmp_path / name) for name in "abc")]
 
