@@ -25,7 +25,7 @@ from edgevit.errors import OutputError
 from edgevit.export.data.images import ImageSet
 from edgevit.models.weights.resolve import build_with_weights, resolve_weights
 from edgevit.models.zoo.registry import get_spec
-from edgevit.runtime.images.read import list_images
+from edgevit.runtime.datasets.listing import list_images
 
 SIDE, GAP = 120, 20
 """Side of a layer's square, and the gap between two, in pixels."""

@@ -12,9 +12,12 @@ from click.core import ParameterSource
 from edgevit.cli.completion import complete_models, complete_weights
 from edgevit.cli.sections import Command, section
 from edgevit.cli.signals import stop_on_signals
-from edgevit.models.zoo.registry import get_spec
 from edgevit.runtime.sources.stop import Stop
 from edgevit.text import printable
+
+FIGURES = {"top1": "all", "macro": "mean of classes", "pixel_accuracy": "pixels", "miou": "mean IoU"}
+"""What the figures of a run are called."""
+
 
 EXAMPLES = """\b
 edgevit train sbcformer_xs --init cifar10 --data photos/
@@ -140,11 +143,9 @@ def command(ctx: click.Context, /, name: str, **options: Any) -> None:
         sys.exit(130)
     for label, share in result.accuracy.per_class.items():
         click.echo(f"{printable(label):<20} {share:7.2%}")
-    segments = get_spec(name).task == "segment"
-    if segments:
-        click.echo(f"{'mean IoU':<20} {result.accuracy.macro:7.2%}")
-    of = "the pixels of " if segments else ""
-    click.echo(f"{'all':<20} {result.accuracy.top1:7.2%}  of {of}{result.accuracy.images:,} images")
+    of = f"of {result.accuracy.images:,} images that were not trained on"
+    for figure, value in result.accuracy.figures.items():
+        click.echo(f"{FIGURES[figure]:<20} {'not known' if value is None else f'{value:7.2%}'}  {of}")
     click.echo(f"wrote {result.weights}; next:", err=True)
     click.echo(f"  edgevit export {name} --weights {result.weights} --int8 --data {options['data']}", err=True)
 
@@ -186,7 +187,7 @@ class Display:
         if self.first is None:
             self.first, self.started = int(record["step"]), now
         text = describe(record, self._left_s(record, now))
-        if "top1" in record:
+        if "epoch" in record:
             self.line(text)
         elif now - self.shown >= (0.5 if self.live else 60.0):
             self.shown = now
@@ -204,9 +205,10 @@ class Display:
 def describe(record: dict[str, Any], left_s: float | None) -> str:
     """Return one line for a training record; `left_s` is the time to the end at the present pace, in seconds."""
     parts = [f"step {record['step']}/{record['of']}", f"{record['size']} px", f"loss {record['loss']:.3f}"]
-    if "top1" in record:
+    if "epoch" in record:
+        share = record["miou"] if "miou" in record else record["top1"]
         parts.insert(0, f"epoch {record['epoch']:g}")
-        parts.append(f"validation {record['top1']:.2%}")
+        parts.append(f"{'held out, mean IoU' if 'miou' in record else 'held out'} {share:.2%}")
     if left_s is not None and record["step"] < record["of"]:
         parts.append(f"{left_s / 60:.0f} min left" if left_s >= 90 else f"{left_s:.0f} s left")
     return "  ".join(parts)

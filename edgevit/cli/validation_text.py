@@ -14,7 +14,7 @@ CONFUSIONS = 5
 def describe(found: Validation) -> str:
     """Return the whole text: one line a model, then classes, mistakes and changed answers."""
     classes = f", {len(found.labels)} classes" if found.labelled else ", classes not known"
-    parts = [f"{found.data}: {found.images:,} images{classes}", table(_summary(found))]
+    parts = [f"{found.data}: {found.judged.text}{classes}", table(_summary(found))]
     if found.labelled:
         parts.append(table(_classes(found)))
     for number, model in enumerate(found.models, start=1):

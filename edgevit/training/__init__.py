@@ -9,12 +9,14 @@ if TYPE_CHECKING:
     from edgevit.training.accuracy import Accuracy
     from edgevit.training.job import Watcher
     from edgevit.training.keywords import TrainingResult, train
+    from edgevit.training.masked import MaskAccuracy
     from edgevit.training.recipe import Recipe
 
-__all__ = ["Accuracy", "Recipe", "TrainingResult", "Watcher", "train"]
+__all__ = ["Accuracy", "MaskAccuracy", "Recipe", "TrainingResult", "Watcher", "train"]
 
 _HOMES = {
     "Accuracy": "accuracy",
+    "MaskAccuracy": "masked",
     "Recipe": "recipe",
     "TrainingResult": "keywords",
     "Watcher": "job",

@@ -8,10 +8,10 @@ from typing import Literal
 
 from edgevit.errors import OptionError
 from edgevit.models.zoo.registry import get_spec
-from edgevit.training.accuracy import Accuracy
 from edgevit.training.augment import AugmentationName
 from edgevit.training.hardware import Hardware, plain_memory_error, use_threads
 from edgevit.training.job import Job, Watcher, run_job
+from edgevit.training.kinds import Quality
 from edgevit.training.recipe import Recipe, Schedule
 
 RATE, FINE_TUNING_RATE = 2e-3, 5e-4
@@ -28,8 +28,8 @@ class TrainingResult:
     """File of weights, which `edgevit.export.export` reads; not there if the run was stopped."""
     recipe: Recipe
     """What the run computes, with every default filled in."""
-    accuracy: Accuracy | None
-    """Accuracy on the validation images; None if the run was told to stop, and can be continued with `resume`."""
+    accuracy: Quality | None
+    """Accuracy on images that were not trained on; None if the run was told to stop: `resume` continues it."""
 
     @property
     def finished(self) -> bool:

@@ -83,7 +83,6 @@ def make_int8(
     family: str,
     images: ExportImages,
     preprocessing: Preprocess,
-    labels: tuple[str, ...],
     track: Track,
 ) -> Int8:
     """Return the int8 form of a simplified float graph, as the recipe asks."""
@@ -104,7 +103,7 @@ def make_int8(
     outcome = None
     if recipe.max_drop is not None:
         reference = run_graph(graph, images.evaluation, preprocessing)
-        evaluator = judge_of(images.evaluation, preprocessing, reference, recipe.data, labels)
+        evaluator = judge_of(images.evaluation, preprocessing, reference)
         outcome = search(quantizer, kept, evaluator, recipe.max_drop, track)
         back = layers_of(quantizer.layers, outcome.chosen.float_blocks)
         kept = float_layers(graph, PRESETS[family], back)

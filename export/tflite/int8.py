@@ -144,7 +144,7 @@ def make_int8(task: ConversionJob, float_model: bytes, host: Preprocess) -> Tfli
     if recipe.max_drop is not None:
         evaluation = task.images.evaluation
         reference = run_file(float_model, SUFFIX, evaluation, host)
-        evaluator = judge_of(evaluation, host, reference, recipe.data, task.labels)
+        evaluator = judge_of(evaluation, host, reference)
         outcome = search(quantizer, kept, evaluator, recipe.max_drop, task.track)
         kept |= layers_of(quantizer.layers, outcome.chosen.float_blocks)
     model = quantizer.make(kept).model

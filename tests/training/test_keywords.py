@@ -42,7 +42,7 @@ def test_a_run_from_python_gives_weights_and_accuracy(data: Path, tmp_path: Path
     assert result.weights == tmp_path / "run" / f"{NAME}.safetensors"
     assert result.weights.is_file()
     assert result.accuracy is not None
-    assert 0 <= result.accuracy.macro <= 1
+    assert set(result.accuracy.figures) == {"top1", "macro"}
     assert "starting from random weights" in said
     # an epoch of 32 pixels, a tenth of it warm-up, at the rate for random weights
     assert (result.recipe.sizes, result.recipe.warmup_epochs, result.recipe.learning_rate) == (((32, 1.0),), 0.1, 0.002)
