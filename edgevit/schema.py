@@ -193,7 +193,7 @@ def check_options(options: Any) -> None:
     Raises:
         OptionError: a value is of another type, or out of its Range or Literal.
     """
-    hints = _hints(type(options))
+    hints = _hints(options.__class__)
     for field in dataclasses.fields(options):
         if field.init:
             try:

@@ -55,8 +55,8 @@ def test_a_run_prints_accuracies_and_the_next_command(
     assert "starting from random weights" in printed.err
     assert f"edgevit export {NAME} --weights {out}/{NAME}.safetensors --int8 --data {data}" in printed.err
     assert card["command"] == (
-        f"edgevit train {NAME} --data {data} --sizes '32*8' --batch 8 --ema-decay 0.9 --bn-batches 4 --seed 3 "
-        f"--out {out}"
+        f"edgevit train {NAME} --data {data} --out {out} --sizes '32*8' --batch 8 --ema-decay 0.9 --bn-batches 4 "
+        "--seed 3"
     )
     assert card["recipe"]["seed"] == 3
     assert card["recipe"]["warmup_epochs"] == pytest.approx(0.8)  # a tenth of the epochs
@@ -113,7 +113,7 @@ def test_a_stopped_run_says_how_to_continue(data: Path, tmp_path: Path, number: 
         ((NAME, "--crop-pct", "0"), 2, "--crop-pct 0"),
         ((NAME, "--init", "nowhere.pt"), 1, "nowhere.pt does not exist"),
         ((NAME, "--init", "coco"), 2, "no weights of efficientvit_b0 named 'coco'"),
-        (("efficientvit_b1.r288_in1k",), 2, "run: edgevit train efficientvit_b1 --init imagenet_r288 --data DIR"),
+        (("efficientvit_b1.r288_in1k",), 2, "run: `edgevit train efficientvit_b1 --init imagenet_r288 --data DIR`"),
         ((NAME, "--resume"), 1, "last.pt does not exist; run without --resume to start"),
         ((NAME, "--workers", "0"), 2, "--workers"),
         ((NAME, "batch=4"), 2, "did you mean --batch 4?"),

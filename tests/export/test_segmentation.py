@@ -31,7 +31,7 @@ from edgevit.runtime.selftest import check_selftest
 MODEL = "efficientvit_seg_b0_cityscapes"
 RANDOM = Recipe(MODEL, weights="random", imgsz=(64, 96))
 CALIBRATING = 17
-"""Of the 20 pictures with masks: images/02.png, 10 and 18 have the hashes of their paths below a tenth."""
+"""Pictures left of 20 with masks: images/02.png, 10 and 18 have the hashes of their paths below a tenth."""
 
 
 @pytest.fixture

@@ -81,7 +81,7 @@ def test_broken_files_are_left_out_with_their_reason(tmp_path: Path) -> None:
         (("a/1.png",), "holds 1 class folders; expected at least 2"),
         (("a/1.png", "b/1.txt"), "b has no images"),
         (("train/a/1.png", "train/b/1.png", "val/a/1.png", "val/c/1.png"), "c in val only; put images into train, too"),
-        (("a/1.png", "b/1.png"), "add images, or change --val-fraction"),
+        (("a/1.png", "b/1.png"), "add images, or change val_fraction="),
     ],
 )
 def test_an_unfit_folder_is_refused(tmp_path: Path, files: tuple[str, ...], message: str) -> None:
