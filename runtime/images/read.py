@@ -1,10 +1,7 @@
-"""What a user has (a path, bytes, an array, a Pillow image) to an RGB array; and a source to its list of paths."""
+"""What a user has (a path, bytes, an array, a Pillow image) to an RGB array."""
 
-import glob
 import os
-import sys
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any, TypeGuard
 
 import cv2
@@ -14,9 +11,6 @@ from edgevit.errors import ImageError
 from edgevit.runtime.images.jpeg import jpeg_facts
 from edgevit.runtime.images.png import png_is_sound
 from edgevit.runtime.images.resample import RGBImage
-
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".avif", ".jp2", ".ppm", ".pgm")
-"""What a folder is searched for, in any case."""
 
 MARGIN = 2
 """A JPEG is decoded at 1/2, 1/4 or 1/8 only if this many times the pixels that are needed remain along each side."""
@@ -64,33 +58,6 @@ def read_image(source: Any, *, bgr: bool = False, min_size: tuple[int, int] | No
     raise ImageError(
         f"an image cannot be a {type(source).__name__}; give a path, bytes, a uint8 RGB array or a Pillow image"
     )
-
-
-def list_images(source: str) -> Iterator[Path]:
-    """Yield the paths that a source names: a file, a folder (recursive, sorted), a glob, or "-" for lines on stdin.
-
-    Raises:
-        ImageError: nothing is there.
-    """
-    path = Path(source)
-    if source == "-":
-        # as bytes, since the name of a file need not be text in this machine's encoding
-        lines = map(os.fsdecode, getattr(sys.stdin, "buffer", sys.stdin))
-        yield from (Path(name) for line in lines if (name := line.rstrip("\r\n")))
-    elif path.is_dir():
-        found = [p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file()]
-        if not found:
-            raise ImageError(f"no image in folder {source} (looked for {' '.join(SUFFIXES)})")
-        yield from sorted(found)
-    elif path.exists():
-        yield path
-    elif glob.has_magic(source):
-        matches = sorted(p for p in map(Path, glob.iglob(source, recursive=True)) if p.is_file())
-        if not matches:
-            raise ImageError(f"no file matches {source}; put quotes around the pattern, or give a folder")
-        yield from matches
-    else:
-        raise ImageError(f"{source} does not exist; give a file, a folder, a pattern in quotes, or - for a list")
 
 
 def _read_file(path: str | bytes) -> bytes:
