@@ -36,13 +36,15 @@ class FieldError(ValueError):
 class Range:
     """Bounds of a number, both allowed; it stands in an annotation: Annotated[int, Range(1)]."""
 
-    low: float = -sys.float_info.max
+    low: float
     high: float = sys.float_info.max
 
-    def __str__(self) -> str:
+    def words(self, kind: str) -> str:
+        """Return "a number from 0 to 1" or "a whole number, 1 or more"."""
+        kind = kind.replace("finite ", "")
         if self.high == sys.float_info.max:
-            return f"{self.low:g} or more"
-        return f"{self.low:g} to {self.high:g}" if self.low != -sys.float_info.max else f"{self.high:g} or less"
+            return f"{kind}, {self.low:g} or more"
+        return f"{kind} from {self.low:g} to {self.high:g}"
 
 
 def read_value(kind: Any, value: Any, where: str) -> Any:
@@ -104,7 +106,7 @@ def _read_annotated(kind: Any, value: Any, where: str) -> Any:
     inner, *notes = typing.get_args(kind)
     read = read_value(inner, value, where)
     for bounds in (note for note in notes if isinstance(note, Range)):
-        _check(bounds.low <= read <= bounds.high, value, f"{_words(inner)}, {bounds}", where)
+        _check(bounds.low <= read <= bounds.high, value, bounds.words(_words(inner)), where)
     return read
 
 
@@ -128,8 +130,8 @@ def _words(kind: Any) -> str:
     """Return what a type is called in a message."""
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin is Annotated:
-        ranges = [str(note) for note in arguments[1:] if isinstance(note, Range)]
-        return ", ".join([_words(arguments[0]), *ranges])
+        words = _words(arguments[0])
+        return next((note.words(words) for note in arguments[1:] if isinstance(note, Range)), words)
     if origin is Literal:
         return f"one of {', '.join(map(str, arguments))}"
     if origin is tuple and arguments[-1] is not ...:
@@ -142,7 +144,7 @@ def _words(kind: Any) -> str:
 
 
 @functools.lru_cache(maxsize=256)
-def _hints(kind: Any) -> dict[str, Any]:
+def _hints(kind: type[Any]) -> dict[str, Any]:
     return typing.get_type_hints(kind, include_extras=True)
 
 
@@ -168,7 +170,7 @@ def check_options(options: Any) -> None:
     Raises:
         OptionError: a value is of another type, or out of its Range or Literal.
     """
-    hints = _hints(type(options))
+    hints = _hints(options.__class__)
     for field in dataclasses.fields(options):
         if field.init:
             try:

@@ -1,6 +1,8 @@
-"""Ctrl-C and SIGTERM as a request to end after the work in hand."""
+"""Signals as requests: Ctrl-C and SIGTERM to end after the work in hand, SIGHUP to open the model anew."""
 
 import contextlib
+import os
+import queue
 import signal
 from collections.abc import Iterator
 from types import FrameType
@@ -25,3 +27,30 @@ def stop_on_signals(stop: "Stop") -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def reload_on_sighup() -> "Iterator[queue.SimpleQueue[None] | None]":
+    """Give a queue that gets an item at each SIGHUP; None with a terminal, which says with it that it is gone."""
+    if _has_terminal():
+        yield None
+        return
+    asked: queue.SimpleQueue[None] = queue.SimpleQueue()
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        asked.put(None)
+
+    before = signal.signal(signal.SIGHUP, ask)
+    try:
+        yield asked
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def _has_terminal() -> bool:
+    """Tell whether this process belongs to a terminal."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True

@@ -232,14 +232,14 @@ def test_newer_model_answers_after_its_selftest_passed(
     assert reloadable([red_image])[0].top1 == "blue"
 
 
-@pytest.mark.parametrize("how", ["missing", "damaged", "wrong", "other classes", "without self-test"])
+@pytest.mark.parametrize("change", ["missing", "damaged", "wrong", "other classes", "without self-test"])
 def test_old_model_stays_if_the_newer_one_is_not_sound(
     reloadable: ReloadableModel,
     told: UserMetadata,
     tiny_model: Path,
     make_model: MakeModel,
     red_image: NDArray[np.uint8],
-    preprocessing: str,
+    change: str,
 ) -> None:
     whole = tiny_model.read_bytes()
     manifest = read_manifest(tiny_model)
@@ -254,7 +254,7 @@ def test_old_model_stays_if_the_newer_one_is_not_sound(
         "other classes": lambda: make_model(selftest=tests, labels=("red", "green", "indigo")),
         "without self-test": lambda: make_model(selftest=None),
     }
-    changes[preprocessing]()
+    changes[change]()
     reloadable.ask()
     expected = {
         "missing": "does not exist",
@@ -265,7 +265,7 @@ def test_old_model_stays_if_the_newer_one_is_not_sound(
     }
     text = told.wait()
     assert text.startswith("the old model stays: ")
-    assert expected[preprocessing] in text
+    assert expected[change] in text
     assert reloadable([red_image])[0].top1 == "red"
 
 
