@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from edgevit import __version__
 from edgevit.runtime.images.resample import RGBImage
@@ -78,5 +79,5 @@ def open_monitoring(options: RunOptions) -> Monitoring:
     access = check_access(options.serve, options.serve_anyone, os.environ)
     view = View(plan.regions)
     status = RunStatus(options.source_options.result_limit_s, sources=len(plan.sources))
-    about = {"version": __version__, "model": options.model.name, "source": plan.name}
+    about = {"version": __version__, "model": Path(options.model).name, "source": plan.name}
     return Monitoring((status, view, heartbeat), heartbeat, status, Server(access, PageState(view, status, about)))

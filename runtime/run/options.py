@@ -29,10 +29,10 @@ class RunOptions(StreamOptions):
         UnknownNameError: a source's address has an unknown scheme.
     """
 
-    model: Path
-    sources: Sequence[str]
+    model: str | Path
+    sources: Sequence[str | Path]
     """Files, folders, videos, cameras and streams, as docs/sources.md describes them."""
-    labels: Path | Sequence[str] | None = None
+    labels: str | Path | Sequence[str] | None = None
     """Class names, or the file that holds them; the model's own unless given."""
     mean: Colors | None = None
     """Of RGB in 0..1; only for a model that edgevit did not export, as `std` and `imgsz`."""
@@ -45,7 +45,7 @@ class RunOptions(StreamOptions):
     """Classes to show."""
     to: Sequence[str] = ()
     """Where results and events go, as docs/sinks.md describes it; lines of text on stdout unless given."""
-    spool: Path | None = None
+    spool: str | Path | None = None
     """Folder where records wait for a network."""
     serve: str | None = None
     """Address and port of the page, such as "127.0.0.1:8080"."""
@@ -62,10 +62,15 @@ class RunOptions(StreamOptions):
         for name in ("plan", "targets"):
             getattr(self, name)
 
+    @property
+    def source_texts(self) -> list[str]:
+        """The sources as they are typed."""
+        return [os.fspath(source) for source in self.sources]
+
     @functools.cached_property
     def plan(self) -> StreamPlan:
         """The sources, and how they are read."""
-        return plan_stream(self.sources, self)
+        return plan_stream(self.source_texts, self)
 
     @functools.cached_property
     def targets(self) -> tuple[Target, ...]:
@@ -78,12 +83,12 @@ class RunOptions(StreamOptions):
         Raises:
             OptionError: the labels are names, which only a file can give there.
         """
-        found = [os.fspath(self.model), *self.sources]
+        found = [os.fspath(self.model), *self.source_texts]
         for each in dataclasses.fields(self):
             value = getattr(self, each.name)
             if each.name in ("model", "sources") or value == each.default:
                 continue
-            if each.name == "labels" and not isinstance(value, Path):
+            if each.name == "labels" and isinstance(value, tuple):
                 raise OptionError("a command line names labels by their file; write the names into one, one a line")
             found += _argument(each.name, value)
         return tuple(found)

@@ -50,7 +50,7 @@ def make_job(
     """
     plan = options.plan
     _check_endless(options)
-    find_backend(options.model)
+    find_backend(Path(options.model))
     limit_s = options.source_options.result_limit_s
     period_s = watchdog_s(options.source_options) if watchdog is None else parse_duration(watchdog, "--watchdog")
     if period_s < limit_s:
@@ -58,10 +58,7 @@ def make_job(
             f"--watchdog is {watchdog}, but with these --every and --stall-timeout a result may take {limit_s:g} s; "
             "give more"
         )
-    model, labels = Path(os.path.abspath(options.model)), options.labels
-    if isinstance(labels, Path):
-        labels = Path(os.path.abspath(labels))
-    files = [file for file in (model, labels) if isinstance(file, Path)]
+    files = [Path(os.path.abspath(file)) for file in (options.model, options.labels) if isinstance(file, str | Path)]
     readable: tuple[str, ...] = ()
     if not user:
         _check_places(options)
@@ -70,11 +67,13 @@ def make_job(
         # where a link points to must be there too
         folders = [folder for file in files for folder in (file.parent, file.resolve().parent)]
         readable = readable_folders([*folders, *needed_folders()])
-    arguments = dataclasses.replace(options, model=model, labels=labels).arguments()
+    arguments = dataclasses.replace(
+        options, model=files[0], labels=files[1] if len(files) > 1 else options.labels
+    ).arguments()
     return Job(
         name=check_name(name),
         command=(sys.executable, "-P", "-m", "edgevit", "run", *arguments, *(["--verbose"] if verbose else [])),
-        about=f"edgevit: {options.model.name} on {plan.name}",
+        about=f"edgevit: {Path(options.model).name} on {plan.name}",
         kinds=tuple(source.kind for source in plan.sources),
         watchdog_s=period_s,
         memory=parse_size(memory, "--memory"),
@@ -86,7 +85,7 @@ def make_job(
 
 def shows_password(options: RunOptions) -> bool:
     """Tell whether a source holds a password, which the unit and the list of processes show to everybody."""
-    return any(source.name != text for source, text in zip(options.plan.sources, options.sources, strict=True))
+    return [source.name for source in options.plan.sources] != options.source_texts
 
 
 def _check_endless(options: RunOptions) -> None:
