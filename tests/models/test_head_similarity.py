@@ -15,7 +15,7 @@ from edgevit.models.deit import Attention
 from edgevit.models.head_similarity import attention_projections, head_similarity, mean_off_diagonal, similarity_of
 from tests.places import ROOT
 
-EXAMPLE = ROOT / "examples" / "head_similarity.py"
+EXAMPLE = ROOT / "benchmarks" / "head_similarity.py"
 
 
 def test_contributions_are_compared_after_the_projection() -> None:
@@ -62,7 +62,7 @@ def test_model_without_heads_and_missing_inputs_are_refused() -> None:
         head_similarity(create_model("deit_tiny_patch16_224", 3).eval(), [])
 
 
-def test_example_prints_a_table_and_writes_a_picture(tmp_path: Path) -> None:
+def test_benchmark_prints_a_table_and_writes_a_picture(tmp_path: Path) -> None:
     for i in range(2):
         cv2.imwrite(str(tmp_path / f"{i}.png"), np.random.default_rng(i).integers(0, 255, (40, 40, 3), np.uint8))
     spec = importlib.util.spec_from_file_location("head_similarity_example", EXAMPLE)

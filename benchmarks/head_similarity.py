@@ -1,7 +1,7 @@
 """How alike the attention heads of a trained model are: a table, and a picture of every layer's pairs of heads.
 
-    python examples/head_similarity.py sbcformer_xs --data photos/ --plot heads.png
-    python examples/head_similarity.py deit_tiny_patch16_224_hmhsa --weights mine.safetensors --data photos/
+    python benchmarks/head_similarity.py sbcformer_xs --data photos/ --plot heads.png
+    python benchmarks/head_similarity.py deit_tiny_patch16_224_hmhsa --weights mine.safetensors --data photos/
 
 Needs `pip install 'edgevit[export]'`. What is measured is told in docs/hallucination.md. In the picture each square is
 a layer, each of its cells a pair of heads: white is 1, the same contribution, black is 0 or less.
