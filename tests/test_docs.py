@@ -29,7 +29,6 @@ from edgevit.artifact.manifest import (
 )
 from edgevit.runtime.results import Result
 from edgevit.runtime.run.options import RunOptions
-from edgevit.runtime.stream.options import StreamOptions
 from tests.places import DOCS, ROOT
 
 PUBLIC = ("edgevit", "edgevit.export", "edgevit.training")
@@ -89,29 +88,25 @@ def imported_by(code: str) -> set[str]:
     return {name for name in names if name.partition(".")[0] == "edgevit"}
 
 
-@pytest.mark.parametrize(
-    "path", [ROOT / "README.md", *sorted(DOCS.glob("*.md")), *sorted((ROOT / "examples").glob("*"))]
-)
+PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md")), *sorted((ROOT / "examples").glob("*.[mp][dy]"))]
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
 def test_readme_docs_and_examples_import_nothing_deeper_than_the_face(path: Path) -> None:
-    for code in python_of(path) if path.suffix in (".md", ".py") else ():
+    for code in python_of(path):
         assert imported_by(code) <= set(PUBLIC)
 
 
 def test_every_name_of_the_face_is_described() -> None:
     text = (DOCS / "python.md").read_text()
-    described = [
-        *edgevit.__all__,
-        *(field.name for kind in (StreamOptions, RunOptions) for field in dataclasses.fields(kind)),
-    ]
+    described = [*edgevit.__all__, *(field.name for field in dataclasses.fields(RunOptions))]
     assert [name for name in described if not re.search(rf"[`(]{name}\b", text) and name != "__version__"] == []
 
 
 def test_links_within_the_page_of_the_face_lead_somewhere() -> None:
     text = (DOCS / "python.md").read_text()
-    titles = {
-        re.sub(r"[^\w -]", "", title).lower().replace(" ", "-") for title in re.findall(r"^#+ (.*)", text, re.MULTILINE)
-    }
-    assert set(re.findall(r"\]\(#([^)]+)\)", text)) <= titles
+    titles = [re.sub(r"[^\w -]", "", title) for title in re.findall(r"^#+ (.*)", text, re.MULTILINE)]
+    assert set(re.findall(r"\]\(#([^)]+)\)", text)) <= {title.lower().replace(" ", "-") for title in titles}
 
 
 @pytest.mark.parametrize("number", range(8))

@@ -4,14 +4,16 @@ import contextlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal, overload
 
 from edgevit.errors import OptionError
-from edgevit.runtime.classifier import Classifier, load
+from edgevit.runtime.classifier import Classifier
 from edgevit.runtime.datasets.image_folder import find_images
 from edgevit.runtime.datasets.masks import find_masked_images
 from edgevit.runtime.evaluation.classification import validate as validate_classifiers
 from edgevit.runtime.evaluation.report import Validation
 from edgevit.runtime.evaluation.segmentation import SegmentationValidation, validate_segmentation
+from edgevit.runtime.loading import Task, load
 from edgevit.runtime.progress import Track
 from edgevit.runtime.segmenter import Segmenter
 
@@ -19,10 +21,45 @@ Model = str | os.PathLike[str] | Classifier
 """A model's file, or a model that is open already."""
 
 
+@overload
 def validate(
     models: Model | Sequence[Model],
     data: str | os.PathLike[str],
     *,
+    task: Literal["classify"],
+    unlabelled: bool = False,
+    flips: int = 20,
+    limit: int | None = None,
+    seed: int = 0,
+    track: Track = ...,
+) -> Validation: ...
+@overload
+def validate(
+    models: Model | Sequence[Model],
+    data: str | os.PathLike[str],
+    *,
+    task: Literal["segment"],
+    limit: int | None = None,
+    seed: int = 0,
+    track: Track = ...,
+) -> SegmentationValidation: ...
+@overload
+def validate(
+    models: Model | Sequence[Model],
+    data: str | os.PathLike[str],
+    *,
+    task: None = None,
+    unlabelled: bool = False,
+    flips: int = 20,
+    limit: int | None = None,
+    seed: int = 0,
+    track: Track = ...,
+) -> Validation | SegmentationValidation: ...
+def validate(
+    models: Model | Sequence[Model],
+    data: str | os.PathLike[str],
+    *,
+    task: Task | None = None,
     unlabelled: bool = False,
     flips: int = 20,
     limit: int | None = None,
@@ -34,6 +71,7 @@ def validate(
     Args:
         models: one, or several of the same task and classes; the first is what the others are compared with.
         data: a folder with one sub-folder for each class; for segmentation, images/ beside masks/.
+        task: "classify" or "segment": what all of them must do; None for whatever they do.
         unlabelled: the sub-folders are no classes: compare answers only.
         flips: how many changed answers of each model to list.
         limit: draw so many pictures at random; None for all.
@@ -53,7 +91,7 @@ def validate(
         named = [
             (repr(model), model)
             if isinstance(model, Classifier)
-            else (os.fspath(model), leaving.enter_context(load(model)))
+            else (os.fspath(model), leaving.enter_context(load(model, task=task)))
             for model in given
         ]
         segmenters = [(name, model) for name, model in named if isinstance(model, Segmenter)]
