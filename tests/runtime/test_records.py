@@ -8,6 +8,8 @@ import pytest
 
 from edgevit.runtime import segmentation
 from edgevit.runtime.destinations import parse_sinks
+from edgevit.runtime.images.masks import Mask
+from edgevit.runtime.images.rle import class_runs
 from edgevit.runtime.moment import Moment
 from edgevit.runtime.records import Record, result_record
 from edgevit.runtime.segmentation import Segmentation
@@ -18,11 +20,10 @@ from edgevit.runtime.sinks.opening import SinkContext, open_sinks
 def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Return a list that grows whenever run lengths are made."""
     made: list[int] = []
-    genuine = segmentation.class_runs
 
-    def count(mask: object) -> dict[int, list[int]]:
+    def count(mask: Mask) -> dict[int, list[int]]:
         made.append(1)
-        return genuine(mask)  # type: ignore[arg-type]
+        return class_runs(mask)
 
     monkeypatch.setattr(segmentation, "class_runs", count)
     return made
