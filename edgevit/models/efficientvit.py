@@ -116,7 +116,6 @@ class Branch(nn.Module):
         return x + self.main(x) if self.residual else self.main(x)  # type: ignore[no-any-return]
 
 
-
 class LinearAttention(nn.Module):
     """ReLU attention, linear in the number of tokens N: sum_n v_n (k_n . q) / sum_n (k_n . q).
 

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgevit.errors import MissingExtraError, ModelFileError
+from edgevit.errors import ClosedError, MissingExtraError, ModelFileError
 from edgevit.runtime.backends.session import FORMS, Tensors
 
 _PREAMBLE = re.compile(r"^\[ONNXRuntimeError\] : \d+ : \w+ : (Load model from .*? failed: ?)?")
@@ -26,6 +26,7 @@ _PREAMBLE = re.compile(r"^\[ONNXRuntimeError\] : \d+ : \w+ : (Load model from .*
 class OnnxSession:
     """See edgevit.runtime.backends.session.Session."""
 
+    runtime = "onnxruntime"
     tensors = Tensors()
 
     def __init__(self, path: Path, threads: int, rank: int | None = 2) -> None:
@@ -50,7 +51,7 @@ class OnnxSession:
     def run(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         session = self._session
         if session is None:
-            raise ValueError(f"{self._path} was closed; load it again")
+            raise ClosedError(f"{self._path} was closed; load it again")
         size = self.input_shape[0] or len(batch)
         answers = [self._run_part(session, batch[start : start + size], size) for start in range(0, len(batch), size)]
         return np.concatenate(answers)

@@ -40,6 +40,10 @@ class Session(Protocol):
     """An open model; `run` may be called from several threads at once."""
 
     @property
+    def runtime(self) -> str:
+        """The package that computes, such as onnxruntime."""
+
+    @property
     def tensors(self) -> Tensors: ...
 
     @property
@@ -50,7 +54,7 @@ class Session(Protocol):
         """Return the answer, (B, classes) or (B, classes, h, w), for (B, 3, H, W), whatever the model's own batch."""
 
     def close(self) -> None:
-        """Free the model; `run` may not be called again."""
+        """Free the model; `run` raises ClosedError afterwards."""
 
 
 def open_session(path: str | os.PathLike[str], threads: int | None = None, *, rank: int | None = 2) -> Session:
