@@ -26,7 +26,8 @@ from edgevit.export.report.page import check_report_path, write_report
 from edgevit.export.stage import ConversionJob, ConvertedModel, Written
 from edgevit.export.tasks import rules_of
 from edgevit.export.verify import check, compare
-from edgevit.export.write import check_writable, replacing
+from edgevit.export.write import check_writable
+from edgevit.files import replacing_output
 from edgevit.models.layers import prepare_for_export
 from edgevit.models.weights.load import shapes
 from edgevit.models.weights.resolve import ResolvedWeights, build_with_weights, resolve_weights
@@ -129,7 +130,7 @@ def export(
         pixels=rules.pixels(spec, labels, recipe.argmax),
         notes=tuple(note for note in (*notes, *made.notes, size_note(spec, preprocessing.size)) if note),
     )
-    with replacing(file) as temporary:
+    with replacing_output(file) as temporary:
         manifest = _write_checked(made, manifest, temporary)
         size = temporary.stat().st_size
     if recipe.layout == "frigate":

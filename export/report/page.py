@@ -10,7 +10,7 @@ import markupsafe
 from edgevit.errors import OptionError, OutputError
 from edgevit.export.report.chart import draw_chart
 from edgevit.export.report.facts import ExportFacts, LayerFacts
-from edgevit.export.write import replacing
+from edgevit.files import replacing_output
 
 SUFFIX = ".html"
 TEMPLATE = "report.html.jinja"
@@ -41,7 +41,7 @@ def write_report(facts: ExportFacts, path: Path) -> None:
     check_report_path(path)
     contents = {path: render(facts), path.with_suffix(".json"): json.dumps(facts.to_dict(), indent=1, allow_nan=False)}
     for target, text in contents.items():
-        with replacing(target) as temporary:
+        with replacing_output(target) as temporary:
             # a file name may hold what is no UTF-8
             temporary.write_bytes(text.encode("utf-8", "replace"))
 
