@@ -9,6 +9,7 @@ import torch
 from onnx import ModelProto
 
 from edgevit.device_profiles import find_profile
+from edgevit.export.estimate.estimate import estimate
 from edgevit.export.onnx.calibrate import calibrate
 from edgevit.export.onnx.quantize import PRESETS, calibrated_tensors, float_layers, quantize
 from edgevit.export.onnx.simplify import simplify
@@ -16,7 +17,6 @@ from edgevit.export.onnx.trace import trace
 from edgevit.models import create_model
 from edgevit.models.layers import prepare_for_export
 from edgevit.models.zoo.registry import get_spec
-from edgevit.runtime.estimate.estimate import estimate
 
 OPSET = 20
 
