@@ -224,7 +224,7 @@ class Manifest:
         if schema > SCHEMA:
             raise ModelFileError(
                 f"the model was exported by a newer edgevit (schema {schema}, this one reads up to {SCHEMA}); "
-                "run: pip install --upgrade edgevit"
+                "run: pip install -U edgevit"
             )
         try:
             value = read_value(cls, document, "edgevit")
