@@ -80,7 +80,7 @@ def totals(name: str) -> tuple[int, int]:
 def print_latencies(names: Sequence[str], rounds: int) -> None:
     """Print one line for each model, whose graphs take turns."""
     made = [graph for name in names for graph in random_graphs(name)]
-    times = median_latencies_ms(made, rounds)
+    times = median_latencies_ms([graph.SerializeToString() for graph in made], rounds)
     for i, name in enumerate(names):
         floating, int8 = 2 * i, 2 * i + 1
         click.echo(

@@ -11,7 +11,7 @@ from onnx import ModelProto
 from edgevit.device_profiles import find_profile
 from edgevit.export.estimate.estimate import estimate
 from edgevit.export.onnx.calibrate import calibrate
-from edgevit.export.onnx.quantize import PRESETS, calibrated_tensors, float_layers, quantize
+from edgevit.export.onnx.quantize import PRESETS, calibrated_tensors, preset_layers, quantize
 from edgevit.export.onnx.simplify import simplify
 from edgevit.export.onnx.trace import trace
 from edgevit.models import create_model
@@ -31,7 +31,7 @@ def random_graphs(name: str) -> tuple[ModelProto, ModelProto]:
     graph = simplify(trace(model, shape, OPSET))
     noise = [np.random.default_rng(seed).standard_normal(shape, np.float32) for seed in range(2)]
     ranges = calibrate(graph, calibrated_tensors(graph), lambda: noise)
-    return graph, quantize(graph, float_layers(graph, PRESETS[spec.family.name]), ranges)
+    return graph, quantize(graph, preset_layers(graph, PRESETS[spec.family.name]), ranges)
 
 
 def estimated_ms(graph: ModelProto) -> float:

@@ -32,7 +32,7 @@ def main(models: tuple[str, ...], largest: float, rounds: int, document: Path | 
     for name in names:
         click.echo(f"preparing {name}", err=True)
         made += random_graphs(name)
-    times = median_latencies_ms(made, rounds)
+    times = median_latencies_ms([graph.SerializeToString() for graph in made], rounds)
     found = {
         name: {
             "x86_fp32_ms": round(times[2 * i], 2),

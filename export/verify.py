@@ -12,7 +12,9 @@ from onnx import ModelProto
 from edgevit.artifact.manifest import Parity, Precision, Preprocess
 from edgevit.errors import GateError
 from edgevit.export.data.images import ImageSet
+from edgevit.export.recipe import SUFFIXES
 from edgevit.runtime.backends.session import open_session
+from edgevit.runtime.progress import Track
 
 
 @dataclass(frozen=True)
@@ -100,13 +102,30 @@ def _fail(parity: Parity, what: str) -> None:
 
 def run_graph(graph: ModelProto, images: ImageSet, preprocessing: Preprocess) -> NDArray[np.float32]:
     """Return the answers, one for each image, that the board's runtime gets from an ONNX graph."""
-    return run_file(graph.SerializeToString(), ".onnx", images, preprocessing)
+    return run_file(graph.SerializeToString(), SUFFIXES["onnx"], images, preprocessing)
 
 
-def run_file(content: bytes, suffix: str, images: ImageSet, preprocessing: Preprocess) -> NDArray[np.float32]:
-    """Return the answers, one for each image, that the board's runtime gets from a file's content."""
+def run_file(
+    content: bytes,
+    suffix: str,
+    images: ImageSet,
+    preprocessing: Preprocess,
+    batch: int = 1,
+    track: Track = lambda items, label, count: items,
+) -> NDArray[np.float32]:
+    """Return the answers, one for each image, that the board's runtime gets from a file's content.
+
+    Args:
+        content: the file's.
+        suffix: by which its format is told.
+        images: what it is asked about.
+        preprocessing: what is to be done before the model.
+        batch: how many images are read and given at a time.
+        track: wraps the loop over batches, for a progress display.
+    """
     with tempfile.TemporaryDirectory() as folder:
         path = (Path(folder) / "step").with_suffix(suffix)
         path.write_bytes(content)
         with contextlib.closing(open_session(path, rank=None)) as session:
-            return np.concatenate([session.run(batch) for batch in images.inputs(preprocessing)])
+            inputs = track(images.inputs(preprocessing, batch), "answers", -(-len(images.images) // batch))
+            return np.concatenate([session.run(one) for one in inputs])[: len(images.images)]

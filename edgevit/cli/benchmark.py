@@ -7,7 +7,7 @@ import click
 from edgevit.cli.benchmark_text import describe, describe_changes
 from edgevit.cli.options import VERBOSE_OPTION, numbers, size
 from edgevit.cli.progress import track
-from edgevit.errors import ImageError, MissingExtraError, OptionError
+from edgevit.errors import ImageError, OptionError
 
 DRAWN = (480, 640)
 """Height and width of the picture that is drawn unless one is given."""
@@ -119,14 +119,10 @@ def command(
 
 def _estimate(models: tuple[Path, ...], board: str, as_json: bool) -> None:
     from edgevit.device_profiles import find_profile
+    from edgevit.export.extras import import_module
 
-    try:
-        from edgevit.cli.estimate_text import describe_estimate
-        from edgevit.export.estimate.estimate import estimate
-    except ModuleNotFoundError as error:
-        if error.name not in ("onnx", "google"):
-            raise
-        raise MissingExtraError("onnx", "--estimate", "export") from error
+    estimate = import_module("edgevit.export.estimate.estimate", "--estimate").estimate
+    from edgevit.cli.estimate_text import describe_estimate
 
     profile = find_profile(board)
     for model in models:

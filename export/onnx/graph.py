@@ -1,10 +1,10 @@
-"""Questions about an ONNX graph: its constants, its shapes, its multiply-accumulates."""
+"""Questions about an ONNX graph: its constants, its shapes, its multiply-accumulates, the values inside it."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import onnx
-from onnx import ModelProto, NodeProto
+from onnx import ModelProto, NodeProto, TensorProto, helper
 
 from edgevit.export.layers import Layer, block_name
 
@@ -63,6 +63,17 @@ def count_macs(node: NodeProto, known: Mapping[str, tuple[int, ...]]) -> int:
 def integer(node: NodeProto, name: str, default: int = 0) -> int:
     """Return an attribute that is a whole number, or its default where the node does not have it."""
     return next((attribute.i for attribute in node.attribute if attribute.name == name), default)
+
+
+def with_outputs(model: ModelProto, tensors: Iterable[str]) -> ModelProto:
+    """Return the model with inner float32 tensors as further outputs, under their own names."""
+    result = ModelProto()
+    result.CopyFrom(model)
+    known = {value.name for value in (*result.graph.input, *result.graph.output)}
+    for name in tensors:
+        if name not in known:
+            result.graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, None))
+    return result
 
 
 def _block(node: NodeProto) -> str:

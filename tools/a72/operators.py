@@ -21,6 +21,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from edgevit.export.estimate.layers import read_operations
+
 GUEST = """
 import ctypes, sys
 import numpy as np
