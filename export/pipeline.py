@@ -20,6 +20,7 @@ from edgevit.export.data.choose import choose_images
 from edgevit.export.data.ground_truth import truth_of
 from edgevit.export.extras import import_module
 from edgevit.export.frigate import make_folder, write_labels
+from edgevit.export.latency import median_latencies_ms
 from edgevit.export.recipe import SUFFIXES, Format, Recipe
 from edgevit.export.report.measure import measure
 from edgevit.export.report.page import check_report_path, write_report
@@ -116,7 +117,7 @@ def export(
         write_labels(out, labels)
     latencies = None
     if made.quantization is not None:
-        plain, exported = made.latencies_ms([made.comparison.float_model, made.content])
+        plain, exported = median_latencies_ms([made.comparison.float_model, made.content], SUFFIXES[recipe.format])
         latencies = plain, exported
     result = ExportResult(file, manifest, size / 1e6, len(made.comparison.float_model) / 1e6, latencies, made.outcome)
     if page is not None:

@@ -9,7 +9,7 @@ from edgevit.artifact.manifest import Precision
 from edgevit.device_profiles import GENERIC, Profile, find_profile
 from edgevit.device_profiles.profile import Scheme
 from edgevit.errors import OptionError
-from edgevit.schema import Range, check_options
+from edgevit.schema import Range, check_options, option_name
 
 Format = Literal["onnx", "tflite"]
 Method = Literal["minmax", "percentile"]
@@ -21,6 +21,9 @@ Gelu = Literal["exact", "tanh"]
 SUFFIXES: dict[Format, str] = {"onnx": ".onnx", "tflite": ".tflite"}
 FRIGATE_SIZE = 224
 """Side in pixels of the pictures that Frigate gives a classifier."""
+
+TFLITE_ONLY = {"io": "float", "layout": "file", "gelu": "exact"}
+"""Options that ONNX files do not have, to the value that asks for nothing."""
 
 OPSETS = (17, 18, 19, 20, 21)
 """ONNX operator sets that can be written; from 20 on GELU is a single operator."""
@@ -87,7 +90,7 @@ class Recipe:
         if self.max_drop is not None and self.precision != "int8":
             raise OptionError("--max-drop is a budget for --int8; give both, or none")
         if self.scheme is not None and self.precision != "int8":
-            raise OptionError(f"--scheme {self.scheme} names the types of --int8; give both, or none")
+            raise OptionError(f"--scheme {self.scheme!r} names the types of --int8; give both, or none")
         if self.target != GENERIC:
             find_profile(self.target)
         if self.precision == "int8" and not self.simplify:
@@ -95,28 +98,25 @@ class Recipe:
 
     def _check_onnx(self) -> None:
         if self.precision == "dynamic":
-            raise OptionError("--precision dynamic exists for TFLite only; give --format tflite too, or --int8 instead")
-        if self.io != "float":
-            raise OptionError(f"--io {self.io} exists for TFLite only; give --format tflite too")
-        if self.layout != "file":
-            raise OptionError(f"--layout {self.layout} exists for TFLite only; give --format tflite too")
-        if self.gelu != "exact":
-            raise OptionError(f"--gelu {self.gelu} exists for TFLite only; give --format tflite too")
+            raise OptionError("--precision 'dynamic' is for TFLite; give --format 'tflite' too, or --int8 instead")
+        for name, plain in TFLITE_ONLY.items():
+            if (value := getattr(self, name)) != plain:
+                raise OptionError(f"{option_name(name)} {value!r} is for TFLite; give --format 'tflite' too")
 
     def _check_tflite(self) -> None:
         if not self.simplify:
-            raise OptionError("--no-simplify is for ONNX; leave it out with --format tflite")
+            raise OptionError("--no-simplify is for ONNX; leave it out with --format 'tflite'")
         if self.scheme not in (None, "S8S8"):
-            raise OptionError(f"--scheme {self.scheme} is for ONNX; TFLite's int8 is S8S8: leave it out")
+            raise OptionError(f"--scheme {self.scheme!r} is for ONNX; TFLite's int8 is S8S8: leave it out")
         if self.io != "float" and self.precision != "int8":
-            raise OptionError(f"--io {self.io} needs an int8 model; give --int8 too")
+            raise OptionError(f"--io {self.io!r} needs an int8 model; give --int8 too")
         if self.layout == "frigate" and (self.io, self.batch) != ("uint8", 1):
             raise OptionError(
-                "--layout frigate takes one uint8 picture at a time; give --int8 --io uint8 and no --batch"
+                "--layout 'frigate' takes one uint8 picture at a time; give --int8, --io 'uint8' and no --batch"
             )
         if self.layout == "frigate" and self.imgsz not in (None, FRIGATE_SIZE, (FRIGATE_SIZE, FRIGATE_SIZE)):
             raise OptionError(
-                f"--layout frigate with --imgsz {self.size_text} is not possible: Frigate gives pictures of "
+                f"--layout 'frigate' with --imgsz {self.size_text} is not possible: Frigate gives pictures of "
                 f"{FRIGATE_SIZE} pixels; leave out --imgsz"
             )
 

@@ -1,6 +1,6 @@
 """What a file format's stage makes, and what a whole export returns."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,8 +20,6 @@ class ConvertedModel:
     packages: tuple[str, ...]
     """Names of the packages that made it."""
     comparison: Comparison
-    latencies_ms: Callable[[Sequence[bytes]], Sequence[float]]
-    """Median latencies of models of this format on this machine, one thread."""
     quantization: Quantization | None = None
     outcome: Outcome | None = None
     notes: tuple[str, ...] = ()

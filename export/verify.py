@@ -35,12 +35,7 @@ GATES: dict[Precision, Gate] = {
 }
 
 
-PIXEL_GATES: dict[Precision, Gate] = {
-    "fp32": Gate(relative=1e-4, cosine=0.99999, top1_agreement=0.999),
-    "fp16": Gate(relative=None, cosine=0.999, top1_agreement=0.98),
-    "dynamic": Gate(relative=None, cosine=0.98, top1_agreement=0.95),
-    "int8": Gate(relative=None, cosine=0.95, top1_agreement=0.9),
-}
+PIXEL_GATES: dict[Precision, Gate] = {**GATES, "fp32": Gate(relative=1e-4, cosine=0.99999, top1_agreement=0.999)}
 """For segmentation: of some million pixels a few lie between two classes."""
 
 

@@ -12,14 +12,13 @@ from edgevit.cli.options import size
 from edgevit.cli.progress import track
 from edgevit.device_profiles import GENERIC, find_profile
 from edgevit.errors import GateError, OptionError
+from edgevit.export.recipe import METHODS
 
 if TYPE_CHECKING:
     from edgevit.export import ExportResult
     from edgevit.export.quantization.search import Outcome
 
 SYNTHESIZED = "synthesized"
-METHODS = ("minmax", "percentile")
-"""How values become ranges; the first unless another is asked for."""
 
 
 # the backspace keeps click from joining the lines

@@ -96,7 +96,7 @@ def estimate(path: Path, profile: Profile) -> Estimate:
             "run edgevit benchmark on the board itself"
         )
     if path.suffix.lower() != ".onnx":
-        raise OptionError(f"--estimate knows ONNX files, and {path} is none; export the model with --format onnx")
+        raise OptionError(f"--estimate knows ONNX files, and {path} is none; export the model as ONNX")
     costs = tuple(price(operation) for operation in read_operations(path) if operation.kind != "free")
     return Estimate(path.name, profile.title, costs)
 

@@ -10,7 +10,6 @@ from edgevit.export.onnx.artifact import artifact_bytes
 from edgevit.export.onnx.calibrate import calibrate
 from edgevit.export.onnx.graph import layers
 from edgevit.export.onnx.half import store_half
-from edgevit.export.onnx.latency import median_latencies_ms
 from edgevit.export.onnx.layer_noise import layer_sqnr
 from edgevit.export.onnx.quantize import OPERATORS, PRESETS, OnnxQuantizer, calibrated_tensors
 from edgevit.export.onnx.simplify import simplify
@@ -69,7 +68,6 @@ def make(job: ConversionJob) -> ConvertedModel:
             # a search has measured whole blocks already
             only_int8=int8.quantizer.alone if int8 and int8.outcome is None else None,
         ),
-        latencies_ms=median_latencies_ms,
         quantization=int8.quantization if int8 else None,
         outcome=int8.outcome if int8 else None,
     )

@@ -20,7 +20,6 @@ from edgevit.export.tflite.convert import INPUT, convert
 from edgevit.export.tflite.ends import with_class_numbers, with_uint8_ends, with_uint8_probabilities
 from edgevit.export.tflite.gelu import NOTE, with_tanh_gelu
 from edgevit.export.tflite.graph import WEIGHTED, float_layers, layers
-from edgevit.export.tflite.latency import median_latencies_ms
 from edgevit.export.tflite.layer_noise import layer_sqnr
 from edgevit.export.tflite.quantize import End, TfliteQuantizer, quantize_dynamic, store_half
 from edgevit.export.verify import check_numbers, run_file
@@ -103,7 +102,6 @@ def make(job: ConversionJob) -> ConvertedModel:
             only_int8=int8.quantizer.alone if int8 and int8.outcome is None else None,
             kept_because="writes float logits: rounding them would cost more than it saves",
         ),
-        latencies_ms=median_latencies_ms,
         quantization=quantization,
         outcome=int8.outcome if int8 else None,
         notes=notes,

@@ -149,10 +149,10 @@ def test_unknown_target_names_the_nearest(run: Run) -> None:
 def test_scheme_without_int8_is_refused(run: Run) -> None:
     code, _, err = run(*RANDOM, "--scheme", "S8S8")
     assert code == 2
-    assert "--scheme S8S8 names the types of --int8; give both, or none" in err
+    assert "--scheme 'S8S8' names the types of --int8; give both, or none" in err
 
 
 def test_scheme_that_tflite_has_not_is_refused(run: Run) -> None:
     code, _, err = run(*RANDOM, "--int8", "--scheme", "U8S8", "--target", "rpi4")
     assert code == 2
-    assert "--scheme U8S8 is for ONNX; TFLite's int8 is S8S8: leave it out" in err
+    assert "--scheme 'U8S8' is for ONNX; TFLite's int8 is S8S8: leave it out" in err

@@ -146,7 +146,7 @@ def test_pixels_are_compared_one_by_one() -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"model": "efficientvit_b0", "argmax": True}, "--argmax is for segmentation models"),
+        ({"model": "efficientvit_b0", "argmax": True}, "argmax= is for segmentation models"),
         ({"imgsz": (64, 100)}, "each side must be a multiple of 32; try --imgsz 96 or 128"),
     ],
 )

@@ -174,7 +174,7 @@ def test_board_that_was_not_fitted_is_refused(tmp_path: Path) -> None:
 
 
 def test_file_that_is_no_onnx_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(OptionError, match="export the model with --format onnx"):
+    with pytest.raises(OptionError, match="export the model as ONNX"):
         estimate(tmp_path / "m.tflite", find_profile("rpi4"))
 
 

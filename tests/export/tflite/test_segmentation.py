@@ -124,5 +124,5 @@ def test_every_precision_answers_with_masks(
 
 def test_a_layout_for_classifiers_is_refused(tmp_path: Path) -> None:
     recipe = dataclasses.replace(RANDOM, precision="int8", io="uint8", layout="frigate", imgsz=None)
-    with pytest.raises(OptionError, match="--layout frigate is for classifiers"):
+    with pytest.raises(OptionError, match="layout='frigate' is for classifiers"):
         export(recipe, tmp_path / "out")

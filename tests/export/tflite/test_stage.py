@@ -171,12 +171,12 @@ def test_failed_export_leaves_the_older_file_as_it_was(tmp_path: Path, monkeypat
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"io": "int8"}, "--io int8 needs an int8 model; give --int8 too"),
-        ({"format": "onnx", "precision": "dynamic"}, "--precision dynamic exists for TFLite only"),
-        ({"format": "onnx", "io": "uint8"}, "--io uint8 exists for TFLite only"),
-        ({"format": "onnx", "layout": "frigate"}, "--layout frigate exists for TFLite only"),
-        ({"format": "onnx", "gelu": "tanh"}, "--gelu tanh exists for TFLite only"),
-        ({"simplify": False}, "--no-simplify is for ONNX"),
+        ({"io": "int8"}, "io='int8' needs an int8 model; give int8= too"),
+        ({"format": "onnx", "precision": "dynamic"}, "precision='dynamic' is for TFLite; give format='tflite' too"),
+        ({"format": "onnx", "io": "uint8"}, "io='uint8' is for TFLite"),
+        ({"format": "onnx", "layout": "frigate"}, "layout='frigate' is for TFLite"),
+        ({"format": "onnx", "gelu": "tanh"}, "gelu='tanh' is for TFLite"),
+        ({"simplify": False}, "simplify=False is for ONNX"),
         ({"precision": "int8", "scheme": "U8S8"}, "TFLite's int8 is S8S8"),
         ({"layout": "frigate"}, "takes one uint8 picture at a time"),
         ({"layout": "frigate", "precision": "int8", "io": "uint8"}, "Frigate gives pictures of 224 pixels"),
