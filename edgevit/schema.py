@@ -9,9 +9,11 @@ import contextlib
 import dataclasses
 import difflib
 import functools
+import json
 import math
 import numbers
 import os
+import re
 import sys
 import types
 import typing
@@ -27,6 +29,29 @@ Options = TypeVar("Options")
 KINDS = {int: "a whole number", bool: "true or false", str: "text", float: "a finite number", Path: "a path"}
 """Types of single values, in words."""
 
+DEEPEST = 100
+"""Objects and lists within each other that a JSON document may have."""
+
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
+_BRACKET = re.compile(r"[\[{\]}]")
+
+
+def read_json(text: str) -> Any:
+    """Parse a JSON document from outside.
+
+    Python's own parser recurses as deep as the document does; where a package has raised the recursion limit, deep
+    nesting crashes the process instead of raising.
+
+    Raises:
+        ValueError: it is no JSON, or nested deeper than DEEPEST.
+    """
+    depth = 0
+    for bracket in _BRACKET.finditer(_STRING.sub("", text)):
+        depth += 1 if bracket[0] in "[{" else -1
+        if depth > DEEPEST:
+            raise ValueError(f"nested deeper than {DEEPEST}")
+    return json.loads(text)
+
 
 class FieldError(ValueError):
     """A field of a document is wrong: "WHERE is FOUND, expected EXPECTED"."""
@@ -36,13 +61,15 @@ class FieldError(ValueError):
 class Range:
     """Bounds of a number, both allowed; it stands in an annotation: Annotated[int, Range(1)]."""
 
-    low: float = -sys.float_info.max
+    low: float
     high: float = sys.float_info.max
 
-    def __str__(self) -> str:
+    def words(self, kind: str) -> str:
+        """Return "a number from 0 to 1" or "a whole number, 1 or more"."""
+        kind = kind.replace("finite ", "")
         if self.high == sys.float_info.max:
-            return f"{self.low:g} or more"
-        return f"{self.low:g} to {self.high:g}" if self.low != -sys.float_info.max else f"{self.high:g} or less"
+            return f"{kind}, {self.low:g} or more"
+        return f"{kind} from {self.low:g} to {self.high:g}"
 
 
 def read_value(kind: Any, value: Any, where: str) -> Any:
@@ -104,7 +131,7 @@ def _read_annotated(kind: Any, value: Any, where: str) -> Any:
     inner, *notes = typing.get_args(kind)
     read = read_value(inner, value, where)
     for bounds in (note for note in notes if isinstance(note, Range)):
-        _check(bounds.low <= read <= bounds.high, value, f"{_words(inner)}, {bounds}", where)
+        _check(bounds.low <= read <= bounds.high, value, bounds.words(_words(inner)), where)
     return read
 
 
@@ -128,8 +155,8 @@ def _words(kind: Any) -> str:
     """Return what a type is called in a message."""
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin is Annotated:
-        ranges = [str(note) for note in arguments[1:] if isinstance(note, Range)]
-        return ", ".join([_words(arguments[0]), *ranges])
+        words = _words(arguments[0])
+        return next((note.words(words) for note in arguments[1:] if isinstance(note, Range)), words)
     if origin is Literal:
         return f"one of {', '.join(map(str, arguments))}"
     if origin is tuple and arguments[-1] is not ...:
@@ -142,7 +169,7 @@ def _words(kind: Any) -> str:
 
 
 @functools.lru_cache(maxsize=256)
-def _hints(kind: Any) -> dict[str, Any]:
+def _hints(kind: type[Any]) -> dict[str, Any]:
     return typing.get_type_hints(kind, include_extras=True)
 
 
@@ -168,7 +195,7 @@ def check_options(options: Any) -> None:
     Raises:
         OptionError: a value is of another type, or out of its Range or Literal.
     """
-    hints = _hints(type(options))
+    hints = _hints(options.__class__)
     for field in dataclasses.fields(options):
         if field.init:
             try:

@@ -30,7 +30,7 @@ def load_initial(model: nn.Module, spec: ModelSpec, weights: str, classes: Seque
     resolved = resolve_weights(entries, weights)
     if resolved.path is None:
         return f"{resolved.source} weights"
-    raw, own = read_state_dict(resolved.path), model.state_dict()
+    raw, own = read_state_dict(resolved.path, resolved.key), model.state_dict()
     if plain and not fits(spec, raw) and fits(plain, raw):
         found = infer_num_classes(plain, raw, resolved.source)
         state = shared_weights(model, canonical_state(plain, raw))

@@ -182,7 +182,7 @@ def test_last_batch_is_filled_up() -> None:
         ({"calibration_images": 4}, "expected a whole number, 16 or more"),
         ({"synthesized": True, "data": Path()}, "give one of them"),
         ({"max_drop": 0.5}, "give both, or none"),
-        ({"precision": "int8", "max_drop": -1.0}, "expected a finite number, 0 to 100"),
+        ({"precision": "int8", "max_drop": -1.0}, "expected a number from 0 to 100"),
         ({"precision": "int8", "simplify": False}, "leave out simplify=False"),
     ],
 )

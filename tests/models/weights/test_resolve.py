@@ -114,3 +114,23 @@ def test_missing_file_is_said(weights: str) -> None:
 
 def test_folder_is_no_file_of_weights(tmp_path: Path) -> None:
     assert "is a folder; give the file of weights in it" in str(_refusal("sbcformer_xs", str(tmp_path)))
+
+
+def test_averaged_weights_are_exported_and_named_unless_others_are_chosen(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    spec, path = get_spec("sbcformer_xs"), tmp_path / "mine.pt"
+    raw, averaged = create_model("sbcformer_xs", 4).state_dict(), create_model("sbcformer_xs", 4).state_dict()
+    raw["head.bias"] = torch.full((4,), 1.0)
+    averaged["head.bias"] = torch.full((4,), 2.0)
+    torch.save({"state_dict": raw, "ema": {0.9998: averaged}}, path)
+    with caplog.at_level("INFO"):
+        weights = resolve_weights(spec, str(path))
+        assert build_with_weights(spec, weights).state_dict()["head.bias"].tolist() == [2.0] * 4
+    assert weights.source == "mine.pt:ema/0.9998"
+    assert (
+        "took the averaged weights 'ema/0.9998'; the file also holds 'state_dict'; choose with --weights" in caplog.text
+    )
+    chosen = resolve_weights(spec, f"{path}:state_dict")
+    assert (chosen.path, chosen.key, chosen.source) == (path, "state_dict", "mine.pt:state_dict")
+    assert build_with_weights(spec, chosen).state_dict()["head.bias"].tolist() == [1.0] * 4
