@@ -9,6 +9,7 @@ from edgevit.artifact.manifest import Precision
 from edgevit.device_profiles import GENERIC, Profile, find_profile
 from edgevit.device_profiles.profile import Scheme
 from edgevit.errors import OptionError
+from edgevit.models.zoo.registry import get_spec
 from edgevit.schema import Range, check_options, option_name
 
 Format = Literal["onnx", "tflite"]
@@ -157,7 +158,8 @@ def default_options(given: Mapping[str, Any]) -> dict[str, Any]:
 
 def default_output(recipe: Recipe) -> Path:
     """Return the file name for a recipe: sbcformer_xs-int8.onnx; plain float has no suffix. A layout is a folder."""
+    name = get_spec(recipe.model).name
     if recipe.layout != "file":
-        return Path(f"{recipe.model}-{recipe.layout}")
+        return Path(f"{name}-{recipe.layout}")
     precision = {"fp32": "", "fp16": "-half", "dynamic": "-dynamic", "int8": "-int8"}[recipe.precision]
-    return Path(f"{recipe.model}{precision}{SUFFIXES[recipe.format]}")
+    return Path(f"{name}{precision}{SUFFIXES[recipe.format]}")
