@@ -2,6 +2,8 @@
 
 import contextlib
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -197,3 +199,14 @@ def test_damaged_files_are_estimated_or_refused(tiny_model: Path, tmp_path: Path
         (tmp_path / "m.onnx").write_bytes(damaged)
         with contextlib.suppress(ModelFileError):
             estimate(tmp_path / "m.onnx", find_profile("rpi4"))
+
+
+def test_missing_onnx_names_the_pip_command(tiny_model: Path) -> None:
+    """A board has no onnx; it can be told in one line where an estimate is to be had."""
+    arguments = ["benchmark", "--estimate", "rpi4", str(tiny_model)]
+    code = f"import sys; sys.modules['onnx'] = None; from edgevit.cli import main; main({arguments!r})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert (
+        done.stderr == "edgevit: onnx is not installed, and --estimate needs it; run: pip install 'edgevit[export]'\n"
+    )
