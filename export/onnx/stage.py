@@ -16,8 +16,7 @@ from edgevit.export.onnx.simplify import simplify
 from edgevit.export.onnx.trace import INPUT, trace
 from edgevit.export.quantization.int8 import make_int8
 from edgevit.export.recipe import SUFFIXES
-from edgevit.export.report.comparison import Comparison
-from edgevit.export.result import ConvertedModel
+from edgevit.export.result import Comparison, ConvertedModel
 from edgevit.export.stage import ConversionJob
 from edgevit.export.verify import check_numbers, run_graph
 

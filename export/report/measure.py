@@ -11,11 +11,10 @@ from edgevit.export.data.ground_truth import FloatAnswers, GroundTruth, Labels, 
 from edgevit.export.data.images import ImageSet
 from edgevit.export.layers import Layer
 from edgevit.export.quantization.search import Outcome
-from edgevit.export.report.comparison import Comparison
 from edgevit.export.report.facts import FlippedImage, LayerFacts, ReportData, Score, SearchPoint
 from edgevit.export.report.masks import mask_facts
 from edgevit.export.report.thumbnails import THUMBNAILS, thumbnail
-from edgevit.export.result import ExportResult
+from edgevit.export.result import Comparison, ExportResult
 from edgevit.export.verify import run_file
 from edgevit.runtime.evaluation.metrics import power_table, sqnr_db
 from edgevit.runtime.evaluation.report import Flip

@@ -11,8 +11,7 @@ from edgevit.export.layers import int8_share
 from edgevit.export.quantization.calibrate import Ranges
 from edgevit.export.quantization.int8 import make_int8
 from edgevit.export.recipe import SUFFIXES
-from edgevit.export.report.comparison import Comparison
-from edgevit.export.result import ConvertedModel
+from edgevit.export.result import Comparison, ConvertedModel
 from edgevit.export.stage import ConversionJob
 from edgevit.export.tflite.artifact import artifact_bytes
 from edgevit.export.tflite.calibrate import calibrate

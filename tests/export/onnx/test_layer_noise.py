@@ -12,7 +12,7 @@ from edgevit.export.data.images import ImageSet
 from edgevit.export.onnx.graph import layers, with_outputs
 from edgevit.export.onnx.layer_noise import layer_sqnr
 from edgevit.export.onnx.quantize import OPERATORS, quantize
-from edgevit.export.report.comparison import Comparison
+from edgevit.export.result import Comparison
 
 SHAPE = (1, 3, 2, 2)
 

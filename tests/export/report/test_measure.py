@@ -19,10 +19,9 @@ from edgevit.export.onnx.graph import layers
 from edgevit.export.onnx.layer_noise import layer_sqnr
 from edgevit.export.onnx.quantize import OPERATORS, quantize
 from edgevit.export.quantization.search import Outcome, Trial
-from edgevit.export.report.comparison import Comparison
 from edgevit.export.report.measure import measure
 from edgevit.export.report.page import render
-from edgevit.export.result import ExportResult
+from edgevit.export.result import Comparison, ExportResult
 
 MakeGraph = Callable[..., onnx.ModelProto]
 ORANGE, PLAIN, SKY = (255, 204, 51), (204, 51, 51), (51, 51, 204)
