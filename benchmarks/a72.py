@@ -7,7 +7,7 @@ one thread. The emulation is that of `make test-a72`; it is built in --root wher
 weights get random ones, on which neither the operators nor their times depend.
 
 "estimate" is a model, not a measurement: time is taken to be proportional to instructions and to misses of the 32 KB
-data cache, by figures (edgevit/runtime/estimate/estimate.py) that were fitted to six published four-thread figures of
+data cache, by figures (edgevit/export/estimate/estimate.py) that were fitted to six published four-thread figures of
 MobileNets on a Raspberry Pi 4; it is off by 8 % at worst where one of them is left out.
 """
 
@@ -21,10 +21,10 @@ from typing import Any
 import click
 from drawn import draw_folder
 
+from edgevit.export.estimate.estimate import MS_PER_MILLION_INSTRUCTIONS, MS_PER_MILLION_MISSES
 from edgevit.export.pipeline import export
 from edgevit.export.recipe import Recipe, default_output
 from edgevit.models.zoo.registry import get_spec
-from edgevit.runtime.estimate.estimate import MS_PER_MILLION_INSTRUCTIONS, MS_PER_MILLION_MISSES
 
 MODELS = ("sbcformer_xs", "sbcformer_b", "efficientvit_b0")
 TOOLS = Path(__file__).parents[1] / "tools" / "a72"

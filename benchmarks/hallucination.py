@@ -18,8 +18,8 @@ import torch
 from random_graphs import estimated_ms, random_graphs
 from torch.utils.flop_counter import FlopCounterMode
 
+from edgevit.export.latency import median_latencies_ms
 from edgevit.export.onnx.graph import layers
-from edgevit.export.onnx.latency import median_latencies_ms
 from edgevit.models import create_model, list_models
 from edgevit.models.compact_ffn import merge_branches
 from edgevit.models.zoo.registry import get_spec
@@ -80,7 +80,7 @@ def totals(name: str) -> tuple[int, int]:
 def print_latencies(names: Sequence[str], rounds: int) -> None:
     """Print one line for each model, whose graphs take turns."""
     made = [graph for name in names for graph in random_graphs(name)]
-    times = median_latencies_ms(made, rounds)
+    times = median_latencies_ms([graph.SerializeToString() for graph in made], ".onnx", rounds)
     for i, name in enumerate(names):
         floating, int8 = 2 * i, 2 * i + 1
         click.echo(

@@ -9,14 +9,14 @@ import torch
 from onnx import ModelProto
 
 from edgevit.device_profiles import find_profile
+from edgevit.export.estimate.estimate import estimate
 from edgevit.export.onnx.calibrate import calibrate
-from edgevit.export.onnx.quantize import PRESETS, calibrated_tensors, float_layers, quantize
+from edgevit.export.onnx.quantize import PRESETS, calibrated_tensors, preset_layers, quantize
 from edgevit.export.onnx.simplify import simplify
 from edgevit.export.onnx.trace import trace
 from edgevit.models import create_model
 from edgevit.models.layers import prepare_for_export
 from edgevit.models.zoo.registry import get_spec
-from edgevit.runtime.estimate.estimate import estimate
 
 OPSET = 20
 
@@ -31,7 +31,7 @@ def random_graphs(name: str) -> tuple[ModelProto, ModelProto]:
     graph = simplify(trace(model, shape, OPSET))
     noise = [np.random.default_rng(seed).standard_normal(shape, np.float32) for seed in range(2)]
     ranges = calibrate(graph, calibrated_tensors(graph), lambda: noise)
-    return graph, quantize(graph, float_layers(graph, PRESETS[spec.family.name]), ranges)
+    return graph, quantize(graph, preset_layers(graph, PRESETS[spec.family.name]), ranges)
 
 
 def estimated_ms(graph: ModelProto) -> float:

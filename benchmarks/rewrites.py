@@ -24,10 +24,10 @@ from torch import Tensor, nn
 from edgevit.artifact.manifest import Preprocess
 from edgevit.export.data.choose import choose_images
 from edgevit.export.data.images import ImageSet
+from edgevit.export.latency import median_latencies_ms
 from edgevit.export.onnx.activation_lookup import use_lookups
 from edgevit.export.onnx.calibrate import calibrate
-from edgevit.export.onnx.latency import median_latencies_ms
-from edgevit.export.onnx.quantize import PRESETS, Preset, calibrated_tensors, executed_graph, float_layers, with_pairs
+from edgevit.export.onnx.quantize import PRESETS, Preset, calibrated_tensors, executed_graph, preset_layers, with_pairs
 from edgevit.export.onnx.simplify import simplify
 from edgevit.export.onnx.trace import trace
 from edgevit.export.recipe import Recipe
@@ -128,11 +128,11 @@ def int8_graphs(graph: ModelProto, family: str, images: ImageSet, preprocessing:
     """Return int8 graphs with every rewrite, and with one of them left out."""
     ranges = calibrate(graph, calibrated_tensors(graph), lambda: images.inputs(preprocessing))
     preset = PRESETS[family]
-    pairs = with_pairs(graph, float_layers(graph, preset), ranges)
+    pairs = with_pairs(graph, preset_layers(graph, preset), ranges)
     return {
         "every rewrite": use_lookups(pairs),
         "no lookups": pairs,
-        "first layers int8": use_lookups(with_pairs(graph, float_layers(graph, Preset()), ranges)),
+        "first layers int8": use_lookups(with_pairs(graph, preset_layers(graph, Preset()), ranges)),
     }
 
 
@@ -147,7 +147,7 @@ def table(
     click.echo(
         f"{title:28} {'operators':>9} {'executed':>8} {'largest difference':>18} {'dB':>6} {'ms':>7} {'ratio':>6}"
     )
-    times = median_latencies_ms(list(graphs.values()), rounds)
+    times = median_latencies_ms([graph.SerializeToString() for graph in graphs.values()], ".onnx", rounds)
     for (label, graph), ms in zip(graphs.items(), times, strict=True):
         found = run_graph(graph, images, preprocessing)
         executed = len(executed_graph(graph).graph.node)

@@ -15,7 +15,7 @@ import click
 import onnxruntime
 from random_graphs import estimated_ms, random_graphs
 
-from edgevit.export.onnx.latency import median_latencies_ms
+from edgevit.export.latency import median_latencies_ms
 from edgevit.models import list_models
 from edgevit.models.zoo.registry import get_spec
 from edgevit.runtime.benchmark.machine import describe_machine
@@ -32,7 +32,7 @@ def main(models: tuple[str, ...], largest: float, rounds: int, document: Path | 
     for name in names:
         click.echo(f"preparing {name}", err=True)
         made += random_graphs(name)
-    times = median_latencies_ms(made, rounds)
+    times = median_latencies_ms([graph.SerializeToString() for graph in made], ".onnx", rounds)
     found = {
         name: {
             "x86_fp32_ms": round(times[2 * i], 2),

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
+from edgevit.files import replacing
 from edgevit.models.weights.download import cache_dir
 
 log = logging.getLogger(__name__)
@@ -34,11 +35,10 @@ def cached(kind: str, key: str, compute: Callable[[], Any]) -> Any:
     except (OSError, ValueError) as error:
         log.info("cache %s is not readable (%s)", path, error)
     value = compute()
-    temporary = path.with_suffix(".part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(json.dumps(value))
-        temporary.replace(path)
+        with replacing(path) as temporary:
+            temporary.write_text(json.dumps(value))
     except OSError as error:
         log.info("cache %s is not writable (%s)", path, error)
     return value

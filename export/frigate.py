@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edgevit.errors import OutputError
-from edgevit.export.write import replacing
+from edgevit.files import replacing_output
 
 MODEL, LABELS = "model.tflite", "labelmap.txt"
 
@@ -29,5 +29,5 @@ def write_labels(folder: Path, labels: Sequence[str]) -> None:
 
     With the number in front, Frigate takes the rest of the line for the name; without, only its first word.
     """
-    with replacing(folder / LABELS) as path:
+    with replacing_output(folder / LABELS) as path:
         path.write_text("".join(f"{index} {label}\n" for index, label in enumerate(labels)), encoding="utf-8")

@@ -1,6 +1,7 @@
 """A layer of a float model, whatever the file format, and the block it belongs to."""
 
 import re
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 
@@ -17,6 +18,12 @@ class Layer:
     """Multiply-accumulates for one run at the graph's batch."""
     block: str
     """The block of the PyTorch model that the layer belongs to; its own name where that is not known."""
+
+
+def int8_share(layers: Iterable[Layer], float_layers: Collection[str]) -> float:
+    """Return which share of the layers' multiply-accumulates is not in those that compute in float, 0..1."""
+    every = list(layers)
+    return sum(layer.macs for layer in every if layer.name not in float_layers) / sum(layer.macs for layer in every)
 
 
 _NUMBERED = re.compile(r"(\w+_)?\d+")

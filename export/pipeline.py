@@ -1,14 +1,12 @@
 """The whole way from a model's name to a checked artifact."""
 
 import contextlib
-import importlib
 import importlib.metadata
 import logging
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import torch
@@ -17,16 +15,20 @@ from torch import nn
 
 import edgevit
 from edgevit.artifact.manifest import Manifest, Parity, Precision, Preprocess, Weights
-from edgevit.errors import MissingExtraError, OptionError
+from edgevit.errors import OptionError
 from edgevit.export.data.choose import choose_images
+from edgevit.export.extras import import_module
 from edgevit.export.frigate import make_folder, write_labels
-from edgevit.export.quantization.search import Outcome
+from edgevit.export.latency import median_latencies_ms
 from edgevit.export.recipe import SUFFIXES, Format, Recipe
+from edgevit.export.report.measure import measure
 from edgevit.export.report.page import check_report_path, write_report
-from edgevit.export.stage import ConversionJob, ConvertedModel, Written
+from edgevit.export.result import ConvertedModel, ExportResult
+from edgevit.export.stage import ConversionJob
 from edgevit.export.tasks import rules_of
 from edgevit.export.verify import check, compare
-from edgevit.export.write import check_writable, replacing
+from edgevit.export.write import check_writable
+from edgevit.files import replacing_output
 from edgevit.models.layers import prepare_for_export
 from edgevit.models.weights.load import shapes
 from edgevit.models.weights.resolve import ResolvedWeights, build_with_weights, resolve_weights
@@ -40,37 +42,15 @@ from edgevit.runtime.selftest import check_selftest, record_cases
 log = logging.getLogger(__name__)
 
 STAGES: dict[Format, str] = {"onnx": "edgevit.export.onnx.stage", "tflite": "edgevit.export.tflite.stage"}
-"""Format to the module whose `make(task)` returns a Made; imported only when asked for."""
-
-PACKAGES = {
-    **dict.fromkeys(("onnx", "onnxscript", "onnxsim"), "export"),
-    **dict.fromkeys(("litert_torch", "ai_edge_quantizer", "ai_edge_litert"), "tflite-export"),
-}
-"""Package of a stage to the extra that it belongs to."""
-
+"""Format to the module whose `make(job)` returns a ConvertedModel; imported only when asked for."""
 
 MAX_FILE_BYTES = 2**31
-"""Largest size of ONNX's Protocol Buffers and of TFLite's FlatBuffers, in bytes."""
-
-
-@dataclass(frozen=True)
-class Report:
-    """What an export made."""
-
-    path: Path
-    manifest: Manifest
-    size_mb: float
-    float_size_mb: float
-    """Size of the same model in plain float32."""
-    latencies_ms: tuple[float, float] | None
-    """Latencies of float and of int8 on this machine, one thread; None for other precisions."""
-    outcome: Outcome | None
-    """Result of the search for --max-drop; None without one."""
+"""Largest file that ONNX's Protocol Buffers and TFLite's FlatBuffers can address."""
 
 
 def export(
     recipe: Recipe, out: Path, track: Track = lambda items, label, count: items, page: Path | None = None
-) -> Report:
+) -> ExportResult:
     """Build, load, convert, quantize and verify a model, and write it to `out` as one sealed file.
 
     Args:
@@ -87,12 +67,12 @@ def export(
     rules.check(recipe)
     file = make_folder(out) if recipe.layout == "frigate" else out
     check_writable(file, SUFFIXES[recipe.format])
-    stage = _stage(recipe.format)
+    stage = import_module(STAGES[recipe.format])
     if page is not None:
         check_report_path(page)
     recipe = replace(recipe, evaluation_images=min(recipe.evaluation_images, rules.evaluation_images))
     _check_file_size(spec)
-    weights = resolve_weights(spec, recipe.weights)
+    weights = resolve_weights(spec, None if recipe.weights is None else str(recipe.weights))
     preprocessing = _preprocess(recipe, spec, weights)
     model = build_with_weights(spec, weights, recipe.num_classes, preprocessing.size).eval()
     labels = _labels(recipe, spec, weights, model)
@@ -131,33 +111,21 @@ def export(
         pixels=rules.pixels(spec, labels, recipe.argmax),
         notes=tuple(note for note in (*notes, *made.notes, size_note(spec, preprocessing.size)) if note),
     )
-    with replacing(file) as temporary:
+    with replacing_output(file) as temporary:
         manifest = _write_checked(made, manifest, temporary)
         size = temporary.stat().st_size
     if recipe.layout == "frigate":
         write_labels(out, labels)
-    report = Report(
-        path=file,
-        manifest=manifest,
-        size_mb=size / 1e6,
-        float_size_mb=made.float_size_mb,
-        latencies_ms=made.latencies_ms() if made.latencies_ms else None,
-        outcome=made.outcome,
-    )
-    if page is not None and made.facts is not None:
-        write_report(made.facts(Written(file, manifest, report.size_mb, report.latencies_ms)), page)
-    return report
-
-
-def _stage(format_: Format) -> ModuleType:
-    """Import what makes files of a format, or say what it needs."""
-    try:
-        return importlib.import_module(STAGES[format_])
-    except ModuleNotFoundError as error:
-        package = (error.name or "").split(".")[0]
-        if package not in PACKAGES:
-            raise
-        raise MissingExtraError(package, "edgevit export", PACKAGES[package]) from error
+    latencies = None
+    if made.quantization is not None:
+        plain, exported = median_latencies_ms([made.comparison.float_model, made.content], SUFFIXES[recipe.format])
+        latencies = plain, exported
+    result = ExportResult(file, manifest, size / 1e6, len(made.comparison.float_model) / 1e6, latencies, made.outcome)
+    if page is not None:
+        # the images that decided on a budget, else the verified ones
+        shown = images.evaluation if images.evaluation.images else verified
+        write_report(measure(result, made.comparison, shown, shown.truth, track), page)
+    return result
 
 
 def _check_file_size(spec: ModelSpec) -> None:
@@ -201,7 +169,7 @@ def _write_checked(made: ConvertedModel, manifest: Manifest, path: Path) -> Mani
         numbers = manifest.pixels is not None and manifest.pixels.classes_in_graph
         tests = record_cases(session, manifest.host_preprocess, manifest.precision, class_numbers=numbers)
         manifest = replace(manifest, selftest=tests)
-    path.write_bytes(made.seal(manifest))
+    path.write_bytes(made.seal(made.content, manifest))
     check_selftest(path)
     return manifest
 

@@ -1,17 +1,19 @@
 """What is to be exported, and how: all that decides the file's content besides the weights' values."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 from edgevit.artifact.manifest import Precision
 from edgevit.device_profiles import GENERIC, Profile, find_profile
 from edgevit.device_profiles.profile import Scheme
 from edgevit.errors import OptionError
 from edgevit.models.zoo.registry import get_spec
+from edgevit.schema import Range, check_options, option_name
 
 Format = Literal["onnx", "tflite"]
-Method = Literal["minmax", "percentile", "entropy", "mse"]
+Method = Literal["minmax", "percentile"]
 METHODS: tuple[Method, ...] = get_args(Method)
 Ends = Literal["float", "int8", "uint8"]
 Layout = Literal["file", "frigate"]
@@ -20,6 +22,9 @@ Gelu = Literal["exact", "tanh"]
 SUFFIXES: dict[Format, str] = {"onnx": ".onnx", "tflite": ".tflite"}
 FRIGATE_SIZE = 224
 """Side in pixels of the pictures that Frigate gives a classifier."""
+
+TFLITE_ONLY = {"io": "float", "layout": "file", "gelu": "exact"}
+"""Options that ONNX files do not have, to the value that asks for nothing."""
 
 OPSETS = (17, 18, 19, 20, 21)
 """ONNX operator sets that can be written; from 20 on GELU is a single operator."""
@@ -37,7 +42,7 @@ class Recipe:
     """
 
     model: str
-    weights: str | None = None
+    weights: str | Path | None = None
     """A file, a registry entry's name, "random", or None for the model's default."""
     format: Format = "onnx"
     precision: Precision = "fp32"
@@ -47,7 +52,7 @@ class Recipe:
     """"frigate": a folder with model.tflite, which answers with probabilities, and labelmap.txt."""
     gelu: Gelu = "exact"
     """Form of a TFLite file's GELU: tanh is quicker in tflite-runtime 2.14."""
-    num_classes: int | None = None
+    num_classes: Annotated[int, Range(2)] | None = None
     labels: Path | None = None
     data: Path | None = None
     """Folder of images to calibrate with, those trained on if that is known, and to judge by, the others."""
@@ -55,16 +60,16 @@ class Recipe:
     """Whether the sub-folders of `data` are no classes, so that only agreement with float is measured."""
     synthesized: bool = False
     """Make calibration images from the weights' own BatchNorm statistics instead of reading `data`."""
-    method: Method | None = None
-    """How calibration turns values into ranges; the family's preset unless given."""
-    calibration_images: int = 256
-    max_drop: float | None = None
+    method: Method = "minmax"
+    """How calibration turns values into ranges: their extremes, or all but a few at each end."""
+    calibration_images: Annotated[int, Range(MIN_CALIBRATION_IMAGES)] = 256
+    max_drop: Annotated[float, Range(0, 100)] | None = None
     """Float back blocks until int8 loses at most this much accuracy, in percentage points."""
     evaluation_images: int = 1000
     """How many images of `data`, none of them used to calibrate, decide on `max_drop`."""
     imgsz: int | tuple[int, int] | None = None
     """Side of a square input, or (height, width), in pixels; the model's own unless given."""
-    batch: int = 1
+    batch: Annotated[int, Range(1)] = 1
     opset: int = 20
     simplify: bool = True
     argmax: bool = False
@@ -73,31 +78,22 @@ class Recipe:
     """Name or path of a device profile."""
     scheme: Scheme | None = None
     """Types of int8 activations and weights; the target's unless given."""
-    seed: int = 0
+    seed: Annotated[int, Range(0)] = 0
 
     def __post_init__(self) -> None:
+        check_options(self)
         if self.opset not in OPSETS:
             raise OptionError(f"--opset {self.opset} is not supported; choose one of {', '.join(map(str, OPSETS))}")
         if self.format == "onnx":
             self._check_onnx()
         else:
             self._check_tflite()
-        if self.batch < 1:
-            raise OptionError(f"--batch {self.batch} is not possible; give 1 or more")
-        if self.num_classes is not None and self.num_classes < 2:
-            raise OptionError(f"--num-classes {self.num_classes} is not possible; give 2 or more")
-        if self.calibration_images < MIN_CALIBRATION_IMAGES:
-            raise OptionError(
-                f"--calibration-images {self.calibration_images} is too few; give at least {MIN_CALIBRATION_IMAGES}"
-            )
         if self.synthesized and self.data is not None:
             raise OptionError("--calibration synthesized and --data both name the calibration images; give one of them")
         if self.max_drop is not None and self.precision != "int8":
             raise OptionError("--max-drop is a budget for --int8; give both, or none")
-        if self.max_drop is not None and not 0 <= self.max_drop <= 100:
-            raise OptionError(f"--max-drop {self.max_drop:g} is no share of accuracy; give percentage points, 0 to 100")
         if self.scheme is not None and self.precision != "int8":
-            raise OptionError(f"--scheme {self.scheme} names the types of --int8; give both, or none")
+            raise OptionError(f"--scheme {self.scheme!r} names the types of --int8; give both, or none")
         if self.target != GENERIC:
             find_profile(self.target)
         if self.precision == "int8" and not self.simplify:
@@ -105,28 +101,25 @@ class Recipe:
 
     def _check_onnx(self) -> None:
         if self.precision == "dynamic":
-            raise OptionError("--precision dynamic exists for TFLite only; give --format tflite too, or --int8 instead")
-        if self.io != "float":
-            raise OptionError(f"--io {self.io} exists for TFLite only; give --format tflite too")
-        if self.layout != "file":
-            raise OptionError(f"--layout {self.layout} exists for TFLite only; give --format tflite too")
-        if self.gelu != "exact":
-            raise OptionError(f"--gelu {self.gelu} exists for TFLite only; give --format tflite too")
+            raise OptionError("--precision 'dynamic' is for TFLite; give --format 'tflite' too, or --int8 instead")
+        for name, plain in TFLITE_ONLY.items():
+            if (value := getattr(self, name)) != plain:
+                raise OptionError(f"{option_name(name)} {value!r} is for TFLite; give --format 'tflite' too")
 
     def _check_tflite(self) -> None:
         if not self.simplify:
-            raise OptionError("--no-simplify is for ONNX; leave it out with --format tflite")
+            raise OptionError("--no-simplify is for ONNX; leave it out with --format 'tflite'")
         if self.scheme not in (None, "S8S8"):
-            raise OptionError(f"--scheme {self.scheme} is for ONNX; TFLite's int8 is S8S8: leave it out")
+            raise OptionError(f"--scheme {self.scheme!r} is for ONNX; TFLite's int8 is S8S8: leave it out")
         if self.io != "float" and self.precision != "int8":
-            raise OptionError(f"--io {self.io} needs an int8 model; give --int8 too")
+            raise OptionError(f"--io {self.io!r} needs an int8 model; give --int8 too")
         if self.layout == "frigate" and (self.io, self.batch) != ("uint8", 1):
             raise OptionError(
-                "--layout frigate takes one uint8 picture at a time; give --int8 --io uint8 and no --batch"
+                "--layout 'frigate' takes one uint8 picture at a time; give --int8, --io 'uint8' and no --batch"
             )
         if self.layout == "frigate" and self.imgsz not in (None, FRIGATE_SIZE, (FRIGATE_SIZE, FRIGATE_SIZE)):
             raise OptionError(
-                f"--layout frigate with --imgsz {self.size_text} is not possible: Frigate gives pictures of "
+                f"--layout 'frigate' with --imgsz {self.size_text} is not possible: Frigate gives pictures of "
                 f"{FRIGATE_SIZE} pixels; leave out --imgsz"
             )
 
@@ -142,9 +135,27 @@ class Recipe:
         return "x".join(dict.fromkeys(map(str, size)))
 
     @property
+    def int8_scheme(self) -> Scheme:
+        """Types of int8 activations and weights in ONNX: those asked for, or the target's."""
+        return self.scheme or (self.board.quantization.scheme if self.board else "U8S8")
+
+    @property
     def board(self) -> Profile | None:
         """The target's profile; None for a file that is to run anywhere."""
         return None if self.target == GENERIC else find_profile(self.target)
+
+
+def default_options(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a recipe's options with those that follow from others.
+
+    The format is the layout's, else what was found better on the target; Frigate's layout feeds raw pixels.
+    """
+    target, chosen = given.get("target", GENERIC), {"layout": "file", "io": "float", "format": "onnx"}
+    if given.get("layout") == "frigate":
+        chosen |= {"io": "uint8", "format": "tflite"}
+    elif isinstance(target, str) and target != GENERIC:
+        chosen["format"] = find_profile(target).format.preferred
+    return chosen | {name: value for name, value in given.items() if value is not None or name not in chosen}
 
 
 def default_output(recipe: Recipe) -> Path:

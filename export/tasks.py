@@ -40,7 +40,7 @@ def _check_classify(recipe: Recipe) -> None:
 
 def _check_segment(recipe: Recipe) -> None:
     if recipe.layout != "file":
-        raise OptionError(f"--layout {recipe.layout} is for classifiers; {recipe.model} segments: leave it out")
+        raise OptionError(f"--layout {recipe.layout!r} is for classifiers; {recipe.model} segments: leave it out")
 
 
 def _segment_pixels(spec: ModelSpec, labels: tuple[str, ...], classes_in_graph: bool) -> MaskOutput:

@@ -12,7 +12,9 @@ from onnx import ModelProto
 from edgevit.artifact.manifest import Parity, Precision, Preprocess
 from edgevit.errors import GateError
 from edgevit.export.data.images import ImageSet
+from edgevit.export.recipe import SUFFIXES
 from edgevit.runtime.backends.session import open_session
+from edgevit.runtime.progress import Track
 
 
 @dataclass(frozen=True)
@@ -33,12 +35,7 @@ GATES: dict[Precision, Gate] = {
 }
 
 
-PIXEL_GATES: dict[Precision, Gate] = {
-    "fp32": Gate(relative=1e-4, cosine=0.99999, top1_agreement=0.999),
-    "fp16": Gate(relative=None, cosine=0.999, top1_agreement=0.98),
-    "dynamic": Gate(relative=None, cosine=0.98, top1_agreement=0.95),
-    "int8": Gate(relative=None, cosine=0.95, top1_agreement=0.9),
-}
+PIXEL_GATES: dict[Precision, Gate] = {**GATES, "fp32": Gate(relative=1e-4, cosine=0.99999, top1_agreement=0.999)}
 """For segmentation: of some million pixels a few lie between two classes."""
 
 
@@ -100,13 +97,30 @@ def _fail(parity: Parity, what: str) -> None:
 
 def run_graph(graph: ModelProto, images: ImageSet, preprocessing: Preprocess) -> NDArray[np.float32]:
     """Return the answers, one for each image, that the board's runtime gets from an ONNX graph."""
-    return run_file(graph.SerializeToString(), ".onnx", images, preprocessing)
+    return run_file(graph.SerializeToString(), SUFFIXES["onnx"], images, preprocessing)
 
 
-def run_file(content: bytes, suffix: str, images: ImageSet, preprocessing: Preprocess) -> NDArray[np.float32]:
-    """Return the answers, one for each image, that the board's runtime gets from a file's content."""
+def run_file(
+    content: bytes,
+    suffix: str,
+    images: ImageSet,
+    preprocessing: Preprocess,
+    batch: int = 1,
+    track: Track = lambda items, label, count: items,
+) -> NDArray[np.float32]:
+    """Return the answers, one for each image, that the board's runtime gets from a file's content.
+
+    Args:
+        content: the file's.
+        suffix: by which its format is told.
+        images: what it is asked about.
+        preprocessing: what is to be done before the model.
+        batch: how many images are read and given at a time.
+        track: wraps the loop over batches, for a progress display.
+    """
     with tempfile.TemporaryDirectory() as folder:
         path = (Path(folder) / "step").with_suffix(suffix)
         path.write_bytes(content)
         with contextlib.closing(open_session(path, rank=None)) as session:
-            return np.concatenate([session.run(batch) for batch in images.inputs(preprocessing)])
+            inputs = track(images.inputs(preprocessing, batch), "answers", -(-len(images.images) // batch))
+            return np.concatenate([session.run(one) for one in inputs])[: len(images.images)]

@@ -10,7 +10,7 @@ import struct
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -21,11 +21,12 @@ from onnx import TensorProto, helper, numpy_helper
 
 from edgevit.artifact.manifest import KEY, Input, Manifest, MaskOutput, Preprocess, Weights, mirrored_keys, seal
 from edgevit.cli import main
-from edgevit.export.tflite.artifact import append_files, artifact_bytes, with_metadata
-from edgevit.export.tflite.flatbuffer import Fields, Number, Numbers, Value, build
 from edgevit.runtime.backends.session import open_session
 from edgevit.runtime.classifier import Classifier, load
 from edgevit.runtime.selftest import record_cases
+
+if TYPE_CHECKING:
+    from edgevit.export.tflite.metadata import Fields
 
 SIZE = (24, 32)
 MAP_SIZE = (32, 64)
@@ -194,66 +195,66 @@ def mean_color_tflite(
         description: the Model's own text.
         outside: keep constants behind the FlatBuffer, as some quantizers do.
     """
+    pytest.importorskip("flatbuffers", reason="needs the extra tflite-export")
+    from edgevit.export.tflite.metadata import build
+
     weights = GAIN * np.eye(3, dtype=np.float32) if weights is None else weights
     axes = (1, 2) if layout == "NHWC" else (2, 3)
     order = (0, 2, 3, 1) if layout == "NHWC" else (0, 1, 2, 3)
     given, classes = tuple(shape[axis] for axis in order), len(weights)
     kinds = {"float32": 0, "int32": 2, "uint8": 3, "int8": 9}
-    buffers: list[Value] = [{}]
-    tensors: list[Value] = []
-    codes: list[Value] = []
-    operators: list[Value] = []
+    buffers: list[Fields] = [{}]
+    tensors: list[Fields] = []
+    codes: list[Fields] = []
+    operators: list[Fields] = []
     behind: list[bytes] = []
 
     def tensor(size: Sequence[int], kind: str, quantized: tuple[Sequence[float], Sequence[int]] | None = None) -> int:
-        entry: Fields = {0: Numbers("i", size), 1: Number("b", kinds[kind]), 2: Number("I", 0), 3: f"t{len(tensors)}"}
+        entry: Fields = {0: np.array(size, np.int32), 1: np.int8(kinds[kind]), 2: np.uint32(0), 3: f"t{len(tensors)}"}
         if quantized is not None:
-            entry[4] = {2: Numbers("f", quantized[0]), 3: Numbers("q", quantized[1])}
+            entry[4] = {2: np.array(quantized[0], np.float32), 3: np.array(quantized[1], np.int64)}
         tensors.append(entry)
         return len(tensors) - 1
 
     def constant(values: NDArray[Any], quantized: tuple[Sequence[float], Sequence[int]] | None = None) -> int:
         index = tensor(values.shape, values.dtype.name, quantized)
-        entry = tensors[index]
-        assert isinstance(entry, dict)
-        entry[2] = Number("I", len(buffers))
+        tensors[index][2] = np.uint32(len(buffers))
         if outside:
             behind.append(values.tobytes())
-            buffers.append({1: Number("Q", MARK + len(behind)), 2: Number("Q", values.nbytes)})
+            buffers.append({1: np.uint64(MARK + len(behind)), 2: np.uint64(values.nbytes)})
         else:
             buffers.append({0: values.tobytes()})
         return index
 
-    def operator(name: str, inputs: Sequence[int], output: int, options: Fields | None = None) -> int:
+    def operator(name: str, inputs: Sequence[int], output: int, options: "Fields | None" = None) -> int:
         code, option_kind = {
             "DEQUANTIZE": (6, 0), "MEAN": (40, 27), "FULLY_CONNECTED": (9, 8), "SOFTMAX": (25, 9), "QUANTIZE": (114, 0)
         }[name]  # fmt: skip
-        version = Number("i", (versions or {}).get(name, 1))
-        codes.append({0: Number("b", code), 2: version, 3: Number("i", code)})
-        entry: Fields = {0: Number("I", len(codes) - 1), 1: Numbers("i", inputs), 2: Numbers("i", [output])}
+        version = np.int32((versions or {}).get(name, 1))
+        codes.append({0: np.int8(code), 2: version, 3: np.int32(code)})
+        entry: Fields = {0: np.uint32(len(codes) - 1), 1: np.array(inputs, np.int32), 2: np.array([output], np.int32)}
         if options is not None:
-            entry |= {3: Number("B", option_kind), 4: options}
+            entry |= {3: np.uint8(option_kind), 4: options}
         operators.append(entry)
         return output
 
     quantized_io = [((scale,), (zero,)) if dtype != "float32" else None for scale, zero in scales]
     first = latest = tensor(given, dtype, quantized_io[0])
     if signature is not None:
-        entry = tensors[first]
-        assert isinstance(entry, dict)
-        entry[7] = Numbers("i", signature)
+        tensors[first][7] = np.array(signature, np.int32)
     if dtype != "float32":
         latest = operator("DEQUANTIZE", [latest], tensor(given, "float32"))
     mean_axes = constant(np.array(axes, np.int32))
-    latest = operator("MEAN", [latest, mean_axes], tensor((shape[0], 3), "float32"), {0: Number("B", 0)})
+    latest = operator("MEAN", [latest, mean_axes], tensor((shape[0], 3), "float32"), {0: np.uint8(0)})
     table = constant(weights, (weight_scales, [0] * len(weight_scales)) if weight_scales else None)
     latest = operator("FULLY_CONNECTED", [latest, table, -1], tensor((shape[0], classes), "float32"), {})
     if softmax:
-        latest = operator("SOFTMAX", [latest], tensor((shape[0], classes), "float32"), {0: Number("f", 1.0)})
+        latest = operator("SOFTMAX", [latest], tensor((shape[0], classes), "float32"), {0: np.float32(1.0)})
     if dtype != "float32":
         latest = operator("QUANTIZE", [latest], tensor((shape[0], classes), dtype, quantized_io[1]))
-    graph: Fields = {0: tensors, 1: Numbers("i", [first]), 2: Numbers("i", [latest]), 3: operators, 4: "main"}
-    root: Fields = {0: Number("I", 3), 1: codes, 2: [graph], 3: description, 4: buffers}
+    ends = (np.array([index], np.int32) for index in (first, latest))
+    graph: Fields = {0: tensors, **dict(enumerate(ends, start=1)), 3: operators, 4: "main"}
+    root: Fields = {0: np.uint32(3), 1: codes, 2: [graph], 3: description, 4: buffers}
     model = build(root, b"TFL3")
     for number, content in enumerate(behind, start=1):
         model = model.replace(struct.pack("<Q", MARK + number), struct.pack("<Q", len(model)))
@@ -266,6 +267,9 @@ def make_tflite(tmp_path: Path) -> MakeModel:
     """Write a sealed TFLite artifact; `graph` holds what mean_color_tflite is told, `changes` the document's fields."""
 
     def make(name: str = "tiny.tflite", graph: dict[str, Any] | None = None, **changes: Any) -> Path:
+        pytest.importorskip("ai_edge_litert", reason="needs the extra tflite-export")
+        from edgevit.export.tflite.artifact import artifact_bytes
+
         graph = graph or {}
         given = dataclasses.replace(TINY.input, dtype=graph.get("dtype", "float32"), layout=graph.get("layout", "NHWC"))
         manifest = dataclasses.replace(TINY, **{"input": given} | changes)
@@ -285,6 +289,9 @@ def make_foreign_tflite(tmp_path: Path) -> MakeModel:
         files: dict[str, str] | None = None,
         **graph: Any,
     ) -> Path:
+        pytest.importorskip("ai_edge_litert", reason="needs the extra tflite-export")
+        from edgevit.export.tflite.artifact import append_files, with_metadata
+
         model = mean_color_tflite(**graph)
         model = with_metadata(model, named) if named else model
         (tmp_path / name).write_bytes(append_files(model, files) if files else model)

@@ -14,7 +14,7 @@ import pytest
 from numpy.typing import NDArray
 
 from edgevit.artifact.manifest import Preprocess
-from edgevit.export.tflite.flatbuffer import Fields, Number, Numbers, Value, build
+from edgevit.export.tflite.metadata import Fields, build
 from edgevit.runtime.backends.session import open_session
 from edgevit.runtime.backends.tflite_operators import OLD as OLD_OPERATORS
 from edgevit.runtime.selftest import record_cases
@@ -192,10 +192,10 @@ for path in pathlib.Path(sys.argv[1]).glob("*-*.tflite"):
 
 def _one_operator(code: int, version: int) -> bytes:
     """Return a model of one operator, from four float values to four."""
-    tensors: list[Value] = [
-        {0: Numbers("i", [1, 4]), 1: Number("b", 0), 2: Number("I", 0), 3: name} for name in ("x", "y")
+    tensors: list[Fields] = [
+        {0: np.array([1, 4], np.int32), 1: np.int8(0), 2: np.uint32(0), 3: name} for name in ("x", "y")
     ]
-    operator: Fields = {0: Number("I", 0), 1: Numbers("i", [0]), 2: Numbers("i", [1])}
-    graph: Fields = {0: tensors, 1: Numbers("i", [0]), 2: Numbers("i", [1]), 3: [operator]}
-    entry: Fields = {0: Number("b", min(code, 127)), 2: Number("i", version), 3: Number("i", code)}
-    return build({0: Number("I", 3), 1: [entry], 2: [graph], 4: [{}]}, b"TFL3")
+    operator: Fields = {0: np.uint32(0), 1: np.array([0], np.int32), 2: np.array([1], np.int32)}
+    graph: Fields = {0: tensors, 1: np.array([0], np.int32), 2: np.array([1], np.int32), 3: [operator]}
+    entry: Fields = {0: np.int8(min(code, 127)), 2: np.int32(version), 3: np.int32(code)}
+    return build({0: np.uint32(3), 1: [entry], 2: [graph], 4: [{}]}, b"TFL3")

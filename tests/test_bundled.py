@@ -10,8 +10,9 @@ import skimage.data
 
 import edgevit
 from edgevit.artifact.manifest import read_manifest
-from edgevit.export.pipeline import Report, export
+from edgevit.export.pipeline import export
 from edgevit.export.recipe import Recipe, default_output
+from edgevit.export.result import ExportResult
 from edgevit.models import list_models
 from edgevit.models.zoo.registry import get_spec
 from tests.places import SHARED
@@ -25,7 +26,7 @@ LEAST_ACCURACY = 0.83
 
 
 @pytest.fixture(scope="module")
-def exports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Report]:
+def exports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, ExportResult]:
     """Export each bundled model as `edgevit export NAME` and `edgevit export NAME --int8` do."""
     folder = tmp_path_factory.mktemp("bundled")
     recipes = [Recipe(name, precision=precision) for name in BUNDLED for precision in PRECISIONS]  # type: ignore[arg-type]
@@ -55,13 +56,13 @@ def test_two_models_are_bundled() -> None:
 
 @pytest.mark.parametrize("name", BUNDLED)
 @pytest.mark.parametrize("precision", PRECISIONS)
-def test_cat_is_a_cat(exports: dict[str, Report], name: str, precision: str) -> None:
+def test_cat_is_a_cat(exports: dict[str, ExportResult], name: str, precision: str) -> None:
     with edgevit.load(exports[f"{name} {precision}"].path) as classifier:
         assert classifier(skimage.data.chelsea()).top1 == "cat"  # type: ignore[no-untyped-call]
 
 
 @pytest.mark.parametrize("name", BUNDLED)
-def test_file_says_plainly_what_the_weights_know(exports: dict[str, Report], name: str) -> None:
+def test_file_says_plainly_what_the_weights_know(exports: dict[str, ExportResult], name: str) -> None:
     manifest = read_manifest(exports[f"{name} int8"].path)
     assert manifest is not None
     assert manifest.weights.note == "10 classes, CIFAR-10, not ImageNet"
@@ -72,19 +73,19 @@ def test_file_says_plainly_what_the_weights_know(exports: dict[str, Report], nam
     assert manifest.quantization.calibration.source == "bundled"
 
 
-def test_nine_tenths_of_sbcformer_run_in_int8(exports: dict[str, Report]) -> None:
+def test_nine_tenths_of_sbcformer_run_in_int8(exports: dict[str, ExportResult]) -> None:
     quantization = exports["sbcformer_xs int8"].manifest.quantization
     assert quantization is not None
     assert quantization.int8_mac_share >= 0.9
 
 
 @pytest.mark.parametrize("name", BUNDLED)
-def test_int8_file_is_at_most_three_tenths_of_the_float_file(exports: dict[str, Report], name: str) -> None:
+def test_int8_file_is_at_most_three_tenths_of_the_float_file(exports: dict[str, ExportResult], name: str) -> None:
     assert exports[f"{name} int8"].size_mb <= 0.3 * exports[f"{name} fp32"].size_mb
 
 
 @pytest.mark.parametrize("name", BUNDLED)
-def test_int8_recognizes_what_float_recognizes(exports: dict[str, Report], photographs: Path, name: str) -> None:
+def test_int8_recognizes_what_float_recognizes(exports: dict[str, ExportResult], photographs: Path, name: str) -> None:
     right = {
         precision: np.mean(list(answers(exports[f"{name} {precision}"].path, photographs))) for precision in PRECISIONS
     }

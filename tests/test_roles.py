@@ -39,8 +39,8 @@ def used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, set[Path]
     """Note at the place where each step takes its pictures which ones they are."""
     from edgevit.export.data import choose
     from edgevit.export.data.images import ExportImages
-    from edgevit.export.onnx import int8
-    from edgevit.export.report.comparison import SideBySide
+    from edgevit.export.quantization import int8
+    from edgevit.export.report import measure
     from edgevit.runtime.evaluation import classification
     from edgevit.training import accuracy, batches, job
 
@@ -59,9 +59,9 @@ def used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, set[Path]
     note(batches, "read_image", "trained", lambda path: [path])
     note(job, "plain_inputs", "statistics", lambda samples, *_: samples.paths)
     note(accuracy, "plain_inputs", "measured", lambda samples, *_: samples.paths)
-    note(int8, "cached_ranges", "calibrated", lambda graph, images, *_: images.images)
-    note(int8, "judge_of", "decided", lambda images, *_: images.images)
-    note(SideBySide, "answers", "reported", lambda self, model, images, *_: images.images)
+    note(int8, "_cached_ranges", "calibrated", lambda model, images, *_: images.images)
+    note(int8, "evaluator_of", "decided", lambda images, *_: images.images)
+    note(measure, "run_file", "reported", lambda model, suffix, images, *_: images.images)
     note(classification, "read_image", "validated", lambda path: [path])
 
     real = choose.choose_images

@@ -127,8 +127,7 @@ class Quantization:
     """How int8 was done."""
 
     scheme: str
-    """Activation and weight types: "U8S8" is uint8 activations, int8 weights."""
-    per_channel: bool
+    """Activation and weight types: "U8S8" is uint8 activations, int8 weights; weights have a scale per channel."""
     int8_mac_share: float
     """Share of all multiply-accumulates that are computed in int8, counted in the finished graph, 0..1."""
     float_layers: tuple[str, ...]

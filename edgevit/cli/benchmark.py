@@ -131,9 +131,11 @@ def command(
 
 
 def _estimate(models: tuple[Path, ...], board: str, as_json: bool) -> None:
-    from edgevit.cli.estimate_text import describe_estimate
     from edgevit.device_profiles import find_profile
-    from edgevit.runtime.estimate.estimate import estimate
+    from edgevit.export.extras import import_module
+
+    estimate = import_module("edgevit.export.estimate.estimate", "--estimate").estimate
+    from edgevit.cli.estimate_text import describe_estimate
 
     profile = find_profile(board)
     for model in models:

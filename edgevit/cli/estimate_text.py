@@ -1,8 +1,8 @@
 """An estimate as a table for people, which nobody can take for a measurement."""
 
 from edgevit.cli.tables import table
-from edgevit.runtime.estimate.costs import ERROR
-from edgevit.runtime.estimate.estimate import MHZ, THREADS, Estimate
+from edgevit.export.estimate.costs import ERROR
+from edgevit.export.estimate.estimate import MHZ, THREADS, Estimate
 
 
 def describe_estimate(guess: Estimate) -> str:

@@ -13,15 +13,14 @@ from edgevit.cli.options import size
 from edgevit.cli.progress import track
 from edgevit.cli.sections import OTHERS, Command, section
 from edgevit.device_profiles import GENERIC, find_profile
-from edgevit.errors import GateError, MissingExtraError, OptionError
+from edgevit.errors import GateError, OptionError
+from edgevit.export.recipe import METHODS
 
 if TYPE_CHECKING:
-    from edgevit.export.pipeline import Report
+    from edgevit.export import ExportResult
     from edgevit.export.quantization.search import Outcome
 
 SYNTHESIZED = "synthesized"
-METHODS = ("minmax", "percentile", "entropy", "mse")
-PACKAGES = ("torch", "onnx", "onnxscript", "onnxsim", "jinja2")
 
 
 # the backspace keeps click from joining the lines
@@ -176,18 +175,23 @@ def command(
     verbose: bool,
 ) -> None:
     """Export MODEL as one file that runs on the board: weights, labels, preprocessing and a self-test inside."""
+    from edgevit.export import export
     from edgevit.models.zoo.registry import get_spec
 
     get_spec(model)  # a misspelt name is told even where torch is missing
     logging.basicConfig(level=logging.INFO if verbose else logging.WARNING, format="%(message)s")
-    recipe_module, pipeline = _exporter()
-    recipe = recipe_module.Recipe(
-        model=model,
+    if format_ is None and layout is None:
+        _say_format(target)
+    made = export(
+        model,
+        output,
+        report=report,
+        track=track,
         weights=weights,
-        format="tflite" if layout else format_ or _format_for(target),
+        format=format_,
         precision=_precision(int8 or layout is not None, half, precision),
-        io=io or ("uint8" if layout else "float"),
-        layout=layout or "file",
+        io=io,
+        layout=layout,
         gelu=gelu,
         num_classes=num_classes,
         labels=labels,
@@ -206,7 +210,6 @@ def command(
         argmax=argmax,
         seed=seed,
     )
-    made = pipeline.export(recipe, output or recipe_module.default_output(recipe), track, report)
     _summarize(made)
     if made.outcome is not None and not made.outcome.met:
         raise GateError(
@@ -215,20 +218,18 @@ def command(
         )
 
 
-def _format_for(target: str) -> str:
-    """Return the file format that the target's profile prefers, and say why."""
-    if target == GENERIC:
-        return "onnx"
-    profile = find_profile(target)
-    click.echo(f"format       {profile.format.preferred} for {profile.title}: {profile.format.why}", err=True)
-    return profile.format.preferred
+def _say_format(target: str) -> None:
+    """Say which file format the target's profile prefers, and why."""
+    if target != GENERIC:
+        profile = find_profile(target)
+        click.echo(f"format       {profile.format.preferred} for {profile.title}: {profile.format.why}", err=True)
 
 
 def _method(calibration: tuple[str, ...]) -> Any:
     methods = sorted(set(calibration) - {SYNTHESIZED})
     if len(methods) > 1:
         raise OptionError(f"--calibration {' and '.join(methods)} exclude each other; give one of them")
-    return methods[0] if methods else None
+    return methods[0] if methods else METHODS[0]
 
 
 def _precision(int8: bool, half: bool, named: Precision | None) -> Precision:
@@ -240,19 +241,8 @@ def _precision(int8: bool, half: bool, named: Precision | None) -> Precision:
     return named or flagged or "fp32"
 
 
-def _exporter() -> tuple[Any, Any]:
-    """Import the exporter, or say which package of its extra is missing."""
-    try:
-        from edgevit.export import pipeline, recipe
-    except ModuleNotFoundError as error:
-        if error.name not in PACKAGES:
-            raise
-        raise MissingExtraError(error.name, "edgevit export", "export") from error
-    return recipe, pipeline
-
-
-def _summarize(report: "Report") -> None:
-    manifest = report.manifest
+def _summarize(result: "ExportResult") -> None:
+    manifest = result.manifest
 
     def say(text: str) -> None:
         click.echo(text, err=True)
@@ -273,19 +263,18 @@ def _summarize(report: "Report") -> None:
             skipped = f", {calibration.skipped} unreadable files skipped" if calibration.skipped else ""
             how = f"calibrated on {calibration.images} {calibration.source} images{skipped}"
         say(f"int8         {manifest.quantization.int8_mac_share:.1%} of the arithmetic; {how}")
-    if report.outcome is not None:
-        _say_search(report.outcome, say)
+    if result.outcome is not None:
+        _say_search(result.outcome, say)
     for note in manifest.notes:
         say(f"note         {note}")
-    say(f"size         {report.size_mb:.2f} MB (float32: {report.float_size_mb:.2f} MB)")
-    if report.latencies_ms is not None:
-        speedup = report.latencies_ms[0] / report.latencies_ms[1]
-        advice = "" if speedup >= 1.05 else "; where speed matters more than size, export without int8"
-        say(f"speed        {speedup:.2f} times that of float32 on this machine, one thread{advice}")
+    say(f"size         {result.size_mb:.2f} MB (float32: {result.float_size_mb:.2f} MB)")
+    if result.speedup is not None:
+        advice = "" if result.speedup >= 1.05 else "; where speed matters more than size, export without int8"
+        say(f"speed        {result.speedup:.2f} times that of float32 on this machine, one thread{advice}")
     say(
-        f"\nnext:        edgevit run {report.path} PHOTO\n             edgevit selftest {report.path}    (on the board)"
+        f"\nnext:        edgevit run {result.path} PHOTO\n             edgevit selftest {result.path}    (on the board)"
     )
-    click.echo(report.path)
+    click.echo(result.path)
 
 
 def _say_search(outcome: "Outcome", say: Callable[[str], None]) -> None:

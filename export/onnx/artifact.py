@@ -6,10 +6,9 @@ from onnx import ModelProto
 from edgevit.artifact.manifest import KEY, UNSEALED, Manifest, mirrored_keys, seal
 
 
-def artifact_bytes(model: ModelProto, manifest: Manifest) -> bytes:
+def artifact_bytes(model: bytes, manifest: Manifest) -> bytes:
     """Return the file's content: the graph with the manifest, its mirrored flat keys and its seal."""
     assert manifest.sha256 == UNSEALED
-    result = ModelProto()
-    result.CopyFrom(model)
+    result = ModelProto.FromString(model)
     onnx.helper.set_model_props(result, {KEY: manifest.to_json(), **mirrored_keys(manifest)})
     return seal(result.SerializeToString())

@@ -1,11 +1,15 @@
-"""Questions about an ONNX graph: its constants, its shapes, its multiply-accumulates."""
+"""Questions about an ONNX graph: its constants, its shapes, its multiply-accumulates, the values inside it."""
 
 import math
+from collections.abc import Iterable, Mapping
 
 import onnx
-from onnx import ModelProto, NodeProto
+from onnx import ModelProto, NodeProto, TensorProto, helper
 
 from edgevit.export.layers import Layer, block_name
+
+COUNTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
+"""Operators whose multiply-accumulates are counted."""
 
 
 def constants(model: ModelProto) -> set[str]:
@@ -35,24 +39,41 @@ def layers(model: ModelProto) -> list[Layer]:
             node.op_type,
             next((name for name in node.input[:2] if name in fixed), None),
             node.output[0],
-            _macs(node, known),
+            count_macs(node, known),
             _block(node),
         )
         for node in model.graph.node
-        if node.op_type in ("Conv", "ConvTranspose", "Gemm", "MatMul")
+        if node.op_type in COUNTED
     ]
 
 
-def _macs(node: NodeProto, known: dict[str, tuple[int, ...]]) -> int:
+def count_macs(node: NodeProto, known: Mapping[str, tuple[int, ...]]) -> int:
+    """Return the multiply-accumulates of a convolution or matrix product, given its tensors' shapes; 0 for others."""
+    if node.op_type not in COUNTED:
+        return 0
     left, right = known[node.input[0]], known[node.input[1]]
     if node.op_type == "Conv":  # weight (out, in / groups, kh, kw)
         return math.prod(known[node.output[0]]) * math.prod(right[1:])
     if node.op_type == "ConvTranspose":  # weight (in, out / groups, kh, kw)
         return math.prod(left) * math.prod(right[1:])
-    depth = left[-1]
-    if node.op_type == "Gemm" and any(a.name == "transA" and a.i for a in node.attribute):
-        depth = left[0]
-    return math.prod(known[node.output[0]]) * depth
+    transposed = node.op_type == "Gemm" and integer(node, "transA")
+    return math.prod(known[node.output[0]]) * left[-2 if transposed else -1]
+
+
+def integer(node: NodeProto, name: str, default: int = 0) -> int:
+    """Return an attribute that is a whole number, or its default where the node does not have it."""
+    return next((attribute.i for attribute in node.attribute if attribute.name == name), default)
+
+
+def with_outputs(model: ModelProto, tensors: Iterable[str]) -> ModelProto:
+    """Return the model with inner float32 tensors as further outputs, under their own names."""
+    result = ModelProto()
+    result.CopyFrom(model)
+    known = {value.name for value in (*result.graph.input, *result.graph.output)}
+    for name in tensors:
+        if name not in known:
+            result.graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, None))
+    return result
 
 
 def _block(node: NodeProto) -> str:

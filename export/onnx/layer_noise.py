@@ -3,11 +3,11 @@
 from collections.abc import Iterable
 
 import numpy as np
-import onnxruntime as ort
 from numpy.typing import NDArray
-from onnx import ModelProto, TensorProto, helper
+from onnx import ModelProto
 
-from edgevit.export.onnx.graph import layers
+from edgevit.export.onnx.graph import layers, with_outputs
+from edgevit.export.onnx.session import open_graph
 from edgevit.runtime.evaluation.metrics import power_table, sqnr_db
 
 ROUNDED = "_DequantizeLinear_Output"
@@ -31,28 +31,11 @@ def layer_sqnr(
     names = [layer.output for layer in every]
     produced = {name for node in int8_graph.graph.node for name in node.output}
     rounded = [f"{name}{ROUNDED}" if f"{name}{ROUNDED}" in produced else name for name in names]
-    exact, noisy = _session(with_outputs(float_graph, names)), _session(with_outputs(int8_graph, rounded))
+    exact = open_graph(with_outputs(float_graph, names).SerializeToString())
+    noisy = open_graph(with_outputs(int8_graph, rounded).SerializeToString())
     source = exact.get_inputs()[0].name
     powers = np.zeros((len(names), 2))
     for batch in inputs:
         pairs = zip(exact.run(names, {source: batch}), noisy.run(rounded, {source: batch}), strict=True)
         powers += [power_table(reference, found) for reference, found in pairs]
     return {layer.name: sqnr_db(power) for layer, power in zip(every, powers, strict=True)}
-
-
-def with_outputs(model: ModelProto, names: Iterable[str]) -> ModelProto:
-    """Return the model with inner float tensors as further outputs."""
-    result = ModelProto()
-    result.CopyFrom(model)
-    present = {output.name for output in result.graph.output}
-    result.graph.output.extend(
-        helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in names if name not in present
-    )
-    return result
-
-
-def _session(model: ModelProto) -> ort.InferenceSession:
-    options = ort.SessionOptions()
-    options.log_severity_level = 3
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    return ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])

@@ -7,8 +7,9 @@ residual additions, where int8 costs accuracy and saves no time.
 """
 
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -20,11 +21,13 @@ from onnxruntime.quantization.calibrate import CalibrationMethod, TensorsData
 from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 
 from edgevit.device_profiles.profile import Scheme
+from edgevit.export.cache import content_key
 from edgevit.export.layers import Layer
 from edgevit.export.onnx.activation_lookup import use_lookups
 from edgevit.export.onnx.graph import constants, layers
+from edgevit.export.onnx.session import open_graph
 from edgevit.export.quantization.calibrate import Ranges
-from edgevit.export.recipe import Method
+from edgevit.export.recipe import SUFFIXES
 
 FORM = "1"
 """Version of what `quantize` makes of the same graph, ranges and scheme; part of the keys of cached measurements."""
@@ -48,8 +51,6 @@ class Preset:
     """How many of the last products (the classifier's) stay float."""
     float_stem: int = 0
     """How many of the first convolutions stay float."""
-    method: Method = "minmax"
-    """How activations are calibrated; chosen by benchmarks/quantization.py --methods."""
     float_weights: tuple[str, ...] = ()
     """Endings of the names of constants whose products stay float."""
 
@@ -71,15 +72,14 @@ In EfficientViT they are the stem and the first expansion, whose Hardswish has n
 """
 
 
-def float_layers(model: ModelProto, preset: Preset, further: Iterable[str] = ()) -> tuple[str, ...]:
-    """Return the names of the layers that stay float: products of two activations, the preset's, and `further` ones."""
+def preset_layers(model: ModelProto, preset: Preset) -> frozenset[str]:
+    """Return the names of the layers that stay float: the preset's, and those that int8 does not exist for."""
     every = layers(model)
     weighted = [layer for layer in every if layer.weight is not None]
     kept = {layer.name for layer in every if layer.weight is None or layer.operator not in OPERATORS}
-    kept |= {layer.name for layer in weighted[: preset.float_stem]} | set(further)
+    kept |= {layer.name for layer in weighted[: preset.float_stem]}
     kept |= {layer.name for layer in weighted if str(layer.weight).endswith(preset.float_weights)}
-    kept |= {layer.name for layer in weighted[len(weighted) - preset.float_heads :]}
-    return tuple(layer.name for layer in every if layer.name in kept)
+    return frozenset(kept | {layer.name for layer in weighted[len(weighted) - preset.float_heads :]})
 
 
 def calibrated_tensors(model: ModelProto) -> tuple[str, ...]:
@@ -133,32 +133,59 @@ def with_pairs(model: ModelProto, keep_float: Iterable[str], ranges: Ranges, sch
     return result
 
 
-def int8_mac_share(float_model: ModelProto, quantized: ModelProto) -> float:
-    """Return which share of the float model's multiply-accumulates ONNX Runtime computes in int8, 0..1.
+def float_layers(every: Iterable[Layer], quantized: ModelProto) -> tuple[str, ...]:
+    """Return the names of those layers of a float model that ONNX Runtime computes in float, in their order.
 
-    Counted in the graph that the runtime really executes, after its own fusions, so that a layer whose
+    Looked up in the graph that the runtime really executes, after its own fusions, so that a layer whose
     quantize/dequantize pairs were not fused into an int8 kernel counts as float.
     """
-    executed = executed_graph(quantized)
     int8_weights = {
         name.removesuffix("_quantized")
-        for node in executed.graph.node
+        for node in executed_graph(quantized).graph.node
         if node.op_type in INT8_OPERATORS
         for name in node.input
         if name.endswith("_quantized")
     }
-    every: list[Layer] = layers(float_model)
-    total = sum(layer.macs for layer in every)
-    return sum(layer.macs for layer in every if layer.weight in int8_weights) / total
+    return tuple(layer.name for layer in every if layer.weight not in int8_weights)
 
 
 def executed_graph(model: ModelProto) -> ModelProto:
     """Return the graph that ONNX Runtime executes, after its own fusions."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "optimized.onnx"
-        options = ort.SessionOptions()
-        options.log_severity_level = 3
-        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
-        options.optimized_model_filepath = str(path)
-        ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+        level = ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
+        open_graph(model.SerializeToString(), level=level, optimized=path)
         return onnx.load(path)
+
+
+@dataclass(frozen=True)
+class OnnxQuantizer:
+    """Makes int8 graphs of one float graph; see edgevit.export.quantization.search.Quantizer."""
+
+    graph: ModelProto
+    ranges: Ranges
+    """Ranges of `calibrated_tensors(graph)`."""
+    scheme: Scheme = "U8S8"
+    preset: Preset = Preset()
+    suffix: str = SUFFIXES["onnx"]
+
+    @cached_property
+    def identity(self) -> str:
+        return content_key(self.graph.SerializeToString(), repr(sorted(self.ranges.items())), self.scheme, FORM)
+
+    @cached_property
+    def layers(self) -> tuple[Layer, ...]:
+        return tuple(layers(self.graph))
+
+    @property
+    def kept(self) -> frozenset[str]:
+        return preset_layers(self.graph, self.preset)
+
+    def make(self, keep_float: Set[str]) -> bytes:
+        return bytes(quantize(self.graph, keep_float, self.ranges, self.scheme).SerializeToString())
+
+    def alone(self, name: str) -> bytes:
+        return self.make({layer.name for layer in self.layers} - {name})
+
+    def float_layers(self, model: bytes) -> tuple[str, ...]:
+        return float_layers(self.layers, ModelProto.FromString(model))

@@ -16,25 +16,23 @@ from edgevit.artifact.manifest import Preprocess
 from edgevit.export.cache import cached, content_key
 from edgevit.export.data.ground_truth import FloatAnswers, GroundTruth
 from edgevit.export.data.images import ImageSet
-from edgevit.export.layers import Layer
+from edgevit.export.layers import Layer, int8_share
+from edgevit.export.verify import run_file
 from edgevit.runtime.progress import Track
 
 SENSITIVITY_IMAGES = 64
 
 
-class Candidate(Protocol):
-    """A quantized model."""
+class Quantizer(Protocol):
+    """Makes int8 models of one calibrated float model, each the content of a file in its format."""
 
     @property
-    def int8_share(self) -> float:
-        """Share of the multiply-accumulates that run in int8, 0..1."""
+    def suffix(self) -> str:
+        """Suffix of the format's files."""
 
-    def logits(self, images: ImageSet, preprocessing: Preprocess) -> NDArray[np.float32]:
-        """Return (images, classes)."""
-
-
-class Quantizer(Protocol):
-    """Makes quantized models of one calibrated float model, whatever the file format."""
+    @property
+    def scheme(self) -> str:
+        """Types of activations and weights, as a manifest has them."""
 
     @property
     def identity(self) -> str:
@@ -44,8 +42,18 @@ class Quantizer(Protocol):
     def layers(self) -> tuple[Layer, ...]:
         """Layers of the float model, in its order."""
 
-    def make(self, keep_float: Set[str]) -> Candidate:
+    @property
+    def kept(self) -> frozenset[str]:
+        """Names of the layers that stay float in any case."""
+
+    def make(self, keep_float: Set[str]) -> bytes:
         """Return the model with the named layers in float."""
+
+    def alone(self, name: str) -> bytes:
+        """Return the model in which the named layer is int8 and nothing else."""
+
+    def float_layers(self, model: bytes) -> tuple[str, ...]:
+        """Return the names of the layers that compute in float in a model that `make` returned, in their order."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +62,7 @@ class Trial:
 
     float_blocks: tuple[str, ...]
     int8_share: float
-    """Share of the multiply-accumulates that run in int8, 0..1."""
+    """Share of the multiply-accumulates, 0..1."""
     drop: float
     """Loss against float on the deciding images, in percentage points of accuracy (of agreement, if unlabelled)."""
 
@@ -93,12 +101,12 @@ class Evaluator:
         return 100 * (self.truth.score(self.reference) - self.truth.score(logits))
 
     def part(self, which: slice) -> "Evaluator":
-        """Return a judge of some of the images."""
+        """Return an evaluator of some of the images."""
         return Evaluator(self.images.part(which), self.preprocessing, self.reference[which], self.truth.part(which))
 
 
-def judge_of(images: ImageSet, preprocessing: Preprocess, reference: NDArray[np.float32]) -> Evaluator:
-    """Return the judge by what is known to be on the images, or else by the float model's answers."""
+def evaluator_of(images: ImageSet, preprocessing: Preprocess, reference: NDArray[np.float32]) -> Evaluator:
+    """Return the evaluator by what is known to be on the images, or else by the float model's answers."""
     return Evaluator(images, preprocessing, reference, images.truth or FloatAnswers(reference))
 
 
@@ -114,7 +122,7 @@ def search(
     The same arguments give the same outcome; measurements are cached, so that a broken search goes on where it was.
 
     Args:
-        quantizer: of the calibrated float model.
+        quantizer: makes the models.
         keep_float: layers that stay float in any case.
         evaluator: images that neither calibrated the model nor decide the order of the blocks.
         max_drop: budget in percentage points.
@@ -162,7 +170,8 @@ def _sensitivity(quantizer: Quantizer, floated: Set[str], few: Evaluator, key: s
     """Return the noise power that the layers which are not float add to the logits."""
 
     def measure() -> float:
-        return _noise(few.reference, quantizer.make(floated).logits(few.images, few.preprocessing))
+        logits = run_file(quantizer.make(floated), quantizer.suffix, few.images, few.preprocessing)
+        return _noise(few.reference, logits)
 
     return float(cached("sensitivity", key, measure))
 
@@ -170,9 +179,9 @@ def _sensitivity(quantizer: Quantizer, floated: Set[str], few: Evaluator, key: s
 def _trial(quantizer: Quantizer, floated: Set[str], back: tuple[str, ...], evaluator: Evaluator, key: str) -> Trial:
     def measure() -> dict[str, object]:
         model = quantizer.make(floated)
-        return asdict(
-            Trial(back, model.int8_share, evaluator.drop(model.logits(evaluator.images, evaluator.preprocessing)))
-        )
+        logits = run_file(model, quantizer.suffix, evaluator.images, evaluator.preprocessing)
+        share = int8_share(quantizer.layers, quantizer.float_layers(model))
+        return asdict(Trial(back, share, evaluator.drop(logits)))
 
     kept = cached("trials", key, measure)
     return Trial(tuple(kept["float_blocks"]), kept["int8_share"], kept["drop"])

@@ -4,7 +4,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
-from edgevit.artifact.manifest import Manifest
+from edgevit.export.result import ExportResult
 from edgevit.runtime.evaluation.report import Flip
 
 SCHEMA = 1
@@ -16,7 +16,7 @@ class LayerFacts:
     """One convolution or matrix product."""
 
     name: str
-    """Name of its weights in the checkpoint, or of its node where it has none."""
+    """The name of its weights in the checkpoint, or of its node where it has none."""
     block: str
     operator: str
     macs: int
@@ -109,17 +109,10 @@ class MaskFacts:
 
 
 @dataclass(frozen=True)
-class ExportFacts:
-    """One export."""
+class ReportData:
+    """One export and what was measured of it."""
 
-    file: str
-    manifest: Manifest
-    size_mb: float
-    float_size_mb: float
-    """Size of the same model in plain float32."""
-    latency_ms: float | None
-    """On the exporting machine, one thread; None if it was not measured."""
-    float_latency_ms: float | None
+    result: ExportResult
     score: Score
     points: tuple[SearchPoint, ...]
     """Score against share of int8: of the search for --max-drop, or of its two ends."""
@@ -131,18 +124,22 @@ class ExportFacts:
     masks: MaskFacts | None = None
     """None for a classifier."""
 
-    @property
-    def speedup(self) -> float | None:
-        """Float latency over this model's."""
-        if self.latency_ms is None or self.float_latency_ms is None:
-            return None
-        return self.float_latency_ms / self.latency_ms
-
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON, without pictures: neither thumbnails nor the self-test's."""
-        values = dataclasses.asdict(dataclasses.replace(self, flipped=()))
-        del values["manifest"]["selftest"]
-        flipped = [dataclasses.asdict(image.flip) for image in self.flipped]
-        for changed in values["masks"]["changed"] if values["masks"] else ():
+        result, (float_ms, ms) = self.result, self.result.latencies_ms or (None, None)
+        manifest = dataclasses.asdict(result.manifest)
+        del manifest["selftest"]
+        made = {
+            "file": result.path.name,
+            "manifest": manifest,
+            "size_mb": result.size_mb,
+            "float_size_mb": result.float_size_mb,
+            "latency_ms": ms,
+            "float_latency_ms": float_ms,
+            "speedup": result.speedup,
+        }
+        measured = dataclasses.asdict(self)
+        del measured["result"]
+        for changed in measured["masks"]["changed"] if measured["masks"] else ():
             del changed["float32"], changed["exported"]
-        return {"schema": SCHEMA, **values, "speedup": self.speedup, "flipped": flipped}
+        return {"schema": SCHEMA, **made, **measured, "flipped": [image["flip"] for image in measured["flipped"]]}

@@ -11,11 +11,11 @@ from edgevit.export.data.ground_truth import FloatAnswers, GroundTruth, Labels, 
 from edgevit.export.data.images import ImageSet
 from edgevit.export.layers import Layer
 from edgevit.export.quantization.search import Outcome
-from edgevit.export.report.comparison import SideBySide
-from edgevit.export.report.facts import ExportFacts, FlippedImage, LayerFacts, Score, SearchPoint
+from edgevit.export.report.facts import FlippedImage, LayerFacts, ReportData, Score, SearchPoint
 from edgevit.export.report.masks import mask_facts
 from edgevit.export.report.thumbnails import THUMBNAILS, thumbnail
-from edgevit.export.stage import ConversionJob, Written
+from edgevit.export.result import Comparison, ExportResult
+from edgevit.export.verify import run_file
 from edgevit.runtime.evaluation.metrics import power_table, sqnr_db
 from edgevit.runtime.evaluation.report import Flip
 from edgevit.runtime.images.preprocess import fit
@@ -27,53 +27,27 @@ LAYER_IMAGES = 16
 """Images that layers are measured on."""
 
 
-def facts_of(task: ConversionJob, written: Written, models: SideBySide, outcome: Outcome | None) -> ExportFacts:
-    """Measure what the report of a finished export says."""
-    shown = task.images.evaluation
-    return gather_facts(
-        written.path,
-        written.manifest,
-        models,
-        shown,
-        shown.truth,
-        size_mb=written.size_mb,
-        float_size_mb=len(models.float_model) / 1e6,
-        latencies_ms=written.latencies_ms,
-        outcome=outcome,
-        track=task.track,
-    )
-
-
-def gather_facts(
-    file: Path,
-    manifest: Manifest,
-    models: SideBySide,
+def measure(
+    result: ExportResult,
+    models: Comparison,
     images: ImageSet,
     truth: GroundTruth | None = None,
-    *,
-    size_mb: float,
-    float_size_mb: float,
-    latencies_ms: tuple[float, float] | None = None,
-    outcome: Outcome | None = None,
     track: Track = lambda items, label, count: items,
-) -> ExportFacts:
+) -> ReportData:
     """Measure what a report says beyond what the export already knows.
 
     Args:
-        file: the exported file.
-        manifest: its document.
+        result: the finished export, whose search tells the sensitivities of blocks where there are none of layers.
         models: the float model and what was exported, int8 or not.
         images: to compare both on, if possible other ones than those it was calibrated with.
         truth: what is really on the images; None where it is not known.
-        size_mb: of the file.
-        float_size_mb: of the float model.
-        latencies_ms: of the float and of the exported model.
-        outcome: of the search for --max-drop, whose sensitivities of blocks are taken where there are none of layers.
         track: wraps the loops, for a progress display.
     """
+    manifest, outcome = result.manifest, result.outcome
     preprocessing, batch = manifest.host_preprocess, manifest.input.shape[0]
     reference, found = (
-        models.answers(model, images, preprocessing, batch, track) for model in (models.float_model, models.model)
+        run_file(model, models.suffix, images, preprocessing, batch, track)
+        for model in (models.float_model, models.model)
     )
     score = _score(reference, found, truth, images.origin)
     masks, flips = None, []
@@ -82,13 +56,8 @@ def gather_facts(
     else:
         masks = mask_facts(reference, found, truth if isinstance(truth, Masks) else None, images, manifest)
     flips.sort(key=lambda pair: -pair[1].after_conf)
-    return ExportFacts(
-        file=file.name,
-        manifest=manifest,
-        size_mb=size_mb,
-        float_size_mb=float_size_mb,
-        float_latency_ms=latencies_ms[0] if latencies_ms else None,
-        latency_ms=latencies_ms[1] if latencies_ms else None,
+    return ReportData(
+        result=result,
         score=score,
         points=_points(manifest, score, outcome),
         layers=_layer_facts(manifest, models, images, outcome, track),
@@ -102,7 +71,7 @@ def gather_facts(
 
 
 def _layer_facts(
-    manifest: Manifest, models: SideBySide, images: ImageSet, outcome: Outcome | None, track: Track
+    manifest: Manifest, models: Comparison, images: ImageSet, outcome: Outcome | None, track: Track
 ) -> tuple[LayerFacts, ...]:
     every = models.layers
     floated = {layer.name for layer in every}
@@ -172,7 +141,7 @@ def _count_float(blocks: int) -> str:
     return f"{blocks} block{'' if blocks == 1 else 's'} float" if blocks else "every block int8"
 
 
-def _reason(layer: Layer, manifest: Manifest, models: SideBySide, outcome: Outcome | None) -> str:
+def _reason(layer: Layer, manifest: Manifest, models: Comparison, outcome: Outcome | None) -> str:
     """Say why a layer is float; nothing if it is int8."""
     if manifest.quantization is None:
         return f"{manifest.precision} was asked for"

@@ -9,8 +9,8 @@ import markupsafe
 
 from edgevit.errors import OptionError, OutputError
 from edgevit.export.report.chart import draw_chart
-from edgevit.export.report.facts import ExportFacts, LayerFacts
-from edgevit.export.write import replacing
+from edgevit.export.report.facts import LayerFacts, ReportData
+from edgevit.files import replacing_output
 
 SUFFIX = ".html"
 TEMPLATE = "report.html.jinja"
@@ -31,7 +31,7 @@ def check_report_path(path: Path) -> None:
         raise OutputError(f"--report {path}: the folder {path.parent} does not exist; make it first")
 
 
-def write_report(facts: ExportFacts, path: Path) -> None:
+def write_report(report: ReportData, path: Path) -> None:
     """Write FILE.html and FILE.json.
 
     Raises:
@@ -39,14 +39,14 @@ def write_report(facts: ExportFacts, path: Path) -> None:
         OutputError: a file cannot be written.
     """
     check_report_path(path)
-    contents = {path: render(facts), path.with_suffix(".json"): json.dumps(facts.to_dict(), indent=1, allow_nan=False)}
-    for target, text in contents.items():
-        with replacing(target) as temporary:
+    figures = json.dumps(report.to_dict(), indent=1, allow_nan=False)
+    for target, text in ((path, render(report)), (path.with_suffix(".json"), figures)):
+        with replacing_output(target) as temporary:
             # a file name may hold what is no UTF-8
             temporary.write_bytes(text.encode("utf-8", "replace"))
 
 
-def render(facts: ExportFacts) -> str:
+def render(report: ReportData) -> str:
     """Return the page."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
@@ -57,12 +57,13 @@ def render(facts: ExportFacts) -> str:
     )
     environment.filters |= FILTERS
     return environment.get_template(TEMPLATE).render(
-        facts=facts,
-        manifest=facts.manifest,
-        chart=draw_chart(facts.points),
-        total_macs=sum(layer.macs for layer in facts.layers),
-        sensitive=most_sensitive(facts.layers),
-        measured_sensitivity=any(layer.sensitivity_db is not None for layer in facts.layers),
+        report=report,
+        result=report.result,
+        manifest=report.result.manifest,
+        chart=draw_chart(report.points),
+        total_macs=sum(layer.macs for layer in report.layers),
+        sensitive=most_sensitive(report.layers),
+        measured_sensitivity=any(layer.sensitivity_db is not None for layer in report.layers),
     )
 
 

@@ -2,34 +2,18 @@
 
 import functools
 import math
-from dataclasses import dataclass
 from typing import Any
 
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.tools import flatbuffer_utils
+
+from edgevit.export.layers import Layer, block_name
 
 WEIGHTED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
 """Operators with constant weights, which int8 makes fast."""
 CONSTANT_ALIGNMENT = 16
 PRODUCT = "BATCH_MATMUL"
 """A product of two activations, as in attention."""
-
-
-@dataclass(frozen=True)
-class TfliteLayer:
-    """One convolution or matrix product."""
-
-    name: str
-    """Name of its output tensor: the module's name in the state dict, and a number."""
-    operator: str
-    macs: int
-    """Multiply-accumulates for one run at the graph's batch."""
-    int8: bool
-    """Whether the arithmetic is int8: the weights are, and activations too or once they are rounded image by image."""
-
-    @property
-    def module(self) -> str:
-        return self.name.split(";")[0]
 
 
 def opened(model: bytes) -> Any:
@@ -84,26 +68,33 @@ def disguised_products(tree: Any) -> set[str]:
     }
 
 
-def tflite_layers(model: bytes) -> list[TfliteLayer]:
+def layers(model: bytes) -> list[Layer]:
     """Return the graph's convolutions and matrix products, in its order."""
     tree = opened(model)
     tensors, disguised = tree.subgraphs[0].tensors, disguised_products(tree)
-    return [
-        TfliteLayer(
-            tensors[item.outputs[0]].name.decode(),
-            PRODUCT if tensors[item.outputs[0]].name.decode() in disguised else name,
-            _macs(name, item, tensors),
-            tensors[item.inputs[1]].type == schema.TensorType.INT8,
-        )
-        for name, item in operators(tree)
-        if name in (*WEIGHTED, PRODUCT)
-    ]
+    found = []
+    for operator, item in _products(tree):
+        name = tensors[item.outputs[0]].name.decode()
+        module = name.split(";")[0]
+        weight = None if operator == PRODUCT or name in disguised else f"{module}.weight"
+        kind = PRODUCT if name in disguised else operator
+        found.append(Layer(name, kind, weight, name, _macs(operator, item, tensors), block_name(module)))
+    return found
 
 
-def int8_share(model: bytes) -> float:
-    """Return which share of the model's multiply-accumulates is int8, 0..1; TFLite computes as the types say."""
-    layers = tflite_layers(model)
-    return sum(layer.macs for layer in layers if layer.int8) / sum(layer.macs for layer in layers)
+def float_layers(model: bytes) -> tuple[str, ...]:
+    """Return the names of the layers that compute in float, in the graph's order; TFLite computes as the types say."""
+    tree = opened(model)
+    tensors = tree.subgraphs[0].tensors
+    return tuple(
+        tensors[item.outputs[0]].name.decode()
+        for _, item in _products(tree)
+        if tensors[item.inputs[1]].type != schema.TensorType.INT8
+    )
+
+
+def _products(tree: Any) -> list[tuple[str, Any]]:
+    return [(name, item) for name, item in operators(tree) if name in (*WEIGHTED, PRODUCT)]
 
 
 def _macs(name: str, item: Any, tensors: Any) -> int:

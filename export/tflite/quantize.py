@@ -10,20 +10,35 @@ import io
 import logging
 import re
 from collections.abc import Collection, Iterable, Set
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
 from ai_edge_quantizer import qtyping, quantizer
 from ai_edge_quantizer.algorithm_manager import AlgorithmName
 
+from edgevit.export.cache import content_key
+from edgevit.export.layers import Layer
 from edgevit.export.quantization.calibrate import Ranges
-from edgevit.export.tflite.graph import WEIGHTED, disguised_products, opened, operators, packed
+from edgevit.export.recipe import SUFFIXES
+from edgevit.export.tflite.graph import (
+    WEIGHTED,
+    disguised_products,
+    float_layers,
+    layers,
+    opened,
+    operators,
+    packed,
+)
 
 OPERATORS = (*WEIGHTED, "PAD")
+FORM = "2"
+"""Version of what `quantize` makes of the same model and ranges; part of the keys of cached measurements."""
 End = Literal["INPUT", "OUTPUT"]
 
 
-def quantize_tflite(
+def quantize(
     model: bytes,
     ranges: Ranges,
     keep_float: Collection[str] = (),
@@ -35,7 +50,7 @@ def quantize_tflite(
 
     Args:
         model: float32.
-        ranges: of the tensors that `calibrate_tflite` looks at.
+        ranges: of the tensors that `calibrate` looks at.
         keep_float: names of layers that compute in float, on inputs that are not rounded.
         ends: what of the model's input and output is int8 too.
         float_weights: store the weights of the layers in `keep_float` in float; otherwise those of the fully connected
@@ -96,7 +111,7 @@ def quantize_dynamic(model: bytes) -> bytes:
     return _quantized(made, None)
 
 
-def store_half_tflite(model: bytes) -> bytes:
+def store_half(model: bytes) -> bytes:
     """Return the model with weights stored as float16, widened when the file is loaded."""
     made = quantizer.Quantizer(model)
     config = qtyping.OpQuantizationConfig(
@@ -121,3 +136,41 @@ def _quantized(made: quantizer.Quantizer, statistics: dict[str, qtyping.QSV] | N
     assert result.quantized_model is not None
     # the quantizer puts weights behind the FlatBuffer, which not every reader follows; this takes them back into it
     return packed(opened(bytes(result.quantized_model)))
+
+
+@dataclass(frozen=True)
+class TfliteQuantizer:
+    """Makes int8 models of one float model; see edgevit.export.quantization.search.Quantizer."""
+
+    model: bytes
+    ranges: Ranges
+    """Ranges of the tensors that `calibrate` looks at."""
+    ends: tuple[End, ...] = ()
+    """What of the input and output is int8."""
+    suffix: str = SUFFIXES["tflite"]
+    scheme: str = "S8S8"
+
+    @cached_property
+    def identity(self) -> str:
+        return content_key(self.model, repr(sorted(self.ranges.items())), repr(self.ends), FORM)
+
+    @cached_property
+    def layers(self) -> tuple[Layer, ...]:
+        return tuple(layers(self.model))
+
+    @property
+    def kept(self) -> frozenset[str]:
+        """Names of the layers that stay float: the last product writes float logits, unless they are to be rounded."""
+        weighted = [layer.name for layer in self.layers if layer.weight is not None]
+        return frozenset(() if "OUTPUT" in self.ends else weighted[-1:])
+
+    def make(self, keep_float: Set[str]) -> bytes:
+        return quantize(self.model, self.ranges, sorted(keep_float), self.ends)
+
+    def alone(self, name: str) -> bytes:
+        """Return the model in which the named layer is int8 and nothing else, not even stored weights."""
+        others = sorted({layer.name for layer in self.layers} - {name})
+        return quantize(self.model, self.ranges, others, float_weights=True)
+
+    def float_layers(self, model: bytes) -> tuple[str, ...]:
+        return float_layers(model)

@@ -30,16 +30,11 @@ class OnnxSession:
     tensors = Tensors()
 
     def __init__(self, path: Path, threads: int, rank: int | None = 2) -> None:
-        runtime = _import_onnxruntime()
-        options = runtime.SessionOptions()
-        options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_ENABLE_ALL
-        # set explicitly: without, ONNX Runtime pins threads to cores that a container may not own
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        options.log_severity_level = 4
+        options = session_options(threads)
         try:
-            self._session = runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+            self._session = _import_onnxruntime().InferenceSession(
+                str(path), options, providers=["CPUExecutionProvider"]
+            )
         except MemoryError:
             raise
         except Exception as error:  # its errors share no base class
@@ -75,6 +70,19 @@ class OnnxSession:
 
 def open_backend(path: Path, threads: int, rank: int | None = 2) -> OnnxSession:
     return OnnxSession(path, threads, rank)
+
+
+def session_options(threads: int) -> Any:
+    """Return ONNX Runtime's options for a number of threads that do not spin, and without its own log."""
+    runtime = _import_onnxruntime()
+    options = runtime.SessionOptions()
+    options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_ENABLE_ALL
+    # set explicitly: without, ONNX Runtime pins threads to cores that a container may not own
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.log_severity_level = 4
+    return options
 
 
 def _import_onnxruntime() -> Any:

@@ -3,11 +3,11 @@
 import os
 import stat
 import sys
-import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from edgevit.errors import OptionError, OutputError
+from edgevit.files import replacing
 
 HIDDEN = ("/home", "/root", "/run/user")
 """Where ProtectHome=tmpfs lets a service see only what is bound."""
@@ -83,17 +83,9 @@ def write_unit(path: Path, text: str, *, force: bool = False) -> bool:
         if path.exists() and not force:
             raise OptionError(f"{path} exists and says something else; give --force to replace it, or another --name")
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=".tmp", dir=path.parent)
-        try:
-            with open(handle, "w", encoding="utf-8") as file:
-                file.write(text)
-                os.fchmod(file.fileno(), 0o644)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(name, path)
-        except BaseException:
-            os.unlink(name)
-            raise
+        with replacing(path, durable=True) as temporary:
+            temporary.write_text(text, "utf-8")
+            temporary.chmod(0o644)
     except OptionError:
         raise
     except OSError as error:

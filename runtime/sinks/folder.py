@@ -1,19 +1,18 @@
 """A folder of pictures under a quota: each is there whole or not at all, and the oldest make room for the newest."""
 
-import contextlib
 import logging
-import os
 import re
+import tempfile
 from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 
 from edgevit.errors import OutputError
+from edgevit.files import PART, replacing
 
 log = logging.getLogger(__name__)
 
 _NUMBERED = re.compile(r"(\d{8,})-(.*)\.jpg", re.DOTALL)
-_PART = ".part-"
 
 
 @dataclass(frozen=True)
@@ -45,14 +44,12 @@ class BoundedFolder:
         self.root, self._quota, self._durable = root, quota, durable
         try:
             root.mkdir(parents=True, exist_ok=True)
-            for part in root.glob(f"{_PART}*"):
+            folders = (root, *_folders(root))
+            for part in (part for folder in folders for part in folder.glob(f"{PART}*")):
                 part.unlink(missing_ok=True)
-            found = [
-                kept for folder in (root, *_folders(root)) for path in folder.iterdir() if (kept := _own(path, root))
-            ]
-            probe = root / f"{_PART}probe"
-            probe.write_bytes(b"")
-            probe.unlink()
+            found = [kept for folder in folders for path in folder.iterdir() if (kept := _own(path, root))]
+            with tempfile.TemporaryFile(dir=root):
+                pass
         except OSError as error:
             reason = error.strerror or error
             raise OutputError(f"the folder {root} cannot be written: {reason}; choose one that can") from error
@@ -79,18 +76,8 @@ class BoundedFolder:
         folder = self.root / name if sort else self.root
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"{self._next:08d}-{name}{notes}.jpg"
-        part = self.root / f"{_PART}{self._next}"
-        try:
-            with part.open("wb") as file:
-                file.write(picture)
-                if self._durable:
-                    file.flush()
-                    os.fsync(file.fileno())
-            part.replace(path)
-        except OSError:
-            with contextlib.suppress(OSError):
-                part.unlink()
-            raise
+        with replacing(path, durable=self._durable) as part:
+            part.write_bytes(picture)
         self._kept.append(_Kept(self._next, path, len(picture)))
         self._bytes += len(picture)
         self._next += 1

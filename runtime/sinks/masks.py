@@ -1,6 +1,5 @@
 """Masks and overlays of a segmentation as files, each named as its picture."""
 
-import contextlib
 import errno
 import os
 import re
@@ -9,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from edgevit.errors import OutputError
+from edgevit.files import replacing
 from edgevit.runtime.records import RESULT, Record
 from edgevit.runtime.segmentation import Segmentation
 from edgevit.runtime.sinks.folder import folder_name
@@ -48,14 +48,8 @@ class SegmentationSink:
         if shutil.disk_usage(self._folder).free < LEFT_FREE:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         path = self._folder / self._name(record, result)
-        part = path.with_name(f".part-{path.name}")
-        try:
+        with replacing(path) as part:
             part.write_bytes(self._make(result))
-            part.replace(path)
-        except OSError:
-            with contextlib.suppress(OSError):
-                part.unlink()
-            raise
 
     def flush(self) -> None:
         """Leave it to the system, which writes files within seconds."""

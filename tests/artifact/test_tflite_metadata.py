@@ -14,7 +14,7 @@ import pytest
 from edgevit.artifact.manifest import KEY, UNSEALED, Manifest, mirrored_keys, read_manifest, read_metadata
 from edgevit.errors import ModelFileError
 from edgevit.export.tflite.artifact import append_files, artifact_bytes, with_metadata
-from edgevit.export.tflite.flatbuffer import Fields, Number, Numbers, Value, build
+from edgevit.export.tflite.metadata import Fields, build
 from edgevit.runtime.backends.tflite_operators import OLD, read_needs
 
 MakeModel = Callable[..., Path]
@@ -146,7 +146,7 @@ def test_random_and_mutated_bytes_raise_nothing_else(make_tflite: MakeModel, tmp
         (b"", "cannot mmap an empty file"),
         (b"<!DOCTYPE html><html>not found</html>", "its first bytes are not those of TFL3"),
         (b"\x00" * 1000, "its first bytes are not those of TFL3"),
-        (build({0: Number("I", 3)}, b"TFL3"), "it has no graph"),
+        (build({0: np.uint32(3)}, b"TFL3"), "it has no graph"),
     ],
 )
 def test_other_file_is_not_a_model(tmp_path: Path, content: bytes, reason: str) -> None:
@@ -164,8 +164,8 @@ def test_foreign_model_has_no_document(make_foreign_tflite: MakeModel) -> None:
 
 def _described(locale: str | None = None) -> dict[str, bytes]:
     """Return standard metadata with one mean and deviation for all channels, and labels in one or two languages."""
-    normalization: Fields = {0: Number("B", 1), 1: {0: Numbers("f", [127.5]), 1: Numbers("f", [127.5])}}
-    files: list[Value] = [{0: "etiketten.txt", 2: Number("b", 2), 3: locale}, {0: "labels.txt", 2: Number("b", 2)}]
+    normalization: Fields = {0: np.uint8(1), 1: {0: np.array([127.5], np.float32), 1: np.array([127.5], np.float32)}}
+    files: list[Fields] = [{0: "etiketten.txt", 2: np.int8(2), 3: locale}, {0: "labels.txt", 2: np.int8(2)}]
     root: Fields = {0: "colours", 3: [{2: [{4: [normalization]}], 3: [{6: files}]}], 4: "somebody"}
     return {"TFLITE_METADATA": build(root, b"M001")}
 

@@ -14,6 +14,7 @@ from edgevit.artifact.manifest import read_manifest
 from edgevit.device_profiles import find_profile
 from edgevit.export import pipeline
 from edgevit.export.quantization.search import Outcome, Trial
+from edgevit.export.result import ExportResult
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -48,7 +49,7 @@ def test_export_prints_the_path_on_stdout_and_the_rest_on_stderr(run: Run) -> No
         ([*RANDOM, "--opset", "12"], 2, "--opset 12 is not supported; choose one of 17"),
         ([*RANDOM, "--opset", "twenty"], 2, "'twenty' is not a valid integer"),
         ([*RANDOM, "--max-drop", "1"], 2, "--max-drop is a budget for --int8"),
-        ([*RANDOM, "--int8", "--calibration", "mse", "--calibration", "entropy"], 2, "exclude each other"),
+        ([*RANDOM, "--int8", "--calibration", "minmax", "--calibration", "percentile"], 2, "exclude each other"),
         ([*RANDOM, "-o", "nowhere/m.onnx"], 1, "the folder nowhere does not exist"),
         ([*RANDOM, "-o", "m.bin"], 2, "does not end in .onnx"),
         ([*RANDOM, "--labels", "nowhere.txt"], 2, "labels file nowhere.txt does not exist"),
@@ -102,7 +103,7 @@ def test_out_of_memory_is_one_line(monkeypatch: pytest.MonkeyPatch, run: Run) ->
 def test_budget_that_cannot_be_met_exits_3_with_the_best_found(monkeypatch: pytest.MonkeyPatch, run: Run) -> None:
     real = pipeline.export
 
-    def export(*args: object, **options: object) -> pipeline.Report:
+    def export(*args: object, **options: object) -> ExportResult:
         report = real(*args, **options)  # type: ignore[arg-type]
         trial = Trial((), 0.9, 1.5)
         outcome = Outcome(trial, False, (trial,), {}, "top-1 accuracy", 100)
@@ -148,10 +149,10 @@ def test_unknown_target_names_the_nearest(run: Run) -> None:
 def test_scheme_without_int8_is_refused(run: Run) -> None:
     code, _, err = run(*RANDOM, "--scheme", "S8S8")
     assert code == 2
-    assert "--scheme S8S8 names the types of --int8; give both, or none" in err
+    assert "--scheme 'S8S8' names the types of --int8; give both, or none" in err
 
 
 def test_scheme_that_tflite_has_not_is_refused(run: Run) -> None:
     code, _, err = run(*RANDOM, "--int8", "--scheme", "U8S8", "--target", "rpi4")
     assert code == 2
-    assert "--scheme U8S8 is for ONNX; TFLite's int8 is S8S8: leave it out" in err
+    assert "--scheme 'U8S8' is for ONNX; TFLite's int8 is S8S8: leave it out" in err

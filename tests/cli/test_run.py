@@ -156,7 +156,7 @@ def test_missing_source_is_one_line(run: Run, tiny_model: Path, tmp_path: Path) 
 
 def test_info_tells_people_what_the_file_says(run: Run, make_model: MakeModel) -> None:
     calibration = Calibration("folder", 256, "minmax", 0, skipped=2)
-    quantization = Quantization("U8S8", True, 0.934, ("head",), calibration)
+    quantization = Quantization("U8S8", 0.934, ("head",), calibration)
     path = make_model(precision="int8", quantization=quantization, notes=("bias table resized to 8x8",))
     code, out, err = run("info", path)
     assert code == 0

@@ -16,9 +16,9 @@ from edgevit.export.data.ground_truth import Masks
 from edgevit.export.data.images import ImageSet
 from edgevit.export.data.synthesize import Synthesis, synthesize_images
 from edgevit.export.onnx.graph import layers
-from edgevit.export.onnx.quantize import PRESETS, float_layers
+from edgevit.export.onnx.quantize import PRESETS, preset_layers
 from edgevit.export.pipeline import export
-from edgevit.export.quantization.search import judge_of
+from edgevit.export.quantization.search import evaluator_of
 from edgevit.export.recipe import Recipe
 from edgevit.export.verify import check, check_numbers, compare
 from edgevit.models import create_model
@@ -136,7 +136,7 @@ def test_upsampling_products_are_told_from_convolutions(opset: int) -> None:
     model = create_model(MODEL, 3).eval()
     prepare_for_export(model)
     graph = simplify(trace(model, (1, 3, 64, 64), opset))
-    kept = set(float_layers(graph, PRESETS[get_spec(MODEL).family.name]))
+    kept = set(preset_layers(graph, PRESETS[get_spec(MODEL).family.name]))
     upsampling = [layer for layer in layers(graph) if "upsample" in str(layer.weight)]
     assert len(upsampling) == 4
     assert {layer.name for layer in upsampling} <= kept
@@ -161,7 +161,7 @@ def test_pixels_are_compared_one_by_one() -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"model": "efficientvit_b0", "argmax": True}, "--argmax is for segmentation models"),
+        ({"model": "efficientvit_b0", "argmax": True}, "argmax= is for segmentation models"),
         ({"imgsz": (64, 100)}, "each side must be a multiple of 32; try --imgsz 96 or 128"),
     ],
 )
@@ -196,7 +196,7 @@ def test_mean_iou_of_masks_is_that_by_hand(masked: Path) -> None:
     logits[:, 0] = 1
     assert truth.score(logits) == pytest.approx((1 / 3 + 0) / 2)
     assert truth.part(slice(1)).score(logits[:1]) == pytest.approx((1 / 3 + 0) / 2)
-    evaluator = judge_of(images, get_spec(MODEL).preprocess, logits)
+    evaluator = evaluator_of(images, get_spec(MODEL).preprocess, logits)
     right = logits.copy()
     right[:, 1, :, 6:] = 2
     assert evaluator.drop(right) == pytest.approx(100 * (1 / 6 - 1))
@@ -207,7 +207,7 @@ def test_without_masks_answers_are_compared_with_floats(photos: Path) -> None:
     images = ImageSet("folder", tuple(sorted(photos.iterdir()))[:1])
     logits = np.zeros((1, 2, 2, 2), np.float32)
     logits[:, 0] = 1
-    evaluator = judge_of(images, get_spec(MODEL).preprocess, logits)
+    evaluator = evaluator_of(images, get_spec(MODEL).preprocess, logits)
     assert evaluator.truth.measure == "pixel agreement with float32"
     other = logits.copy()
     other[0, :, 0, 0] = (0, 1)

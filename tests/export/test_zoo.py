@@ -9,8 +9,10 @@ import pytest
 import torch
 from torch import nn
 
+from edgevit.export.layers import int8_share
 from edgevit.export.onnx.calibrate import calibrate
-from edgevit.export.onnx.quantize import PRESETS, calibrated_tensors, float_layers, int8_mac_share, quantize
+from edgevit.export.onnx.graph import layers
+from edgevit.export.onnx.quantize import PRESETS, calibrated_tensors, float_layers, preset_layers, quantize
 from edgevit.export.onnx.simplify import simplify
 from edgevit.export.onnx.trace import trace
 from edgevit.models import create_model, list_models
@@ -53,12 +55,15 @@ def test_int8_of_random_weights_is_finite(name: str) -> None:
     graph = simplify(trace(model, (1, 3, *size), 20))
     images = [picture[None].numpy() for picture in pictures]
     preset = PRESETS[get_spec(name).family.name]
-    int8 = quantize(graph, float_layers(graph, preset), calibrate(graph, calibrated_tensors(graph), lambda: images[:4]))
+    int8 = quantize(
+        graph, preset_layers(graph, preset), calibrate(graph, calibrated_tensors(graph), lambda: images[:4])
+    )
     session = ort.InferenceSession(int8.SerializeToString(), providers=["CPUExecutionProvider"])
     logits = np.concatenate([session.run(None, {"image": image})[0] for image in images])
     assert np.isfinite(logits).all()
     assert np.ptp(logits) > 0
-    assert int8_mac_share(graph, int8) > (0.5 if name in SEGMENTATION else 0.8)
+    every = layers(graph)
+    assert int8_share(every, float_layers(every, int8)) > (0.5 if name in SEGMENTATION else 0.8)
 
 
 def _settle_batchnorm(model: nn.Module, pictures: torch.Tensor) -> None:

@@ -1,4 +1,4 @@
-"""Fit runtime/estimate/costs.py to what operators.py counted, and tell how far the fit is off.
+"""Fit export/estimate/costs.py to what operators.py counted, and tell how far the fit is off.
 
     python tools/a72/fit.py tools/a72/operators.json
 

@@ -21,8 +21,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from edgevit.runtime.estimate.layers import find_layers
-from edgevit.runtime.estimate.onnx_graph import read_graph
+from edgevit.export.estimate.layers import read_operations
 
 GUEST = """
 import ctypes, sys
@@ -156,13 +155,13 @@ def main() -> None:
         regions = {line["region"]: line for line in map(json.loads, counts.read_text().splitlines())}
         nothing, rows = regions[1], []
         for number, file in enumerate(files[1:], start=2):
-            (layer,) = [layer for layer in find_layers(read_graph(file)) if layer.kind != "free"]
+            (done,) = [operation for operation in read_operations(file) if operation.kind != "free"]
             rows.append(
                 {
-                    "kind": layer.kind,
-                    "macs": layer.macs,
-                    "elements": layer.elements,
-                    "bytes": layer.bytes,
+                    "kind": done.kind,
+                    "macs": done.macs,
+                    "elements": done.elements,
+                    "bytes": done.bytes,
                     **{what: max(0, regions[number][what] - nothing[what]) for what in ("instructions", "misses")},
                 }
             )

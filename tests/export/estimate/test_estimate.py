@@ -2,6 +2,8 @@
 
 import contextlib
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +14,9 @@ from onnx import TensorProto, helper, numpy_helper
 
 from edgevit.device_profiles import find_profile
 from edgevit.errors import ModelFileError, OptionError
-from edgevit.runtime.estimate.costs import COSTS, ERROR
-from edgevit.runtime.estimate.estimate import estimate, price
-from edgevit.runtime.estimate.layers import Layer, find_layers
-from edgevit.runtime.estimate.onnx_graph import read_graph
+from edgevit.export.estimate.costs import COSTS, ERROR
+from edgevit.export.estimate.estimate import estimate, price
+from edgevit.export.estimate.layers import Operation, read_operations
 from tests.places import ROOT
 
 COUNTED = ROOT / "tools" / "a72" / "operators.json"
@@ -31,8 +32,8 @@ def save(path: Path, nodes: list[Any], constants: dict[str, Any], shapes: dict[s
     return path
 
 
-def layers_of(path: Path) -> list[Layer]:
-    return [layer for layer in find_layers(read_graph(path)) if layer.kind != "free"]
+def layers_of(path: Path) -> list[Operation]:
+    return [layer for layer in read_operations(path) if layer.kind != "free"]
 
 
 def convolution(path: Path, channels: tuple[int, int], kernel: int, group: int = 1) -> Path:
@@ -40,15 +41,6 @@ def convolution(path: Path, channels: tuple[int, int], kernel: int, group: int =
     weights = np.zeros((made, given // group, kernel, kernel), np.float32)
     node = helper.make_node("Conv", ["x", "w"], ["y"], pads=[kernel // 2] * 4, group=group)
     return save(path, [node], {"w": weights}, {"x": (1, given, 10, 12), "y": (1, made, 10, 12)})
-
-
-def test_graph_is_read_as_onnx_reads_it(tiny_model: Path) -> None:
-    graph, theirs = read_graph(tiny_model), onnx.load(tiny_model).graph
-    assert [(node.operator, *node.inputs) for node in graph.nodes] == [(n.op_type, *n.input) for n in theirs.node]
-    assert [node.outputs for node in graph.nodes] == [tuple(node.output) for node in theirs.node]
-    assert graph.constants == {tensor.name for tensor in theirs.initializer}
-    assert (graph.shapes["image"], graph.shapes["logits"]) == ((1, 3, 24, 32), (1, 3))
-    assert {node.operator: dict(node.integers) for node in graph.nodes}["Gemm"] == {"transB": (1,)}
 
 
 @pytest.mark.parametrize(
@@ -159,7 +151,7 @@ def test_costs_give_back_what_was_counted() -> None:
     """Over all counted operators together; a single one may be further off."""
     rows = json.loads(COUNTED.read_text())
     works = ("macs", "elements", "bytes")
-    costs = [price(Layer("", row["kind"], *(row[name] for name in works))) for row in rows]
+    costs = [price(Operation("", row["kind"], *(row[name] for name in works))) for row in rows]
     told = sum(cost.instructions for cost in costs), sum(cost.misses for cost in costs)
     assert told == pytest.approx(
         (sum(row["instructions"] for row in rows), sum(row["misses"] for row in rows)), rel=0.1
@@ -184,13 +176,16 @@ def test_board_that_was_not_fitted_is_refused(tmp_path: Path) -> None:
 
 
 def test_file_that_is_no_onnx_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(OptionError, match="export the model with --format onnx"):
+    with pytest.raises(OptionError, match="export the model as ONNX"):
         estimate(tmp_path / "m.tflite", find_profile("rpi4"))
 
 
 def test_file_without_shapes_is_refused(tmp_path: Path) -> None:
-    nodes = [helper.make_node("Gelu", ["x"], ["t"]), helper.make_node("Gelu", ["t"], ["y"])]
+    nodes = [helper.make_node("Own", ["x"], ["t"], domain="own"), helper.make_node("Gelu", ["t"], ["y"])]
     path = save(tmp_path / "m.onnx", nodes, {}, {"x": (1, 2), "y": (1, 2)})
+    model = onnx.load(path)
+    model.opset_import.append(helper.make_opsetid("own", 1))
+    path.write_bytes(model.SerializeToString())
     with pytest.raises(ModelFileError, match="does not tell the shape of 't'"):
         estimate(path, find_profile("rpi4"))
 
@@ -204,3 +199,14 @@ def test_damaged_files_are_estimated_or_refused(tiny_model: Path, tmp_path: Path
         (tmp_path / "m.onnx").write_bytes(damaged)
         with contextlib.suppress(ModelFileError):
             estimate(tmp_path / "m.onnx", find_profile("rpi4"))
+
+
+def test_missing_onnx_names_the_pip_command(tiny_model: Path) -> None:
+    """A board has no onnx; it can be told in one line where an estimate is to be had."""
+    arguments = ["benchmark", "--estimate", "rpi4", str(tiny_model)]
+    code = f"import sys; sys.modules['onnx'] = None; from edgevit.cli import main; main({arguments!r})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert (
+        done.stderr == "edgevit: onnx is not installed, and --estimate needs it; run: pip install 'edgevit[export]'\n"
+    )

@@ -9,10 +9,10 @@ from onnx import TensorProto, helper, numpy_helper
 
 from edgevit.artifact.manifest import Preprocess
 from edgevit.export.data.images import ImageSet
-from edgevit.export.onnx.graph import layers
-from edgevit.export.onnx.layer_noise import layer_sqnr, with_outputs
+from edgevit.export.onnx.graph import layers, with_outputs
+from edgevit.export.onnx.layer_noise import layer_sqnr
 from edgevit.export.onnx.quantize import OPERATORS, quantize
-from edgevit.export.report.comparison import SideBySide
+from edgevit.export.result import Comparison
 
 SHAPE = (1, 3, 2, 2)
 
@@ -77,7 +77,7 @@ def test_sensitivity_is_that_of_one_layer_alone() -> None:
     """
     graph = two_convolutions()
     coarse = {**RANGES, "second": (0.0, 510.0 * 5)}
-    models = SideBySide(
+    models = Comparison(
         suffix=".onnx",
         float_model=graph.SerializeToString(),
         model=graph.SerializeToString(),

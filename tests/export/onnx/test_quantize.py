@@ -7,8 +7,10 @@ import pytest
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 from edgevit.device_profiles.profile import Scheme
+from edgevit.export.layers import int8_share
 from edgevit.export.onnx.calibrate import calibrate, minmax_ranges, with_extremes
-from edgevit.export.onnx.quantize import Preset, calibrated_tensors, float_layers, int8_mac_share, quantize
+from edgevit.export.onnx.graph import layers
+from edgevit.export.onnx.quantize import Preset, calibrated_tensors, float_layers, preset_layers, quantize
 
 
 @pytest.fixture
@@ -49,7 +51,12 @@ PLAIN = Preset()
 
 def to_int8(model: ModelProto, preset: Preset = PLAIN) -> ModelProto:
     ranges = calibrate(model, calibrated_tensors(model), lambda: images(32))
-    return quantize(model, float_layers(model, preset), ranges)
+    return quantize(model, preset_layers(model, preset), ranges)
+
+
+def share(model: ModelProto, int8: ModelProto) -> float:
+    every = layers(model)
+    return int8_share(every, float_layers(every, int8))
 
 
 def run(model: ModelProto, image: np.ndarray, output: str = "logits") -> np.ndarray:
@@ -81,18 +88,18 @@ def test_int8_answers_stay_close_to_float(network: ModelProto) -> None:
 def test_int8_share_counts_the_layers_that_run_in_int8(network: ModelProto) -> None:
     conv, products, head = 16 * 8 * 8 * 27, 16 * 16 + 16 * 16, 16 * 4
     everything = to_int8(network)
-    assert int8_mac_share(network, everything) == pytest.approx((conv + head) / (conv + products + head))
+    assert share(network, everything) == pytest.approx((conv + head) / (conv + products + head))
     without_head = to_int8(network, Preset(float_heads=1))
-    assert int8_mac_share(network, without_head) == pytest.approx(conv / (conv + products + head))
+    assert share(network, without_head) == pytest.approx(conv / (conv + products + head))
 
 
 def test_a_float_model_has_no_int8_share(network: ModelProto) -> None:
-    assert int8_mac_share(network, network) == 0.0
+    assert share(network, network) == 0.0
 
 
 def test_products_of_two_activations_always_stay_float(network: ModelProto) -> None:
-    assert float_layers(network, Preset()) == ("attention", "values")
-    assert float_layers(network, Preset(float_stem=1, float_heads=1)) == ("conv", "attention", "values", "head")
+    assert preset_layers(network, Preset()) == {"attention", "values"}
+    assert preset_layers(network, Preset(float_stem=1, float_heads=1)) == {"conv", "attention", "values", "head"}
 
 
 def test_int8_weights_are_stored_as_bytes_with_a_scale_for_each_channel(network: ModelProto) -> None:
@@ -106,7 +113,7 @@ def test_int8_weights_are_stored_as_bytes_with_a_scale_for_each_channel(network:
 @pytest.mark.parametrize(("scheme", "kind"), [("U8S8", TensorProto.UINT8), ("S8S8", TensorProto.INT8)])
 def test_scheme_names_the_types_of_activations_and_weights(network: ModelProto, scheme: Scheme, kind: int) -> None:
     ranges = calibrate(network, calibrated_tensors(network), lambda: images(32))
-    int8 = quantize(network, float_layers(network, PLAIN), ranges, scheme)
+    int8 = quantize(network, preset_layers(network, PLAIN), ranges, scheme)
     tensors = {tensor.name: tensor for tensor in int8.graph.initializer}
     quantizers = [node for node in int8.graph.node if node.op_type == "QuantizeLinear"]
     assert {tensors[node.input[2]].data_type for node in quantizers} == {kind}

@@ -10,13 +10,12 @@ from onnx import ModelProto, TensorProto, helper, numpy_helper
 from edgevit.artifact.manifest import Preprocess
 from edgevit.export.data.ground_truth import FloatAnswers, Labels
 from edgevit.export.data.images import ImageSet
-from edgevit.export.onnx import int8 as module
 from edgevit.export.onnx.calibrate import calibrate
 from edgevit.export.onnx.graph import layers
-from edgevit.export.onnx.int8 import GraphQuantizer
-from edgevit.export.onnx.quantize import calibrated_tensors
+from edgevit.export.onnx.quantize import OnnxQuantizer, calibrated_tensors
+from edgevit.export.quantization import search as module
 from edgevit.export.quantization.search import Evaluator, layers_of, search
-from edgevit.export.verify import run_graph
+from edgevit.export.verify import run_file, run_graph
 
 SIZE = 16
 HOW = Preprocess(size=(SIZE, SIZE), crop_pct=1.0)
@@ -68,9 +67,9 @@ def evaluator(network: ModelProto) -> Evaluator:
     return Evaluator(images, HOW, (reference := run_graph(network, images, HOW)), FloatAnswers(reference))
 
 
-def quantizer_of(network: ModelProto, evaluator: Evaluator) -> GraphQuantizer:
+def quantizer_of(network: ModelProto, evaluator: Evaluator) -> OnnxQuantizer:
     ranges = calibrate(network, calibrated_tensors(network), lambda: evaluator.images.inputs(HOW))
-    return GraphQuantizer(network, ranges, "U8S8")
+    return OnnxQuantizer(network, ranges)
 
 
 def test_block_that_int8_destroys_goes_back_to_float(network: ModelProto, evaluator: Evaluator) -> None:
@@ -112,7 +111,7 @@ def test_search_repeats_itself_without_measuring_again(
     def fail(*args: object) -> None:
         raise AssertionError("measured again")
 
-    monkeypatch.setattr(module, "run_graph", fail)
+    monkeypatch.setattr(module, "run_file", fail)
     assert search(quantizer, (), evaluator, max_drop=5.0) == first
 
 
@@ -125,9 +124,9 @@ def test_broken_search_goes_on_where_it_was(
         runs.append(args)
         if len(runs) == 3:
             raise KeyboardInterrupt
-        return run_graph(*args)  # type: ignore[arg-type]
+        return run_file(*args)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(module, "run_graph", break_at_third)
+    monkeypatch.setattr(module, "run_file", break_at_third)
     with pytest.raises(KeyboardInterrupt):
         search(quantizer, (), evaluator, max_drop=5.0)
     outcome = search(quantizer, (), evaluator, max_drop=5.0)

@@ -19,9 +19,9 @@ from edgevit.export.onnx.graph import layers
 from edgevit.export.onnx.layer_noise import layer_sqnr
 from edgevit.export.onnx.quantize import OPERATORS, quantize
 from edgevit.export.quantization.search import Outcome, Trial
-from edgevit.export.report.comparison import SideBySide
-from edgevit.export.report.measure import gather_facts
+from edgevit.export.report.measure import measure
 from edgevit.export.report.page import render
+from edgevit.export.result import Comparison, ExportResult
 
 MakeGraph = Callable[..., onnx.ModelProto]
 ORANGE, PLAIN, SKY = (255, 204, 51), (204, 51, 51), (51, 51, 204)
@@ -58,12 +58,12 @@ def images(*colors: tuple[int, int, int]) -> ImageSet:
 
 
 def int8_manifest(manifest: Manifest, *float_layers: str) -> Manifest:
-    preprocessing = Quantization("U8S8", True, 1.0, float_layers, Calibration("folder", 16, "minmax", 0))
+    preprocessing = Quantization("U8S8", 1.0, float_layers, Calibration("folder", 16, "minmax", 0))
     return replace(manifest, precision="int8", quantization=preprocessing)
 
 
-def beside(float_graph: onnx.ModelProto, graph: onnx.ModelProto, **changes: Any) -> SideBySide:
-    return SideBySide(
+def beside(float_graph: onnx.ModelProto, graph: onnx.ModelProto, **changes: Any) -> Comparison:
+    return Comparison(
         suffix=".onnx",
         float_model=float_graph.SerializeToString(),
         model=graph.SerializeToString(),
@@ -74,21 +74,16 @@ def beside(float_graph: onnx.ModelProto, graph: onnx.ModelProto, **changes: Any)
     )
 
 
-SIZES: dict[str, Any] = {"size_mb": 1.0, "float_size_mb": 4.0}
+def result(manifest: Manifest, **changes: Any) -> ExportResult:
+    return ExportResult(Path("out/tiny.onnx"), manifest, 1.0, 4.0, **changes)
 
 
 def test_changed_answers_are_found_and_shown(
     float_graph: onnx.ModelProto, greener: onnx.ModelProto, manifest: Manifest
 ) -> None:
-    facts = gather_facts(
-        Path("out/tiny.onnx"),
-        manifest,
-        beside(float_graph, greener),
-        images(ORANGE, PLAIN, SKY),
-        Labels(np.array([1, 0, 0])),
-        **SIZES,
-    )
-    assert (facts.file, facts.flips, facts.score.images) == ("tiny.onnx", 1, 3)
+    models, truth = beside(float_graph, greener), Labels(np.array([1, 0, 0]))
+    facts = measure(result(manifest), models, images(ORANGE, PLAIN, SKY), truth)
+    assert (facts.to_dict()["file"], facts.flips, facts.score.images) == ("tiny.onnx", 1, 3)
     assert facts.score.measure == "top-1 accuracy"
     assert (facts.score.float32, facts.score.exported) == (1 / 3, 2 / 3)
     (flipped,) = facts.flipped
@@ -103,30 +98,19 @@ def test_unlabelled_images_give_agreement(
     float_graph: onnx.ModelProto, greener: onnx.ModelProto, manifest: Manifest
 ) -> None:
     """Logits differ by 4.8 in green: noise 23.04 each, signal 110.08 and 69.12."""
-    facts = gather_facts(
-        Path("tiny.onnx"),
-        manifest,
-        beside(float_graph, greener),
-        images(ORANGE, PLAIN),
-        latencies_ms=(3.0, 1.5),
-        **SIZES,
-    )
+    timed = result(manifest, latencies_ms=(3.0, 1.5))
+    facts = measure(timed, beside(float_graph, greener), images(ORANGE, PLAIN))
     assert facts.score.measure == "top-1 agreement with float32"
     assert (facts.score.float32, facts.score.exported) == (1.0, 0.5)
     assert facts.score.logit_sqnr_db == pytest.approx(10 * np.log10((110.08 + 69.12) / (2 * 23.04)), abs=1e-4)
-    assert facts.speedup == 2.0
+    assert facts.to_dict()["speedup"] == 2.0
     assert facts.flipped[0].flip.label is None
 
 
 def test_layers_say_what_they_are(float_graph: onnx.ModelProto, manifest: Manifest) -> None:
     whole = quantize(float_graph, [], RANGES)
-    facts = gather_facts(
-        Path("tiny.onnx"),
-        int8_manifest(manifest),
-        beside(float_graph, whole, only_int8=lambda name: whole.SerializeToString()),
-        images(ORANGE, PLAIN),
-        **SIZES,
-    )
+    models = beside(float_graph, whole, only_int8=lambda name: whole.SerializeToString())
+    facts = measure(result(int8_manifest(manifest)), models, images(ORANGE, PLAIN))
     (layer,) = facts.layers
     assert (layer.name, layer.operator, layer.macs, layer.int8, layer.reason) == ("gemm", "Gemm", 9, True, "")
     # the only layer's output are the logits, so its noise is all there is
@@ -143,14 +127,8 @@ def test_layers_say_what_they_are(float_graph: onnx.ModelProto, manifest: Manife
 def test_search_gives_points_reasons_and_sensitivities(float_graph: onnx.ModelProto, manifest: Manifest) -> None:
     trials = (Trial((), 1.0, 50.0), Trial(("gemm",), 0.0, 0.0))
     outcome = Outcome(trials[1], True, trials, {"gemm": 17.5}, "top-1 agreement with float32", 2)
-    facts = gather_facts(
-        Path("tiny.onnx"),
-        int8_manifest(manifest, "gemm"),
-        beside(float_graph, float_graph),
-        images(ORANGE, PLAIN),
-        outcome=outcome,
-        **SIZES,
-    )
+    searched = result(int8_manifest(manifest, "gemm"), outcome=outcome)
+    facts = measure(searched, beside(float_graph, float_graph), images(ORANGE, PLAIN))
     assert [(point.label, point.int8_mac_share, point.score, point.chosen) for point in facts.points] == [
         ("float32", 0.0, 1.0, False),
         ("every block int8", 1.0, 0.5, False),
@@ -162,12 +140,12 @@ def test_search_gives_points_reasons_and_sensitivities(float_graph: onnx.ModelPr
 
 
 def test_float_export_says_that_it_was_asked_for(float_graph: onnx.ModelProto, manifest: Manifest) -> None:
-    facts = gather_facts(Path("tiny.onnx"), manifest, beside(float_graph, float_graph), images(ORANGE), **SIZES)
+    facts = measure(result(manifest), beside(float_graph, float_graph), images(ORANGE))
     assert [(layer.int8, layer.reason) for layer in facts.layers] == [(False, "fp32 was asked for")]
     assert (facts.flips, len(facts.points), facts.score.logit_sqnr_db) == (0, 1, None)
 
 
 def test_layer_that_the_preset_keeps_says_so(float_graph: onnx.ModelProto, manifest: Manifest) -> None:
     kept = int8_manifest(manifest, "gemm")
-    facts = gather_facts(Path("tiny.onnx"), kept, beside(float_graph, float_graph), images(ORANGE), **SIZES)
+    facts = measure(result(kept), beside(float_graph, float_graph), images(ORANGE))
     assert [(layer.int8, layer.reason) for layer in facts.layers] == [(False, "kept float by the preset of the family")]

@@ -12,9 +12,10 @@ import pytest
 from edgevit.artifact.manifest import Calibration, Input, Manifest, Parity, Preprocess, Quantization, Weights
 from edgevit.errors import OptionError, OutputError
 from edgevit.export.report.chart import draw_chart, tick_step
-from edgevit.export.report.facts import ExportFacts, FlippedImage, LayerFacts, Score, SearchPoint
+from edgevit.export.report.facts import FlippedImage, LayerFacts, ReportData, Score, SearchPoint
 from edgevit.export.report.page import check_report_path, render, write_report
 from edgevit.export.report.thumbnails import THUMBNAIL_SIDE, thumbnail
+from edgevit.export.result import ExportResult
 from edgevit.runtime.evaluation.report import Flip
 from tests.places import DOCS
 
@@ -22,7 +23,7 @@ VOID = {"meta", "br", "img", "line", "polyline", "wbr"}
 HOSTILE = '<script>alert("x")</script>&.jpg'
 
 
-def facts() -> ExportFacts:
+def facts() -> ReportData:
     calibration = Calibration("folder", 256, "percentile", 7, skipped=3)
     manifest = Manifest(
         model="tiny_net",
@@ -35,16 +36,11 @@ def facts() -> ExportFacts:
         target="rpi4",
         tools={"edgevit": "0.1.0", "torch": "2.13.0"},
         parity=(Parity("folding", 1.5e-6, 0.999999, 1.0, 64), Parity("int8", 0.21, 0.98765, 0.96875, 64)),
-        quantization=Quantization("U8S8", True, 0.934, ("attention",), calibration),
+        quantization=Quantization("U8S8", 0.934, ("attention",), calibration),
         notes=("bias table resized",),
     )
-    return ExportFacts(
-        file="tiny_net-int8.onnx",
-        manifest=manifest,
-        size_mb=1.25,
-        float_size_mb=4.5,
-        latency_ms=2.0,
-        float_latency_ms=5.0,
+    return ReportData(
+        result=ExportResult(Path("tiny_net-int8.onnx"), manifest, 1.25, 4.5, latencies_ms=(5.0, 2.0)),
         score=Score("top-1 accuracy", 0.915, 0.9, 400, "from a folder", 31.26),
         points=(
             SearchPoint("float32", 0.0, 0.915),
@@ -135,10 +131,11 @@ def test_page_needs_nothing_but_itself() -> None:
 def test_names_are_never_markup() -> None:
     hostile = facts()
     manifest = replace(
-        hostile.manifest, model=HOSTILE, labels=(HOSTILE, "dog"), notes=(HOSTILE,), tools={HOSTILE: HOSTILE}
+        hostile.result.manifest, model=HOSTILE, labels=(HOSTILE, "dog"), notes=(HOSTILE,), tools={HOSTILE: HOSTILE}
     )
     layer = replace(hostile.layers[0], name=HOSTILE, block=HOSTILE)
-    page = Page(render(replace(hostile, manifest=manifest, layers=(layer,), file=HOSTILE)))
+    result = replace(hostile.result, path=Path("out") / HOSTILE.replace("/", ""), manifest=manifest)
+    page = Page(render(replace(hostile, result=result, layers=(layer,))))
     assert page.all("script") == []
     assert any(HOSTILE in (image["alt"] or "") for image in page.all("img"))
     assert page.text.count('alert("x")') >= 6
@@ -186,19 +183,21 @@ def test_text_has_enough_contrast_by_day_and_night() -> None:
 
 def test_untrained_and_slow_models_say_so() -> None:
     report = facts()
-    manifest = replace(report.manifest, weights=replace(report.manifest.weights, trained=False))
-    text = Page(render(replace(report, manifest=manifest, latency_ms=5.1))).text
+    manifest = replace(report.result.manifest, weights=replace(report.result.manifest.weights, trained=False))
+    slow = replace(report.result, manifest=manifest, latencies_ms=(5.0, 5.1))
+    text = Page(render(replace(report, result=slow))).text
     assert "Random weights: the answers mean nothing." in text
     assert "On this machine float32 is as fast" in text
 
 
 def test_float_export_has_no_int8_figures() -> None:
     report = facts()
-    manifest = replace(report.manifest, quantization=None, precision="fp16")
+    manifest = replace(report.result.manifest, quantization=None, precision="fp16")
+    result = replace(report.result, manifest=manifest, latencies_ms=None)
     score = replace(report.score, measure="top-1 agreement with float32", logit_sqnr_db=None)
     points = (replace(report.points[0], chosen=True),)
     page = Page(render(replace(
-        report, manifest=manifest, score=score, points=points, flips=0, flipped=(), latency_ms=None
+        report, result=result, score=score, points=points, flips=0, flipped=()
     )))  # fmt: skip
     assert page.all("svg") == []
     assert "Output SQNR" not in page.text

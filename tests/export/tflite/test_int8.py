@@ -12,11 +12,12 @@ pytest.importorskip("litert_torch", reason="needs the extra tflite-export")
 from edgevit.artifact.manifest import Preprocess
 from edgevit.export.data.ground_truth import FloatAnswers
 from edgevit.export.data.images import ImageSet
+from edgevit.export.layers import int8_share
 from edgevit.export.quantization.search import Evaluator, layers_of, search
-from edgevit.export.tflite.calibrate import calibrate_tflite
+from edgevit.export.tflite.calibrate import calibrate
 from edgevit.export.tflite.convert import convert
-from edgevit.export.tflite.graph import tflite_layers
-from edgevit.export.tflite.int8 import TfliteQuantizer
+from edgevit.export.tflite.graph import float_layers
+from edgevit.export.tflite.quantize import TfliteQuantizer
 from edgevit.export.verify import run_file
 
 HOW = Preprocess(size=(8, 8), mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25), crop_pct=1.0)
@@ -46,7 +47,7 @@ def images() -> ImageSet:
 def quantizer(images: ImageSet) -> TfliteQuantizer:
     torch.manual_seed(0)
     model = convert(Blocks().eval(), (1, 3, 8, 8))
-    return TfliteQuantizer(model, calibrate_tflite(model, lambda: images.inputs(HOW)))
+    return TfliteQuantizer(model, calibrate(model, lambda: images.inputs(HOW)))
 
 
 def test_layers_belong_to_the_blocks_of_the_state_dict(quantizer: TfliteQuantizer) -> None:
@@ -63,14 +64,17 @@ def test_block_given_back_is_float_and_the_rest_int8(quantizer: TfliteQuantizer)
     back = layers_of(quantizer.layers, ["blocks.0.0", "blocks.0.2"])
     total = sum(layer.macs for layer in quantizer.layers)
     floated = sum(layer.macs for layer in quantizer.layers if layer.name in back)
-    assert quantizer.make(back).int8_share == pytest.approx(1 - floated / total)
-    assert quantizer.make({layer.name for layer in quantizer.layers}).int8_share == 0
+    found = quantizer.float_layers(quantizer.make(back))
+    assert set(found) == back
+    assert int8_share(quantizer.layers, found) == pytest.approx(1 - floated / total)
+    every = {layer.name for layer in quantizer.layers}
+    assert set(quantizer.float_layers(quantizer.make(every))) == every
 
 
 def test_layer_alone_is_the_only_one_that_is_rounded(quantizer: TfliteQuantizer) -> None:
     for layer in quantizer.layers:
-        found = tflite_layers(quantizer.alone(layer.name))
-        assert [other.name for other in found if other.int8] == [layer.name]
+        found = float_layers(quantizer.alone(layer.name))
+        assert {other.name for other in quantizer.layers} - set(found) == {layer.name}
 
 
 def test_search_gives_back_as_few_blocks_as_the_budget_allows(

@@ -15,14 +15,15 @@ from ai_edge_litert.interpreter import Interpreter
 
 from edgevit.artifact.flatbuffer import read_root
 from edgevit.artifact.manifest import Preprocess
-from edgevit.export.tflite.calibrate import calibrate_tflite
+from edgevit.export.layers import int8_share
+from edgevit.export.tflite.calibrate import calibrate
 from edgevit.export.tflite.convert import ConvertError, convert
 from edgevit.export.tflite.ends import with_uint8_ends, with_uint8_probabilities
 from edgevit.export.tflite.forms import PlainLayerNorm, normalization, tflite_form
 from edgevit.export.tflite.gelu import with_tanh_gelu
-from edgevit.export.tflite.graph import int8_share, tflite_layers
-from edgevit.export.tflite.layer_noise import tflite_layer_sqnr
-from edgevit.export.tflite.quantize import quantize_tflite
+from edgevit.export.tflite.graph import float_layers, layers
+from edgevit.export.tflite.layer_noise import layer_sqnr
+from edgevit.export.tflite.quantize import quantize
 
 SHAPE = (1, 3, 8, 8)
 
@@ -73,21 +74,21 @@ def test_converted_model_answers_as_arithmetic_says(tiny: bytes) -> None:
 
 
 def test_layers_bear_their_modules_names_and_count_their_arithmetic(tiny: bytes) -> None:
-    double, head = tflite_layers(tiny)
-    assert (double.module, double.operator, double.macs) == ("twice", "CONV_2D", 8 * 8 * 3 * 3)
+    double, head = layers(tiny)
+    assert (double.weight, double.operator, double.macs) == ("twice.weight", "CONV_2D", 8 * 8 * 3 * 3)
     assert (head.name, head.operator, head.macs) == ("logits", "FULLY_CONNECTED", 3 * 2)
 
 
 def test_ranges_are_the_true_extremes_of_all_images(tiny: bytes) -> None:
-    ranges = calibrate_tflite(tiny, batches)
+    ranges = calibrate(tiny, batches)
     assert ranges["image"] == (-1, 3)
-    assert ranges[tflite_layers(tiny)[0].name] == (-2, 8)
+    assert ranges[layers(tiny)[0].name] == (-2, 8)
     assert ranges["logits"] == (-2, (6 + 1) + (6 + 2))
 
 
 def test_int8_answers_within_a_step_of_each_rounding(tiny: bytes) -> None:
-    model = quantize_tflite(tiny, calibrate_tflite(tiny, batches))
-    assert int8_share(model) == 1
+    model = quantize(tiny, calibrate(tiny, batches))
+    assert float_layers(model) == ()
     # one step of the input (4 / 255, doubled), the convolution (10 / 255), and the logits (17 / 255)
     np.testing.assert_allclose(answer(model, constant(1, 2, 3)), [2, 13], atol=2 * (8 + 10) / 255 + 17 / 255)
 
@@ -106,23 +107,23 @@ class Padded(nn.Module):
 def test_float_layer_reads_what_was_not_rounded() -> None:
     """Its padding is float with it: the answer is the float model's to the last bit."""
     model = convert(Padded().eval(), SHAPE)
-    (layer,) = tflite_layers(model)
-    ranges = calibrate_tflite(model, batches)
+    (layer,) = layers(model)
+    ranges = calibrate(model, batches)
     image = np.random.default_rng(0).standard_normal((8, 8, 3), np.float32)
-    np.testing.assert_array_equal(answer(quantize_tflite(model, ranges, [layer.name]), image), answer(model, image))
-    assert np.abs(answer(quantize_tflite(model, ranges), image) - answer(model, image)).max() > 0
+    np.testing.assert_array_equal(answer(quantize(model, ranges, [layer.name]), image), answer(model, image))
+    assert np.abs(answer(quantize(model, ranges), image) - answer(model, image)).max() > 0
 
 
 def test_weights_of_float_layers_are_float_where_it_is_asked_for(tiny: bytes) -> None:
-    names = [layer.name for layer in tflite_layers(tiny)]
-    model = quantize_tflite(tiny, calibrate_tflite(tiny, batches), names, float_weights=True)
+    names = [layer.name for layer in layers(tiny)]
+    model = quantize(tiny, calibrate(tiny, batches), names, float_weights=True)
     image = constant(0.1, 0.2, 0.3)
     np.testing.assert_array_equal(answer(model, image), answer(tiny, image))
 
 
 def test_constants_lie_at_multiples_of_16_bytes(tiny: bytes) -> None:
     """As TFLite's schema asks (`data:[ubyte] (force_align: 16)`)."""
-    for model in (tiny, quantize_tflite(tiny, calibrate_tflite(tiny, batches))):
+    for model in (tiny, quantize(tiny, calibrate(tiny, batches))):
         buffers = read_root(model, b"TFL3").tables(4)
         places = [(place, buffer.count(0)) for buffer in buffers if (place := buffer.target(0)) is not None]
         assert len(places) >= 4
@@ -135,10 +136,10 @@ def test_noise_of_layers_is_that_of_their_roundings(tiny: bytes) -> None:
 
     The input's steps of 1/8 hold 1.125 exactly; the logits are not rounded, and their weights are all 1 or 0.
     """
-    double, head = (layer.name for layer in tflite_layers(tiny))
-    ranges = {**calibrate_tflite(tiny, batches), "image": (-16.0, 15.875), double: (-64.0, 63.5)}
+    double, head = (layer.name for layer in layers(tiny))
+    ranges = {**calibrate(tiny, batches), "image": (-16.0, 15.875), double: (-64.0, 63.5)}
     inputs = [np.full(SHAPE, 1.125, np.float32)] * 2
-    found = tflite_layer_sqnr(tiny, quantize_tflite(tiny, ranges, [head]), inputs)
+    found = layer_sqnr(tiny, quantize(tiny, ranges, [head]), inputs)
     assert found[double] == pytest.approx(10 * np.log10((2.25**2 + 3.25**2 + 4.25**2) / (3 * 0.25**2)), abs=0.01)
     # logits 2.25 and 7.5, off by a quarter and by a half
     assert found[head] == pytest.approx(10 * np.log10((2.25**2 + 7.5**2) / (0.25**2 + 0.5**2)), abs=0.1)
@@ -163,10 +164,11 @@ def test_tanh_form_of_gelu_is_that_of_its_paper() -> None:
 
 
 def test_layer_that_stays_float_is_not_counted_as_int8(tiny: bytes) -> None:
-    double, head = tflite_layers(tiny)
-    model = quantize_tflite(tiny, calibrate_tflite(tiny, batches), [head.name])
-    assert int8_share(model) == pytest.approx(double.macs / (double.macs + head.macs))
-    assert [layer.int8 for layer in tflite_layers(model)] == [True, False]
+    double, head = layers(tiny)
+    model = quantize(tiny, calibrate(tiny, batches), [head.name])
+    assert float_layers(model) == (head.name,)
+    share = int8_share([double, head], float_layers(model))
+    assert share == pytest.approx(double.macs / (double.macs + head.macs))
 
 
 @pytest.mark.parametrize(("kind", "lowest"), [("int8", -128), ("uint8", 0)])
@@ -174,8 +176,8 @@ def test_integer_ends_take_raw_pixels(kind: str, lowest: int) -> None:
     preprocessing = Preprocess(size=(8, 8), mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25))
     model = convert(Tiny().eval(), SHAPE, normalize=preprocessing)
     pixels = [np.full(SHAPE, value, np.float32) for value in (0.0, 0.4, 1.0)]
-    ranges = {**calibrate_tflite(model, lambda: pixels), "image": (0.0, 1.0)}
-    model = quantize_tflite(model, ranges, ends=("INPUT", "OUTPUT"))
+    ranges = {**calibrate(model, lambda: pixels), "image": (0.0, 1.0)}
+    model = quantize(model, ranges, ends=("INPUT", "OUTPUT"))
     interpreter = Interpreter(model_content=with_uint8_ends(model) if kind == "uint8" else model)
     interpreter.allocate_tensors()
     (source,), (target,) = interpreter.get_input_details(), interpreter.get_output_details()
@@ -195,9 +197,9 @@ def test_noise_is_found_behind_integer_ends() -> None:
     preprocessing = Preprocess(size=(8, 8), mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25))
     plain = convert(Tiny().eval(), SHAPE, normalize=preprocessing)
     pixels = [np.full(SHAPE, value, np.float32) for value in (0.0, 0.4, 1.0)]
-    ranges = {**calibrate_tflite(plain, lambda: pixels), "image": (0.0, 1.0)}
-    model = with_uint8_ends(quantize_tflite(plain, ranges, ends=("INPUT", "OUTPUT")))
-    found = tflite_layer_sqnr(plain, model, [np.full(SHAPE, 0.8, np.float32)])
+    ranges = {**calibrate(plain, lambda: pixels), "image": (0.0, 1.0)}
+    model = with_uint8_ends(quantize(plain, ranges, ends=("INPUT", "OUTPUT")))
+    found = layer_sqnr(plain, model, [np.full(SHAPE, 0.8, np.float32)])
     assert [name.split(";")[0] for name in found] == ["normalization", "twice", "logits"]
     assert all(value is None or value > 30 for value in found.values())
 

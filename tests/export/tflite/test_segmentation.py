@@ -15,8 +15,9 @@ from ai_edge_litert.interpreter import Interpreter
 
 import edgevit
 from edgevit.errors import OptionError
-from edgevit.export.pipeline import Report, export
+from edgevit.export.pipeline import export
 from edgevit.export.recipe import Recipe
+from edgevit.export.result import ExportResult
 from edgevit.export.tflite.ends import with_class_numbers
 from edgevit.export.tflite.graph import opened, operators
 from edgevit.runtime.images.masks import class_map
@@ -33,7 +34,7 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="module")
-def exported(tmp_path_factory: pytest.TempPathFactory) -> Report:
+def exported(tmp_path_factory: pytest.TempPathFactory) -> ExportResult:
     return export(RANDOM, tmp_path_factory.mktemp("float") / "seg.tflite")
 
 
@@ -72,7 +73,7 @@ def run(model: bytes, inputs: NDArray[np.float32]) -> Any:
     return interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
 
 
-def test_float_file_agrees_with_pytorch_pixel_by_pixel(exported: Report, picture: NDArray[np.uint8]) -> None:
+def test_float_file_agrees_with_pytorch_pixel_by_pixel(exported: ExportResult, picture: NDArray[np.uint8]) -> None:
     parity = exported.manifest.parity[-1]
     assert (parity.step, parity.top1_agreement >= 0.999) == ("conversion", True)
     assert parity.max_abs < 1e-4
@@ -83,12 +84,12 @@ def test_float_file_agrees_with_pytorch_pixel_by_pixel(exported: Report, picture
     assert head.count("TRANSPOSE") == 1
 
 
-def test_masks_are_those_of_the_onnx_file(exported: Report, picture: NDArray[np.uint8], tmp_path: Path) -> None:
+def test_masks_are_those_of_the_onnx_file(exported: ExportResult, picture: NDArray[np.uint8], tmp_path: Path) -> None:
     onnx = export(dataclasses.replace(RANDOM, format="onnx"), tmp_path / "seg.onnx").path
     assert (answer(exported.path, picture).mask == answer(onnx, picture).mask).mean() >= 0.999
 
 
-def test_argmax_in_the_graph_gives_bytes(exported: Report, picture: NDArray[np.uint8], tmp_path: Path) -> None:
+def test_argmax_in_the_graph_gives_bytes(exported: ExportResult, picture: NDArray[np.uint8], tmp_path: Path) -> None:
     inputs = np.random.default_rng(0).standard_normal((1, 64, 96, 3)).astype(np.float32)
     logits, plain = exported.path.read_bytes(), with_class_numbers(exported.path.read_bytes())
     numbers = run(plain, inputs)
@@ -123,5 +124,5 @@ def test_every_precision_answers_with_masks(
 
 def test_a_layout_for_classifiers_is_refused(tmp_path: Path) -> None:
     recipe = dataclasses.replace(RANDOM, precision="int8", io="uint8", layout="frigate", imgsz=None)
-    with pytest.raises(OptionError, match="--layout frigate is for classifiers"):
+    with pytest.raises(OptionError, match="layout='frigate' is for classifiers"):
         export(recipe, tmp_path / "out")

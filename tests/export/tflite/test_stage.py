@@ -19,8 +19,9 @@ from ai_edge_litert.interpreter import Interpreter
 import edgevit
 from edgevit.artifact.manifest import Precision
 from edgevit.errors import GateError, OptionError, OutputError
-from edgevit.export.pipeline import Report, export
+from edgevit.export.pipeline import export
 from edgevit.export.recipe import Recipe, default_output
+from edgevit.export.result import ExportResult
 from edgevit.export.tflite import stage as tflite_stage
 from edgevit.export.tflite.graph import opened, operators
 from edgevit.runtime.backends.tflite_operators import read_needs
@@ -38,7 +39,7 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="module")
-def exported(tmp_path_factory: pytest.TempPathFactory) -> Report:
+def exported(tmp_path_factory: pytest.TempPathFactory) -> ExportResult:
     """A float file with random weights and labels of its own."""
     folder = tmp_path_factory.mktemp("float")
     (folder / "names.txt").write_text("\n".join(BIRDS))
@@ -52,7 +53,7 @@ def picture() -> np.ndarray:
     return cv2.resize(random, (224, 224), interpolation=cv2.INTER_CUBIC)
 
 
-def test_float_file_takes_channels_last_and_agrees_with_pytorch(exported: Report) -> None:
+def test_float_file_takes_channels_last_and_agrees_with_pytorch(exported: ExportResult) -> None:
     given = exported.manifest.input
     assert (given.dtype, given.layout, given.shape) == ("float32", "NHWC", (1, 3, 64, 64))
     assert [parity.step for parity in exported.manifest.parity] == ["folding", "conversion"]
@@ -65,7 +66,7 @@ def test_float_file_takes_channels_last_and_agrees_with_pytorch(exported: Report
     assert read_needs(exported.path).fault is None
 
 
-def test_labels_and_document_travel_in_the_file(exported: Report) -> None:
+def test_labels_and_document_travel_in_the_file(exported: ExportResult) -> None:
     with zipfile.ZipFile(exported.path) as appended:
         assert appended.read("labels.txt").decode().split() == list(BIRDS)
         (flat,) = (name for name in appended.namelist() if name != "labels.txt")
@@ -119,11 +120,11 @@ def test_tanh_form_of_gelu_is_checked_and_noted(tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def quantized(tmp_path_factory: pytest.TempPathFactory) -> Report:
+def quantized(tmp_path_factory: pytest.TempPathFactory) -> ExportResult:
     return export(BUNDLED, tmp_path_factory.mktemp("int8") / "m.tflite")
 
 
-def test_int8_file_keeps_the_answers_and_says_what_is_float(quantized: Report) -> None:
+def test_int8_file_keeps_the_answers_and_says_what_is_float(quantized: ExportResult) -> None:
     parity, quantization = quantized.manifest.parity[-1], quantized.manifest.quantization
     assert parity.top1_agreement > 0.95
     assert quantization is not None
@@ -137,7 +138,7 @@ def test_int8_file_keeps_the_answers_and_says_what_is_float(quantized: Report) -
 
 
 def test_frigate_folder_answers_with_probabilities_as_frigate_reads_them(
-    tmp_path: Path, picture: np.ndarray, quantized: Report
+    tmp_path: Path, picture: np.ndarray, quantized: ExportResult
 ) -> None:
     export(dataclasses.replace(BUNDLED, io="uint8", layout="frigate"), tmp_path / "birds")
     assert (tmp_path / "birds" / "labelmap.txt").read_text().splitlines()[:2] == ["0 airplane", "1 automobile"]
@@ -170,12 +171,12 @@ def test_failed_export_leaves_the_older_file_as_it_was(tmp_path: Path, monkeypat
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"io": "int8"}, "--io int8 needs an int8 model; give --int8 too"),
-        ({"format": "onnx", "precision": "dynamic"}, "--precision dynamic exists for TFLite only"),
-        ({"format": "onnx", "io": "uint8"}, "--io uint8 exists for TFLite only"),
-        ({"format": "onnx", "layout": "frigate"}, "--layout frigate exists for TFLite only"),
-        ({"format": "onnx", "gelu": "tanh"}, "--gelu tanh exists for TFLite only"),
-        ({"simplify": False}, "--no-simplify is for ONNX"),
+        ({"io": "int8"}, "io='int8' needs an int8 model; give int8= too"),
+        ({"format": "onnx", "precision": "dynamic"}, "precision='dynamic' is for TFLite; give format='tflite' too"),
+        ({"format": "onnx", "io": "uint8"}, "io='uint8' is for TFLite"),
+        ({"format": "onnx", "layout": "frigate"}, "layout='frigate' is for TFLite"),
+        ({"format": "onnx", "gelu": "tanh"}, "gelu='tanh' is for TFLite"),
+        ({"simplify": False}, "simplify=False is for ONNX"),
         ({"precision": "int8", "scheme": "U8S8"}, "TFLite's int8 is S8S8"),
         ({"layout": "frigate"}, "takes one uint8 picture at a time"),
         ({"layout": "frigate", "precision": "int8", "io": "uint8"}, "Frigate gives pictures of 224 pixels"),

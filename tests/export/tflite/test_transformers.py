@@ -11,10 +11,10 @@ pytest.importorskip("litert_torch", reason="needs the extra tflite-export")
 
 from edgevit.artifact.manifest import Preprocess
 from edgevit.export.data.images import ImageSet
-from edgevit.export.tflite.calibrate import calibrate_tflite
+from edgevit.export.layers import int8_share
+from edgevit.export.tflite.calibrate import calibrate
 from edgevit.export.tflite.convert import convert
-from edgevit.export.tflite.int8 import TfliteQuantizer
-from edgevit.export.tflite.quantize import quantize_dynamic, store_half_tflite
+from edgevit.export.tflite.quantize import TfliteQuantizer, quantize_dynamic, store_half
 from edgevit.export.verify import run_file
 from edgevit.models import nextvit, pvt
 from edgevit.models.deit import DeiT
@@ -53,10 +53,11 @@ def test_file_answers_as_pytorch_does_and_int8_nearly(build: Callable[[bool], nn
     content = convert(model, (1, 3, SIDE, SIDE))
     found = run_file(content, ".tflite", images, HOW)
     assert np.all(np.abs(found - expected) <= 1e-4 * (1 + np.abs(expected)))
-    int8 = TfliteQuantizer(content, calibrate_tflite(content, lambda: images.inputs(HOW))).make(set())
-    logits = run_file(int8.model, ".tflite", images, HOW)
+    quantizer = TfliteQuantizer(content, calibrate(content, lambda: images.inputs(HOW)))
+    int8 = quantizer.make(set())
+    logits = run_file(int8, ".tflite", images, HOW)
     assert np.isfinite(logits).all()
     assert np.corrcoef(logits.ravel(), expected.ravel())[0, 1] > 0.9
-    assert int8.int8_share > 0.8
-    for stored in (quantize_dynamic(content), store_half_tflite(content)):
+    assert int8_share(quantizer.layers, quantizer.float_layers(int8)) > 0.8
+    for stored in (quantize_dynamic(content), store_half(content)):
         assert np.corrcoef(run_file(stored, ".tflite", images, HOW).ravel(), expected.ravel())[0, 1] > 0.99

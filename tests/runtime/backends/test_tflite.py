@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from edgevit.artifact.manifest import Preprocess, SelfTests, read_manifest
 from edgevit.errors import ModelFileError, OptionError
-from edgevit.export.tflite.flatbuffer import Fields, Number, Numbers, Value, build
+from edgevit.export.tflite.metadata import Fields, build
 from edgevit.runtime.backends.session import open_session
 from edgevit.runtime.backends.tflite import open_backend
 from edgevit.runtime.backends.threads import started_on
@@ -142,8 +142,8 @@ def test_foreign_float_classifier_says_what_is_missing(make_foreign_tflite: Make
 
 
 def _described(mean: float, std: float) -> dict[str, Any]:
-    normalization: Fields = {0: Number("B", 1), 1: {0: Numbers("f", [mean]), 1: Numbers("f", [std])}}
-    graph: Fields = {2: [{4: [normalization]}], 3: [{6: [{0: "labels.txt", 2: Number("b", 2)}]}]}
+    normalization: Fields = {0: np.uint8(1), 1: {0: np.array([mean], np.float32), 1: np.array([std], np.float32)}}
+    graph: Fields = {2: [{4: [normalization]}], 3: [{6: [{0: "labels.txt", 2: np.int8(2)}]}]}
     return {"named": {"TFLITE_METADATA": build({3: [graph]}, b"M001")}, "files": {"labels.txt": "red\ngreen\nblue\n"}}
 
 
@@ -248,16 +248,16 @@ def test_model_of_another_kind_is_refused(
     tmp_path: Path, kind: int, given: tuple[int, ...], answer: tuple[int, ...], reason: str
 ) -> None:
     """One ABS, or for other types RESHAPE, operator."""
-    tensors: list[Value] = [
-        {0: Numbers("i", shape), 1: Number("b", kind), 2: Number("I", 0), 3: name}
+    tensors: list[Fields] = [
+        {0: np.array(shape, np.int32), 1: np.int8(kind), 2: np.uint32(0), 3: name}
         for name, shape in (("x", given), ("y", answer))
     ]
     code = 101 if kind == 0 else 22
-    operator: Fields = {0: Number("I", 0), 1: Numbers("i", [0]), 2: Numbers("i", [1])}
+    operator: Fields = {0: np.uint32(0), 1: np.array([0], np.int32), 2: np.array([1], np.int32)}
     if kind:
-        operator |= {3: Number("B", 17), 4: {0: Numbers("i", answer)}}
-    graph: Fields = {0: tensors, 1: Numbers("i", [0]), 2: Numbers("i", [1]), 3: [operator]}
-    root: Fields = {0: Number("I", 3), 1: [{0: Number("b", code), 3: Number("i", code)}], 2: [graph], 4: [{}]}
+        operator |= {3: np.uint8(17), 4: {0: np.array(answer, np.int32)}}
+    graph: Fields = {0: tensors, 1: np.array([0], np.int32), 2: np.array([1], np.int32), 3: [operator]}
+    root: Fields = {0: np.uint32(3), 1: [{0: np.int8(code), 3: np.int32(code)}], 2: [graph], 4: [{}]}
     path = tmp_path / "other.tflite"
     path.write_bytes(build(root, b"TFL3"))
     with pytest.raises(ModelFileError, match=reason) as caught:

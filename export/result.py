@@ -1,27 +1,23 @@
-"""The float model and what was exported of it, side by side, whatever the file format."""
+"""What a file format's stage makes, the float model beside it, and what a whole export returns."""
 
-import contextlib
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgevit.artifact.manifest import Preprocess
+from edgevit.artifact.manifest import Input, Manifest, Preprocess, Quantization
 from edgevit.export.data.images import ImageSet
 from edgevit.export.layers import Layer
-from edgevit.runtime.backends.session import open_session
+from edgevit.export.quantization.search import Outcome
+from edgevit.export.verify import run_file
 from edgevit.runtime.evaluation.metrics import power_table, sqnr_db
 from edgevit.runtime.progress import Track
 
-Answers = NDArray[np.float32]
-"""(images, classes), or (images, classes, height, width)."""
-
 
 @dataclass(frozen=True)
-class SideBySide:
+class Comparison:
     """Two models of one file format that take the same inputs."""
 
     suffix: str
@@ -32,31 +28,13 @@ class SideBySide:
     layers: tuple[Layer, ...]
     """Layers of the float model, in its order."""
     operators: tuple[str, ...]
-    """Operators of the layers that int8 exists for."""
+    """Operators that int8 exists for."""
     noise: Callable[[Sequence[NDArray[np.float32]]], Mapping[str, float | None]]
     """Inputs (B, 3, H, W) to the signal-to-quantization-noise ratio in dB of each layer's output, by its name."""
     only_int8: Callable[[str], bytes] | None = None
     """A layer's name to the model in which it alone is int8; None where each layer's sensitivity is not asked for."""
     kept_because: str = "kept float by the preset of the family"
     """Why a layer is float that neither the budget nor its operator keeps."""
-
-    def answers(
-        self,
-        model: bytes,
-        images: ImageSet,
-        preprocessing: Preprocess,
-        batch: int = 1,
-        track: Track = lambda items, label, count: items,
-    ) -> Answers:
-        """Return what a model of this format answers to each image."""
-        with tempfile.TemporaryDirectory() as folder:
-            path = (Path(folder) / "model").with_suffix(self.suffix)
-            path.write_bytes(model)
-            with contextlib.closing(open_session(path, rank=None)) as session:
-                inputs = track(
-                    images.inputs(preprocessing, batch), "answers for the report", -(-len(images.images) // batch)
-                )
-                return np.concatenate([session.run(one) for one in inputs])[: len(images.images)]
 
     def sensitivity(
         self,
@@ -73,9 +51,50 @@ class SideBySide:
         if only_int8 is None:
             return {}
         names = [layer.name for layer in self.layers if layer.weight is not None and layer.operator in self.operators]
-        reference = self.answers(self.float_model, images, preprocessing, batch)
+        reference = run_file(self.float_model, self.suffix, images, preprocessing, batch)
 
         def alone(name: str) -> float | None:
-            return sqnr_db(power_table(reference, self.answers(only_int8(name), images, preprocessing, batch)))
+            found = run_file(only_int8(name), self.suffix, images, preprocessing, batch)
+            return sqnr_db(power_table(reference, found))
 
         return {name: alone(name) for name in track(names, "sensitivity of each layer", len(names))}
+
+
+@dataclass(frozen=True)
+class ConvertedModel:
+    """A model in its file format, verified, but still without its document."""
+
+    content: bytes
+    seal: Callable[[bytes, Manifest], bytes]
+    """From the content and its document to the finished file."""
+    input: Input
+    packages: tuple[str, ...]
+    """Names of the packages that made it."""
+    comparison: Comparison
+    quantization: Quantization | None = None
+    outcome: Outcome | None = None
+    notes: tuple[str, ...] = ()
+    """What a user should know."""
+
+
+@dataclass(frozen=True)
+class ExportResult:
+    """A finished export."""
+
+    path: Path
+    """The file that was written."""
+    manifest: Manifest = field(repr=False)
+    """The document inside the file."""
+    size_mb: float
+    """The file's size in megabytes."""
+    float_size_mb: float
+    """The size of the same model in plain float32."""
+    latencies_ms: tuple[float, float] | None = None
+    """Medians of float32 and of this file on this machine, one thread; None where nothing is int8."""
+    outcome: Outcome | None = field(default=None, repr=False)
+    """What the search for max_drop= found; None without one."""
+
+    @property
+    def speedup(self) -> float | None:
+        """The latency of float32 over this file's; None if they were not measured."""
+        return None if self.latencies_ms is None else self.latencies_ms[0] / self.latencies_ms[1]

@@ -14,9 +14,8 @@ from typing import Any
 
 from edgevit.device_profiles import Profile
 from edgevit.errors import OptionError
-from edgevit.runtime.estimate.costs import COSTS, ERROR
-from edgevit.runtime.estimate.layers import Layer, find_layers
-from edgevit.runtime.estimate.onnx_graph import read_graph
+from edgevit.export.estimate.costs import COSTS, ERROR
+from edgevit.export.estimate.layers import Operation, read_operations
 
 MS_PER_MILLION_INSTRUCTIONS = 0.0879
 MS_PER_MILLION_MISSES = 9.65
@@ -28,7 +27,7 @@ CORE, CORES, MHZ, THREADS = "Cortex-A72", 4, 1500, 4
 class Cost:
     """What one operator takes."""
 
-    layer: Layer
+    operation: Operation
     instructions: float
     misses: float
     """Misses of the first data cache."""
@@ -57,8 +56,8 @@ class Estimate:
         """Return for each kind of operator how many there are, their multiply-adds and their ms, slowest first."""
         kinds: dict[str, tuple[int, int, float]] = {}
         for cost in self.costs:
-            count, macs, ms = kinds.get(cost.layer.kind, (0, 0, 0.0))
-            kinds[cost.layer.kind] = (count + 1, macs + cost.layer.macs, ms + cost.ms)
+            count, macs, ms = kinds.get(cost.operation.kind, (0, 0, 0.0))
+            kinds[cost.operation.kind] = (count + 1, macs + cost.operation.macs, ms + cost.ms)
         return dict(sorted(kinds.items(), key=lambda item: -item[1][2]))
 
     def to_dict(self) -> dict[str, Any]:
@@ -73,9 +72,9 @@ class Estimate:
             "instructions": round(sum(cost.instructions for cost in self.costs)),
             "misses": round(sum(cost.misses for cost in self.costs)),
             "layers": [
-                {"operator": layer.operator, "kind": layer.kind, "macs": layer.macs, "ms": round(cost.ms, 4)}
+                {"operator": done.operator, "kind": done.kind, "macs": done.macs, "ms": round(cost.ms, 4)}
                 for cost in self.costs
-                for layer in (cost.layer,)
+                for done in (cost.operation,)
             ],
         }
 
@@ -97,12 +96,13 @@ def estimate(path: Path, profile: Profile) -> Estimate:
             "run edgevit benchmark on the board itself"
         )
     if path.suffix.lower() != ".onnx":
-        raise OptionError(f"--estimate knows ONNX files, and {path} is none; export the model with --format onnx")
-    layers = [layer for layer in find_layers(read_graph(path)) if layer.kind != "free"]
-    return Estimate(path.name, profile.title, tuple(price(layer) for layer in layers))
+        raise OptionError(f"--estimate knows ONNX files, and {path} is none; export the model as ONNX")
+    costs = tuple(price(operation) for operation in read_operations(path) if operation.kind != "free")
+    return Estimate(path.name, profile.title, costs)
 
 
-def price(layer: Layer) -> Cost:
-    of = COSTS[layer.kind]
-    instructions = of.instructions_per_mac * layer.macs + of.instructions_per_element * layer.elements
-    return Cost(layer, instructions, of.misses_per_mac * layer.macs + of.misses_per_byte * layer.bytes)
+def price(operation: Operation) -> Cost:
+    """Return what an operator takes by the counted costs of its kind."""
+    of = COSTS[operation.kind]
+    instructions = of.instructions_per_mac * operation.macs + of.instructions_per_element * operation.elements
+    return Cost(operation, instructions, of.misses_per_mac * operation.macs + of.misses_per_byte * operation.bytes)

@@ -1,0 +1,169 @@
+"""What each operator of a graph has to do: multiply-adds, elements, bytes; and which kernel of ONNX Runtime does it."""
+
+import math
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+
+import onnx
+from google.protobuf.message import DecodeError
+from onnx import ModelProto, NodeProto
+
+from edgevit.artifact.files import open_model
+from edgevit.errors import ModelFileError
+from edgevit.export.onnx.graph import constants, count_macs, integer, shapes
+
+FREE = ("Reshape", "Squeeze", "Unsqueeze", "Flatten", "Identity", "Constant", "Shape", "Dropout")
+"""Operators that only rename what is there."""
+SLOW = ("Gelu", "HardSwish", "HardSigmoid", "Softmax", "LayerNormalization", "AveragePool")
+"""Operators that compute a function for each element; each is a kind of its own."""
+FUSED = ("Relu", "Clip")
+"""Activations that ONNX Runtime computes within the convolution before them."""
+
+BYTEWISE = {"Sigmoid": "int8 lookup", "LeakyRelu": "int8 lookup", "Mul": "int8 arithmetic", "Add": "int8 arithmetic"}
+"""Operators between int8 borders that ONNX Runtime computes on bytes, from a table or two at a time, to their kind.
+
+Sigmoid and Mul were counted; the other two share their kernels' form.
+"""
+
+BORDERS = ("quantize", "dequantize")
+"""Kinds of the changes between float and int8."""
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One operator's work, for one batch."""
+
+    operator: str
+    kind: str
+    """Which kernel: "pointwise", "convolution", "depthwise", "matrix", each with "int8 " in front if it is; "wide
+    depthwise" (float, larger than 3 x 3); "product" of two activations; one of SLOW, BYTEWISE or BORDERS; "simple" for
+    all else; "free"."""
+    macs: int
+    elements: int
+    """How many it writes."""
+    bytes: int
+    """How many it reads and writes, weights included."""
+
+
+def read_operations(path: Path) -> list[Operation]:
+    """Return the operators of an ONNX file in order, for a batch of 1 where the batch is open.
+
+    Raises:
+        ModelFileError: the file cannot be read, does not tell a shape that is needed, or makes no sense.
+    """
+    with open_model(path) as file:
+        content = file.read()
+    try:
+        model = ModelProto.FromString(content)
+        if not model.graph.node:
+            raise ModelFileError(f"{path} is not an ONNX model; export or copy it again")
+        _close_batch(model)
+        return _Reader(model).operations()
+    except (DecodeError, onnx.shape_inference.InferenceError) as error:
+        reason = str(error).partition("\n")[0]
+        raise ModelFileError(
+            f"{path} is not an ONNX model, or is damaged ({reason}); export or copy it again"
+        ) from error
+    except (IndexError, RecursionError) as error:
+        raise ModelFileError(f"an operator of {path} lacks inputs or axes; export or copy it again") from error
+
+
+def _close_batch(model: ModelProto) -> None:
+    """Give every open axis the size 1, in place."""
+    for value in (*model.graph.input, *model.graph.value_info, *model.graph.output):
+        for axis in value.type.tensor_type.shape.dim:
+            if not axis.dim_value:
+                axis.dim_value = 1
+
+
+class _Reader:
+    """A graph, the shapes of its tensors, and who reads what."""
+
+    def __init__(self, model: ModelProto) -> None:
+        self._nodes = model.graph.node
+        self._shapes, self._constants = shapes(model), constants(model)
+        self._made_by = {name: node for node in self._nodes for name in node.output}
+        self._read_by: dict[str, list[NodeProto]] = defaultdict(list)
+        for node in self._nodes:
+            for name in node.input:
+                self._read_by[name].append(node)
+
+    def operations(self) -> list[Operation]:
+        return [self._operation(node) for node in self._nodes]
+
+    def _operation(self, node: NodeProto) -> Operation:
+        kind = self._kind(node)
+        if kind == "free":
+            return Operation(node.op_type, kind, 0, 0, 0)
+        made = sum(math.prod(self._shape(name)) for name in node.output if name)
+        read = sum(math.prod(self._shapes[name]) for name in node.input if name in self._shapes)
+        # one side of a border is a byte an element, the other four
+        size = 2.5 if kind in BORDERS else 1 if kind.startswith("int8 ") else 4
+        return Operation(node.op_type, kind, self._macs(node), made, int((made + read) * size))
+
+    def _kind(self, node: NodeProto) -> str:
+        operator = node.op_type
+        if operator in FREE or (operator in FUSED and self._made(node, 0) == "Conv"):
+            return "free"
+        if operator == "Cast" and self._is_constant(node.input[0]):
+            return "free"  # weights stored as float16 are widened once, when the file is loaded
+        if operator in SLOW:
+            return operator
+        prefix = "int8 " if self._is_int8(node) else ""
+        if prefix and operator in BYTEWISE:
+            return BYTEWISE[operator]
+        if operator == "Conv":
+            weights = self._shape(node.input[1])
+            if integer(node, "group", 1) > 1 and weights[1] == 1:
+                # ONNX Runtime has a kernel of its own for 3 x 3
+                return f"{prefix}depthwise" if prefix or weights[2:] == (3, 3) else "wide depthwise"
+            return f"{prefix}{'pointwise' if math.prod(weights[2:]) == 1 else 'convolution'}"
+        if operator in ("Gemm", "MatMul"):
+            return f"{prefix}matrix" if self._is_constant(node.input[1]) else "product"
+        if operator in ("QuantizeLinear", "DequantizeLinear"):
+            return self._kind_of_border(node)
+        return "simple"
+
+    def _kind_of_border(self, node: NodeProto) -> str:
+        """Tell whether a change between int8 and float is computed at all, or is part of an int8 kernel."""
+        if self._is_constant(node.input[0]):
+            return "free"
+        if node.op_type == "QuantizeLinear":
+            before = self._made_by.get(node.input[0])
+            within = before is not None and before.op_type in ("Conv", *BYTEWISE) and self._is_int8(before)
+            return "free" if within else "quantize"
+        readers = self._read_by[node.output[0]]
+        return "free" if readers and all(self._is_int8(reader) for reader in readers) else "dequantize"
+
+    def _is_int8(self, node: NodeProto) -> bool:
+        if node.op_type in BYTEWISE:
+            after = self._read_by[node.output[0]]
+            read = all(self._made(node, number) == "DequantizeLinear" for number in range(len(node.input)))
+            return read and bool(after) and all(reader.op_type == "QuantizeLinear" for reader in after)
+        if node.op_type not in ("Conv", "Gemm", "MatMul") or len(node.input) < 2:
+            return False
+        if not self._made(node, 0) == self._made(node, 1) == "DequantizeLinear":
+            return False
+        after = self._read_by[node.output[0]]
+        return node.op_type != "Conv" or any(reader.op_type == "QuantizeLinear" for reader in after)
+
+    def _macs(self, node: NodeProto) -> int:
+        return count_macs(node, {name: self._shape(name) for name in (*node.input[:2], *node.output)})
+
+    def _made(self, node: NodeProto, number: int) -> str:
+        """Return the operator that makes an input."""
+        before = self._made_by.get(node.input[number])
+        return "" if before is None else str(before.op_type)
+
+    def _is_constant(self, name: str) -> bool:
+        before = self._made_by.get(name)
+        if before is not None and before.op_type in ("DequantizeLinear", "Cast", "Transpose", "Reshape", "Identity"):
+            return self._is_constant(before.input[0])
+        return name in self._constants
+
+    def _shape(self, name: str) -> tuple[int, ...]:
+        shape = self._shapes.get(name)
+        if shape is None:
+            raise ModelFileError(f"the file does not tell the shape of {name!r}; export it with edgevit to estimate it")
+        return shape
