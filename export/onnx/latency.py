@@ -28,5 +28,7 @@ def median_latencies_ms(models: Sequence[ModelProto], rounds: int = 15) -> list[
 def _session(model: ModelProto) -> ort.InferenceSession:
     options = ort.SessionOptions()
     options.log_severity_level = 3
+    # as in edgevit.runtime.backends.onnx
+    options.add_session_config_entry("session.x64quantprecision", "1")
     options.intra_op_num_threads = 1
     return ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])

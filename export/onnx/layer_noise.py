@@ -54,5 +54,7 @@ def with_outputs(model: ModelProto, names: Iterable[str]) -> ModelProto:
 def _session(model: ModelProto) -> ort.InferenceSession:
     options = ort.SessionOptions()
     options.log_severity_level = 3
+    # as in edgevit.runtime.backends.onnx
+    options.add_session_config_entry("session.x64quantprecision", "1")
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
