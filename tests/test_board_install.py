@@ -3,12 +3,11 @@
 import json
 import os
 import subprocess
-import venv
 from pathlib import Path
 
 import pytest
 
-from tests.places import ROOT
+from tests.environments import install_board
 
 ABSENT = {"torch", "onnx", "onnxscript", "onnxsim", "pillow", "safetensors"}
 
@@ -16,15 +15,7 @@ ABSENT = {"torch", "onnx", "onnxscript", "onnxsim", "pillow", "safetensors"}
 @pytest.fixture(scope="module")
 def board(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the bin folder of a fresh environment with the board's install."""
-    folder = tmp_path_factory.mktemp("board")
-    venv.create(folder, with_pip=True)
-    done = subprocess.run(
-        [folder / "bin" / "python", "-m", "pip", "install", "--quiet", str(ROOT)], capture_output=True, text=True
-    )
-    if "No matching distribution" in done.stderr or "Could not find a version" in done.stderr:
-        pytest.skip("no package registry can be reached, so the board's install cannot be made")
-    assert done.returncode == 0, done.stderr
-    return folder / "bin"
+    return install_board(tmp_path_factory.mktemp("board"))
 
 
 def board_run(board: Path, *arguments: str | Path, cwd: Path) -> str:
