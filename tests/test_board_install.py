@@ -4,12 +4,12 @@ import json
 import os
 import subprocess
 import sys
-import venv
 import zipfile
 from pathlib import Path
 
 import pytest
 
+from tests.environments import install_board
 from tests.places import ROOT
 
 ABSENT = {"torch", "onnx", "onnxscript", "onnxsim", "pillow", "safetensors"}
@@ -18,15 +18,7 @@ ABSENT = {"torch", "onnx", "onnxscript", "onnxsim", "pillow", "safetensors"}
 @pytest.fixture(scope="module")
 def board(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the bin folder of a fresh environment with the board's install."""
-    folder = tmp_path_factory.mktemp("board")
-    venv.create(folder, with_pip=True)
-    done = subprocess.run(
-        [folder / "bin" / "python", "-m", "pip", "install", "--quiet", str(ROOT)], capture_output=True, text=True
-    )
-    if "No matching distribution" in done.stderr or "Could not find a version" in done.stderr:
-        pytest.skip("no package registry can be reached, so the board's install cannot be made")
-    assert done.returncode == 0, done.stderr
-    return folder / "bin"
+    return install_board(tmp_path_factory.mktemp("board"))
 
 
 @pytest.mark.parametrize("target", ["board", "pc"])

@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-import venv
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from edgevit.export.tflite.metadata import Fields, build
 from edgevit.runtime.backends.session import open_session
 from edgevit.runtime.backends.tflite_operators import OLD as OLD_OPERATORS
 from edgevit.runtime.selftest import record_cases
-from tests.places import ROOT
+from tests.environments import install_board, pip_install
 
 OLD = ("tflite-runtime==2.14.0", "numpy<2")
 NEW = ("ai-edge-litert>=2.0", "numpy>=2")
@@ -27,32 +26,18 @@ MakeModel = Callable[..., Path]
 SaveImage = Callable[[str, NDArray[np.uint8]], Path]
 
 
-def _install(python: Path | str, *arguments: str) -> None:
-    command = [python, "-m", "pip", "install", "--quiet", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True)
-    if "No matching distribution" in done.stderr or "Could not find a version" in done.stderr:
-        pytest.skip("no package registry can be reached, so the board's install cannot be made")
-    assert done.returncode == 0, done.stderr
-
-
-def _environment(folder: Path, packages: tuple[str, ...]) -> Path:
-    venv.create(folder, with_pip=True)
-    _install(folder / "bin" / "python", str(ROOT), *packages)
-    return folder / "bin" / "edgevit"
-
-
 @pytest.fixture(scope="module")
 def old(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the command of a board with tflite-runtime 2.14."""
     if sys.version_info[:2] > (3, 11):
         pytest.skip("tflite-runtime 2.14 has no wheel for Python beyond 3.11")
-    return _environment(tmp_path_factory.mktemp("old"), OLD)
+    return install_board(tmp_path_factory.mktemp("old"), OLD) / "edgevit"
 
 
 @pytest.fixture(scope="module")
 def new(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the command of a board with ai-edge-litert."""
-    return _environment(tmp_path_factory.mktemp("new"), NEW)
+    return install_board(tmp_path_factory.mktemp("new"), NEW) / "edgevit"
 
 
 def _call(command: Path, name: str, model: Path, *more: Path, newer: Path | None = None) -> tuple[int, str, str]:
@@ -149,7 +134,7 @@ def test_new_runtime_computes_dynamic_range(
 
 def test_old_runtime_with_numpy_2_is_told_in_one_line(old: Path, make_tflite: MakeModel, tmp_path: Path) -> None:
     newer = tmp_path / "newer"
-    _install(old.parent / "python", "--target", str(newer), "numpy==2.2.6")
+    pip_install(old.parent / "python", "--target", str(newer), "numpy==2.2.6")
     path = make_tflite()
     code, out, err = _call(old, "run", path, path, newer=newer)
     assert (code, out) == (2, "")

@@ -8,6 +8,11 @@ its power.
 
 The memory arena and memory patterns keep their defaults: without them latency and peak memory (89 MB) were the same
 within 3 MB.
+
+On x86 without VNNI the usual int8 kernels add pairs of products in 16 bits, which overflow: a sum of three ones, all at
+the end of their ranges, becomes 2.01. The exact kernels are asked for instead, so that a PC answers as the board will.
+Measured on an AMD EPYC without VNNI, one thread: sbcformer_xs int8 takes 15.3 ms instead of 11.4, efficientvit_b0 6.0
+instead of 5.7. Other processors have only exact kernels.
 """
 
 import re
@@ -81,6 +86,8 @@ def session_options(threads: int) -> Any:
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    # exact int8 on x86 without VNNI, as said above
+    options.add_session_config_entry("session.x64quantprecision", "1")
     options.log_severity_level = 4
     return options
 

@@ -1,10 +1,15 @@
 """The gates that an export must pass."""
 
+import contextlib
+import dataclasses
+
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
+from edgevit.artifact.manifest import Parity, Precision
 from edgevit.errors import GateError
-from edgevit.export.verify import check, compare
+from edgevit.export.verify import check, check_numbers, compare
 
 REFERENCE = np.array([[3.0, 1.0, 0.0], [0.0, 2.0, 1.0]], np.float32)
 
@@ -21,7 +26,7 @@ def test_comparison_measures_difference_cosine_and_agreement() -> None:
 
 def test_equal_answers_pass_every_gate() -> None:
     parity = compare("step", REFERENCE, REFERENCE)
-    for precision in ("fp32", "fp16", "int8"):
+    for precision in ("fp32", "fp16", "dynamic", "int8"):
         check(parity, precision, REFERENCE, trained=True)
 
 
@@ -31,10 +36,72 @@ def test_float_export_may_not_move_a_logit_by_a_thousandth() -> None:
         check(parity, "fp32", REFERENCE, trained=True)
 
 
-def test_int8_of_trained_weights_must_keep_the_classes() -> None:
-    swapped = REFERENCE[::-1].copy()
-    with pytest.raises(GateError, match="no longer answers as PyTorch does"):
-        check(compare("int8", REFERENCE, swapped), "int8", REFERENCE, trained=True)
+PIXELS = np.zeros((2, 3, 4, 4), np.float32)
+PERFECT = Parity("int8", max_abs=0.0, cosine=1.0, top1_agreement=1.0, images=2)
+JUST_BELOW = 1e-6
+
+COSINES: dict[Precision, float] = {"fp32": 0.99999, "fp16": 0.999, "dynamic": 0.98, "int8": 0.95}
+"""The promises, for classes and pixels alike."""
+KEPT_CLASSES: dict[Precision, float] = {"fp32": 1.0, "fp16": 0.98, "dynamic": 0.95, "int8": 0.9}
+KEPT_PIXELS: dict[Precision, float] = {"fp32": 0.999, "fp16": 0.98, "dynamic": 0.95, "int8": 0.9}
+
+
+@pytest.mark.parametrize("reference", [REFERENCE, PIXELS], ids=["classes", "pixels"])
+@pytest.mark.parametrize("precision", COSINES)
+def test_gate_of_the_cosine_closes_at_its_figure(precision: Precision, reference: NDArray[np.float32]) -> None:
+    asked = COSINES[precision]
+    check(dataclasses.replace(PERFECT, cosine=asked), precision, reference, trained=True)
+    with pytest.raises(GateError, match=f"the logits' cosine is .*, at least {asked} is asked; the export was not"):
+        check(dataclasses.replace(PERFECT, cosine=asked - JUST_BELOW), precision, reference, trained=True)
+
+
+@pytest.mark.parametrize("precision", KEPT_CLASSES)
+def test_gate_of_the_kept_classes_closes_at_its_figure(precision: Precision) -> None:
+    asked = KEPT_CLASSES[precision]
+    check(dataclasses.replace(PERFECT, top1_agreement=asked), precision, REFERENCE, trained=True)
+    with pytest.raises(GateError, match=rf"% of 2 images keep their class, at least {100 * asked:.0f}% is asked"):
+        check(dataclasses.replace(PERFECT, top1_agreement=asked - JUST_BELOW), precision, REFERENCE, trained=True)
+
+
+@pytest.mark.parametrize("precision", KEPT_PIXELS)
+def test_gate_of_the_kept_pixels_closes_at_its_figure(precision: Precision) -> None:
+    asked = KEPT_PIXELS[precision]
+    check(dataclasses.replace(PERFECT, top1_agreement=asked), precision, PIXELS, trained=True)
+    with pytest.raises(GateError, match="% of the pixels of 2 images keep their class, at least"):
+        check(dataclasses.replace(PERFECT, top1_agreement=asked - JUST_BELOW), precision, PIXELS, trained=True)
+
+
+@pytest.mark.parametrize(("reference", "allowed"), [(REFERENCE, 4e-4), (PIXELS, 1e-4), (-9 * PIXELS - 9, 1e-3)])
+def test_gate_of_the_difference_closes_at_a_share_of_the_largest_logit(
+    reference: NDArray[np.float32], allowed: float
+) -> None:
+    """Allowed is 1e-4 * (1 + |logit|), the largest logits being 3, 0 and -9."""
+    check(dataclasses.replace(PERFECT, max_abs=allowed * 0.999), "fp32", reference, trained=True)
+    with pytest.raises(GateError, match=f"logits differ by up to .*, allowed is {allowed:.2g}"):
+        check(dataclasses.replace(PERFECT, max_abs=allowed * 1.001), "fp32", reference, trained=True)
+
+
+@pytest.mark.parametrize("precision", ["fp16", "dynamic", "int8"])
+def test_difference_alone_stops_no_export_of_fewer_bits(precision: Precision) -> None:
+    check(dataclasses.replace(PERFECT, max_abs=1e6), precision, REFERENCE, trained=True)
+
+
+@pytest.mark.parametrize(("precision", "asked"), [("fp32", True), ("fp16", True), ("dynamic", False), ("int8", False)])
+def test_of_untrained_weights_only_the_float_files_must_agree(precision: Precision, asked: bool) -> None:
+    apart = dataclasses.replace(PERFECT, cosine=0.0, top1_agreement=0.0)
+    with pytest.raises(GateError, match="cosine") if asked else contextlib.nullcontext():
+        check(apart, precision, REFERENCE, trained=False)
+
+
+def test_class_numbers_may_differ_in_one_pixel_of_a_thousand() -> None:
+    logits = np.zeros((1, 3, 40, 50), np.float32)
+    logits[:, 1] = 1.0
+    numbers = np.ones((1, 1, 40, 50), np.float32)
+    numbers.reshape(-1)[:2] = 2.0
+    check_numbers(logits, numbers)
+    numbers.reshape(-1)[2] = 2.0
+    with pytest.raises(GateError, match=r"after argmax 99\.\d% of the pixels have their best class"):
+        check_numbers(logits, numbers)
 
 
 @pytest.mark.parametrize("trained", [True, False])

@@ -2,7 +2,7 @@
 
 import base64
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edgevit.artifact.manifest import Manifest, Preprocess, SelfTests, read_manifest
+from edgevit.artifact.manifest import Input, Manifest, Precision, Preprocess, SelfTests, read_manifest
 from edgevit.errors import GateError, ModelFileError
 from edgevit.runtime import selftest
-from edgevit.runtime.backends.session import open_session
+from edgevit.runtime.backends.session import Tensors, open_session
 from edgevit.runtime.images.read import read_image
-from edgevit.runtime.selftest import check_selftest, draw_pictures, record_cases
+from edgevit.runtime.selftest import check_cases, check_selftest, draw_pictures, record_cases
 
 MakeModel = Callable[..., Path]
 
@@ -176,3 +176,121 @@ def test_case_that_does_not_fit_is_named(make_model: MakeModel, tests: SelfTests
     far = dataclasses.replace(tests.cases[0], input_indices=(10**9,), input_values=(0.0,))
     with pytest.raises(ModelFileError, match="is for another input size"):
         check_selftest(make_model(selftest=dataclasses.replace(tests, cases=(far,))))
+
+
+# ------------------------------------------------------------------ what is tolerated
+
+UNLIKE = Preprocess((24, 32), mean=(0.3, 0.5, 0.7), std=(0.5, 0.25, 0.125))
+"""Preprocessing whose channels differ."""
+
+
+class FakeSession:
+    """A model that answers each picture with one of the given answers, by turns."""
+
+    input_shape = (1, 3, 24, 32)
+
+    def __init__(self, *answers: Sequence[float], tensors: Tensors | None = None) -> None:
+        self.tensors = tensors or Tensors()
+        self.answers = [np.array([answer], np.float32) for answer in answers]
+        self.asked = 0
+
+    def run(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
+        self.asked += 1
+        return self.answers[(self.asked - 1) % len(self.answers)]
+
+    def close(self) -> None:
+        pass
+
+
+def test_input_may_differ_by_one_and_a_half_levels_of_the_finest_channel() -> None:
+    recorded = record_cases(FakeSession([1.0, 0.0]), UNLIKE, "fp32")
+    assert recorded.input_tolerance == pytest.approx(1.5 / 255 / 0.125)
+
+
+@pytest.mark.parametrize(
+    ("precision", "tensors", "tolerance"),
+    [
+        ("fp32", Tensors(), 0.001),
+        ("fp16", Tensors(), 0.001),
+        ("dynamic", Tensors(), 0.05),
+        ("int8", Tensors(), 0.05),
+        ("fp32", Tensors(int8_tolerance=0.15), 0.001),
+        ("dynamic", Tensors(int8_tolerance=0.15), 0.15),
+        ("int8", Tensors(int8_tolerance=0.15), 0.15),
+        ("int8", Tensors(probabilities=True), 0.25),
+    ],
+    ids=str,
+)
+def test_kernels_of_fewer_bits_may_differ_more(precision: Precision, tensors: Tensors, tolerance: float) -> None:
+    session = FakeSession([1.0, 0.0], tensors=tensors)
+    assert record_cases(session, UNLIKE, precision).logit_tolerance == tolerance
+
+
+def test_one_class_number_in_twenty_may_differ() -> None:
+    recorded = record_cases(FakeSession([2.0] * 40), UNLIKE, "int8", class_numbers=True)
+    assert recorded.logit_tolerance == 0.05
+    assert check_cases(FakeSession([3.0, 3.0, *[2.0] * 38]), UNLIKE, recorded).logit_difference == 0.05
+    with pytest.raises(GateError, match=r"case 1 of 3: 7\.5% of the class numbers differ, allowed are 5\.0%"):
+        check_cases(FakeSession([3.0, 3.0, 3.0, *[2.0] * 37]), UNLIKE, recorded)
+
+
+def test_a_logit_may_differ_by_its_share_of_the_largest() -> None:
+    recorded = record_cases(FakeSession([-8.0, 1.0]), UNLIKE, "int8")
+    # 5 % of 8
+    check_cases(FakeSession([-8.0, 1.39]), UNLIKE, recorded)
+    with pytest.raises(GateError, match=r"logit 1 is 1\.4100, expected 1\.0000 within 0\.4000"):
+        check_cases(FakeSession([-8.0, 1.41]), UNLIKE, recorded)
+
+
+def test_report_has_the_largest_differences_of_all_cases() -> None:
+    recorded = record_cases(FakeSession([8.0, 1.0]), UNLIKE, "int8")
+    first = recorded.cases[0]
+    shifted = dataclasses.replace(first, input_values=(first.input_values[0] + 0.01, *first.input_values[1:]))
+    recorded = dataclasses.replace(recorded, cases=(shifted, *recorded.cases[1:]))
+    report = check_cases(FakeSession([8.0, 1.0], [8.0, 1.2], [8.08, 1.0]), UNLIKE, recorded)
+    assert report.input_difference == pytest.approx(0.01, abs=1e-5)
+    assert report.logit_difference == pytest.approx(0.2 / 8)
+    assert (report.input_tolerance, report.logit_tolerance) == (recorded.input_tolerance, 0.05)
+
+
+@pytest.mark.parametrize("place", [-1, 3 * 24 * 32])
+def test_place_outside_of_the_input_is_named(place: int) -> None:
+    recorded = record_cases(FakeSession([1.0, 0.0]), UNLIKE, "fp32")
+    spoilt = dataclasses.replace(recorded.cases[0], input_indices=(0, place), input_values=(0.0, 0.0))
+    with pytest.raises(ModelFileError, match="case 1 of the self-test is for another input size"):
+        check_cases(FakeSession([1.0, 0.0]), UNLIKE, dataclasses.replace(recorded, cases=(spoilt,)))
+
+
+@pytest.mark.parametrize("place", [-1, 2])
+def test_place_outside_of_the_answer_is_named(place: int) -> None:
+    recorded = record_cases(FakeSession([1.0, 0.0]), UNLIKE, "fp32")
+    spoilt = dataclasses.replace(recorded.cases[0], logit_indices=(0, place), logits=(1.0, 0.0))
+    with pytest.raises(ModelFileError, match="case 1 of the self-test is for another answer"):
+        check_cases(FakeSession([1.0, 0.0]), UNLIKE, dataclasses.replace(recorded, cases=(spoilt,)))
+
+
+def test_of_a_large_answer_512_places_are_kept() -> None:
+    answer = np.arange(5000, dtype=np.float32)
+    recorded = record_cases(FakeSession(answer), UNLIKE, "fp32")
+    for case in recorded.cases:
+        assert len(set(case.logit_indices)) == 512
+        assert case.logits == case.logit_indices
+    other = answer.copy()
+    other[recorded.cases[2].logit_indices[7]] += 10
+    with pytest.raises(GateError, match="case 3 of 3: logit 7 is"):
+        check_cases(FakeSession(answer, answer, other), UNLIKE, recorded)
+
+
+def test_model_that_normalizes_itself_gets_shares_of_white(make_model: MakeModel) -> None:
+    """Its document tells the mean and deviation, but the graph applies them."""
+    taken = Input(name="image", shape=(1, 3, 24, 32), normalized_in_graph=True)
+    plain = make_model(input=taken, preprocess=UNLIKE)
+    shares = dataclasses.replace(UNLIKE, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
+    path = make_model(input=taken, preprocess=UNLIKE, selftest=record_cases(open_session(plain), shares, "fp32"))
+    assert check_selftest(path).cases == 3
+
+
+def test_document_of_another_input_is_told_before_any_case(make_model: MakeModel, tests: SelfTests) -> None:
+    path = make_model(input=Input(name="image", shape=(1, 3, 24, 32), layout="NHWC"), selftest=tests)
+    with pytest.raises(ModelFileError, match="takes float32 NCHW input, but its document says float32 NHWC"):
+        check_selftest(path)

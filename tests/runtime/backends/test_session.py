@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 import pytest
 from numpy.typing import NDArray
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
 from edgevit.errors import ModelFileError, OptionError
 from edgevit.runtime.backends.session import open_session, thread_count
@@ -37,6 +37,31 @@ def test_inputs_are_not_changed_and_need_not_be_contiguous(make_foreign: MakeMod
     before = inputs.copy()
     np.testing.assert_allclose(session.run(inputs), 4 * before.mean(axis=(2, 3)), atol=1e-5)
     np.testing.assert_array_equal(inputs, before)
+
+
+def test_int8_products_do_not_overflow(make_foreign: MakeModel) -> None:
+    """White times weights of one: 255 * 127 + 255 * 127 = 64,770 is more than 16 bits hold."""
+    path = make_foreign()
+    model = onnx.load(path)
+    nodes = [
+        model.graph.node[0],
+        model.graph.node[1],
+        helper.make_node("QuantizeLinear", ["channels", "levels", "zero"], ["bytes"]),
+        helper.make_node("DequantizeLinear", ["bytes", "levels", "zero"], ["again"]),
+        helper.make_node("DequantizeLinear", ["ones", "steps"], ["unit"]),
+        helper.make_node("MatMul", ["again", "unit"], ["logits"]),
+    ]
+    del model.graph.node[:], model.graph.initializer[:]
+    model.graph.node.extend(nodes)
+    constants = {
+        "levels": np.array(1 / 255, np.float32),
+        "zero": np.array(0, np.uint8),
+        "steps": np.array(1 / 127, np.float32),
+        "ones": np.full((3, 3), 127, np.int8),
+    }
+    model.graph.initializer.extend(numpy_helper.from_array(value, name) for name, value in constants.items())
+    onnx.save(model, path)
+    np.testing.assert_allclose(open_session(path).run(np.ones((1, 3, 24, 32), np.float32)), [[3, 3, 3]], atol=1e-5)
 
 
 def test_session_answers_eight_threads_at_once(make_foreign: MakeModel) -> None:

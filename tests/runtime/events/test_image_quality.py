@@ -1,6 +1,7 @@
 """Pictures that are not fit to be judged: made ones, whose measures are known."""
 
 import math
+from collections.abc import Iterable
 
 import cv2
 import numpy as np
@@ -9,9 +10,9 @@ from numpy.typing import NDArray
 
 from edgevit.errors import OptionError
 from edgevit.runtime.events.event import Event
-from edgevit.runtime.events.image_quality import change, measure
+from edgevit.runtime.events.image_quality import ImageQuality, change, measure
 from edgevit.runtime.events.labels import LabelRules
-from edgevit.runtime.events.quality_alarms import HealthRules
+from edgevit.runtime.events.quality_alarms import HealthRules, HealthState, next_health
 from edgevit.runtime.events.watch import Watch
 from edgevit.runtime.moment import Moment
 
@@ -45,6 +46,15 @@ def alarms(pictures: list[Image], step_s: float = 1.0, wall_s: float = 1e9) -> l
 
 def test_brightness_of_a_plain_picture_is_its_level() -> None:
     assert measure(gray(51)).brightness == pytest.approx(0.2)
+
+
+def test_brightness_weighs_colours_as_the_eye_does() -> None:
+    """ITU-R BT.601: 0.299 of red, 0.587 of green, 0.114 of blue."""
+    shares = (0.299, 0.587, 0.114)
+    for channel, share in enumerate(shares):
+        picture = gray(0)
+        picture[..., channel] = 255
+        assert measure(picture).brightness == pytest.approx(share, abs=1 / 255)
 
 
 def test_sharpness_of_a_single_dot_is_what_the_formula_gives() -> None:
@@ -135,3 +145,77 @@ def test_gap_forgets_since_when_a_condition_lasts() -> None:
     found += watch.look(gray(0), Moment("pen", 1, 3600, 3600))
     assert found == []
     assert [event.kind for event in watch.look(gray(2), Moment("pen", 2, 3602, 3602))] == ["too_dark"]
+
+
+# ------------------------------------------------------------------ both sides of each hysteresis
+
+FIT = {"brightness": 0.5, "sharpness": 100.0}
+
+
+def health_events(measured: Iterable[ImageQuality], rules: HealthRules | None = None) -> list[Event]:
+    """Return the events of pictures of which one comes each second."""
+    state, found = HealthState(), []
+    for second, quality in enumerate(measured):
+        state, events = next_health(rules or HealthRules(), state, quality, Moment("pen", second, second, second))
+        found += events
+    return found
+
+
+def readings(figure: str, *values: float) -> list[ImageQuality]:
+    """Return measures of pictures that move, of which one figure is given."""
+    samples = (np.full((4, 4), second % 2 * 9, np.uint8) for second in range(len(values)))
+    return [ImageQuality(**{**FIT, figure: value}, sample=s) for value, s in zip(values, samples, strict=True)]
+
+
+HYSTERESES = [
+    # (kind, what is measured, beyond the limit, between the two limits, back), (limit to enter, limit to leave)
+    ("too_dark", "brightness", (0.05, 0.07, 0.09), (0.06, 0.08)),
+    ("too_bright", "brightness", (0.95, 0.93, 0.91), (0.94, 0.92)),
+    ("blurred", "sharpness", (19.0, 25.0, 31.0), (20.0, 30.0)),
+]
+
+
+@pytest.mark.parametrize(("kind", "figure", "values", "limits"), HYSTERESES)
+def test_alarm_begins_at_one_limit_and_ends_at_the_other(
+    kind: str, figure: str, values: tuple[float, float, float], limits: tuple[float, float]
+) -> None:
+    beyond, between, back = values
+    events = health_events(readings(figure, *[beyond] * 4, *[between] * 10, *[back] * 5))
+    assert [(event.kind, event.moment.monotonic_s, event.facts["active"]) for event in events] == [
+        (kind, 3, True),
+        (kind, 17, False),
+    ]
+    assert [(event.facts["value"], event.facts["limit"]) for event in events] == [
+        (beyond, limits[0]),
+        (back, limits[1]),
+    ]
+
+
+@pytest.mark.parametrize(("kind", "figure", "values", "limits"), HYSTERESES)
+def test_between_the_limits_nothing_begins(
+    kind: str, figure: str, values: tuple[float, float, float], limits: tuple[float, float]
+) -> None:
+    beyond, between, _ = values
+    assert health_events(readings(figure, *[between] * 20)) == []
+    # and it counts as fit: what was beyond before it begins anew
+    assert health_events(readings(figure, *[beyond] * 3, between, *[beyond] * 3)) == []
+
+
+@pytest.mark.parametrize(("kind", "figure", "values", "limits"), HYSTERESES)
+def test_alarm_goes_on_until_it_is_over_for_good(
+    kind: str, figure: str, values: tuple[float, float, float], limits: tuple[float, float]
+) -> None:
+    beyond, between, back = values
+    events = health_events(readings(figure, *[beyond] * 4, *[back] * 3, between, *[back] * 4))
+    assert [(event.moment.monotonic_s, event.facts["active"]) for event in events] == [(3, True), (11, False)]
+
+
+def test_picture_that_changes_slowly_is_not_frozen() -> None:
+    """Each second 128 of 1000 samples rise by a level, 0.0005 on average: less than a change, two of them more."""
+    sample, measured = np.full(1000, 50, np.uint8), []
+    for second in range(30):
+        sample = sample.copy()
+        sample[np.arange(128 * second, 128 * (second + 1)) % 1000] += 1
+        measured.append(ImageQuality(**FIT, sample=sample[None]))
+    assert health_events(measured) == []
+    assert [event.kind for event in health_events(measured, HealthRules(frozen_change=1.0))] == ["frozen"]

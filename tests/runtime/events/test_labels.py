@@ -77,6 +77,39 @@ def test_hysteresis_holds_a_label_that_sinks_a_little() -> None:
     assert told(LabelRules(threshold=0.6, hysteresis=0.2), sinking) == [(0, "cat"), (3, "unknown"), (5, "cat")]
 
 
+def shares(cat: float, dog: float, fox: float) -> Result:
+    return Result(np.array([cat, dog, fox], np.float32), NAMES)
+
+
+def test_hysteresis_goes_by_the_present_labels_own_confidence() -> None:
+    rules = LabelRules(threshold=0.6, hysteresis=0.2)
+    seen, weak_other, strong_other = shares(0.7, 0.2, 0.1), shares(0.1, 0.5, 0.4), shares(0.41, 0.5, 0.09)
+    assert told(rules, [seen, weak_other]) == [(0, "cat"), (1, "unknown")]
+    assert told(rules, [seen, strong_other]) == [(0, "cat")], "the cat has more than 0.4, though it is not the best"
+
+
+def test_same_label_after_a_gap_is_no_news() -> None:
+    watch = Watch(LabelRules(stable=(2, 2)))
+    found: list[str] = []
+    for number, result in enumerate(labels("ccccdd")):
+        if number == 2:
+            watch.gap("pen")
+        found += [event.facts["label"] for event in watch.see(result, Moment("pen", number, number, number))]
+    assert found == ["cat", "dog"]
+
+
+def test_event_tells_the_confidence_of_its_own_label() -> None:
+    """The cat comes back while its cool-down lasts; when that is over, it is held though the dog is likelier."""
+    watch = Watch(LabelRules(threshold=0.6, hysteresis=0.2, cooldown_s=3))
+    answers = [shares(0.75, 0.25, 0), shares(0.125, 0.875, 0), shares(0.75, 0.25, 0), shares(0.4375, 0.5, 0.0625)]
+    found = [
+        (number, event.facts["label"], event.facts["conf"])
+        for number, result in enumerate(answers)
+        for event in watch.see(result, Moment("pen", number, number, number))
+    ]
+    assert found == [(0, "cat", 0.75), (1, "dog", 0.875), (3, "cat", 0.4375)]
+
+
 def test_hysteresis_does_not_hold_a_label_against_a_sure_other_one() -> None:
     rules = LabelRules(threshold=0.6, hysteresis=0.5)
     assert told(rules, [answer("cat", 0.7), answer("dog", 0.7)]) == [(0, "cat"), (1, "dog")]
