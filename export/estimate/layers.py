@@ -60,7 +60,9 @@ def read_operations(path: Path) -> list[Operation]:
             raise ModelFileError(f"{path} is not an ONNX model; export or copy it again")
         _close_batch(model)
         return _Reader(model).operations()
-    except (DecodeError, onnx.shape_inference.InferenceError) as error:
+    except ModelFileError:
+        raise
+    except (DecodeError, ValueError, onnx.shape_inference.InferenceError) as error:
         reason = str(error).partition("\n")[0]
         raise ModelFileError(
             f"{path} is not an ONNX model, or is damaged ({reason}); export or copy it again"

@@ -6,6 +6,7 @@ between two of them become lookups. Everything else stays float: attention produ
 residual additions, where int8 costs accuracy and saves no time.
 """
 
+import re
 import tempfile
 from collections.abc import Iterable, Set
 from dataclasses import dataclass
@@ -140,13 +141,17 @@ def float_layers(every: Iterable[Layer], quantized: ModelProto) -> tuple[str, ..
     quantize/dequantize pairs were not fused into an int8 kernel counts as float.
     """
     int8_weights = {
-        name.removesuffix("_quantized")
+        found[1]
         for node in executed_graph(quantized).graph.node
         if node.op_type in INT8_OPERATORS
         for name in node.input
-        if name.endswith("_quantized")
+        if (found := _INT8_WEIGHTS.fullmatch(name))
     }
     return tuple(layer.name for layer in every if layer.weight not in int8_weights)
+
+
+_INT8_WEIGHTS = re.compile(r"(.*)_quantized(?:_s8_2_u8)?")
+"""What the quantizer calls the 8-bit form of weights, and ONNX Runtime their unsigned form on x86 without VNNI."""
 
 
 def executed_graph(model: ModelProto) -> ModelProto:
