@@ -134,6 +134,7 @@ def open_output(
         alone=plan.source.kind == "path" and not plan.regions and Path(plan.source.address).is_file(),
         fps=VIDEO_FPS if interval_s is None else 1 / interval_s,
         rois=tuple(region.name for region in plan.regions),
+        source=plan.source.name,
         spool=default_spool_folder() if given["spool"] is None else given["spool"],
     )
     quota = parse_size(given["quota"], "--quota")

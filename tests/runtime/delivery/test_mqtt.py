@@ -16,7 +16,8 @@ from typing import Any
 
 import pytest
 
-from edgevit.runtime.delivery.mqtt import Broker, MqttDelivery
+from edgevit.runtime.delivery.broker import Broker
+from edgevit.runtime.delivery.mqtt import MqttDelivery
 from edgevit.runtime.delivery.sender import Backoff, SpooledSink
 from edgevit.runtime.delivery.spool import Spool
 from edgevit.runtime.destinations import parse_sink
@@ -279,7 +280,7 @@ from pathlib import Path
 from edgevit.runtime.events.event import Event
 from edgevit.runtime.events.event import Moment
 from edgevit.runtime.destinations import parse_sink
-from edgevit.runtime.delivery.mqtt import Broker
+from edgevit.runtime.delivery.broker import Broker
 from edgevit.runtime.delivery.mqtt import MqttDelivery
 from edgevit.runtime.records import event_record
 from edgevit.runtime.delivery.sender import SpooledSink

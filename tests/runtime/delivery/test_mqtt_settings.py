@@ -9,11 +9,14 @@ import threading
 import pytest
 
 from edgevit.errors import OptionError, OutputError
+from edgevit.runtime.delivery.broker import Broker
 from edgevit.runtime.delivery.homeassistant import discovery, state_topic
-from edgevit.runtime.delivery.mqtt import Broker, MqttDelivery
+from edgevit.runtime.delivery.mqtt import MqttDelivery
 from edgevit.runtime.delivery.sender import DeliveryError
 from edgevit.runtime.delivery.spool import Stored
 from edgevit.runtime.destinations import parse_sink
+
+BROKER = Broker("host", 1883, "farm", discovery="homeassistant")
 
 pytest.importorskip("paho.mqtt.client", reason="paho-mqtt is not installed: pip install 'edgevit[mqtt]'")
 
@@ -46,7 +49,7 @@ def test_rubbish_from_a_broker_is_no_delivery_and_no_crash() -> None:
 
         def attempt() -> None:
             delivery.ready()
-            delivery.send([Stored(1, "1", "label", b"{}")])
+            delivery.send([Stored(1, "1", "label", b"{}")], lambda stored, reason: None)
 
         for _ in range(20):
             with pytest.raises(DeliveryError):
@@ -69,7 +72,7 @@ def test_password_file_that_is_missing_is_one_line() -> None:
 
 
 def test_regions_have_sensors_of_their_own() -> None:
-    messages = dict(discovery("homeassistant", "farm", "Pen", ["left gate", "right"]))
+    messages = dict(discovery(BROKER, "Pen", ["left gate", "right"]))
     labels = [json.loads(text) for topic, text in messages.items() if topic.startswith("homeassistant/sensor/")]
     assert [config["state_topic"] for config in labels] == ["farm/left_gate/label", "farm/right/label"]
     assert len({json.loads(text)["unique_id"] for text in messages.values()}) == len(messages) == 7

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from edgevit.runtime.delivery.sender import Backoff, DeliveryError, SpooledSink
+from edgevit.runtime.delivery.sender import Backoff, DeliveryError, Refuse, SpooledSink
 from edgevit.runtime.delivery.spool import Spool, Stored
 from edgevit.runtime.events.event import Event
 from edgevit.runtime.moment import Moment
@@ -45,7 +45,7 @@ class Clerk:
     def ready(self) -> None:
         """Always there."""
 
-    def send(self, batch: Sequence[Stored]) -> None:
+    def send(self, batch: Sequence[Stored], refuse: Refuse) -> None:
         if self.troubles:
             trouble = self.troubles.pop(0)
             if isinstance(trouble, DeliveryError):
@@ -76,7 +76,7 @@ def test_unforeseen_trouble_is_logged_and_does_not_end_the_thread(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     clerk = Clerk(RuntimeError("a bug"), RuntimeError("a bug"))
-    sink = SpooledSink(Spool(tmp_path / "a.sqlite", 1_000_000), clerk, backoff=FAST)
+    sink = SpooledSink(Spool(tmp_path / "a.sqlite", 1_000_000), clerk, backoff=FAST, steady_s=0)
     sink.write(record(1, "left"))
     wait_for(lambda: clerk.taken)
     sink.close()

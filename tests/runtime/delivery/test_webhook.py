@@ -98,6 +98,10 @@ def record(number: int) -> Record:
     return event_record(Event("label", Moment("pen", number, number, 1e9 + number), {"label": f"é{number}"}))
 
 
+def nothing_refused(stored: Stored, reason: str) -> None:
+    raise AssertionError(f"{stored.id} was refused: {reason}")
+
+
 def open_sink(folder: Path, url: str, secret: str | None = None, timeout_s: float = 10.0) -> SpooledSink:
     spool = Spool(folder / "spool.sqlite", 10_000_000)
     return SpooledSink(spool, WebhookDelivery(url, secret, timeout_s=timeout_s), backoff=FAST)
@@ -178,7 +182,7 @@ def test_moved_server_is_said_and_not_followed(
     sink.write(record(1))
     wait_for(lambda: server.accepted)
     sink.close()
-    assert "which moved to http://127.0.0.1:1/else; give that address" in caplog.text
+    assert "which moved to http://127.0.0.1:1/***; ask whoever runs it for the new address" in caplog.text
 
 
 def test_record_that_the_server_refuses_does_not_hold_up_the_others(
@@ -191,7 +195,9 @@ def test_record_that_the_server_refuses_does_not_hold_up_the_others(
     wait_for(lambda: len(server.accepted) == 2)
     sink.close()
     assert server.ids() == [record(0).id, record(2).id]
-    assert f"refuses record {record(1).id} with 422; given up, 1 so far" in caplog.text
+    assert f"record {record(1).id} is given up and kept: the server answers 422; 1 so far" in caplog.text
+    ((kept, reason),) = Spool(tmp_path / "spool.sqlite", 10_000_000).refused(9)
+    assert (kept.id, kept.body.decode(), reason) == (record(1).id, record(1).to_json(), "the server answers 422")
 
 
 def test_stalled_server_is_given_up_and_asked_again(tmp_path: Path, server: Server) -> None:
@@ -232,7 +238,7 @@ def test_server_that_drips_is_given_up() -> None:
         thread.start()
         delivery = WebhookDelivery(f"http://127.0.0.1:{listener.getsockname()[1]}/", timeout_s=3600, longest_s=0.3)
         with pytest.raises(DeliveryError, match="cannot deliver: H"):
-            delivery.send([Stored(1, "1", "label", b"{}")])
+            delivery.send([Stored(1, "1", "label", b"{}")], nothing_refused)
         thread.join()
 
 
@@ -242,7 +248,7 @@ def test_server_that_asks_for_patience_gets_it(server: Server) -> None:
     waits = []
     for _ in range(3):
         with pytest.raises(DeliveryError) as caught:
-            delivery.send([Stored(1, "1", "label", b"{}")])
+            delivery.send([Stored(1, "1", "label", b"{}")], nothing_refused)
         waits.append(caught.value.wait_s)
     assert waits == [7, 3600, 0]
 
@@ -283,7 +289,7 @@ def test_rubbish_for_an_answer_is_no_delivery_and_no_crash() -> None:
         outcomes: set[bool | str] = set()
         for _ in range(1000):
             try:
-                delivery.send([Stored(1, "1", "label", b"{}")])
+                delivery.send([Stored(1, "1", "label", b"{}")], nothing_refused)
                 outcomes.add("delivered")  # rubbish may begin with a length that fits
             except DeliveryError as error:
                 outcomes.add(not str(error).isprintable())
