@@ -181,7 +181,7 @@ def _read(scheme: str, rest: str, end: int) -> Address | str:
     port = place[host.end() :]
     if port and not port.startswith(":"):
         return "its host has a character that none has"
-    if not re.fullmatch(r":?|:[0-9]{1,5}", port, re.ASCII) or not 0 < int(port[1:] or 1) < 65536:
+    if not re.fullmatch(r"(:[0-9]{1,5})?", port, re.ASCII) or not 0 < int(port[1:] or 1) < 65536:
         return "its port is no number from 1 to 65535"
     user, colon, password = login.partition(":")
     before, hash_, fragment = rest[end:].partition("#")

@@ -129,7 +129,7 @@ def _address(text: str, scheme: str, *, hidden: bool) -> Target:
     # a web address has a query of its own, but what follows # is never sent
     if kind == "webhook":
         return Target(kind, url.bare, _options(shown, kind, url.fragment), text, url)
-    if url.fragment:
+    if url.fragment or text.endswith("#"):
         raise OptionError(f"--to {shown} has a #; a topic has none, and options follow a question mark")
     topic = unquote(url.path.strip("/"))
     if set("+#\0") & set(topic) or topic.startswith("$"):

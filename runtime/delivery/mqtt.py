@@ -5,6 +5,7 @@ import platform
 import queue
 import time
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from edgevit.runtime.delivery.broker import Broker
 from edgevit.runtime.delivery.homeassistant import (
@@ -188,10 +189,13 @@ class MqttDelivery:
         """
         session = self._session
         assert session is not None
-        waiting = [session.publish(*message) for message in messages[first:]]
+        waiting: list[Any] = []
         until_s = time.monotonic() + PATIENCE_S
-        for number, info in enumerate(waiting, first):
+        for number in range(first, len(messages)):
             try:
+                for message in messages[first + len(waiting) : number + session.window]:
+                    waiting.append(session.publish(*message))
+                info = waiting[number - first]
                 while info is not None and not info.is_published():
                     info.wait_for_publish(0.2)
                     if session.lost.is_set() and not info.is_published():

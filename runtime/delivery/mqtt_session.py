@@ -54,6 +54,8 @@ class Session:
         """Why the broker does not want us."""
         self.old: queue.SimpleQueue[tuple[str, bytes]] = queue.SimpleQueue()
         """Topic and message of what the broker kept below the topics that were subscribed to."""
+        self.window = BATCH
+        """Messages that the broker lets wait for its confirmation at a time."""
         self._broker, self._identity = broker, identity
         self._loss = ""
         self._refused: dict[int, str] = {}
@@ -126,20 +128,21 @@ class Session:
         """Return one line: what the broker said, and what may be done about it."""
         lived_s = time.monotonic() - self._begun_s
         hint = ""
-        if self.is_taken_over or (self.version == V311 and lived_s < EARLY_S):
+        # not every broker says that it was so
+        if self.is_taken_over or (not self._loss and self.answered.is_set() and lived_s < EARLY_S):
             hint = f"; if another board has the client id {self._identity}, give one of them ?client=NAME"
         return f"the connection was lost after {lived_s:.0f} s{f': {self._loss}' if self._loss else ''}{hint}"
 
     # ------------------------------------------------------------ called from the client's thread
 
-    def _note_answer(self, client: Any, _data: Any, _flags: Any, reason: Any, properties: Any) -> None:
+    def _note_answer(self, _client: Any, _data: Any, _flags: Any, reason: Any, properties: Any) -> None:
         if reason.is_failure:
             denied = str(reason) in ("Not authorized", "Bad user name or password")
             self.refusal = f"the broker refuses: {reason}{_SECRETS if denied else ''}"
         if properties is not None:
             self._largest = getattr(properties, "MaximumPacketSize", 0)
             self._keeps = bool(getattr(properties, "RetainAvailable", 1))
-            client.max_inflight_messages_set(min(BATCH, getattr(properties, "ReceiveMaximum", BATCH)))
+            self.window = min(BATCH, getattr(properties, "ReceiveMaximum", BATCH))
         self.answered.set()
 
     def _note_loss(self, _client: Any, _data: Any, _flags: Any, reason: Any, _properties: Any) -> None:
