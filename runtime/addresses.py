@@ -100,6 +100,11 @@ class Address:
         return f"{self.scheme}://{login}{self.place}{path}{self._shown_query()}"
 
     @property
+    def is_shown_whole(self) -> bool:
+        """Whether nothing of it is hidden."""
+        return self.shown == self.full and not self.fragment
+
+    @property
     def site(self) -> str:
         """What may be printed where the path is a secret too, as it is of most web hooks."""
         return f"{self.scheme}://{self.place}" + (f"/{HIDDEN}" if self.path.strip("/") or self.query else "")
@@ -115,9 +120,12 @@ class Address:
 
     def conceal(self, text: str) -> str:
         """Return what another program said, without the secrets of this address that it may have repeated."""
-        hidden = [pair.partition("=")[2] or pair for pair in self.query.split("&") if not _is_harmless(pair)]
-        hidden += [part for part in self.path.split("/") if "=" in part]
-        known = [self.password or "", _quoted(self.password or ""), *hidden, *map(unquote, hidden)]
+        pairs = [pair for pair in self.query.split("&") if not _is_harmless(pair)]
+        hidden = [part for pair in pairs for part in (pair, *pair.split("=", 1))]
+        hidden += [self.fragment, *(part for part in self.path.split("/") if "=" in part)]
+        # a user without a password is a token
+        login = self.password or self.user or ""
+        known = [login, _quoted(login), *hidden, *map(unquote, hidden)]
         for secret in sorted(known, key=len, reverse=True):
             # what is as short as "401" is in many texts
             text = text.replace(secret, HIDDEN) if len(secret) > 3 else text

@@ -66,7 +66,13 @@ def print_unit(user: bool, name: str, memory: str, watchdog: str | None, argumen
     """Print the unit for `edgevit run MODEL SOURCE ...`."""
     from edgevit.runtime.service.unit import unit_text
 
-    click.echo(unit_text(_job(user, name, memory, watchdog, arguments)), nl=False)
+    job = _job(user, name, memory, watchdog, arguments)
+    click.echo(unit_text(job), nl=False)
+    for secret in job.secrets:
+        if secret.value is not None:
+            click.echo(
+                f"edgevit: {secret.name} is secret: install writes it to {secret.path}, for root alone", err=True
+            )
     click.echo("next: edgevit service install, with the same arguments", err=True)
 
 
@@ -76,11 +82,15 @@ def print_unit(user: bool, name: str, memory: str, watchdog: str | None, argumen
 def install(force: bool, user: bool, name: str, memory: str, watchdog: str | None, arguments: tuple[str, ...]) -> None:
     """Write the unit for `edgevit run MODEL SOURCE ...` where systemd finds it; nothing is started."""
     from edgevit.runtime.service.place import unit_folder, write_unit
+    from edgevit.runtime.service.secrets import write_secrets
     from edgevit.runtime.service.unit import unit_text
 
     job = _job(user, name, memory, watchdog, arguments)
     path = unit_folder(user) / f"{job.name}.service"
     written = write_unit(path, unit_text(job), force=force)
+    write_secrets(job.secrets)
+    for secret in job.secrets:
+        click.echo(f"{secret.path} holds {secret.name}", err=True)
     click.echo(f"{path} {'was written' if written else 'is as it should be'}", err=True)
     control = "systemctl --user" if user else "sudo systemctl"
     verb = "enable" if not force else "reenable"
@@ -98,9 +108,10 @@ def _job(user: bool, name: str, memory: str, watchdog: str | None, arguments: Se
     from edgevit.cli import run
     from edgevit.cli.run_options import take_stream_options
     from edgevit.runtime.backends.session import find_backend
-    from edgevit.runtime.destinations import parse_size
+    from edgevit.runtime.destinations import parse_sink, parse_size
     from edgevit.runtime.run.status import result_limit_s
     from edgevit.runtime.service.place import check_readable, needed_folders, readable_folders
+    from edgevit.runtime.service.secrets import find_secrets, hide_addresses, secrets_folder, used_secrets
     from edgevit.runtime.service.unit import Job, check_name, watchdog_s
     from edgevit.runtime.sources.sampling import parse_duration
     from edgevit.runtime.stream.plan import plan_stream
@@ -127,15 +138,14 @@ def _job(user: bool, name: str, memory: str, watchdog: str | None, arguments: Se
         # where a link points to must be there too
         folders = [folder for file in files for folder in (file.parent, file.resolve().parent)]
         readable = readable_folders([*folders, *needed_folders()])
-    if plan.source.name != given["source"]:
-        click.echo(
-            "edgevit: everybody on this machine can read the password in SOURCE, in the unit and in the list of "
-            "processes; give the camera a user that may do nothing but watch",
-            err=True,
-        )
+    folder = secrets_folder(check_name(name), user)
+    shown, secrets = hide_addresses(arguments[1:], folder)
+    texts = (given["source"], *given["to"])
+    targets = [parse_sink(text) for text in given["to"]]
+    used = used_secrets(plan.source, targets, texts, page=given["serve"] is not None)
     return Job(
         name=check_name(name),
-        command=(sys.executable, "-P", "-m", "edgevit", "run", str(files[0]), *_absolute(arguments[1:], files[1:])),
+        command=(sys.executable, "-P", "-m", "edgevit", "run", str(files[0]), *_absolute(shown, files[1:])),
         about=f"edgevit: {given['model'].name} on {plan.source.name}",
         kind=plan.source.kind,
         watchdog_s=period_s,
@@ -143,6 +153,7 @@ def _job(user: bool, name: str, memory: str, watchdog: str | None, arguments: Se
         user=user,
         network=_needs_network(given, plan),
         readable=readable,
+        secrets=(*secrets, *find_secrets(used, folder)),
     )
 
 

@@ -83,20 +83,25 @@ def write_unit(path: Path, text: str, *, force: bool = False) -> bool:
         if path.exists() and not force:
             raise OptionError(f"{path} exists and says something else; give --force to replace it, or another --name")
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=".tmp", dir=path.parent)
-        try:
-            with open(handle, "w", encoding="utf-8") as file:
-                file.write(text)
-                os.fchmod(file.fileno(), 0o644)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(name, path)
-        except BaseException:
-            os.unlink(name)
-            raise
+        write_whole(path, text, 0o644)
     except OptionError:
         raise
     except OSError as error:
         hint = "; run it with sudo, or use --user" if isinstance(error, PermissionError) else ""
         raise OutputError(f"{path} cannot be written: {error.strerror or error}{hint}") from error
     return True
+
+
+def write_whole(path: Path, text: str, mode: int) -> None:
+    """Write a file whole or not at all, with these permissions from the first byte on; OSError if it cannot be."""
+    handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=".tmp", dir=path.parent)
+    try:
+        with open(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+            os.fchmod(file.fileno(), mode)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(name, path)
+    except BaseException:
+        os.unlink(name)
+        raise

@@ -421,10 +421,9 @@ def test_states_of_a_run_that_ended_in_trouble_are_not_left(tmp_path: Path, brok
     around = SinkContext(rois=("left", "right"), source="camera:0", spool=tmp_path / "spool", environment={})
     for _ in range(2):
         sinks = open_sinks([place], around)
-        wait_for(lambda: sinks.backlogs()[0].counts.waiting == 0)
+        wait_for(lambda: sinks.backlogs()[0].counts.waiting == 0)  # noqa: B023
         late = Subscriber(broker.port)
-        wait_for(lambda: late.on("farm/pen3/source"))
-        wait_for(lambda: late.on("farm/pen3/right/label"))
+        wait_for(lambda: late.on("farm/pen3/source") and late.on("farm/pen3/right/label"))  # noqa: B023
         found = {topic: json.loads(payload) for topic, payload, _ in late.messages if topic != "farm/pen3/status"}
         late.close()
         # what is kept: the camera is there, nothing is dark, no label is known

@@ -157,4 +157,6 @@ def test_broker_that_knows_only_version_3_is_spoken_to_in_it(caplog: pytest.LogC
         delivery.close()
         thread.join()
     assert versions == [5, 4]
-    assert "speaks MQTT 3.1.1, in which a broker confirms even what its access list or size limit refuses" in caplog.text
+    assert (
+        "speaks MQTT 3.1.1, in which a broker confirms even what its access list or size limit refuses" in caplog.text
+    )
