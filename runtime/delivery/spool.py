@@ -195,7 +195,7 @@ class Spool:
         """Append a record, and make room for it first; return how many were dropped for it."""
         pages = -(-len(body) // (PAGE - 4)) + _SPARE
         # until it is moved into the table a record stands in the log, in a page and 24 bytes for each
-        in_log = max(2 * self._log_pages, 2 * _SPARE + pages + pages // 128)
+        in_log = max(2 * self._log_pages, _SPARE + pages + pages // 128)
         room = self._pages - in_log - pages
         if room < _SPARE:
             raise sqlite3.DataError(f"a record of {len(body)} bytes is larger than the quota has room for")
@@ -239,7 +239,8 @@ class Spool:
         """Give free pages back to the disk, in steps that the log has room for."""
         free = self._number("PRAGMA freelist_count")
         while free:
-            self._connection.execute(f"PRAGMA incremental_vacuum({max(1, self._log_pages // 2)})").fetchall()
+            # a script, as a statement would be left after its first page
+            self._connection.executescript(f"PRAGMA incremental_vacuum({max(1, self._log_pages // 2)})")
             self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
             before, free = free, self._number("PRAGMA freelist_count")
             if free == before:  # a file that was made before spools could shrink

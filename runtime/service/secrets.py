@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from edgevit.errors import OutputError
+from edgevit.runtime.addresses import HIDDEN
 from edgevit.runtime.delivery.credentials import read_secret
 from edgevit.runtime.destinations import Target, parse_sink
 from edgevit.runtime.service.place import write_whole
@@ -67,7 +68,7 @@ def hide_addresses(arguments: Sequence[str], folder: Path) -> tuple[list[str], l
         text = kept[place].removeprefix(before)
         if (before or kept[place - 1] == "--to") and not text.startswith(_SECRET):
             target = parse_sink(text, {})
-            if target.kind == "webhook" and target.parts.site != target.parts.bare:
+            if target.kind == "webhook" and HIDDEN in target.parts.site:
                 hide(place, f"EDGEVIT_TO_{place}", before)
     return kept, found
 
