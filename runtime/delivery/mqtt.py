@@ -27,8 +27,10 @@ PATIENCE_S = 30.0
 """How long a broker may take to confirm the next message."""
 UNANSWERED = 3
 """Connections that a broker closes without a word before it is taken for one that knows only version 3.1.1."""
-SUSPECT, HOPELESS = 2, 10
+SUSPECT, HOPELESS = 2, 5
 """Connections lost in a row on sending a record: after so many it is sent alone, and given up."""
+LARGE, LIMIT_S = 1000, 3600.0
+"""A record of so many bytes may have been too large for a broker that says nothing; how long that is believed."""
 
 Message = tuple[str, bytes | str, bool]
 """Topic, payload, and whether the broker is to keep it."""
@@ -60,6 +62,10 @@ class MqttDelivery:
         self._session: Session | None = None
         self._knows_5 = True
         self._unanswered = self._losses = 0
+        self._confirmed = 0
+        """Bytes of the largest record that was confirmed."""
+        self._limit: tuple[int, float] | None = None
+        """Bytes of a record on which connections were lost, and until when no larger one is sent."""
         self._told: set[str] = set()
         self._aborted = False
         # a certificate that is missing is said now
@@ -178,7 +184,10 @@ class MqttDelivery:
             if self._losses < HOPELESS:
                 raise
             self._losses = 0
-            refused(0, f"the broker ends the connection {HOPELESS} times in a row when it is sent ({error})")
+            size = len(messages[0][1])
+            if size >= LARGE and 0 < 2 * self._confirmed < size:
+                self._limit = (size, time.monotonic() + LIMIT_S)
+            refused(0, f"the broker ended the connection {HOPELESS} times when it was sent, {size} bytes")
             raise DeliveryError(str(error), 1) from error
 
     def _publish(self, messages: Sequence[Message], refused: Callable[[int, str], None], first: int = 0) -> None:
@@ -194,7 +203,7 @@ class MqttDelivery:
         for number in range(first, len(messages)):
             try:
                 for message in messages[first + len(waiting) : number + session.window]:
-                    waiting.append(session.publish(*message))
+                    waiting.append(None if self._is_too_large(message) else session.publish(*message))
                 info = waiting[number - first]
                 while info is not None and not info.is_published():
                     info.wait_for_publish(0.2)
@@ -209,8 +218,13 @@ class MqttDelivery:
                 raise self._ended(str(error), number) from error
             if (reason := session.refusal_of(info)) is not None:
                 refused(number, reason)
+            elif info is not None:
+                self._confirmed = max(self._confirmed, len(messages[number][1]))
             self._losses = 0
             until_s = time.monotonic() + PATIENCE_S
+
+    def _is_too_large(self, message: Message) -> bool:
+        return self._limit is not None and len(message[1]) >= self._limit[0] and time.monotonic() < self._limit[1]
 
     def _ended(self, why: str, number: int) -> DeliveryError:
         self._drop()

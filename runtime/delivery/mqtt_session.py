@@ -116,7 +116,10 @@ class Session:
     def refusal_of(self, info: Any) -> str | None:
         """Return why the broker refused a message that it has answered, or None if it took it."""
         if info is None:
-            return f"the broker takes packets of at most {self._largest} bytes"
+            limit = (
+                f"at most {self._largest} bytes" if self._largest else "fewer bytes, as a loss of the connection showed"
+            )
+            return f"the broker takes packets of {limit}"
         reason = self._refused.pop(info.mid, None)
         return None if reason is None else f"the broker refuses it: {reason}"
 
@@ -131,6 +134,7 @@ class Session:
         # not every broker says that it was so
         if self.is_taken_over or (not self._loss and self.answered.is_set() and lived_s < EARLY_S):
             hint = f"; if another board has the client id {self._identity}, give one of them ?client=NAME"
+            hint += "" if self.is_taken_over else ", else the broker's log may say why"
         return f"the connection was lost after {lived_s:.0f} s{f': {self._loss}' if self._loss else ''}{hint}"
 
     # ------------------------------------------------------------ called from the client's thread
