@@ -52,14 +52,19 @@ class _Pages:
             yield self.table[PAGE * (number - 1) : PAGE * number]
 
 
-def salvage(path: Path) -> Iterator[Row]:
-    """Yield the records that a spool's file and its log hold whole, in no order; one may come several times."""
+def salvage(path: Path, unchecked: int) -> Iterator[Row]:
+    """Yield the records that a spool's file and its log hold whole, in no order; one may come several times.
+
+    Args:
+        path: of the file; nobody else may have it open.
+        unchecked: last place in the queue up to which records may have no checksum.
+    """
     with ExitStack() as leaving:
         pages = _open(path, leaving)
         for page in pages:
             # a page of ours begins with its kind; the first one is SQLite's own
             if page[0] == _LEAF:
-                yield from _rows(page, pages)
+                yield from _rows(page, pages, unchecked)
 
 
 def _open(path: Path, leaving: ExitStack) -> _Pages:
@@ -79,11 +84,11 @@ def _open(path: Path, leaving: ExitStack) -> _Pages:
     return _Pages(table, log, newest)
 
 
-def _rows(page: bytes, pages: _Pages) -> Iterator[Row]:
+def _rows(page: bytes, pages: _Pages, unchecked: int) -> Iterator[Row]:
     count = min(int.from_bytes(page[3:5], "big"), PAGE // 4)
     for place in range(8, 8 + 2 * count, 2):
         for payload, seq in _payloads(page, int.from_bytes(page[place : place + 2], "big"), pages):
-            if (row := _row(payload, seq)) is not None:
+            if (row := _row(payload, seq, unchecked)) is not None:
                 yield row
                 break
 
@@ -110,7 +115,7 @@ def _payloads(page: bytes, start: int, pages: _Pages) -> Iterator[tuple[bytes, i
             yield b"".join(parts), seq
 
 
-def _row(payload: bytes, seq: int) -> Row | None:
+def _row(payload: bytes, seq: int, unchecked: int) -> Row | None:
     """Return the row if it is a record that is whole; seq is that of the table, as a row does not repeat it."""
     end, at = _number(payload, 0)
     kinds = []
@@ -131,7 +136,7 @@ def _row(payload: bytes, seq: int) -> Row | None:
         known = kinds[4] - 8 if kinds[4] in (8, 9) else int.from_bytes(values[3], "big", signed=True)
         whole = known == checksum(seq, identity, channel, body)
     else:
-        whole = body.startswith(b"{") and body.endswith(b"}")
+        whole = seq <= unchecked and body.startswith(b"{") and body.endswith(b"}")
     return (seq, identity, channel, body) if whole and is_text(identity) and is_text(channel) else None
 
 

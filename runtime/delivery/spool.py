@@ -13,7 +13,7 @@ from typing import Any
 
 from edgevit.errors import OutputError
 from edgevit.runtime.delivery.salvage import PAGE, checksum, is_text
-from edgevit.runtime.delivery.spool_file import INSERT, explain, is_damage, open_file, replace_file
+from edgevit.runtime.delivery.spool_file import INSERT, ROWS, explain, is_damage, open_file, replace_file
 
 log = logging.getLogger(__name__)
 
@@ -26,10 +26,7 @@ _BLOCK = 1 << 20
 _LARGEST = 1 << 62
 """Places in the queue; a larger one was changed by the disk."""
 _DROPPED = "INSERT INTO counter VALUES ('dropped', ?) ON CONFLICT (name) DO UPDATE SET value = value + excluded.value"
-_OLDEST = (
-    "SELECT seq, CAST(id AS BLOB), CAST(channel AS BLOB), CAST(body AS BLOB), CAST(sum AS INTEGER) FROM record"
-    " WHERE seq > ? AND seq NOT IN (SELECT seq FROM refused) ORDER BY seq LIMIT ?"
-)
+_OLDEST = f"{ROWS} WHERE seq > ? AND seq NOT IN (SELECT seq FROM refused) ORDER BY seq LIMIT ?"
 
 
 @dataclass(frozen=True)
@@ -208,7 +205,10 @@ class Spool:
             if max(self._used() + pages, self._number("PRAGMA page_count")) + in_log > self._pages:
                 raise sqlite3.DataError(f"a record of {len(body)} bytes is larger than the quota has room for")
         whole = checksum(self._next, identity.encode(), channel.encode(), body)
-        self._connection.execute(INSERT, (self._next, identity, channel, body, whole))
+        while not self._connection.execute(INSERT, (self._next, identity, channel, body, whole)).rowcount:
+            # a damaged counter gave a place that is taken
+            self._next += _BLOCK
+            whole = checksum(self._next, identity.encode(), channel.encode(), body)
         self._next += 1
         self._waiting += 1
         if self._next % _BLOCK == 0:

@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 
 _APPLICATION = 0x65766974
 _DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
-_MISSING = ("no such table", "no such column", "table record has")
+_MISSING = ("no such table", "no such column", "table record has", "duplicate column name")
 """How SQLite's texts begin where the names of tables or columns are damaged."""
 _HEADER = {
     (0, 16): b"SQLite format 3\0",
@@ -49,7 +49,16 @@ _TABLES = (
     "CREATE TABLE IF NOT EXISTS counter (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS refused (seq INTEGER PRIMARY KEY, reason TEXT NOT NULL, time REAL NOT NULL)",
 )
+_STORED = [statement.replace("IF NOT EXISTS ", "") for statement in _TABLES]
+"""The tables as SQLite keeps them."""
+_EARLIER = _STORED[0].replace(", sum INTEGER", "")
+"""The table of records as it was made before they had checksums."""
 INSERT = "INSERT OR IGNORE INTO record VALUES (?, ?, ?, ?, ?)"
+
+
+ROWS = "SELECT seq, CAST(id AS BLOB), CAST(channel AS BLOB), CAST(body AS BLOB), CAST(sum AS INTEGER) FROM record"
+"""Records with their checksums, of whatever kind the disk has made their values."""
+_LARGEST = 1 << 62
 
 
 class DamagedError(sqlite3.DatabaseError):
@@ -75,6 +84,8 @@ def open_file(path: Path, log_pages: int) -> sqlite3.Connection:
         _check_header(path)
         connection = _connect(path)
         _set_up(connection, log_pages)
+    except UnicodeDecodeError as error:  # of a name that SQLite complains of
+        return replace_file(connection, path, log_pages, error)
     except sqlite3.DatabaseError as error:
         if is_damage(error):
             return replace_file(connection, path, log_pages, error)
@@ -85,7 +96,7 @@ def open_file(path: Path, log_pages: int) -> sqlite3.Connection:
 
 
 def replace_file(
-    connection: sqlite3.Connection | None, path: Path, log_pages: int, error: sqlite3.Error, first: int = 0
+    connection: sqlite3.Connection | None, path: Path, log_pages: int, error: Exception, first: int = 0
 ) -> sqlite3.Connection:
     """Put a damaged file aside, and open a new one with its whole records.
 
@@ -100,9 +111,12 @@ def replace_file(
         sqlite3.Error: the new file cannot be written.
     """
     # what was delivered may still stand in pages that are free
-    first = max([first, *(row[0] or 0 for row in _read(connection, "SELECT min(seq) FROM record"))])
+    oldest = _read(connection, f"{ROWS} ORDER BY seq LIMIT 1")
+    first = max([first, *(seq for seq, *row, known in oldest if known == checksum(seq, *row))])
     refused = _read(connection, "SELECT seq, reason, time FROM refused")
     counters = _read(connection, "SELECT name, CAST(value AS INTEGER) FROM counter")
+    # records without a checksum are believed where they were made before there was one
+    unchecked = dict(counters).get("unchecked", 0) if counters else _LARGEST
     if connection is not None:
         connection.close()
     salvaged = Path(f"{path}.salvaged")
@@ -111,7 +125,7 @@ def replace_file(
     new = _connect(salvaged)
     try:
         _set_up(new, log_pages)
-        for seq, identity, channel, body in salvage(path):
+        for seq, identity, channel, body in salvage(path, unchecked):
             if seq >= first:
                 whole = (seq, identity.decode(), channel.decode(), body, checksum(seq, identity, channel, body))
                 new.execute(INSERT, whole)
@@ -141,7 +155,7 @@ def _read(connection: sqlite3.Connection | None, question: str) -> list[tuple[An
     """Return what a damaged file still answers."""
     try:
         return [] if connection is None else connection.execute(question).fetchall()
-    except sqlite3.Error:
+    except (sqlite3.Error, UnicodeDecodeError):
         return []
 
 
@@ -162,7 +176,10 @@ def explain(path: Path, error: Exception) -> str:
 
 
 def _connect(path: Path) -> sqlite3.Connection:
-    return sqlite3.connect(path, timeout=1.0, isolation_level=None, check_same_thread=False)
+    connection = sqlite3.connect(path, timeout=1.0, isolation_level=None, check_same_thread=False)
+    # no text of a damaged file must raise anything but what SQLite itself raises
+    connection.text_factory = lambda data: data.decode("utf-8", "replace")
+    return connection
 
 
 def _check_header(path: Path) -> None:
@@ -196,11 +213,14 @@ def _set_up(connection: sqlite3.Connection, log_pages: int) -> None:
     if run("PRAGMA application_id").fetchone() != (_APPLICATION,):
         for statement in (*_TABLES, f"PRAGMA application_id = {_APPLICATION}"):
             run(statement)
-    if "sum" not in [name for _, name, *_ in run("PRAGMA table_info(record)")]:
-        # made before records had checksums
+    stored = [text for (text,) in run("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL")]
+    if _EARLIER in stored:
         run("ALTER TABLE record ADD COLUMN sum INTEGER")
         run(_TABLES[2])
         run("INSERT OR REPLACE INTO counter SELECT 'unchecked', ifnull(max(seq), 0) FROM record")
+        stored = [text for (text,) in run("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL")]
+    if sorted(stored) != sorted(_STORED):
+        raise DamagedError("its tables are not those of a spool")
     run("COMMIT")
 
 
