@@ -2,14 +2,11 @@
 
 import json
 import logging
-import os
 import random
 import shutil
 import sqlite3
 import threading
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import hypothesis.strategies as st
 import pytest
@@ -17,6 +14,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from edgevit.runtime.delivery.spool import SMALLEST_QUOTA, Spool
+from tests.made_records import record_fsync
 from tests.places import SHARED
 
 BODY = st.one_of(st.integers(0, 400), st.integers(3000, 9000), st.integers(60_000, 104_000))
@@ -169,6 +167,27 @@ def test_flipped_bit_blocks_nothing_and_delivers_nothing_altered(tmp_path: Path,
     assert len(found) >= 200 - 36, f"bit in byte {place} lost {200 - len(found)}"
 
 
+@pytest.mark.parametrize("seed", range(30))
+def test_many_flipped_bits_in_file_and_log_raise_nothing_and_alter_nothing(tmp_path: Path, seed: int) -> None:
+    """The state of a process that was killed: part of the records is in the log alone."""
+    chance = random.Random(seed)
+    spool = Spool(tmp_path / "a.sqlite", 5_000_000)
+    records = {f"{number:032d}": json_body(number, 9000 if number % 50 == 7 else number) for number in range(200)}
+    for identity, body in records.items():
+        spool.put(identity, "label", body)
+    killed = tmp_path / "killed"
+    killed.mkdir()
+    for name in ("a.sqlite", "a.sqlite-wal"):
+        data = bytearray((tmp_path / name).read_bytes())
+        for _ in range(chance.choice((0, 1, 3, 20))):
+            data[chance.randrange(min(len(data), 12_288) if seed % 2 else len(data))] ^= 1 << chance.randrange(8)
+        (killed / name).write_bytes(data)
+    spool.close()
+    found = delivered(killed / "a.sqlite")
+    assert found == sorted(found)
+    assert set(found) <= set(records.items())
+
+
 @pytest.mark.parametrize("pages", [(0, 1), (1, 1), (2, 3), (0, 6), (10, 20)])
 def test_pages_that_are_gone_lose_only_their_own_records(tmp_path: Path, pages: tuple[int, int]) -> None:
     path = tmp_path / "a.sqlite"
@@ -280,22 +299,6 @@ def test_sync_gives_the_log_and_then_its_folder_to_the_disk(tmp_path: Path, monk
     spool.sync()
     assert flushed == [tmp_path / "a.sqlite-wal", tmp_path]
     spool.close()
-
-
-def record_fsync(monkeypatch: pytest.MonkeyPatch, fails: Callable[[Path], bool] = lambda path: False) -> list[Path]:
-    """Note the paths that are given to os.fsync, in their order; those that `fails` names are refused by the disk."""
-    flushed: list[Path] = []
-    real = os.fsync
-
-    def fsync(file: Any) -> None:
-        path = Path(os.readlink(f"/proc/self/fd/{file if isinstance(file, int) else file.fileno()}"))
-        flushed.append(path)
-        if fails(path):
-            raise OSError(5, "Input/output error")
-        real(file)
-
-    monkeypatch.setattr(os, "fsync", fsync)
-    return flushed
 
 
 def test_damage_is_told_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -15,7 +15,7 @@ from edgevit.runtime.events.event import Event
 from edgevit.runtime.records import event_record
 from edgevit.runtime.sinks.opening import SinkContext, open_sinks
 from edgevit.runtime.sinks.rotating import RotatingFile
-from tests.made_records import DAY_S, NOON, event, moment, open_one, record, scene, small_disk
+from tests.made_records import DAY_S, NOON, event, moment, open_one, record, record_fsync, scene, small_disk
 
 
 def test_json_lines_hold_results_and_events(tmp_path: Path) -> None:
@@ -133,6 +133,16 @@ def test_clock_set_back_by_a_day_begins_no_new_file(tmp_path: Path) -> None:
         file.write_line("x", wall_s)
     file.close()
     assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_flushing_and_closing_give_the_file_to_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = RotatingFile(tmp_path / "a.txt")
+    file.write_line("one", NOON)
+    flushed = record_fsync(monkeypatch)
+    file.flush()
+    assert flushed == [tmp_path / "a.txt"]
+    file.close()
+    assert flushed == [tmp_path / "a.txt"] * 2
 
 
 YEAR_2099 = datetime.datetime(2099, 1, 1, 12).timestamp()
