@@ -39,7 +39,7 @@ from edgevit.runtime.destinations import parse_sinks
 from edgevit.runtime.moment import Moment, record_id
 from edgevit.runtime.records import RESULT
 from edgevit.runtime.run.result_writer import ResultWriter
-from edgevit.runtime.sinks.opening import SinkContext, open_sinks, spool_path
+from edgevit.runtime.sinks.opening import SinkContext, open_sinks
 
 LABELS = ("red", "green", "blue")
 TOPIC = "bench"
@@ -241,7 +241,7 @@ def worker(folder: Path, port: int, frames: int) -> None:
 
 def bounded(folder: Path) -> str:
     """Fill a spool that nobody empties; return how large its files became."""
-    spool = Spool(spool_path(folder, "mqtt://nobody/bench"), QUOTA)
+    spool = Spool(folder / "bounded.sqlite", QUOTA)
     largest = 0
     for number in range(60_000):
         spool.put(f"{number:032d}", "result", bytes(500))

@@ -13,19 +13,25 @@ PART = ".part-"
 
 
 @contextlib.contextmanager
-def replacing(path: Path, *, durable: bool = False) -> Iterator[Path]:
+def replacing(path: Path, *, durable: bool = False, mode: int | None = None) -> Iterator[Path]:
     """Yield the path of an empty file beside `path`; what is written there replaces `path` if the block succeeds.
 
     Args:
         path: the file to write, in a folder that exists.
         durable: flush it to the disk first, which on an SD card takes tens of milliseconds.
+        mode: permissions from the first byte on, such as 0o600; None for those of any new file.
 
     Raises:
         OSError: the folder or the disk does not take the file.
     """
     # the same suffix, by which a file's format is told
     temporary = path.with_name(f"{PART}{secrets.token_hex(6)}{path.suffix}")
-    temporary.open("xb").close()
+    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666 if mode is None else mode & 0o600)
+    try:
+        if mode is not None:
+            os.fchmod(handle, mode)
+    finally:
+        os.close(handle)
     try:
         yield temporary
         if durable:

@@ -1,12 +1,15 @@
 """Made records for the tests of sinks, and a disk that is full."""
 
 import datetime
+import os
 import resource
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 from edgevit.runtime.destinations import parse_sink
@@ -56,3 +59,19 @@ def small_disk(size: int) -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def record_fsync(monkeypatch: pytest.MonkeyPatch, fails: Callable[[Path], bool] = lambda path: False) -> list[Path]:
+    """Note the paths that are given to os.fsync, in their order; those that `fails` names are refused by the disk."""
+    flushed: list[Path] = []
+    real = os.fsync
+
+    def fsync(file: Any) -> None:
+        path = Path(os.readlink(f"/proc/self/fd/{file if isinstance(file, int) else file.fileno()}"))
+        flushed.append(path)
+        if fails(path):
+            raise OSError(5, "Input/output error")
+        real(file)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    return flushed

@@ -56,7 +56,13 @@ def print_unit(user: bool, name: str, memory: str, watchdog: str | None, argumen
     """Print the unit for `edgevit run MODEL SOURCE ...`."""
     from edgevit.runtime.service.unit import unit_text
 
-    click.echo(unit_text(_job(user, name, memory, watchdog, arguments)), nl=False)
+    job = _job(user, name, memory, watchdog, arguments)
+    click.echo(unit_text(job), nl=False)
+    for secret in job.secrets:
+        if secret.value is not None:
+            click.echo(
+                f"edgevit: {secret.name} is secret: install writes it to {secret.path}, for root alone", err=True
+            )
     click.echo("next: edgevit service install, with the same arguments", err=True)
 
 
@@ -66,11 +72,15 @@ def print_unit(user: bool, name: str, memory: str, watchdog: str | None, argumen
 def install(force: bool, user: bool, name: str, memory: str, watchdog: str | None, arguments: tuple[str, ...]) -> None:
     """Write the unit for `edgevit run MODEL SOURCE ...` where systemd finds it; nothing is started."""
     from edgevit.runtime.service.place import unit_folder, write_unit
+    from edgevit.runtime.service.secrets import write_secrets
     from edgevit.runtime.service.unit import unit_text
 
     job = _job(user, name, memory, watchdog, arguments)
     path = unit_folder(user) / f"{job.name}.service"
     written = write_unit(path, unit_text(job), force=force)
+    write_secrets(job.secrets)
+    for secret in job.secrets:
+        click.echo(f"{secret.path} holds {secret.name}", err=True)
     click.echo(f"{path} {'was written' if written else 'is as it should be'}", err=True)
     control = "systemctl --user" if user else "sudo systemctl"
     verb = "enable" if not force else "reenable"
@@ -87,19 +97,12 @@ def _job(user: bool, name: str, memory: str, watchdog: str | None, arguments: Se
     """Check everything that can be checked before the service runs; raises OptionError and ModelFileError."""
     from edgevit.cli import run
     from edgevit.cli.run_options import read_run_options
-    from edgevit.runtime.service.job import make_job, shows_password
+    from edgevit.runtime.service.job import make_job
 
     options = read_run_options(run.command.make_context("edgevit service", list(arguments)).params)
     # it is no option of the run, but of how much its log says
     verbose = bool({"-v", "--verbose"} & set(arguments))
-    job = make_job(options, name=name, memory=memory, watchdog=watchdog, user=user, verbose=verbose)
-    if shows_password(options):
-        click.echo(
-            "edgevit: everybody on this machine can read the password in SOURCE, in the unit and in the list of "
-            "processes; give the camera a user that may do nothing but watch",
-            err=True,
-        )
-    return job
+    return make_job(options, name=name, memory=memory, watchdog=watchdog, user=user, verbose=verbose)
 
 
 def _lacks_video_group(job: "Job") -> bool:

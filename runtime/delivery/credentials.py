@@ -1,4 +1,4 @@
-"""Passwords and keys, from the environment or from files that it names: never from the command line."""
+"""Passwords and keys: from the environment, from files that it names, or from systemd; never from the command line."""
 
 import os
 from collections.abc import Mapping
@@ -6,9 +6,14 @@ from pathlib import Path
 
 from edgevit.errors import OptionError
 
+CREDENTIALS = "CREDENTIALS_DIRECTORY"
+"""Where systemd puts what LoadCredential= names; https://systemd.io/CREDENTIALS/."""
+
 
 def read_secret(name: str, environment: Mapping[str, str] = os.environ) -> str | None:
     """Return what the variable `name` holds, or the first line of the file that `name`_FILE names; None without either.
+
+    A service has no such variables but systemd's credential `name`, which is read last.
 
     Raises:
         OptionError: both are set, or the file cannot be read or is empty.
@@ -16,14 +21,21 @@ def read_secret(name: str, environment: Mapping[str, str] = os.environ) -> str |
     value, path = environment.get(name), environment.get(f"{name}_FILE")
     if value and path:
         raise OptionError(f"{name} and {name}_FILE are both set; unset one of them")
-    if not path:
-        return value or None
+    if value or path:
+        return value or _first_line(f"{name}_FILE is {path}", Path(path or ""))
+    credential = Path(environment[CREDENTIALS], name) if environment.get(CREDENTIALS) else None
+    if credential is None or not credential.is_file():
+        return None
+    return _first_line(f"systemd's credential {name} is {credential}", credential)
+
+
+def _first_line(named: str, path: Path) -> str:
     try:
-        lines = Path(path).read_text("utf-8").splitlines()
+        lines = path.read_text("utf-8").splitlines()
     except (OSError, ValueError) as error:
-        raise OptionError(f"{name}_FILE is {path}, which cannot be read: {_reason(error)}") from error
+        raise OptionError(f"{named}, which cannot be read: {_reason(error)}") from error
     if not lines or not lines[0]:
-        raise OptionError(f"{name}_FILE is {path}, whose first line is empty; expected the secret there")
+        raise OptionError(f"{named}, whose first line is empty; expected the secret there")
     return lines[0]
 
 

@@ -6,9 +6,15 @@ https://www.home-assistant.io/integrations/mqtt/#mqtt-discovery
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from edgevit import __version__
+from edgevit.errors import OptionError
+from edgevit.runtime.delivery.broker import Broker
+from edgevit.runtime.events.event import Event
+from edgevit.runtime.events.labels import UNKNOWN
+from edgevit.runtime.moment import Moment
 
 CHANNELS = {"source_lost": "source", "source_back": "source"}
 """Kinds of events that share a topic, as together they are one state; every other kind has its own."""
@@ -30,34 +36,112 @@ def topic_part(text: str) -> str:
     return re.sub(r"[/+#\s\x00-\x1f]", "_", text.encode("utf-8", "replace").decode())
 
 
-def discovery(prefix: str, base: str, name: str, rois: Sequence[str] = ()) -> Iterator[tuple[str, str]]:
+def check_regions(rois: Sequence[str]) -> None:
+    """Raise OptionError if two regions would be one in the topics."""
+    topics: dict[str, str] = {}
+    for roi in rois:
+        other = topics.setdefault(topic_part(roi), roi)
+        if other != roi:
+            raise OptionError(
+                f"the regions {other!r} and {roi!r} would both have the MQTT topic {topic_part(roi)!r}; rename one"
+            )
+
+
+def first_events(source: str, rois: Sequence[str], monotonic_s: float, wall_s: float) -> list[Event]:
+    """Return an event for each state, as it is before the first picture: what an earlier run left is not true any more.
+
+    Args:
+        source: name of the camera or stream.
+        rois: regions of the picture, each with a label of its own; none for the whole picture.
+        monotonic_s: now.
+        wall_s: now, in Unix time.
+    """
+    moment = Moment(source, 0, monotonic_s, wall_s)
+    labels = [Moment(source, 0, monotonic_s, wall_s, roi) for roi in rois] or [moment]
+    nothing = {"label": UNKNOWN, "previous": None, "conf": 0.0, "start": True}
+    return [
+        *(Event("label", each, nothing) for each in labels),
+        *(Event(kind, moment, {"active": False, "start": True}) for kind in PROBLEMS),
+        Event("source_back", moment, {"start": True}),
+    ]
+
+
+def subscription(broker: Broker) -> str:
+    """Return the topics of all that this board ever announced."""
+    return f"{broker.discovery}/+/{node_id(broker)}/+/config"
+
+
+def no_longer_announced(broker: Broker, announced: Mapping[str, str], topic: str, message: bytes) -> list[str]:
+    """Return the topics to clear for an announcement that the broker kept: its own, and that of its label.
+
+    Args:
+        broker: ours.
+        announced: topics and messages of this run.
+        topic: of the announcement that was found.
+        message: its JSON.
+    """
+    if topic in announced:
+        return []
+    try:
+        state = json.loads(message)["state_topic"]
+    except (ValueError, TypeError, KeyError, RecursionError):
+        state = None
+    used = {json.loads(text)["state_topic"] for text in announced.values()}
+    is_ours = isinstance(state, str) and re.fullmatch(rf"{re.escape(broker.topic)}/[^/+#]+/label", state)
+    return [topic, state] if is_ours and state not in used else [topic]
+
+
+def node_id(broker: Broker) -> str:
+    return f"edgevit_{hashlib.sha256(broker.topic.encode()).hexdigest()[:12]}"
+
+
+def entity_key(roi: str) -> str:
+    """Return what tells a region's entity from all others, in the characters that Home Assistant allows."""
+    if not roi:
+        return "label"
+    if re.fullmatch(r"[A-Za-z0-9_-]{1,40}", roi, re.ASCII):
+        return f"label_{roi}"
+    digest = hashlib.sha256(roi.encode("utf-8", "replace")).hexdigest()[:12]
+    return f"label_{re.sub(r'[^A-Za-z0-9_-]', '_', roi)[:27]}_{digest}"
+
+
+def discovery(broker: Broker, name: str, rois: Sequence[str] = ()) -> Iterator[tuple[str, str]]:
     """Yield (topic, payload) of the messages that announce a board.
 
     Args:
-        prefix: where Home Assistant listens, "homeassistant" unless changed there.
-        base: topic below which the board publishes.
+        broker: its discovery prefix is where Home Assistant listens; below its topic the board publishes.
         name: of the device, to people.
         rois: regions of the picture, each a sensor of its own; none for the whole picture.
     """
-    node = f"edgevit_{hashlib.sha256(base.encode()).hexdigest()[:12]}"
-    device = {"identifiers": [node], "name": name, "manufacturer": "edgevit", "sw_version": __version__}
-    common = {
-        "availability_topic": f"{base}/status",
+    node, base = node_id(broker), broker.topic
+    status = {"topic": f"{base}/status", "payload_available": ONLINE, "payload_not_available": OFFLINE}
+    camera = {
+        "topic": state_topic(base, "source_lost")[0],
+        "value_template": f"{{{{ '{OFFLINE}' if value_json.event == 'source_lost' else '{ONLINE}' }}}}",
         "payload_available": ONLINE,
         "payload_not_available": OFFLINE,
-        "device": device,
+    }
+    common = {
+        "availability_mode": "all",
+        "device": {"identifiers": [node], "name": name, "manufacturer": "edgevit", "sw_version": __version__},
         "origin": {"name": "edgevit", "sw_version": __version__},
     }
 
-    def message(component: str, key: str, channel: str, **specific: str) -> tuple[str, str]:
+    def message(component: str, key: str, channel: str, **specific: Any) -> tuple[str, str]:
         topic = state_topic(base, channel)[0]
-        config = {"unique_id": f"{node}_{key}", "state_topic": topic, "json_attributes_topic": topic}
-        return f"{prefix}/{component}/{node}/{key}/config", json.dumps({**config, **specific, **common})
+        config: dict[str, Any] = {"unique_id": f"{node}_{key}", "state_topic": topic, "json_attributes_topic": topic}
+        config |= {"availability": [status], **specific, **common}
+        return f"{broker.discovery}/{component}/{node}/{key}/config", json.dumps(config)
 
+    # a label is not known while the camera is lost; where nothing is kept, nobody could tell that it is there
+    seen = {"availability": [status, camera]} if broker.retain else {}
+    expires = {} if broker.expire_after_s is None else {"expire_after": broker.expire_after_s}
     for roi in rois or ("",):
-        key = re.sub(r"\W", "_", f"label_{roi}" if roi else "label", flags=re.ASCII)
         channel, shown = (f"{roi}/label", roi) if roi else ("label", "Label")
-        yield message("sensor", key, channel, name=shown, value_template="{{ value_json.label }}")
+        # a name from the command line may hold bytes that are not UTF-8
+        shown = shown.encode("utf-8", "replace").decode()
+        template = "{{ value_json.label }}"
+        yield message("sensor", entity_key(roi), channel, name=shown, value_template=template, **seen, **expires)
     for kind, shown in PROBLEMS.items():
         on_or_off = "{{ 'ON' if value_json.active else 'OFF' }}"
         specific = {"device_class": "problem", "entity_category": "diagnostic"}

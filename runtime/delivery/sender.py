@@ -1,11 +1,12 @@
 """The thread that empties a spool: in order, at least once, patient with a network that is away."""
 
+import contextlib
 import logging
 import random
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -19,6 +20,11 @@ BATCH = 50
 """Records taken from the spool at once."""
 SYNC_S = 1.0
 """How long a record may be stored and not flushed to the disk."""
+STEADY_S = 10.0
+"""How long a destination must be there before it counts as back: one that comes only to go again is not hurried."""
+
+Refuse = Callable[[Stored, str], None]
+"""Takes a record that the other side will never take, and its reason."""
 
 
 class DeliveryError(OSError):
@@ -45,11 +51,11 @@ class Delivery(Protocol):
             DeliveryError: it is not.
         """
 
-    def send(self, batch: Sequence[Stored]) -> None:
-        """Deliver all, in order; return when the other side has confirmed them.
+    def send(self, batch: Sequence[Stored], refuse: Refuse) -> None:
+        """Deliver all, in order; return when the other side has confirmed them, or each of the others was refused.
 
         Raises:
-            DeliveryError: not all of them could be delivered.
+            DeliveryError: not all of them could be delivered; those before count as delivered, or were refused.
         """
 
     def abort(self) -> None:
@@ -74,6 +80,7 @@ class Backlog:
         parts = [f"{self.name} is {'away' if self.away else 'there'}", f"{self.counts.waiting} records wait"]
         parts += [f"{self.counts.dropped} were dropped for the quota"] if self.counts.dropped else []
         parts += [f"{self.counts.unsaved} did not fit on the disk"] if self.counts.unsaved else []
+        parts += [f"{self.counts.refused} were refused and are kept"] if self.counts.refused else []
         return ", ".join(parts)
 
 
@@ -88,6 +95,8 @@ class SpooledSink:
         wants: Callable[[str], bool] = lambda kind: kind != RESULT,
         backoff: Backoff = Backoff(),  # noqa: B008 (frozen)
         drain_s: float = 5.0,
+        steady_s: float = STEADY_S,
+        first: Iterable[Record] = (),
     ) -> None:
         """Start the thread.
 
@@ -97,13 +106,18 @@ class SpooledSink:
             wants: which kinds of records to take; events by default.
             backoff: pauses while the destination is away.
             drain_s: how long `close` goes on delivering; what is left stays in the spool, for the next start.
+            steady_s: how long attempts must succeed before the pauses begin anew.
+            first: records that are written before all others.
         """
         self._spool, self._delivery, self._wants, self._backoff = spool, delivery, wants, backoff
-        self._drain_s = drain_s
+        self._drain_s, self._steady_s = drain_s, steady_s
         self._wake, self._stop = threading.Event(), threading.Event()
         self._deadline_s = float("inf")
         self._unsynced_s: float | None = None
-        self._failures = 0
+        self._failures, self._away = 0, False
+        self._failed_s = 0.0
+        for record in first:
+            self.write(record)
         self._thread = threading.Thread(target=self._run, name=f"edgevit sender {delivery.name}", daemon=True)
         self._thread.start()
 
@@ -123,11 +137,16 @@ class SpooledSink:
 
     def backlog(self) -> Backlog:
         """Tell how delivery is doing, to any thread."""
-        return Backlog(self._delivery.name, self._failures > 0, self._spool.counts())
+        return Backlog(self._delivery.name, self._away, self._spool.counts())
 
     def flush(self) -> None:
-        self._unsynced_s = None
-        self._spool.sync()
+        # first, as a record may be written meanwhile
+        since_s, self._unsynced_s = self._unsynced_s, None
+        try:
+            self._spool.sync()
+        except OSError:
+            self._unsynced_s = since_s
+            raise
 
     def close(self) -> None:
         if self._stop.is_set():
@@ -139,14 +158,14 @@ class SpooledSink:
         if self._thread.is_alive():
             self._delivery.abort()
             self._thread.join()
-        self._delivery.close()
-        waiting = self._spool.counts().waiting
-        if waiting:
-            log.warning(
-                "%d records for %s stay in %s for the next start", waiting, self._delivery.name, self._spool.path
-            )
-        self._spool.sync()
-        self._spool.close()
+        with contextlib.closing(self._spool):
+            self._delivery.close()
+            waiting = self._spool.counts().waiting
+            if waiting:
+                log.warning(
+                    "%d records for %s stay in %s for the next start", waiting, self._delivery.name, self._spool.path
+                )
+            self._flush_or_say()
 
     def _run(self) -> None:
         while not (self._stop.is_set() and time.monotonic() > self._deadline_s):
@@ -176,7 +195,7 @@ class SpooledSink:
         if not batch:
             return 0
         try:
-            self._delivery.send(batch)
+            self._delivery.send(batch, self._spool.refuse)
         except DeliveryError as error:
             if error.delivered:
                 self._spool.remove(batch[error.delivered - 1].seq)
@@ -192,13 +211,16 @@ class SpooledSink:
     def _sync_if_due(self) -> None:
         since_s = self._unsynced_s
         if since_s is not None and time.monotonic() - since_s >= SYNC_S:
-            try:
-                self.flush()
-            except OSError as error:
-                log.error("%s cannot be flushed: %s", self._spool.path, error)
+            self._flush_or_say()
+
+    def _flush_or_say(self) -> None:
+        try:
+            self.flush()
+        except OSError as error:
+            log.error("%s cannot be flushed: %s", self._spool.path, error)
 
     def _note_failure(self, error: Exception) -> None:
-        self._failures += 1
+        self._failures, self._away, self._failed_s = self._failures + 1, True, time.monotonic()
         if self._failures == 1:
             # the way to what nobody has thought of
             trace = None if isinstance(error, DeliveryError | sqlite3.Error) else error
@@ -206,6 +228,7 @@ class SpooledSink:
             log.warning(text, self._delivery.name, error, self._spool.path, exc_info=trace)
 
     def _note_success(self) -> None:
-        if self._failures:
+        self._away = False
+        if self._failures and time.monotonic() - self._failed_s >= self._steady_s:
             log.warning("%s: back, %d records to deliver", self._delivery.name, self._spool.counts().waiting)
             self._failures = 0

@@ -5,22 +5,23 @@ https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-w
 
 import base64
 import contextlib
+import datetime
+import email.utils
 import hashlib
 import hmac
 import http.client
-import logging
 import socket
 import threading
 import time
-from collections.abc import Callable, Sequence
-from urllib.parse import urlsplit
+from collections.abc import Callable, Mapping, Sequence
 
 from edgevit import __version__
 from edgevit.errors import OptionError
-from edgevit.runtime.delivery.sender import DeliveryError
+from edgevit.runtime.addresses import Address, login_from, parse_address
+from edgevit.runtime.delivery.credentials import read_secret
+from edgevit.runtime.delivery.sender import DeliveryError, Refuse
 from edgevit.runtime.delivery.spool import Stored
-
-log = logging.getLogger(__name__)
+from edgevit.runtime.destinations import Target
 
 REFUSED = (400, 413, 415, 422)
 """Answers that mean this record, not this moment: trying it again would only hold up those behind it."""
@@ -52,14 +53,41 @@ def signature(key: bytes, identity: str, timestamp: int, body: bytes) -> str:
     return "v1," + base64.b64encode(digest).decode()
 
 
+def headers_from(target: Target, environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the headers that every request to a web address has: Basic authentication, and those of its options.
+
+    The user is in the address or in EDGEVIT_WEBHOOK_USER, the password in EDGEVIT_WEBHOOK_PASSWORD[_FILE].
+
+    Raises:
+        OptionError: a secret is missing or cannot be read, or is no header's value.
+    """
+    headers: dict[str, str] = {}
+    url = login_from(environment, "EDGEVIT_WEBHOOK", target.parts)
+    if url.user is not None:
+        login = f"{url.user}:{url.password or ''}".encode("utf-8", "surrogateescape")
+        headers["Authorization"] = f"Basic {base64.b64encode(login).decode()}"
+    for name, variable in target.options.get("header", ()):
+        value = read_secret(variable, environment)
+        if value is None:
+            raise OptionError(
+                f"--to {target.name} has a header {name}, but {variable} is not set; set it, or {variable}_FILE to the "
+                "path of a file that holds it"
+            )
+        if not (value.isascii() and value.isprintable()):
+            raise OptionError(f"{variable} is no value of a header: expected one line of ASCII")
+        headers[name] = value
+    return headers
+
+
 class WebhookDelivery:
     """One web address; the connection is kept open for a batch."""
 
     def __init__(
         self,
-        url: str,
+        url: str | Address,
         secret: str | None = None,
         *,
+        headers: Mapping[str, str] | None = None,
         timeout_s: float = 10.0,
         longest_s: float = 60.0,
         clock: Callable[[], float] = time.time,
@@ -69,6 +97,7 @@ class WebhookDelivery:
         Args:
             url: http:// or https://, with a path and a query of its own.
             secret: signs; None to send without a signature.
+            headers: go with each request, beside those of the specification.
             timeout_s: how long the server may be silent.
             longest_s: how long it may take in all: one that sends a byte now and then is never silent.
             clock: Unix time, for the receiver, which refuses what is older than minutes.
@@ -76,23 +105,23 @@ class WebhookDelivery:
         Raises:
             OptionError: the secret is damaged.
         """
-        parts = urlsplit(url)
-        # what follows the question mark is often a password
-        self.name = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+        parts = parse_address(url, "--to", "https://example.org/hook") if isinstance(url, str) else url
+        self._url = parts
+        self.name = parts.site
         self._path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        self._headers = dict(headers or {})
         self._key = signing_key(secret) if secret else None
         self._clock, self._longest_s = clock, longest_s
         kind = http.client.HTTPSConnection if parts.scheme.lower() == "https" else http.client.HTTPConnection
-        self._connection = kind(parts.hostname or "", parts.port, timeout=timeout_s)
-        self._refused = 0
+        self._connection = kind(parts.host, parts.port, timeout=timeout_s)
 
     def ready(self) -> None:
         """Nothing to prepare: each record finds out by itself."""
 
-    def send(self, batch: Sequence[Stored]) -> None:
+    def send(self, batch: Sequence[Stored], refuse: Refuse) -> None:
         try:
             for number, stored in enumerate(batch):
-                self._send_one(stored, number)
+                self._send_one(stored, number, refuse)
         finally:
             self._connection.close()
 
@@ -105,9 +134,10 @@ class WebhookDelivery:
     def close(self) -> None:
         self._connection.close()
 
-    def _send_one(self, stored: Stored, number: int) -> None:
+    def _send_one(self, stored: Stored, number: int, refuse: Refuse) -> None:
         timestamp = int(self._clock())
         headers = {
+            **self._headers,
             "Content-Type": "application/json",
             "User-Agent": f"edgevit/{__version__}",
             "webhook-id": stored.id,
@@ -122,7 +152,8 @@ class WebhookDelivery:
             response = self._connection.getresponse()
             response.read(1 << 16)
         except (OSError, http.client.HTTPException) as error:
-            raise DeliveryError(f"cannot deliver: {str(error) or type(error).__name__}", number) from error
+            reason = self._url.conceal(str(error) or type(error).__name__)
+            raise DeliveryError(f"cannot deliver: {reason}", number) from error
         finally:
             watchdog.cancel()
         if not response.isclosed():  # a long answer that nobody wants
@@ -130,18 +161,41 @@ class WebhookDelivery:
         if 200 <= response.status < 300:
             return
         if response.status in REFUSED:
-            self._note_refused(stored, response.status)
+            refuse(stored, f"the server answers {response.status}")
             return
-        place = response.getheader("Location")
-        hint = f", which moved to {place}; give that address" if place and 300 <= response.status < 400 else ""
-        wait_s = _seconds(response.getheader("Retry-After"))
-        raise DeliveryError(f"the server answers {response.status} {response.reason}{hint}", number, wait_s)
-
-    def _note_refused(self, stored: Stored, status: int) -> None:
-        self._refused += 1
-        if set(str(self._refused)[1:]) <= {"0"} and str(self._refused)[0] == "1":  # 1, 10, 100 ...
-            log.error("%s refuses record %s with %d; given up, %d so far", self.name, stored.id, status, self._refused)
+        hint = _moved(response.getheader("Location")) if 300 <= response.status < 400 else ""
+        wait_s = _wait_s(response.getheader("Retry-After"), response.getheader("Date"), self._clock())
+        reason = self._url.conceal(response.reason)
+        raise DeliveryError(f"the server answers {response.status} {reason}{hint}", number, wait_s)
 
 
-def _seconds(text: str | None) -> float:
-    return min(LONGEST_WAIT_S, float(text)) if text and text.isascii() and text.isdecimal() else 0.0
+def _moved(place: str | None) -> str:
+    """Return where an address moved to, as far as it may be shown."""
+    if not place:
+        return ""
+    try:
+        shown = parse_address(place, "the new address", "https://example.org/hook").site
+    except OptionError:  # a path, or nothing that can be read
+        shown = "another path"
+    return f", which moved to {shown}; ask whoever runs it for the new address"
+
+
+def _wait_s(retry_after: str | None, date: str | None, now_s: float) -> float:
+    """Return how long Retry-After asks to wait: seconds, or a date, which is measured by the server's own clock."""
+    if retry_after and retry_after.isascii() and retry_after.isdecimal():
+        return min(LONGEST_WAIT_S, float(retry_after))
+    until = _moment(retry_after)
+    if until is None:
+        return 0.0
+    since = _moment(date)
+    wait_s = until.timestamp() - (now_s if since is None else since.timestamp())
+    return min(LONGEST_WAIT_S, max(0.0, wait_s))
+
+
+def _moment(text: str | None) -> datetime.datetime | None:
+    try:
+        found = email.utils.parsedate_to_datetime(text or "")
+    except (ValueError, OverflowError, IndexError, TypeError):
+        return None
+    # -0000 means that no zone is known; a header's date is always GMT
+    return found if found.tzinfo else found.replace(tzinfo=datetime.UTC)

@@ -69,5 +69,6 @@ def _context(options: RunOptions, task: str) -> SinkContext:
         alone=only is not None and only.kind == "path" and not plan.regions and Path(only.address).is_file(),
         fps=VIDEO_FPS if interval_s is None else 1 / interval_s,
         rois=tuple(region.name for region in plan.regions),
+        source=plan.name,
         spool=default_spool_folder() if options.spool is None else Path(options.spool),
     )

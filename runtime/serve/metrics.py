@@ -87,9 +87,13 @@ def _backlog_families(backlogs: tuple[Backlog, ...]) -> Iterator[Any]:
         (gauge, "edgevit_destination_away", "1 if the last attempt to deliver failed.", lambda backlog: backlog.away),
         (counter, "edgevit_spool_dropped", "Oldest given up for the quota.", lambda backlog: backlog.counts.dropped),
         (counter, "edgevit_spool_unsaved", "Not taken by the disk.", lambda backlog: backlog.counts.unsaved),
+        (gauge, "edgevit_spool_refused", "Refused, and kept.", lambda backlog: backlog.counts.refused),
     )
-    for kind, name, text, value in table if backlogs else ():
-        family = kind(name, text, labels=["destination"])
-        for backlog in backlogs:
-            family.add_metric([backlog.name], float(value(backlog)))
+    for kind, title, text, value in table if backlogs else ():
+        family = kind(title, text, labels=["destination"])
+        for number, backlog in enumerate(backlogs):
+            # what is hidden of two web addresses may be all in which they differ
+            before = [other.name for other in backlogs[:number]].count(backlog.name)
+            name = f"{backlog.name} ({before + 1})" if before else backlog.name
+            family.add_metric([name], float(value(backlog)))
         yield family

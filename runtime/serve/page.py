@@ -140,7 +140,7 @@ def _counters(snapshot: StatusSnapshot) -> str:
 
 
 def _told_backlog(backlog: Backlog) -> str:
-    lost = {"dropped": backlog.counts.dropped, "not saved": backlog.counts.unsaved}
+    lost = {"dropped": backlog.counts.dropped, "not saved": backlog.counts.unsaved, "refused": backlog.counts.refused}
     told = ", ".join(f"{count:,} {what}" for what, count in lost.items() if count)
     return f"waiting for {backlog.name}" + (f" ({told})" if told else "")
 

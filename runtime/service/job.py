@@ -11,6 +11,7 @@ from edgevit.runtime.destinations import STDOUT, parse_size
 from edgevit.runtime.run.options import RunOptions
 from edgevit.runtime.serve.address import is_loopback, parse_address
 from edgevit.runtime.service.place import check_readable, needed_folders, readable_folders
+from edgevit.runtime.service.secrets import find_secrets, hide_addresses, secrets_folder, used_secrets
 from edgevit.runtime.service.unit import Job, check_name, watchdog_s
 from edgevit.runtime.sources.sampling import parse_duration
 
@@ -67,12 +68,24 @@ def make_job(
         # where a link points to must be there too
         folders = [folder for file in files for folder in (file.parent, file.resolve().parent)]
         readable = readable_folders([*folders, *needed_folders()])
-    arguments = dataclasses.replace(
-        options, model=files[0], labels=files[1] if len(files) > 1 else options.labels
-    ).arguments()
+    labels = files[1] if len(files) > 1 else options.labels
+    model, *arguments = dataclasses.replace(options, model=files[0], labels=labels).arguments()
+    folder = secrets_folder(check_name(name), user)
+    shown, hidden = hide_addresses(arguments, len(plan.sources), folder)
+    texts = (*options.source_texts, *options.to)
+    used = used_secrets(plan.sources, options.targets, texts, page=options.serve is not None)
     return Job(
         name=check_name(name),
-        command=(sys.executable, "-P", "-m", "edgevit", "run", *arguments, *(["--verbose"] if verbose else [])),
+        command=(
+            sys.executable,
+            "-P",
+            "-m",
+            "edgevit",
+            "run",
+            model,
+            *shown,
+            *(["--verbose"] if verbose else []),
+        ),
         about=f"edgevit: {Path(options.model).name} on {plan.name}",
         kinds=tuple(source.kind for source in plan.sources),
         watchdog_s=period_s,
@@ -80,12 +93,8 @@ def make_job(
         user=user,
         network=_needs_network(options),
         readable=readable,
+        secrets=(*hidden, *find_secrets(used, folder)),
     )
-
-
-def shows_password(options: RunOptions) -> bool:
-    """Tell whether a source holds a password, which the unit and the list of processes show to everybody."""
-    return [source.name for source in options.plan.sources] != options.source_texts
 
 
 def _check_endless(options: RunOptions) -> None:

@@ -83,9 +83,8 @@ def write_unit(path: Path, text: str, *, force: bool = False) -> bool:
         if path.exists() and not force:
             raise OptionError(f"{path} exists and says something else; give --force to replace it, or another --name")
         path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(path, durable=True) as temporary:
+        with replacing(path, durable=True, mode=0o644) as temporary:
             temporary.write_text(text, "utf-8")
-            temporary.chmod(0o644)
     except OptionError:
         raise
     except OSError as error:

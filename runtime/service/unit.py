@@ -3,8 +3,10 @@
 import math
 import re
 from dataclasses import dataclass
+from pathlib import Path
 
 from edgevit.errors import OptionError
+from edgevit.runtime.service.secrets import Credential
 from edgevit.runtime.sources.grammar import Kind
 from edgevit.runtime.sources.live import BACKOFF
 from edgevit.runtime.sources.options import SourceOptions
@@ -48,6 +50,8 @@ class Job:
     """Whether it talks to anything beyond this machine."""
     readable: tuple[str, ...] = ()
     """Folders below /home, /root or /run/user that it must be able to read."""
+    secrets: tuple[Credential, ...] = ()
+    """What systemd passes on to it and to nobody else."""
 
 
 def check_name(name: str) -> str:
@@ -84,6 +88,13 @@ def quoted(argument: str) -> str:
     return f'"{text}"'
 
 
+def _escaped(path: Path) -> str:
+    """Return a path as a setting that is not quoted has it; OptionError for one that a unit file cannot hold."""
+    if not str(path).isprintable():
+        raise OptionError(f"{ascii(str(path))} holds a character that a unit file cannot; rename it")
+    return str(path).replace("%", "%%")
+
+
 def unit_text(job: Job) -> str:
     """Return the unit file."""
     sections = (
@@ -115,6 +126,7 @@ def _service_lines(job: Job) -> list[str]:
         f"ExecStart={' '.join(map(quoted, job.command))}",
         "ExecReload=kill -HUP $MAINPID",
         f"EnvironmentFile=-%E/edgevit/{job.name}.env",
+        *(f"LoadCredential={secret.name}:{_escaped(secret.path)}" for secret in job.secrets),
         f"WatchdogSec={job.watchdog_s:g}",
         # ready means that the first result is there
         f"TimeoutStartSec={job.watchdog_s:g}",

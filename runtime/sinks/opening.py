@@ -2,17 +2,18 @@
 
 import hashlib
 import os
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from edgevit.errors import OptionError
+from edgevit.runtime.addresses import Address
 from edgevit.runtime.delivery.credentials import read_secret
 from edgevit.runtime.delivery.sender import Delivery, SpooledSink
 from edgevit.runtime.delivery.spool import Spool
 from edgevit.runtime.destinations import STDOUT, Target
-from edgevit.runtime.records import RESULT, Sink
+from edgevit.runtime.records import RESULT, Record, Sink, event_record
 from edgevit.runtime.sinks.combining import DiskGuard, FilteredSink, Sinks, Wants
 from edgevit.runtime.sinks.folder import BoundedFolder
 from edgevit.runtime.sinks.lines import (
@@ -71,6 +72,8 @@ class SinkContext:
     """Name for Home Assistant; the machine's if empty."""
     rois: tuple[str, ...] = ()
     """Regions that Home Assistant is told of."""
+    source: str = ""
+    """Name of what is read, for the states that a broker is told at the start."""
     spool: Path = field(default_factory=default_spool_folder)
     spool_quota: int = SPOOL_QUOTA
     """Bytes for each destination."""
@@ -109,17 +112,33 @@ def open_sink(target: Target, around: SinkContext) -> Sink:
     wants = _WANTS[target.sends or _SENDS.get(target.kind, "all")]
     if target.kind in DELIVERIES:
         delivery = DELIVERIES[target.kind](target, around)
-        return SpooledSink(Spool(spool_path(around.spool, delivery.name), around.spool_quota), delivery, wants=wants)
+        spool = Spool(spool_path(around.spool, target.parts, delivery.name), around.spool_quota)
+        return SpooledSink(spool, delivery, wants=wants, first=first_records(target, around))
     sink = FILES[target.kind](target, around)
     # a reader of stdout that goes away ends the run
     return FilteredSink(sink if target.place == STDOUT else DiskGuard(sink, target.place), wants)
 
 
-def spool_path(folder: Path, name: str) -> Path:
-    """Return the file of a destination: readable, and another one for each."""
-    parts = urlsplit(name)
-    digest = hashlib.sha256(name.encode()).hexdigest()[:8]
-    return folder / f"{parts.scheme}-{parts.hostname}-{digest}.sqlite"
+def spool_path(folder: Path, url: Address, name: str) -> Path:
+    """Return the file of a destination: readable, and another one for each.
+
+    Args:
+        folder: of all spools.
+        url: its address.
+        name: its delivery's, which may leave out what `url` has.
+    """
+    what = name if url.scheme.lower().startswith("mqtt") else url.bare
+    digest = hashlib.sha256(what.encode("utf-8", "surrogateescape")).hexdigest()[:8]
+    return folder / f"{url.scheme.lower()}-{url.host.lower()}-{digest}.sqlite"
+
+
+def first_records(target: Target, around: SinkContext) -> list[Record]:
+    """Return what is written first: where a broker keeps states, each as it is before the first picture."""
+    if target.kind != "mqtt" or not target.options.get("retain", True):
+        return []
+    from edgevit.runtime.delivery.homeassistant import first_events
+
+    return [event_record(event) for event in first_events(around.source, around.rois, time.monotonic(), time.time())]
 
 
 def _lines(target: Target, header: str = "") -> Lines:
@@ -165,15 +184,18 @@ def _video(target: Target, around: SinkContext) -> Sink:
 
 
 def _mqtt(target: Target, around: SinkContext) -> Delivery:
-    from edgevit.runtime.delivery.mqtt import Broker, MqttDelivery
+    from edgevit.runtime.delivery.broker import Broker
+    from edgevit.runtime.delivery.mqtt import MqttDelivery
 
-    return MqttDelivery(Broker.from_target(target, around.environment), device=around.device, rois=around.rois)
+    broker = Broker.from_target(target, around.environment)
+    return MqttDelivery(broker, device=around.device, rois=around.rois, run=str(around.spool.absolute()))
 
 
 def _webhook(target: Target, around: SinkContext) -> Delivery:
-    from edgevit.runtime.delivery.webhook import WebhookDelivery
+    from edgevit.runtime.delivery.webhook import WebhookDelivery, headers_from
 
-    return WebhookDelivery(target.place, read_secret("EDGEVIT_WEBHOOK_SECRET", around.environment))
+    secret = read_secret("EDGEVIT_WEBHOOK_SECRET", around.environment)
+    return WebhookDelivery(target.parts, secret, headers=headers_from(target, around.environment))
 
 
 FILES: dict[str, Callable[[Target, SinkContext], Sink]] = {

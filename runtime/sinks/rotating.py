@@ -12,6 +12,8 @@ SIZE = 10_000_000
 """Bytes after which a file begins anew."""
 KEEP = 30
 """Predecessors that are kept."""
+WRONG = datetime.timedelta(days=1)
+"""A clock that is set back by more was wrong before: the file's day is then what it says now."""
 
 
 class RotatingFile:
@@ -26,7 +28,7 @@ class RotatingFile:
         Args:
             path: NAME.SUFFIX; its predecessors are NAME-2026-11-20.SUFFIX, NAME-2026-11-20.2.SUFFIX and so on.
             size: bytes after which it begins anew.
-            keep: predecessors to keep; older ones are deleted.
+            keep: predecessors to keep; older ones are deleted, and before them those of days that have not come yet.
             header: first line of each file; none if empty.
 
         Raises:
@@ -50,9 +52,11 @@ class RotatingFile:
         day = datetime.date.fromtimestamp(wall_s)
         if not self._is_there():
             self._reopen()
-        # a clock that is set back changes nothing: days only count upwards
+        if self._day - day > WRONG:
+            self._day = day
+        # a clock that is set back a little changes nothing: days only count upwards
         if self._length and (day > self._day or self._length + len(data) > self._size):
-            self._rotate()
+            self._rotate(day)
         if not self._length:
             self._day = day
             if self._header:
@@ -107,12 +111,15 @@ class RotatingFile:
             raise
         self._cut = False
 
-    def _rotate(self) -> None:
+    def _rotate(self, today: datetime.date) -> None:
         number = 1 + max((number for day, number, _ in self._predecessors() if day == str(self._day)), default=0)
         name = f"{self.path.stem}-{self._day}{f'.{number}' if number > 1 else ''}{self.path.suffix}"
+        # a day that has not come yet is of a clock that was wrong; such a file must not take the place of a newer one
+        newest = str(max(today, self._day))
         self.path.replace(self.path.with_name(name))
         self._reopen()
-        for _, _, path in self._predecessors()[: -self._keep]:
+        kept = sorted(self._predecessors(), key=lambda found: (found[0] <= newest, found))
+        for _, _, path in kept[: -self._keep]:
             path.unlink(missing_ok=True)
 
     def _predecessors(self) -> list[tuple[str, int, Path]]:

@@ -1,12 +1,14 @@
 """The grammar of sources: what a user types to what has to be opened; docs/sources.md describes it."""
 
+import os
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import Literal
-from urllib.parse import urlsplit
 
 from edgevit.errors import OptionError, UnknownNameError
+from edgevit.runtime.addresses import Address, login_from, parse_address, resolve, scheme_of
 
 Kind = Literal["path", "video", "sequence", "stdin", "camera", "picam", "rtsp", "http", "tcp"]
 
@@ -28,7 +30,8 @@ VIDEO_SUFFIXES = (
 NUMBER = re.compile(r"%0?(\d*)d")
 """The place of the number in an image sequence's pattern, as in img_%04d.jpg."""
 
-_ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+_LOGIN = re.compile(r"[^./][^@]*:.*@", re.DOTALL)
+"""How a user and a password begin, of an address whose scheme is missing or damaged."""
 _CAMERA = re.compile(r"camera:(.*)", re.DOTALL)
 _PICAM = re.compile(r"picam(?::(.*))?", re.DOTALL)
 
@@ -38,29 +41,48 @@ class Source:
     """A source that is named but not yet opened."""
 
     kind: Kind
-    address: str
+    address: str = field(repr=False)
     """What its reader opens: a path, the number or path of a device, a URL with its password."""
     name: str
-    """What may be shown: as typed, without a password."""
+    """What may be shown: as typed, without a password or anything else that may be one."""
+    url: Address | None = None
+    """The parts of a URL; None of anything else."""
+
+    @property
+    def parts(self) -> Address:
+        """The parts of a URL, for readers of nothing else."""
+        if self.url is None:
+            raise TypeError(f"{self.name} is no URL")
+        return self.url
 
 
-def parse_source(text: str) -> Source:
-    """Read the name of a source; looks at the text alone, never at disks or networks.
+def parse_source(text: str, environment: Mapping[str, str] = os.environ) -> Source:
+    """Read the name of a source; looks at the text and the environment's secrets, never at disks or networks.
 
     A path may turn out to be a file, a folder or a pattern when it is opened.
 
+    Args:
+        text: as typed; "secret:NAME" for what the secret NAME holds.
+        environment: where secrets are: EDGEVIT_SOURCE_USER and EDGEVIT_SOURCE_PASSWORD for an address without a login.
+
     Raises:
-        OptionError: it is no source, or an address that lacks something.
+        OptionError: it is no source, an address that lacks something, or a secret that cannot be read.
         UnknownNameError: its scheme is not one of SCHEMES.
     """
+    text = resolve(text, "the source", environment)
     if not text or "\0" in text:
         raise OptionError(
             f"the source is {text!r}; give a file, a folder, a camera or an address (see docs/sources.md)"
         )
     if text == "-":
         return Source("stdin", text, "stdin")
-    if match := _ADDRESS.match(text):
-        return _address(text, match[1].lower())
+    if (scheme := scheme_of(text)) is not None:
+        return _address(text, scheme, environment)
+    if _LOGIN.match(text):
+        raise OptionError(
+            "the source looks like an address with a password but without its beginning, such as rtsp://; "
+            "if it is a file, write ./ before its name"
+        )
     if match := _CAMERA.fullmatch(text):
         return Source("camera", _camera_number(text, match[1], "camera:0 or /dev/video0"), text)
     if text.startswith("/dev/video"):
@@ -84,24 +106,14 @@ def _camera_number(text: str, number: str, expected: str) -> str:
     return str(int(number))
 
 
-def _address(text: str, scheme: str) -> Source:
+def _address(text: str, scheme: str, environment: Mapping[str, str]) -> Source:
     if scheme not in SCHEMES:
         raise UnknownNameError("kind of address", f"{scheme}://", [f"{name}://" for name in SCHEMES])
-    if not text.isprintable() or " " in text:
-        raise OptionError(f"{without_password(text)!r} holds a space or control character; write a space as %20")
     kind = SCHEMES[scheme]
-    try:
-        parts = urlsplit(text)
-        host, port, password = parts.hostname, parts.port, parts.password
-    except ValueError as error:
-        raise OptionError(f"{without_password(text)} is not an address: {error}") from error
-    if not host:
-        raise OptionError(f"{without_password(text)} names no host; expected something like {scheme}://192.168.1.20")
-    if kind == "tcp" and port is None:
-        raise OptionError(f"{without_password(text)} names no port; expected something like tcp://{host}:8888")
-    return Source(kind, text, text if password is None else without_password(text))
-
-
-def without_password(address: str) -> str:
-    """Return an address whose password, if it holds one, is ***; also for one that is not well formed."""
-    return re.sub(r"(?<=://)([^/?#@:]*):[^/?#]*@", r"\1:***@", address)
+    url = parse_address(text, "the source", f"{scheme}://192.168.1.20{':8888' if kind == 'tcp' else ''}")
+    if kind == "tcp" and url.port is None:
+        raise OptionError(f"{url.shown} names no port; expected something like tcp://{url.host}:8888")
+    # told apart by what was typed, whoever logs in
+    name = url.shown
+    url = url if kind == "tcp" else login_from(environment, "EDGEVIT_SOURCE", url)
+    return Source(kind, url.full, name, url)

@@ -146,6 +146,9 @@ class Live:
                 reason = error.strerror or str(error) or type(error).__name__
             except BaseException as error:  # the iterating thread must not wait for ever for a thread that is dead
                 return self._finish(error)
+            if self._source.url is not None:
+                # a server or a library may repeat what it was asked for
+                reason = self._source.url.conceal(reason)
             # a source that comes only to go again is not asked every moment
             lived_s = self._clock.monotonic_s() - connected_s
             attempt = 0 if self._lost_s is None and lived_s > self._reading.stall_s else attempt

@@ -7,9 +7,9 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import unquote, urlsplit, urlunsplit
 
 from edgevit.errors import SourceLostError
+from edgevit.runtime.addresses import Address
 from edgevit.runtime.sources.connections import LivePicture, StreamConnection
 from edgevit.runtime.sources.grammar import Source
 from edgevit.runtime.sources.mjpeg import LIMIT
@@ -23,11 +23,11 @@ STREAMS = ("multipart/x-mixed-replace", "multipart/mixed", "video/x-motion-jpeg"
 class WebStream:
     """The body of an HTTP answer."""
 
-    def __init__(self, url: str, timeout_s: float) -> None:
+    def __init__(self, url: Address, timeout_s: float) -> None:
         """Ask for it; OSError if the server cannot be reached, or refuses."""
         self._sockets: list[socket.socket] = []
         opener = _opener(url, self._sockets)
-        request = urllib.request.Request(_bare(url), headers={"Accept": "*/*", "User-Agent": "edgevit"})
+        request = urllib.request.Request(url.bare, headers={"Accept": "*/*", "User-Agent": "edgevit"})
         try:
             self._response: Any = opener.open(request, timeout=timeout_s)
         except Exception as error:
@@ -71,7 +71,7 @@ class SnapshotConnection:
 
     def read(self, timeout_s: float) -> list[LivePicture] | None:
         deadline_s = time.monotonic() + timeout_s
-        answer = self._answer = self._answer or WebStream(self._source.address, timeout_s)
+        answer = self._answer = self._answer or WebStream(self._source.parts, timeout_s)
         try:
             body = bytearray()
             while not self._interrupted and (data := answer.read(deadline_s - time.monotonic())):
@@ -103,7 +103,7 @@ def connect(source: Source, source_options: SourceOptions) -> StreamConnection |
     Raises:
         OSError: it cannot be reached; a SourceLostError if it answers with something else.
     """
-    stream = WebStream(source.address, source_options.stall_s)
+    stream = WebStream(source.parts, source_options.stall_s)
     if stream.type in STREAMS:
         return StreamConnection(stream, source.name)
     if stream.type.startswith("image/"):
@@ -130,12 +130,11 @@ def _plain(text: object) -> str:
     return "".join(letter if letter.isprintable() else "?" for letter in str(text)[:100])
 
 
-def _opener(url: str, sockets: list[socket.socket]) -> urllib.request.OpenerDirector:
+def _opener(url: Address, sockets: list[socket.socket]) -> urllib.request.OpenerDirector:
     """Return what opens URLs with the user and password in `url`, and notes the sockets it connects."""
     passwords = urllib.request.HTTPPasswordMgrWithDefaultRealm()
-    parts = urlsplit(url)
-    if parts.username is not None:
-        passwords.add_password(None, _bare(url), unquote(parts.username), unquote(parts.password or ""))
+    if url.user is not None:
+        passwords.add_password(None, url.bare, url.user, url.password or "")
     return urllib.request.build_opener(
         # a camera is near; what a proxy for the web is set to does not concern it
         urllib.request.ProxyHandler({}),
@@ -173,9 +172,3 @@ def _noting(kind: Any, sockets: list[socket.socket]) -> Callable[..., Any]:
             sockets.append(self.sock)
 
     return Noting
-
-
-def _bare(url: str) -> str:
-    """Return a URL without user and password."""
-    parts = urlsplit(url)
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))

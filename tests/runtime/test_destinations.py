@@ -54,13 +54,14 @@ def test_options_are_read() -> None:
         ("frames", "is no place for results"),
         ("a.xyz", "is no place for results"),
         ("ftp://host/a.csv", "is no place for results"),
-        ("mqtt://", "is no address; expected one such as mqtt://192.168.1.5:1883/farm/pen3"),
-        ("mqtt://host:0/a", "is no address"),
-        ("mqtt://host:99999/a", "is no address: Port out of range"),
-        ("mqtt://host:x/a", "is no address: Port could not be cast"),
+        ("mqtt://", "it names no host; expected something like mqtt://192.168.1.5:1883/farm/pen3"),
+        ("mqtt://host:0/a", "is not an address: its port is no number from 1 to 65535"),
+        ("mqtt://host:99999/a", "is not an address: its port is no number from 1 to 65535"),
+        ("mqtt://host:x/a", "is not an address: its port is no number from 1 to 65535"),
         ("mqtt://host/a b", "holds a space or control character; write a space as %20"),
-        ("http://[::1/x", "is no address: Invalid IPv6 URL"),
-        ("mqtt://host/farm/#", "has the topic 'farm/#'; a topic has no"),
+        ("http://[::1/x", "is not an address: its host has a character that none has"),
+        ("mqtt://host/farm/#", "has a #; a topic has none, and options follow a question mark"),
+        ("mqtt://host/farm/%23", "has the topic 'farm/#'; a topic has no"),
         ("mqtt://host/a/+/b", "has the topic 'a/+/b'; a topic has no"),
         ("mqtt://host/$SYS", "a topic has no"),
         ("mqtt://host/a?qos=2", "has an option 'qos'; mqtt has send, retain, discovery"),
@@ -69,7 +70,9 @@ def test_options_are_read() -> None:
         ("a.csv?size=big", "expected bytes such as 500MB"),
         ("frames/?quota=", "expected bytes such as 500MB"),
         ("mqtt://host/a?retain=maybe", "has retain='maybe': expected yes or no"),
-        ("https://user@host/", "holds a user, which a web address here cannot"),
+        ("https://host/#header=X-Key", "expected HEADER:NAME, with the NAME of the environment variable"),
+        ("https://host/#header=Host:KEY", "this header is the board's own"),
+        ("mqtt://host/a?expire_after=soon", "expected a time such as 600s, 10m or 2h"),
         ("https://host/#send=none", "expected events or results or all"),
     ],
 )
@@ -80,9 +83,18 @@ def test_what_makes_no_sense_is_refused_in_one_line(text: str, message: str) -> 
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("text", ["mqtt://me:hunter2@host/a", "https://me:hunter2@host/a", "mqtt://:hunter2@host/a"])
-def test_password_on_the_command_line_is_refused_and_not_repeated(text: str) -> None:
-    with pytest.raises(OptionError, match="EDGEVIT_MQTT_PASSWORD_FILE") as caught:
+@pytest.mark.parametrize(
+    ("text", "variable"),
+    [
+        ("mqtt://me:hunter2@host/a", "EDGEVIT_MQTT_PASSWORD"),
+        ("mqtts://:hunter2@host/a", "EDGEVIT_MQTT_PASSWORD"),
+        ("mqtt://me:hunter2/x@host/a", "EDGEVIT_MQTT_PASSWORD"),
+        ("https://me:hunter2@host/a", "EDGEVIT_WEBHOOK_PASSWORD"),
+        ("https://me:#hunter2@host/a", "EDGEVIT_WEBHOOK_PASSWORD"),
+    ],
+)
+def test_password_on_the_command_line_is_refused_with_the_right_variable(text: str, variable: str) -> None:
+    with pytest.raises(OptionError, match=f"give it in {variable}, or in a file whose path {variable}_FILE") as caught:
         parse_sink(text)
     assert "hunter2" not in str(caught.value)
 
@@ -143,6 +155,8 @@ def test_spools_lie_where_a_service_or_a_user_may_write() -> None:
 
 def test_each_destination_has_a_spool_of_its_own() -> None:
     folder = Path("spool")
-    names = [spool_path(folder, name).name for name in ("mqtt://h:1883/a", "mqtt://h:1883/b", "https://h/a")]
-    assert len(set(names)) == 3
+    places = ["mqtt://h:1883/a", "mqtt://h:1883/b", "https://h/a", "https://h/a?key=1", "https://h/a?key=2"]
+    urls = [parse_sink(place).parts for place in places]
+    names = [spool_path(folder, url, url.shown).name for url in urls]
+    assert len(set(names)) == 5
     assert all(name.startswith(("mqtt-h-", "https-h-")) and name.endswith(".sqlite") for name in names)

@@ -17,13 +17,15 @@ from typing import Any
 import pytest
 
 from edgevit.runtime.backoff import Backoff
-from edgevit.runtime.delivery.mqtt import Broker, MqttDelivery
+from edgevit.runtime.delivery.broker import Broker
+from edgevit.runtime.delivery.mqtt import MqttDelivery
 from edgevit.runtime.delivery.sender import SpooledSink
 from edgevit.runtime.delivery.spool import Spool
-from edgevit.runtime.destinations import parse_sink
+from edgevit.runtime.destinations import parse_sink, parse_sinks
 from edgevit.runtime.events.event import Event
 from edgevit.runtime.moment import Moment
 from edgevit.runtime.records import Record, event_record
+from edgevit.runtime.sinks.opening import SinkContext, open_sinks
 from tests.places import ROOT
 from tests.waiting import GENEROUS_S, wait_for
 
@@ -129,7 +131,7 @@ def record(number: int, kind: str = "label", roi: str | None = None, **facts: An
 def open_sink(folder: Path, port: int, query: str = "", environment: dict[str, str] | None = None) -> SpooledSink:
     target = parse_sink(f"mqtt://127.0.0.1:{port}/farm/pen3{query}")
     delivery = MqttDelivery(Broker.from_target(target, environment or {}), device="Pen 3")
-    return SpooledSink(Spool(folder / "spool.sqlite", 10_000_000), delivery, backoff=FAST)
+    return SpooledSink(Spool(folder / "spool.sqlite", 10_000_000), delivery, backoff=FAST, steady_s=0.05)
 
 
 @needs_broker
@@ -269,8 +271,8 @@ import sys, time
 from pathlib import Path
 from edgevit.runtime.events.event import Event
 from edgevit.runtime.events.event import Moment
-from edgevit.runtime.destinations import parse_sink
-from edgevit.runtime.delivery.mqtt import Broker
+from edgevit.runtime.destinations import parse_sink, parse_sinks
+from edgevit.runtime.delivery.broker import Broker
 from edgevit.runtime.delivery.mqtt import MqttDelivery
 from edgevit.runtime.records import event_record
 from edgevit.runtime.delivery.sender import SpooledSink
@@ -326,10 +328,129 @@ def test_board_announces_itself_to_home_assistant(tmp_path: Path, broker: Mosqui
     (label,) = [config for config in configs if config["unique_id"].endswith("_label")]
     # what it points to is there, and holds what the template asks for
     assert json.loads(late.on(label["state_topic"])[0])["label"] == "fox"
-    assert late.on(label["availability_topic"]) == [label["payload_available"].encode()]
+    status, camera = label["availability"]
+    assert late.on(status["topic"]) == [status["payload_available"].encode()]
+    assert (camera["topic"], label["availability_mode"]) == ("farm/pen3/source", "all")
+    assert "'offline' if value_json.event == 'source_lost'" in camera["value_template"]
     assert label["device"]["name"] == "Pen 3"
     late.close()
     sink.close()
+
+
+@needs_broker
+def test_record_that_the_access_list_refuses_is_kept_with_the_reason(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    rights = tmp_path / "acl"
+    rights.write_text("topic readwrite #\ntopic deny farm/pen3/frozen\n")
+    broker = Mosquitto(tmp_path / "broker", f"acl_file {rights}")
+    try:
+        reader = Subscriber(broker.port)
+        sink = open_sink(tmp_path, broker.port)
+        for number in range(5):
+            sink.write(record(number, "frozen" if number == 2 else "label"))
+        wait_for(lambda: sink.counts().waiting == 0)
+        assert reader.first_ids("farm/pen3/label") == [record(number).id for number in (0, 1, 3, 4)]
+        assert sink.counts().refused == 1
+        sink.close()
+        reader.close()
+    finally:
+        broker.stop()
+    assert f"record {record(2, 'frozen').id} is given up and kept: the broker refuses it: Not authorized" in caplog.text
+    ((kept, _),) = Spool(tmp_path / "spool.sqlite", 10_000_000).refused(9)
+    assert kept.body.decode() == record(2, "frozen").to_json()
+
+
+@needs_broker
+@pytest.mark.parametrize("limit", ["message_size_limit 1000", "max_packet_size 1000"])
+def test_record_that_is_too_large_for_the_broker_does_not_hold_up_the_others(
+    tmp_path: Path, limit: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    broker = Mosquitto(tmp_path / "broker", limit)
+    try:
+        reader = Subscriber(broker.port)
+        sink = open_sink(tmp_path, broker.port)
+        records = [record(number, label="x" * (3000 if number == 1 else 3)) for number in range(3)]
+        for each in records:
+            sink.write(each)
+        wait_for(lambda: sink.counts().waiting == 0)
+        wait_for(lambda: reader.first_ids("farm/pen3/label") == [records[0].id, records[2].id])
+        assert sink.counts().refused == 1
+        sink.close()
+        reader.close()
+    finally:
+        broker.stop()
+    assert f"record {records[1].id} is given up and kept: the broker" in caplog.text
+
+
+@needs_broker
+def test_second_client_with_the_same_id_is_said_and_not_hurried(
+    tmp_path: Path, broker: Mosquitto, caplog: pytest.LogCaptureFixture
+) -> None:
+    delivery = MqttDelivery(Broker("127.0.0.1", broker.port, "farm", client_id="twin"))
+    sink = SpooledSink(Spool(tmp_path / "spool.sqlite", 10_000_000), delivery, backoff=Backoff(0.05, 60))
+    twins = []
+    for _ in range(3):
+        sink.write(record(0))
+        wait_for(lambda: sink.counts().waiting == 0)
+        twins.append(paho.Client(paho.CallbackAPIVersion.VERSION2, "twin", reconnect_on_failure=False))
+        twins[-1].connect("127.0.0.1", broker.port)
+        twins[-1].loop_start()
+        wait_for(lambda: sink.backlog().away)
+    for twin in twins:
+        twin.loop_stop()
+    # each loss is a failure, so that the pauses grow; the log has one line for all of them
+    assert sink._failures >= 3
+    (said,) = [message for message in caplog.messages if "the connection was lost" in message]
+    assert "if another board has the client id twin, give one of them ?client=NAME" in said
+    sink.close()
+
+
+@needs_broker
+def test_states_of_a_run_that_ended_in_trouble_are_not_left(tmp_path: Path, broker: Mosquitto) -> None:
+    place = f"mqtt://127.0.0.1:{broker.port}/farm/pen3"
+    around = SinkContext(rois=("left", "right"), source="camera:0", spool=tmp_path / "spool", environment={})
+    for _ in range(2):
+        sinks = open_sinks(parse_sinks([place], around.environment), around)
+        wait_for(lambda: sinks.backlogs()[0].counts.waiting == 0)  # noqa: B023
+        late = Subscriber(broker.port)
+        wait_for(lambda: late.on("farm/pen3/source") and late.on("farm/pen3/right/label"))  # noqa: B023
+        found = {topic: json.loads(payload) for topic, payload, _ in late.messages if topic != "farm/pen3/status"}
+        late.close()
+        # what is kept: the camera is there, nothing is dark, no label is known
+        assert found["farm/pen3/source"]["event"] == "source_back"
+        assert found["farm/pen3/too_dark"]["active"] is False
+        assert [found[f"farm/pen3/{roi}/label"]["label"] for roi in ("left", "right")] == ["unknown", "unknown"]
+        assert {each["source"] for each in found.values()} == {"camera:0"}
+        sinks.write(record(1, "source_lost", reason="gone"))
+        sinks.write(record(2, "too_dark", active=True))
+        sinks.write(record(3, "label", "left", label="fox"))
+        sinks.close()
+
+
+@needs_broker
+def test_entity_of_a_region_that_was_renamed_is_removed_and_others_are_not(tmp_path: Path, broker: Mosquitto) -> None:
+    publisher = Subscriber(broker.port)
+    publisher._client.publish("homeassistant/sensor/other/label/config", b"{}", 1, True).wait_for_publish(5)
+    for rois in (("gate", "pen"), ("gate", "yard")):
+        target = parse_sink(f"mqtt://127.0.0.1:{broker.port}/farm?discovery=homeassistant")
+        delivery = MqttDelivery(Broker.from_target(target, {}), rois=rois)
+        sink = SpooledSink(Spool(tmp_path / "spool.sqlite", 10_000_000), delivery, backoff=FAST)
+        for roi in rois:
+            sink.write(record(1, "label", roi))
+        wait_for(lambda: sink.counts().waiting == 0)  # noqa: B023
+        time.sleep(2.5)  # what is old is looked for once a second
+        sink.close()
+    publisher.close()
+    late = Subscriber(broker.port)
+    wait_for(lambda: len([topic for topic, _, _ in late.messages if topic.endswith("/config")]) >= 8)
+    time.sleep(0.2)
+    kept = {topic for topic, _, _ in late.messages}
+    labels = sorted(topic.split("/")[-2] for topic in kept if topic.startswith("homeassistant/sensor/edgevit"))
+    assert labels == ["label_gate", "label_yard"]
+    assert {"farm/gate/label", "farm/yard/label", "homeassistant/sensor/other/label/config"} <= kept
+    assert "farm/pen/label" not in kept
+    late.close()
 
 
 @needs_broker
@@ -350,7 +471,7 @@ def test_connection_is_encrypted_and_the_broker_is_checked(tmp_path: Path, caplo
         def secure(ca: str) -> SpooledSink:
             target = parse_sink(f"mqtts://127.0.0.1:{broker.port}/farm?ca={tmp_path}/{ca}.crt")
             delivery = MqttDelivery(Broker.from_target(target, {}))
-            return SpooledSink(Spool(tmp_path / "spool.sqlite", 10_000_000), delivery, backoff=FAST)
+            return SpooledSink(Spool(tmp_path / "spool.sqlite", 10_000_000), delivery, backoff=FAST, steady_s=0.05)
 
         sink = secure("other")
         sink.write(record(1))

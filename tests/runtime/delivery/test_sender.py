@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from edgevit.runtime.backoff import Backoff
-from edgevit.runtime.delivery.sender import DeliveryError, SpooledSink
+from edgevit.runtime.delivery.sender import DeliveryError, Refuse, SpooledSink
 from edgevit.runtime.delivery.spool import Spool, Stored
 from edgevit.runtime.events.event import Event
 from edgevit.runtime.moment import Moment
@@ -39,7 +39,7 @@ class Clerk:
     def ready(self) -> None:
         """Always there."""
 
-    def send(self, batch: Sequence[Stored]) -> None:
+    def send(self, batch: Sequence[Stored], refuse: Refuse) -> None:
         if self.troubles:
             trouble = self.troubles.pop(0)
             if isinstance(trouble, DeliveryError):
@@ -70,7 +70,7 @@ def test_unforeseen_trouble_is_logged_and_does_not_end_the_thread(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     clerk = Clerk(RuntimeError("a bug"), RuntimeError("a bug"))
-    sink = SpooledSink(Spool(tmp_path / "a.sqlite", 1_000_000), clerk, backoff=FAST)
+    sink = SpooledSink(Spool(tmp_path / "a.sqlite", 1_000_000), clerk, backoff=FAST, steady_s=0)
     sink.write(record(1, "left"))
     wait_for(lambda: clerk.taken)
     sink.close()
@@ -131,6 +131,102 @@ def test_records_are_flushed_to_the_disk_while_the_receiver_is_away(tmp_path: Pa
     sink.close()
 
 
+class FailingSync(Spool):
+    """A spool whose disk refuses to flush so many times."""
+
+    def __init__(self, path: Path, failures: int) -> None:
+        super().__init__(path, 1_000_000)
+        self.failures, self.tried_s = failures, list[float]()
+
+    def sync(self) -> None:
+        self.tried_s.append(time.monotonic())
+        if len(self.tried_s) <= self.failures:
+            raise OSError(5, "Input/output error")
+        super().sync()
+
+
+def test_flush_that_failed_is_tried_again_without_a_new_record(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    spool = FailingSync(tmp_path / "a.sqlite", 2)
+    sink = SpooledSink(spool, Clerk(), backoff=FAST)
+    sink.write(record(1))
+    wait_for(lambda: len(spool.tried_s) == 3)
+    time.sleep(1.2)  # once it is flushed there is nothing more to try
+    assert len(spool.tried_s) == 3
+    assert caplog.text.count("cannot be flushed: [Errno 5] Input/output error") == 2
+    assert sink._thread.is_alive()
+    sink.close()
+
+
+def test_flush_that_the_caller_asked_for_and_that_failed_stays_due(tmp_path: Path) -> None:
+    spool = FailingSync(tmp_path / "a.sqlite", 1)
+    sink = SpooledSink(spool, Clerk(), backoff=FAST)
+    sink.write(record(1))
+    with pytest.raises(OSError, match="Input/output error"):
+        sink.flush()
+    wait_for(lambda: len(spool.tried_s) >= 2)
+    sink.close()
+
+
+def test_closing_on_a_failing_disk_closes_the_database(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    sink = SpooledSink(FailingSync(tmp_path / "a.sqlite", 1000), Clerk(), backoff=FAST)
+    sink.write(record(1))
+    sink.close()
+    assert "cannot be flushed" in caplog.text
+    # another one may open it now
+    Spool(tmp_path / "a.sqlite", 1_000_000).close()
+
+
+def test_closing_delivers_more_than_one_batch_and_flushes(tmp_path: Path) -> None:
+    spool = FailingSync(tmp_path / "a.sqlite", 0)
+    for number in range(120):
+        spool.put(str(number), "label", b"{}")
+    clerk = Clerk(DeliveryError("one moment"))
+    sink = SpooledSink(spool, clerk, backoff=FAST)
+    wait_for(lambda: clerk.taken)
+    sink.close()
+    assert [stored.id for stored in clerk.taken] == [str(number) for number in range(120)]
+    assert spool.tried_s
+
+
+def test_pause_that_the_receiver_asks_for_is_a_lower_bound(tmp_path: Path) -> None:
+    asked: list[float] = []
+
+    class Busy(Clerk):
+        def ready(self) -> None:
+            asked.append(time.monotonic())
+
+    busy = Busy(DeliveryError("busy", wait_s=0.7))
+    sink = SpooledSink(Spool(tmp_path / "a.sqlite", 1_000_000), busy, backoff=FAST)
+    sink.write(record(1))
+    wait_for(lambda: busy.taken)
+    sink.close()
+    # the attempt that failed was the last one without a record, or the first one with it
+    pauses_s = [later - earlier for earlier, later in zip(asked, asked[1:], strict=False)]
+    assert max(pauses_s) >= 0.7
+
+
+def test_what_the_other_side_says_is_one_line_of_300_characters() -> None:
+    assert str(DeliveryError("a\nb\x1b" + "x" * 1000)) == "a?b?" + "x" * 296
+
+
+def test_destination_that_comes_only_to_go_again_is_not_hurried(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    clerk = Clerk(*[DeliveryError("gone")] * 1)
+    sink = SpooledSink(Spool(tmp_path / "a.sqlite", 1_000_000), clerk, backoff=FAST, steady_s=3600)
+    for number in range(4):
+        sink.write(record(number))
+        wait_for(lambda: len(clerk.taken) == number + 1)  # noqa: B023
+        clerk.troubles.append(DeliveryError("gone"))
+        assert not sink.backlog().away
+    assert sink._failures == 4
+    sink.close()
+    assert caplog.text.count("clerk: gone; records wait in") == 1
+    assert "back" not in caplog.text
+
+
 def _without_paho(code: str) -> str:
     absent = "import sys; sys.modules.update(dict.fromkeys(('paho', 'torch', 'onnx', 'PIL'))); "
     done = subprocess.run(
@@ -146,7 +242,7 @@ def test_sinks_need_no_package_that_a_board_lacks() -> None:
         for room in ("delivery", "events", "sinks")
         for path in (ROOT / "runtime" / room).glob("[!_]*.py")
     ]
-    assert len(modules) > 10
+    assert len(modules) > 20
     _without_paho(f"import {', '.join(modules)}")
 
 

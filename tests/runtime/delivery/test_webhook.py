@@ -23,9 +23,11 @@ from edgevit.runtime.backoff import Backoff
 from edgevit.runtime.delivery.sender import DeliveryError, SpooledSink
 from edgevit.runtime.delivery.spool import Spool, Stored
 from edgevit.runtime.delivery.webhook import WebhookDelivery, signature, signing_key
+from edgevit.runtime.destinations import parse_sinks
 from edgevit.runtime.events.event import Event
 from edgevit.runtime.moment import Moment
 from edgevit.runtime.records import Record, event_record
+from edgevit.runtime.sinks.opening import SinkContext, open_sinks
 from tests.places import DOCS
 from tests.waiting import GENEROUS_S, wait_for
 
@@ -90,6 +92,10 @@ def server() -> Iterator[Server]:
 
 def record(number: int) -> Record:
     return event_record(Event("label", Moment("pen", number, number, 1e9 + number), {"label": f"é{number}"}))
+
+
+def nothing_refused(stored: Stored, reason: str) -> None:
+    raise AssertionError(f"{stored.id} was refused: {reason}")
 
 
 def open_sink(folder: Path, url: str, secret: str | None = None, timeout_s: float = 10.0) -> SpooledSink:
@@ -172,7 +178,7 @@ def test_moved_server_is_said_and_not_followed(
     sink.write(record(1))
     wait_for(lambda: server.accepted)
     sink.close()
-    assert "which moved to http://127.0.0.1:1/else; give that address" in caplog.text
+    assert "which moved to http://127.0.0.1:1/***; ask whoever runs it for the new address" in caplog.text
 
 
 def test_record_that_the_server_refuses_does_not_hold_up_the_others(
@@ -185,7 +191,9 @@ def test_record_that_the_server_refuses_does_not_hold_up_the_others(
     wait_for(lambda: len(server.accepted) == 2)
     sink.close()
     assert server.ids() == [record(0).id, record(2).id]
-    assert f"refuses record {record(1).id} with 422; given up, 1 so far" in caplog.text
+    assert f"record {record(1).id} is given up and kept: the server answers 422; 1 so far" in caplog.text
+    ((kept, reason),) = Spool(tmp_path / "spool.sqlite", 10_000_000).refused(9)
+    assert (kept.id, kept.body.decode(), reason) == (record(1).id, record(1).to_json(), "the server answers 422")
 
 
 def test_stalled_server_is_given_up_and_asked_again(tmp_path: Path, server: Server) -> None:
@@ -226,7 +234,7 @@ def test_server_that_drips_is_given_up() -> None:
         thread.start()
         delivery = WebhookDelivery(f"http://127.0.0.1:{listener.getsockname()[1]}/", timeout_s=3600, longest_s=0.3)
         with pytest.raises(DeliveryError, match="cannot deliver: H"):
-            delivery.send([Stored(1, "1", "label", b"{}")])
+            delivery.send([Stored(1, "1", "label", b"{}")], nothing_refused)
         thread.join()
 
 
@@ -236,9 +244,77 @@ def test_server_that_asks_for_patience_gets_it(server: Server) -> None:
     waits = []
     for _ in range(3):
         with pytest.raises(DeliveryError) as caught:
-            delivery.send([Stored(1, "1", "label", b"{}")])
+            delivery.send([Stored(1, "1", "label", b"{}")], nothing_refused)
         waits.append(caught.value.wait_s)
     assert waits == [7, 3600, 0]
+
+
+@pytest.mark.parametrize(
+    ("retry_after", "date", "wait_s"),
+    [
+        # by the server's own clock, which may be another one than the board's
+        ("Fri, 20 Nov 2026 12:02:00 GMT", "Fri, 20 Nov 2026 12:00:00 GMT", 120),
+        ("Friday, 20-Nov-26 12:02:00 GMT", "Fri, 20 Nov 2026 12:00:30 GMT", 90),
+        ("Fri, 20 Nov 2026 11:00:00 GMT", "Fri, 20 Nov 2026 12:00:00 GMT", 0),
+        ("Sun, 20 Nov 2099 11:00:00 GMT", "Fri, 20 Nov 2026 12:00:00 GMT", 3600),
+        ("Fri, 20 Nov 2026 12:02:00 GMT", "rubbish", 60),
+        ("Fri, 99 Nov 2026 12:02:00 GMT", "Fri, 20 Nov 2026 12:00:00 GMT", 0),
+    ],
+)
+def test_server_that_names_a_date_gets_until_then(retry_after: str, date: str, wait_s: float) -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+
+        def answer() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(65536)
+                head = f"HTTP/1.1 503 Busy\r\nRetry-After: {retry_after}\r\nDate: {date}\r\nContent-Length: 0\r\n\r\n"
+                connection.sendall(head.encode())
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        # 20 November 2026, 12:01:00 UTC
+        noon_and_a_minute = 1_795_176_060.0
+        delivery = WebhookDelivery(
+            f"http://127.0.0.1:{listener.getsockname()[1]}/", timeout_s=5, clock=lambda: noon_and_a_minute
+        )
+        with pytest.raises(DeliveryError) as caught:
+            delivery.send([Stored(1, "1", "label", b"{}")], nothing_refused)
+        thread.join()
+    assert caught.value.wait_s == wait_s
+
+
+def test_login_and_headers_of_ones_own_are_sent(tmp_path: Path, server: Server) -> None:
+    (tmp_path / "key").write_text("from a file\n")
+    given = {
+        "EDGEVIT_WEBHOOK_USER": "Aladdin",
+        "EDGEVIT_WEBHOOK_PASSWORD": "open sesame",
+        "FARM_KEY_FILE": str(tmp_path / "key"),
+        "FARM_PEN": "3",
+    }
+    place = f"{server.url}#header=X-Api-Key:FARM_KEY&header=X-Pen:FARM_PEN"
+    sinks = open_sinks(parse_sinks([place]), SinkContext(spool=tmp_path / "spool", environment=given))
+    sinks.write(record(1))
+    wait_for(lambda: server.accepted)
+    sinks.close()
+    headers, _ = server.accepted[0]
+    # the example of RFC 7617
+    assert headers["Authorization"] == "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="
+    assert (headers["X-Api-Key"], headers["X-Pen"]) == ("from a file", "3")
+    with pytest.raises(OptionError, match="has a header X-Pen, but FARM_PEN is not set; set it, or FARM_PEN_FILE"):
+        open_sinks(parse_sinks([place]), SinkContext(spool=tmp_path / "spool", environment={"FARM_KEY": "x"}))
+
+
+def test_two_addresses_that_differ_in_the_query_have_two_spools(tmp_path: Path, server: Server) -> None:
+    base = server.url.partition("?")[0]
+    sinks = open_sinks(parse_sinks([f"{base}?pen=1", f"{base}?pen=2"]), SinkContext(spool=tmp_path, environment={}))
+    sinks.write(record(1))
+    wait_for(lambda: len(server.requests) == 2)
+    assert {path for path, _ in server.requests} == {"/hook?pen=1", "/hook?pen=2"}
+    sinks.close()
+    assert len(list(tmp_path.glob("*.sqlite"))) == 2
 
 
 def test_server_that_is_away_is_one_line_without_what_the_address_hides(
@@ -277,7 +353,7 @@ def test_rubbish_for_an_answer_is_no_delivery_and_no_crash() -> None:
         outcomes: set[bool | str] = set()
         for _ in range(1000):
             try:
-                delivery.send([Stored(1, "1", "label", b"{}")])
+                delivery.send([Stored(1, "1", "label", b"{}")], nothing_refused)
                 outcomes.add("delivered")  # rubbish may begin with a length that fits
             except DeliveryError as error:
                 outcomes.add(not str(error).isprintable())

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from edgevit.runtime.backoff import Backoff
-from edgevit.runtime.delivery.sender import DeliveryError, SpooledSink
+from edgevit.runtime.delivery.sender import DeliveryError, Refuse, SpooledSink
 from edgevit.runtime.delivery.spool import SMALLEST_QUOTA, Spool, Stored
 from edgevit.runtime.events.event import Event
 from edgevit.runtime.moment import Moment
@@ -33,7 +33,7 @@ class Post:
         if not self.there:
             raise DeliveryError("cannot connect")
 
-    def send(self, batch: Sequence[Stored]) -> None:
+    def send(self, batch: Sequence[Stored], refuse: Refuse) -> None:
         """Take everything."""
 
     def abort(self) -> None:

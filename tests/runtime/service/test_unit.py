@@ -12,6 +12,7 @@ import pytest
 
 from edgevit.errors import OptionError
 from edgevit.runtime.service.place import check_readable, readable_folders, unit_folder, write_unit
+from edgevit.runtime.service.secrets import Credential
 from edgevit.runtime.service.unit import Job, check_name, quoted, unit_text, watchdog_s
 from edgevit.runtime.sources.options import SourceOptions
 from edgevit.runtime.sources.sampling import SamplingInterval
@@ -30,7 +31,8 @@ CAMERA = Job(
 PICAM = dataclasses.replace(CAMERA, kinds=("picam",))
 NETWORK = dataclasses.replace(CAMERA, kinds=("rtsp",), network=True)
 USER = dataclasses.replace(CAMERA, user=True)
-JOBS = {"camera": CAMERA, "picam": PICAM, "network": NETWORK, "user": USER}
+SECRET = dataclasses.replace(NETWORK, secrets=(Credential("EDGEVIT_SOURCE", Path("/etc/edgevit/a b/100%")),))
+JOBS = {"camera": CAMERA, "picam": PICAM, "network": NETWORK, "user": USER, "secret": SECRET}
 
 needs_systemd = pytest.mark.skipif(
     shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed (Debian's package systemd)"
@@ -275,11 +277,41 @@ def test_paths_are_whole_in_the_unit(
     assert f"run {tiny_model} camera:0 --labels {tiny_model.parent}/names.txt\n" in out
 
 
-def test_password_in_a_source_is_told_of_and_not_described(run: Run, tiny_model: Path, configuration: Path) -> None:
-    code, out, err = run("service", "print", "--user", tiny_model, "rtsp://farm:secret@10.0.0.7/yard")
+def test_address_with_a_password_is_taken_out_of_the_unit(run: Run, tiny_model: Path, configuration: Path) -> None:
+    code, out, err = run("service", "print", "--user", tiny_model, "rtsp://farm:hay5tack@10.0.0.7/yard")
     assert code == 0
-    assert "everybody on this machine can read the password in SOURCE" in err
+    place = configuration.parents[1] / "edgevit/edgevit/EDGEVIT_SOURCE"
+    assert f"EDGEVIT_SOURCE is secret: install writes it to {place}, for root alone" in err
+    assert f"LoadCredential=EDGEVIT_SOURCE:{place}\n" in out
+    assert " secret:EDGEVIT_SOURCE\n" in out
     assert "Description=edgevit: tiny.onnx on rtsp://farm:***@10.0.0.7/yard\n" in out
+    assert "hay5tack" not in out + err
+    assert not place.exists()  # `print` writes nothing
+
+
+def test_secrets_of_the_environment_and_of_files_are_passed_on_by_systemd(
+    run: Run, tiny_model: Path, configuration: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = tmp_path / "100%"
+    own.write_text("hay5tack\n")
+    folder = configuration.parents[1] / "edgevit/edgevit"
+    folder.mkdir(parents=True)
+    (folder / "FARM_KEY").write_text("hay5tack\n")
+    monkeypatch.setenv("EDGEVIT_MQTT_USER", "board")
+    monkeypatch.setenv("EDGEVIT_MQTT_PASSWORD_FILE", str(own))
+    monkeypatch.setenv("EDGEVIT_SOURCE_USER", "unused: a camera on USB has no login")
+    places = ("--to", "mqtt://broker/farm", "--to", "https://h/#header=X-Key:FARM_KEY")
+    # it lies where an earlier install put it
+    code, out, err = run("service", "install", "--user", tiny_model, "camera:0", *places)
+    assert code == 0, err
+    unit = (configuration / "edgevit.service").read_text()
+    assert [line.partition("=")[2] for line in unit.splitlines() if line.startswith("LoadCredential")] == [
+        f"EDGEVIT_MQTT_USER:{folder}/EDGEVIT_MQTT_USER",
+        f"EDGEVIT_MQTT_PASSWORD:{str(own).replace('%', '%%')}",
+        f"FARM_KEY:{folder}/FARM_KEY",
+    ]
+    assert (folder / "EDGEVIT_MQTT_USER").read_text() == "board\n"
+    assert "hay5tack" not in out + err + unit
 
 
 @pytest.mark.parametrize(

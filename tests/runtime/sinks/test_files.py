@@ -1,6 +1,7 @@
 """Records in files: whole lines, rotation, full disks."""
 
 import csv
+import datetime
 import json
 import logging
 import os
@@ -15,7 +16,7 @@ from edgevit.runtime.events.event import Event
 from edgevit.runtime.records import event_record
 from edgevit.runtime.sinks.opening import SinkContext, open_sinks
 from edgevit.runtime.sinks.rotating import RotatingFile
-from tests.made_records import DAY_S, NOON, event, moment, open_one, record, scene, small_disk
+from tests.made_records import DAY_S, NOON, event, moment, open_one, record, record_fsync, scene, small_disk
 
 
 def test_json_lines_hold_results_and_events(tmp_path: Path) -> None:
@@ -133,6 +134,57 @@ def test_clock_set_back_by_a_day_begins_no_new_file(tmp_path: Path) -> None:
         file.write_line("x", wall_s)
     file.close()
     assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_flushing_and_closing_give_the_file_to_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = RotatingFile(tmp_path / "a.txt")
+    file.write_line("one", NOON)
+    flushed = record_fsync(monkeypatch)
+    file.flush()
+    assert flushed == [tmp_path / "a.txt"]
+    file.close()
+    assert flushed == [tmp_path / "a.txt"] * 2
+
+
+YEAR_2099 = datetime.datetime(2099, 1, 1, 12).timestamp()
+
+
+def test_clock_that_was_once_in_2099_does_not_delete_new_files(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    file = RotatingFile(path, keep=2)
+    # two days, then the clock is wrong for two days, then right again, and three days more
+    walls_s = [NOON, NOON + DAY_S, YEAR_2099, YEAR_2099 + DAY_S, *(NOON + day * DAY_S for day in (2, 3, 4))]
+    for number, wall_s in enumerate(walls_s):
+        file.write_line(f"line {number}", wall_s)
+    file.close()
+    assert {each.name: each.read_text() for each in tmp_path.iterdir()} == {
+        # the file that was begun in 2099 goes on, and has the day of its last line
+        "a-2026-11-22.txt": "line 3\nline 4\n",
+        "a-2026-11-23.txt": "line 5\n",
+        "a.txt": "line 6\n",
+    }
+
+
+def test_file_of_2099_that_a_restart_finds_is_continued_with_the_right_day(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("old\n")
+    os.utime(path, (YEAR_2099, YEAR_2099))
+    file = RotatingFile(path)
+    file.write_line("new", NOON)
+    file.write_line("newer", NOON + DAY_S)
+    file.close()
+    assert (tmp_path / "a-2026-11-20.txt").read_text() == "old\nnew\n"
+
+
+def test_file_that_was_just_put_aside_is_kept_whatever_the_clock_says(tmp_path: Path) -> None:
+    file = RotatingFile(tmp_path / "a.txt", size=8, keep=1)
+    # a board without a clock starts in 1970
+    for number, wall_s in enumerate((NOON, NOON, DAY_S, DAY_S, NOON - DAY_S / 2)):
+        file.write_line(f"line {number}", wall_s)
+    file.close()
+    texts = [each.read_text() for each in tmp_path.glob("a-*.txt")]
+    assert texts == ["line 3\n"]
+    assert (tmp_path / "a.txt").read_text() == "line 4\n"
 
 
 def test_yesterdays_file_is_put_aside_at_the_start(tmp_path: Path) -> None:

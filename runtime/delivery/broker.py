@@ -1,0 +1,100 @@
+"""Which MQTT broker, as whom, and how: read from the address and the environment."""
+
+import hashlib
+import platform
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import unquote
+
+from edgevit.runtime.addresses import login_from
+from edgevit.runtime.destinations import Target
+
+_MACHINE = ("etc/machine-id", "var/lib/dbus/machine-id")
+_SERIAL = "proc/device-tree/serial-number"
+"""The board's own; a card that was copied together with its machine-id is told apart by it."""
+
+
+@dataclass(frozen=True)
+class Broker:
+    """Where, as whom, and how to publish."""
+
+    host: str
+    port: int
+    topic: str
+    """Base of all topics."""
+    tls: bool = False
+    user: str | None = None
+    password: str | None = field(default=None, repr=False)
+    retain: bool = True
+    """Have the broker keep the last message of each state."""
+    discovery: str | None = None
+    """Home Assistant's discovery prefix; None to announce nothing."""
+    client_id: str | None = None
+    """None for one that is made of the board, the topic and the run."""
+    ca: str | None = None
+    """File of the authorities to trust; None for the system's."""
+    cert: str | None = None
+    key: str | None = None
+    expire_after_s: int | None = None
+    """When Home Assistant forgets a label that is not sent again; None for never."""
+
+    @property
+    def name(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"mqtt{'s' if self.tls else ''}://{host}:{self.port}/{self.topic}"
+
+    @classmethod
+    def from_target(cls, target: Target, environment: Mapping[str, str]) -> "Broker":
+        """Read mqtt://[USER@]HOST[:PORT]/TOPIC; user and password also from EDGEVIT_MQTT_USER and _PASSWORD[_FILE].
+
+        Raises:
+            OptionError: a secret cannot be read, or there is a password without a user.
+        """
+        url = login_from(environment, "EDGEVIT_MQTT", target.parts)
+        tls = url.scheme.lower() == "mqtts"
+        options = target.options
+        return cls(
+            host=url.host,
+            port=url.port or (8883 if tls else 1883),
+            topic=unquote(url.path.strip("/")) or "edgevit",
+            tls=tls,
+            user=url.user,
+            password=url.password,
+            retain=options.get("retain", True),
+            discovery=options.get("discovery"),
+            client_id=options.get("client"),
+            expire_after_s=options.get("expire_after"),
+            **{name: options.get(name) for name in ("ca", "cert", "key")},
+        )
+
+    def identity(self, run: str, root: Path = Path("/")) -> str:
+        """Return the client id: the same for the same run on the same board, another one for any other.
+
+        Args:
+            run: what tells runs on one board apart, such as the folder of their spools.
+            root: where the machine's files are.
+        """
+        if self.client_id is not None:
+            return self.client_id
+        made_of = "\n".join([board(root), self.topic, run])
+        return f"edgevit-{hashlib.sha256(made_of.encode('utf-8', 'surrogateescape')).hexdigest()[:12]}"
+
+
+def board(root: Path = Path("/")) -> str:
+    """Return what only this board has: its machine-id and serial number, else its network card and name."""
+    machine = next((text for place in _MACHINE if (text := _text(root / place))), "")
+    serial = _text(root / _SERIAL)
+    if machine or serial:
+        return f"{machine}/{serial}"
+    card = uuid.getnode()
+    # this bit tells that it was drawn by chance, and would be another one the next time
+    return f"{platform.node()}/{'' if card >> 40 & 1 else card}"
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text("ascii", "replace").strip("\0\n ")
+    except OSError:
+        return ""
