@@ -105,7 +105,9 @@ def test_class_numbers_may_differ_in_one_pixel_of_a_thousand() -> None:
 
 
 @pytest.mark.parametrize("trained", [True, False])
-def test_nan_never_passes(trained: bool) -> None:
-    broken = np.full_like(REFERENCE, np.nan)
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_what_is_not_finite_never_passes(trained: bool, value: float) -> None:
+    broken = REFERENCE.copy()
+    broken[1, 2] = value
     with pytest.raises(GateError, match="NaN"):
         check(compare("int8", REFERENCE, broken), "int8", REFERENCE, trained=trained)

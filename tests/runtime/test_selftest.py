@@ -189,7 +189,7 @@ class FakeSession:
 
     input_shape = (1, 3, 24, 32)
 
-    def __init__(self, *answers: Sequence[float], tensors: Tensors | None = None) -> None:
+    def __init__(self, *answers: Sequence[float] | NDArray[np.float32], tensors: Tensors | None = None) -> None:
         self.tensors = tensors or Tensors()
         self.answers = [np.array([answer], np.float32) for answer in answers]
         self.asked = 0

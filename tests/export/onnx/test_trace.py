@@ -1,6 +1,7 @@
 """What the exported graph looks like: static, folded, of the opset that was asked for."""
 
 from collections import Counter
+from functools import lru_cache
 
 import numpy as np
 import onnx
@@ -34,6 +35,18 @@ def prepared(name: str) -> torch.nn.Module:
     return model.eval()
 
 
+@lru_cache(maxsize=1)
+def exported(name: str) -> tuple[ModelProto, torch.Tensor, np.ndarray]:
+    """Return a model's graph, a picture, and PyTorch's answer to it."""
+    model = prepared(name)
+    size = UNEVEN if get_spec(name).family.name == "fastervit" else (SIZE, SIZE)
+    image = torch.randn(1, 3, *size, generator=torch.Generator().manual_seed(1))
+    with torch.inference_mode():
+        expected = model(image).numpy()
+    prepare_for_export(model)
+    return simplify(trace(model, (1, 3, *size), 20)), image, expected
+
+
 def run(model: ModelProto, image: np.ndarray) -> np.ndarray:
     session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     return np.asarray(session.run(None, {"image": image})[0])
@@ -41,13 +54,7 @@ def run(model: ModelProto, image: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("name", by_family(sorted(set(list_models("classify")) - TOO_LARGE)))
 def test_exported_graph_is_clean_and_agrees_with_torch(name: str) -> None:
-    model = prepared(name)
-    size = UNEVEN if get_spec(name).family.name == "fastervit" else (SIZE, SIZE)
-    image = torch.randn(1, 3, *size, generator=torch.Generator().manual_seed(1))
-    with torch.inference_mode():
-        expected = model(image).numpy()
-    prepare_for_export(model)
-    graph = simplify(trace(model, (1, 3, *size), 20))
+    graph, image, expected = exported(name)
     operators = Counter(node.op_type for node in graph.graph.node)
     assert not operators.keys() & (
         SHAPE_ARITHMETIC | {"BatchNormalization", "Gather", "Erf", "Constant", "ConvTranspose"}
@@ -65,9 +72,8 @@ def test_file_has_the_opset_that_was_asked_for(opset: int) -> None:
 
 
 def test_gelu_and_layernorm_are_single_operators() -> None:
-    model = prepared("sbcformer_xs")
-    prepare_for_export(model)
-    operators = Counter(node.op_type for node in simplify(trace(model, (1, 3, SIZE, SIZE), 20)).graph.node)
+    graph, _, _ = exported("sbcformer_xs")
+    operators = Counter(node.op_type for node in graph.graph.node)
     attention_blocks, inverted_residuals = 2 + 3 + 2, (2 + 2 + 1) + 3 * 2
     # two in each inverted residual; in each attention block one on the values and one in the MLP
     assert operators["Gelu"] == 2 * inverted_residuals + 2 * attention_blocks
@@ -76,9 +82,7 @@ def test_gelu_and_layernorm_are_single_operators() -> None:
 
 
 def test_attention_has_no_scale_and_a_constant_bias() -> None:
-    model = prepared("sbcformer_xs")
-    prepare_for_export(model)
-    graph = simplify(trace(model, (1, 3, SIZE, SIZE), 20))
+    graph, _, _ = exported("sbcformer_xs")
     fixed = {tensor.name for tensor in graph.graph.initializer}
     scores = {layer.output for layer in layers(graph) if layer.weight is None and layer.operator == "MatMul"}
     readers = [node for node in graph.graph.node if set(node.input) & scores]

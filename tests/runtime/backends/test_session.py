@@ -53,7 +53,7 @@ def test_int8_products_do_not_overflow(make_foreign: MakeModel) -> None:
     ]
     del model.graph.node[:], model.graph.initializer[:]
     model.graph.node.extend(nodes)
-    constants = {
+    constants: dict[str, NDArray[np.generic]] = {
         "levels": np.array(1 / 255, np.float32),
         "zero": np.array(0, np.uint8),
         "steps": np.array(1 / 127, np.float32),

@@ -154,7 +154,8 @@ FIT = {"brightness": 0.5, "sharpness": 100.0}
 
 def health_events(measured: Iterable[ImageQuality], rules: HealthRules | None = None) -> list[Event]:
     """Return the events of pictures of which one comes each second."""
-    state, found = HealthState(), []
+    state = HealthState()
+    found: list[Event] = []
     for second, quality in enumerate(measured):
         state, events = next_health(rules or HealthRules(), state, quality, Moment("pen", second, second, second))
         found += events
@@ -189,6 +190,13 @@ def test_alarm_begins_at_one_limit_and_ends_at_the_other(
         (beyond, limits[0]),
         (back, limits[1]),
     ]
+
+
+@pytest.mark.parametrize(("kind", "figure", "values", "limits"), HYSTERESES)
+def test_picture_just_at_the_limit_is_fit(
+    kind: str, figure: str, values: tuple[float, float, float], limits: tuple[float, float]
+) -> None:
+    assert health_events(readings(figure, *[limits[0]] * 10)) == []
 
 
 @pytest.mark.parametrize(("kind", "figure", "values", "limits"), HYSTERESES)

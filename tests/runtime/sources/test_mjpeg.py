@@ -51,6 +51,15 @@ def test_thumbnail_is_not_taken_for_the_picture() -> None:
     assert split(with_thumbnail + B, 3) == [with_thumbnail, B]
 
 
+@pytest.mark.parametrize("chunk", [1, 2, 3, 1 << 20])
+def test_fill_bytes_may_stand_before_any_marker(chunk: int) -> None:
+    """ITU-T T.81, B.1.1.2: any number of bytes 0xFF."""
+    tables = A.index(b"\xff\xdb")
+    filled = A[:2] + b"\xff\xff" + A[2:tables] + b"\xff" + A[tables:]
+    assert split(filled + B, chunk) == [filled, B]
+    assert np.array_equal(read_image(filled), read_image(A))
+
+
 @pytest.mark.parametrize("chunk", [1, 13, 1 << 20])
 def test_picture_that_breaks_off_is_skipped_and_the_next_one_kept(chunk: int) -> None:
     for size in range(20, len(A) - 1, 11):  # from within its head to just before its end
