@@ -7,6 +7,9 @@ import typing
 from collections.abc import Mapping
 from typing import Any, Literal
 
+MOST_VALUES = 1_000_000
+"""Values of one list that are read at most."""
+
 
 class FieldError(ValueError):
     """A field of a document is wrong: "WHERE is FOUND, expected EXPECTED"."""
@@ -22,11 +25,13 @@ def read_value(kind: Any, value: Any, where: str) -> Any:
         return value
     if origin is tuple:
         _check(isinstance(value, list), value, "a list", where)
+        _check(len(value) <= MOST_VALUES, f"{len(value)} values", f"at most {MOST_VALUES}", where)
         kinds = [arguments[0]] * len(value) if arguments[-1] is ... else list(arguments)
         _check(len(value) == len(kinds), value, f"{len(kinds)} values", where)
         return tuple(read_value(k, v, f"{where}[{i}]") for i, (k, v) in enumerate(zip(kinds, value, strict=True)))
     if origin is dict:
         _check(isinstance(value, Mapping), value, "an object", where)
+        _check(len(value) <= MOST_VALUES, f"{len(value)} values", f"at most {MOST_VALUES}", where)
         return {key: read_value(arguments[1], item, f"{where}.{key}") for key, item in value.items()}
     if dataclasses.is_dataclass(kind):
         return _read_dataclass(kind, value, where)
@@ -57,5 +62,7 @@ def _read_dataclass(kind: Any, value: Any, where: str) -> Any:
 
 def _check(condition: bool, found: Any, expected: str, where: str) -> None:
     if not condition:
-        shown = repr(found) if len(repr(found)) < 60 else type(found).__name__
+        # the text of a list of millions would take as much memory again
+        short = not isinstance(found, list | Mapping) or len(found) < 60
+        shown = repr(found) if short and len(repr(found)) < 60 else type(found).__name__
         raise FieldError(f"{where} is {shown}, expected {expected}")

@@ -7,7 +7,7 @@ import click
 from edgevit.cli.benchmark_text import describe, describe_changes
 from edgevit.cli.options import VERBOSE_OPTION, numbers, size
 from edgevit.cli.progress import track
-from edgevit.errors import ImageError, OptionError
+from edgevit.errors import OptionError
 
 DRAWN = (480, 640)
 """Height and width of the picture that is drawn unless one is given."""
@@ -142,10 +142,9 @@ def _threads(text: str | None) -> tuple[int, ...]:
 def _picture(path: Path | None) -> tuple[bytes, str]:
     """Return an image file's content and what it is called."""
     if path is not None:
-        try:
-            return path.read_bytes(), path.name
-        except OSError as error:
-            raise ImageError(f"{path} cannot be read: {error.strerror}") from error
+        from edgevit.runtime.images.read import read_picture
+
+        return read_picture(path), path.name
     import cv2
 
     from edgevit.runtime.selftest import draw_picture
