@@ -44,7 +44,7 @@ def _reference(image: NDArray[np.uint8], preprocessing: Preprocess) -> NDArray[n
     return np.asarray(scaled.crop((left, top, left + preprocessing.size[1], top + preprocessing.size[0])))
 
 
-@pytest.mark.parametrize("how", WAYS, ids=str)
+@pytest.mark.parametrize("preprocessing", WAYS, ids=str)
 @pytest.mark.parametrize("shape", [(32, 32), (300, 451), (451, 300), (640, 480), (37, 53), (225, 226)])
 def test_picture_equals_pillow(shape: tuple[int, int], preprocessing: Preprocess) -> None:
     image = np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8)

@@ -84,7 +84,7 @@ def test_first_frame_of_an_animation_is_read() -> None:
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-@pytest.mark.parametrize("enough", [None, (50, 50)])
+@pytest.mark.parametrize("min_size", [None, (50, 50)])
 def test_exif_orientation_is_honoured(orientation: int, min_size: tuple[int, int] | None) -> None:
     from PIL import ImageOps
 

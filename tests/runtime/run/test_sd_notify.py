@@ -182,7 +182,7 @@ def test_renewal_does_not_claim_readiness_before_the_first_result(manager: Manag
 # ------------------------------------------------------------------ the model
 
 
-class UserMetadata:
+class Notified:
     """Waits for a renewal's outcome."""
 
     def __init__(self) -> None:
@@ -200,12 +200,12 @@ class UserMetadata:
 
 
 @pytest.fixture
-def told() -> UserMetadata:
-    return UserMetadata()
+def told() -> Notified:
+    return Notified()
 
 
 @pytest.fixture
-def reloadable(tiny_model: Path, told: UserMetadata) -> Iterator[ReloadableModel]:
+def reloadable(tiny_model: Path, told: Notified) -> Iterator[ReloadableModel]:
     made = ReloadableModel(load(tiny_model), lambda: load(tiny_model), told)
     yield made
     made.close()
@@ -213,7 +213,7 @@ def reloadable(tiny_model: Path, told: UserMetadata) -> Iterator[ReloadableModel
 
 def test_newer_model_answers_after_its_selftest_passed(
     reloadable: ReloadableModel,
-    told: UserMetadata,
+    told: Notified,
     make_graph: Callable[..., onnx.ModelProto],
     make_model: MakeModel,
     red_image: NDArray[np.uint8],
@@ -232,14 +232,14 @@ def test_newer_model_answers_after_its_selftest_passed(
     assert reloadable([red_image])[0].top1 == "blue"
 
 
-@pytest.mark.parametrize("how", ["missing", "damaged", "wrong", "other classes", "without self-test"])
+@pytest.mark.parametrize("problem", ["missing", "damaged", "wrong", "other classes", "without self-test"])
 def test_old_model_stays_if_the_newer_one_is_not_sound(
     reloadable: ReloadableModel,
-    told: UserMetadata,
+    told: Notified,
     tiny_model: Path,
     make_model: MakeModel,
     red_image: NDArray[np.uint8],
-    preprocessing: str,
+    problem: str,
 ) -> None:
     whole = tiny_model.read_bytes()
     manifest = read_manifest(tiny_model)
@@ -254,7 +254,7 @@ def test_old_model_stays_if_the_newer_one_is_not_sound(
         "other classes": lambda: make_model(selftest=tests, labels=("red", "green", "indigo")),
         "without self-test": lambda: make_model(selftest=None),
     }
-    changes[preprocessing]()
+    changes[problem]()
     reloadable.ask()
     expected = {
         "missing": "does not exist",
@@ -265,12 +265,12 @@ def test_old_model_stays_if_the_newer_one_is_not_sound(
     }
     text = told.wait()
     assert text.startswith("the old model stays: ")
-    assert expected[preprocessing] in text
+    assert expected[problem] in text
     assert reloadable([red_image])[0].top1 == "red"
 
 
 def test_many_requests_in_a_row_end_with_a_sound_model(
-    reloadable: ReloadableModel, told: UserMetadata, red_image: NDArray[np.uint8]
+    reloadable: ReloadableModel, told: Notified, red_image: NDArray[np.uint8]
 ) -> None:
     draw = random.Random(1)
     for _ in range(20):

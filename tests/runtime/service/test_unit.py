@@ -111,7 +111,7 @@ def test_camera_that_is_away_for_a_day_does_not_use_the_budget_up(watchdog: floa
 
 
 @pytest.mark.parametrize(
-    ("reading", "expected"),
+    ("source_options", "expected"),
     [
         (SourceOptions(), 300),
         (SourceOptions(pace=SamplingInterval(3600.0)), 2 * 3600 + 10 + 60),
