@@ -19,7 +19,7 @@ class Result:
     of_areas: ClassVar[bool] = False
     """Whether `probs` are shares of the picture's area, so that several classes may be there at once."""
     probs: NDArray[np.float32]
-    """(classes,) probabilities, in the order of `names`."""
+    """(classes,) probabilities, in the order of `names`; they sum to 1 unless `multi_label`."""
     names: tuple[str, ...]
     """Labels of all classes."""
     source: str | None = None
@@ -38,6 +38,8 @@ class Result:
     """Of a live source: how many frames were replaced by a newer one before they were classified, so far."""
     position_s: float | None = None
     """Of a video: the frame's time within it."""
+    multi_label: bool = False
+    """Whether each of `probs` is a probability of its own, so that several classes may be there at once, or none."""
 
     @functools.cached_property
     def _top5(self) -> tuple[int, ...]:
@@ -80,6 +82,7 @@ class Result:
             "preprocess_ms": round(self.preprocess_ms, 3),
             "inference_ms": round(self.inference_ms, 3),
             "postprocess_ms": round(self.postprocess_ms, 3),
+            **({"multi_label": True} if self.multi_label else {}),
             **self._stream_facts(),
         }
 

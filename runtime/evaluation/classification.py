@@ -13,7 +13,6 @@ from edgevit.runtime.evaluation.accumulate import Accumulator, Answer, Batch
 from edgevit.runtime.evaluation.report import Validation
 from edgevit.runtime.images.preprocess import min_decode_size, preprocess
 from edgevit.runtime.images.read import read_image
-from edgevit.runtime.postprocess import softmax
 from edgevit.runtime.progress import Track
 
 BATCH = 16
@@ -79,6 +78,7 @@ def _batches(
 ) -> Iterator[Batch]:
     """Yield what can be read, prepared for each of `hows`; append to `unreadable` why the rest cannot."""
     distinct = list(dict.fromkeys(preprocessings))
+    levels = common_levels(preprocessings)
     sizes = [min_decode_size(preprocessing) for preprocessing in distinct]
     min_size = (max(height for height, _ in sizes), max(width for _, width in sizes))
     kept: list[int] = []
@@ -91,7 +91,7 @@ def _batches(
 
     for i in order:
         try:
-            image = read_image(images.paths[i], min_size=min_size)
+            image = read_image(images.paths[i], min_size=min_size, levels=levels)
         except ImageError as error:
             unreadable.append(str(error))
             continue
@@ -105,9 +105,19 @@ def _batches(
         yield batch()
 
 
+def common_levels(preprocessings: Sequence[Preprocess]) -> tuple[float, float] | None:
+    """Return the levels that are black and white for all models; OptionError where they differ."""
+    distinct = list(dict.fromkeys(preprocessing.levels for preprocessing in preprocessings))
+    if len(distinct) != 1:
+        found = " and ".join("none" if levels is None else f"{levels[0]:g},{levels[1]:g}" for levels in distinct)
+        raise OptionError(f"the models take different levels for black and white: {found}; judge them one by one")
+    return distinct[0]
+
+
 def _ask(name: str, model: Classifier, inputs: NDArray[np.float32]) -> Answer:
     try:
         outputs = model.outputs(inputs)
+        probabilities = model.meaning.probabilities(outputs)
     except ModelFileError as error:
         raise ModelFileError(f"{name}: {error}") from error
-    return Answer(outputs, softmax(outputs)) if model.gives_logits(outputs) else Answer(None, outputs)
+    return Answer(outputs if model.meaning.has_logits else None, probabilities)

@@ -14,6 +14,9 @@ from edgevit.runtime.results import Result
 UNKNOWN = "unknown"
 """The label of a frame in which no class reaches its threshold."""
 
+EVEN = 0.5
+"""Threshold of a class that is there or not whatever the others are."""
+
 
 @dataclass(frozen=True)
 class LabelRules:
@@ -39,6 +42,10 @@ class LabelRules:
                 raise OptionError(f"{name} is {value}, expected a number from 0 to 1")
         if not self.cooldown_s >= 0:
             raise OptionError(f"the cool-down is {self.cooldown_s} s, expected 0 or more")
+
+    def for_several(self) -> "LabelRules":
+        """Return the rules for an answer of which several classes may be true: each is from even odds on, unless told."""
+        return self if self.threshold else dataclasses.replace(self, threshold=EVEN)
 
     def enter(self, label: str) -> float:
         return self.thresholds.get(label, self.threshold)
