@@ -76,7 +76,7 @@ def foreign_preprocess(path: Path, session: Session, told: UserMetadata, metadat
             f"(models trained on ImageNet mostly have --mean {IMAGENET_MEAN} --std {IMAGENET_STD})"
         )
     try:
-        return Preprocess(
+        preprocessing = Preprocess(
             size=_input_size(path, session, told.imgsz),
             interpolation=told.interpolation or "bicubic",
             crop_pct=0.875 if told.crop_pct is None else told.crop_pct,
@@ -90,6 +90,12 @@ def foreign_preprocess(path: Path, session: Session, told: UserMetadata, metadat
         raise
     except ValueError as error:
         raise OptionError(str(error)) from error
+    if not _fit_limits(preprocessing.mean, preprocessing.std, limits):
+        raise OptionError(
+            f"mean and std do not fit {path}, which takes {session.tensors.dtype} pixels that stand for {limits}; "
+            "leave them out"
+        )
+    return preprocessing
 
 
 def told_levels(levels: Sequence[float] | None) -> tuple[float, float] | None:
@@ -118,8 +124,8 @@ def foreign_labels(path: Path, classes: int, told: UserMetadata, metadata: Mappi
     names = _fit_background(path, names, classes)
     if classes == 1 and len(names) not in (1, 2):
         raise OptionError(
-            f"{len(names)} labels were given, but {path} has one output, a yes or no; give the name of the yes, or two: "
-            "of the no and of the yes"
+            f"{len(names)} labels were given, but {path} has one output, a yes or no; give the name of the yes, or "
+            "two, those of the no and of the yes"
         )
     if classes != 1 and len(names) != classes:
         raise OptionError(f"{len(names)} labels were given, but {path} has {classes} classes; give one for each")
@@ -137,14 +143,18 @@ def _described(
     mean, std = (_three_numbers(metadata.get(key, "")) for key in NORMALIZATION_KEYS)
     if mean is None or std is None or min(std) <= 0:
         return None
-    if limits is not None:
-        lowest, highest = limits
-        slack = 0.05 * (highest - lowest)
-        darkest = min(-m / s for m, s in zip(mean, std, strict=True))
-        brightest = max((1 - m) / s for m, s in zip(mean, std, strict=True))
-        if darkest < lowest - slack or brightest > highest + slack:
-            return None
-    return mean, std
+    return (mean, std) if _fit_limits(mean, std, limits) else None
+
+
+def _fit_limits(mean: Sequence[float], std: Sequence[float], limits: tuple[float, float] | None) -> bool:
+    """Tell whether what becomes of black and of white lies within what an integer input can hold, or nearly."""
+    if limits is None:
+        return True
+    lowest, highest = limits
+    slack = 0.05 * (highest - lowest)
+    darkest = min(-m / s for m, s in zip(mean, std, strict=True))
+    brightest = max((1 - m) / s for m, s in zip(mean, std, strict=True))
+    return darkest >= lowest - slack and brightest <= highest + slack
 
 
 def _three_numbers(text: str) -> tuple[float, float, float] | None:

@@ -1,11 +1,12 @@
 """`edgevit benchmark`: how fast models are on this machine."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from edgevit.cli.benchmark_text import describe, describe_changes
-from edgevit.cli.options import VERBOSE_OPTION, numbers, size
+from edgevit.cli.options import VERBOSE_OPTION, foreign_options, take_model_options
 from edgevit.cli.progress import track
 from edgevit.errors import OptionError
 
@@ -64,6 +65,7 @@ edgevit benchmark --estimate rpi4 sbcformer_xs-int8.onnx
 @click.option("--mean", metavar="R,G,B", help="Mean of RGB in 0..1, for a foreign model.")
 @click.option("--std", metavar="R,G,B", help="Deviation of RGB in 0..1, for a foreign model.")
 @click.option("--imgsz", metavar="N|H,W", help="Input size in pixels, for a foreign model that takes any.")
+@foreign_options
 @VERBOSE_OPTION
 def command(
     models: tuple[Path, ...],
@@ -75,9 +77,7 @@ def command(
     compared: tuple[Path, Path] | None,
     board: str | None,
     labels: Path | None,
-    mean: str | None,
-    std: str | None,
-    imgsz: str | None,
+    **given: Any,
 ) -> None:
     """Measure each MODEL, and say whether the machine was fit to be measured on.
 
@@ -99,12 +99,7 @@ def command(
     if board is not None:
         _estimate(models, board, as_json)
         return
-    told = {
-        "labels": None if labels is None else str(labels),
-        "mean": numbers(mean, "--mean"),
-        "std": numbers(std, "--std"),
-        "imgsz": size(imgsz),
-    }
+    told = {"labels": None if labels is None else str(labels), **take_model_options(given)}
     picture, name = _picture(image)
     plan = Plan(models, _threads(threads), told, picture, name, rounds=rounds, starts=starts)
     report = benchmark(plan, track=track)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgevit.cli.monitoring import has_terminal, open_monitoring, reload_on_sighup, serve_options
-from edgevit.cli.options import model_options, numbers, size
+from edgevit.cli.options import model_options, take_model_options
 from edgevit.cli.run_options import stream_options, take_stream_options
 from edgevit.cli.run_output import FINITE, open_output, output_options
 from edgevit.cli.signals import stop_on_signals
@@ -50,9 +50,6 @@ def command(
     model: Path,
     source: str,
     labels: Path | None,
-    mean: str | None,
-    std: str | None,
-    imgsz: str | None,
     threads: int | None,
     **given: Any,
 ) -> int:
@@ -78,7 +75,7 @@ def command(
     from edgevit.runtime.stream.loop import StreamCallbacks, stream
     from edgevit.runtime.stream.plan import plan_stream
 
-    failed = False
+    failed, told = False, take_model_options(given)
 
     def note(error: EdgevitError) -> None:
         nonlocal failed
@@ -91,9 +88,7 @@ def command(
             model,
             threads,
             labels=labels,
-            mean=numbers(mean, "--mean"),
-            std=numbers(std, "--std"),
-            imgsz=size(imgsz),
+            **told,
         )
 
     stop = Stop()

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from edgevit.errors import ModelFileError
 from edgevit.runtime.backends.session import FORMS, choose_output
 
-IMAGE_TYPES = {
+IMAGE_TYPES: dict[str, np.dtype[Any]] = {
     "tensor(float)": np.dtype(np.float32),
     "tensor(float16)": np.dtype(np.float16),
     "tensor(double)": np.dtype(np.float64),
@@ -100,7 +100,11 @@ def check_output(path: Path, outputs: Any, rank: int | None, wanted: str | None)
 
 
 def scores(path: Path, answer: NDArray[Any], count: int) -> NDArray[np.float32]:
-    """Return the answer for `count` pictures as (count, classes), axes of one left out; ModelFileError if it is other."""
+    """Return the answer for `count` pictures as (count, classes), without axes of one.
+
+    Raises:
+        ModelFileError: it has another form.
+    """
     values = np.asarray(answer, np.float32)
     if values.ndim and values.shape[0] == count and sum(side != 1 for side in values.shape[1:]) <= 1:
         return values.reshape(count, -1)

@@ -12,7 +12,10 @@ from edgevit.errors import ModelFileError
 from edgevit.runtime.backends.session import FORMS, choose_output
 
 TYPES = ("float32", "int8", "uint8")
-EXPECTED = "expected one input (batch, height, width, 3) or (batch, 3, height, width) of float32, int8 or uint8, or of one channel"
+EXPECTED = (
+    "expected one input (batch, height, width, 3) or (batch, 3, height, width) of float32, int8 or uint8, or of one "
+    "channel"
+)
 
 
 @dataclass(frozen=True)

@@ -44,8 +44,8 @@ def next_areas(
     """Take one frame's areas, or the probabilities of classes of which several may be there at once.
 
     Return the new states, and an event for each class that rose above its limit or fell. Limits are the rules'
-    thresholds: of areas those of single classes alone, as every class has some area. Smoothing, hysteresis and cool-down
-    are as for labels.
+    thresholds: of areas those of single classes alone, as every class has some area. Smoothing, hysteresis and
+    cool-down are as for labels.
     """
     classes, events = {}, []
     kind = "class" if result.multi_label else "area"

@@ -44,7 +44,7 @@ class LabelRules:
             raise OptionError(f"the cool-down is {self.cooldown_s} s, expected 0 or more")
 
     def for_several(self) -> "LabelRules":
-        """Return the rules for an answer of which several classes may be true: each is from even odds on, unless told."""
+        """Return the rules for answers of which several classes may be true: from even odds on, unless told."""
         return self if self.threshold else dataclasses.replace(self, threshold=EVEN)
 
     def enter(self, label: str) -> float:

@@ -17,7 +17,7 @@ benchmarks/preprocess.py measures what this changes.
 
 
 def preprocess(image: RGBImage, preprocessing: Preprocess, *, exact: bool = False) -> NDArray[np.float32]:
-    """Return the (3, height, width) input for an (H, W, 3) image; its channels are in the order that the model takes."""
+    """Return the (3, height, width) input for an (H, W, 3) image, its channels in the order that the model takes."""
     if preprocessing.channels == "L":
         image = _brightness(image)
     return normalize(fit(image, preprocessing, exact=exact), preprocessing)
