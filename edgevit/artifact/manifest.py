@@ -40,8 +40,8 @@ MOST_VALUES = 65_536
 """Values that a self-test may hold of one picture's input or answer."""
 INPUT_TOLERANCE_LEVELS = 2.0
 """Largest tolerance of a self-test's input that is believed, in levels of a picture, 0..255."""
-LOGIT_TOLERANCES = {"fp32": 0.05, "fp16": 0.05, "int8": 0.25, "dynamic": 0.25}
-"""Precision to the largest tolerance of a self-test's answers that is believed; runtime/selftest.py says what is usual.
+LOGIT_TOLERANCE = 0.25
+"""Largest tolerance of a self-test's answers that is believed; runtime/selftest.py says what is usual.
 
 A file declares its own tolerances, so that without a limit it could pass whatever it answers.
 """
@@ -237,7 +237,7 @@ class Manifest:
         if self.selftest is None:
             return
         input_limit = INPUT_TOLERANCE_LEVELS / 255 / min(1.0, *self.preprocess.std)
-        limits = {"input_tolerance": input_limit, "logit_tolerance": LOGIT_TOLERANCES[self.precision]}
+        limits = {"input_tolerance": input_limit, "logit_tolerance": LOGIT_TOLERANCE}
         for name, limit in limits.items():
             found = getattr(self.selftest, name)
             _require(0 <= found <= limit, f"selftest.{name}", found, f"at most {limit:.4g}")

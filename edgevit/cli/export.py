@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgevit.artifact.manifest import Precision
-from edgevit.cli.options import size
+from edgevit.cli.options import LEVELS_OPTION, low_and_high, size
 from edgevit.cli.progress import track
 from edgevit.device_profiles import GENERIC, find_profile
 from edgevit.errors import GateError, MissingExtraError, OptionError
@@ -98,6 +98,7 @@ edgevit export sbcformer_xs --weights runs/pens/sbcformer_xs.safetensors --half 
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Decides which images of --data are drawn.")
 @click.option("--imgsz", metavar="N|HxW", help="Input size in pixels, such as 224 or 512x1024; multiples of 32.")
+@LEVELS_OPTION
 @click.option(
     "--batch", type=int, default=1, show_default=True, metavar="N", help="Images per inference, fixed in the file."
 )
@@ -148,6 +149,7 @@ def command(
     calibration_images: int,
     seed: int,
     imgsz: str | None,
+    levels: str | None,
     batch: int,
     opset: int,
     target: str,
@@ -180,6 +182,7 @@ def command(
         max_drop=max_drop,
         calibration_images=calibration_images,
         imgsz=size(imgsz),
+        levels=low_and_high(levels),
         batch=batch,
         opset=opset,
         target=target,

@@ -37,6 +37,9 @@ VERBOSE_OPTION = click.option(
     callback=_start_logging,
     help="Say which device profile and how many threads are used, and why.",
 )
+LEVELS_OPTION = click.option(
+    "--levels", metavar="LOW,HIGH", help="Black and white of pictures of more than 8 bits, such as 0,4095."
+)
 FOREIGN_OPTIONS = (
     click.option(
         "--outputs",
@@ -49,7 +52,7 @@ FOREIGN_OPTIONS = (
     click.option("--squash", is_flag=True, default=None, help="Scale without keeping the aspect, for a foreign model."),
     click.option("--interpolation", type=click.Choice(INTERPOLATIONS), help="For a foreign model.  [default: bicubic]"),
     click.option("--bgr", is_flag=True, default=None, help="A foreign model takes blue, green, red."),
-    click.option("--levels", metavar="LOW,HIGH", help="Black and white of pictures of 16 bits, such as 0,4095."),
+    LEVELS_OPTION,
 )
 """What can be said only about a model that edgevit did not export."""
 MODEL_OPTIONS = (
@@ -80,12 +83,12 @@ def take_model_options(given: dict[str, Any]) -> dict[str, Any]:
         "mean": numbers(given["mean"], "--mean"),
         "std": numbers(given["std"], "--std"),
         "imgsz": size(given["imgsz"]),
-        "levels": levels(given["levels"]),
+        "levels": low_and_high(given["levels"]),
         **{name: given[name] for name in ("outputs", "output", "crop_pct", "squash", "interpolation", "bgr")},
     }
 
 
-def levels(text: str | None) -> tuple[float, float] | None:
+def low_and_high(text: str | None) -> tuple[float, float] | None:
     """Read "0,4095"."""
     if text is None:
         return None

@@ -30,7 +30,9 @@ def choose_images(
     if recipe.data is not None:
         evaluation = 0 if recipe.max_drop is None else recipe.evaluation_images
         leave_out = rules_of(get_spec(recipe.model)).leave_out
-        return folder_images(recipe.data, recipe.calibration_images, evaluation, recipe.seed, leave_out)
+        return folder_images(
+            recipe.data, recipe.calibration_images, evaluation, recipe.seed, leave_out, preprocessing.levels
+        )
     if recipe.synthesized:
         count = min(recipe.calibration_images, ENOUGH_IMAGES)
         return _in_memory("synthesized", synthesize_images(model, count, preprocessing, seed=recipe.seed))

@@ -39,7 +39,10 @@ class ImageSet:
             chunk = chunk + chunk[-1:] * (batch - len(chunk))
             yield np.stack(
                 [
-                    preprocess(read_image(image, min_size=min_decode_size(preprocessing)), preprocessing)
+                    preprocess(
+                        read_image(image, min_size=min_decode_size(preprocessing), levels=preprocessing.levels),
+                        preprocessing,
+                    )
                     for image in chunk
                 ]
             )
@@ -79,10 +82,12 @@ def folder_images(
     evaluation: int,
     seed: int,
     leave_out: Callable[[Path], bool] = lambda path: False,
+    levels: tuple[float, float] | None = None,
 ) -> ExportImages:
     """Draw the three sets from a folder, searched recursively, at random but repeatably.
 
-    Unreadable files are skipped and counted; `leave_out` tells which files are no pictures to use.
+    Unreadable files are skipped and counted; `leave_out` tells which files are no pictures to use; `levels` as for
+    read_image.
 
     Raises:
         DataError: not a folder, or fewer than MIN_CALIBRATION_IMAGES readable images.
@@ -92,7 +97,7 @@ def folder_images(
     files = sorted(path for path in list_images(str(folder)) if not leave_out(path))
     order = np.random.default_rng(seed).permutation(len(files))
     wanted = calibration + max(VERIFICATION_IMAGES, evaluation)
-    readable, skipped = _readable([files[i] for i in order], wanted)
+    readable, skipped = _readable([files[i] for i in order], wanted, levels)
     if len(readable) < MIN_CALIBRATION_IMAGES:
         raise DataError(
             f"--data {folder} holds {len(readable)} readable images ({skipped} unreadable); "
@@ -106,14 +111,14 @@ def folder_images(
     )
 
 
-def _readable(files: Sequence[Path], wanted: int) -> tuple[list[Path], int]:
+def _readable(files: Sequence[Path], wanted: int, levels: tuple[float, float] | None) -> tuple[list[Path], int]:
     good: list[Path] = []
     skipped = 0
     for path in files:
         if len(good) == wanted:
             break
         try:
-            read_image(path, min_size=(32, 32))
+            read_image(path, min_size=(32, 32), levels=levels)
         except ImageError as error:
             log.warning("skipped: %s", error)
             skipped += 1
