@@ -72,7 +72,7 @@ class OutputMeaning:
         """
         if self.has_logits:
             return softmax(outputs)
-        if self.meaning == "logits" or not self.squashed:
+        if self.meaning == "logits" or (self.meaning == "sigmoid" and not self.squashed):
             shares = sigmoid(outputs)
         elif outputs.min() < -_SLACK or outputs.max() > 1 + _SLACK:
             raise ModelFileError(
