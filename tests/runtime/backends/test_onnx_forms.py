@@ -106,7 +106,12 @@ def test_one_channel_is_the_brightness_that_pillow_computes(tmp_path: Path, phot
 
 def test_model_of_blue_green_red_is_given_them_in_that_order(tmp_path: Path) -> None:
     path = make_means(tmp_path / "m.onnx")
-    told = {"labels": ("first", "second", "third"), "mean": (0.1, 0.2, 0.3), "std": (1, 1, 1), "crop_pct": 1.0}
+    told: dict[str, Any] = {
+        "labels": ("first", "second", "third"),
+        "mean": (0.1, 0.2, 0.3),
+        "std": (1, 1, 1),
+        "crop_pct": 1.0,
+    }
     plain, turned = edgevit.load(path, **told)(PICTURE), edgevit.load(path, bgr=True, **told)(PICTURE)
     assert turned.probs.tolist() == pytest.approx(plain.probs.tolist()[::-1], abs=1e-6)
 
