@@ -1,6 +1,8 @@
 """From parsed JSON or TOML to frozen dataclasses, by their annotations: each field checked once, at the door."""
 
 import dataclasses
+import json
+import re
 import sys
 import types
 import typing
@@ -9,6 +11,28 @@ from typing import Any, Literal
 
 MOST_VALUES = 1_000_000
 """Values of one list that are read at most."""
+DEEPEST = 100
+"""Objects and lists within each other that a JSON document may have."""
+
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
+_BRACKET = re.compile(r"[\[{\]}]")
+
+
+def read_json(text: str) -> Any:
+    """Parse a JSON document from outside.
+
+    Python's own parser recurses as deep as the document does; where a package has raised the recursion limit, deep
+    nesting crashes the process instead of raising.
+
+    Raises:
+        ValueError: it is no JSON, or nested deeper than DEEPEST.
+    """
+    depth = 0
+    for bracket in _BRACKET.finditer(_STRING.sub("", text)):
+        depth += 1 if bracket[0] in "[{" else -1
+        if depth > DEEPEST:
+            raise ValueError(f"nested deeper than {DEEPEST}")
+    return json.loads(text)
 
 
 class FieldError(ValueError):

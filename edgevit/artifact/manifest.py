@@ -16,7 +16,7 @@ from edgevit.artifact import onnx as onnx_metadata
 from edgevit.artifact import tflite as tflite_metadata
 from edgevit.artifact.files import open_model
 from edgevit.errors import ModelFileError
-from edgevit.schema import FieldError, read_value
+from edgevit.schema import FieldError, read_json, read_value
 
 SCHEMA = 1
 """Version of the document that this edgevit writes, and the newest that it reads."""
@@ -265,8 +265,8 @@ class Manifest:
             ModelFileError: it is not valid JSON, of a newer schema, or a field is missing or of a wrong type.
         """
         try:
-            document = json.loads(text)
-        except (ValueError, RecursionError) as error:
+            document = read_json(text)
+        except ValueError as error:
             raise ModelFileError(
                 f"the model's edgevit metadata is not JSON ({error}); export the model again"
             ) from error

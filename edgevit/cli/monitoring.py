@@ -13,6 +13,7 @@ import click
 
 from edgevit import __version__
 from edgevit.cli.options import adding
+from edgevit.cli.sections import section
 from edgevit.errors import OptionError
 
 if TYPE_CHECKING:
@@ -27,8 +28,9 @@ if TYPE_CHECKING:
     from edgevit.runtime.stream.plan import StreamPlan
 
 SERVE_OPTIONS = (
+    section("Page"),
     click.option(
-        "--serve", metavar="HOST:PORT", help="Show the run on a small page, such as 127.0.0.1:8080; docs/serve.md."
+        "--serve", metavar="HOST:PORT", help="Show the run on a small page, such as 127.0.0.1:8080; see docs/serve.md."
     ),
     click.option(
         "--serve-anyone",

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import click
 
 from edgevit.artifact.manifest import INTERPOLATIONS
+from edgevit.cli.sections import OTHERS, section
 from edgevit.errors import OptionError
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -56,6 +57,7 @@ FOREIGN_OPTIONS = (
 )
 """What can be said only about a model that edgevit did not export."""
 MODEL_OPTIONS = (
+    section("Model"),
     click.option("--labels", type=click.Path(path_type=Path), metavar="FILE", help="Class names: one a line, or JSON."),
     click.option("--mean", metavar="R,G,B", help="Mean of RGB in 0..1, for a model that edgevit did not export."),
     click.option("--std", metavar="R,G,B", help="Deviation of RGB in 0..1, for a model that edgevit did not export."),
@@ -65,8 +67,9 @@ MODEL_OPTIONS = (
         "--threads",
         type=int,
         metavar="N",
-        help="Threads to use; default EDGEVIT_THREADS, OMP_NUM_THREADS, or what the board's profile recommends.",
+        help="Threads to use.  [default: EDGEVIT_THREADS, OMP_NUM_THREADS, or what the board's profile recommends]",
     ),
+    section(OTHERS),
     VERBOSE_OPTION,
 )
 

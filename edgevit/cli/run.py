@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edgevit.cli.completion import complete_files, complete_model_files
 from edgevit.cli.monitoring import has_terminal, open_monitoring, reload_on_sighup, serve_options
 from edgevit.cli.options import model_options, take_model_options
 from edgevit.cli.run_options import stream_options, take_stream_options
 from edgevit.cli.run_output import FINITE, open_output, output_options
+from edgevit.cli.sections import Command
 from edgevit.cli.signals import stop_on_signals
 from edgevit.cli.text import printable
 from edgevit.errors import EdgevitError
@@ -30,7 +32,8 @@ edgevit run m.onnx clip.mp4 --every 1s
 edgevit run m.onnx camera:0 --fps 2
 edgevit run m.onnx picam --every 5s --roi gate=0.1,0.2,0.5,0.5
 edgevit run m.onnx rtsp://user:password@192.168.1.20/stream --json
-edgevit run m.onnx camera:0 --stable 3/5 --threshold 0.6 --to mqtt://broker/farm/yard --to log.jsonl
+edgevit run m.onnx camera:0 --stable 3/5 --threshold 0.6 --to log.jsonl
+edgevit run m.onnx camera:0 --stable 3/5 --to mqtt://broker/farm/yard
 edgevit run m.onnx http://192.168.1.21/snapshot.jpg --once
 edgevit run m.onnx camera:0 --serve 127.0.0.1:8080
 edgevit run m-seg.onnx street.jpg --save-overlay out/ --save-mask out/
@@ -39,9 +42,9 @@ find . -name '*.jpg' -newer last | edgevit run m.onnx -
 """
 
 
-@click.command("run", epilog=EXAMPLES)
-@click.argument("model", type=click.Path(path_type=Path))
-@click.argument("source")
+@click.command("run", cls=Command, epilog=EXAMPLES)
+@click.argument("model", type=click.Path(path_type=Path), shell_complete=complete_model_files)
+@click.argument("source", shell_complete=complete_files)
 @output_options
 @stream_options
 @serve_options

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgevit.cli.options import adding
+from edgevit.cli.sections import section
 from edgevit.errors import EdgevitError, OptionError
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ VIDEO_FPS = 10.0
 """Frames a second of a video that is written, if neither --every nor --fps says how many there are."""
 
 OUTPUT_OPTIONS = (
+    section("Answers"),
     click.option(
         "--top-k", type=click.IntRange(min=1), default=5, show_default=True, metavar="K", help="Classes to show."
     ),
@@ -39,12 +41,14 @@ OUTPUT_OPTIONS = (
         "--to",
         multiple=True,
         metavar="PLACE",
-        help="text, json, csv, FILE.jsonl, FILE.csv, FOLDER/, FILE.avi, mqtt://HOST/TOPIC, https://...; may be given "
-        "several times; see docs/sinks.md.",
+        help="Where results and events go: text, json, csv, FILE.jsonl, FILE.csv, FOLDER/, FILE.avi, "
+        "mqtt://HOST/TOPIC, https://...; may be given several times; see docs/sinks.md.",
     ),
+    section("Events"),
     click.option("--stable", metavar="K/N", help="A label is an event when K of the last N frames speak for it."),
     click.option("--hysteresis", type=float, default=0.0, metavar="P", help="How far a label may sink before it goes."),
     click.option("--cooldown", metavar="TIME", help="How long a label's next event is held back, such as 10m."),
+    section("Kept pictures"),
     click.option("--harvest", type=click.Path(path_type=Path), metavar="DIR", help="Keep hard frames for training."),
     click.option(
         "--save-mask",
@@ -58,12 +62,13 @@ OUTPUT_OPTIONS = (
         metavar="DIR",
         help="Write each picture, coloured by its segmentation.",
     ),
-    click.option("--quota", default="500MB", show_default=True, metavar="SIZE", help="Of --harvest."),
+    click.option("--quota", default="500MB", show_default=True, metavar="SIZE", help="Most that --harvest may keep."),
+    section("Networks"),
     click.option(
         "--spool",
         type=click.Path(path_type=Path),
         metavar="DIR",
-        help="Where records wait for a network; docs/sinks.md.",
+        help="Where records wait for a network; see docs/sinks.md.",
     ),
 )
 

@@ -42,8 +42,8 @@ def make_ending(
     ]
     constants = [
         numpy_helper.from_array(weights, "w"),
-        numpy_helper.from_array(np.float32(1 / 255), "scale"),
-        numpy_helper.from_array(np.uint8(0), "zero"),
+        numpy_helper.from_array(np.array(1 / 255, np.float32), "scale"),
+        numpy_helper.from_array(np.array(0, np.uint8), "zero"),
         numpy_helper.from_array(np.array([1, -1], np.int64), "row"),
     ]
     for number, (operator, attributes) in enumerate(ending):

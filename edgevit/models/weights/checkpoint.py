@@ -5,7 +5,9 @@ import pickle
 import re
 import struct
 import warnings
+import zipfile
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +16,16 @@ from torch import Tensor
 
 from edgevit.errors import CheckpointError, MissingExtraError
 
-NESTINGS = ("state_dict_ema", "model_ema", "state_dict", "model", "module")
-"""Where trainers keep the weights inside a checkpoint. Averaged weights first: they are what a trainer evaluates."""
+AVERAGED = ("state_dict_ema", "model_ema", "ema_state_dict", "model_ema_state_dict", "ema_model", "ema")
+"""Where trainers keep averaged weights inside a checkpoint: they are what a trainer evaluates, so they come first."""
+RAW = ("state_dict", "model_state_dict", "model", "module", "net", "network", "weights")
+"""Where trainers keep the weights of the last step."""
+DEEPEST = 8
+"""Folders within folders of a checkpoint that are looked into; deeper is damage, or a file that holds itself."""
+SLACK_BYTES = 1 << 24
+"""By how much the parts of a zip archive may be larger than it: PyTorch stores weights as they are, but packs code."""
+COUNTERS = ("n_averaged",)
+"""Entries of PyTorch's AveragedModel that are no weights."""
 
 _DAMAGE = (
     *(RuntimeError, EOFError, ValueError, LookupError, AttributeError, TypeError, AssertionError, ArithmeticError),
@@ -23,24 +33,103 @@ _DAMAGE = (
 )
 """What PyTorch's reader raises for files that are damaged."""
 
+
+class _Aside:
+    """Stands for a value beside the weights: it takes whatever makes the real one, and keeps nothing of it."""
+
+    def __init__(self, *arguments: Any) -> None:
+        pass
+
+    def __setstate__(self, state: Any) -> None:
+        pass
+
+
+def _empty_dict(*arguments: Any) -> dict[Any, Any]:
+    return {}
+
+
+def _empty_list(*arguments: Any) -> list[Any]:
+    return []
+
+
+SAFE: list[Any] = [
+    argparse.Namespace,
+    (_empty_dict, "collections.defaultdict"),
+    (_empty_list, "collections.deque"),
+    *(
+        (_Aside, name)
+        for name in (
+            *(f"builtins.{name}" for name in ("list", "dict", "int", "float", "str", "set", "tuple", "bool")),
+            *(f"datetime.{name}" for name in ("datetime", "date", "time", "timedelta", "timezone")),
+            *(f"numpy.{core}.multiarray.{name}" for core in ("core", "_core") for name in ("scalar", "_reconstruct")),
+            *("numpy.dtype", "numpy.ndarray"),
+            *(
+                f"{module}.{name}"
+                for module in ("pathlib", "pathlib._local")
+                for name in ("Path", "PosixPath", "WindowsPath", "PurePosixPath", "PureWindowsPath")
+            ),
+        )
+    ),
+]
+"""What trainers store beside weights, by the names that a pickle gives it, and what is made in its place."""
+
 _FOREIGN_CODE = re.compile(r"GLOBAL (\S+)|Unsupported (?:class|global) (\S+)|function <?(\S+?)>?(?: |$)")
 
 
-def read_state_dict(path: Path) -> dict[str, Tensor]:
-    """Return the tensors in a file of weights, on the CPU, under the names that the file gives them.
+@dataclass(frozen=True)
+class Checkpoint:
+    """The weights of a file, and where in it they lay."""
 
-    Of Python objects only tensors, plain containers and argparse.Namespace (which the reference trainer stores) are
-    read; nothing in the file is ever executed.
+    tensors: dict[str, Tensor]
+    """On the CPU, under the names that the file gives them."""
+    key: str
+    """Names of the containers around them, outermost first, joined by "/"; empty for a bare state dict."""
+    others: tuple[str, ...] = ()
+    """Keys of the other weights in the file."""
+
+    @property
+    def choice(self) -> str:
+        """One line that says which weights were taken, where the file holds several; else empty."""
+        if not self.others:
+            return ""
+        kind = "averaged weights" if self.key.split("/")[0] in AVERAGED else "weights"
+        return f"took the {kind} {self.key!r}; the file also holds {', '.join(map(repr, self.others))}"
+
+
+def read_state_dict(path: Path, key: str | None = None) -> dict[str, Tensor]:
+    """Return the tensors of `read_checkpoint`."""
+    return read_checkpoint(path, key).tensors
+
+
+def read_checkpoint(path: Path, key: str | None = None) -> Checkpoint:
+    """Return the weights in a file: those under `key`, else averaged ones where there are some, else the last step's.
+
+    Of Python objects only tensors, plain containers and values that trainers store beside weights (SAFE) are read;
+    nothing in the file is ever executed.
+
+    Args:
+        path: a .pt, .pth, .pth.tar or .safetensors file.
+        key: names of the containers around the wanted weights, joined by "/", such as "ema/0.9998".
 
     Raises:
-        CheckpointError: the file is missing, empty, truncated, not a file of weights, or holds Python code.
+        CheckpointError: the file is missing, empty, truncated, not a file of weights, holds Python code, or has no
+            weights under `key`.
     """
     head = _read_head(path)
     try:
         content = _read_safetensors(path) if _is_safetensors(head) else _read_torch(path)
     except OSError as error:
         raise CheckpointError(f"{path} cannot be read: {error.strerror or error}") from error
-    return _tensors(_unwrap(content), path)
+    found = _state_dicts(content)
+    if key is not None:
+        if key not in found:
+            known = ", ".join(map(repr, filter(None, found))) or "none but the whole file"
+            raise CheckpointError(f"{path} has no weights under {key!r}; it has: {known}")
+        return Checkpoint(_tensors(found[key], path), key, tuple(other for other in found if other != key))
+    if not found:
+        return Checkpoint(_tensors(content, path), "")
+    best = next(iter(found))
+    return Checkpoint(_tensors(found[best], path), best, tuple(found)[1:])
 
 
 def _read_head(path: Path) -> bytes:
@@ -89,8 +178,9 @@ def _read_safetensors(path: Path) -> Mapping[Any, Any]:
 
 
 def _read_torch(path: Path) -> Any:
+    _refuse_inflated(path)
     try:
-        with torch.serialization.safe_globals([argparse.Namespace]), warnings.catch_warnings():
+        with torch.serialization.safe_globals(SAFE), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what is worth saying is said below, once
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
@@ -110,19 +200,51 @@ def _read_torch(path: Path) -> Any:
         raise CheckpointError(_damaged(path)) from error
 
 
+def _refuse_inflated(path: Path) -> None:
+    """Refuse a zip archive whose entries would take much more room than the file."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            inflated = sum(entry.file_size for entry in archive.infolist())
+    except (zipfile.BadZipFile, *_DAMAGE):
+        return  # an older format, or damage, which PyTorch's reader tells
+    if inflated > path.stat().st_size + SLACK_BYTES:
+        raise CheckpointError(
+            f"{path} would unpack to {inflated / 1e6:,.0f} MB from {path.stat().st_size / 1e6:,.0f}: PyTorch stores "
+            "weights uncompressed; save the weights again with torch.save(model.state_dict(), FILE)"
+        )
+
+
 def _damaged(path: Path) -> str:
     size = path.stat().st_size
     return f"{path} ({size:,} bytes) is truncated, damaged or not a PyTorch file; copy or download it again"
 
 
-def _unwrap(content: Any) -> Any:
-    """Follow NESTINGS down to the mapping that holds the tensors."""
-    while isinstance(content, Mapping):
-        inner = next((content[key] for key in NESTINGS if isinstance(content.get(key), Mapping)), None)
-        if inner is None:
-            break
-        content = inner
-    return content
+def _state_dicts(content: Any) -> dict[str, Mapping[Any, Any]]:
+    """Return the state dicts that trainers' names lead to, by their keys in Checkpoint's form, the best first."""
+    found: dict[str, Mapping[Any, Any]] = {}
+
+    def look(inside: Any, names: tuple[str, ...], averages: bool) -> None:
+        if not isinstance(inside, Mapping) or len(names) > DEEPEST:
+            return
+        before = len(found)
+        for name in (*AVERAGED, *RAW):
+            if isinstance(inside.get(name), Mapping):
+                look(inside[name], (*names, name), name in AVERAGED)
+        if averages:
+            # one state dict for each decay
+            for name, value in inside.items():
+                if isinstance(name, float) or (isinstance(name, str) and _is_number(name)):
+                    look(value, (*names, str(name)), False)
+        # what surrounds the weights is no state dict, even if a tensor lies beside them
+        if names and len(found) == before and any(isinstance(value, Tensor) for value in inside.values()):
+            found["/".join(names)] = inside
+
+    look(content, (), False)
+    return found
+
+
+def _is_number(text: str) -> bool:
+    return re.fullmatch(r"[0-9]*\.[0-9]+", text) is not None
 
 
 def _tensors(content: Any, path: Path) -> dict[str, Tensor]:
@@ -134,7 +256,7 @@ def _tensors(content: Any, path: Path) -> dict[str, Tensor]:
             f"{path} names its entries by {type(strange[0]).__name__} ({strange[0]!r}), not by layer; "
             "save model.state_dict()"
         )
-    tensors = {key: value for key, value in content.items() if isinstance(value, Tensor)}
+    tensors = {key: value for key, value in content.items() if isinstance(value, Tensor) and key not in COUNTERS}
     if not tensors:
         keys = ", ".join(list(content)[:5]) or "nothing"
         raise CheckpointError(f"{path} holds no weights, only: {keys}; expected a state dict of named tensors")

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from edgevit.errors import CheckpointError
 from edgevit.models import create_model, list_models
+from edgevit.models.weights.causes import about_positions, known_architecture
 from edgevit.models.weights.checkpoint import read_state_dict
 from edgevit.models.zoo.registry import get_spec
 from edgevit.models.zoo.spec import ModelSpec
@@ -186,7 +187,11 @@ def _describe(mismatch: Mismatch, spec: ModelSpec, expected: Shapes, state: Mapp
     parts = [f"missing {_first(missing)}"] if missing else []
     parts += [f"unexpected {_first(unexpected)}"] if unexpected else []
     parts += [_first([f"{key} is {tuple(state[key].shape)}, not {expected[key]}" for key in wrong])] if wrong else []
-    if len(missing) == sum(not _derived(key) for key in expected):
+    if other := known_architecture(unexpected):
+        cause = other
+    elif wrong and about_positions([*missing, *unexpected, *wrong]):
+        cause = "weights for another size of the input or of its attention windows; name the model of that size"
+    elif len(missing) == sum(not _derived(key) for key in expected):
         cause = "no layer has a known name: another architecture"
     elif missing and all(_optional(spec, key) for key in missing):
         cause = "weights for another input size, which does without these; pass the size that they were trained at"

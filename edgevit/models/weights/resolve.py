@@ -1,6 +1,7 @@
 """From what a user says with --weights to a file, and all that an exported model must say about it."""
 
 import importlib.util
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,13 +11,16 @@ from torch import nn
 from edgevit.artifact.manifest import Preprocess
 from edgevit.errors import CheckpointError, OptionError, UnknownNameError
 from edgevit.models import create_model
-from edgevit.models.weights.checkpoint import read_state_dict
+from edgevit.models.weights.checkpoint import read_checkpoint
 from edgevit.models.weights.download import fetch, sha256_of
 from edgevit.models.weights.load import infer_num_classes, load_state
 from edgevit.models.weights.trained import read_training_facts
+from edgevit.models.zoo.registry import find_weights
 from edgevit.models.zoo.spec import ModelSpec, WeightsSpec
 
 RANDOM = "random"
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,8 @@ class ResolvedWeights:
     note: str = ""
     """What the classes are."""
     entry: WeightsSpec | None = None
+    key: str | None = None
+    """Which weights of the file, as Checkpoint has it; None for the best."""
 
 
 def resolve_weights(spec: ModelSpec, weights: str | None) -> ResolvedWeights:
@@ -52,7 +58,6 @@ def resolve_weights(spec: ModelSpec, weights: str | None) -> ResolvedWeights:
         return ResolvedWeights(
             None, RANDOM, "", "none", False, (), spec.preprocess, "random weights: the answers mean nothing"
         )
-    names = [entry.name for entry in spec.weights]
     if weights is None:
         if not spec.weights:
             raise OptionError(
@@ -60,13 +65,14 @@ def resolve_weights(spec: ModelSpec, weights: str | None) -> ResolvedWeights:
                 f"`edgevit train {spec.name} --data DIR`, or pass --weights random to try the tools"
             )
         return _from_entry(spec, spec.weights[0])
-    if weights in names:
-        return _from_entry(spec, spec.weights[names.index(weights)])
-    path = Path(weights)
+    if entry := find_weights(spec, weights):
+        return _from_entry(spec, entry)
+    path, key = split_key(weights)
     if path.exists():
-        return _from_file(spec, path)
+        return _from_file(spec, path, key)
     if path.suffix or len(path.parts) > 1:
         raise CheckpointError(f"{path} does not exist; give the path of a .pt, .pth or .safetensors file")
+    names = [entry.name for entry in spec.weights]
     raise UnknownNameError(f"weights of {spec.name}", weights, [*names, RANDOM, "FILE"])
 
 
@@ -90,7 +96,10 @@ def build_with_weights(
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             return create_model(spec.name, num_classes, size)
-    state = read_state_dict(weights.path)
+    checkpoint = read_checkpoint(weights.path, weights.key)
+    if checkpoint.choice and weights.key is None:
+        log.info("%s: %s; choose with --weights %s:KEY", weights.path, checkpoint.choice, weights.path)
+    state = checkpoint.tensors
     model = create_model(spec.name, num_classes or infer_num_classes(spec, state, str(weights.path)), size)
     load_state(model, spec, state, str(weights.path))
     return model
@@ -121,10 +130,20 @@ def _from_entry(spec: ModelSpec, entry: WeightsSpec) -> ResolvedWeights:
     )
 
 
-def _from_file(spec: ModelSpec, path: Path) -> ResolvedWeights:
+def split_key(weights: str) -> tuple[Path, str | None]:
+    """Return the path of "FILE" or "FILE:KEY", and the key of the weights in it; None for the best."""
+    path, colon, key = weights.rpartition(":")
+    if colon and key and not Path(weights).exists() and Path(path).exists():
+        return Path(path), key
+    return Path(weights), None
+
+
+def _from_file(spec: ModelSpec, path: Path, key: str | None) -> ResolvedWeights:
     """Take labels and preprocessing from what `edgevit train` wrote into the file, if it did."""
     if path.is_dir():
         raise CheckpointError(f"{path} is a folder; give the file of weights in it (.pt, .pth or .safetensors)")
     facts = read_training_facts(path)
     labels, preprocess = (facts.labels, facts.preprocess) if facts else ((), spec.preprocess)
-    return ResolvedWeights(path, path.name, sha256_of(path), "not stated", True, labels, preprocess)
+    taken = read_checkpoint(path, key)
+    source = f"{path.name}:{taken.key}" if taken.others else path.name
+    return ResolvedWeights(path, source, sha256_of(path), "not stated", True, labels, preprocess, key=key)

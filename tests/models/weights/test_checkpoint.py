@@ -1,20 +1,25 @@
 """A file of weights is read whatever its wrapping, never run, and refused in one line when it is none."""
 
 import argparse
+import datetime
 import os
 import pickle
 import random
+import zipfile
+from collections import defaultdict, deque
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
 from edgevit.errors import CheckpointError
-from edgevit.models.weights.checkpoint import read_state_dict
+from edgevit.models.weights.checkpoint import read_checkpoint, read_state_dict
 
+RAW = {"stem.weight": torch.zeros(2, 2), "stem.bias": torch.zeros(2)}
 WEIGHTS = {"stem.weight": torch.arange(4.0).reshape(2, 2), "stem.bias": torch.ones(2)}
 
 
@@ -97,9 +102,78 @@ def test_code_in_a_pickle_is_refused_and_never_run(tmp_path: Path, zipped: bool)
     assert not canary.exists()
 
 
-def test_only_the_namespace_is_allowed(tmp_path: Path) -> None:
-    path = _saved(tmp_path / "w.pt", {"model": WEIGHTS, "args": argparse.Namespace(data=Path("images"))})
-    assert "holds Python code (pathlib." in _refusal(path)
+@pytest.mark.parametrize("zipped", [True, False])
+@pytest.mark.parametrize(
+    "beside",
+    [
+        np.float64(0.5),
+        np.arange(3),
+        Path("images"),
+        argparse.Namespace(data=Path("images")),
+        defaultdict(list, {"loss": [0.5, 0.25]}),
+        deque([0.5]),
+        datetime.datetime(2026, 1, 2, tzinfo=datetime.UTC),
+        datetime.timedelta(hours=3),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_trainers_store_beside_weights_is_no_obstacle(tmp_path: Path, beside: Any, zipped: bool) -> None:
+    content = {"best": beside, "history": [beside], "model": WEIGHTS}
+    assert _same(read_state_dict(_saved(tmp_path / "w.pt", content, _use_new_zipfile_serialization=zipped)))
+
+
+@pytest.mark.parametrize(
+    ("content", "key"),
+    [
+        ({"ema": {0.9998: WEIGHTS}, "state_dict": RAW}, "ema/0.9998"),
+        ({"ema": {"0.9998": WEIGHTS}, "model": RAW}, "ema/0.9998"),
+        ({"ema_state_dict": WEIGHTS, "model_state_dict": RAW}, "ema_state_dict"),
+        ({"ema": WEIGHTS, "state_dict": RAW}, "ema"),
+        ({"model_ema": {"module": WEIGHTS}, "net": RAW}, "model_ema/module"),
+        ({"optimizer": {"state": {0: {"exp_avg": RAW["stem.bias"]}}}, "model_state_dict": WEIGHTS}, "model_state_dict"),
+        ({"net": WEIGHTS}, "net"),
+        ({"network": WEIGHTS}, "network"),
+        ({"weights": WEIGHTS}, "weights"),
+        ({"state_dict_ema": {"n_averaged": torch.tensor(3), **WEIGHTS}, "model": RAW}, "state_dict_ema"),
+        (WEIGHTS, ""),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_averaged_weights_are_taken_and_named(tmp_path: Path, content: Any, key: str) -> None:
+    found = read_checkpoint(_saved(tmp_path / "w.pt", content))
+    assert (found.key, _same(found.tensors)) == (key, True)
+
+
+def test_choice_is_told_and_can_be_made(tmp_path: Path) -> None:
+    path = _saved(tmp_path / "w.pt", {"ema": {0.9998: WEIGHTS}, "state_dict": RAW})
+    assert read_checkpoint(path).choice == ("took the averaged weights 'ema/0.9998'; the file also holds 'state_dict'")
+    raw = read_checkpoint(path, "state_dict")
+    assert (raw.key, raw.others) == ("state_dict", ("ema/0.9998",))
+    assert torch.equal(raw.tensors["stem.bias"], RAW["stem.bias"])
+    with pytest.raises(CheckpointError, match="no weights under 'best'; it has: 'ema/0.9998', 'state_dict'"):
+        read_checkpoint(path, "best")
+    assert read_checkpoint(_saved(tmp_path / "one.pt", {"model": WEIGHTS})).choice == ""
+
+
+def test_file_that_holds_itself_is_refused(tmp_path: Path) -> None:
+    content: dict[str, Any] = {"state_dict": None}
+    content["state_dict"] = content
+    assert "holds no weights, only: state_dict" in _refusal(_saved(tmp_path / "w.pt", content))
+
+
+def test_deeply_nested_header_is_refused(tmp_path: Path) -> None:
+    header = b'{"a":' + b"[" * 5000 + b"]" * 5000 + b"}"
+    (tmp_path / "w.safetensors").write_bytes(len(header).to_bytes(8, "little") + header)
+    assert "truncated or damaged" in _refusal(tmp_path / "w.safetensors")
+
+
+def test_compressed_archive_is_refused_before_it_is_unpacked(tmp_path: Path) -> None:
+    with zipfile.ZipFile(_saved(tmp_path / "w.pt", {"a": torch.zeros(10_000_000)})) as sound:
+        entries = {entry.filename: sound.read(entry) for entry in sound.infolist()}
+    with zipfile.ZipFile(tmp_path / "bomb.pt", "w", zipfile.ZIP_DEFLATED) as bomb:
+        for name, data in entries.items():
+            bomb.writestr(name, data)
+    assert "would unpack to 40 MB from 0" in _refusal(tmp_path / "bomb.pt")
 
 
 def test_a_pickled_module_is_refused(tmp_path: Path) -> None:

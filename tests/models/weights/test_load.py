@@ -252,3 +252,26 @@ def test_weights_that_are_not_finite_are_refused(value: float) -> None:
 def test_canonical_state_of_a_strange_dict_is_itself() -> None:
     state = {"backbone.conv1.weight": torch.ones(1)}
     assert canonical_state(get_spec("sbcformer_xs"), state) == state
+
+
+@pytest.mark.parametrize(
+    ("names", "cause"),
+    [
+        (["patch_embed.0.c.weight", "blocks1.0.dw0.m.c.weight"], "Microsoft's EfficientViT, another model of the same"),
+        (["dist_token", "head_dist.weight", "blocks.0.attn.qkv.weight"], "a distilled DeiT"),
+        (["features.0.0.weight", "features.1.conv.0.0.weight"], "a MobileNet or EfficientNet of torchvision"),
+        (["conv_stem.weight", "blocks.0.0.conv_dw.weight"], "a MobileNet or EfficientNet of timm"),
+        (["layer1.0.conv1.weight", "layer2.0.conv1.weight"], "a ResNet"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_weights_of_a_known_other_architecture_are_named(names: list[str], cause: str) -> None:
+    message = _refusal("efficientvit_b0", {name: torch.zeros(4, 4) for name in names})
+    assert f"likely cause: {cause}" in message
+
+
+def test_tables_of_another_size_are_named() -> None:
+    state = {key: value.clone() for key, value in _model("sbcformer_xs").state_dict().items()}
+    for key in [key for key in state if key.endswith("attention_biases")]:
+        state[key] = torch.zeros(3, 81)
+    assert "weights for another size of the input or of its attention windows" in _refusal("sbcformer_xs", state)

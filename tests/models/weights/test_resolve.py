@@ -14,6 +14,7 @@ from edgevit.errors import CheckpointError, EdgevitError, OptionError, UnknownNa
 from edgevit.models import create_model
 from edgevit.models.weights.resolve import build_with_weights, bundled_path, resolve_weights
 from edgevit.models.zoo.registry import bundled_weights, get_spec
+from edgevit.models.zoo.spec import WeightsSpec
 
 
 def test_random_weights_are_marked_untrained_and_repeatable() -> None:
@@ -74,6 +75,27 @@ def test_bundled_weights_are_the_default(name: str) -> None:
     assert build_with_weights(spec, weights)(torch.zeros(1, 3, 64, 64)).shape == (1, len(weights.labels))
 
 
+@pytest.mark.parametrize(
+    ("model", "weights", "entry"),
+    [
+        ("efficientvit_b0", "imagenet", "imagenet_r224"),
+        ("efficientvit_b1.r288_in1k", None, "imagenet_r288"),
+        ("efficientvit_b1.r288_in1k", "imagenet_r256", "imagenet_r256"),
+        ("efficientvit_b1", "r256_in1k", "imagenet_r256"),
+    ],
+)
+def test_imagenet_and_timms_names_are_published_weights(
+    model: str, weights: str | None, entry: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fetch(wanted: WeightsSpec) -> Path:
+        (tmp_path / wanted.file).touch()
+        return tmp_path / wanted.file
+
+    monkeypatch.setattr("edgevit.models.weights.resolve.fetch", fetch)
+    spec = get_spec(model)
+    assert resolve_weights(spec, weights).source == f"{spec.name}/{entry}"
+
+
 def test_missing_bundled_file_is_said() -> None:
     entry = bundled_weights("sbcformer_xs")
     assert entry is not None
@@ -114,3 +136,23 @@ def test_missing_file_is_said(weights: str) -> None:
 
 def test_folder_is_no_file_of_weights(tmp_path: Path) -> None:
     assert "is a folder; give the file of weights in it" in str(_refusal("sbcformer_xs", str(tmp_path)))
+
+
+def test_averaged_weights_are_exported_and_named_unless_others_are_chosen(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    spec, path = get_spec("sbcformer_xs"), tmp_path / "mine.pt"
+    raw, averaged = create_model("sbcformer_xs", 4).state_dict(), create_model("sbcformer_xs", 4).state_dict()
+    raw["head.bias"] = torch.full((4,), 1.0)
+    averaged["head.bias"] = torch.full((4,), 2.0)
+    torch.save({"state_dict": raw, "ema": {0.9998: averaged}}, path)
+    with caplog.at_level("INFO"):
+        weights = resolve_weights(spec, str(path))
+        assert build_with_weights(spec, weights).state_dict()["head.bias"].tolist() == [2.0] * 4
+    assert weights.source == "mine.pt:ema/0.9998"
+    assert (
+        "took the averaged weights 'ema/0.9998'; the file also holds 'state_dict'; choose with --weights" in caplog.text
+    )
+    chosen = resolve_weights(spec, f"{path}:state_dict")
+    assert (chosen.path, chosen.key, chosen.source) == (path, "state_dict", "mine.pt:state_dict")
+    assert build_with_weights(spec, chosen).state_dict()["head.bias"].tolist() == [1.0] * 4

@@ -7,6 +7,7 @@ import struct
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -28,7 +29,7 @@ TURNING = ("JPEG", "PNG", "WEBP", "TIFF", "AVIF")
 LIMIT = "more than the 64 million that are decoded; make it smaller, or set EDGEVIT_MAX_PIXELS="
 
 
-def file_of(image: NDArray[np.uint8], form: str, mode: str = "RGB", **options: object) -> bytes:
+def file_of(image: NDArray[np.uint8], form: str, mode: str = "RGB", **options: Any) -> bytes:
     out = io.BytesIO()
     try:
         Image.fromarray(image).convert(mode).save(out, form, **options)
@@ -49,7 +50,7 @@ def test_size_is_read_from_the_header(photo: NDArray[np.uint8], form: str) -> No
 
 
 @pytest.mark.parametrize("options", [{"lossless": True}, {"quality": 80}, {"quality": 80, "exif": b"Exif\x00\x00MM"}])
-def test_size_of_each_form_of_webp_is_read(photo: NDArray[np.uint8], options: dict[str, object]) -> None:
+def test_size_of_each_form_of_webp_is_read(photo: NDArray[np.uint8], options: dict[str, Any]) -> None:
     header = read_header(file_of(photo, "WEBP", **options))
     assert header is not None
     assert (header.height, header.width) == (300, 451)
@@ -180,7 +181,7 @@ def test_pillow_image_of_sixteen_bits_answers_like_its_file(low: int, high: int,
 )
 @pytest.mark.parametrize("min_size", [None, (40, 40)])
 def test_half_a_jpeg_with_an_end_is_refused(
-    photo: NDArray[np.uint8], options: dict[str, object], share: float, min_size: tuple[int, int] | None
+    photo: NDArray[np.uint8], options: dict[str, Any], share: float, min_size: tuple[int, int] | None
 ) -> None:
     data = file_of(np.tile(photo, (2, 2, 1)), "JPEG", **options)
     assert read_image(data, min_size=min_size).ndim == 3
@@ -190,7 +191,8 @@ def test_half_a_jpeg_with_an_end_is_refused(
 
 @pytest.mark.parametrize("level", [0, 128, 255])
 def test_plain_jpeg_is_whole(level: int) -> None:
-    for options in ({}, {"optimize": True}, {"progressive": True}):
+    forms: list[dict[str, Any]] = [{}, {"optimize": True}, {"progressive": True}]
+    for options in forms:
         assert (read_image(file_of(np.full((90, 70, 3), level, np.uint8), "JPEG", **options)) == level).all()
 
 
