@@ -172,6 +172,7 @@ def mean_color_tflite(
     dtype: str = "float32",
     scales: tuple[tuple[float, int], tuple[float, int]] = ((1 / 255, 0), (1 / 256, 0)),
     softmax: bool = False,
+    sigmoid: bool = False,
     weights: NDArray[np.float32 | np.int8] | None = None,
     weight_scales: tuple[float, ...] = (),
     versions: dict[str, int] | None = None,
@@ -187,6 +188,7 @@ def mean_color_tflite(
         dtype: of input and output; integers are dequantized at once and quantized at the end.
         scales: (scale, zero point) of an integer input and output.
         softmax: end with probabilities.
+        sigmoid: end with a probability of its own for each class.
         weights: (classes, 3), with int8 ones the arithmetic is that of dynamic-range quantization.
         weight_scales: of int8 weights, one or one for each class.
         versions: of operators, 1 unless named.
@@ -226,7 +228,8 @@ def mean_color_tflite(
 
     def operator(name: str, inputs: Sequence[int], output: int, options: Fields | None = None) -> int:
         code, option_kind = {
-            "DEQUANTIZE": (6, 0), "MEAN": (40, 27), "FULLY_CONNECTED": (9, 8), "SOFTMAX": (25, 9), "QUANTIZE": (114, 0)
+            "DEQUANTIZE": (6, 0), "MEAN": (40, 27), "FULLY_CONNECTED": (9, 8), "SOFTMAX": (25, 9), "QUANTIZE": (114, 0),
+            "LOGISTIC": (14, 0),
         }[name]  # fmt: skip
         version = Number("i", (versions or {}).get(name, 1))
         codes.append({0: Number("b", code), 2: version, 3: Number("i", code)})
@@ -250,6 +253,8 @@ def mean_color_tflite(
     latest = operator("FULLY_CONNECTED", [latest, table, -1], tensor((shape[0], classes), "float32"), {})
     if softmax:
         latest = operator("SOFTMAX", [latest], tensor((shape[0], classes), "float32"), {0: Number("f", 1.0)})
+    if sigmoid:
+        latest = operator("LOGISTIC", [latest], tensor((shape[0], classes), "float32"))
     if dtype != "float32":
         latest = operator("QUANTIZE", [latest], tensor((shape[0], classes), dtype, quantized_io[1]))
     graph: Fields = {0: tensors, 1: Numbers("i", [first]), 2: Numbers("i", [latest]), 3: operators, 4: "main"}

@@ -35,9 +35,12 @@ LONGEST_NAME = 1 << 16
 
 UNCHANGING = frozenset(
     ("Identity", "Reshape", "Squeeze", "Unsqueeze", "Flatten", "Transpose", "Cast", "Dropout", "Clip")
-    + ("QuantizeLinear", "DequantizeLinear")
+    + ("QuantizeLinear", "DequantizeLinear", "Slice", "Gather", "Mean", "ReduceMean", "GlobalAveragePool")
 )
-"""Operators behind which an output means what it meant before; the first input is what passes through."""
+"""Operators behind which an output means what it meant before; the first input is what passes through.
+
+Some of the probabilities are probabilities still, and so are means of them.
+"""
 
 
 def read_metadata(path: Path) -> dict[str, str]:

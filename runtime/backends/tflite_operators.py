@@ -103,6 +103,7 @@ def read_needs(path: Path) -> Needs:
 
 UNCHANGING = frozenset(
     ("RESHAPE", "SQUEEZE", "EXPAND_DIMS", "TRANSPOSE", "CAST", "QUANTIZE", "DEQUANTIZE", "MINIMUM", "MAXIMUM")
+    + ("SLICE", "STRIDED_SLICE", "GATHER", "MEAN")
 )
 """Operators behind which an output means what it meant before; the first input is what passes through."""
 

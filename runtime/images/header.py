@@ -10,6 +10,8 @@ from edgevit.runtime.images.jpeg import jpeg_facts
 from edgevit.runtime.images.jpeg2000 import jpeg2000_facts
 from edgevit.runtime.images.png import png_exif, png_is_sound
 
+_HOLE = bytes(8192)
+"""What a disk has where nothing was written; the data of a plain WebP picture has up to 2,300 zeros in a row."""
 _DAMAGED = "is a damaged or truncated {}; copy or record it again"
 # Exif orientation of a picture that is turned left by so many quarters, and of one that is mirrored after that
 _TURNED_LEFT = (1, 8, 3, 6)
@@ -89,6 +91,7 @@ def _webp(data: bytes) -> Header | None:
     elif kind == b"VP8 ":
         width, height = (int.from_bytes(body[place : place + 2], "little") & 0x3FFF for place in (6, 8))
     complete = 8 + int.from_bytes(data[4:8], "little") <= len(data) + 1
+    complete = complete and not any(_HOLE in _riff_chunk(data, picture) for picture in (b"VP8 ", b"VP8L"))
     orientation = tiff_tags.exif_orientation(_riff_chunk(data, b"EXIF")) if kind == b"VP8X" else 1
     return Header("WebP", height, width, orientation, None if complete else _DAMAGED.format("WebP"))
 

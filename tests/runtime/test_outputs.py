@@ -138,6 +138,10 @@ def test_tflite_logistic_and_quantized_softmax_are_told_by_their_operators(
     logits = [4 * level / 255 for level in (200, 50, 25)]
     expected = [math.exp(logit) / sum(map(math.exp, logits)) for logit in logits]
     assert edgevit.load(path, labels=COLORS)(red_image).probs.tolist() == pytest.approx(expected, abs=1 / 200)
+    path = make_foreign_tflite(dtype="uint8", scales=((1 / 255, 0), (1 / 256, 0)), sigmoid=True)
+    result = edgevit.load(path, labels=COLORS)(red_image)
+    assert result.multi_label
+    assert result.probs.tolist() == pytest.approx([sigmoid(logit) for logit in logits], abs=1 / 256)
 
 
 def test_multi_label_answers_have_thresholds_and_events_of_their_own(tmp_path: Path) -> None:

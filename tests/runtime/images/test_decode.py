@@ -204,6 +204,15 @@ def test_jpeg_2000_that_ends_in_zeros_is_refused(photo: NDArray[np.uint8], share
         read_image(data[:kept] + bytes(len(data) - kept))
 
 
+def test_webp_that_ends_in_zeros_is_refused() -> None:
+    noise = np.random.default_rng(1).integers(0, 256, (200, 300, 3), np.uint8)
+    data = file_of(noise, "WEBP", quality=90)
+    assert read_image(data).shape == noise.shape
+    assert (read_image(file_of(np.zeros((3000, 3000, 3), np.uint8), "WEBP")) == 0).all()  # its data is zeros too
+    with pytest.raises(ImageError, match="is a damaged or truncated WebP"):
+        read_image(data[: len(data) // 2] + bytes(len(data) - len(data) // 2))
+
+
 def huge_png(height: int, width: int) -> bytes:
     def chunk(kind: bytes, content: bytes) -> bytes:
         return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
