@@ -2,6 +2,7 @@
 # make demo     the main job: export sbcformer_xs to int8
 # make test-all the slow tests too
 # make test-a72 the board's promises on an emulated Cortex-A72; needs an x86-64 Debian, takes a while
+# make board-wheel  dist/board/: edgevit for a board, small as it lacks the exporter's weights
 # All of them set up what they need in $(VENV).
 
 VENV ?= .venv
@@ -11,9 +12,12 @@ A72 ?= .a72
 # The CPU build that edgevit is tested with.
 TORCH = torch==2.13.0
 
-.PHONY: all demo test test-all test-a72 lint format
+.PHONY: all board-wheel demo test test-all test-a72 lint format
 
 all: lint test
+
+board-wheel:
+	EDGEVIT_BOARD=1 $(PYTHON) -m pip wheel --quiet --no-deps --wheel-dir dist/board .
 
 demo: $(VENV)/export
 	$(VENV)/bin/edgevit export sbcformer_xs --int8

@@ -25,7 +25,8 @@ from peers.table import describe
 
 from edgevit.device_profiles import detect_profile, find_profile
 from edgevit.device_profiles.evidence import read_evidence
-from edgevit.runtime.benchmark.machine import describe_machine, find_taints, read_state
+from edgevit.device_profiles.state import read_state
+from edgevit.runtime.benchmark.machine import describe_machine, find_taints
 
 MODELS = ("sbcformer_xs", "sbcformer_s", "sbcformer_b", "efficientvit_b0", "efficientvit_b1")
 PACKAGES = ("torch", "onnxruntime", "ai-edge-litert", "openvino", "nncf", "executorch", "ncnn", "MNN")

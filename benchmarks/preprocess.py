@@ -25,8 +25,9 @@ from PIL import Image
 
 from edgevit.artifact.manifest import Preprocess, read_manifest
 from edgevit.runtime.backends.session import open_session
+from edgevit.runtime.datasets.listing import list_images
 from edgevit.runtime.images.preprocess import center_box, min_decode_size, normalize, preprocess, scaled_size
-from edgevit.runtime.images.read import list_images, read_image
+from edgevit.runtime.images.read import read_image
 
 REPEATS = 15
 PILLOW_KERNELS = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}

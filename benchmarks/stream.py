@@ -116,10 +116,10 @@ def overheads_ms(frames: int, made: list[bytes]) -> list[float]:
 
 @click.command(help=__doc__)
 @click.argument("model", type=click.Path(path_type=Path))
-@click.option("--rounds", default=7, show_default=True, help="Of a plain loop and a stream each.")
-@click.option("--frames", default=60, show_default=True, help="In each round.")
-@click.option("--fps", default=120.0, show_default=True, help="That the server sends.")
-@click.option("--threads", default=1, show_default=True, help="Of the model.")
+@click.option("--rounds", default=7, show_default=True, help="Rounds of a plain loop and of a stream each.")
+@click.option("--frames", default=60, show_default=True, help="Frames in each round.")
+@click.option("--fps", default=120.0, show_default=True, help="Frames a second that the server sends.")
+@click.option("--threads", default=1, show_default=True, help="Threads of the model.")
 def main(model: Path, rounds: int, frames: int, fps: float, threads: int) -> None:
     made = pictures()
     click.echo(f"pictures  {SIZE[1]}x{SIZE[0]}, {sum(map(len, made)) / len(made) / 1000:.0f} kB")

@@ -1,4 +1,4 @@
-"""What a machine says about itself, read from /proc: pure functions over the texts, and one that reads them."""
+"""What a machine is, read from /proc: pure functions over the texts, and those that read them."""
 
 import os
 import struct
@@ -62,6 +62,17 @@ def read_evidence(root: Path = Path("/")) -> Evidence:
     return Evidence(board.rstrip("\0\n"), machine, core_parts(cpuinfo), features or cpuinfo_features(cpuinfo))
 
 
+def machine_name(root: Path = Path("/")) -> str:
+    """Return the board's name, or else the processor's, or else its architecture."""
+    evidence = read_evidence(root)
+    return evidence.board or _last_value(_text(root / "proc/cpuinfo"), "model name") or evidence.machine
+
+
+def cpu_flags(root: Path = Path("/")) -> frozenset[str]:
+    """Return what /proc/cpuinfo says that every core has, in the kernel's words: "asimddp", "avx512_bf16"."""
+    return _flags(_text(root / "proc/cpuinfo"))
+
+
 def read_auxv(data: bytes) -> dict[int, int]:
     """Return the entries of /proc/self/auxv: pairs of words as wide as a pointer, ended by a zero."""
     pair = struct.Struct("PP")
@@ -79,9 +90,7 @@ def hwcap_features(auxv: dict[int, int]) -> frozenset[Feature]:
 
 def cpuinfo_features(cpuinfo: str) -> frozenset[Feature]:
     """Return the features that every core of /proc/cpuinfo has."""
-    lines = [words.split() for name, words in _fields(cpuinfo) if name in ("Features", "flags")]
-    common = set(lines[0]).intersection(*lines[1:]) if lines else set()
-    return frozenset(CPUINFO_NAMES[word] for word in common & CPUINFO_NAMES.keys())
+    return frozenset(CPUINFO_NAMES[word] for word in _flags(cpuinfo) & CPUINFO_NAMES.keys())
 
 
 def core_parts(cpuinfo: str) -> dict[int, str]:
@@ -95,6 +104,11 @@ def core_parts(cpuinfo: str) -> dict[int, str]:
         elif name == "CPU part" and implementer and number >= 0:
             parts[number] = f"{implementer}:{value.lower()}"
     return parts
+
+
+def _flags(cpuinfo: str) -> frozenset[str]:
+    lines = [words.split() for name, words in _fields(cpuinfo) if name in ("Features", "flags")]
+    return frozenset(lines[0]).intersection(*lines[1:]) if lines else frozenset()
 
 
 def _last_value(cpuinfo: str, key: str) -> str:

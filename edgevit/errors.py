@@ -1,13 +1,35 @@
 """What can go wrong for a user: one small class for each mistake, each also the builtin error it is a kind of."""
 
 import difflib
+import re
 from collections.abc import Iterable
+
+_OPTION = re.compile(r"`[^`]*`|(?<![\w-])--(no-)?([a-z][a-z0-9-]*)(?:[ =]([A-Z]{2,}\b|[0-9][^\s;,)]*|'[^']*'))?")
 
 
 class EdgevitError(Exception):
-    """Base of all errors whose message is meant for the user; the command line prints it and exits with `exit_code`."""
+    """Base of all errors whose message is meant for the user; the command line prints it and exits with `exit_code`.
+
+    Messages are written with options as they are typed, "--max-frames 1"; in Python they read max_frames=1, as a
+    program's user never types them. A command in `backquotes` stays as it is.
+    """
 
     exit_code = 1
+
+    def __str__(self) -> str:
+        return _OPTION.sub(_in_python, super().__str__())
+
+    @property
+    def command_line_text(self) -> str:
+        """The message with options as the command line has them."""
+        return super().__str__()
+
+
+def _in_python(match: re.Match[str]) -> str:
+    negated, name, value = match.groups()
+    if name is None:
+        return match[0]
+    return f"{name.replace('-', '_')}={'False' if negated else value or ''}"
 
 
 class OptionError(EdgevitError, ValueError):

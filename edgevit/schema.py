@@ -1,13 +1,33 @@
-"""From parsed JSON or TOML to frozen dataclasses, by their annotations: each field checked once, at the door."""
+"""From plain values to frozen dataclasses, by their annotations: each field checked once, at the door.
 
+`read_value` reads parsed JSON and TOML. `check_options` and `options_from` do the same for options, whether they come
+from Python or from the command line, and raise OptionError.
+"""
+
+import collections.abc
+import contextlib
 import dataclasses
+import difflib
+import functools
 import json
+import math
+import numbers
+import os
 import re
 import sys
 import types
 import typing
 from collections.abc import Mapping
-from typing import Any, Literal
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+from edgevit.errors import OptionError
+
+Options = TypeVar("Options")
+
+KINDS = {int: "a whole number", bool: "true or false", str: "text", float: "a finite number", Path: "a path"}
+"""Types of single values, in words."""
 
 MOST_VALUES = 1_000_000
 """Values of one list that are read at most."""
@@ -39,40 +59,125 @@ class FieldError(ValueError):
     """A field of a document is wrong: "WHERE is FOUND, expected EXPECTED"."""
 
 
+@dataclass(frozen=True)
+class Range:
+    """Bounds of a number, both allowed; it stands in an annotation: Annotated[int, Range(1)]."""
+
+    low: float = -sys.float_info.max
+    high: float = sys.float_info.max
+
+    def __str__(self) -> str:
+        if self.high == sys.float_info.max:
+            return f"{self.low:g} or more"
+        return f"{self.low:g} to {self.high:g}" if self.low != -sys.float_info.max else f"{self.high:g} or less"
+
+
 def read_value(kind: Any, value: Any, where: str) -> Any:
-    """Return a JSON or TOML value as the annotated type `kind`, or raise FieldError naming the field."""
+    """Return a plain value as the annotated type `kind`, or raise FieldError naming the field."""
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
-    if origin is types.UnionType:
-        return None if value is None else read_value(arguments[0], value, where)
+    if origin is Annotated:
+        return _read_annotated(kind, value, where)
+    if origin in (types.UnionType, typing.Union):
+        return _read_union(kind, value, where)
     if origin is Literal:
-        _check(value in arguments, value, f"one of {', '.join(map(str, arguments))}", where)
+        known = any(value == one and type(value) is type(one) for one in arguments)
+        _check(known, value, f"one of {', '.join(map(str, arguments))}", where)
         return value
-    if origin is tuple:
-        _check(isinstance(value, list), value, "a list", where)
+    if origin in (tuple, collections.abc.Sequence):
+        _check(isinstance(value, list | tuple), value, "a list", where)
         _check(len(value) <= MOST_VALUES, f"{len(value)} values", f"at most {MOST_VALUES}", where)
-        kinds = [arguments[0]] * len(value) if arguments[-1] is ... else list(arguments)
+        many = origin is not tuple or arguments[-1] is ...
+        kinds = [arguments[0]] * len(value) if many else list(arguments)
         _check(len(value) == len(kinds), value, f"{len(kinds)} values", where)
         return tuple(read_value(k, v, f"{where}[{i}]") for i, (k, v) in enumerate(zip(kinds, value, strict=True)))
-    if origin is dict:
+    if origin in (dict, collections.abc.Mapping):
         _check(isinstance(value, Mapping), value, "an object", where)
         _check(len(value) <= MOST_VALUES, f"{len(value)} values", f"at most {MOST_VALUES}", where)
         return {key: read_value(arguments[1], item, f"{where}.{key}") for key, item in value.items()}
     if dataclasses.is_dataclass(kind):
-        return _read_dataclass(kind, value, where)
+        return value if isinstance(value, typing.cast(type, kind)) else _read_dataclass(kind, value, where)
+    return _read_single(kind, value, where)
+
+
+def _read_single(kind: Any, value: Any, where: str) -> Any:
+    if kind is Any or kind is types.NoneType and value is None:
+        return value
+    expected = KINDS.get(kind, "nothing" if kind is types.NoneType else kind.__name__)
     if kind is float:
-        _check(type(value) in (int, float) and abs(value) < sys.float_info.max, value, "a finite number", where)
+        _check(_is_finite(value), value, expected, where)
         return float(value)
+    if kind is int:
+        _check(isinstance(value, numbers.Integral) and not isinstance(value, bool), value, expected, where)
+        return int(value)
     if kind is str:
         # half of a surrogate pair is valid JSON, but cannot be printed
-        _check(isinstance(value, str) and not any("\ud800" <= c <= "\udfff" for c in value), value, "text", where)
+        _check(isinstance(value, str) and not any("\ud800" <= c <= "\udfff" for c in value), value, expected, where)
         return value
-    _check(type(value) is kind, value, kind.__name__, where)
+    if kind is Path:
+        _check(isinstance(value, str | os.PathLike) and "\0" not in str(value), value, expected, where)
+        return Path(value)
+    _check(isinstance(value, kind), value, expected, where)
     return value
+
+
+def _is_finite(value: Any) -> bool:
+    if not isinstance(value, numbers.Real) or isinstance(value, bool):
+        return False
+    try:
+        return math.isfinite(float(value))
+    except OverflowError:
+        return False
+
+
+def _read_annotated(kind: Any, value: Any, where: str) -> Any:
+    inner, *notes = typing.get_args(kind)
+    read = read_value(inner, value, where)
+    for bounds in (note for note in notes if isinstance(note, Range)):
+        _check(bounds.low <= read <= bounds.high, value, f"{_words(inner)}, {bounds}", where)
+    return read
+
+
+def _read_union(kind: Any, value: Any, where: str) -> Any:
+    """Return a value as the first of several types that takes it; None stands for nothing."""
+    kinds = [one for one in typing.get_args(kind) if one is not types.NoneType]
+    if value is None and len(kinds) < len(typing.get_args(kind)):
+        return None
+    if len(kinds) == 1:
+        return read_value(kinds[0], value, where)
+    for one in kinds[:-1]:
+        with contextlib.suppress(FieldError):
+            return read_value(one, value, where)
+    try:
+        return read_value(kinds[-1], value, where)
+    except FieldError as error:
+        raise FieldError(_wrong(value, " or ".join(map(_words, kinds)), where)) from error
+
+
+def _words(kind: Any) -> str:
+    """Return what a type is called in a message."""
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin is Annotated:
+        ranges = [str(note) for note in arguments[1:] if isinstance(note, Range)]
+        return ", ".join([_words(arguments[0]), *ranges])
+    if origin is Literal:
+        return f"one of {', '.join(map(str, arguments))}"
+    if origin is tuple and arguments[-1] is not ...:
+        return f"{len(arguments)} values"
+    if origin in (tuple, collections.abc.Sequence):
+        return "a list"
+    if origin in (dict, collections.abc.Mapping):
+        return "an object"
+    return KINDS.get(kind, getattr(kind, "__name__", str(kind)))
+
+
+@functools.lru_cache(maxsize=256)
+def _hints(kind: Any) -> dict[str, Any]:
+    return typing.get_type_hints(kind, include_extras=True)
 
 
 def _read_dataclass(kind: Any, value: Any, where: str) -> Any:
     _check(isinstance(value, Mapping), value, "an object", where)
-    hints = typing.get_type_hints(kind)
+    hints = _hints(kind)
     fields = {field.name: field for field in dataclasses.fields(kind)}
     for name, field in fields.items():
         required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
@@ -84,9 +189,51 @@ def _read_dataclass(kind: Any, value: Any, where: str) -> Any:
         raise FieldError(f"{where}.{error}") from error
 
 
+def check_options(options: Any) -> None:
+    """Check the fields of a frozen dataclass by their annotations; its __post_init__ calls this first.
+
+    A field takes the form that its annotation names: text becomes a Path, a list a tuple, a whole number a float.
+
+    Raises:
+        OptionError: a value is of another type, or out of its Range or Literal.
+    """
+    hints = _hints(options.__class__)
+    for field in dataclasses.fields(options):
+        if field.init:
+            try:
+                value = read_value(hints[field.name], getattr(options, field.name), option_name(field.name))
+            except FieldError as error:
+                raise OptionError(str(error)) from error
+            object.__setattr__(options, field.name, value)
+
+
+def options_from(kind: type[Options], given: Mapping[str, Any]) -> Options:
+    """Return a dataclass of options made from keywords.
+
+    Raises:
+        OptionError: it has no option of a name that was given, and which is the nearest; or a value is wrong.
+    """
+    known = [field.name for field in dataclasses.fields(typing.cast(Any, kind)) if field.init]
+    for name in given:
+        if name not in known:
+            close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+            hint = f"did you mean {option_name(close[0])}?" if close else f"choose from {', '.join(known)}"
+            raise OptionError(f"there is no option {option_name(name)}; {hint}")
+    return kind(**given)
+
+
+def option_name(field: str) -> str:
+    """Return a field's name as messages have it, "--max-frames"; an EdgevitError shows it as max_frames= in Python."""
+    return f"--{field.replace('_', '-')}"
+
+
 def _check(condition: bool, found: Any, expected: str, where: str) -> None:
     if not condition:
-        # the text of a list of millions would take as much memory again
-        short = not isinstance(found, list | Mapping) or len(found) < 60
-        shown = repr(found) if short and len(repr(found)) < 60 else type(found).__name__
-        raise FieldError(f"{where} is {shown}, expected {expected}")
+        raise FieldError(_wrong(found, expected, where))
+
+
+def _wrong(found: Any, expected: str, where: str) -> str:
+    # the text of a list of millions would take as much memory again
+    short = not isinstance(found, list | Mapping) or len(found) < 60
+    shown = repr(found) if short and len(repr(found)) < 60 else type(found).__name__
+    return f"{where} is {shown}, expected {expected}"

@@ -50,7 +50,7 @@ PACKAGES = {
 
 
 MAX_FILE_BYTES = 2**31
-"""Of ONNX's Protocol Buffers and of TFLite's FlatBuffers."""
+"""Largest size of ONNX's Protocol Buffers and of TFLite's FlatBuffers, in bytes."""
 
 
 @dataclass(frozen=True)
@@ -63,9 +63,9 @@ class Report:
     float_size_mb: float
     """Size of the same model in plain float32."""
     latencies_ms: tuple[float, float] | None
-    """Of float and of int8 on this machine, one thread; None for other precisions."""
+    """Latencies of float and of int8 on this machine, one thread; None for other precisions."""
     outcome: Outcome | None
-    """Of the search for --max-drop."""
+    """Result of the search for --max-drop; None without one."""
 
 
 def export(
@@ -96,14 +96,14 @@ def export(
     preprocessing = _preprocess(recipe, spec, weights)
     model = build_with_weights(spec, weights, recipe.num_classes, preprocessing.size).eval()
     labels = _labels(recipe, spec, weights, model)
-    images = choose_images(recipe, weights, model, preprocessing)
+    images = choose_images(recipe, weights, model, preprocessing, labels, judging=page is not None)
 
     verified = images.verification
     reference = _torch_logits(model, track(verified.inputs(preprocessing), "PyTorch's answers", len(verified.images)))
     parities: list[Parity] = []
 
     def verify(step: str, logits: NDArray[np.float32], precision: Precision = "fp32") -> None:
-        parity = compare(step, reference, logits)
+        parity = replace(compare(step, reference, logits), source=verified.origin)
         check(parity, precision, reference, trained=weights.trained)
         parities.append(parity)
         log.info(
@@ -120,7 +120,9 @@ def export(
         input=made.input,
         preprocess=preprocessing,
         labels=labels,
-        weights=Weights(weights.source, weights.sha256, weights.license, weights.trained, weights.note),
+        weights=Weights(
+            weights.source, weights.sha256, weights.license, weights.trained, weights.note, weights.held_out
+        ),
         precision=recipe.precision,
         target=recipe.board.name if recipe.board else recipe.target,
         tools=_tools(made.packages),

@@ -50,7 +50,9 @@ class Recipe:
     num_classes: int | None = None
     labels: Path | None = None
     data: Path | None = None
-    """Folder of images, searched recursively, to calibrate with and to verify on."""
+    """Folder of images to calibrate with, those trained on if that is known, and to judge by, the others."""
+    unlabelled: bool = False
+    """Whether the sub-folders of `data` are no classes, so that only agreement with float is measured."""
     synthesized: bool = False
     """Make calibration images from the weights' own BatchNorm statistics instead of reading `data`."""
     method: Method | None = None

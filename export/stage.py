@@ -39,7 +39,7 @@ class ConversionJob:
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
-        """Of the input, (batch, 3, height, width)."""
+        """Shape of the input, (batch, 3, height, width)."""
         return (self.recipe.batch, 3, *self.preprocessing.size)
 
 
@@ -67,7 +67,7 @@ class ConvertedModel:
     quantization: Quantization | None = None
     outcome: Outcome | None = None
     latencies_ms: Callable[[], tuple[float, float]] | None = None
-    """Of float and of this model on this machine, one thread."""
+    """Measures the latencies of float and of this model on this machine, one thread."""
     facts: Callable[[Written], ExportFacts] | None = None
     """What a report page shows; None where the format has none."""
     notes: tuple[str, ...] = ()

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 from edgevit.artifact.manifest import MaskOutput
 from edgevit.errors import OptionError
@@ -10,7 +9,7 @@ from edgevit.export.recipe import Recipe
 from edgevit.models.zoo.datasets import spread_palette
 from edgevit.models.zoo.spec import ModelSpec
 from edgevit.models.zoo.spec import Task as TaskName
-from edgevit.runtime.datasets.masks import is_mask
+from edgevit.runtime.datasets.folder import Layout
 
 SEG_STRIDE = 8
 
@@ -23,8 +22,8 @@ class TaskRules:
     """Raise OptionError where the recipe does not fit the task."""
     pixels: Callable[[ModelSpec, tuple[str, ...], bool], MaskOutput | None]
     """What the model's answer means, by its labels and by whether it is class numbers; None for whole images."""
-    leave_out: Callable[[Path], bool]
-    """Which files of --data are no pictures for the model."""
+    layout: Layout
+    """What --data says of its pictures."""
     evaluation_images: int
     """The most images that decide on --max-drop: their answers are held in memory."""
 
@@ -50,6 +49,6 @@ def _segment_pixels(spec: ModelSpec, labels: tuple[str, ...], classes_in_graph: 
 
 
 RULES: dict[TaskName, TaskRules] = {
-    "classify": TaskRules(_check_classify, lambda spec, labels, numbers: None, lambda path: False, 100_000),
-    "segment": TaskRules(_check_segment, _segment_pixels, is_mask, 64),
+    "classify": TaskRules(_check_classify, lambda spec, labels, numbers: None, "classes", 100_000),
+    "segment": TaskRules(_check_segment, _segment_pixels, "masks", 64),
 }

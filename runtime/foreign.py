@@ -31,7 +31,7 @@ class UserMetadata:
     labels: str | os.PathLike[str] | Sequence[str] | None = None
     """The class names, or the path of a labels file."""
     mean: Sequence[float] | None = None
-    """Of RGB in 0..1."""
+    """Mean of RGB in 0..1."""
     std: Sequence[float] | None = None
     imgsz: int | tuple[int, int] | None = None
     """(height, width), or one number for both."""

@@ -31,13 +31,13 @@ class Result:
     postprocess_ms: float = 0.0
     """Logits to probabilities; in a batch, an equal share."""
     moment: Moment | None = None
-    """Of a stream: which frame and region, and when it was read."""
+    """Which frame and region of a stream, and when it was read."""
     age_ms: float | None = None
-    """Of a live source: how old the frame was when its classification began."""
+    """How old the frame of a live source was when its classification began."""
     dropped: int | None = None
-    """Of a live source: how many frames were replaced by a newer one before they were classified, so far."""
+    """How many frames of a live source were replaced by a newer one before they were classified, so far."""
     position_s: float | None = None
-    """Of a video: the frame's time within it."""
+    """The frame's time within a video."""
     multi_label: bool = False
     """Whether each of `probs` is a probability of its own, so that several classes may be there at once, or none."""
 

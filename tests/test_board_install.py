@@ -3,7 +3,9 @@
 import json
 import os
 import subprocess
+import sys
 import venv
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -25,6 +27,22 @@ def board(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pytest.skip("no package registry can be reached, so the board's install cannot be made")
     assert done.returncode == 0, done.stderr
     return folder / "bin"
+
+
+@pytest.mark.parametrize("target", ["board", "pc"])
+def test_weights_are_in_the_wheel_for_a_pc_and_not_in_that_for_a_board(target: str, tmp_path: Path) -> None:
+    environment = {key: value for key, value in os.environ.items() if key != "EDGEVIT_BOARD"}
+    environment |= {"EDGEVIT_BOARD": "1"} if target == "board" else {}
+    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(tmp_path), str(ROOT)]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    if "No matching distribution" in done.stderr or "Could not find a version" in done.stderr:
+        pytest.skip("no package registry can be reached, so no wheel can be built")
+    assert done.returncode == 0, done.stderr
+    (wheel,) = tmp_path.glob("*.whl")
+    names = zipfile.ZipFile(wheel).namelist()
+    weights = [name for name in names if name.startswith("edgevit/export/weights/")]
+    assert {"edgevit/runtime/classifier.py", "edgevit/cli/run.py", "edgevit/models/zoo/latency.json"} <= set(names)
+    assert (len(weights) == 0, wheel.stat().st_size < 1_000_000) == (target == "board", target == "board")
 
 
 def board_run(board: Path, *arguments: str | Path, cwd: Path) -> str:

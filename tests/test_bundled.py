@@ -13,10 +13,10 @@ from edgevit.artifact.manifest import read_manifest
 from edgevit.export.pipeline import Report, export
 from edgevit.export.recipe import Recipe, default_output
 from edgevit.models import list_models
-from edgevit.models.zoo.registry import bundled_weights
+from edgevit.models.zoo.registry import get_spec
 from tests.places import SHARED
 
-BUNDLED = [name for name in list_models() if bundled_weights(name)]
+BUNDLED = [name for name in list_models() if any(weights.bundled for weights in get_spec(name).weights)]
 PRECISIONS = ("fp32", "int8")
 CIFAR10 = SHARED / "data" / "cifar10-test.zip"
 EACH_CLASS = 50

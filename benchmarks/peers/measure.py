@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edgevit.runtime.benchmark.machine import busy_seconds
+from edgevit.device_profiles.state import busy_seconds
 from peers.process import PeerError, Process, forget_other_weights, make
 from peers.result import Measured, Model, Time
 from peers.row import Job, Row

@@ -7,7 +7,7 @@ from peers.result import Comparison, Model, keeps_accuracy
 from peers.table import by_speed
 
 WIDTH, NAMES, FIGURES = 760, 170, 70
-"""Of the picture, of the labels at its left, of the figures at the end of the longest bar, in pixels."""
+"""Widths of the picture, of the labels at its left, and of the figures at the end of the longest bar, in pixels."""
 LINE, GAP, TOP = 18, 44, 52
 OWN, OTHER, UNSOUND = "#0b7a75", "#8a97a6", "#d9c3a5"
 TEXT = "#5b6673"

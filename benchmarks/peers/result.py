@@ -35,7 +35,7 @@ class Measured:
     precision: str
     how: str
     size_mb: float | None
-    """Of all that is needed to run; None where the PyTorch model itself is run."""
+    """Size of all that is needed to run; None where the PyTorch model itself is run."""
     times: tuple[Time, ...]
     deviation: float
     """Largest difference of a logit from PyTorch's, as a share of PyTorch's largest; infinite answers count as 1e9."""
@@ -79,7 +79,7 @@ class Comparison:
     calls: int
     """Counted calls in a round."""
     images: int
-    """Of each class, that decided on accuracy."""
+    """Number of images of each class that decided on accuracy."""
     tainted: tuple[str, ...]
     """Why the times are not to be trusted."""
     default: str

@@ -98,6 +98,27 @@ class Input:
 
 
 @dataclass(frozen=True)
+class HeldOut:
+    """Which pictures of its folder a training did not see, so that they are found there again.
+
+    A picture is known by its path's hash: the first 16 hexadecimal digits of the SHA-256 of its path below the folder
+    (below train/, if that is there), with slashes, in Unicode's composed form.
+    """
+
+    split: Literal["folder", "hash"]
+    """"folder": all of train/ was trained on. "hash": what has a hash, as a share of 2^64, of at least `fraction`."""
+    images: int
+    """How many pictures were held out."""
+    trained: int
+    """How many were trained on."""
+    fraction: float = 0.0
+    exceptions: tuple[str, ...] = ()
+    """Hashes of pictures for which the rule is turned round, so that of each class some are held out."""
+    sample: tuple[tuple[str, int], ...] = ()
+    """Hash and size in bytes of some pictures that were trained on: a folder that has them is the training's."""
+
+
+@dataclass(frozen=True)
 class Weights:
     """Where the weights come from."""
 
@@ -108,6 +129,8 @@ class Weights:
     trained: bool
     """False for random weights: the answers mean nothing."""
     note: str = ""
+    held_out: HeldOut | None = None
+    """What `edgevit train` kept from training; None where that is not known."""
 
 
 @dataclass(frozen=True)
@@ -147,6 +170,8 @@ class Parity:
     cosine: float
     top1_agreement: float
     images: int
+    source: str = ""
+    """Which images they are."""
 
 
 @dataclass(frozen=True)
@@ -225,7 +250,7 @@ class Manifest:
     quantization: Quantization | None = None
     selftest: SelfTests | None = None
     pixels: MaskOutput | None = None
-    """Of segmentation models."""
+    """Mask output of a segmentation model; None for other models."""
     notes: tuple[str, ...] = ()
     """What a user should know: a resized bias table, a raised epsilon."""
     sha256: str = UNSEALED
@@ -276,7 +301,7 @@ class Manifest:
         if schema > SCHEMA:
             raise ModelFileError(
                 f"the model was exported by a newer edgevit (schema {schema}, this one reads up to {SCHEMA}); "
-                "run: pip install --upgrade edgevit"
+                "run: pip install -U edgevit"
             )
         try:
             value = read_value(cls, document, "edgevit")

@@ -28,9 +28,9 @@ STANDARD_IDENTIFIER = b"M001"
 NAME, DESCRIPTION, VERSION, SUBGRAPH_METADATA, AUTHOR, LICENSE, PARSER_VERSION = 0, 1, 2, 3, 4, 5, 7
 """Field numbers of ModelMetadata."""
 INPUT_METADATA, OUTPUT_METADATA = 2, 3
-"""Of SubGraphMetadata."""
+"""Field numbers of SubGraphMetadata."""
 TENSOR_NAME, CONTENT, PROCESS_UNITS, TENSOR_FILES = 0, 3, 4, 6
-"""Of TensorMetadata; a ProcessUnit's kind is 0 and its options 1, an AssociatedFile's name 0, type 2, locale 3."""
+"""Field numbers of TensorMetadata; ProcessUnit: kind 0, options 1; AssociatedFile: name 0, type 2, locale 3."""
 NORMALIZATION = 1
 """The kind of ProcessUnit that holds mean and deviation of levels 0..255."""
 AXIS_LABELS = 2

@@ -79,7 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         code = cli.main(arguments, prog_name="edgevit", standalone_mode=False)
     except EdgevitError as error:
-        _fail(str(error), error.exit_code)
+        _fail(error.command_line_text, error.exit_code)
     except click.ClickException as error:
         _fail(_with_hint(error, arguments), error.exit_code)
     except (click.Abort, KeyboardInterrupt):

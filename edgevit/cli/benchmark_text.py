@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from edgevit.cli.tables import table
 from edgevit.runtime.benchmark.compare import Change
 from edgevit.runtime.benchmark.report import Report, Run
 
@@ -44,16 +45,6 @@ def describe_changes(changes: Sequence[Change], doubts: Sequence[str]) -> str:
         for change in changes
     ]
     return "\n".join([table(rows), *(f"beware: {doubt}" for doubt in doubts)])
-
-
-def table(rows: Sequence[Sequence[str]]) -> str:
-    """Return rows of equal length, the first column to the left and the others to the right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = []
-    for first, *others in rows:
-        cells = [first.ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(others, widths[1:], strict=True))]
-        lines.append("  ".join(cells).rstrip())
-    return "\n".join(lines)
 
 
 def _speed(number: int, run: Run) -> tuple[str, ...]:

@@ -27,7 +27,7 @@ def command(model: Path | None, as_json: bool) -> int:
         if not as_json:
             click.echo(f"{finding.level:<5} {finding.check:<18} {finding.text}")
             if finding.remedy:
-                click.echo(f"{'':<25}mend it: {finding.remedy}")
+                click.echo(f"{'':<25}fix: {finding.remedy}")
     failed = any(finding.level == "fail" for finding in findings)
     if as_json:
         click.echo(json.dumps({"ok": not failed, "findings": [asdict(finding) for finding in findings]}, indent=2))

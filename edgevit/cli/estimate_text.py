@@ -1,6 +1,6 @@
 """An estimate as a table for people, which nobody can take for a measurement."""
 
-from edgevit.cli.benchmark_text import table
+from edgevit.cli.tables import table
 from edgevit.runtime.estimate.costs import ERROR
 from edgevit.runtime.estimate.estimate import MHZ, THREADS, Estimate
 

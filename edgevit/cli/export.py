@@ -95,8 +95,9 @@ edgevit export sbcformer_xs --weights pens.safetensors --half -o pens.onnx
     "--data",
     type=click.Path(path_type=Path),
     metavar="DIR",
-    help="Images to calibrate and verify with, searched recursively.",
+    help="Images to calibrate with (those trained on) and to judge by (those held out).",
 )
+@click.option("--unlabelled", is_flag=True, help="Sub-folders of DIR are no classes: measure agreement only.")
 @click.option(
     "--calibration",
     multiple=True,
@@ -159,6 +160,7 @@ def command(
     layout: Any,
     gelu: Any,
     data: Path | None,
+    unlabelled: bool,
     calibration: tuple[str, ...],
     max_drop: float | None,
     calibration_images: int,
@@ -192,6 +194,7 @@ def command(
         num_classes=num_classes,
         labels=labels,
         data=data,
+        unlabelled=unlabelled,
         synthesized=SYNTHESIZED in calibration,
         method=_method(calibration),
         max_drop=max_drop,
@@ -263,7 +266,7 @@ def _summarize(report: "Report") -> None:
         say("             UNTRAINED: random weights, the answers mean nothing")
     last, of = manifest.parity[-1], "the pixels of " if manifest.pixels else ""
     say(
-        f"checked      {last.top1_agreement:.1%} of {of}{last.images} images get PyTorch's class, "
+        f"checked      {last.top1_agreement:.1%} of {of}{last.images} images {last.source} get PyTorch's class, "
         f"cosine of logits {last.cosine:.4f}, largest difference {last.max_abs:.2g}; self-test passed"
     )
     if manifest.quantization is not None:
@@ -291,6 +294,6 @@ def _summarize(report: "Report") -> None:
 def _say_search(outcome: "Outcome", say: Callable[[str], None]) -> None:
     """Say what a search for --max-drop found, and why each block that is float stayed so."""
     chosen = outcome.chosen
-    say(f"search       {chosen.drop:.2f} points of {outcome.measure} lost on {outcome.images} held-out images")
+    say(f"search       {chosen.drop:.2f} points of {outcome.measure} lost on {outcome.images} images {outcome.origin}")
     for block in chosen.float_blocks:
         say(f"             float: {block}, alone in int8 it leaves {outcome.sensitivity[block]:.1f} dB")

@@ -8,6 +8,7 @@ import click
 
 from edgevit.cli.completion import complete_model_files
 from edgevit.cli.sections import Command
+from edgevit.cli.tables import table
 
 if TYPE_CHECKING:
     from edgevit.artifact.manifest import Input, Manifest
@@ -33,12 +34,12 @@ def command(model: Path, as_json: bool) -> None:
             click.echo(json.dumps({"edgevit": None, "metadata": pairs}))
             return
         click.echo(f"{model}: not exported by edgevit; it says")
-        _echo_table([*(pairs.items() or [("metadata", "none")]), *runtime])
+        click.echo(table([*(pairs.items() or [("metadata", "none")]), *runtime], others="left"))
     elif as_json:
         click.echo(manifest.to_json())
     else:
         file = ("file", f"{model} ({model.stat().st_size / 1e6:.1f} MB, checksum good)")
-        _echo_table([file, *describe(manifest), *runtime])
+        click.echo(table([file, *describe(manifest), *runtime], others="left"))
         click.echo(f"next: edgevit run {model} IMAGE, or edgevit selftest {model}", err=True)
 
 
@@ -100,12 +101,6 @@ def _describe_quantization(found: Any) -> list[tuple[str, str]]:
         *lines,
         ("calibration", f"{calibration.images} images ({calibration.source}), {calibration.method}{skipped}"),
     ]
-
-
-def _echo_table(lines: list[tuple[str, str]]) -> None:
-    width = max(len(name) for name, _ in lines)
-    for name, value in lines:
-        click.echo(f"{name:<{width}}  {value}")
 
 
 def _laid_out(given: "Input") -> tuple[int, ...]:

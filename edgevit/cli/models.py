@@ -10,6 +10,7 @@ import click
 
 from edgevit.cli.completion import complete_models
 from edgevit.cli.sections import Command
+from edgevit.cli.tables import table
 from edgevit.models.zoo.latency import describe_conditions, find_latency
 from edgevit.models.zoo.registry import IMAGENET, find_weights, get_spec, list_models
 from edgevit.models.zoo.spec import ModelSpec, WeightsSpec
@@ -74,7 +75,7 @@ def first_model() -> ModelSpec:
 def _list(specs: Sequence[ModelSpec], whole: bool) -> None:
     """Print the table of models, those for segmentation below the others."""
     tables = [
-        table([header, *map(row, some)])
+        table([header, *map(row, some)], others="left")
         for task, header in (("classify", HEADER), ("segment", SEGMENTATION_HEADER))
         if (some := [spec for spec in specs if spec.task == task])
     ]
@@ -108,12 +109,6 @@ def published(spec: ModelSpec) -> str:
     if spec.accuracy is None:
         return "-"
     return f"{spec.accuracy:.1f} %{' mIoU' if spec.task == 'segment' else ''}"
-
-
-def table(rows: Sequence[Sequence[str]]) -> str:
-    """Align the columns of text, two spaces between them."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join("  ".join(map(str.ljust, cells, widths)).rstrip() for cells in rows)
 
 
 def details(spec: ModelSpec) -> str:

@@ -7,8 +7,8 @@ from dataclasses import asdict
 import click
 
 from edgevit.cli.completion import complete_boards
-from edgevit.cli.models import table
 from edgevit.cli.sections import Command
+from edgevit.cli.tables import table
 from edgevit.device_profiles import Profile, all_profiles, detect_profile, find_profile
 from edgevit.device_profiles.profile import Cluster
 
@@ -38,7 +38,7 @@ def command(name: str | None, as_json: bool) -> None:
         found = {"detected": here, "why": detection.why, "profiles": [asdict(profile) for profile in profiles]}
         click.echo(json.dumps(found, indent=2))
         return
-    click.echo(table([HEADER, *(row(profile, profile.name == here) for profile in profiles)]))
+    click.echo(table([HEADER, *(row(profile, profile.name == here) for profile in profiles)], others="left"))
     click.echo(f"\n* this machine: {detection.why}\nMore: edgevit profiles NAME", err=True)
 
 

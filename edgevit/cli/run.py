@@ -15,8 +15,8 @@ from edgevit.cli.run_options import stream_options, take_stream_options
 from edgevit.cli.run_output import FINITE, open_output, output_options
 from edgevit.cli.sections import Command
 from edgevit.cli.signals import stop_on_signals
-from edgevit.cli.text import printable
 from edgevit.errors import EdgevitError
+from edgevit.text import printable
 
 if TYPE_CHECKING:
     from edgevit.runtime.classifier import Classifier

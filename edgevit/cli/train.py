@@ -1,11 +1,9 @@
 """`edgevit train`: train or fine-tune a model on folders of images."""
 
 import shlex
-import signal
 import sys
 import time
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import click
@@ -13,12 +11,12 @@ from click.core import ParameterSource
 
 from edgevit.cli.completion import complete_models, complete_weights
 from edgevit.cli.sections import Command, section
-from edgevit.errors import MissingExtraError, OptionError
-from edgevit.models.zoo.registry import get_spec
+from edgevit.cli.signals import stop_on_signals
+from edgevit.runtime.sources.stop import Stop
+from edgevit.text import printable
 
-RATE, FINE_TUNING_RATE = 2e-3, 5e-4
-EPOCHS, FINE_TUNING_EPOCHS = 60.0, 15.0
-"""Defaults without and with --init."""
+FIGURES = {"top1": "all", "macro": "mean of classes", "pixel_accuracy": "pixels", "miou": "mean IoU"}
+"""What the figures of a run are called."""
 
 
 EXAMPLES = """\b
@@ -133,81 +131,23 @@ def command(ctx: click.Context, /, name: str, **options: Any) -> None:
     For segmentation the folders are images/ and masks/, and DIR/classes.txt names the classes; see docs/training.md.
     Writes NAME.safetensors, which `edgevit export --weights` reads, with its facts in NAME.json.
     """
-    spec = get_spec(name)
-    if name != spec.name:
-        raise OptionError(
-            f"{name} names weights, and training starts from weights with --init; run: "
-            f"edgevit train {spec.name} --init {spec.weights[0].name} --data DIR"
-        )
-    try:
-        from edgevit.training import hardware
-        from edgevit.training.job import Job, Watcher, run_job
-    except ModuleNotFoundError as error:
-        if error.name not in ("torch", "safetensors"):
-            raise
-        raise MissingExtraError(error.name, "training", "train") from error
-    out: Path = options["out"] or Path("runs") / name
-    device = hardware.choose_device(options["device"])
-    hardware.use_threads(options["threads"])
-    job = Job(
-        model=name,
-        data=options["data"],
-        out=out,
-        recipe=_recipe(options, spec.preprocess.size[0], hardware.bfloat16_helps(device)),
-        crop_pct=options["crop_pct"],
-        val_fraction=options["val_fraction"],
-        init=options["init"],
-        resume=options["resume"],
-        device=device,
-        workers=options["workers"],
-        bn_batches=options["bn_batches"],
-        command=_spelled_out(ctx),
-    )
-    display, interrupt = Display(), Interrupt()
-    with hardware.plain_memory_error():
-        accuracy = run_job(job, Watcher(display.line, display.step, interrupt.asked))
-    if accuracy is None:
-        display.line(f"stopped and saved; continue with: {job.command} --resume")
+    from edgevit.training import Watcher, train
+
+    command_line = _spelled_out(ctx)
+    display, stop = Display(), Stop()
+    with stop_on_signals(stop):
+        watcher = Watcher(display.line, display.step, lambda: stop.asked)
+        result = train(name, **options, command=command_line, watcher=watcher)
+    if result.accuracy is None:
+        display.line(f"stopped and saved; continue with: {command_line} --resume")
         sys.exit(130)
-    for label, share in accuracy.per_class.items():
-        click.echo(f"{label:<20} {share:7.2%}")
-    if spec.task == "segment":
-        click.echo(f"{'mean IoU':<20} {accuracy.macro:7.2%}")
-    of = "the pixels of " if spec.task == "segment" else ""
-    click.echo(f"{'all':<20} {accuracy.top1:7.2%}  of {of}{accuracy.images:,} images")
-    click.echo(f"wrote {job.weights_file}; next:", err=True)
-    click.echo(f"  edgevit export {name} --weights {job.weights_file} --int8 --data {job.data}", err=True)
-
-
-def _recipe(options: dict[str, Any], default_size: int, bfloat16_helps: bool) -> Any:
-    """Return the Recipe that the options ask for."""
-    from edgevit.training.recipe import Recipe, default_sizes, parse_sizes
-
-    fine_tuning = options["init"] is not None
-    if options["sizes"] is not None:
-        if options["epochs"] is not None or options["imgsz"] is not None:
-            raise OptionError("--sizes says both sizes and epochs; leave out --imgsz and --epochs")
-        sizes = parse_sizes(options["sizes"])
-    else:
-        epochs = _given(options["epochs"], FINE_TUNING_EPOCHS if fine_tuning else EPOCHS)
-        sizes = default_sizes(_given(options["imgsz"], default_size), epochs, progressive=not fine_tuning)
-    tenth = sum(epochs for _, epochs in sizes) / 10
-    return Recipe(
-        sizes=sizes,
-        batch=options["batch"],
-        learning_rate=_given(options["learning_rate"], FINE_TUNING_RATE if fine_tuning else RATE),
-        weight_decay=options["weight_decay"],
-        warmup_epochs=_given(options["warmup_epochs"], min(1.0, tenth)),
-        augmentation=options["augmentation"],
-        ema_decay=options["ema_decay"],
-        seed=options["seed"],
-        bfloat16=_given(options["bfloat16"], bfloat16_helps),
-        balance=options["balance"],
-    )
-
-
-def _given(value: Any, default: Any) -> Any:
-    return default if value is None else value
+    for label, share in result.accuracy.per_class.items():
+        click.echo(f"{printable(label):<20} {share:7.2%}")
+    of = f"of {result.accuracy.images:,} images that were not trained on"
+    for figure, value in result.accuracy.figures.items():
+        click.echo(f"{FIGURES[figure]:<20} {'not known' if value is None else f'{value:7.2%}'}  {of}")
+    click.echo(f"wrote {result.weights}; next:", err=True)
+    click.echo(f"  edgevit export {name} --weights {result.weights} --int8 --data {options['data']}", err=True)
 
 
 def _spelled_out(ctx: click.Context) -> str:
@@ -247,7 +187,7 @@ class Display:
         if self.first is None:
             self.first, self.started = int(record["step"]), now
         text = describe(record, self._left_s(record, now))
-        if "top1" in record:
+        if "epoch" in record:
             self.line(text)
         elif now - self.shown >= (0.5 if self.live else 60.0):
             self.shown = now
@@ -265,25 +205,10 @@ class Display:
 def describe(record: dict[str, Any], left_s: float | None) -> str:
     """Return one line for a training record; `left_s` is the time to the end at the present pace, in seconds."""
     parts = [f"step {record['step']}/{record['of']}", f"{record['size']} px", f"loss {record['loss']:.3f}"]
-    if "top1" in record:
+    if "epoch" in record:
+        share = record["miou"] if "miou" in record else record["top1"]
         parts.insert(0, f"epoch {record['epoch']:g}")
-        parts.append(f"validation {record['top1']:.2%}")
+        parts.append(f"{'held out, mean IoU' if 'miou' in record else 'held out'} {share:.2%}")
     if left_s is not None and record["step"] < record["of"]:
         parts.append(f"{left_s / 60:.0f} min left" if left_s >= 90 else f"{left_s:.0f} s left")
     return "  ".join(parts)
-
-
-class Interrupt:
-    """Turns the first Ctrl-C or SIGTERM into a request to stop after the step; the second one acts at once."""
-
-    def __init__(self) -> None:
-        self.signal = 0
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._note)
-
-    def asked(self) -> bool:
-        return self.signal != 0
-
-    def _note(self, number: int, frame: FrameType | None) -> None:
-        self.signal = number
-        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)

@@ -2,6 +2,7 @@
 
 import json
 import logging
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,12 +12,16 @@ from edgevit.cli.completion import complete_model_files, complete_models
 from edgevit.cli.options import model_options, take_model_options
 from edgevit.cli.progress import track
 from edgevit.cli.sections import Command, section
-from edgevit.cli.text import printable
-from edgevit.cli.validation_text import describe
 from edgevit.errors import MissingExtraError, OptionError
+from edgevit.text import printable, printable_lines
 
 if TYPE_CHECKING:
+    from edgevit.artifact.manifest import HeldOut
     from edgevit.runtime.classifier import Classifier
+    from edgevit.runtime.datasets.folder import Layout
+    from edgevit.runtime.datasets.judged import Judged
+    from edgevit.runtime.evaluation.report import Validation
+    from edgevit.runtime.evaluation.segmentation import SegmentationValidation
 
 CHECKPOINTS = (".pt", ".pth", ".tar", ".safetensors")
 """Suffixes of what PyTorch reads; everything else is a model for the runtime."""
@@ -41,6 +46,7 @@ edgevit validate pens.safetensors pens-int8.onnx --data photos/ --json
 @click.option(
     "--data", required=True, type=click.Path(path_type=Path), metavar="DIR", help="Folder of images to judge on."
 )
+@click.option("--all", "every", is_flag=True, help="Judge on all images of DIR, also those trained on.")
 @click.option("--unlabelled", is_flag=True, help="Sub-folders of DIR are no classes: compare the answers only.")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Draw N images at random.  [default: all]")
 @click.option("--seed", type=int, default=0, show_default=True, metavar="N", help="Decides which images --limit draws.")
@@ -64,6 +70,7 @@ edgevit validate pens.safetensors pens-int8.onnx --data photos/ --json
 def command(
     models: tuple[Path, ...],
     data: Path,
+    every: bool,
     unlabelled: bool,
     as_json: bool,
     flips: int,
@@ -74,56 +81,96 @@ def command(
     threads: int | None,
     **given: Any,
 ) -> int:
-    """Judge each MODEL on the images of DIR.
+    """Judge each MODEL on the images of DIR that it was not trained on.
 
     Where DIR holds one sub-folder for each class, named as the model names it: accuracy, calibration error, what is
-    taken for what. Else: how often each model answers as the first one, and how sure it is. DIR/val or DIR/test is used
-    in its place if it exists. For segmentation, DIR/images beside DIR/masks (PNG files of class numbers): mean IoU.
+    taken for what. Else: how often each model answers as the first one, and how sure it is. For segmentation,
+    DIR/images beside DIR/masks (PNG files of class numbers): mean IoU.
+
+    DIR/val (valid, validation) or DIR/test is used in its place if it exists. Else, if `edgevit train` made the model
+    from DIR, the images that it held out; where that is not known all are used, and a line says so.
 
     MODEL is an exported file, another ONNX or TFLite classifier, or (with torch) a checkpoint. An image that cannot be
     read is named on stderr, the others are still used, and the exit code is 1.
     """
-    from edgevit.runtime.datasets.image_folder import find_images
-    from edgevit.runtime.evaluation.classification import validate
-
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     if arch is not None and not any(is_checkpoint(model) for model in models):
         raise OptionError(f"--arch is for checkpoints ({' '.join(CHECKPOINTS)}); leave it out")
     told = take_model_options(given)
     opened = [(str(model), _open(model, arch, labels, told, threads)) for model in models]
-    if any(classifier.task == "segment" for _, classifier in opened):
-        return _judge_masks(opened, data, limit, seed, as_json)
-    images = find_images(data, opened[0][1].names, unlabelled=unlabelled, limit=limit, seed=seed)
-    if images.folder != data:
-        _say(f"images of {images.folder}")
-    if images.loose:
-        _say(f"{images.loose} images beside the class folders of {images.folder} have no class, and are left out")
-    result = validate(opened, images, flips, track)
+    segmenting = _are_segmenters(opened)
+    layout: Layout = "masks" if segmenting else "plain" if unlabelled else "classes"
+    judged = _choose(opened, data, layout, every, limit, seed)
+    result, text = (_judge_masks if segmenting else partial(_judge, flips=flips))(opened, judged)
     for reason in result.unreadable:
         _say(reason)
-    click.echo(json.dumps(result.to_dict()) if as_json else printable(describe(result)))
+    click.echo(json.dumps(result.to_dict()) if as_json else printable_lines(text))
     if result.unreadable:
-        _say(f"{len(result.unreadable)} of {len(images.paths)} images could not be read")
+        _say(f"{len(result.unreadable)} of {len(judged.seen)} images could not be read")
     return 1 if result.unreadable else 0
 
 
+def _are_segmenters(opened: "list[tuple[str, Classifier]]") -> bool:
+    tasks = [classifier.task for _, classifier in opened]
+    if len(set(tasks)) > 1:
+        other = opened[tasks.index("classify")][0]
+        raise OptionError(f"{other} classifies, others segment; compare models of the same task")
+    return tasks[0] == "segment"
+
+
+def _choose(
+    opened: "list[tuple[str, Classifier]]", data: Path, layout: "Layout", every: bool, limit: int | None, seed: int
+) -> "Judged":
+    """Read the folder, choose the pictures, and say which they are and what is not known of them."""
+    from edgevit.runtime.datasets.folder import read_folder
+    from edgevit.runtime.datasets.judged import choose_judged
+
+    folder = read_folder(data, layout, opened[0][1].names)
+    records = [(name, _held_out(Path(name), classifier)) for name, classifier in opened]
+    judged = choose_judged(folder, records, every=every).draw(limit, seed)
+    for note in folder.notes():
+        _say(note)
+    if judged.pictures.home != data:
+        _say(f"images of {judged.pictures.home}")
+    for doubt in judged.doubts:
+        _say(f"warning: {doubt}: if it was trained on some of these pictures, its figures are too good")
+    more = "" if every or len(judged.seen) == judged.of else f"; --all for all {judged.of:,}"
+    _say(f"judged on {judged}{more}")
+    return judged
+
+
+def _held_out(path: Path, classifier: "Classifier") -> "HeldOut | None":
+    """Return what a model's file says of the pictures that its training held out."""
+    if classifier.manifest is not None:
+        return classifier.manifest.weights.held_out
+    if not is_checkpoint(path):
+        return None
+    from edgevit.models.weights.trained import read_training_facts
+
+    facts = read_training_facts(path)
+    return None if facts is None else facts.held_out
+
+
+def _judge(
+    opened: "list[tuple[str, Classifier]]", judged: "Judged", flips: int
+) -> "tuple[Validation | SegmentationValidation, str]":
+    from edgevit.cli.validation_text import describe
+    from edgevit.runtime.evaluation.classification import validate
+
+    result = validate(opened, judged, flips, track)
+    return result, describe(result)
+
+
 def _judge_masks(
-    opened: "list[tuple[str, Classifier]]", data: Path, limit: int | None, seed: int, as_json: bool
-) -> int:
+    opened: "list[tuple[str, Classifier]]", judged: "Judged"
+) -> "tuple[Validation | SegmentationValidation, str]":
     from edgevit.cli import segmentation_text
-    from edgevit.runtime.datasets.masks import find_masked_images
     from edgevit.runtime.evaluation.segmentation import validate_segmentation
     from edgevit.runtime.segmenter import Segmenter
 
     models = [(name, model) for name, model in opened if isinstance(model, Segmenter)]
-    if len(models) < len(opened):
-        other = next(name for name, model in opened if not isinstance(model, Segmenter))
-        raise OptionError(f"{other} classifies, others segment; compare models of the same task")
-    result = validate_segmentation(models, find_masked_images(data, limit=limit, seed=seed), track)
-    for reason in result.unreadable:
-        _say(reason)
-    click.echo(json.dumps(result.to_dict()) if as_json else printable(segmentation_text.describe(result)))
-    return 1 if result.unreadable else 0
+    result = validate_segmentation(models, judged, track)
+    return result, segmentation_text.describe(result)
 
 
 def is_checkpoint(path: Path) -> bool:

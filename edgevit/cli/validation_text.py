@@ -1,8 +1,8 @@
 """A validation as tables for people."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
+from edgevit.cli.tables import table
 from edgevit.runtime.evaluation.report import Agreement, ModelQuality, Validation
 
 CLASSES = 20
@@ -14,7 +14,7 @@ CONFUSIONS = 5
 def describe(found: Validation) -> str:
     """Return the whole text: one line a model, then classes, mistakes and changed answers."""
     classes = f", {len(found.labels)} classes" if found.labelled else ", classes not known"
-    parts = [f"{found.data}: {found.images:,} images{classes}", table(_summary(found))]
+    parts = [f"{found.data}: {found.judged.text}{classes}", table(_summary(found))]
     if found.labelled:
         parts.append(table(_classes(found)))
     for number, model in enumerate(found.models, start=1):
@@ -97,14 +97,3 @@ def _flips(agreement: Agreement) -> str:
 def share(value: float | None, digits: int = 1) -> str:
     """Return a share as per cent, "-" for none."""
     return "-" if value is None else f"{value:.{digits}%}"
-
-
-def table(rows: Sequence[Sequence[str]]) -> str:
-    """Align columns: the first to the left, the others to the right."""
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return "\n".join(
-        "  ".join(
-            [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]
-        ).rstrip()
-        for row in rows
-    )

@@ -60,7 +60,7 @@ class Environment:
     python: str
     """The interpreter that imports are tried with."""
     version: tuple[int, int]
-    """Of Python."""
+    """Major and minor version of Python."""
     machine: str
     """As uname says: "aarch64"."""
     bits: int

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from edgevit.device_profiles.state import governors, temperature_c, throttle_flags
 from edgevit.doctor.environment import Environment, Finding
 
 SLOW_GOVERNORS = ("powersave", "conservative")
@@ -18,8 +19,7 @@ HOT_C = 80.0
 
 def check_governor(env: Environment) -> Iterator[Finding]:
     """Some systems start with a governor that keeps the clock low."""
-    paths = env.files("sys/devices/system/cpu/cpu[0-9]*/cpufreq/scaling_governor")
-    found = sorted({path.read_text(errors="replace").strip() for path in paths})
+    found = governors(env.root)
     slow = [name for name in found if name in SLOW_GOVERNORS]
     if slow:
         files = "/sys/devices/system/cpu/cpu*/cpufreq/scaling_governor"
@@ -31,7 +31,7 @@ def check_governor(env: Environment) -> Iterator[Finding]:
 
 def check_throttling(env: Environment) -> Iterator[Finding]:
     """A weak power supply or heat halves the speed of a Raspberry Pi without a word."""
-    flags = _throttle_flags(env)
+    flags = throttle_flags(env.root, env.path)
     if flags is None:
         return
     now = [(name, text) for bit, name, text in THROTTLE_BITS if flags >> bit & 1]
@@ -51,26 +51,12 @@ def check_throttling(env: Environment) -> Iterator[Finding]:
 
 def check_temperature(env: Environment) -> Iterator[Finding]:
     """Heat comes before throttling."""
-    readings = [env.text(env.name_of(path)[1:]) for path in env.files("sys/class/thermal/thermal_zone*/temp")]
-    degrees = [int(text) / 1000 for text in readings if text.lstrip("-").isdecimal()]
-    if not degrees:
+    hottest = temperature_c(env.root)
+    if hottest is None:
         return
-    hottest = max(degrees)
     if hottest >= HOT_C:
         yield Finding(
             "temperature", "warn", f"{hottest:.0f} °C; the clock falls from 80 on", "fit a heat sink or a fan"
         )
     else:
         yield Finding("temperature", "ok", f"{hottest:.0f} °C")
-
-
-def _throttle_flags(env: Environment) -> int | None:
-    """Return the firmware's flags, from its file or its command; None where there is neither."""
-    files = env.files("sys/devices/platform/soc/soc:firmware/get_throttled")
-    text = files[0].read_text(errors="replace") if files else ""
-    if not text and (answer := env.run("vcgencmd", "get_throttled", timeout_s=10)):
-        text = answer.out.strip().removeprefix("throttled=")
-    try:
-        return int(text, 16)
-    except ValueError:
-        return None

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from edgevit.device_profiles.state import read_memory
 from edgevit.doctor.environment import Environment, Finding
 
 OLDEST_PYTHON = (3, 11)
@@ -43,7 +44,7 @@ def check_python(env: Environment) -> Iterator[Finding]:
 
 def check_memory(env: Environment) -> Iterator[Finding]:
     """A board that runs out of memory kills the largest process, often this one."""
-    available = _kilobytes(env, "MemAvailable") // 1024
+    available = read_memory(env.root).available_mb
     if not available:
         return
     level = "fail" if available < TOO_LITTLE_MEMORY_MB else "warn" if available < LITTLE_MEMORY_MB else "ok"
@@ -53,11 +54,11 @@ def check_memory(env: Environment) -> Iterator[Finding]:
 
 def check_swap(env: Environment) -> Iterator[Finding]:
     """A small board without swap dies where one with it slows down."""
-    total, swap = _kilobytes(env, "MemTotal") // 1024, _kilobytes(env, "SwapTotal") // 1024
-    if total and total <= SMALL_BOARD_MB and not swap:
-        yield Finding("swap", "warn", f"{total} MB of memory and no swap", "sudo apt install zram-tools")
-    elif total:
-        yield Finding("swap", "ok", f"{swap} MB of swap for {total} MB of memory")
+    memory = read_memory(env.root)
+    if memory.total_mb and memory.total_mb <= SMALL_BOARD_MB and not memory.swap_mb:
+        yield Finding("swap", "warn", f"{memory.total_mb} MB of memory and no swap", "sudo apt install zram-tools")
+    elif memory.total_mb:
+        yield Finding("swap", "ok", f"{memory.swap_mb} MB of swap for {memory.total_mb} MB of memory")
 
 
 def check_space(env: Environment) -> Iterator[Finding]:
@@ -107,15 +108,6 @@ def check_clock(env: Environment) -> Iterator[Finding]:
             "not synchronized: times of events may be wrong, and TLS certificates refused",
             "sudo timedatectl set-ntp true",
         )
-
-
-def _kilobytes(env: Environment, key: str) -> int:
-    """Return an entry of /proc/meminfo in KiB, 0 if there is none."""
-    for line in env.text("proc/meminfo").splitlines():
-        name, _, value = line.partition(":")
-        if name == key and value.split()[:1] and value.split()[0].isdecimal():
-            return int(value.split()[0])
-    return 0
 
 
 def _texts(env: Environment, pattern: str) -> list[str]:

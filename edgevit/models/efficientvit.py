@@ -116,9 +116,6 @@ class Branch(nn.Module):
         return x + self.main(x) if self.residual else self.main(x)  # type: ignore[no-any-return]
 
 
-EXPORT_EPS = 1e-6
-
-
 class LinearAttention(nn.Module):
     """ReLU attention, linear in the number of tokens N: sum_n v_n (k_n . q) / sum_n (k_n . q).
 
@@ -127,12 +124,16 @@ class LinearAttention(nn.Module):
     """
 
     eps: float = 1e-15
-    """Added to the divisor. Official value; export raises it to 1e-6, since exporters drop additions this small."""
+    """Added to the divisor, as in the official code."""
+    floored: bool = False
+    """Whether eps is the least divisor instead of being added to it: the same but for sums near eps."""
 
-    def take_export_form(self) -> str:
-        """Raise the epsilon: exporters drop additions up to 1e-8, and then a position without keys divides 0 by 0."""
-        self.eps = EXPORT_EPS
-        return f"linear attention divides by its sum + {EXPORT_EPS:g} instead of + 1e-15"
+    def take_export_form(self) -> None:
+        """Make eps a floor: exporters drop additions up to 1e-8, and then a position without keys divides 0 by 0.
+
+        Adding 1e-6 instead, which they keep, moves the logits of trained weights: there are sums that small.
+        """
+        self.floored = True
 
     def forward(self, qkv: Tensor) -> Tensor:
         """Map (B, heads, 3 * dim, N), each head's q, k and v in this order, to (B, heads, dim, N)."""
@@ -142,9 +143,12 @@ class LinearAttention(nn.Module):
         if n > dim:
             v = F.pad(v, (0, 0, 0, 1), value=1.0)  # (B, heads, dim + 1, N): the last row sums the weights
             out = (v @ k.transpose(2, 3)) @ q
-            return out[:, :, :-1] / (out[:, :, -1:] + self.eps)
+            return out[:, :, :-1] / self._divisor(out[:, :, -1:])
         weights = k.transpose(2, 3) @ q  # (B, heads, N keys, N queries)
-        return v @ (weights / (weights.sum(dim=2, keepdim=True) + self.eps))
+        return v @ (weights / self._divisor(weights.sum(dim=2, keepdim=True)))
+
+    def _divisor(self, total: Tensor) -> Tensor:
+        return total.clamp(min=self.eps) if self.floored else total + self.eps
 
 
 class LiteMLA(nn.Module):

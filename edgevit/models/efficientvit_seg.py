@@ -113,7 +113,7 @@ class HeadConfig:
     depth: int
     """Residual blocks."""
     expand: int
-    """Of the blocks."""
+    """Expansion ratio of the blocks."""
     final_expand: int | None = None
     """Widening before the classifier; None for none."""
 

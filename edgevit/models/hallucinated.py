@@ -43,7 +43,7 @@ class Hallucination(nn.Module):
     kernels: Tensor
     """Each head's 3x3 kernel for every channel of its keys, (heads * head_dim, 1, 3, 3)."""
     centres: Tensor
-    """Of the kernels, (heads, 1, 1)."""
+    """Centre weights of the kernels, (heads, 1, 1)."""
     mixing: Tensor
     """(heads, heads)"""
 

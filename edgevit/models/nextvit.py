@@ -191,9 +191,9 @@ class Stage:
 
     conv_blocks: int
     dim: int
-    """Of the convolution blocks."""
+    """Channels of the convolution blocks."""
     mixed_dim: int | None
-    """Of the transformer block; None for none."""
+    """Channels of the transformer block; None for a stage without one."""
     reduction: int
     repeats: int = 1
 

@@ -131,7 +131,7 @@ class Stage:
     heads: int
     mlp_ratio: int
     reduction: int
-    """Of the keys' and values' grid, on each side."""
+    """How much coarser the grid of keys and values is, on each side."""
     depth: int = 2
 
 

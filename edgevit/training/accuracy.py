@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from edgevit.artifact.manifest import Preprocess
+from edgevit.runtime.evaluation.metrics import class_accuracy, confusion_table, macro_accuracy
 from edgevit.runtime.images.preprocess import min_decode_size, preprocess
 from edgevit.runtime.images.read import read_image
 from edgevit.training.batches import Examples
@@ -22,11 +23,16 @@ class Accuracy:
     """Shares of images whose highest score is their own class, 0..1."""
 
     top1: float
-    macro: float
-    """Mean over classes, which a rare class moves as much as a common one."""
+    macro: float | None
+    """Mean over classes, which a rare class moves as much as a common one; None where a class has no images."""
     per_class: dict[str, float]
     """Classes without images are left out."""
     images: int
+
+    @property
+    def figures(self) -> dict[str, float | None]:
+        """The figures for the log and the header."""
+        return {"top1": self.top1, "macro": self.macro}
 
 
 def measure_accuracy(
@@ -44,19 +50,18 @@ def measure_accuracy(
         ImageError: an image cannot be read.
     """
     model.eval()
-    hits = np.zeros(len(samples.classes))
     answers: list[int] = []
     with torch.inference_mode(), torch.autocast(device, torch.bfloat16, enabled=bfloat16):
         for inputs in plain_inputs(samples, preprocessing, workers):
             answers += model(inputs.to(device)).argmax(dim=1).tolist()
-    counts = np.array(samples.counts())
-    for answer, label in zip(answers, samples.labels, strict=True):
-        hits[label] += answer == label
-    per_class = {name: hits[i] / counts[i] for i, name in enumerate(samples.classes) if counts[i]}
+    confusion = confusion_table(np.array(samples.labels), np.array(answers), len(samples.classes))
+    per_class = class_accuracy(confusion)
     return Accuracy(
-        top1=float(hits.sum() / counts.sum()),
-        macro=float(np.mean(list(per_class.values()))),
-        per_class={name: round(float(share), 4) for name, share in per_class.items()},
+        top1=float(confusion.trace() / confusion.sum()),
+        macro=macro_accuracy(per_class),
+        per_class={
+            name: round(share, 4) for name, share in zip(samples.classes, per_class, strict=True) if share is not None
+        },
         images=len(samples.paths),
     )
 

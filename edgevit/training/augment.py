@@ -1,12 +1,12 @@
 """Random changes to a training image, each a function of the image and a random generator."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-RGBImage = NDArray[np.uint8]
+from edgevit.runtime.images.resample import RGBImage
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,9 @@ class Augmentation:
     """Probability of erasing a random square of an image."""
 
 
-AUGMENTATIONS = {
+AugmentationName = Literal["strong", "moderate", "light"]
+
+AUGMENTATIONS: dict[AugmentationName, Augmentation] = {
     "strong": Augmentation(area=(0.4, 1.0), looks=True, erase=0.25),
     "moderate": Augmentation(area=(0.6, 1.0), looks=True, erase=0.0),
     "light": Augmentation(area=(0.6, 1.0), looks=False, erase=0.0),

@@ -22,8 +22,8 @@ from edgevit.models import create_model
 from edgevit.models.weights.checkpoint import read_state_dict
 from edgevit.models.weights.load import canonical_state, load_state
 from edgevit.models.zoo.registry import get_spec
-from edgevit.training.accuracy import Accuracy
 from edgevit.training.job import Job, Watcher, card, finish, read_data
+from edgevit.training.kinds import Quality
 from edgevit.training.recipe import Recipe
 from edgevit.training.result import write_card
 
@@ -53,7 +53,7 @@ def average_states(states: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
     return {key: mean(key) if value.dtype.is_floating_point else value for key, value in first.items()}
 
 
-def average_runs(job: Job, files: Sequence[Path], watcher: Watcher) -> Accuracy:
+def average_runs(job: Job, files: Sequence[Path], watcher: Watcher) -> Quality:
     """Write the mean of the files' weights as `job.weights_file` and its card; of the recipe only size and batch count.
 
     Raises:
@@ -66,8 +66,8 @@ def average_runs(job: Job, files: Sequence[Path], watcher: Watcher) -> Accuracy:
     try:
         job.out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise OutputError(f"{job.out} cannot be made: {error.strerror}; give another folder with -o") from error
-    data = read_data(job, watcher)
+        raise OutputError(f"{job.out} cannot be made: {error.strerror}; give another folder with --out") from error
+    data = read_data(job, watcher, files)
     size = job.recipe.final_size
     model = create_model(job.model, len(data.train.classes), (size, size))
     load_state(model, spec, mean, files[0].name)
@@ -107,8 +107,9 @@ def main(
         job = Job(model, data, out, recipe, val_fraction=val_fraction, bn_batches=bn_batches, command=command)
         accuracy = average_runs(job, files, Watcher(say=logging.info))
     except EdgevitError as error:
-        raise click.ClickException(str(error)) from error
-    click.echo(f"{accuracy.top1:.2%} of {accuracy.images:,} validation images; wrote {job.weights_file}")
+        raise click.ClickException(error.command_line_text) from error
+    share = next(iter(accuracy.figures.values()))
+    click.echo(f"{share:.2%} right on {accuracy.images:,} images that were not trained on; wrote {job.weights_file}")
 
 
 if __name__ == "__main__":

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgevit.runtime.images.read import read_image
-from edgevit.training.augment import AUGMENTATIONS, Augmentation, RGBImage, augment
+from edgevit.runtime.images.resample import RGBImage
+from edgevit.training.augment import AUGMENTATIONS, Augmentation, augment
 
 ORDER, IMAGE = 0, 1
 """Random streams of a run: the order of an epoch, and the changes to one image."""

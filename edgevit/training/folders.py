@@ -1,4 +1,4 @@
-"""Image folders to labelled files: list them, hold some out, and sort out the broken ones before they cost an hour."""
+"""Pictures of classes to labelled samples: sort out the broken ones before they cost an hour."""
 
 import hashlib
 from collections.abc import Callable, Sequence
@@ -9,8 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from edgevit.errors import DataError, ImageError
-from edgevit.runtime.images.read import SUFFIXES, read_image
-from edgevit.training.augment import Augmentation, RGBImage
+from edgevit.runtime.datasets.folder import Pictures
+from edgevit.runtime.datasets.listing import SUFFIXES, natural_key, normalized, visible_folders
+from edgevit.runtime.datasets.split import Split
+from edgevit.runtime.images.read import read_image
+from edgevit.runtime.images.resample import RGBImage
+from edgevit.training.augment import Augmentation
 from edgevit.training.batches import training_image
 
 
@@ -44,72 +48,40 @@ class Samples:
         return digest.hexdigest()
 
 
-def read_image_folder(folder: Path) -> Samples:
-    """List `folder/<class>/**/<image>`; classes are the sub-folders' names in sorted order.
+def labelled_samples(data: Path, split: Split) -> tuple[Samples, Samples]:
+    """Return (train, val); the classes are the folders to train on, in natural order.
 
     Raises:
-        DataError: the folder has fewer than two classes, or a class has no image.
+        DataError: there are fewer than two classes, a class has no image to train on, or none is held out at all.
     """
-    if not folder.is_dir():
-        raise DataError(f"{folder} is not a folder; expected one sub-folder of images for each class")
-    classes = tuple(
-        sorted(entry.name for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith("."))
-    )
+    parts = (split.train, split.held_out)
+    train_classes, val_classes = (part.class_names() for part in parts)
+    classes = tuple(sorted({*train_classes, *val_classes}, key=natural_key))
+    for home in {part.home for part in parts}:
+        empty = [name for name in visible_folders(home) if normalized(name) not in classes]
+        if empty:
+            raise DataError(f"{home / empty[0]} has no images ({' '.join(SUFFIXES)}); add some or remove it")
     if len(classes) < 2:
-        raise DataError(f"{folder} holds {len(classes)} class folders; expected at least 2, each with its images")
-    paths: list[Path] = []
-    labels: list[int] = []
-    for label, name in enumerate(classes):
-        files = sorted(path for path in (folder / name).rglob("*") if path.suffix.lower() in SUFFIXES)
-        if not files:
-            raise DataError(f"{folder / name} has no images ({' '.join(SUFFIXES)}); add some or remove it")
-        paths += files
-        labels += [label] * len(files)
-    return Samples(tuple(paths), tuple(labels), classes)
-
-
-def split_train_val(data: Path, val_fraction: float) -> tuple[Samples, Samples]:
-    """Return (train, val): the folders `train` and `val` if both exist, else a split by hash of the file's path.
-
-    The hash keeps each image on its side when more images are added later.
-
-    Raises:
-        DataError: as `read_image_folder`; or train and val differ in their classes; or one of them would be empty.
-    """
-    if (data / "train").is_dir():
-        train = read_image_folder(data / "train")
-        if (data / "val").is_dir():
-            val = read_image_folder(data / "val")
-            if val.classes != train.classes:
-                odd = sorted(set(train.classes) ^ set(val.classes))
-                raise DataError(f"{data}: {', '.join(odd)} in only one of train and val; give both the same classes")
-            return train, val
-        data = data / "train"
-    samples = read_image_folder(data)
-    held_out = [unit_hash(path.relative_to(data).as_posix()) < val_fraction for path in samples.paths]
-    train = samples.subset([i for i, out in enumerate(held_out) if not out])
-    val = samples.subset([i for i, out in enumerate(held_out) if out])
+        raise DataError(f"{data} holds {len(classes)} class folders; expected at least 2, each with its images")
+    if split.record.split == "folder" and (odd := sorted(set(val_classes) - set(train_classes))):
+        raise DataError(f"{data}: {', '.join(odd)} in {split.held_out.home.name} only; put images into train, too")
+    train, val = (_samples(part, classes) for part in parts)
     if not val.paths or 0 in train.counts():
         raise DataError(
             f"{data}: {len(train.paths)} images to train (fewest in a class: {min(train.counts())}) and "
-            f"{len(val.paths)} to validate after holding out {val_fraction:.0%}; add images, or change --val-fraction"
+            f"{len(val.paths)} held out; add images, or change --val-fraction"
         )
     return train, val
 
 
-def unit_hash(text: str) -> float:
-    """Return a number in 0..1 that depends on nothing but the text."""
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") / 2**64
+def _samples(pictures: Pictures, classes: tuple[str, ...]) -> Samples:
+    return Samples(pictures.paths, pictures.labels(classes) or (), classes)
 
 
 def drop_unreadable(
     samples: Samples, workers: int = 2, progress: Callable[[], None] = lambda: None
 ) -> tuple[Samples, tuple[str, ...]]:
-    """Read every file once, JPEGs at an eighth of their size; return the good ones, and why each other was left out.
-
-    Raises:
-        DataError: a class has no readable image.
-    """
+    """Read every file once, JPEGs at an eighth of their size; return the good ones, and why each other was left out."""
 
     def check(path: Path) -> str:
         try:
@@ -123,8 +95,4 @@ def drop_unreadable(
     with ThreadPoolExecutor(workers) as pool:
         faults = list(pool.map(check, samples.paths))
     good = samples.subset([i for i, fault in enumerate(faults) if not fault])
-    skipped = tuple(fault for fault in faults if fault)
-    for name, before, after in zip(samples.classes, samples.counts(), good.counts(), strict=True):
-        if before and not after:
-            raise DataError(f"class {name}: none of its {before} images can be read ({skipped[0]}); replace them")
-    return good, skipped
+    return good, tuple(fault for fault in faults if fault)

@@ -2,41 +2,64 @@
 
 import contextlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, Literal
 
 import cv2
 import torch
 from torch import Tensor, nn
 
+from edgevit.device_profiles.evidence import cpu_flags
 from edgevit.errors import OptionError
+from edgevit.schema import Range, check_options
 
 BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}
 """Processor features, as /proc/cpuinfo names them, that multiply bfloat16 matrices: x86 twice, then Arm."""
 
 
-def choose_device(name: str) -> str:
-    """Return "cuda" or "cpu" for "auto", "cuda" or "cpu".
-
-    Raises:
-        OptionError: "cuda" is asked for and there is none.
-    """
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    if name == "cuda" and not torch.cuda.is_available():
-        raise OptionError("--device cuda: PyTorch sees no GPU; install its CUDA build, or pass --device cpu")
-    return name
+Device = Literal["cpu", "cuda"]
 
 
-def bfloat16_helps(device: str, cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
+@dataclass(frozen=True)
+class Hardware:
+    """What a user asks to compute with."""
+
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    bfloat16: bool | None = None
+    """Mixed precision; None: where the hardware has it."""
+    threads: Annotated[int, Range(1)] | None = None
+    """Threads that compute; None: one for each core."""
+
+    def __post_init__(self) -> None:
+        """Check every value once.
+
+        Raises:
+            OptionError: a value is of another type, or out of its range.
+        """
+        check_options(self)
+
+    def choose_device(self) -> Device:
+        """Return the device, a GPU if there is one where none is named.
+
+        Raises:
+            OptionError: "cuda" is asked for and there is none.
+        """
+        if self.device == "auto":
+            return "cuda" if torch.cuda.is_available() else "cpu"
+        if self.device == "cuda" and not torch.cuda.is_available():
+            raise OptionError("--device cuda: PyTorch sees no GPU; install its CUDA build, or pass --device cpu")
+        return self.device
+
+    def uses_bfloat16(self) -> bool:
+        return bfloat16_helps(self.choose_device()) if self.bfloat16 is None else self.bfloat16
+
+
+def bfloat16_helps(device: str, root: Path = Path("/")) -> bool:
     """Say whether mixed precision is faster here; a processor without the instructions only emulates them."""
     if device == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    try:
-        lines = cpuinfo.read_text().splitlines()
-    except OSError:
-        return False
-    flags = next((line.partition(":")[2].split() for line in lines if line.startswith(("flags", "Features"))), [])
-    return not BFLOAT16_FLAGS.isdisjoint(flags)
+    return not BFLOAT16_FLAGS.isdisjoint(cpu_flags(root))
 
 
 class FloatGroupedConv2d(nn.Conv2d):

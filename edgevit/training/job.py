@@ -1,23 +1,26 @@
 """One training job from folders of images to a file of weights: check, initialize, train, finish, measure, write."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
 from torch import nn
 
 from edgevit import __version__
-from edgevit.artifact.manifest import Preprocess
+from edgevit.artifact.manifest import HeldOut, Preprocess
 from edgevit.errors import CheckpointError, DataError, OptionError, OutputError
 from edgevit.models import create_model
-from edgevit.models.weights.trained import TrainingFacts
+from edgevit.models.weights.trained import TrainingFacts, read_training_facts
 from edgevit.models.zoo.registry import check_input_size, get_spec
-from edgevit.training.accuracy import Accuracy, plain_inputs
+from edgevit.runtime.datasets.folder import read_folder
+from edgevit.runtime.datasets.split import split_folder
+from edgevit.schema import Range, check_options
+from edgevit.training.accuracy import plain_inputs
 from edgevit.training.initialize import load_initial
-from edgevit.training.kinds import KINDS, Kind, LearningSet
+from edgevit.training.kinds import KINDS, Kind, LearningSet, Quality
 from edgevit.training.loop import train
 from edgevit.training.recipe import Recipe
 from edgevit.training.result import round_to_half, write_card, write_weights
@@ -37,20 +40,27 @@ class Job:
     out: Path
     recipe: Recipe
     crop_pct: float = 1.0
-    """Of the preprocessing: below 1 the border of each image is never looked at."""
+    """Share of the preprocessing's crop: below 1 the border of each image is never looked at."""
     val_fraction: float = 0.1
     """Share of images held out where `data` has no `val` folder."""
     init: str | None = None
     """Weights to start from: a file, or the name of a registry entry; None: random ones."""
     resume: bool = False
-    device: str = "cpu"
-    workers: int = 2
-    bn_batches: int = 50
+    device: Literal["cpu", "cuda"] = "cpu"
+    workers: Annotated[int, Range(1)] = 2
+    """Threads that read images."""
+    bn_batches: Annotated[int, Range(0)] = 50
     """Batches, at most, to compute the BatchNorm statistics of the averaged weights from; 0 keeps their averages."""
     command: str = ""
     """How this job was asked for, for the model card."""
 
     def __post_init__(self) -> None:
+        """Check every value once.
+
+        Raises:
+            OptionError: a value is of another type, or out of its range.
+        """
+        check_options(self)
         if not 0 < self.crop_pct <= 1:
             raise OptionError(f"--crop-pct {self.crop_pct:g} is not possible; expected more than 0, at most 1")
         if not 0 < self.val_fraction < 1:
@@ -83,11 +93,13 @@ class Data:
 
     train: LearningSet
     val: LearningSet
+    held_out: HeldOut
+    """Which pictures are not trained on."""
     skipped: tuple[str, ...] = field(default=())
     """Why each unreadable file was left out."""
 
 
-def run_job(job: Job, watcher: Watcher) -> Accuracy | None:
+def run_job(job: Job, watcher: Watcher) -> Quality | None:
     """Train and write `out/NAME.safetensors` and `out/NAME.json`; return the accuracy, or None if told to stop before.
 
     Raises:
@@ -97,7 +109,7 @@ def run_job(job: Job, watcher: Watcher) -> Accuracy | None:
     for size, _ in job.recipe.sizes:
         check_input_size(spec, (size, size))
     _claim(job)
-    data = read_data(job, watcher)
+    data = read_data(job, watcher, [Path(job.init)] if job.init else [])
     torch.manual_seed(job.recipe.seed)
     final = job.recipe.final_size
     model = create_model(job.model, len(data.train.classes), (final, final))
@@ -105,12 +117,12 @@ def run_job(job: Job, watcher: Watcher) -> Accuracy | None:
     watcher.say(f"starting from {start}")
     quick = data.val.subset(range(0, len(data.val.paths), -(-len(data.val.paths) // QUICK_VALIDATION)))
 
-    def validate(averaged: nn.Module, size: int) -> dict[str, float]:
+    def validate(averaged: nn.Module, size: int) -> dict[str, float | None]:
         preprocessing, bfloat16 = job.preprocess(size), job.recipe.bfloat16
         quality = job.kind.measure(
             averaged, quick, preprocessing, device=job.device, bfloat16=bfloat16, workers=job.workers
         )
-        return {"top1": quality.top1, "macro": quality.macro}
+        return quality.figures
 
     outcome = train(
         model,
@@ -138,24 +150,35 @@ def _claim(job: Job) -> None:
         require(job.out / "last.pt")
     elif (job.out / "last.pt").exists():
         raise CheckpointError(
-            f"{job.out} holds a run already; continue it with --resume, delete it, or give another folder with -o"
+            f"{job.out} holds a run already; continue it with --resume, delete it, or give another folder with --out"
         )
     try:
         job.out.mkdir(parents=True, exist_ok=True)
         (job.out / "log.jsonl").open("a").close()
     except OSError as error:
-        raise OutputError(f"{job.out} cannot be written: {error.strerror}; give another folder with -o") from error
+        raise OutputError(f"{job.out} cannot be written: {error.strerror}; give another folder with --out") from error
 
 
-def read_data(job: Job, watcher: Watcher) -> Data:
+def read_data(job: Job, watcher: Watcher, started_from: Sequence[Path] = ()) -> Data:
     """Find the images, leave out those that cannot be read, and say what there is.
 
+    No image that the weights in the files `started_from` were trained on is held out, where they say so.
+
     Raises:
-        DataError: too few images, or none.
+        DataError: too few images, or none; or none of a class can be read.
     """
-    train_samples, val = job.kind.split(job.data, job.val_fraction)
-    watcher.say(f"checking {len(train_samples.paths) + len(val.paths):,} images")
-    train_samples, bad_train = job.kind.check(train_samples, job.workers)
+    folder = read_folder(job.data, job.kind.layout)
+    for note in folder.notes():
+        watcher.say(note)
+    before = [read_training_facts(path) for path in started_from if path.is_file()]
+    records = [facts.held_out for facts in before if facts is not None and facts.held_out is not None]
+    split = split_folder(folder, job.val_fraction, records)
+    listed, val = job.kind.samples(job.data, split)
+    watcher.say(f"checking {len(listed.paths) + len(val.paths):,} images")
+    train_samples, bad_train = job.kind.check(listed, job.workers)
+    for name, before, after in zip(listed.classes, listed.counts(), train_samples.counts(), strict=False):
+        if before and not after:
+            raise DataError(f"class {name}: none of its {before} images can be read ({bad_train[0]}); replace them")
     val, bad_val = job.kind.check(val, job.workers)
     skipped = bad_train + bad_val
     for reason in skipped[:5]:
@@ -163,29 +186,30 @@ def read_data(job: Job, watcher: Watcher) -> Data:
     if len(skipped) > 5:
         watcher.say(f"skipped: {len(skipped) - 5} more; {len(skipped)} in all")
     counts = train_samples.counts()
-    watcher.say(f"{len(counts)} classes, {len(train_samples.paths):,} images to train, {len(val.paths):,} to validate")
+    watcher.say(f"{len(counts)} classes, {len(train_samples.paths):,} images to train, {len(val.paths):,} held out")
+    if absent := [name for name, count in zip(val.classes, val.counts(), strict=True) if not count]:
+        watcher.say(f"nothing of {', '.join(absent)} is held out, so its accuracy will not be known; add images")
     if max(counts) > 3 * min(counts) and not job.recipe.balance:
         few, many = (train_samples.classes[counts.index(count)] for count in (min(counts), max(counts)))
         watcher.say(f"{many} has {max(counts):,} {job.kind.unit}, {few} only {min(counts):,}; consider --balance")
     if len(train_samples.paths) < 2:
         raise DataError(f"{job.data}: {len(train_samples.paths)} readable image to train with; add more")
-    return Data(train_samples, val, skipped)
+    if not val.paths:
+        raise DataError(f"{job.data}: none of the images held out can be read ({bad_val[0]}); replace them")
+    return Data(train_samples, val, split.record, skipped)
 
 
-def finish(job: Job, model: nn.Module, data: Data, watcher: Watcher) -> Accuracy:
+def finish(job: Job, model: nn.Module, data: Data, watcher: Watcher) -> Quality:
     """Refresh the statistics, round the weights, measure them on all validation images, and write them."""
     if job.bn_batches:
         watcher.say("computing the BatchNorm statistics of the averaged weights")
         _refresh_statistics(job, model, data.train)
     state = round_to_half(model)
-    watcher.say(f"measuring accuracy on {len(data.val.paths):,} images")
+    watcher.say(f"measuring accuracy on {len(data.val.paths):,} images that were not trained on")
     preprocessing = job.preprocess(job.recipe.final_size)
-    accuracy: Accuracy = job.kind.measure(model, data.val, preprocessing, device=job.device, workers=job.workers)
-    facts = TrainingFacts(
-        data.train.classes,
-        preprocessing,
-        {"top1": round(accuracy.top1, 4), "macro": round(accuracy.macro, 4), "images": accuracy.images},
-    )
+    accuracy = job.kind.measure(model, data.val, preprocessing, device=job.device, workers=job.workers)
+    figures = {key: None if share is None else round(share, 4) for key, share in accuracy.figures.items()}
+    facts = TrainingFacts(data.train.classes, preprocessing, {**figures, "images": accuracy.images}, data.held_out)
     write_weights(job.weights_file, state, facts, job.model)
     return accuracy
 
@@ -206,7 +230,7 @@ def _refresh_statistics(job: Job, model: nn.Module, samples: LearningSet) -> Non
         reestimate_batchnorm(model, (x.to(job.device) for x in inputs))
 
 
-def card(job: Job, data: Data, learned: dict[str, Any], accuracy: Accuracy) -> dict[str, Any]:
+def card(job: Job, data: Data, learned: dict[str, Any], accuracy: Quality) -> dict[str, Any]:
     """Return the facts of a model card; `learned` says how the weights came about."""
 
     def described(samples: LearningSet) -> dict[str, int]:
@@ -220,6 +244,7 @@ def card(job: Job, data: Data, learned: dict[str, Any], accuracy: Accuracy) -> d
         "bn_batches": job.bn_batches,
         "preprocess": asdict(job.preprocess(job.recipe.final_size)),
         "validation": asdict(accuracy),
+        "held_out": asdict(data.held_out),
         "command": job.command,
         "device": job.device,
         "threads": torch.get_num_threads(),

@@ -6,10 +6,13 @@ from typing import Any, Protocol, Self
 
 from edgevit.artifact.manifest import Preprocess
 from edgevit.models.zoo.spec import Task
-from edgevit.training.accuracy import measure_accuracy
+from edgevit.runtime.datasets.folder import Layout
+from edgevit.training.accuracy import Accuracy, measure_accuracy
 from edgevit.training.batches import Examples
-from edgevit.training.folders import drop_unreadable, split_train_val
-from edgevit.training.masked import drop_unreadable_masked, measure_masks, split_masked
+from edgevit.training.folders import drop_unreadable, labelled_samples
+from edgevit.training.masked import MaskAccuracy, drop_unreadable_masked, masked_samples, measure_masks
+
+Quality = Accuracy | MaskAccuracy
 
 
 class LearningSet(Examples, Protocol):
@@ -28,19 +31,22 @@ class LearningSet(Examples, Protocol):
 class Kind:
     """How a task's data are read and its models measured."""
 
-    split: Callable[..., tuple[Any, Any]]
+    layout: Layout
+    """What the folder says of its pictures."""
+    samples: Callable[..., tuple[Any, Any]]
+    """A data folder and its split to what there is to train on and to judge by."""
     check: Callable[..., tuple[Any, tuple[str, ...]]]
-    measure: Callable[..., Any]
+    measure: Callable[..., Quality]
     unit: str
     """What `LearningSet.counts` counts."""
     crop_mode: str
-    """Of the preprocessing."""
+    """How the preprocessing crops."""
 
     def preprocess(self, size: int, crop_pct: float) -> Preprocess:
         return Preprocess(size=(size, size), crop_pct=crop_pct, crop_mode=self.crop_mode)
 
 
 KINDS: dict[Task, Kind] = {
-    "classify": Kind(split_train_val, drop_unreadable, measure_accuracy, "images", "center"),
-    "segment": Kind(split_masked, drop_unreadable_masked, measure_masks, "pixels", "squash"),
+    "classify": Kind("classes", labelled_samples, drop_unreadable, measure_accuracy, "images", "center"),
+    "segment": Kind("masks", masked_samples, drop_unreadable_masked, measure_masks, "pixels", "squash"),
 }

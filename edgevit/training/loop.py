@@ -4,7 +4,7 @@ import copy
 import json
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,7 +45,7 @@ class Outcome:
 def train(
     model: nn.Module,
     samples: LearningSet,
-    validate: Callable[[nn.Module, int], dict[str, float]],
+    validate: Callable[[nn.Module, int], Mapping[str, float | None]],
     recipe: Recipe,
     out: Path,
     *,

@@ -13,15 +13,17 @@ from torch import nn
 
 from edgevit.artifact.manifest import Preprocess
 from edgevit.errors import DataError, ImageError
-from edgevit.runtime.datasets.masks import IGNORED, find_masked_images
+from edgevit.runtime.datasets.folder import Pictures
+from edgevit.runtime.datasets.masks import IGNORED, true_classes
+from edgevit.runtime.datasets.split import Split
 from edgevit.runtime.evaluation.segmentation import Confusion
 from edgevit.runtime.images.mask_png import read_mask
 from edgevit.runtime.images.masks import bilinear_mask
 from edgevit.runtime.images.read import read_image
+from edgevit.runtime.images.resample import RGBImage
 from edgevit.runtime.labels import read_labels
-from edgevit.training.accuracy import Accuracy, plain_inputs
-from edgevit.training.augment import Augmentation, RGBImage, augment_masked
-from edgevit.training.folders import unit_hash
+from edgevit.training.accuracy import plain_inputs
+from edgevit.training.augment import Augmentation, augment_masked
 
 CLASSES_FILE = "classes.txt"
 """In the data folder: the class names, one a line, in the order of the masks' numbers."""
@@ -59,13 +61,11 @@ class MaskedSamples:
         return hashlib.sha256("\0".join((*self.classes, *names)).encode()).hexdigest()
 
 
-def split_masked(data: Path, val_fraction: float) -> tuple[MaskedSamples, MaskedSamples]:
-    """Return (train, val): the folders `train` and `val` if both exist, else a split by hash of the file's path.
-
-    Each holds `images` and `masks`; `data/classes.txt` names the classes.
+def masked_samples(data: Path, split: Split) -> tuple[MaskedSamples, MaskedSamples]:
+    """Return (train, val); `data/classes.txt` names the classes.
 
     Raises:
-        DataError: a folder or a mask is missing, or one of the two would be empty.
+        DataError: the masks or the names are missing, or one of the two would be empty.
         OptionError: the classes cannot be read.
     """
     if not (data / CLASSES_FILE).is_file():
@@ -73,25 +73,21 @@ def split_masked(data: Path, val_fraction: float) -> tuple[MaskedSamples, Masked
     classes = read_labels(data / CLASSES_FILE)
     if not 2 <= len(classes) < IGNORED:
         raise DataError(f"{data / CLASSES_FILE} has {len(classes)} classes; expected 2 to {IGNORED - 1}")
-    if (data / "train").is_dir() and (data / "val").is_dir():
-        return _read(data / "train", classes), _read(data / "val", classes)
-    samples = _read(data, classes)
-    held_out = [unit_hash(path.relative_to(data).as_posix()) < val_fraction for path in samples.paths]
-    train = samples.subset([i for i, out in enumerate(held_out) if not out])
-    val = samples.subset([i for i, out in enumerate(held_out) if out])
+    train, val = (_samples(part, classes) for part in (split.train, split.held_out))
     if not val.paths or not train.paths:
         raise DataError(
-            f"{data}: {len(train.paths)} images to train and {len(val.paths)} to validate after holding out "
-            f"{val_fraction:.0%}; add images, or change --val-fraction"
+            f"{data}: {len(train.paths)} images to train and {len(val.paths)} held out; add images, or change "
+            "--val-fraction"
         )
     return train, val
 
 
-def _read(folder: Path, classes: tuple[str, ...]) -> MaskedSamples:
-    found = find_masked_images(folder)
-    if found.masks is None:
-        raise DataError(f"{folder} has no folders images and masks; put street.jpg into one, street.png into the other")
-    return MaskedSamples(found.paths, found.masks, classes)
+def _samples(pictures: Pictures, classes: tuple[str, ...]) -> MaskedSamples:
+    if pictures.masks is None:
+        raise DataError(
+            f"{pictures.home} has no folders images and masks; put street.jpg into one, street.png into the other"
+        )
+    return MaskedSamples(pictures.paths, pictures.masks, classes)
 
 
 def drop_unreadable_masked(
@@ -128,6 +124,24 @@ def drop_unreadable_masked(
     return MaskedSamples(good.paths, good.masks, good.classes, pixels), skipped
 
 
+@dataclass(frozen=True)
+class MaskAccuracy:
+    """How well masks are met; shares 0..1."""
+
+    pixel_accuracy: float
+    """Share of the pixels with a class that get it."""
+    miou: float
+    """Mean intersection over union of the classes that occur in a mask or an answer."""
+    per_class: dict[str, float]
+    """Intersection over union; classes that do not occur are left out."""
+    images: int
+
+    @property
+    def figures(self) -> dict[str, float | None]:
+        """The figures for the log and the header."""
+        return {"pixel_accuracy": self.pixel_accuracy, "miou": self.miou}
+
+
 def measure_masks(
     model: nn.Module,
     samples: MaskedSamples,
@@ -136,28 +150,26 @@ def measure_masks(
     device: str = "cpu",
     bfloat16: bool = False,
     workers: int = 2,
-) -> Accuracy:
+) -> MaskAccuracy:
     """Segment every picture at its own size with `model`, which is left in evaluation mode.
-
-    `top1` is the share of pixels that are right, `macro` the mean intersection over union, `per_class` each class's.
 
     Raises:
         ImageError: a picture or a mask cannot be read.
     """
     model.eval()
-    sums, place = Confusion(len(samples.classes)), 0
+    classes = len(samples.classes)
+    sums, place = Confusion(classes), 0
     with torch.inference_mode(), torch.autocast(device, torch.bfloat16, enabled=bfloat16):
         for inputs in plain_inputs(samples, preprocessing, workers, batch=8):
             for logits in model(inputs.to(device)).float().cpu().numpy():
-                truth = read_mask(samples.masks[place]).astype(np.intp)
-                truth[truth == IGNORED] = -1
-                answer = bilinear_mask(logits, truth.shape)
-                sums.add(answer, answer, truth)
+                drawn = read_mask(samples.masks[place])
+                answer = bilinear_mask(logits, drawn.shape)
+                sums.add(answer, answer, true_classes(samples.masks[place], drawn, drawn.shape, classes))
                 place += 1
     found = sums.quality("", labelled=True, compared=False)
-    return Accuracy(
-        top1=found.pixel_accuracy or 0.0,
-        macro=found.miou or 0.0,
+    return MaskAccuracy(
+        pixel_accuracy=found.pixel_accuracy or 0.0,
+        miou=found.miou or 0.0,
         per_class={
             name: round(iou, 4) for name, iou in zip(samples.classes, found.iou or (), strict=True) if iou is not None
         },

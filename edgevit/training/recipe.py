@@ -2,12 +2,13 @@
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Annotated, Any
 
 from edgevit.errors import OptionError
-from edgevit.training.augment import AUGMENTATIONS
+from edgevit.schema import Range, check_options
+from edgevit.training.augment import AugmentationName
 
 STRIDE = 32
 """Every model's total stride: image sizes are multiples of it."""
@@ -19,17 +20,18 @@ class Recipe:
 
     sizes: tuple[tuple[int, float], ...]
     """Image sizes in pixels with the epochs trained at each, in order: ((96, 20), (224, 1))."""
-    batch: int = 128
+    batch: Annotated[int, Range(2)] = 128
+    """Images in a step, at least 2, since BatchNorm needs more than one image."""
     learning_rate: float = 2e-3
     """Peak of AdamW's learning rate."""
-    weight_decay: float = 0.05
-    warmup_epochs: float = 1.0
-    label_smoothing: float = 0.1
-    augmentation: str = "strong"
-    """One of AUGMENTATIONS."""
+    weight_decay: Annotated[float, Range(0)] = 0.05
+    warmup_epochs: Annotated[float, Range(0)] = 1.0
+    """Epochs in which the learning rate rises to its peak."""
+    label_smoothing: Annotated[float, Range(0, 1)] = 0.1
+    augmentation: AugmentationName = "strong"
     ema_decay: float = 0.999
-    """Per step, of the exponential moving average of the weights; the average is what is kept."""
-    seed: int = 0
+    """Share of the averaged weights that a step keeps, from 0 to below 1; the average is what is written."""
+    seed: Annotated[int, Range(0)] = 0
     bfloat16: bool = True
     balance: bool = False
     """Whether a class counts in the loss in inverse proportion to its images."""
@@ -38,20 +40,15 @@ class Recipe:
         """Check every value once.
 
         Raises:
-            OptionError: a value is out of its range.
+            OptionError: a value is of another type, or out of its range.
         """
+        check_options(self)
         for size, epochs in self.sizes:
             _require(size > 0 and size % STRIDE == 0, f"image size {size}", f"a multiple of {STRIDE}")
             _require(epochs > 0, f"{epochs:g} epochs at {size} pixels", "more than 0")
         _require(bool(self.sizes), "no image size", "at least one")
-        _require(self.batch >= 2, f"--batch {self.batch}", "at least 2, since BatchNorm needs more than one image")
         _require(self.learning_rate > 0, f"--learning-rate {self.learning_rate:g}", "more than 0")
-        _require(self.weight_decay >= 0, f"--weight-decay {self.weight_decay:g}", "0 or more")
-        _require(self.warmup_epochs >= 0, f"--warmup-epochs {self.warmup_epochs:g}", "0 or more")
         _require(0 <= self.ema_decay < 1, f"--ema-decay {self.ema_decay:g}", "from 0 to below 1")
-        known = " or ".join(AUGMENTATIONS)
-        _require(self.augmentation in AUGMENTATIONS, f"--augmentation {self.augmentation}", known)
-        _require(self.seed >= 0, f"--seed {self.seed}", "0 or more")
 
     @property
     def final_size(self) -> int:
@@ -78,6 +75,39 @@ class Recipe:
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Image sizes and epochs as a user gives them; what is left out depends on the model and on the weights at hand."""
+
+    epochs: float | None = None
+    """Passes over the images."""
+    imgsz: int | None = None
+    """Final image size in pixels."""
+    sizes: str | Sequence[tuple[int, float]] | None = None
+    """Both for each size in turn, instead: "96*20,224*1", or pairs as in `Recipe.sizes`."""
+
+    def __post_init__(self) -> None:
+        """Check every value once.
+
+        Raises:
+            OptionError: a value is of another type, or `sizes` is given beside one of the others.
+        """
+        check_options(self)
+        if self.sizes is not None and (self.epochs is not None or self.imgsz is not None):
+            raise OptionError("--sizes says both sizes and epochs; leave out --imgsz and --epochs")
+
+    def phases(self, size: int, epochs: float, *, progressive: bool) -> tuple[tuple[int, float], ...]:
+        """Return the `Recipe.sizes` of this schedule, with a size and epochs for those left out.
+
+        Raises:
+            OptionError: `sizes` is text of another form.
+        """
+        if self.sizes is None:
+            size = size if self.imgsz is None else self.imgsz
+            return default_sizes(size, epochs if self.epochs is None else self.epochs, progressive=progressive)
+        return parse_sizes(self.sizes) if isinstance(self.sizes, str) else tuple(self.sizes)
 
 
 def parse_sizes(text: str) -> tuple[tuple[int, float], ...]:

@@ -1,8 +1,6 @@
 """A finished run's files: weights in half precision for the exporter, and the facts of a model card as JSON."""
 
 import json
-import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +8,11 @@ import torch
 from safetensors.torch import save as to_safetensors
 from torch import Tensor, nn
 
-from edgevit.errors import OutputError
+from edgevit.files import replacing_output
 from edgevit.models.weights.trained import MODEL_KEY, TrainingFacts
+
+ADVICE = "free some space, or give another --out"
+"""What to do where a file cannot be written."""
 
 
 def round_to_half(model: nn.Module) -> dict[str, Tensor]:
@@ -38,7 +39,8 @@ def write_weights(path: Path, state: dict[str, Tensor], facts: TrainingFacts, mo
         OutputError: the file cannot be written.
     """
     data = to_safetensors(state, metadata={"format": "pt", MODEL_KEY: model, **facts.to_metadata()})
-    _replace(path, lambda file: file.write_bytes(with_sorted_metadata(data)))
+    with replacing_output(path, ADVICE) as file:
+        file.write_bytes(with_sorted_metadata(data))
 
 
 def with_sorted_metadata(data: bytes) -> bytes:
@@ -57,14 +59,5 @@ def write_card(path: Path, card: dict[str, Any]) -> None:
     Raises:
         OutputError: the file cannot be written.
     """
-    _replace(path, lambda file: file.write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n"))
-
-
-def _replace(path: Path, write: Callable[[Path], object]) -> None:
-    temporary = path.with_name(path.name + ".tmp")
-    try:
-        write(temporary)
-        os.replace(temporary, path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise OutputError(f"{path} cannot be written: {error.strerror}; free some space, or give another -o") from error
+    with replacing_output(path, ADVICE) as file:
+        file.write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n")

@@ -1,6 +1,5 @@
 """The file `last.pt`: all that a run needs to continue as if it had not stopped."""
 
-import os
 import pickle
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +8,7 @@ import torch
 from torch import nn
 
 from edgevit.errors import CheckpointError, OutputError
+from edgevit.files import replacing
 from edgevit.training.recipe import Recipe, differences
 
 
@@ -31,7 +31,6 @@ def save(path: Path, state: TrainingState, step: int) -> None:
     Raises:
         OutputError: the file cannot be written.
     """
-    temporary = path.with_suffix(".tmp")
     document = {
         "step": step,
         "recipe": state.recipe.to_json(),
@@ -41,11 +40,10 @@ def save(path: Path, state: TrainingState, step: int) -> None:
         "optimizer": state.optimizer.state_dict(),
     }
     try:
-        torch.save(document, temporary)
-        os.replace(temporary, path)
+        with replacing(path) as temporary:
+            torch.save(document, temporary)
     except (OSError, RuntimeError) as error:  # a full disk is a RuntimeError to torch
-        temporary.unlink(missing_ok=True)
-        raise OutputError(f"{path} cannot be written ({error}); free some space, or give another -o") from error
+        raise OutputError(f"{path} cannot be written ({error}); free some space, or give another --out") from error
 
 
 def require(path: Path) -> None:
@@ -70,11 +68,11 @@ def restore(path: Path, state: TrainingState) -> int:
     if changed := differences(recipe, state.recipe.to_json()):
         raise CheckpointError(f"--resume: {path} was trained with other options ({changed}); repeat those")
     if data != state.data:
-        raise CheckpointError(f"--resume: {path} was trained on other images; restore those, or start anew with -o")
+        raise CheckpointError(f"--resume: {path} was trained on other images; restore those, or give another --out")
     try:
         state.model.load_state_dict(document["model"])
         state.averaged.load_state_dict(document["state_dict_ema"])
     except RuntimeError as error:
-        raise CheckpointError(f"--resume: {path} is of another model; give its name, or another -o") from error
+        raise CheckpointError(f"--resume: {path} is of another model; give its name, or another --out") from error
     state.optimizer.load_state_dict(document["optimizer"])
     return step

@@ -1,6 +1,5 @@
 """What is really on the images of an export, and how good a model's answers are by it."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -9,8 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgevit.export.cache import content_key
-from edgevit.export.data.images import ImageSet
-from edgevit.runtime.datasets.masks import mask_of, true_classes
+from edgevit.runtime.datasets.masks import true_classes
 from edgevit.runtime.evaluation.segmentation import Confusion
 from edgevit.runtime.images.mask_png import read_mask
 from edgevit.runtime.images.masks import bilinear_mask
@@ -107,22 +105,3 @@ class FloatAnswers:
 
     def part(self, which: slice) -> "FloatAnswers":
         return FloatAnswers(self.logits[which])
-
-
-def truth_of(images: ImageSet, data: Path | None, names: Sequence[str], *, pixels: bool) -> GroundTruth | None:
-    """Return what the folder `data` says of the images in it; None where it does not say it of all.
-
-    Args:
-        images: drawn from `data`, if that is given.
-        data: a folder whose sub-folders name classes, or which holds a mask for each picture.
-        names: of the classes.
-        pixels: whether it is pixels that have classes.
-    """
-    if data is None:
-        return None
-    if not pixels:
-        labels = images.labels(data, names)
-        return None if labels is None else Labels(labels)
-    masks = [mask_of(image) if isinstance(image, Path) else None for image in images.images]
-    found = tuple(mask for mask in masks if mask is not None)
-    return Masks(found, len(names)) if len(found) == len(masks) else None

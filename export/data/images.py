@@ -2,24 +2,32 @@
 
 import hashlib
 import logging
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgevit.artifact.manifest import Preprocess
-from edgevit.errors import DataError, ImageError
-from edgevit.export.recipe import MIN_CALIBRATION_IMAGES
+from edgevit.errors import ImageError
+from edgevit.export.data.ground_truth import GroundTruth, Labels, Masks
+from edgevit.runtime.datasets.folder import Pictures
 from edgevit.runtime.images.preprocess import min_decode_size, preprocess
-from edgevit.runtime.images.read import list_images, read_image
+from edgevit.runtime.images.read import read_image
+from edgevit.runtime.images.resample import RGBImage
 
 log = logging.getLogger(__name__)
 
 VERIFICATION_IMAGES = 64
 
-RGBImage = NDArray[np.uint8]
+ORIGINS = {
+    "folder": "from the folder given with --data",
+    "bundled": "shipped with the weights, which also calibrate",
+    "synthesized": "made from the weights, which also calibrate",
+    "generated": "drawn for the test",
+}
+"""What an ImageSet's source is to a reader."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +39,19 @@ class ImageSet:
     images: tuple[Path | RGBImage, ...]
     skipped: int = 0
     """Files that could not be read."""
+    truth: GroundTruth | None = None
+    """What is really on the images; None where it is not known."""
+    role: str = ""
+    """Whether the images were trained on, for a reader."""
+
+    @property
+    def origin(self) -> str:
+        """Where the images come from, for a reader."""
+        return ORIGINS.get(self.source, self.source) + (f", {self.role}" if self.role else "")
+
+    def part(self, which: slice) -> "ImageSet":
+        """Return some of the images."""
+        return replace(self, images=self.images[which], truth=None if self.truth is None else self.truth.part(which))
 
     def inputs(self, preprocessing: Preprocess, batch: int = 1) -> Iterator[NDArray[np.float32]]:
         """Yield model inputs (batch, 3, H, W), reading one batch at a time; the last is filled with repeats."""
@@ -55,73 +76,57 @@ class ImageSet:
             digest.update(hashlib.sha256(content).digest())
         return digest.hexdigest()
 
-    def labels(self, folder: Path, names: Sequence[str]) -> NDArray[np.int64] | None:
-        """Return each file's class, the folder under `folder` that bears its name; None unless all files have one."""
-        index = {name: i for i, name in enumerate(names)}
-        found = [
-            next((index[part] for part in image.relative_to(folder).parts[:-1] if part in index), -1)
-            for image in self.images
-            if isinstance(image, Path)
-        ]
-        return np.array(found) if len(found) == len(self.images) and -1 not in found else None
-
 
 @dataclass(frozen=True)
 class ExportImages:
-    """Three sets that share images only where there are too few."""
+    """Three sets; what calibrates is in none of the others where they come from a folder."""
 
     calibration: ImageSet | None
     verification: ImageSet
+    """For the comparison of each step with PyTorch."""
     evaluation: ImageSet
-    """For the search of a precision within a budget."""
+    """For the search of a precision within a budget, and for the accuracy in a report."""
 
 
-def folder_images(
-    folder: Path,
-    calibration: int,
-    evaluation: int,
+def draw_images(
+    pictures: Pictures,
+    names: tuple[str, ...],
+    wanted: int,
     seed: int,
-    leave_out: Callable[[Path], bool] = lambda path: False,
+    role: str = "",
     levels: tuple[float, float] | None = None,
-) -> ExportImages:
-    """Draw the three sets from a folder, searched recursively, at random but repeatably.
+) -> ImageSet:
+    """Draw at most `wanted` readable pictures at random but repeatably; the others are skipped and counted.
 
-    Unreadable files are skipped and counted; `leave_out` tells which files are no pictures to use; `levels` as for
-    read_image.
+    Args:
+        pictures: to draw from.
+        names: the model's classes.
+        wanted: how many.
+        seed: decides which.
+        role: see ImageSet.
+        levels: as for read_image.
 
     Raises:
-        DataError: not a folder, or fewer than MIN_CALIBRATION_IMAGES readable images.
+        DataError: a picture's class is none of the names.
     """
-    if not folder.is_dir():
-        raise DataError(f"--data {folder} is not a folder; give one that holds images, at any depth")
-    files = sorted(path for path in list_images(str(folder)) if not leave_out(path))
-    order = np.random.default_rng(seed).permutation(len(files))
-    wanted = calibration + max(VERIFICATION_IMAGES, evaluation)
-    readable, skipped = _readable([files[i] for i in order], wanted, levels)
-    if len(readable) < MIN_CALIBRATION_IMAGES:
-        raise DataError(
-            f"--data {folder} holds {len(readable)} readable images ({skipped} unreadable); "
-            f"give at least {MIN_CALIBRATION_IMAGES}, better 256, like those the model will see"
-        )
-    rest = tuple(readable[calibration:] or readable)
-    return ExportImages(
-        ImageSet("folder", tuple(readable[:calibration]), skipped),
-        ImageSet("folder", rest[:VERIFICATION_IMAGES]),
-        ImageSet("folder", rest[:evaluation]),
-    )
-
-
-def _readable(files: Sequence[Path], wanted: int, levels: tuple[float, float] | None) -> tuple[list[Path], int]:
-    good: list[Path] = []
+    good: list[int] = []
     skipped = 0
-    for path in files:
+    for i in np.random.default_rng(seed).permutation(len(pictures.paths)).tolist():
         if len(good) == wanted:
             break
         try:
-            read_image(path, min_size=(32, 32), levels=levels)
+            read_image(pictures.paths[i], min_size=(32, 32), levels=levels)
         except ImageError as error:
             log.warning("skipped: %s", error)
             skipped += 1
         else:
-            good.append(path)
-    return good, skipped
+            good.append(i)
+    drawn = pictures.subset(good)
+    return ImageSet("folder", drawn.paths, skipped, _truth_of(drawn, names), role)
+
+
+def _truth_of(pictures: Pictures, names: tuple[str, ...]) -> GroundTruth | None:
+    if pictures.masks is not None:
+        return Masks(pictures.masks, len(names))
+    labels = pictures.labels(names)
+    return None if labels is None else Labels(np.array(labels, np.int64))

@@ -50,9 +50,9 @@ class Synthesis:
     batch: int = 64
     """Images whose statistics are matched together."""
     class_weight: float = 0.1
-    """Of the cross-entropy with the class that each image is to be."""
+    """Weight of the cross-entropy with the class that each image is to be."""
     roughness_weight: float = 0.1
-    """Of the mean absolute difference of neighbouring pixels."""
+    """Weight of the mean absolute difference of neighbouring pixels."""
     label_smoothing: float = 0.1
     """As in training, lest the scores grow beyond those of real images."""
 
@@ -227,7 +227,9 @@ def _frozen(model: nn.Module) -> Iterator[None]:
 @click.option("--weights", metavar="FILE|NAME", help="As for `edgevit export`.")
 @click.option("--count", type=click.IntRange(2), default=ENOUGH_IMAGES, show_default=True, help="Number of images.")
 @click.option("--size", type=click.IntRange(32), help="Side of the images in pixels.  [default: the model's input]")
-@click.option("--steps", type=click.IntRange(1), default=Synthesis.steps, show_default=True, help="Of optimization.")
+@click.option(
+    "--steps", type=click.IntRange(1), default=Synthesis.steps, show_default=True, help="Steps of optimization."
+)
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="File to write, .npz.")
 def main(model: str, weights: str | None, count: int, size: int | None, steps: int, seed: int, output: Path) -> None:

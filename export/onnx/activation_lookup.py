@@ -28,7 +28,7 @@ class ActivationTable:
     read: float
     """The input's scale is multiplied by this before the function."""
     step: float
-    """Of the function's value, for one step of the 8-bit gate."""
+    """Change of the function's value for one step of the 8-bit gate."""
     zero: int
     """The gate's step at which the function is 0, counted from the lowest of 256."""
     meaning: float

@@ -34,7 +34,7 @@ class QuantizedGraph:
 
     @cached_property
     def int8_share(self) -> float:
-        """Of the multiply-accumulates, 0..1."""
+        """Share of the multiply-accumulates that run in int8, 0..1."""
         return int8_mac_share(self.float_graph, self.graph)
 
     def logits(self, images: ImageSet, preprocessing: Preprocess) -> NDArray[np.float32]:
@@ -48,7 +48,7 @@ class GraphQuantizer:
 
     graph: ModelProto
     ranges: Ranges
-    """Of all tensors that the quantizer may ask about."""
+    """Ranges of all tensors that the quantizer may ask about."""
     scheme: Scheme
 
     @cached_property
@@ -58,7 +58,7 @@ class GraphQuantizer:
 
     @cached_property
     def layers(self) -> tuple[Layer, ...]:
-        """Of the float graph, in its order."""
+        """Layers of the float graph, in its order."""
         return tuple(layers(self.graph))
 
     def make(self, keep_float: Set[str]) -> QuantizedGraph:
@@ -73,7 +73,7 @@ class Int8:
     graph: ModelProto
     quantization: Quantization
     outcome: Outcome | None
-    """Of the search for --max-drop; None without one."""
+    """Result of the search for --max-drop; None without one."""
     quantizer: GraphQuantizer
 
 
@@ -83,7 +83,6 @@ def make_int8(
     family: str,
     images: ExportImages,
     preprocessing: Preprocess,
-    labels: tuple[str, ...],
     track: Track,
 ) -> Int8:
     """Return the int8 form of a simplified float graph, as the recipe asks."""
@@ -104,7 +103,7 @@ def make_int8(
     outcome = None
     if recipe.max_drop is not None:
         reference = run_graph(graph, images.evaluation, preprocessing)
-        evaluator = judge_of(images.evaluation, preprocessing, reference, recipe.data, labels)
+        evaluator = judge_of(images.evaluation, preprocessing, reference)
         outcome = search(quantizer, kept, evaluator, recipe.max_drop, track)
         back = layers_of(quantizer.layers, outcome.chosen.float_blocks)
         kept = float_layers(graph, PRESETS[family], back)

@@ -40,7 +40,7 @@ def make(task: ConversionJob) -> ConvertedModel:
     if recipe.precision == "fp16":
         graph = store_half(float_graph)
     elif recipe.precision == "int8":
-        int8 = make_int8(float_graph, recipe, task.family, task.images, task.preprocessing, task.labels, task.track)
+        int8 = make_int8(float_graph, recipe, task.family, task.images, task.preprocessing, task.track)
         graph = int8.graph
     if recipe.precision != "fp32":
         task.verify(recipe.precision, run_graph(graph, verified, task.preprocessing), recipe.precision)

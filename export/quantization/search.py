@@ -5,9 +5,8 @@ float, those first that add most noise per multiply-accumulate (float arithmetic
 it), until the images that decided nothing so far say that the budget is met.
 """
 
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 
 from edgevit.artifact.manifest import Preprocess
 from edgevit.export.cache import cached, content_key
-from edgevit.export.data.ground_truth import FloatAnswers, GroundTruth, truth_of
+from edgevit.export.data.ground_truth import FloatAnswers, GroundTruth
 from edgevit.export.data.images import ImageSet
 from edgevit.export.layers import Layer
 from edgevit.runtime.progress import Track
@@ -28,7 +27,7 @@ class Candidate(Protocol):
 
     @property
     def int8_share(self) -> float:
-        """Of the multiply-accumulates, 0..1."""
+        """Share of the multiply-accumulates that run in int8, 0..1."""
 
     def logits(self, images: ImageSet, preprocessing: Preprocess) -> NDArray[np.float32]:
         """Return (images, classes)."""
@@ -43,7 +42,7 @@ class Quantizer(Protocol):
 
     @property
     def layers(self) -> tuple[Layer, ...]:
-        """Of the float model, in its order."""
+        """Layers of the float model, in its order."""
 
     def make(self, keep_float: Set[str]) -> Candidate:
         """Return the model with the named layers in float."""
@@ -55,7 +54,7 @@ class Trial:
 
     float_blocks: tuple[str, ...]
     int8_share: float
-    """Of the multiply-accumulates, 0..1."""
+    """Share of the multiply-accumulates that run in int8, 0..1."""
     drop: float
     """Loss against float on the deciding images, in percentage points of accuracy (of agreement, if unlabelled)."""
 
@@ -75,6 +74,8 @@ class Outcome:
     """What drops are points of: accuracy, mean IoU, or agreement with the float model."""
     images: int
     """How many images decided."""
+    origin: str = ""
+    """Which images they are."""
 
 
 @dataclass(frozen=True)
@@ -93,16 +94,12 @@ class Evaluator:
 
     def part(self, which: slice) -> "Evaluator":
         """Return a judge of some of the images."""
-        images = ImageSet(self.images.source, self.images.images[which])
-        return Evaluator(images, self.preprocessing, self.reference[which], self.truth.part(which))
+        return Evaluator(self.images.part(which), self.preprocessing, self.reference[which], self.truth.part(which))
 
 
-def judge_of(
-    images: ImageSet, preprocessing: Preprocess, reference: NDArray[np.float32], data: Path | None, names: Sequence[str]
-) -> Evaluator:
-    """Return the judge by what the folder `data` says of its images, or else by the float model's answers."""
-    truth = truth_of(images, data, names, pixels=reference.ndim != 2)
-    return Evaluator(images, preprocessing, reference, truth or FloatAnswers(reference))
+def judge_of(images: ImageSet, preprocessing: Preprocess, reference: NDArray[np.float32]) -> Evaluator:
+    """Return the judge by what is known to be on the images, or else by the float model's answers."""
+    return Evaluator(images, preprocessing, reference, images.truth or FloatAnswers(reference))
 
 
 def search(
@@ -150,7 +147,9 @@ def search(
     chosen = trials[-1] if met else min(trials, key=lambda trial: (trial.drop, -trial.int8_share))
     signal = float(np.mean(_centered(few.reference) ** 2))
     sensitivity = {block: _decibel(signal, power) for block, power in noise.items()}
-    return Outcome(chosen, met, tuple(trials), sensitivity, evaluator.truth.measure, len(evaluator.images.images))
+    decided = evaluator.images
+    measure = evaluator.truth.measure
+    return Outcome(chosen, met, tuple(trials), sensitivity, measure, len(decided.images), decided.origin)
 
 
 def layers_of(layers: Iterable[Layer], blocks: Iterable[str]) -> set[str]:

@@ -25,14 +25,14 @@ class SideBySide:
     """Two models of one file format that take the same inputs."""
 
     suffix: str
-    """Of the format's files."""
+    """Suffix of the format's files."""
     float_model: bytes
     model: bytes
     """What was exported, or the same before its answers were turned into something other than logits."""
     layers: tuple[Layer, ...]
-    """Of the float model, in its order."""
+    """Layers of the float model, in its order."""
     operators: tuple[str, ...]
-    """Of the layers that int8 exists for."""
+    """Operators of the layers that int8 exists for."""
     noise: Callable[[Sequence[NDArray[np.float32]]], Mapping[str, float | None]]
     """Inputs (B, 3, H, W) to the signal-to-quantization-noise ratio in dB of each layer's output, by its name."""
     only_int8: Callable[[str], bytes] | None = None

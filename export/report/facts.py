@@ -16,7 +16,7 @@ class LayerFacts:
     """One convolution or matrix product."""
 
     name: str
-    """Of its weights in the checkpoint, or of its node where it has none."""
+    """Name of its weights in the checkpoint, or of its node where it has none."""
     block: str
     operator: str
     macs: int
@@ -76,7 +76,7 @@ class ClassFacts:
     float32: float | None
     """Intersection over union of float32's answers with the masks; None where there are none, or not of this class."""
     exported: float | None
-    """Of this file's answers with the masks, or with float32's answers where there are none."""
+    """The same of this file's answers with the masks, or with float32's answers where there are none."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ class ExportFacts:
     manifest: Manifest
     size_mb: float
     float_size_mb: float
-    """Of the same model in plain float32."""
+    """Size of the same model in plain float32."""
     latency_ms: float | None
     """On the exporting machine, one thread; None if it was not measured."""
     float_latency_ms: float | None

@@ -9,13 +9,14 @@ from numpy.typing import NDArray
 
 from edgevit.artifact.manifest import Manifest, MaskOutput
 from edgevit.export.data.ground_truth import Masks
-from edgevit.export.data.images import ImageSet, RGBImage
+from edgevit.export.data.images import ImageSet
 from edgevit.export.report.facts import ChangedMask, ClassFacts, MaskFacts
 from edgevit.export.report.thumbnails import THUMBNAILS, shrink, thumbnail
 from edgevit.runtime.evaluation.segmentation import Confusion, SegmentationQuality
 from edgevit.runtime.images.masks import bilinear_mask, class_map
 from edgevit.runtime.images.preprocess import fit
 from edgevit.runtime.images.read import read_image
+from edgevit.runtime.images.resample import RGBImage
 
 Logits = NDArray[np.float32]
 """(images, classes, height, width)."""

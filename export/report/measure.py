@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgevit.artifact.manifest import Manifest
-from edgevit.export.data.ground_truth import FloatAnswers, GroundTruth, Labels, Masks, truth_of
+from edgevit.export.data.ground_truth import FloatAnswers, GroundTruth, Labels, Masks
 from edgevit.export.data.images import ImageSet
 from edgevit.export.layers import Layer
 from edgevit.export.quantization.search import Outcome
@@ -26,25 +26,16 @@ from edgevit.runtime.progress import Track
 LAYER_IMAGES = 16
 """Images that layers are measured on."""
 
-SOURCES = {
-    "folder": "from the folder given with --data",
-    "bundled": "shipped with the weights",
-    "synthesized": "made from the weights",
-    "generated": "drawn for the test",
-}
-"""What an ImageSet's source is to a reader."""
-
 
 def facts_of(task: ConversionJob, written: Written, models: SideBySide, outcome: Outcome | None) -> ExportFacts:
-    """Measure what the report of a finished export says: on the images that decided on a budget, else the verified."""
-    images, data = task.images, task.recipe.data
-    shown = images.evaluation if images.evaluation.images else images.verification
+    """Measure what the report of a finished export says."""
+    shown = task.images.evaluation
     return gather_facts(
         written.path,
         written.manifest,
         models,
         shown,
-        truth_of(shown, data, written.manifest.labels, pixels=written.manifest.pixels is not None),
+        shown.truth,
         size_mb=written.size_mb,
         float_size_mb=len(models.float_model) / 1e6,
         latencies_ms=written.latencies_ms,
@@ -84,7 +75,7 @@ def gather_facts(
     reference, found = (
         models.answers(model, images, preprocessing, batch, track) for model in (models.float_model, models.model)
     )
-    score = _score(reference, found, truth, images.source)
+    score = _score(reference, found, truth, images.origin)
     masks, flips = None, []
     if manifest.pixels is None:
         flips = list(_flips(reference, found, truth.labels if isinstance(truth, Labels) else None, images, manifest))
@@ -120,7 +111,7 @@ def _layer_facts(
     if manifest.quantization is not None:
         preprocessing, batch = manifest.host_preprocess, manifest.input.shape[0]
         floated = set(manifest.quantization.float_layers)
-        few = ImageSet(images.source, images.images[:LAYER_IMAGES])
+        few = images.part(slice(LAYER_IMAGES))
         sqnr = models.noise(list(few.inputs(preprocessing, batch)))
         sensitivity = models.sensitivity(few, preprocessing, batch, track)
         if not sensitivity and outcome is not None:
@@ -146,14 +137,14 @@ def _checkpoint_name(layer: Layer) -> str:
     return weight.removesuffix(".weight") if "." in weight else layer.name
 
 
-def _score(reference: NDArray[np.float32], found: NDArray[np.float32], truth: GroundTruth | None, source: str) -> Score:
+def _score(reference: NDArray[np.float32], found: NDArray[np.float32], truth: GroundTruth | None, origin: str) -> Score:
     truth = truth or FloatAnswers(reference)
     return Score(
         measure=truth.measure,
         float32=truth.score(reference),
         exported=truth.score(found),
         images=len(reference),
-        source=SOURCES.get(source, source),
+        source=origin,
         logit_sqnr_db=sqnr_db(power_table(reference, found)),
     )
 

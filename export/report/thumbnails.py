@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from edgevit.export.data.images import RGBImage
+from edgevit.runtime.images.resample import RGBImage
 
 THUMBNAILS = 24
 """Most that are shown of a kind."""

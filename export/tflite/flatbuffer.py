@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Union, cast
 
 ALIGNMENT = 64
-"""Of appended data, a multiple of every alignment within it; TFLite's constants stand at multiples of 16."""
+"""Alignment of appended data, a multiple of every alignment within it; TFLite's constants stand at multiples of 16."""
 
 
 @dataclass(frozen=True)

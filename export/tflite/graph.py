@@ -20,7 +20,7 @@ class TfliteLayer:
     """One convolution or matrix product."""
 
     name: str
-    """Of its output tensor: the module's name in the state dict, and a number."""
+    """Name of its output tensor: the module's name in the state dict, and a number."""
     operator: str
     macs: int
     """Multiply-accumulates for one run at the graph's batch."""

@@ -62,7 +62,7 @@ class QuantizedTflite:
 
     @cached_property
     def int8_share(self) -> float:
-        """Of the multiply-accumulates, 0..1."""
+        """Share of the multiply-accumulates that run in int8, 0..1."""
         return int8_share(self.model)
 
     def logits(self, images: ImageSet, preprocessing: Preprocess) -> NDArray[np.float32]:
@@ -76,7 +76,7 @@ class TfliteQuantizer:
 
     model: bytes
     ranges: Ranges
-    """Of the tensors that `calibrate_tflite` looks at."""
+    """Ranges of the tensors that `calibrate_tflite` looks at."""
     ends: tuple[End, ...] = ()
     """What of the input and output is int8."""
 
@@ -87,7 +87,7 @@ class TfliteQuantizer:
 
     @cached_property
     def layers(self) -> tuple[Layer, ...]:
-        """Of the float model, in its order."""
+        """Layers of the float model, in its order."""
         return float_layers(self.model)
 
     def make(self, keep_float: Set[str]) -> QuantizedTflite:
@@ -107,7 +107,7 @@ class TfliteInt8:
     model: bytes
     quantization: Quantization
     outcome: Outcome | None
-    """Of the search for --max-drop; None without one."""
+    """Result of the search for --max-drop; None without one."""
     quantizer: TfliteQuantizer
 
 
@@ -144,7 +144,7 @@ def make_int8(task: ConversionJob, float_model: bytes, host: Preprocess) -> Tfli
     if recipe.max_drop is not None:
         evaluation = task.images.evaluation
         reference = run_file(float_model, SUFFIX, evaluation, host)
-        evaluator = judge_of(evaluation, host, reference, recipe.data, task.labels)
+        evaluator = judge_of(evaluation, host, reference)
         outcome = search(quantizer, kept, evaluator, recipe.max_drop, task.track)
         kept |= layers_of(quantizer.layers, outcome.chosen.float_blocks)
     model = quantizer.make(kept).model

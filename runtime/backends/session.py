@@ -29,7 +29,7 @@ class Tensors:
     """How the graph itself keeps what `run` takes and returns as float32 (B, 3, H, W) and (B, classes)."""
 
     dtype: str = "float32"
-    """Of the input."""
+    """Element type of the input."""
     layout: str = "NCHW"
     limits: tuple[float, float] | None = None
     """What the lowest and the highest level of an integer input stand for; None for float."""

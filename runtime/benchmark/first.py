@@ -6,7 +6,6 @@ the picture on stdin, and prints its times.
 
 import json
 import os
-import re
 import subprocess
 import sys
 import time
@@ -79,20 +78,16 @@ def main(arguments: list[str]) -> None:
     loaded = time.monotonic()
     classifier(picture)
     answered = time.monotonic()
+    from edgevit.device_profiles.state import peak_memory_bytes
+
     times = {
         "import_ms": 1e3 * (imported - float(started)),
         "load_ms": 1e3 * (loaded - imported),
         "answer_ms": 1e3 * (answered - loaded),
         "total_ms": 1e3 * (answered - float(started)),
-        "peak_mb": _peak_bytes() / 1e6,
+        "peak_mb": peak_memory_bytes() / 1e6,
     }
     sys.stdout.write(json.dumps(times))
-
-
-def _peak_bytes() -> int:
-    """Return the largest resident memory of this program; getrusage would count the parent's, from before the start."""
-    found = re.search(r"^VmHWM:\s*(\d+) kB", Path("/proc/self/status").read_text(), re.MULTILINE)
-    return int(found[1]) * 1024 if found else 0
 
 
 if __name__ == "__main__":

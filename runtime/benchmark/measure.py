@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from edgevit.device_profiles.state import MachineState, busy_seconds, read_state
 from edgevit.runtime.benchmark.first import measure_first
-from edgevit.runtime.benchmark.machine import busy_seconds, describe_machine, find_taints, read_state, worst
-from edgevit.runtime.benchmark.report import First, Report, Run, State
+from edgevit.runtime.benchmark.machine import describe_machine, find_taints, worst
+from edgevit.runtime.benchmark.report import First, Report, Run
 from edgevit.runtime.benchmark.summary import compare_rounds, is_settled, summarize
 from edgevit.runtime.classifier import Classifier, load
 from edgevit.runtime.progress import Track
@@ -59,7 +60,7 @@ def benchmark(
     plan: Plan,
     root: Path = Path("/"),
     track: Track = lambda items, label, count: items,
-    now: Callable[[], State] | None = None,
+    now: Callable[[], MachineState] | None = None,
 ) -> Report:
     """Measure every model with every number of threads, by turns.
 

@@ -5,6 +5,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgevit.device_profiles.state import MachineState
 from edgevit.errors import DataError
 from edgevit.schema import FieldError, read_value
 
@@ -74,22 +75,6 @@ class Run:
 
 
 @dataclass(frozen=True)
-class State:
-    """What the machine says of itself at a moment; None where it does not say."""
-
-    temperature_c: float | None
-    clock_mhz: float | None
-    """Of the fastest core."""
-    governor: str | None
-    throttle_flags: int | None
-    """Raspberry Pi's get_throttled."""
-    throttle_count: int | None
-    """How often x86 cores have throttled since the start."""
-    load: float
-    """Processes that wanted to run, averaged over the last minute."""
-
-
-@dataclass(frozen=True)
 class Machine:
     """Where it was measured."""
 
@@ -108,10 +93,10 @@ class Report:
     """UTC."""
     picture: str
     rounds: int
-    before: State
-    during: State
+    before: MachineState
+    during: MachineState
     """The hottest temperature, the lowest clock, all flags that were seen."""
-    after: State
+    after: MachineState
     tainted: tuple[str, ...]
     """Why the figures are not to be trusted; empty if nothing was found."""
     runs: tuple[Run, ...]

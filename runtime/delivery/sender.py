@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from edgevit.runtime.backoff import Backoff
 from edgevit.runtime.delivery.spool import Spool, SpoolCounts, Stored
 from edgevit.runtime.records import RESULT, Record
 
@@ -56,22 +57,6 @@ class Delivery(Protocol):
 
     def close(self) -> None:
         """Say good-bye."""
-
-
-@dataclass(frozen=True)
-class Backoff:
-    """How long to wait before the next attempt."""
-
-    first_s: float = 1.0
-    most_s: float = 60.0
-
-    def wait_s(self, failures: int, chance: float) -> float:
-        """Return seconds after so many failures in a row: doubling, and between half and all of it by chance (0..1).
-
-        Without chance a hundred boards would return to a broker in the same moment.
-        """
-        whole = min(self.most_s, self.first_s * 2.0 ** min(failures - 1, 30))
-        return whole * (0.5 + 0.5 * chance)
 
 
 @dataclass(frozen=True)

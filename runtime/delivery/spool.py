@@ -43,7 +43,7 @@ class SpoolCounts:
     unsaved: int
     """Records that the disk did not take, since the start of this process."""
     bytes: int
-    """Of the table; the log comes on top, and is part of the quota."""
+    """Size of the table; the log comes on top, and is part of the quota."""
 
 
 class Spool:

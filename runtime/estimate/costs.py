@@ -10,7 +10,7 @@ class Price:
     instructions_per_mac: float
     instructions_per_element: float
     misses_per_mac: float
-    """Of the first data cache, 32 KB."""
+    """Misses of the first data cache, 32 KB, for one multiply-accumulate."""
     misses_per_byte: float
 
 

@@ -31,7 +31,7 @@ class Cost:
     layer: Layer
     instructions: float
     misses: float
-    """Of the first data cache."""
+    """Misses of the first data cache."""
 
     @property
     def ms(self) -> float:
@@ -46,7 +46,7 @@ class Estimate:
     board: str
     """Title of its profile."""
     costs: tuple[Cost, ...]
-    """Of the operators that take time, in order."""
+    """Costs of the operators that take time, in order."""
 
     @property
     def ms(self) -> float:

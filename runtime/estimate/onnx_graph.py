@@ -37,7 +37,7 @@ class Graph:
 
     nodes: tuple[Node, ...]
     shapes: Mapping[str, Shape]
-    """Of tensors, 0 where an axis is open; of those alone that the file tells."""
+    """Shapes of the tensors whose shape the file tells, with 0 where an axis is open."""
     constants: frozenset[str]
     """Tensors that are weights."""
 

@@ -15,6 +15,7 @@ from edgevit.runtime.evaluation.metrics import (
     cosines,
     expected_calibration_error,
     hits_in_top,
+    macro_accuracy,
     power_table,
     sqnr_db,
 )
@@ -112,11 +113,13 @@ class Accumulator:
         )
 
     def _accuracy(self) -> Accuracy:
+        per_class = class_accuracy(self.confusion)
         return Accuracy(
             top1=float(self.confusion.trace() / self.images),
+            macro=macro_accuracy(per_class),
             top5=self.top5 / self.images if len(self.labels) > 5 else None,
             ece=expected_calibration_error(self.calibration),
-            per_class=class_accuracy(self.confusion),
+            per_class=per_class,
             confusion=tuple(tuple(int(count) for count in row) for row in self.confusion),
         )
 

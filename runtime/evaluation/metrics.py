@@ -1,5 +1,7 @@
 """How good answers are, as tables that add up: each batch gives one, their sum gives the figure, in constant memory."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,6 +20,12 @@ def class_accuracy(confusion: NDArray[np.int64]) -> tuple[float | None, ...]:
     return tuple(
         float(hits / count) if count else None for hits, count in zip(confusion.diagonal(), counts, strict=True)
     )
+
+
+def macro_accuracy(per_class: Sequence[float | None]) -> float | None:
+    """Return the mean of the classes' accuracies, 0..1; None where a class has no images, so that it is not known."""
+    known = [share for share in per_class if share is not None]
+    return float(np.mean(known)) if known and len(known) == len(per_class) else None
 
 
 def hits_in_top(probabilities: NDArray[np.float32], labels: NDArray[np.intp], k: int) -> int:

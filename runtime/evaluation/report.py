@@ -9,6 +9,18 @@ SCHEMA = 1
 
 
 @dataclass(frozen=True)
+class JudgedPictures:
+    """Which pictures the figures are of."""
+
+    text: str
+    """Such as "42 pictures that were not trained on"."""
+    of: int
+    """How many the folder holds in all."""
+    trained_on: int | None
+    """How many of them a model was trained on; None where that cannot be known."""
+
+
+@dataclass(frozen=True)
 class Flip:
     """An image to which a model gives another answer than the first model."""
 
@@ -27,6 +39,8 @@ class Accuracy:
     """Answers against the classes that the images really have; shares 0..1."""
 
     top1: float
+    macro: float | None
+    """Mean of the classes' accuracies; None where a class has no image."""
     top5: float | None
     """None where the model has no more than five classes."""
     ece: float
@@ -63,7 +77,7 @@ class ModelQuality:
 
     model: str
     mean_confidence: float
-    """Of the answers, 0..1."""
+    """Mean confidence of the answers, 0..1."""
     answers: tuple[int, ...]
     """How often each class was answered, in the order of the labels."""
     accuracy: Accuracy | None
@@ -79,7 +93,8 @@ class Validation:
     data: str
     labelled: bool
     images: int
-    """That could be read."""
+    """How many could be read."""
+    judged: JudgedPictures
     unreadable: tuple[str, ...]
     """Why each other image was left out, its path first."""
     labels: tuple[str, ...]

@@ -7,9 +7,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgevit.errors import DataError, ImageError, ModelFileError, OptionError
-from edgevit.runtime.datasets.masks import MaskedImages, true_classes
+from edgevit.errors import ImageError
+from edgevit.runtime.datasets.folder import Pictures
+from edgevit.runtime.datasets.judged import Judged
+from edgevit.runtime.datasets.masks import true_classes
+from edgevit.runtime.evaluation.common import common_labels, common_levels, describe_pictures, naming, readable
 from edgevit.runtime.evaluation.metrics import confusion_table
+from edgevit.runtime.evaluation.report import JudgedPictures
 from edgevit.runtime.images.mask_png import read_mask
 from edgevit.runtime.images.masks import Mask
 from edgevit.runtime.images.read import read_image
@@ -31,7 +35,7 @@ class SegmentationQuality:
     miou: float | None
     """Mean over the classes that occur, in a mask or an answer; None without masks."""
     iou: tuple[float | None, ...] | None
-    """Of each class; None for one that does not occur."""
+    """Intersection over union of each class; None for one that does not occur."""
     pixel_accuracy: float | None
     agreement: float | None
     """Share of pixels with the first model's class; None for the first."""
@@ -44,6 +48,7 @@ class SegmentationValidation:
     data: str
     labelled: bool
     images: int
+    judged: JudgedPictures
     unreadable: tuple[str, ...]
     labels: tuple[str, ...]
     models: tuple[SegmentationQuality, ...]
@@ -90,7 +95,7 @@ class Confusion:
 
 def validate_segmentation(
     models: Sequence[tuple[str, Segmenter]],
-    images: MaskedImages,
+    judged: Judged,
     track: Track = lambda items, label, count: items,
 ) -> SegmentationValidation:
     """Ask every model about every picture; one picture is in memory at a time.
@@ -100,48 +105,50 @@ def validate_segmentation(
         DataError: no picture can be read, or a mask does not fit its picture or the model.
         ModelFileError: a model fails, or answers with something that is not a number.
     """
-    (first_name, first), *_ = models
-    for name, model in models:
-        if model.names != first.names:
-            raise OptionError(f"{name} has other classes than {first_name}; compare models of the same classes")
-    sums = [Confusion(len(first.names)) for _ in models]
-    unreadable: list[str] = []
-    read = 0
-    for masks, truth in _answers(models, images, unreadable, track):
-        read += 1
+    names = common_labels(models)
+    pictures = judged.pictures
+    sums = [Confusion(len(names)) for _ in models]
+    unreadable: dict[int, str] = {}
+    for masks, truth in _answers(models, pictures, unreadable, track):
         for total, mask in zip(sums, masks, strict=True):
             total.add(mask, masks[0], truth)
-    if not read:
-        raise DataError(f"none of the {len(images.paths)} images in {images.folder} can be read: {unreadable[0]}")
-    labelled = images.masks is not None
+    read = readable(judged, unreadable)
+    labelled = pictures.masks is not None
     qualities = tuple(
         total.quality(name, labelled=labelled, compared=i > 0)
         for i, (total, (name, _)) in enumerate(zip(sums, models, strict=True))
     )
-    return SegmentationValidation(str(images.folder), labelled, read, tuple(unreadable), first.names, qualities)
+    return SegmentationValidation(
+        str(pictures.home),
+        labelled,
+        len(read.seen),
+        describe_pictures(read),
+        tuple(unreadable.values()),
+        names,
+        qualities,
+    )
 
 
 def _answers(
-    models: Sequence[tuple[str, Segmenter]], images: MaskedImages, unreadable: list[str], track: Track
+    models: Sequence[tuple[str, Segmenter]], pictures: Pictures, unreadable: dict[int, str], track: Track
 ) -> Iterator[tuple[list[Mask], NDArray[np.intp] | None]]:
-    for i in track(range(len(images.paths)), "validation", len(images.paths)):
+    levels = common_levels([model.preprocess for _, model in models])
+    for i in track(range(len(pictures.paths)), "validation", len(pictures.paths)):
         try:
-            image = read_image(images.paths[i])
-            drawn = None if images.masks is None else read_mask(images.masks[i])
+            image = read_image(pictures.paths[i], levels=levels)
+            drawn = None if pictures.masks is None else read_mask(pictures.masks[i])
         except ImageError as error:
-            unreadable.append(str(error))
+            unreadable[i] = str(error)
             continue
         masks = [_mask(name, model, image) for name, model in models]
         truth = None
-        if images.masks is not None and drawn is not None:
-            truth = true_classes(images.masks[i], drawn, masks[0].shape, len(models[0][1].names))
+        if pictures.masks is not None and drawn is not None:
+            truth = true_classes(pictures.masks[i], drawn, masks[0].shape, len(models[0][1].names))
         yield masks, truth
 
 
 def _mask(name: str, model: Segmenter, image: NDArray[np.uint8]) -> Mask:
-    try:
+    with naming(name):
         result = model(image)
-    except ModelFileError as error:
-        raise ModelFileError(f"{name}: {error}") from error
     assert isinstance(result, Segmentation)
     return result.mask

@@ -59,7 +59,7 @@ class LabelState:
     """What is remembered of the frames so far, of one region of one source."""
 
     votes: tuple[str, ...] = ()
-    """Of the last n frames, oldest first."""
+    """Labels of the last n frames, oldest first."""
     label: str | None = None
     """The label that is there now; None before the first."""
     told: str | None = None

@@ -14,11 +14,11 @@ class HealthRules:
     """Limits of a healthy picture; (enter, leave): where an alarm begins, and where it ends again."""
 
     dark: tuple[float, float] = (0.06, 0.08)
-    """Of brightness, 0..1."""
+    """Brightness, 0..1, below which the alarm begins, and above which it ends."""
     bright: tuple[float, float] = (0.94, 0.92)
-    """Of brightness, 0..1."""
+    """Brightness, 0..1, above which the alarm begins, and below which it ends."""
     blurred: tuple[float, float] = (20.0, 30.0)
-    """Of the variance of the Laplacian; see health.measure for what photographs have."""
+    """Variance of the Laplacian below which the alarm begins, above which it ends; see image_quality.measure."""
     frozen_change: float = 0.001
     """Mean absolute difference, 0..1, from which on a picture is another one."""
     hold_s: float = 3.0

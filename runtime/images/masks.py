@@ -39,7 +39,7 @@ class _Axis:
     """Where the pixels of one axis lie among its cells: in the gap before each cell's centre, and after the last."""
 
     gap: NDArray[np.intp]
-    """Of each pixel; 0 before the first centre."""
+    """Index of the gap between two centres that each pixel lies in; 0 before the first centre."""
     share: NDArray[np.float32]
     """How far each pixel is from the gap's lower to its upper cell, 0..1."""
     cells: NDArray[np.intp]

@@ -1,10 +1,6 @@
-"""What a user has (a path, bytes, an array, a Pillow image) to an RGB array; and a source to its list of paths."""
+"""What a user has (a path, bytes, an array, a Pillow image) to an RGB array."""
 
-import glob
 import os
-import sys
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, TypeGuard
 
 import numpy as np
@@ -14,9 +10,6 @@ from edgevit.errors import ImageError
 from edgevit.runtime.images.decode import MAX_PIXELS_VARIABLE, check_pixels, decode, pixel_limit, to_rgb, turned
 from edgevit.runtime.images.levels import to_bytes
 from edgevit.runtime.images.resample import RGBImage
-
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".avif", ".jp2", ".ppm", ".pgm")
-"""What a folder is searched for, in any case."""
 
 _BYTES_PER_PIXEL = 4
 """A file of more than so many for each pixel of the limit is not read."""
@@ -62,33 +55,6 @@ def read_image(
     raise ImageError(
         f"an image cannot be a {type(source).__name__}; give a path, bytes, a uint8 RGB array or a Pillow image"
     )
-
-
-def list_images(source: str) -> Iterator[Path]:
-    """Yield the paths that a source names: a file, a folder (recursive, sorted), a glob, or "-" for lines on stdin.
-
-    Raises:
-        ImageError: nothing is there.
-    """
-    path = Path(source)
-    if source == "-":
-        # as bytes, since the name of a file need not be text in this machine's encoding
-        lines = map(os.fsdecode, getattr(sys.stdin, "buffer", sys.stdin))
-        yield from (Path(name) for line in lines if (name := line.rstrip("\r\n")))
-    elif path.is_dir():
-        found = [p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file()]
-        if not found:
-            raise ImageError(f"no image in folder {source} (looked for {' '.join(SUFFIXES)})")
-        yield from sorted(found)
-    elif path.exists():
-        yield path
-    elif glob.has_magic(source):
-        matches = sorted(p for p in map(Path, glob.iglob(source, recursive=True)) if p.is_file())
-        if not matches:
-            raise ImageError(f"no file matches {source}; put quotes around the pattern, or give a folder")
-        yield from matches
-    else:
-        raise ImageError(f"{source} does not exist; give a file, a folder, a pattern in quotes, or - for a list")
 
 
 def read_picture(path: str | os.PathLike[str], max_pixels: int | None = None) -> bytes:

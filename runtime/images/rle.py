@@ -48,9 +48,3 @@ def compress(counts: Sequence[int]) -> str:
         characters[:, place] = bits + (more << 5) + 48
         open_ = open_ & more
     return characters[used].tobytes().decode("ascii")
-
-
-def expand(counts: Sequence[int], size: tuple[int, int]) -> NDArray[np.bool_]:
-    """Return the (H, W) mask of uncompressed counts."""
-    own = np.arange(len(counts)) % 2 == 1
-    return np.repeat(own, counts).reshape(size[1], size[0]).T

@@ -34,11 +34,6 @@ class Notifier:
             int(microseconds) / 1e6 if watched and int(microseconds) else None,
         )
 
-    @property
-    def heard(self) -> bool:
-        """Whether anybody is told."""
-        return self._address is not None
-
     def ready(self, status: str) -> None:
         """Say that the start, or the reloading, is complete."""
         self._send("READY=1", f"STATUS={status}")

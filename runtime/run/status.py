@@ -48,13 +48,13 @@ class StatusSnapshot:
     dropped: int
     """Live pictures that were replaced by a newer one before they were classified."""
     frame_age_s: float | None
-    """Of the last live frame: how old it was when its classification began."""
+    """How old the last live frame was when its classification began."""
     preprocess_s: float
     """In all results together."""
     inference_s: float
     """In all results together."""
     backlogs: tuple[Backlog, ...] = ()
-    """Of what waits for a network."""
+    """What waits for each network destination."""
 
 
 def result_limit_s(source_options: SourceOptions) -> float:

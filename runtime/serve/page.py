@@ -13,7 +13,8 @@ from edgevit.runtime.results import Result
 from edgevit.runtime.run.status import StatusSnapshot
 from edgevit.runtime.segmentation import Segmentation
 from edgevit.runtime.serve.view import Shown
-from edgevit.runtime.sinks.lines import event_text, printable
+from edgevit.runtime.sinks.lines import event_text
+from edgevit.text import printable
 
 CLASSES = 3
 """How many are shown of an answer."""

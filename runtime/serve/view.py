@@ -29,7 +29,7 @@ class Shown:
     """What belongs together at one moment."""
 
     number: int
-    """Of the picture among those shown; 0 before the first."""
+    """Number of the picture among those shown; 0 before the first."""
     answers: tuple[Record, ...]
     """The newest frame's: one, or one for each region."""
     events: tuple[Record, ...]

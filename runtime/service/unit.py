@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from edgevit.errors import OptionError
 from edgevit.runtime.run.status import result_limit_s
 from edgevit.runtime.sources.grammar import Kind
-from edgevit.runtime.sources.live import LONGEST_WAIT_S
+from edgevit.runtime.sources.live import BACKOFF
 from edgevit.runtime.sources.options import SourceOptions
 
 SHORTEST_WATCHDOG_S = 300.0
@@ -33,13 +33,13 @@ class Job:
     """What a unit is made from, checked."""
 
     name: str
-    """Of the unit, without its suffix: also of its user and its folder."""
+    """Name of the unit without its suffix, and of its user and its folder."""
     command: tuple[str, ...]
     """The whole command line; the first is an absolute path."""
     about: str
     """One line for `systemctl status`."""
     kind: Kind
-    """Of the source."""
+    """Kind of the source."""
     watchdog_s: float
     memory: int
     """Bytes that it may use, its camera program and file cache included."""
@@ -65,7 +65,7 @@ def watchdog_s(source_options: SourceOptions) -> float:
 
     Long enough for a source that is lost to be found again by the run itself, which keeps counters and connections.
     """
-    return max(SHORTEST_WATCHDOG_S, math.ceil(result_limit_s(source_options) + 2 * LONGEST_WAIT_S))
+    return max(SHORTEST_WATCHDOG_S, math.ceil(result_limit_s(source_options) + 2 * BACKOFF.most_s))
 
 
 def quoted(argument: str) -> str:

@@ -10,6 +10,7 @@ from edgevit.runtime.events.labels import UNKNOWN
 from edgevit.runtime.moment import iso_time
 from edgevit.runtime.records import Record
 from edgevit.runtime.results import Result
+from edgevit.text import printable
 
 STAMP = ("time", "roi", "frame", "age_ms", "id")
 """Columns after those of a result, in files."""
@@ -146,9 +147,3 @@ def event_text(record: Record) -> str:
     if "reason" in facts:
         return f"{kind}: {facts['reason']}"
     return f"{kind} after {facts['away_s']:.1f} s" if "away_s" in facts else kind
-
-
-def printable(text: str) -> str:
-    """Replace what a file name may hold but a terminal cannot print: bytes that are not UTF-8, and line ends."""
-    whole = text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-    return whole.replace("\r", " ").replace("\n", " ")

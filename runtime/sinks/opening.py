@@ -60,7 +60,7 @@ class SinkContext:
     alone: bool = False
     """There is one image: its name need not be printed."""
     fps: float = 10.0
-    """Of a video that is written."""
+    """Frames a second of a video that is written."""
     device: str = ""
     """Name for Home Assistant; the machine's if empty."""
     rois: tuple[str, ...] = ()

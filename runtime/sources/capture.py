@@ -27,7 +27,7 @@ class CaptureCutter:
     def __init__(self) -> None:
         self._header, self._held = bytearray(HEADER.size), 0
         self._body: RawCutter | None = None
-        """Of a frame whose header has come."""
+        """The body of the frame whose header has come."""
 
     def get_buffer(self) -> memoryview:
         return memoryview(self._header)[self._held :] if self._body is None else self._body.get_buffer()

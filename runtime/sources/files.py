@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from edgevit.errors import EdgevitError, ImageError, OptionError
-from edgevit.runtime.images.read import list_images
+from edgevit.runtime.datasets.listing import list_images
 from edgevit.runtime.moment import Moment
 from edgevit.runtime.sources.frames import Clock, Frame
 from edgevit.runtime.sources.grammar import NUMBER, Source, is_video

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from edgevit.errors import EdgevitError, SourceLostError
+from edgevit.runtime.backoff import Backoff
 from edgevit.runtime.events.event import Event
 from edgevit.runtime.moment import Moment
 from edgevit.runtime.sources.connections import Connection, LivePicture
@@ -17,21 +18,13 @@ from edgevit.runtime.sources.grammar import Source
 from edgevit.runtime.sources.options import SourceOptions
 from edgevit.runtime.sources.stop import Stop
 
-FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 30.0
-"""How long to wait before the second attempt to connect, and at most before any."""
+BACKOFF = Backoff(first_s=0.5, most_s=30.0)
+"""Pauses between attempts to connect."""
 
 REPEAT_WAIT_S = 0.5
 """How long to wait before asking again for a picture that has not changed."""
 
 log = logging.getLogger(__name__)
-
-
-def backoff_s(attempt: int, draw: random.Random) -> float:
-    """Return how long to wait after failed attempt 0, 1, 2...: twice as long each time, less up to a half by chance.
-
-    The chance keeps many boards from knocking at the same moment when a network comes back.
-    """
-    return float(min(LONGEST_WAIT_S, FIRST_WAIT_S * 2 ** min(attempt, 30)) * (1 - draw.random() / 2))
 
 
 class Live:
@@ -147,7 +140,7 @@ class Live:
             lived_s = self._clock.monotonic_s() - connected_s
             attempt = 0 if self._lost_s is None and lived_s > self._reading.stall_s else attempt
             self._lose(reason)
-            wait_s = backoff_s(attempt, self._draw)
+            wait_s = BACKOFF.wait_s(attempt + 1, self._draw.random())
             log.info("%s: %s; trying again in %.1f s", self._source.name, reason, wait_s)
             attempt += 1
             with self._changed:

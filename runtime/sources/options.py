@@ -12,7 +12,7 @@ class SourceOptions:
 
     pace: SamplingInterval = SamplingInterval()
     raw: RawForm | None = None
-    """Of stdin and tcp; None for MJPEG."""
+    """Form of the raw frames that stdin and tcp bring; None for MJPEG."""
     stall_s: float = 10.0
     """A live source that gives no picture for so long is lost, in seconds."""
     wait: bool = True

@@ -39,7 +39,7 @@ class StreamPlan:
     rotate: int = 0
     """Degrees clockwise."""
     regions: tuple[Region, ...] = ()
-    """Of the turned picture; none for the whole."""
+    """Regions of the turned picture; none for the whole."""
 
 
 def plan_stream(source: str, options: StreamOptions) -> StreamPlan:

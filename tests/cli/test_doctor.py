@@ -29,7 +29,7 @@ def test_wrong_profile_fails_with_exit_code_1_and_says_what_mends_it(run: Run, m
     assert code == 1
     first, second = out.splitlines()[:2]
     assert first.startswith("fail  profile            no device profile named 'rpi44'; did you mean rpi4?")
-    assert second.strip() == "mend it: edgevit profiles; correct or unset EDGEVIT_PROFILE"
+    assert second.strip() == "fix: edgevit profiles; correct or unset EDGEVIT_PROFILE"
 
 
 def test_json_holds_every_finding_and_the_verdict(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

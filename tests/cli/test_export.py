@@ -44,7 +44,7 @@ def test_export_prints_the_path_on_stdout_and_the_rest_on_stderr(run: Run) -> No
         ([*RANDOM, "--imgsz", "100"], 2, "each side must be a multiple of 32; try --imgsz 96 or 128"),
         ([*RANDOM, "--int8", "--half"], 2, "export twice, with one of them each"),
         ([*RANDOM, "--int8"], 2, "give --data FOLDER"),
-        ([*RANDOM, "--int8", "--data", "nowhere"], 1, "--data nowhere is not a folder"),
+        ([*RANDOM, "--int8", "--data", "nowhere"], 1, "nowhere is not a folder"),
         ([*RANDOM, "--opset", "12"], 2, "--opset 12 is not supported; choose one of 17"),
         ([*RANDOM, "--opset", "twenty"], 2, "'twenty' is not a valid integer"),
         ([*RANDOM, "--max-drop", "1"], 2, "--max-drop is a budget for --int8"),

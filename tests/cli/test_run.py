@@ -41,7 +41,7 @@ def test_folder_goes_on_past_what_cannot_be_read(run: Run, tiny_model: Path, fol
 
 
 def test_unreadable_images_are_one_line_each(tiny_model: Path, folder: Path) -> None:
-    """Of the whole process: what OpenCV's C code would print goes past Python's stderr."""
+    """The promise holds for the whole process: what OpenCV's C code would print goes past Python's stderr."""
     for path in (folder / "a.png", folder / "b.png"):
         whole = path.read_bytes()
         (folder / f"cut-{path.name}").write_bytes(whole[: len(whole) // 2])

@@ -44,14 +44,19 @@ def test_a_run_prints_accuracies_and_the_next_command(
     assert run(NAME, "--data", data, *options, "-o", out) == 0
     printed = capsys.readouterr()
     card = json.loads((out / f"{NAME}.json").read_text())
-    found = {"blue": 0.0, "red": 0.0} | card["validation"]["per_class"] | {"all": card["validation"]["top1"]}
-    assert [line.split()[:2] for line in printed.out.splitlines()] == [[k, f"{v:.2%}"] for k, v in found.items()]
+    found = card["validation"]["per_class"] | {"all": card["validation"]["top1"]}
+    lines = printed.out.splitlines()
+    assert [line.split()[:2] for line in lines[:-1]] == [[k, f"{v:.2%}"] for k, v in found.items()]
+    assert lines[-1].startswith("mean of classes ")
+    held_out = card["held_out"]["images"]
+    assert held_out + card["held_out"]["trained"] == 80
+    assert all(line.endswith(f"of {held_out} images that were not trained on") for line in lines[-2:])
     assert found["all"] > 0.8, "red and blue squares are told apart"
     assert "starting from random weights" in printed.err
     assert f"edgevit export {NAME} --weights {out}/{NAME}.safetensors --int8 --data {data}" in printed.err
     assert card["command"] == (
-        f"edgevit train {NAME} --data {data} --sizes '32*8' --batch 8 --ema-decay 0.9 --bn-batches 4 --seed 3 "
-        f"--out {out}"
+        f"edgevit train {NAME} --data {data} --out {out} --sizes '32*8' --batch 8 --ema-decay 0.9 --bn-batches 4 "
+        "--seed 3"
     )
     assert card["recipe"]["seed"] == 3
     assert card["recipe"]["warmup_epochs"] == pytest.approx(0.8)  # a tenth of the epochs
@@ -108,7 +113,7 @@ def test_a_stopped_run_says_how_to_continue(data: Path, tmp_path: Path, number: 
         ((NAME, "--crop-pct", "0"), 2, "--crop-pct 0"),
         ((NAME, "--init", "nowhere.pt"), 1, "nowhere.pt does not exist"),
         ((NAME, "--init", "coco"), 2, "no weights of efficientvit_b0 named 'coco'"),
-        (("efficientvit_b1.r288_in1k",), 2, "run: edgevit train efficientvit_b1 --init imagenet_r288 --data DIR"),
+        (("efficientvit_b1.r288_in1k",), 2, "run: `edgevit train efficientvit_b1 --init imagenet_r288 --data DIR`"),
         ((NAME, "--resume"), 1, "last.pt does not exist; run without --resume to start"),
         ((NAME, "--workers", "0"), 2, "--workers"),
         ((NAME, "batch=4"), 2, "did you mean --batch 4?"),
@@ -130,7 +135,7 @@ def test_a_mistake_is_one_line_and_an_exit_code(
 
 def test_a_missing_folder_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(NAME, "--data", tmp_path / "nothing", "-o", tmp_path / "run") == 1
-    assert "is not a folder; expected one sub-folder of images for each class" in capsys.readouterr().err
+    assert "is not a folder; give one that holds images, at best one sub-folder" in capsys.readouterr().err
 
 
 def test_a_gpu_that_is_not_there_is_told(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -153,8 +158,9 @@ def test_bfloat16_is_used_where_the_processor_multiplies_it(tmp_path: Path) -> N
         ("processor\t: 0\nFeatures\t: fp asimd\n", False),
         ("", False),
     ):
-        (tmp_path / "cpuinfo").write_text(text)
-        assert bfloat16_helps("cpu", tmp_path / "cpuinfo") is helps
+        (tmp_path / "proc").mkdir(exist_ok=True)
+        (tmp_path / "proc" / "cpuinfo").write_text(text)
+        assert bfloat16_helps("cpu", tmp_path) is helps
     assert bfloat16_helps("cpu", tmp_path / "missing") is False
 
 
@@ -173,5 +179,5 @@ def test_a_step_is_described_in_one_line() -> None:
     record = {"step": 374, "of": 748, "size": 64, "loss": 1.5}
     assert describe(record, 600.0) == "step 374/748  64 px  loss 1.500  10 min left"
     assert describe({**record, "epoch": 1.0, "top1": 0.5}, None) == (
-        "epoch 1  step 374/748  64 px  loss 1.500  validation 50.00%"
+        "epoch 1  step 374/748  64 px  loss 1.500  held out 50.00%"
     )

@@ -33,9 +33,14 @@ def greener(make_model: MakeModel, make_graph: Callable[..., Any]) -> Path:
 
 def test_people_get_tables(run: Run, tiny_model: Path, greener: Path, data: Path) -> None:
     code, out, err = run("validate", tiny_model, greener, "--data", data)
-    assert (code, err) == (0, "validation\n")
+    assert code == 0
+    warned = [
+        f"edgevit: warning: {model} does not say which pictures it was trained on" for model in (tiny_model, greener)
+    ]
+    assert [line.partition(": if it")[0] for line in err.splitlines()[:2]] == warned
+    assert err.splitlines()[2:] == ["edgevit: judged on 4 pictures that may have been trained on", "validation"]
     lines = [line.split() for line in out.splitlines()]
-    assert out.startswith(f"{data}: 4 images, 3 classes\n")
+    assert out.startswith(f"{data}: 4 pictures that may have been trained on, 3 classes\n")
     assert ["1", str(tiny_model), "75.00%", "-", "0.2303", "0.9803", "-", "-", "-", "-", "-"] in lines
     assert [
         "2",
@@ -60,7 +65,7 @@ def test_people_get_tables(run: Run, tiny_model: Path, greener: Path, data: Path
 def test_unlabelled_images_are_judged_by_agreement(run: Run, tiny_model: Path, greener: Path, data: Path) -> None:
     code, out, _ = run("validate", tiny_model, greener, "--data", data, "--unlabelled", "--flips", 1)
     assert code == 0
-    assert "4 images, classes not known" in out
+    assert "4 pictures that may have been trained on, classes not known" in out
     assert "top-1" not in out
     assert "2 other answers than 1, the 1 surest\n" in out
     assert out.count(" -> ") == 1
@@ -85,11 +90,12 @@ def test_json_holds_everything(run: Run, tiny_model: Path, greener: Path, data: 
     code, out, _ = run("validate", tiny_model, greener, "--data", data, "--json")
     assert (code, out.count("\n")) == (0, 1)
     found = json.loads(out)
-    assert set(found) == {"schema", "data", "labelled", "images", "unreadable", "labels", "models"}
+    assert set(found) == {"schema", "data", "labelled", "images", "judged", "unreadable", "labels", "models"}
+    assert found["judged"] == {"text": "4 pictures that may have been trained on", "of": 4, "trained_on": None}
     assert (found["schema"], found["labels"], found["images"]) == (1, ["red", "green", "blue"], 4)
     first, second = found["models"]
     assert set(first) == {"model", "mean_confidence", "answers", "accuracy", "agreement"}
-    assert set(first["accuracy"]) == {"top1", "top5", "ece", "per_class", "confusion"}
+    assert set(first["accuracy"]) == {"top1", "macro", "top5", "ece", "per_class", "confusion"}
     assert first["accuracy"]["confusion"] == [[2, 0, 0], [1, 0, 0], [0, 0, 1]]
     assert first["agreement"] is None
     assert set(second["agreement"]) == {
@@ -116,7 +122,7 @@ def test_unreadable_image_is_named_and_the_exit_code_is_1(run: Run, tiny_model: 
     (data / "red" / "broken.jpg").write_bytes(b"\xff\xd8\xff no picture")
     code, out, err = run("validate", tiny_model, "--data", data)
     assert code == 1
-    assert "4 images" in out
+    assert ": 4 pictures" in out
     assert f"edgevit: {data}/red/broken.jpg is a truncated JPEG" in err
     assert err.endswith("edgevit: 1 of 5 images could not be read\n")
 

@@ -134,7 +134,7 @@ def test_own_profile_hides_the_shipped_one_of_its_name(own_folder: Path) -> None
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("count = 4", 'count = "four"', "clusters[0].count is 'four', expected int"),
+        ("count = 4", 'count = "four"', "clusters[0].count is 'four', expected a whole number"),
         ("count = 4", "count = 0", "clusters[0].count is 0, expected a whole number from 1"),
         (
             "mhz = 1800",

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,10 +13,11 @@ import numpy as np
 import pytest
 
 import edgevit
-from edgevit.artifact.manifest import Preprocess, read_manifest
+from edgevit.artifact.manifest import HeldOut, Preprocess, read_manifest
 from edgevit.errors import DataError, GateError, OptionError, OutputError
 from edgevit.export import pipeline
-from edgevit.export.data.images import ImageSet, folder_images
+from edgevit.export.data.choose import folder_images, read_labelled
+from edgevit.export.data.images import ExportImages, ImageSet
 from edgevit.export.onnx import stage as onnx_stage
 from edgevit.export.onnx.calibrate import minmax_ranges
 from edgevit.export.onnx.simplify import simplify
@@ -23,6 +25,8 @@ from edgevit.export.onnx.trace import trace
 from edgevit.export.pipeline import export
 from edgevit.export.recipe import Recipe, default_output
 from edgevit.models import create_model
+from edgevit.runtime.datasets.folder import read_folder
+from edgevit.runtime.datasets.split import split_folder
 
 MODEL = "efficientvit_b0"
 RANDOM = Recipe(MODEL, weights="random", num_classes=4, imgsz=64)
@@ -69,7 +73,7 @@ def test_int8_export_is_int8_and_small_and_says_how_it_was_calibrated(tmp_path: 
     assert (quantization.scheme, quantization.per_channel) == ("U8S8", True)
     assert quantization.int8_mac_share > 0.9
     assert quantization.calibration is not None
-    assert (quantization.calibration.images, quantization.calibration.skipped) == (20, 1)
+    assert (quantization.calibration.images, quantization.calibration.skipped) == (18, 1)
     assert report.size_mb < 0.35 * floats.size_mb
     assert report.latencies_ms is not None
 
@@ -130,7 +134,7 @@ def test_int8_without_images_is_refused_with_the_choices(tmp_path: Path) -> None
 def test_too_few_images_are_refused(tmp_path: Path, photos: Path) -> None:
     for path in list(photos.glob("1*.png")):
         path.unlink()
-    with pytest.raises(DataError, match=r"holds 9 readable images \(1 unreadable\); give at least 16"):
+    with pytest.raises(DataError, match=r"holds \d readable images to calibrate with \(1 unreadable, \d held out\)"):
         export(dataclasses.replace(RANDOM, precision="int8", data=photos), tmp_path / "m.onnx")
 
 
@@ -139,13 +143,52 @@ def test_missing_folder_for_the_output_is_told_before_any_work(tmp_path: Path) -
         export(RANDOM, tmp_path / "nowhere" / "m.onnx")
 
 
-def test_calibration_images_are_drawn_by_the_seed_and_kept_from_verification(photos: Path) -> None:
-    drawn = folder_images(photos, 16, 3, seed=0)
-    assert drawn == folder_images(photos, 16, 3, seed=0)
-    assert drawn != folder_images(photos, 16, 3, seed=1)
+def draw(photos: Path, record: HeldOut | None = None, **changes: object) -> ExportImages:
+    recipe = dataclasses.replace(RANDOM, precision="int8", calibration_images=16, **changes)  # type: ignore[arg-type]
+    return folder_images(read_labelled(photos, "classes", (), False), record, (), recipe, judging=True)
+
+
+def test_calibration_images_are_drawn_by_the_seed_and_kept_from_judging(photos: Path) -> None:
+    drawn = draw(photos, evaluation_images=3)
+    assert drawn == draw(photos, evaluation_images=3)
+    assert drawn != draw(photos, evaluation_images=3, seed=1)
     assert drawn.calibration is not None
     assert [len(part.images) for part in (drawn.calibration, drawn.verification, drawn.evaluation)] == [16, 4, 3]
     assert not set(map(str, drawn.calibration.images)) & set(map(str, drawn.verification.images))
+    assert drawn.evaluation.origin.endswith("not calibrated with; whether they were trained on is not known")
+
+
+def test_pictures_that_were_trained_on_are_never_called_anything_else(photos: Path) -> None:
+    record = split_folder(read_folder(photos, "plain"), 0.1).record
+    drawn = draw(photos, record)
+    assert len(drawn.evaluation.images) == record.images
+    assert drawn.evaluation.origin.endswith(", not trained on")
+    drawn = draw(photos, dataclasses.replace(record, split="folder"))
+    assert drawn.evaluation.origin.endswith(", which were trained on")
+
+
+def test_a_part_val_judges_and_train_calibrates(tmp_path: Path, photos: Path) -> None:
+    (tmp_path / "data").mkdir()
+    photos.rename(tmp_path / "data" / "train")
+    shutil.copytree(tmp_path / "data" / "train", tmp_path / "data" / "val")
+    drawn = draw(tmp_path / "data")
+    assert drawn.calibration is not None
+    for images, part in ((drawn.calibration, "train"), (drawn.evaluation, "val")):
+        assert {str(path).removeprefix(f"{tmp_path}/data/").partition("/")[0] for path in images.images} == {part}
+
+
+def test_a_folder_that_is_no_class_is_told_and_never_turns_accuracy_into_agreement(
+    photos: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name, picture in (("hen", "1.png"), ("cock", "2.png")):
+        (photos / name).mkdir()
+        (photos / picture).rename(photos / name / picture)
+    with pytest.raises(DataError, match=r"deeper \(1 of 3 folders\) is no class of the model.*--unlabelled"):
+        read_labelled(photos, "classes", ("hen", "cock"), False)
+    assert read_labelled(photos, "classes", ("hen", "cock"), True).parts["all"].classes is None
+    assert not caplog.messages
+    assert read_labelled(photos, "classes", ("pig", "cow"), False).parts["all"].classes is None
+    assert "no sub-folder is a class of the model" in caplog.text
 
 
 def test_calibration_holds_one_batch_in_memory_whatever_the_number() -> None:

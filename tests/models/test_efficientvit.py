@@ -34,6 +34,20 @@ def test_eps_is_an_attribute_that_can_be_raised(tokens: int) -> None:
     assert torch.allclose(core(qkv), _by_definition(qkv, 0.5), atol=1e-12)
 
 
+@pytest.mark.parametrize("tokens", [4, 49])
+@pytest.mark.parametrize("scale", [1.0, 1e-4])
+def test_export_form_answers_alike_even_for_tiny_sums(tokens: int, scale: float) -> None:
+    """Products of 1e-8: an epsilon of 1e-6, which was added once, would scale these answers by a hundredth."""
+    torch.manual_seed(0)
+    core, qkv = LinearAttention(), torch.randn(1, 2, 24, tokens)
+    qkv[:, :, :16] *= scale
+    expected = core(qkv)
+    core.take_export_form()
+    assert torch.allclose(core(qkv), expected, rtol=1e-5)
+    qkv[:, :, :8] = -1.0
+    assert torch.equal(core(qkv), torch.zeros(1, 2, 8, tokens))
+
+
 def test_query_that_matches_nothing_gives_zero_not_nan() -> None:
     qkv = torch.ones(1, 1, 24, 49)
     qkv[:, :, :8] = -1.0

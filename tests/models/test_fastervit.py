@@ -210,7 +210,7 @@ def test_description_says_licence_sizes_and_that_no_accuracy_is_published(
 
 
 def test_side_under_32_pixels_is_refused() -> None:
-    with pytest.raises(OptionError, match="20x40 pixels: each side must be 32 or more; try --imgsz 32"):
+    with pytest.raises(OptionError, match="20x40 pixels: each side must be 32 or more; try imgsz=32"):
         check_input_size(get_spec(ANY), (20, 40))
 
 

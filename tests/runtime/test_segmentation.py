@@ -16,7 +16,7 @@ from edgevit.errors import ModelFileError
 from edgevit.runtime.backends.session import open_session
 from edgevit.runtime.images.mask_png import mask_png
 from edgevit.runtime.images.masks import Mask, bilinear_mask, class_areas, class_map, nearest_mask
-from edgevit.runtime.images.rle import class_runs, compress, expand
+from edgevit.runtime.images.rle import class_runs, compress
 from edgevit.runtime.segmentation import Segmentation
 from edgevit.runtime.segmenter import Segmenter
 from edgevit.runtime.selftest import check_selftest, record_cases
@@ -28,6 +28,12 @@ HOW = Preprocess(size=SIZE, crop_pct=1.0, crop_mode="squash", mean=(0.5, 0.5, 0.
 MakeSegmenter = Callable[..., Path]
 Run = Callable[..., tuple[int, str, str]]
 SaveImage = Callable[[str, NDArray[np.uint8]], Path]
+
+
+def expand(counts: list[int], size: tuple[int, int]) -> NDArray[np.bool_]:
+    """Return the (H, W) mask of uncompressed counts, which run down its columns."""
+    own = np.arange(len(counts)) % 2 == 1
+    return np.repeat(own, counts).reshape(size[1], size[0]).T
 
 
 def flag(height: int, width: int) -> NDArray[np.uint8]:

@@ -1,5 +1,6 @@
 """A whole job: from folders of pictures to a file of weights."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -9,22 +10,22 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from edgevit.artifact.manifest import Preprocess
-from edgevit.errors import CheckpointError, OptionError, OutputError, UnknownNameError
+from edgevit.artifact.manifest import HeldOut, Preprocess
+from edgevit.errors import CheckpointError, DataError, OptionError, OutputError, UnknownNameError
 from edgevit.models import create_model
 from edgevit.models.weights.checkpoint import read_state_dict
 from edgevit.models.weights.resolve import build_with_weights, resolve_weights
 from edgevit.models.weights.trained import TrainingFacts, read_training_facts
 from edgevit.models.zoo.registry import get_spec
-from edgevit.training.accuracy import measure_accuracy
-from edgevit.training.folders import read_image_folder
+from edgevit.training.accuracy import Accuracy, measure_accuracy
+from edgevit.training.folders import Samples
 from edgevit.training.initialize import load_initial
 from edgevit.training.job import Job, Watcher, run_job
 from edgevit.training.recipe import Recipe
 from edgevit.training.result import round_to_half, write_weights
 
 NAME = "efficientvit_b0"
-RECIPE = Recipe(sizes=((32, 5),), batch=8, warmup_epochs=1, ema_decay=0.9)
+RECIPE = Recipe(sizes=((32, 8),), batch=8, warmup_epochs=1, ema_decay=0.9)
 COLORS = {"blue": (200, 60, 40), "green": (60, 190, 50), "red": (40, 60, 200)}
 
 
@@ -48,7 +49,7 @@ def finished(data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Job,
     said: list[str] = []
     job = Job(NAME, data, tmp_path_factory.mktemp("runs") / "colors", RECIPE, crop_pct=0.9, command="edgevit train x")
     accuracy = run_job(job, Watcher(say=said.append))
-    assert accuracy is not None
+    assert isinstance(accuracy, Accuracy)
     assert accuracy.top1 == 1.0
     return job, said
 
@@ -59,7 +60,9 @@ def test_the_file_alone_gives_back_the_accuracy(finished: tuple[Job, list[str]],
     assert weights.labels == ("blue", "red")
     assert weights.preprocess == Preprocess(size=(32, 32), crop_pct=0.9)
     model = build_with_weights(spec, weights)
-    accuracy = measure_accuracy(model, read_image_folder(data / "val"), weights.preprocess)
+    paths = tuple(sorted((data / "val").rglob("*.jpg")))
+    val = Samples(paths, tuple(int(path.parent.name == "red") for path in paths), ("blue", "red"))
+    accuracy = measure_accuracy(model, val, weights.preprocess)
     assert accuracy.top1 == accuracy.macro == 1.0
     assert accuracy.per_class == {"blue": 1.0, "red": 1.0}
 
@@ -76,7 +79,7 @@ def test_weights_are_stored_as_float16_and_statistics_as_float32(finished: tuple
 def test_a_broken_picture_is_skipped_and_said(finished: tuple[Job, list[str]]) -> None:
     job, said = finished
     assert any("skipped" in line and "broken.jpg" in line for line in said)
-    assert "2 classes, 48 images to train, 12 to validate" in said
+    assert "2 classes, 48 images to train, 12 held out" in said
     card = json.loads(job.weights_file.with_suffix(".json").read_text())
     assert card["images"] == {"train": {"blue": 24, "red": 24}, "val": {"blue": 6, "red": 6}, "unreadable": 1}
     assert card["validation"]["top1"] == 1.0
@@ -88,11 +91,53 @@ def test_a_broken_picture_is_skipped_and_said(finished: tuple[Job, list[str]]) -
 def test_a_finished_run_is_not_overwritten_and_resumes_to_the_same_file(finished: tuple[Job, list[str]]) -> None:
     job = finished[0]
     before = job.weights_file.read_bytes()
-    with pytest.raises(CheckpointError, match="holds a run already; continue it with --resume"):
+    with pytest.raises(CheckpointError, match="holds a run already; continue it with resume="):
         run_job(job, Watcher())
     again = Job(**{**job.__dict__, "resume": True})
     assert run_job(again, Watcher()) is not None
     assert job.weights_file.read_bytes() == before
+
+
+def test_the_file_says_what_was_held_out(finished: tuple[Job, list[str]], data: Path) -> None:
+    record = resolve_weights(get_spec(NAME), str(finished[0].weights_file)).held_out
+    assert record is not None
+    assert (record.split, record.images, record.trained) == ("folder", 12, 49)
+    sizes = {path.stat().st_size for path in (data / "train").rglob("*.jpg")}
+    assert len(record.sample) == 16
+    assert {size for _, size in record.sample} <= sizes
+    assert json.loads(finished[0].weights_file.with_suffix(".json").read_text())["held_out"]["split"] == "folder"
+
+
+def test_a_class_without_readable_picture_is_refused(data: Path, tmp_path: Path) -> None:
+    for part in ("train", "val"):
+        for name in ("blue", "red"):
+            (tmp_path / "data" / part / name).mkdir(parents=True)
+            (tmp_path / "data" / part / name / "0.jpg").symlink_to(data / part / name / "0.jpg")
+    (tmp_path / "data/train/red/0.jpg").unlink()
+    (tmp_path / "data/train/red/0.jpg").write_bytes(b"junk")
+    with pytest.raises(DataError, match="class red: none of its 1 images can be read"):
+        run_job(Job(NAME, tmp_path / "data", tmp_path / "run", RECIPE), Watcher())
+
+
+def test_a_class_of_which_nothing_is_held_out_is_said_and_has_no_accuracy(data: Path, tmp_path: Path) -> None:
+    few = tmp_path / "few"
+    for part, names in (("train", ("blue", "green", "red")), ("val", ("blue", "red"))):
+        for name in names:
+            (few / part / name).mkdir(parents=True)
+            for i in range(2):
+                source = data / part / ("red" if name == "green" else name) / f"{i}.jpg"
+                (few / part / name / f"{i}.jpg").symlink_to(source)
+    said: list[str] = []
+    found = run_job(
+        Job(NAME, few, tmp_path / "run", Recipe(((32, 1),), 2, warmup_epochs=0.5)), Watcher(say=said.append)
+    )
+    assert isinstance(found, Accuracy)
+    assert any(line.startswith("nothing of green is held out") for line in said)
+    assert found.macro is None
+    assert set(found.per_class) == {"blue", "red"}
+    facts = read_training_facts(tmp_path / "run" / f"{NAME}.safetensors")
+    assert facts is not None
+    assert facts.accuracy["macro"] is None
 
 
 def test_fine_tuning_keeps_a_classifier_for_the_same_classes(finished: tuple[Job, list[str]]) -> None:
@@ -153,9 +198,9 @@ def test_an_imbalance_is_pointed_out(data: Path, tmp_path: Path) -> None:
 def test_what_cannot_be_trained_is_refused_at_once(data: Path, tmp_path: Path) -> None:
     with pytest.raises(UnknownNameError, match="did you mean efficientvit_b0"):
         run_job(Job("eficientvit_b0", data, tmp_path, RECIPE), Watcher())
-    with pytest.raises(OptionError, match="--crop-pct 1.5"):
+    with pytest.raises(OptionError, match=r"crop_pct=1\.5"):
         Job(NAME, data, tmp_path, RECIPE, crop_pct=1.5)
-    with pytest.raises(OptionError, match="--val-fraction 1"):
+    with pytest.raises(OptionError, match="val_fraction=1"):
         Job(NAME, data, tmp_path, RECIPE, val_fraction=1)
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match="cannot be written"):
@@ -181,7 +226,10 @@ def test_rounded_weights_are_what_the_model_then_computes_with() -> None:
 
 
 def test_facts_survive_the_file(tmp_path: Path) -> None:
-    facts = TrainingFacts(("Kuh", "Schaf 🐑"), Preprocess(size=(96, 96), crop_pct=0.9), {"top1": 0.5, "images": 2})
+    facts = TrainingFacts(
+        ("Kuh", "Schaf 🐑"), Preprocess(size=(96, 96), crop_pct=0.9), {"top1": 0.5, "macro": None, "images": 2}
+    )
+    facts = dataclasses.replace(facts, held_out=HeldOut("hash", 2, 9, 0.2, ("00ff",), (("0123", 7),)))
     path = tmp_path / "weights.safetensors"
     write_weights(path, {"x": torch.zeros(2, 2)}, facts, NAME)
     assert read_training_facts(path) == facts

@@ -107,7 +107,7 @@ def test_the_log_has_one_json_line_for_each_epoch(samples: Samples, tmp_path: Pa
 
 def test_a_run_resumes_only_with_its_own_options_and_images(samples: Samples, tmp_path: Path) -> None:
     out = tmp_path / "run"
-    with pytest.raises(CheckpointError, match="last.pt does not exist; run without --resume"):
+    with pytest.raises(CheckpointError, match="last.pt does not exist; run without resume="):
         train(make_model(), samples, no_validation, RECIPE, out, resume=True)
     train(make_model(), samples, no_validation, RECIPE, out, should_stop=stop_after(1))
     other = Recipe(**{**RECIPE.__dict__, "learning_rate": 0.5})
@@ -126,7 +126,7 @@ def test_a_diverging_run_says_what_to_change(samples: Samples, tmp_path: Path) -
     model = make_model()
     with torch.no_grad():
         next(model.parameters()).fill_(float("nan"))
-    with pytest.raises(DataError, match="loss became nan at step 0; lower --learning-rate"):
+    with pytest.raises(DataError, match="loss became nan at step 0; lower learning_rate="):
         train(model, samples, no_validation, RECIPE, tmp_path / "run")
 
 

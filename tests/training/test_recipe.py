@@ -43,12 +43,12 @@ def test_two_thirds_of_the_default_epochs_are_at_half_the_size() -> None:
     [
         ({"sizes": ((100, 1.0),)}, "image size 100 is not possible; expected a multiple of 32"),
         ({"sizes": ((64, 0.0),)}, "0 epochs at 64 pixels"),
-        ({"batch": 1}, "--batch 1"),
-        ({"learning_rate": 0.0}, "--learning-rate 0"),
-        ({"weight_decay": -1.0}, "--weight-decay -1"),
-        ({"warmup_epochs": -1.0}, "--warmup-epochs -1"),
-        ({"ema_decay": 1.0}, "--ema-decay 1"),
-        ({"seed": -1}, "--seed -1"),
+        ({"batch": 1}, "batch= is 1, expected a whole number, 2 or more"),
+        ({"learning_rate": 0.0}, "learning_rate=0 is not possible"),
+        ({"weight_decay": -1.0}, "weight_decay= is -1.0, expected a finite number, 0 or more"),
+        ({"warmup_epochs": -1.0}, "warmup_epochs= is -1.0"),
+        ({"ema_decay": 1.0}, "ema_decay=1 is not"),
+        ({"seed": -1}, "seed= is -1"),
     ],
 )
 def test_a_value_out_of_range_is_refused(options: dict[str, object], message: str) -> None:

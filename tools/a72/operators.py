@@ -51,7 +51,7 @@ class Case:
 
     operator: str
     shapes: tuple[Shape, ...]
-    """Of the inputs, then of the constants."""
+    """Shapes of the inputs, then of the constants."""
     output: Shape
     inputs: int = 1
     int8: bool = False

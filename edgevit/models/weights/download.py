@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from edgevit.errors import DownloadError, MissingExtraError
+from edgevit.files import replacing
 from edgevit.models.weights.checkpoint import describe_page
 from edgevit.models.zoo.spec import WeightsSpec
 
@@ -48,7 +49,8 @@ def fetch(entry: WeightsSpec, retries: int = RETRIES) -> Path:
             path.parent.mkdir(parents=True, exist_ok=True)
             digest = _download(entry, entry.url, path, retries)
         if not record.is_file():
-            record.write_text(f"{digest}  {path.name}\n")
+            with replacing(record) as file:
+                file.write_text(f"{digest}  {path.name}\n")
     except OSError as error:
         if isinstance(error, DownloadError):
             raise

@@ -5,7 +5,6 @@ import importlib
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +12,6 @@ from torch import Tensor, nn
 from edgevit.errors import CheckpointError
 from edgevit.models import create_model, list_models
 from edgevit.models.weights.causes import about_positions, known_architecture
-from edgevit.models.weights.checkpoint import read_state_dict
 from edgevit.models.zoo.registry import get_spec
 from edgevit.models.zoo.spec import ModelSpec
 
@@ -47,16 +45,7 @@ class Mismatch:
     missing: list[str]
     unexpected: list[str]
     wrong: list[str]
-    """Of another shape."""
-
-
-def load_weights(model: nn.Module, spec: ModelSpec, path: Path) -> None:
-    """Load a file of weights into a model that `create_model(spec.name, ...)` built, converting to its precision.
-
-    Raises:
-        CheckpointError: the file cannot be read or does not fit; the model is then as it was.
-    """
-    load_state(model, spec, read_state_dict(path), str(path))
+    """Names of entries of another shape."""
 
 
 def load_state(model: nn.Module, spec: ModelSpec, state: Mapping[str, Tensor], source: str) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from edgevit.artifact.manifest import Preprocess
+from edgevit.artifact.manifest import HeldOut, Preprocess
 from edgevit.errors import CheckpointError, OptionError, UnknownNameError
 from edgevit.models import create_model
 from edgevit.models.weights.checkpoint import read_checkpoint
@@ -32,7 +32,7 @@ class ResolvedWeights:
     source: str
     """File name, registry entry, or "random"."""
     sha256: str
-    """Of the file; empty for random weights."""
+    """SHA-256 of the file; empty for random weights."""
     license: str
     trained: bool
     labels: tuple[str, ...]
@@ -41,6 +41,8 @@ class ResolvedWeights:
     note: str = ""
     """What the classes are."""
     entry: WeightsSpec | None = None
+    held_out: HeldOut | None = None
+    """Which pictures were not trained on; None where that is not known."""
     key: str | None = None
     """Which weights of the file, as Checkpoint has it; None for the best."""
 
@@ -143,7 +145,11 @@ def _from_file(spec: ModelSpec, path: Path, key: str | None) -> ResolvedWeights:
     if path.is_dir():
         raise CheckpointError(f"{path} is a folder; give the file of weights in it (.pt, .pth or .safetensors)")
     facts = read_training_facts(path)
-    labels, preprocess = (facts.labels, facts.preprocess) if facts else ((), spec.preprocess)
+    labels, preprocess, held_out = (
+        (facts.labels, facts.preprocess, facts.held_out) if facts else ((), spec.preprocess, None)
+    )
     taken = read_checkpoint(path, key)
     source = f"{path.name}:{taken.key}" if taken.others else path.name
-    return ResolvedWeights(path, source, sha256_of(path), "not stated", True, labels, preprocess, key=key)
+    return ResolvedWeights(
+        path, source, sha256_of(path), "not stated", True, labels, preprocess, held_out=held_out, key=key
+    )

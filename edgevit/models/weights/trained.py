@@ -5,13 +5,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from edgevit.artifact.manifest import Preprocess
-from edgevit.errors import CheckpointError
+from edgevit.artifact.manifest import HeldOut, Preprocess
+from edgevit.errors import CheckpointError, MissingExtraError
+from edgevit.schema import read_value
 
 KEYS = ("edgevit_labels", "edgevit_preprocess", "edgevit_accuracy")
 """In the file's header, each a JSON string."""
 MODEL_KEY = "edgevit_model"
 """There too: the name of the model."""
+HELD_OUT_KEY = "edgevit_held_out"
+"""There too, except in files of older versions: a HeldOut as a JSON object."""
 
 
 @dataclass(frozen=True)
@@ -20,12 +23,18 @@ class TrainingFacts:
 
     labels: tuple[str, ...]
     preprocess: Preprocess
-    accuracy: dict[str, float]
-    """Shares 0..1 over the validation images, `top1` and `macro`; and `images`, their number."""
+    accuracy: dict[str, float | None]
+    """Shares 0..1 over the held-out images, `top1` and `macro` or `pixel_accuracy` and `miou`; `images`, their number.
+
+    `macro` is None where a class has no image among them.
+    """
+    held_out: HeldOut | None = None
+    """Which pictures were not trained on."""
 
     def to_metadata(self) -> dict[str, str]:
         values = (list(self.labels), asdict(self.preprocess), self.accuracy)
-        return {key: json.dumps(value, ensure_ascii=False) for key, value in zip(KEYS, values, strict=True)}
+        texts = {key: json.dumps(value, ensure_ascii=False) for key, value in zip(KEYS, values, strict=True)}
+        return texts | ({} if self.held_out is None else {HELD_OUT_KEY: json.dumps(asdict(self.held_out))})
 
 
 def read_training_facts(path: Path) -> TrainingFacts | None:
@@ -35,13 +44,16 @@ def read_training_facts(path: Path) -> TrainingFacts | None:
         CheckpointError: what it says cannot be understood.
     """
     header = _read_header(path)
-    if header is None or KEYS[0] not in header:
+    if KEYS[0] not in header:
         return None
     try:
         labels, preprocessing, accuracy = (json.loads(header[key]) for key in KEYS)
         values: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in preprocessing.items()}
         preprocess = Preprocess(**values)
-        return TrainingFacts(tuple(map(str, labels)), preprocess, {key: float(v) for key, v in accuracy.items()})
+        figures = {key: None if v is None else float(v) for key, v in accuracy.items()}
+        held_out = header.get(HELD_OUT_KEY)
+        record = None if held_out is None else read_value(HeldOut, json.loads(held_out), HELD_OUT_KEY)
+        return TrainingFacts(tuple(map(str, labels)), preprocess, figures, record)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise CheckpointError(
             f"{path}: its labels or preprocessing cannot be read ({error}); train again, or pass --labels"
@@ -50,18 +62,17 @@ def read_training_facts(path: Path) -> TrainingFacts | None:
 
 def read_model_name(path: Path) -> str | None:
     """Return which model the weights are of, if `edgevit train` wrote the safetensors file; None for any other."""
-    return (_read_header(path) or {}).get(MODEL_KEY)
+    return _read_header(path).get(MODEL_KEY)
 
 
-def _read_header(path: Path) -> dict[str, str] | None:
-    """Return the metadata of a safetensors file: 8 bytes of length, then a JSON object with `__metadata__`."""
-    with path.open("rb") as file:
-        length, start = int.from_bytes(file.read(8), "little"), file.read(1)
-        if start != b"{" or length > path.stat().st_size:
-            return None
-        try:
-            header = json.loads(start + file.read(length - 1))
-        except ValueError:
-            return None
-    metadata = header.get("__metadata__")
-    return metadata if isinstance(metadata, dict) else None
+def _read_header(path: Path) -> dict[str, str]:
+    """Return the metadata of a safetensors file; empty for a file of another kind, or without any."""
+    try:
+        from safetensors import SafetensorError, safe_open
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("safetensors", f"reading {path.name}", "export") from error
+    try:
+        with safe_open(path, "np") as file:
+            return file.metadata() or {}
+    except SafetensorError:  # of PyTorch's own format, or damaged: whoever reads the weights says so
+        return {}

@@ -48,11 +48,6 @@ def find_weights(spec: ModelSpec, name: str) -> WeightsSpec | None:
     return next((entry for entry in spec.weights if name in (entry.name, entry.timm_tag)), None)
 
 
-def bundled_weights(name: str) -> WeightsSpec | None:
-    """Return the weights that are part of the package for this model, if there are any."""
-    return next((weights for weights in get_spec(name).weights if weights.bundled), None)
-
-
 def numbered_labels(count: int) -> tuple[str, ...]:
     """Return "class 0", "class 1", ... for weights that come without class names."""
     return tuple(f"class {i}" for i in range(count))

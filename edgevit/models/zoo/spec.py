@@ -102,7 +102,7 @@ class ModelSpec:
     palette: tuple[tuple[int, int, int], ...] = ()
     """RGB of each of `labels`; empty for classifiers."""
     plain: str = ""
-    """Of a hallucinated model: the model that it is made from, whose weights it can start from."""
+    """Name of the model that a hallucinated model is made from, whose weights it can start from; empty for others."""
 
     @property
     def task(self) -> Task:

@@ -57,7 +57,7 @@ def test_lost_quarter_is_the_noise_of_both_layers() -> None:
 
 
 def test_noise_is_summed_over_inputs_and_not_averaged_in_decibels() -> None:
-    """Of 4.25 and 8 only the first has an error: signal 4.25^2 + 8^2, noise 0.25^2."""
+    """Only the first of 4.25 and 8 has an error: signal 4.25^2 + 8^2, noise 0.25^2."""
     graph = two_convolutions()
     inputs = [np.full(SHAPE, value, np.float32) for value in (4.25, 8.0)]
     found = layer_sqnr(graph, quantize(graph, [], RANGES), inputs)

@@ -46,9 +46,9 @@ def picture() -> NDArray[np.uint8]:
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder of 16 smooth pictures."""
+    """Return a folder of 20 smooth pictures."""
     folder, random = tmp_path_factory.mktemp("photos"), np.random.default_rng(0)
-    for number in range(16):
+    for number in range(20):
         cells = random.integers(0, 256, (4, 6, 3)).astype(np.uint8)
         cv2.imwrite(str(folder / f"{number}.png"), cv2.resize(cells, (96, 64), interpolation=cv2.INTER_CUBIC))
     return folder

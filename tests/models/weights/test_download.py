@@ -142,9 +142,7 @@ def test_page_instead_of_weights_is_not_kept(server: Server) -> None:
     server.content_type = "text/html"
     message = _refusal(_entry(server.port))
     assert "answered with an HTML page, not weights (a quota or a login?)" in message
-    assert message.endswith(
-        f"put the file at {cache_dir() / 'efficientvit_b1_r224.pt'} by hand, or pass --weights FILE"
-    )
+    assert message.endswith(f"put the file at {cache_dir() / 'efficientvit_b1_r224.pt'} by hand, or pass weights=FILE")
     assert not list(cache_dir().iterdir())
 
 
@@ -161,7 +159,7 @@ def test_no_connection_says_what_to_do(server: Server) -> None:
         message = _refusal(_entry(port))
     assert message == (
         f"cannot download http://127.0.0.1:{port}/weights.pt: no connection to 127.0.0.1; try again to resume, "
-        f"put the file at {cache_dir() / 'efficientvit_b1_r224.pt'} by hand, or pass --weights FILE"
+        f"put the file at {cache_dir() / 'efficientvit_b1_r224.pt'} by hand, or pass weights=FILE"
     )
 
 

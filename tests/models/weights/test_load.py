@@ -13,7 +13,8 @@ from edgevit.errors import CheckpointError
 from edgevit.models import create_model
 from edgevit.models.efficientvit import canonical_keys as efficientvit_keys
 from edgevit.models.sbcformer import canonical_keys as sbcformer_keys
-from edgevit.models.weights.load import canonical_state, infer_num_classes, load_state, load_weights
+from edgevit.models.weights.checkpoint import read_state_dict
+from edgevit.models.weights.load import canonical_state, infer_num_classes, load_state
 from edgevit.models.zoo.registry import get_spec
 from tests.places import SHARED
 
@@ -170,7 +171,7 @@ def test_half_precision_file_becomes_float32(tmp_path: Path) -> None:
     state = {key: value.half() if value.is_floating_point() else value for key, value in original.state_dict().items()}
     save_file(state, tmp_path / "half.safetensors")
     model = create_model("sbcformer_xs", 3)
-    load_weights(model, spec, tmp_path / "half.safetensors")
+    load_state(model, spec, read_state_dict(tmp_path / "half.safetensors"), "half.safetensors")
     assert {p.dtype for p in model.parameters()} == {torch.float32}
     assert torch.equal(model.state_dict()["head.weight"], original.state_dict()["head.weight"].half().float())
 
@@ -214,7 +215,7 @@ def test_wrong_variant_is_named(asked: str, found: str) -> None:
 def test_wrong_class_count_is_named() -> None:
     message = _refusal("sbcformer_xs", _model("sbcformer_xs", 10).state_dict(), classes=1000)
     assert message == (
-        "mine.pt has 10 classes, but sbcformer_xs was built for 1,000; pass --num-classes 10, or leave it out"
+        "mine.pt has 10 classes, but sbcformer_xs was built for 1,000; pass num_classes=10, or leave it out"
     )
 
 

@@ -13,7 +13,7 @@ from edgevit.artifact.manifest import Preprocess
 from edgevit.errors import CheckpointError, EdgevitError, OptionError, UnknownNameError
 from edgevit.models import create_model
 from edgevit.models.weights.resolve import build_with_weights, bundled_path, resolve_weights
-from edgevit.models.zoo.registry import bundled_weights, get_spec
+from edgevit.models.zoo.registry import get_spec
 from edgevit.models.zoo.spec import WeightsSpec
 
 
@@ -55,14 +55,13 @@ def test_asked_number_of_classes_must_be_that_of_the_file(tmp_path: Path) -> Non
     path = tmp_path / "mine.pth"
     torch.save(create_model("sbcformer_xs", 4).state_dict(), path)
     spec = get_spec("sbcformer_xs")
-    with pytest.raises(CheckpointError, match="has 4 classes, but sbcformer_xs was built for 7; pass --num-classes 4"):
+    with pytest.raises(CheckpointError, match="has 4 classes, but sbcformer_xs was built for 7; pass num_classes=4"):
         build_with_weights(spec, resolve_weights(spec, str(path)), 7)
 
 
 @pytest.mark.parametrize("name", ["sbcformer_xs", "efficientvit_b0"])
 def test_bundled_weights_are_the_default(name: str) -> None:
-    entry = bundled_weights(name)
-    assert entry is not None
+    entry = get_spec(name).weights[0]
     try:
         path = bundled_path(entry)
     except CheckpointError:
@@ -97,8 +96,7 @@ def test_imagenet_and_timms_names_are_published_weights(
 
 
 def test_missing_bundled_file_is_said() -> None:
-    entry = bundled_weights("sbcformer_xs")
-    assert entry is not None
+    entry = get_spec("sbcformer_xs").weights[0]
     with pytest.raises(CheckpointError, match="none.safetensors are missing from this installation; install"):
         bundled_path(dataclasses.replace(entry, file="none.safetensors"))
 
@@ -114,7 +112,7 @@ def test_without_published_weights_the_choices_are_listed() -> None:
     error = _refusal("sbcformer_l", None)
     assert isinstance(error, OptionError)
     assert error.exit_code == 2
-    for choice in ("--weights FILE", "edgevit train sbcformer_l --data DIR", "--weights random"):
+    for choice in ("weights=FILE", "edgevit train sbcformer_l --data DIR", "weights= random"):
         assert choice in str(error)
 
 

@@ -12,7 +12,6 @@ from edgevit.models import create_model, list_models
 from edgevit.models.compact_ffn import merge_branches
 from edgevit.models.layers import prepare_for_export
 from edgevit.models.zoo.registry import (
-    bundled_weights,
     check_input_size,
     find_weights,
     get_spec,
@@ -58,12 +57,11 @@ def test_weights_entries_are_complete(name: str) -> None:
 
 def test_bundled_weights_are_the_default_and_say_that_they_are_not_imagenet() -> None:
     for name in ("sbcformer_xs", "efficientvit_b0"):
-        entry = bundled_weights(name)
-        assert entry is not None
-        assert entry is get_spec(name).weights[0]
+        entry = get_spec(name).weights[0]
+        assert entry.bundled
         assert entry.note == "10 classes, CIFAR-10, not ImageNet"
         assert entry.labels[3] == "cat"
-    assert bundled_weights("sbcformer_l") is None
+    assert not any(entry.bundled for entry in get_spec("sbcformer_l").weights)
 
 
 def test_preprocessing_is_the_official_evaluation() -> None:
@@ -125,13 +123,13 @@ def test_imagenet_is_not_made_up() -> None:
 
 
 def test_zero_classes_are_refused() -> None:
-    with pytest.raises(OptionError, match="--num-classes 1 or more"):
+    with pytest.raises(OptionError, match="num_classes=1 or more"):
         create_model("sbcformer_xs", num_classes=0)
 
 
 @pytest.mark.parametrize(("size", "near"), [((225, 225), "224 or 256"), ((0, 0), "32"), ((224, 40), "32 or 64")])
 def test_size_that_is_not_a_multiple_of_32_is_refused(size: tuple[int, int], near: str) -> None:
-    with pytest.raises(OptionError, match=f"multiple of 32; try --imgsz {near}$"):
+    with pytest.raises(OptionError, match=f"multiple of 32; try imgsz={near}$"):
         check_input_size(get_spec("sbcformer_xs"), size)
 
 

@@ -12,12 +12,14 @@ import pytest
 from numpy.typing import NDArray
 
 from edgevit.cli.benchmark_text import describe
+from edgevit.device_profiles.state import MachineState as State
+from edgevit.device_profiles.state import busy_seconds, read_state
 from edgevit.errors import DataError, ModelFileError
 from edgevit.runtime.benchmark.compare import compare, find_doubts
 from edgevit.runtime.benchmark.first import measure_first
-from edgevit.runtime.benchmark.machine import busy_seconds, describe_machine, find_taints, read_state, worst
+from edgevit.runtime.benchmark.machine import describe_machine, find_taints, worst
 from edgevit.runtime.benchmark.measure import Plan, benchmark
-from edgevit.runtime.benchmark.report import First, Machine, Ratio, Report, Run, State, Times, read_report
+from edgevit.runtime.benchmark.report import First, Machine, Ratio, Report, Run, Times, read_report
 from edgevit.runtime.benchmark.summary import compare_rounds, is_settled, summarize
 from tests.places import DOCS
 

@@ -16,8 +16,9 @@ from typing import Any
 
 import pytest
 
+from edgevit.runtime.backoff import Backoff
 from edgevit.runtime.delivery.mqtt import Broker, MqttDelivery
-from edgevit.runtime.delivery.sender import Backoff, SpooledSink
+from edgevit.runtime.delivery.sender import SpooledSink
 from edgevit.runtime.delivery.spool import Spool
 from edgevit.runtime.destinations import parse_sink
 from edgevit.runtime.events.event import Event

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from edgevit.runtime.delivery.sender import Backoff, DeliveryError, SpooledSink
+from edgevit.runtime.backoff import Backoff
+from edgevit.runtime.delivery.sender import DeliveryError, SpooledSink
 from edgevit.runtime.delivery.spool import Spool, Stored
 from edgevit.runtime.events.event import Event
 from edgevit.runtime.moment import Moment

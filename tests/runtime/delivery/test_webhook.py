@@ -19,7 +19,8 @@ from typing import Any
 import pytest
 
 from edgevit.errors import OptionError
-from edgevit.runtime.delivery.sender import Backoff, DeliveryError, SpooledSink
+from edgevit.runtime.backoff import Backoff
+from edgevit.runtime.delivery.sender import DeliveryError, SpooledSink
 from edgevit.runtime.delivery.spool import Spool, Stored
 from edgevit.runtime.delivery.webhook import WebhookDelivery, signature, signing_key
 from edgevit.runtime.events.event import Event
@@ -287,9 +288,3 @@ def test_rubbish_for_an_answer_is_no_delivery_and_no_crash() -> None:
 def test_secret_that_was_cut_is_refused() -> None:
     with pytest.raises(OptionError, match="EDGEVIT_WEBHOOK_SECRET begins with whsec_ but the rest is not base64"):
         WebhookDelivery("http://127.0.0.1/", "whsec_abc")
-
-
-def test_pauses_double_up_to_the_longest_and_are_spread() -> None:
-    backoff = Backoff(first_s=1, most_s=60)
-    assert [backoff.wait_s(failures, 1.0) for failures in (1, 2, 3, 6, 7, 1000)] == [1, 2, 4, 32, 60, 60]
-    assert backoff.wait_s(3, 0.0) == 2

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from edgevit.errors import DataError, ModelFileError, OptionError
 from edgevit.runtime.classifier import Classifier, load
-from edgevit.runtime.datasets.image_folder import find_images
+from edgevit.runtime.datasets.folder import read_folder
+from edgevit.runtime.datasets.judged import Judged, choose_judged
 from edgevit.runtime.evaluation.classification import validate
 
 MakeModel = Callable[..., Path]
@@ -20,6 +21,10 @@ SaveImage = Callable[[str, NDArray[np.uint8]], Path]
 PLAIN, ORANGE, SKY = (204, 51, 51), (255, 204, 51), (51, 51, 204)
 """Logits of the tiny model are 16 * (level / 255 - 0.5): 4.8 -4.8 -4.8, 8.0 4.8 -4.8 and -4.8 -4.8 4.8."""
 NAMES = ("red", "green", "blue")
+
+
+def find_images(data: Path, *, unlabelled: bool = False, limit: int | None = None) -> Judged:
+    return choose_judged(read_folder(data, "plain" if unlabelled else "classes", NAMES)).draw(limit)
 
 
 def picture(color: tuple[int, int, int]) -> NDArray[np.uint8]:
@@ -54,7 +59,7 @@ def share(*others: float) -> float:
 
 
 def test_accuracy_of_one_model(data: Path, tiny: Classifier) -> None:
-    found = validate([("tiny", tiny)], find_images(data, NAMES))
+    found = validate([("tiny", tiny)], find_images(data))
     (model,) = found.models
     assert (found.images, found.labelled, found.unreadable, found.labels) == (4, True, (), NAMES)
     assert model.answers == (3, 0, 1)
@@ -71,7 +76,7 @@ def test_accuracy_of_one_model(data: Path, tiny: Classifier) -> None:
 
 
 def test_second_model_is_compared_with_the_first(data: Path, tiny: Classifier, greener: Classifier) -> None:
-    found = validate([("tiny", tiny), ("greener", greener)], find_images(data, NAMES))
+    found = validate([("tiny", tiny), ("greener", greener)], find_images(data))
     agreement = found.models[1].agreement
     assert agreement is not None
     assert (agreement.top1, agreement.flips, agreement.lost, agreement.gained) == (0.5, 2, 1, 1)
@@ -86,7 +91,7 @@ def test_second_model_is_compared_with_the_first(data: Path, tiny: Classifier, g
 
 
 def test_flips_say_what_became_what(data: Path, tiny: Classifier, greener: Classifier) -> None:
-    found = validate([("tiny", tiny), ("greener", greener)], find_images(data, NAMES))
+    found = validate([("tiny", tiny), ("greener", greener)], find_images(data))
     assert found.models[1].agreement is not None
     first, second = found.models[1].agreement.flipped
     assert (first.source, second.source) == (f"{data}/green/lime.png", f"{data}/red/orange.png")
@@ -101,14 +106,14 @@ def test_only_the_surest_flips_are_kept(save_image: SaveImage, tiny: Classifier,
         folder = save_image(f"flat/{name}.png", picture((255, green, 51))).parent
     models = [("tiny", tiny), ("greener", greener)]
     for wanted, names in ((0, []), (1, ["most"]), (2, ["most", "middle"])):
-        agreement = validate(models, find_images(folder, NAMES), flips=wanted).models[1].agreement
+        agreement = validate(models, find_images(folder), flips=wanted).models[1].agreement
         assert agreement is not None
         assert agreement.flips == 3
         assert [Path(flip.source).stem for flip in agreement.flipped] == names
 
 
 def test_unlabelled_images_tell_agreement_only(data: Path, tiny: Classifier, greener: Classifier) -> None:
-    images = find_images(data, NAMES, unlabelled=True)
+    images = find_images(data, unlabelled=True)
     found = validate([("tiny", tiny), ("greener", greener)], images)
     assert not found.labelled
     assert [model.accuracy for model in found.models] == [None, None]
@@ -119,7 +124,7 @@ def test_unlabelled_images_tell_agreement_only(data: Path, tiny: Classifier, gre
 
 
 def test_same_model_differs_in_nothing(data: Path, tiny: Classifier, make_model: MakeModel) -> None:
-    found = validate([("a", tiny), ("b", load(make_model("b.onnx")))], find_images(data, NAMES))
+    found = validate([("a", tiny), ("b", load(make_model("b.onnx")))], find_images(data))
     agreement = found.models[1].agreement
     assert agreement is not None
     assert (agreement.top1, agreement.confidence_drift, agreement.logit_sqnr_db) == (1.0, 0.0, None)
@@ -129,7 +134,7 @@ def test_same_model_differs_in_nothing(data: Path, tiny: Classifier, make_model:
 def test_probabilities_have_no_logit_sqnr(data: Path, tiny: Classifier, make_foreign: MakeModel) -> None:
     path = make_foreign(softmax=True, weights=np.diag([4.0, 8.0, 4.0]).astype(np.float32))
     other = load(path, labels=NAMES, mean=(0.5,) * 3, std=(0.25,) * 3)
-    found = validate([("tiny", tiny), ("other", other)], find_images(data, NAMES))
+    found = validate([("tiny", tiny), ("other", other)], find_images(data))
     agreement = found.models[1].agreement
     assert agreement is not None
     assert (agreement.top1, agreement.logit_sqnr_db, agreement.logit_cosine) == (0.5, None, None)
@@ -142,14 +147,14 @@ def test_models_of_different_inputs_each_get_their_own(
 
     preprocessing = Preprocess(size=(64, 48), mean=(0.5,) * 3, std=(0.25,) * 3)
     large = make_model("large.onnx", input=Input(name="image", shape=(1, 3, 64, 48)), preprocess=preprocessing)
-    agreement = validate([("a", tiny), ("b", load(large))], find_images(data, NAMES)).models[1].agreement
+    agreement = validate([("a", tiny), ("b", load(large))], find_images(data)).models[1].agreement
     assert agreement is not None
     assert agreement.top1 == 1.0
 
 
 def test_unreadable_images_are_named_and_left_out(data: Path, tiny: Classifier) -> None:
     (data / "red" / "broken.jpg").write_bytes(b"\xff\xd8\xff no picture")
-    found = validate([("tiny", tiny)], find_images(data, NAMES))
+    found = validate([("tiny", tiny)], find_images(data))
     assert found.images == 4
     assert found.unreadable == (f"{data}/red/broken.jpg is a truncated JPEG; copy or record it again",)
     assert found.models[0].accuracy is not None
@@ -159,7 +164,7 @@ def test_unreadable_images_are_named_and_left_out(data: Path, tiny: Classifier) 
 def test_nothing_readable_is_an_error(tmp_path: Path, tiny: Classifier) -> None:
     (tmp_path / "only.png").write_bytes(b"no picture")
     with pytest.raises(DataError, match=r"none of the 1 images in .* can be read: .*only.png is not an image"):
-        validate([("tiny", tiny)], find_images(tmp_path, NAMES))
+        validate([("tiny", tiny)], find_images(tmp_path))
 
 
 def test_models_of_different_labels_cannot_be_compared(
@@ -167,16 +172,16 @@ def test_models_of_different_labels_cannot_be_compared(
 ) -> None:
     other = load(make_model("other.onnx", labels=("red", "lime", "blue")))
     with pytest.raises(OptionError, match="class 1 is 'lime' in b, but 'green' in a; compare models of the same"):
-        validate([("a", tiny), ("b", other)], find_images(data, NAMES))
+        validate([("a", tiny), ("b", other)], find_images(data))
     two = load(make_model("two.onnx", labels=("a", "b"), graph=make_graph(weights=np.eye(2, 3, dtype=np.float32))))
     with pytest.raises(OptionError, match="b has 2 classes, but a has 3"):
-        validate([("a", tiny), ("b", two)], find_images(data, NAMES))
+        validate([("a", tiny), ("b", two)], find_images(data))
 
 
 def test_model_that_fails_is_named(data: Path, make_model: MakeModel, make_graph: Callable[..., object]) -> None:
     nan = load(make_model(graph=make_graph(weights=np.full((3, 3), np.nan, np.float32))))
     with pytest.raises(ModelFileError, match="bad.onnx: the model answered NaN or infinity"):
-        validate([("bad.onnx", nan)], find_images(data, NAMES))
+        validate([("bad.onnx", nan)], find_images(data))
 
 
 def test_memory_does_not_grow_with_the_images(save_image: SaveImage, tiny: Classifier, greener: Classifier) -> None:
@@ -185,7 +190,7 @@ def test_memory_does_not_grow_with_the_images(save_image: SaveImage, tiny: Class
         (path.parent / f"{i}.png").write_bytes(path.read_bytes())
 
     def peak(count: int) -> int:
-        images = find_images(path.parent, NAMES, limit=count)
+        images = find_images(path.parent, limit=count)
         tracemalloc.start()
         validate([("a", tiny), ("b", greener)], images, flips=5)
         highest = tracemalloc.get_traced_memory()[1]
@@ -196,61 +201,22 @@ def test_memory_does_not_grow_with_the_images(save_image: SaveImage, tiny: Class
     assert peak(160) < 1.2 * peak(32)
 
 
-def test_folder_of_folders_is_labelled_by_name(data: Path) -> None:
-    images = find_images(data, NAMES)
-    assert images.labels == (2, 1, 0, 0)
-    assert [path.name for path in images.paths] == ["sky.png", "lime.png", "orange.png", "plain.png"]
+def test_a_mean_over_classes_is_not_known_where_one_has_no_picture(data: Path, tiny: Classifier) -> None:
+    accuracy = validate([("tiny", tiny)], find_images(data)).models[0].accuracy
+    assert accuracy is not None
+    assert accuracy.macro == pytest.approx((2 / 2 + 0 / 1 + 1 / 1) / 3)
+    (data / "blue" / "deep" / "sky.png").unlink()
+    accuracy = validate([("tiny", tiny)], find_images(data)).models[0].accuracy
+    assert accuracy is not None
+    assert (accuracy.per_class, accuracy.macro) == ((1.0, 0.0, None), None)
 
 
-def test_held_out_folder_is_used_where_it_exists(data: Path, save_image: SaveImage) -> None:
-    save_image("data/test/blue/a.png", picture(SKY))
-    assert find_images(data, NAMES).folder == data / "test"
-    save_image("data/val/red/a.png", picture(SKY))
-    assert find_images(data, NAMES).folder == data / "val"
-
-
-def test_class_may_be_called_test(data: Path, save_image: SaveImage) -> None:
-    save_image("data/test/a.png", picture(SKY))
-    assert find_images(data, (*NAMES, "test")).folder == data
-
-
-def test_images_beside_the_classes_are_counted(data: Path, save_image: SaveImage) -> None:
-    save_image("data/preview.png", picture(SKY))
-    images = find_images(data, NAMES)
-    assert (len(images.paths), images.loose) == (4, 1)
-
-
-def test_hidden_folders_are_not_searched(data: Path, save_image: SaveImage) -> None:
-    save_image("data/.thumbnails/a.png", picture(SKY))
-    assert len(find_images(data, NAMES).paths) == 4
-
-
-def test_limit_draws_repeatably(data: Path) -> None:
-    drawn = [find_images(data, NAMES, limit=2, seed=seed) for seed in (0, 0, 1, 2, 3)]
-    assert drawn[0] == drawn[1]
-    assert len({images.paths for images in drawn}) > 1
-    assert drawn[0].labels is not None
-    for path, label in zip(drawn[0].paths, drawn[0].labels, strict=True):
-        assert path.relative_to(data).parts[0] == NAMES[label]
-
-
-def test_folder_that_is_no_class_is_named(data: Path, save_image: SaveImage) -> None:
+def test_folder_that_is_no_class_is_named(data: Path, save_image: SaveImage, tiny: Classifier) -> None:
     save_image("data/pink/a.png", picture(SKY))
     with pytest.raises(DataError, match=r"pink \(1 of 4 folders\) is no class of the model, whose labels are red, gre"):
-        find_images(data, NAMES)
-
-
-@pytest.mark.parametrize(
-    ("folder", "message"),
-    [("none", "is not a folder"), ("empty", "no image in folder .* .looked for .jpg"), ("train", "no image in folder")],
-)
-def test_missing_images_are_one_clear_error(tmp_path: Path, folder: str, message: str) -> None:
-    for name in ("empty", "train/red"):
-        (tmp_path / name).mkdir(parents=True)
-    with pytest.raises(DataError, match=message):
-        find_images(tmp_path / folder, NAMES)
+        validate([("tiny", tiny)], find_images(data))
 
 
 def test_limit_must_be_positive(data: Path) -> None:
     with pytest.raises(OptionError, match="a limit of 0 images is not possible"):
-        find_images(data, NAMES, limit=0)
+        find_images(data, limit=0)

@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edgevit.errors import DataError, ImageError
-from edgevit.runtime.datasets.masks import find_masked_images
+from edgevit.errors import ImageError
 from edgevit.runtime.evaluation.segmentation import Confusion
 from edgevit.runtime.images.mask_png import mask_png, read_mask
 from edgevit.runtime.images.masks import Mask
@@ -67,19 +66,6 @@ def test_agreement_is_the_share_of_equal_pixels() -> None:
     sums.add(np.array([[0, 1]], np.uint8), np.array([[0, 0]], np.uint8), None)
     found = sums.quality("m", labelled=False, compared=True)
     assert (found.agreement, found.miou, found.iou) == (0.5, None, None)
-
-
-def test_every_picture_needs_its_mask(tmp_path: Path) -> None:
-    for name in ("val/images/a", "val/masks"):
-        (tmp_path / name).mkdir(parents=True)
-    cv2.imwrite(str(tmp_path / "val/images/a/x.png"), np.zeros((4, 4, 3), np.uint8))
-    with pytest.raises(DataError, match=r"there is no mask .*x\.png"):
-        find_masked_images(tmp_path)
-    (tmp_path / "val/masks/a").mkdir()
-    (tmp_path / "val/masks/a/x.png").write_bytes(mask_png(np.zeros((4, 4), np.uint8), PALETTE))
-    found = find_masked_images(tmp_path)
-    assert found.masks == (tmp_path / "val/masks/a/x.png",)
-    assert find_masked_images(tmp_path / "val/images").masks is None
 
 
 def test_validate_prints_mean_iou(colours: Path, run: Run, tmp_path: Path) -> None:

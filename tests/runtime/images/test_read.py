@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from edgevit.errors import ImageError
-from edgevit.runtime.images.read import list_images, read_image
+from edgevit.runtime.images.read import read_image
 
 Image = pytest.importorskip("PIL.Image", reason="Pillow writes and reads the reference images")
 SaveImage = Callable[[str, NDArray[np.uint8]], Path]
@@ -197,34 +197,3 @@ def test_missing_and_unreadable_files_are_named(tmp_path: Path) -> None:
         read_image(tmp_path / "none.jpg")
     with pytest.raises(ImageError, match="cannot be read: Is a directory"):
         read_image(tmp_path)
-
-
-def test_folder_is_searched_in_depth_and_in_order(save_image: SaveImage, red_image: NDArray[np.uint8]) -> None:
-    first, second = save_image("a/2.png", red_image), save_image("b/1.JPG", red_image)
-    (first.parent / "notes.txt").write_text("no image")
-    assert list(list_images(str(first.parent.parent))) == [first, second]
-
-
-def test_pattern_file_and_list_name_images(
-    save_image: SaveImage, red_image: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = save_image("a/2.png", red_image)
-    assert list(list_images(str(path.parent.parent / "**" / "*.png"))) == [path]
-    assert list(list_images(str(path))) == [path]
-    monkeypatch.setattr("sys.stdin", io.StringIO(f"{path}\n\nother one.jpg\r\n"))
-    assert list(list_images("-")) == [path, Path("other one.jpg")]
-
-
-def test_file_whose_name_looks_like_a_pattern_is_found(save_image: SaveImage, red_image: NDArray[np.uint8]) -> None:
-    path = save_image("cat [1].png", red_image)
-    assert list(list_images(str(path))) == [path]
-
-
-@pytest.mark.parametrize(
-    ("source", "reason"),
-    [("empty", "no image in folder"), ("*.jpg", "no file matches"), ("none.jpg", "does not exist; give a file")],
-)
-def test_source_without_images_is_an_error(tmp_path: Path, source: str, reason: str) -> None:
-    (tmp_path / "empty").mkdir()
-    with pytest.raises(ImageError, match=reason):
-        list(list_images(str(tmp_path / source)))

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgevit.runtime.delivery.sender import Backoff, DeliveryError, SpooledSink
+from edgevit.runtime.backoff import Backoff
+from edgevit.runtime.delivery.sender import DeliveryError, SpooledSink
 from edgevit.runtime.delivery.spool import SMALLEST_QUOTA, Spool, Stored
 from edgevit.runtime.events.event import Event
 from edgevit.runtime.moment import Moment

@@ -13,7 +13,7 @@ from edgevit.runtime.events.event import Event
 from edgevit.runtime.sources.connections import LivePicture
 from edgevit.runtime.sources.frames import Clock, Frame
 from edgevit.runtime.sources.grammar import parse_source
-from edgevit.runtime.sources.live import FIRST_WAIT_S, LONGEST_WAIT_S, Live, backoff_s
+from edgevit.runtime.sources.live import Live
 from edgevit.runtime.sources.options import SourceOptions
 from edgevit.runtime.sources.sampling import SamplingInterval
 from edgevit.runtime.sources.stop import Stop
@@ -260,13 +260,3 @@ def test_thread_is_gone_once_closed_whatever_it_does(make_live: MakeLive) -> Non
         assert not any(thread.name == "edgevit camera:0" for thread in threading.enumerate())
         assert script.closed == script.opened
         assert list(live) == []
-
-
-def test_waits_double_up_to_the_longest_and_are_spread_by_half() -> None:
-    draw = random.Random(3)
-    for attempt in range(100):
-        longest = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2**attempt)
-        waits = [backoff_s(attempt, draw) for _ in range(20)]
-        assert all(longest / 2 <= wait <= longest for wait in waits)
-        assert max(waits) - min(waits) > longest / 8
-    assert backoff_s(3, random.Random(9)) == backoff_s(3, random.Random(9))

@@ -1,0 +1,56 @@
+"""A file is written whole or not at all, and an older one stays as it was until the new one is there."""
+
+import contextlib
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+from edgevit.errors import EdgevitError, OutputError
+
+PART = ".part-"
+"""Beginning of a temporary file's name: what a power cut may leave behind."""
+
+
+@contextlib.contextmanager
+def replacing(path: Path, *, durable: bool = False) -> Iterator[Path]:
+    """Yield the path of an empty file beside `path`; what is written there replaces `path` if the block succeeds.
+
+    Args:
+        path: the file to write, in a folder that exists.
+        durable: flush it to the disk first, which on an SD card takes tens of milliseconds.
+
+    Raises:
+        OSError: the folder or the disk does not take the file.
+    """
+    # the same suffix, by which a file's format is told
+    temporary = path.with_name(f"{PART}{secrets.token_hex(6)}{path.suffix}")
+    temporary.open("xb").close()
+    try:
+        yield temporary
+        if durable:
+            with temporary.open("rb+") as file:
+                os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        # where the disk fails altogether, its first error is the one to tell
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def replacing_output(
+    path: Path, advice: str = "free some space or choose another place", *, durable: bool = False
+) -> Iterator[Path]:
+    """Do as `replacing`, and say what the user can do where it fails.
+
+    Raises:
+        OutputError: the folder or the disk does not take the file.
+    """
+    try:
+        with replacing(path, durable=durable) as temporary:
+            yield temporary
+    except EdgevitError:
+        raise
+    except OSError as error:
+        raise OutputError(f"{path} cannot be written: {error.strerror or error}; {advice}") from error

@@ -1,0 +1,194 @@
+"""A folder of pictures, its parts, and what is known of each picture: the one reader for train, export and validate."""
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+from edgevit.errors import DataError
+from edgevit.runtime.datasets.listing import (
+    LeftOut,
+    list_pictures,
+    natural_key,
+    no_pictures,
+    normalized,
+    visible_folders,
+)
+
+Layout = Literal["classes", "masks", "plain"]
+"""What is known of each picture: the class that its folder names, a mask of the same name, or nothing."""
+
+Part = Literal["train", "val", "test", "all"]
+PARTS: dict[Part, tuple[str, ...]] = {"train": ("train",), "val": ("val", "valid", "validation"), "test": ("test",)}
+"""Names of the folders that hold a part."""
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Picture files, and what is known of each. What later is known of them, such as boxes, is one more field here."""
+
+    home: Path
+    """The folder that was searched: what was asked for, or one of its parts."""
+    paths: tuple[Path, ...]
+    classes: tuple[str, ...] | None = None
+    """The class of each picture: the folder in `home` that it lies in, in Unicode's composed form; None for none."""
+    masks: tuple[Path, ...] | None = None
+    """A PNG of class numbers for each picture; None where there are none."""
+    left_out: LeftOut = field(default_factory=LeftOut)
+    loose: int = 0
+    """Pictures left out because they lie beside the class folders, so that their class is not known."""
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """The path of each picture from `home`, with slashes, in Unicode's composed form: equal on every machine."""
+        start = os.path.join(self.home, "")
+        return tuple(normalized(str(path).removeprefix(start)) for path in self.paths)
+
+    def subset(self, indices: Sequence[int]) -> "Pictures":
+        """Return some of the pictures, in the order of the indices."""
+        return replace(
+            self,
+            paths=tuple(self.paths[i] for i in indices),
+            classes=None if self.classes is None else tuple(self.classes[i] for i in indices),
+            masks=None if self.masks is None else tuple(self.masks[i] for i in indices),
+        )
+
+    def class_names(self) -> tuple[str, ...]:
+        """Return the classes that occur, in natural order."""
+        return tuple(sorted(set(self.classes or ()), key=natural_key))
+
+    def labels(self, names: Sequence[str]) -> tuple[int, ...] | None:
+        """Return the index in `names` of each picture's class; None where the classes are not known.
+
+        Raises:
+            DataError: a class is not among the names.
+        """
+        if self.classes is None:
+            return None
+        index = {normalized(name): i for i, name in enumerate(names)}
+        folders = self.class_names()
+        strange = [name for name in folders if name not in index]
+        if strange:
+            raise DataError(
+                f"{self.home}: {_first(strange)} ({len(strange)} of {len(folders)} folders) is no class of the model, "
+                f"whose labels are {_first(names)}; rename or remove the folder, or pass --unlabelled to compare "
+                "answers only"
+            )
+        return tuple(index[name] for name in self.classes)
+
+
+@dataclass(frozen=True)
+class PictureFolder:
+    """A folder and its parts."""
+
+    root: Path
+    parts: dict[Part, Pictures]
+    """Train, val and test, those that are there; or the whole folder as "all"."""
+
+    @property
+    def home(self) -> Pictures | None:
+        """The pictures that a training may have seen: those of train, or of a folder without parts."""
+        return self.parts.get("train") or self.parts.get("all")
+
+    @property
+    def held_out(self) -> Pictures | None:
+        """The part that is kept from training: val, else test; None where neither is there."""
+        return self.parts.get("val") or self.parts.get("test")
+
+    @property
+    def images(self) -> int:
+        """The number of pictures in all parts."""
+        return sum(len(part.paths) for part in self.parts.values())
+
+    def notes(self) -> Iterator[str]:
+        """Yield what was left out, a line for each part and kind of reason."""
+        for part in self.parts.values():
+            if str(part.left_out):
+                yield f"{part.home}: {part.left_out}"
+            if part.loose:
+                yield f"{part.loose} images beside the class folders of {part.home} have no class, and are left out"
+
+
+def read_folder(data: Path, layout: Layout, names: Sequence[str] | None = None) -> PictureFolder:
+    """List the pictures of a folder: train/, val/ (valid/, validation/) and test/ if they are there, else all of it.
+
+    For classes each part holds a folder for each class; for masks, images/ beside masks/, where masks/a/street.png is
+    the mask of images/a/street.jpg. A part without either is listed, and nothing is known of its pictures.
+
+    Args:
+        data: the folder.
+        layout: what may be known of the pictures.
+        names: the classes, if they are known: a folder that bears the name of one is no part. Where they are not known,
+            a folder of classes has parts only if it has a part train.
+
+    Raises:
+        DataError: it is not a folder or cannot be read, it or a part of it has no picture, or a mask is missing.
+    """
+    if not data.is_dir():
+        raise DataError(f"{data} is not a folder; {EXPECTED[layout]}")
+    parts = _find_parts(data, names or ())
+    if layout == "classes" and names is None and "train" not in parts:
+        parts = {}
+    return PictureFolder(data, {part: read_pictures(home, layout) for part, home in (parts or {"all": data}).items()})
+
+
+EXPECTED: dict[Layout, str] = {
+    "classes": "give one that holds images, at best one sub-folder for each class",
+    "masks": "give one that holds images, at best as images/ beside masks/",
+    "plain": "give one that holds images, at any depth",
+}
+
+
+def read_pictures(home: Path, layout: Layout) -> Pictures:
+    """List the pictures of one part; see read_folder."""
+    if layout == "masks" and all((home / name).is_dir() for name in ("images", "masks")):
+        return _read_masked(home)
+    listing = list_pictures(home)
+    if not listing.paths:
+        raise DataError(no_pictures(home))
+    every = Pictures(home, listing.paths, left_out=listing.left_out)
+    inside = [i for i, name in enumerate(every.names) if "/" in name]
+    if layout != "classes" or not inside:
+        return every
+    labelled = every.subset(inside)
+    classes = tuple(name.partition("/")[0] for name in labelled.names)
+    return replace(labelled, classes=classes, loose=len(every.paths) - len(inside))
+
+
+def training_home(part: Path) -> Pictures | None:
+    """Return the pictures of the part train beside a folder that is val or test; None if it is no such folder."""
+    part = part.resolve()
+    named = any(part.name in PARTS[name] for name in ("val", "test"))
+    beside = part.parent / "train"
+    return read_pictures(beside, "plain") if named and beside.is_dir() else None
+
+
+def _find_parts(data: Path, names: Sequence[str]) -> dict[Part, Path]:
+    taken = {normalized(name) for name in names}
+    parts: dict[Part, Path] = {}
+    there = set(visible_folders(data)) - taken
+    for part, spellings in PARTS.items():
+        found = [data / name for name in spellings if name in there]
+        if len(found) > 1:
+            spelled = " and ".join(path.name for path in found)
+            raise DataError(f"{data} holds {spelled}, two names of one part; put all images into one of them")
+        if found:
+            parts[part] = found[0]
+    return parts
+
+
+def _read_masked(home: Path) -> Pictures:
+    listing = list_pictures(home / "images")
+    if not listing.paths:
+        raise DataError(no_pictures(home / "images"))
+    masks = tuple(home / "masks" / path.relative_to(home / "images").with_suffix(".png") for path in listing.paths)
+    missing = next((mask for mask in masks if not mask.is_file()), None)
+    if missing is not None:
+        raise DataError(f"there is no mask {missing}; every picture of {home / 'images'} needs one of its name")
+    return Pictures(home, listing.paths, masks=masks, left_out=listing.left_out)
+
+
+def _first(names: Sequence[str], count: int = 5) -> str:
+    return ", ".join(names[:count]) + (f" and {len(names) - count} more" if len(names) > count else "")

@@ -1,0 +1,194 @@
+"""Which files of a folder are pictures: one walk and one rule for every command that reads folders."""
+
+import glob
+import logging
+import os
+import re
+import sys
+import unicodedata
+from collections import Counter, deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from edgevit.errors import DataError, ImageError
+
+log = logging.getLogger(__name__)
+
+SUFFIXES = (
+    ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".avif", ".jp2", ".ppm", ".pgm",
+)  # fmt: skip
+"""What a picture's name ends with, in any case."""
+
+LIKE_HIDDEN = ("__MACOSX",)
+"""Names that are left out as those are that begin with a dot."""
+
+_NUMBER = re.compile("([0-9]+)")
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """How many files and folders were left out, by kind."""
+
+    files: Counter[str] = field(default_factory=Counter)
+    """By suffix, or "hidden"."""
+    folders: Counter[str] = field(default_factory=Counter)
+    """By name."""
+
+    def __add__(self, other: "LeftOut") -> "LeftOut":
+        return LeftOut(self.files + other.files, self.folders + other.folders)
+
+    def __str__(self) -> str:
+        """Return one line such as "9 files left out: 9 .heic", empty for nothing."""
+        count, parts = self.files.total(), []
+        if count:
+            kinds = ", ".join(f"{number} {kind}" for kind, number in sorted(self.files.items()))
+            parts.append(f"{count:,} file{'' if count == 1 else 's'} left out: {kinds}")
+        if self.folders:
+            names = ", ".join(f"{name}{f' ({number})' if number > 1 else ''}" for name, number in self.folders.items())
+            parts.append(f"folders left out: {names}")
+        return "; ".join(parts)
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The pictures of a folder, at any depth."""
+
+    paths: tuple[Path, ...]
+    """In natural order, img2.jpg before img10.jpg; a folder's own files before those of the folders in it."""
+    left_out: LeftOut
+
+
+def list_pictures(folder: Path) -> Listing:
+    """List the pictures of a folder and below it; hidden files and folders, and what is no picture, are counted.
+
+    Links to folders are followed, but no folder is read twice, so that a loop of links ends.
+
+    Raises:
+        DataError: the folder cannot be read.
+    """
+    left_out = LeftOut()
+    folders = {
+        inside: [path for path in files if _is_picture(path, left_out)]
+        for inside, files in _walk(str(folder), left_out)
+    }
+    order = sorted(folders, key=natural_key)
+    return Listing(tuple(Path(path) for inside in order for path in folders[inside]), left_out)
+
+
+def list_images(source: str) -> Iterator[Path]:
+    """Yield the paths that a source names: a file, a folder (as list_pictures), a glob, or "-" for lines on stdin.
+
+    Raises:
+        ImageError: nothing is there.
+    """
+    path = Path(source)
+    if source == "-":
+        # as bytes, since the name of a file need not be text in this machine's encoding
+        lines = map(os.fsdecode, getattr(sys.stdin, "buffer", sys.stdin))
+        yield from (Path(name) for line in lines if (name := line.rstrip("\r\n")))
+    elif path.is_dir():
+        listing = list_pictures(path)
+        if str(listing.left_out):
+            log.warning("%s: %s", path, listing.left_out)
+        if not listing.paths:
+            raise ImageError(no_pictures(path))
+        yield from listing.paths
+    elif path.exists():
+        yield path
+    elif glob.has_magic(source):
+        matches = sorted({p for p in map(Path, _expand(source)) if p.is_file()}, key=lambda p: natural_key(str(p)))
+        if not matches:
+            raise ImageError(f"no file matches {source}; put quotes around the pattern, or give a folder")
+        yield from matches
+    else:
+        raise ImageError(f"{source} does not exist; give a file, a folder, a pattern in quotes, or - for a list")
+
+
+def visible_folders(folder: Path) -> tuple[str, ...]:
+    """Return the names of the folders directly in a folder, in natural order; nothing that is hidden."""
+    with os.scandir(folder) as entries:
+        names = [entry.name for entry in entries if entry.is_dir() and not _is_hidden(entry.name)]
+    return tuple(sorted(names, key=natural_key))
+
+
+def natural_key(path: str) -> list[tuple[object, ...]]:
+    """Return what sorts paths folder by folder, numbers by their value, however accents are encoded."""
+    return [_name_key(name) for name in normalized(path).split("/")]
+
+
+def _name_key(name: str) -> tuple[object, ...]:
+    parts = tuple(int(part) if i % 2 else part for i, part in enumerate(_NUMBER.split(name)))
+    return parts, name
+
+
+def normalized(name: str) -> str:
+    """Return a name in Unicode's composed form (NFC), in which equal names are equal."""
+    return name if name.isascii() else unicodedata.normalize("NFC", name)
+
+
+def no_pictures(folder: Path) -> str:
+    """Return the message for a folder without pictures."""
+    return f"no image in folder {folder} (looked for {' '.join(SUFFIXES)})"
+
+
+def _is_hidden(name: str) -> bool:
+    return name.startswith(".") or name in LIKE_HIDDEN
+
+
+def _is_picture(path: str, left_out: LeftOut) -> bool:
+    name = path.rpartition("/")[2]
+    suffix = os.path.splitext(name)[1].lower()
+    if _is_hidden(name):
+        left_out.files["hidden"] += 1
+    elif suffix not in SUFFIXES:
+        left_out.files[suffix or "without suffix"] += 1
+    else:
+        return True
+    return False
+
+
+def _walk(folder: str, left_out: LeftOut) -> Iterator[tuple[str, list[str]]]:
+    """Yield each folder, this one first, and the paths of its files; real folders come before those behind links."""
+    pending, links, seen = deque([folder]), deque[str](), set()
+    while pending or links:
+        current = pending.popleft() if pending else links.popleft()
+        try:
+            found = os.stat(current)
+            if (found.st_dev, found.st_ino) in seen:
+                left_out.folders[f"{os.path.basename(current)} (a link to one that is read already)"] += 1
+                continue
+            seen.add((found.st_dev, found.st_ino))
+            with os.scandir(current) as scan:
+                entries = sorted(scan, key=lambda entry: natural_key(entry.name))
+        except OSError as error:
+            if current == folder:
+                raise DataError(f"{folder} cannot be read: {error.strerror}") from error
+            left_out.folders[f"{os.path.basename(current)} ({error.strerror})"] += 1
+            continue
+        files = []
+        for entry in entries:
+            if entry.is_dir():
+                if _is_hidden(entry.name):
+                    left_out.folders[entry.name] += 1
+                else:
+                    (links if entry.is_symlink() else pending).append(entry.path)
+            elif entry.is_file() or entry.is_symlink():  # a broken link is told when it is read
+                files.append(entry.path)
+            else:
+                left_out.files["neither file nor folder"] += 1
+        yield current, files
+
+
+def _expand(pattern: str) -> Iterator[str]:
+    """Yield what matches a pattern; ** goes into every visible folder below, but into none of them twice."""
+    parts = pattern.split("/")
+    if "**" not in parts:
+        yield from glob.iglob(pattern)
+        return
+    place = parts.index("**")
+    head, tail = "/".join(parts[:place]), "/".join(parts[place + 1 :]) or "*"
+    for base in glob.iglob(head + "/") if place else [""]:
+        for folder, _ in _walk(base or os.curdir, LeftOut()):
+            inside = folder if base else os.path.relpath(folder)
+            yield from _expand(tail if inside == os.curdir else os.path.join(glob.escape(inside), tail))

@@ -1,0 +1,91 @@
+"""One reader: classes, masks and parts of a folder of pictures."""
+
+import unicodedata
+from pathlib import Path
+
+import pytest
+
+from edgevit.errors import DataError
+from edgevit.runtime.datasets.folder import read_folder
+
+NAMES = ("red", "green", "blue")
+
+
+def touch(folder: Path, *names: str) -> None:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+
+
+def test_the_first_folder_of_a_path_is_the_class(tmp_path: Path) -> None:
+    touch(tmp_path, "red/2.jpg", "blue/pen 4/1.jpg", "blue/.hidden/1.jpg")
+    home = read_folder(tmp_path, "classes", NAMES).parts["all"]
+    assert home.names == ("blue/pen 4/1.jpg", "red/2.jpg")
+    assert (home.classes, home.labels(NAMES)) == (("blue", "red"), (2, 0))
+
+
+def test_class_names_are_compared_in_composed_form(tmp_path: Path) -> None:
+    touch(tmp_path, unicodedata.normalize("NFD", "kühe") + "/1.jpg", unicodedata.normalize("NFC", "kühe") + "/2.jpg")
+    home = read_folder(tmp_path, "classes").parts["all"]
+    assert home.class_names() == (unicodedata.normalize("NFC", "kühe"),)
+    assert home.labels((unicodedata.normalize("NFD", "kühe"),)) == (0, 0)
+    assert set(home.names) == {unicodedata.normalize("NFC", f"kühe/{i}.jpg") for i in (1, 2)}
+
+
+def test_pictures_beside_the_classes_are_counted(tmp_path: Path) -> None:
+    touch(tmp_path, "red/1.jpg", "preview.png", "notes.txt")
+    folder = read_folder(tmp_path, "classes", NAMES)
+    assert (len(folder.parts["all"].paths), folder.parts["all"].loose) == (1, 1)
+    assert list(folder.notes()) == [
+        f"{tmp_path}: 1 file left out: 1 .txt",
+        f"1 images beside the class folders of {tmp_path} have no class, and are left out",
+    ]
+
+
+def test_a_flat_folder_says_nothing_of_classes(tmp_path: Path) -> None:
+    touch(tmp_path, "1.jpg", "2.jpg")
+    assert read_folder(tmp_path, "classes", NAMES).parts["all"].labels(NAMES) is None
+
+
+@pytest.mark.parametrize("spelling", ["val", "valid", "validation"])
+def test_parts_are_known_by_their_usual_names(tmp_path: Path, spelling: str) -> None:
+    touch(tmp_path, "train/red/1.jpg", f"{spelling}/red/2.jpg", "test/red/3.jpg")
+    folder = read_folder(tmp_path, "classes")
+    assert {part: pictures.names for part, pictures in folder.parts.items()} == {
+        "train": ("red/1.jpg",),
+        "val": ("red/2.jpg",),
+        "test": ("red/3.jpg",),
+    }
+    assert folder.home is folder.parts["train"]
+    assert folder.held_out is folder.parts["val"]
+
+
+def test_a_class_may_be_called_test(tmp_path: Path) -> None:
+    touch(tmp_path, "test/1.jpg", "red/1.jpg")
+    assert list(read_folder(tmp_path, "classes", (*NAMES, "test")).parts) == ["all"]
+    assert list(read_folder(tmp_path, "classes").parts) == ["all"], "without train/ all folders are classes"
+    assert list(read_folder(tmp_path, "classes", NAMES).parts) == ["test"]
+
+
+def test_every_picture_needs_its_mask(tmp_path: Path) -> None:
+    touch(tmp_path, "val/images/a/x.jpg", "val/masks/other.png")
+    with pytest.raises(DataError, match=r"there is no mask .*x\.png"):
+        read_folder(tmp_path, "masks")
+    touch(tmp_path, "val/masks/a/x.png")
+    assert read_folder(tmp_path, "masks").parts["val"].masks == (tmp_path / "val/masks/a/x.png",)
+    assert read_folder(tmp_path / "val/images", "masks").parts["all"].masks is None
+
+
+@pytest.mark.parametrize(
+    ("folder", "message"),
+    [
+        ("none", "is not a folder; give one that holds images"),
+        ("empty", r"no image in folder .* .looked for .jpg"),
+        ("two", "holds val and valid, two names of one part"),
+    ],
+)
+def test_an_unfit_folder_is_one_clear_error(tmp_path: Path, folder: str, message: str) -> None:
+    (tmp_path / "empty").mkdir()
+    touch(tmp_path, "two/train/red/1.jpg", "two/val/red/1.jpg", "two/valid/red/1.jpg")
+    with pytest.raises(DataError, match=message):
+        read_folder(tmp_path / folder, "classes")

@@ -1,0 +1,59 @@
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from edgevit.errors import OutputError
+from edgevit.files import replacing, replacing_output
+
+
+def test_a_written_file_takes_the_place_of_the_older_one(tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+    path.write_text("old")
+    with replacing(path, durable=True) as temporary:
+        assert (temporary.parent, temporary.suffix) == (tmp_path, ".onnx")
+        temporary.write_text("new")
+        assert path.read_text() == "old"
+    assert path.read_text() == "new"
+    assert os.listdir(tmp_path) == ["model.onnx"]
+
+
+def test_a_file_that_is_not_finished_leaves_the_older_one_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+    path.write_text("old")
+    with pytest.raises(KeyboardInterrupt), replacing(path) as temporary:
+        temporary.write_text("half")
+        raise KeyboardInterrupt
+    assert path.read_text() == "old"
+    assert os.listdir(tmp_path) == ["model.onnx"]
+
+
+def test_a_written_file_may_be_read_as_far_as_the_mask_of_the_process_lets(tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        with replacing(tmp_path / "page.html") as temporary:
+            temporary.write_text("page")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "page.html").stat().st_mode & 0o777 == 0o640
+
+
+def test_a_name_of_the_longest_length_can_be_written(tmp_path: Path) -> None:
+    path = tmp_path / ("n" * 251 + ".jpg")
+    with replacing(path) as temporary:
+        temporary.write_bytes(b"picture")
+    assert path.read_bytes() == b"picture"
+
+
+def test_a_missing_folder_is_an_error_of_the_system(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError), replacing(tmp_path / "none" / "model.onnx"):
+        pass
+
+
+def test_a_full_disk_is_told_with_what_to_do(tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+    with pytest.raises(OutputError) as caught, replacing_output(path, "give another -o"):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    assert str(caught.value) == f"{path} cannot be written: No space left on device; give another -o"
+    assert os.listdir(tmp_path) == []
