@@ -48,7 +48,7 @@ class OutputMeaning:
     count: int
     meaning: Meaning = "logits"
     squashed: bool = True
-    """Of "sigmoid": whether the graph itself makes probabilities of its numbers; else that is done here."""
+    """Whether, with "sigmoid", the graph itself makes probabilities of its numbers; else that is done here."""
 
     @property
     def multi_label(self) -> bool:
@@ -77,7 +77,7 @@ class OutputMeaning:
         elif outputs.min() < -_SLACK or outputs.max() > 1 + _SLACK:
             raise ModelFileError(
                 f"the model answers from {outputs.min():.3g} to {outputs.max():.3g}, which are no probabilities; give "
-                "--outputs logits"
+                "--outputs 'logits'"
             )
         else:
             shares = np.clip(outputs, 0, 1)

@@ -23,7 +23,7 @@ class Field:
     start: int
     end: int
     value: int = 0
-    """Of a whole number; such a field has no content."""
+    """The whole number, if it is one; such a field has no content."""
 
 
 class Message:

@@ -36,7 +36,7 @@ class Header:
     white_is_zero: bool = False
     """Whether the lowest level is white; decoders see to that themselves where a level has eight bits."""
     end: int = 0
-    """Of JPEG: where the marker stands that ends it."""
+    """Where the marker stands that ends a JPEG."""
 
 
 def read_header(data: bytes) -> Header | None:

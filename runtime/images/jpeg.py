@@ -27,7 +27,7 @@ class JpegFacts:
     complete: bool
     """Whether all that the picture is made of is there, as far as can be told without decoding it."""
     orientation: int = 1
-    """Of Exif, 1..8."""
+    """The orientation that Exif tells, 1..8."""
     end: int = 0
     """Where the end-of-image marker stands."""
 
@@ -44,7 +44,7 @@ class _Walk:
     segments: int = 0
     scans: int = 0
     bits_left: dict[tuple[int, int], int] = field(default_factory=dict)
-    """Of a progressive picture: component and frequency to the number of low bits that no scan has given yet."""
+    """Component and frequency of a progressive picture to the number of low bits that no scan has given yet."""
 
 
 def jpeg_facts(data: bytes) -> JpegFacts | None:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from edgevit.errors import ImageError
 
 SMALLEST_SHARE = 0.25
-"""Of a range of more than 256 levels a picture must use so much, or be told which part of it is meant.
+"""Share of a range of more than 256 levels that a picture must use, unless it is told which part is meant.
 
 What uses less lost two of its eight bits, mostly because it holds 12 or 14 bits in the lower part of 16, or
 temperatures: its picture would be dark or grey, and be classified all the same.

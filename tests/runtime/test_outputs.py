@@ -101,7 +101,7 @@ def test_user_says_what_the_outputs_are(tmp_path: Path, outputs: str, expected: 
 
 def test_logits_that_were_called_probabilities_are_an_error(tmp_path: Path) -> None:
     classifier = edgevit.load(make_ending(tmp_path / "m.onnx", []), labels=COLORS, outputs="probabilities", **PLAIN)
-    with pytest.raises(ModelFileError, match="answers from -1 to 2, which are no probabilities; give --outputs logits"):
+    with pytest.raises(ModelFileError, match="answers from -1 to 2, which are no probabilities; give outputs='logits'"):
         classifier(WHITE)
     with pytest.raises(OptionError, match="outputs is 'odds', expected logits, probabilities, sigmoid"):
         edgevit.load(tmp_path / "m.onnx", labels=COLORS, outputs="odds", **PLAIN)

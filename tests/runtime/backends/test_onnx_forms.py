@@ -131,7 +131,9 @@ def test_squashed_picture_keeps_its_edges(tmp_path: Path) -> None:
 
 def test_one_of_several_outputs_is_named(tmp_path: Path) -> None:
     path = make_means(tmp_path / "m.onnx", outputs=("scores", "features"))
-    with pytest.raises(OptionError, match=r"has 2 outputs \(scores, features\), expected one .*--output NAME"):
+    with pytest.raises(
+        OptionError, match=r"has 2 outputs \(scores, features\), expected one .*choose with output=NAME"
+    ):
         edgevit.load(path, labels=COLORS, **PLAIN)
     with pytest.raises(OptionError, match="has no output 'score'; it has scores, features"):
         edgevit.load(path, labels=COLORS, output="score", **PLAIN)

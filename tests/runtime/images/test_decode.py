@@ -117,7 +117,7 @@ def test_whole_range_of_sixteen_bits_becomes_bytes(suffix: str) -> None:
 def test_small_part_of_sixteen_bits_is_refused_or_stretched(suffix: str, low: int, high: int) -> None:
     levels = deep(low, high)
     data = deep_file(levels, suffix)
-    with pytest.raises(ImageError, match=rf"uses only levels {low} to {high} of 0 to 65535; give --levels LOW,HIGH"):
+    with pytest.raises(ImageError, match=rf"uses only levels {low} to {high} of 0 to 65535; give levels=LOW,HIGH"):
         read_image(data)
     found = read_image(data, levels=(low, high))[:, :, 0]
     np.testing.assert_array_equal(found, np.rint((levels - float(low)) / (high - low) * 255))
@@ -145,7 +145,7 @@ def test_floating_point_picture_needs_levels() -> None:
     out = io.BytesIO()
     celsius = deep(0, 40).astype(np.float32)
     tifffile.imwrite(out, celsius, photometric="minisblack")
-    with pytest.raises(ImageError, match=r"holds float32 levels from 0 to 40, .*give --levels LOW,HIGH"):
+    with pytest.raises(ImageError, match=r"holds float32 levels from 0 to 40, .*give levels=LOW,HIGH"):
         read_image(out.getvalue())
     for source in (out.getvalue(), Image.fromarray(celsius)):
         np.testing.assert_array_equal(read_image(source, levels=(0, 40))[:, :, 0], np.rint(celsius / 40 * 255))
