@@ -35,8 +35,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from edgevit.runtime.classifier import load
 from edgevit.runtime.delivery.spool import Spool
-from edgevit.runtime.events.labels import LabelRules
-from edgevit.runtime.events.watch import Watch
+from edgevit.runtime.destinations import parse_sinks
 from edgevit.runtime.moment import Moment, record_id
 from edgevit.runtime.records import RESULT
 from edgevit.runtime.run.result_writer import ResultWriter
@@ -212,8 +211,8 @@ def start_worker(folder: Path, port: int, frames: int) -> "subprocess.Popen[str]
 def worker(folder: Path, port: int, frames: int) -> None:
     """Classify made frames; print the id of each result once the spool has it, and figures at the end."""
     around = SinkContext(spool=folder / "spool", spool_quota=200_000_000, environment={})
-    sinks = open_sinks([f"mqtt://127.0.0.1:{port}/{TOPIC}?send=results"], around)
-    outlet = ResultWriter(sinks, Watch(LabelRules(stable=(3, 5))), top_k=3)
+    sinks = open_sinks(parse_sinks([f"mqtt://127.0.0.1:{port}/{TOPIC}?send=results"]), around)
+    outlet = ResultWriter(sinks, top_k=3)
     colors = np.random.default_rng(0).integers(0, 256, (64, 1, 1, 3), np.uint8)
     pictures = [np.broadcast_to(color, (24, 32, 3)).copy() for color in colors]
     costs_us: list[float] = []

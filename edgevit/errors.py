@@ -4,7 +4,10 @@ import difflib
 import re
 from collections.abc import Iterable
 
-_OPTION = re.compile(r"`[^`]*`|(?<![\w-])--(no-)?([a-z][a-z0-9-]*)(?:[ =]([A-Z]{2,}\b|[0-9][^\s;,)]*|'[^']*'))?")
+_OPTION = re.compile(
+    r"`[^`]*`|(?<![\w-])--(no-)?([a-z][a-z0-9-]*)([.[][^\s;,]*)?(?:[ =]([A-Z]{2,}\b|[0-9][^\s;,)]*|'[^']*'))?"
+)
+"""A command in backquotes, or an option as it is typed with, perhaps, its value."""
 
 
 class EdgevitError(Exception):
@@ -26,10 +29,10 @@ class EdgevitError(Exception):
 
 
 def _in_python(match: re.Match[str]) -> str:
-    negated, name, value = match.groups()
+    negated, name, part, value = match.groups()
     if name is None:
         return match[0]
-    return f"{name.replace('-', '_')}={'False' if negated else value or ''}"
+    return f"{name.replace('-', '_')}{part or ''}={'False' if negated else value or ''}"
 
 
 class OptionError(EdgevitError, ValueError):
@@ -68,6 +71,10 @@ class MissingExtraError(EdgevitError, ImportError):
 
 class ModelFileError(EdgevitError, ValueError):
     """A file is not a model that can be run, or is damaged."""
+
+
+class ClosedError(EdgevitError, ValueError):
+    """A model was used after it was closed."""
 
 
 class CheckpointError(EdgevitError, ValueError):

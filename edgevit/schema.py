@@ -66,10 +66,14 @@ class Range:
     low: float = -sys.float_info.max
     high: float = sys.float_info.max
 
-    def __str__(self) -> str:
+    def words(self, kind: str) -> str:
+        """Return "a number from 0 to 1" or "a whole number, 1 or more"."""
+        kind = kind.replace("finite ", "")
         if self.high == sys.float_info.max:
-            return f"{self.low:g} or more"
-        return f"{self.low:g} to {self.high:g}" if self.low != -sys.float_info.max else f"{self.high:g} or less"
+            return f"{kind}, {self.low:g} or more"
+        if self.low == -sys.float_info.max:
+            return f"{kind}, {self.high:g} or less"
+        return f"{kind} from {self.low:g} to {self.high:g}"
 
 
 def read_value(kind: Any, value: Any, where: str) -> Any:
@@ -133,7 +137,7 @@ def _read_annotated(kind: Any, value: Any, where: str) -> Any:
     inner, *notes = typing.get_args(kind)
     read = read_value(inner, value, where)
     for bounds in (note for note in notes if isinstance(note, Range)):
-        _check(bounds.low <= read <= bounds.high, value, f"{_words(inner)}, {bounds}", where)
+        _check(bounds.low <= read <= bounds.high, value, bounds.words(_words(inner)), where)
     return read
 
 
@@ -157,8 +161,8 @@ def _words(kind: Any) -> str:
     """Return what a type is called in a message."""
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin is Annotated:
-        ranges = [str(note) for note in arguments[1:] if isinstance(note, Range)]
-        return ", ".join([_words(arguments[0]), *ranges])
+        words = _words(arguments[0])
+        return next((note.words(words) for note in arguments[1:] if isinstance(note, Range)), words)
     if origin is Literal:
         return f"one of {', '.join(map(str, arguments))}"
     if origin is tuple and arguments[-1] is not ...:

@@ -14,15 +14,13 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 
 import edgevit
-from edgevit.runtime.results import Result
-from edgevit.runtime.sources.stop import Stop
 
 
 async def answers(
     classifier: edgevit.Classifier, source: str, every: str | None = None
-) -> AsyncGenerator[Result, None]:
+) -> AsyncGenerator[edgevit.Result, None]:
     """Yield the answers of a stream; its thread ends with it, also when the task is cancelled."""
-    stop = Stop()
+    stop = edgevit.Stop()
     loop = asyncio.get_running_loop()
     with ThreadPoolExecutor(1, "camera") as thread:
         results = classifier.stream(source, every=every, stop=stop)

@@ -15,10 +15,6 @@ from datetime import datetime
 from pathlib import Path
 
 import edgevit
-from edgevit.runtime.events.event import Event
-from edgevit.runtime.events.labels import UNKNOWN, LabelRules
-from edgevit.runtime.events.watch import Watch
-from edgevit.runtime.sources.stop import Stop
 
 log = logging.getLogger("farm")
 
@@ -29,7 +25,7 @@ def is_night(hour: int, night: tuple[int, int]) -> bool:
     return begins <= hour < ends if begins <= ends else hour >= begins or hour < ends
 
 
-def raise_alarm(event: Event) -> None:
+def raise_alarm(event: edgevit.Event) -> None:
     """Do what must be done at night; write here what suits you: a siren, a lamp, a message."""
     log.warning("ALARM %s", event.to_json())
 
@@ -52,32 +48,35 @@ def main() -> None:
     night = int(begins), int(ends)
 
     logging.basicConfig(format="%(asctime)s %(message)s")
-    stop = Stop()
+    stop = edgevit.Stop()
     signal.signal(signal.SIGTERM, lambda *_: stop.ask())
     signal.signal(signal.SIGINT, lambda *_: stop.ask())
-    # 3 of the last 5 frames must agree, each with a confidence of at least 0.6
-    watch = Watch(LabelRules(stable=(3, 5), threshold=0.6))
     counts: Counter[str] = Counter()
     hour = ""
 
-    def hear(event: Event) -> None:
-        """Take note that the camera is lost, or back: frames from before do not count with those after."""
-        log.warning("%s", event.to_json())
-        watch.gap(event.moment.source)
+    def hear(event: edgevit.Event) -> None:
+        """Count a label; log everything else, such as a camera that is lost or a picture that is too dark."""
+        nonlocal hour
+        if event.kind != "label":
+            log.warning("%s", event.to_json())
+            return
+        time = datetime.fromtimestamp(event.moment.wall_s)
+        if time.strftime("%Y-%m-%d %H:00") != hour:
+            add_counts(options.counts, hour, counts)
+            counts.clear()
+            hour = time.strftime("%Y-%m-%d %H:00")
+        label = event.facts["label"]
+        counts[label] += 1
+        print(time.strftime("%H:%M:%S"), label, flush=True)
+        if label == edgevit.UNKNOWN and is_night(time.hour, night):
+            raise_alarm(event)
 
     with edgevit.load(options.model) as classifier:
-        for result in classifier.stream(options.source, every=options.every, on_event=hear, stop=stop):
-            for event in watch.see(result):
-                time = datetime.fromtimestamp(event.moment.wall_s)
-                if time.strftime("%Y-%m-%d %H:00") != hour:
-                    add_counts(options.counts, hour, counts)
-                    counts.clear()
-                    hour = time.strftime("%Y-%m-%d %H:00")
-                label = event.facts["label"]
-                counts[label] += 1
-                print(time.strftime("%H:%M:%S"), label, flush=True)
-                if label == UNKNOWN and is_night(time.hour, night):
-                    raise_alarm(event)
+        # 3 of the last 5 frames must agree, each with a confidence of at least 0.6
+        for _ in classifier.stream(
+            options.source, every=options.every, stable="3/5", threshold=0.6, on_event=hear, stop=stop
+        ):
+            pass
     add_counts(options.counts, hour, counts)
 
 

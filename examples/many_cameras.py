@@ -10,22 +10,20 @@ import signal
 from concurrent.futures import ThreadPoolExecutor, as_completed
 
 import edgevit
-from edgevit.runtime.events.event import Event
-from edgevit.runtime.sources.stop import Stop
 
 
-def watch(classifier: edgevit.Classifier, source: str, every: str | None, stop: Stop) -> None:
+def watch(classifier: edgevit.Classifier, source: str, every: str | None, stop: edgevit.Stop) -> None:
     """Print the answers for one camera until it ends, or all shall."""
     for result in classifier.stream(source, every=every, on_event=tell, stop=stop):
         # the line and its end in one piece, as several threads write
         print(f"{result.source}: {result}\n", end="", flush=True)
 
 
-def tell(event: Event) -> None:
+def tell(event: edgevit.Event) -> None:
     print(f"{event.moment.source}: {event.kind}\n", end="", flush=True)
 
 
-def watch_all(classifier: edgevit.Classifier, sources: list[str], every: str | None, stop: Stop) -> None:
+def watch_all(classifier: edgevit.Classifier, sources: list[str], every: str | None, stop: edgevit.Stop) -> None:
     """Watch all cameras; return when the last has ended. What goes wrong with one ends all, and is raised."""
     with ThreadPoolExecutor(len(sources)) as threads:
         jobs = [threads.submit(watch, classifier, source, every, stop) for source in sources]
@@ -43,7 +41,7 @@ def main() -> None:
     parser.add_argument("--every", help="how often to look, such as 5s")
     options = parser.parse_args()
 
-    stop = Stop()
+    stop = edgevit.Stop()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.ask())
     with edgevit.load(options.model) as classifier:

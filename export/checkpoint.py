@@ -25,6 +25,7 @@ from edgevit.runtime.segmenter import Segmenter
 class TorchSession:
     """See edgevit.runtime.backends.session.Session."""
 
+    runtime = "torch"
     tensors = Tensors()
 
     def __init__(self, model: nn.Module, size: tuple[int, int]) -> None:

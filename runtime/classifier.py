@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol, Unpack, overload
+from typing import TYPE_CHECKING, Any, Protocol, Self, Unpack, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,13 +19,14 @@ from edgevit.runtime.images.preprocess import min_decode_size, preprocess
 from edgevit.runtime.images.read import read_image
 from edgevit.runtime.outputs import Meaning, OutputMeaning, find_meaning
 from edgevit.runtime.results import Result
+from edgevit.schema import options_from
 
 if TYPE_CHECKING:
     from edgevit.runtime.events.event import Event
     from edgevit.runtime.moment import Moment
     from edgevit.runtime.selftest import SelfTestReport
     from edgevit.runtime.sources.stop import Stop
-    from edgevit.runtime.stream.plan import StreamOptions
+    from edgevit.runtime.stream.options import StreamKeywords
 
 
 class PillowImage(Protocol):
@@ -125,7 +126,7 @@ class Classifier:
         on_picture: Callable[[NDArray[np.uint8], "Moment"], None] | None = None,
         on_black: Callable[["Moment"], None] | None = None,
         stop: "Stop | None" = None,
-        **options: Unpack["StreamOptions"],
+        **options: Unpack["StreamKeywords"],
     ) -> Generator[Result, None, None]:
         """Return an iterator over the answers for a file, folder, video, camera or stream; see docs/sources.md.
 
@@ -133,26 +134,32 @@ class Classifier:
 
         Args:
             source: as for `edgevit run`.
-            on_event: is told when a live source is lost, comes back or freezes; by default that is logged.
+            on_event: is told when a live source is lost, comes back or freezes; and, if `stable`, `hysteresis`,
+                `cooldown` or a threshold of a single class is given, when the label changes or a live picture is too
+                dark, too bright, blurred or frozen. By default events are logged.
             on_error: is told which pictures could not be read and were skipped; by default that is logged.
             on_picture: is shown every decoded (H, W, 3) picture, also those too black to be classified.
             on_black: is told of each live picture that is too black to be classified.
             stop: ends the stream after the frame in hand when it is asked, as by a signal handler.
-            options: see StreamOptions; the command line's, in Python's spelling: every="5s", roi=["gate=0,0,0.5,1"].
+            options: the command line's, in Python's spelling: every="5s", roi=["gate=0,0,0.5,1"], stable="3/5"; see
+                StreamOptions.
 
         Raises:
-            EdgevitError: at once for a wrong source or option; while iterating, SourceLostError with wait=False, and
-                whatever calling the classifier raises, but for ImageError.
+            EdgevitError: at once for a wrong source, or an option that is wrong or does not exist; while iterating,
+                SourceLostError with wait=False, and whatever calling the classifier raises, but for ImageError.
         """
         # a script that looks at single pictures should not wait for the import of what streams need
         from edgevit.runtime.stream.loop import StreamCallbacks
-        from edgevit.runtime.stream.loop import stream as stream_results
+        from edgevit.runtime.stream.options import StreamOptions
         from edgevit.runtime.stream.plan import plan_stream
+        from edgevit.runtime.stream.watched import open_watch, watched_stream
 
-        plan = plan_stream(os.fspath(source), options)
-        return stream_results(
-            self, plan, StreamCallbacks(on_event, on_error, on_picture, on_black), stop, self._closers
-        )
+        checked = options_from(StreamOptions, options)
+        checked.label_rules.check_names(self.names)
+        plan = plan_stream([os.fspath(source)], checked)
+        callbacks = StreamCallbacks(on_event, on_error, on_picture, on_black)
+        watch = open_watch(checked, plan) if checked.asks_for_events else None
+        return watched_stream(self, plan, callbacks, watch, stop, self._closers)
 
     def outputs(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the model's own (B, classes), or (B, 1) of a yes or no, for prepared inputs (B, 3, H, W).
@@ -186,7 +193,13 @@ class Classifier:
             closer()
         self._session.close()
 
-    def __enter__(self) -> "Classifier":
+    def __repr__(self) -> str:
+        known = [] if self.manifest is None else [repr(self.manifest.model), self.manifest.precision]
+        height, width = self.preprocess.size
+        facts = [*known, f"{len(self.names)} classes", f"{height}x{width}", self._session.runtime]
+        return f"{type(self).__name__}({', '.join(facts)})"
+
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:

@@ -1,7 +1,7 @@
 """What `--to` says: a file, a folder, a broker (options after a question mark) or a web address (after a hash)."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -10,7 +10,10 @@ from edgevit.errors import OptionError
 
 SENDS = ("events", "results", "all")
 """What a sink may be asked to take: what happened, the answer for each frame, or both."""
-FORMS = "text, json or csv (stdout); NAME.txt, .jsonl, .csv, .avi or .mp4; FOLDER/; mqtt://HOST/TOPIC; https://..."
+FORMS = (
+    "text, json or csv (stdout); NAME.txt, .jsonl, .csv, .avi or .mp4; FOLDER/; hard:FOLDER, masks:FOLDER or "
+    "overlays:FOLDER; mqtt://HOST/TOPIC; https://..."
+)
 
 SUFFIXES = {
     ".txt": "text",
@@ -24,6 +27,8 @@ SUFFIXES = {
     ".mkv": "video",
 }
 SCHEMES = {"mqtt": "mqtt", "mqtts": "mqtt", "http": "webhook", "https": "webhook"}
+FOLDERS = ("hard", "masks", "overlays")
+"""Kinds whose name stands before a folder: hard:DIR."""
 STDOUT = "-"
 
 _UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
@@ -63,7 +68,24 @@ def parse_sink(text: str) -> Target:
     place, _, query = text.partition("#" if kind == "webhook" else "?")
     if kind in ("mqtt", "webhook"):
         _check_address(text, place)
+    if kind in FOLDERS:
+        place = place.partition(":")[2]
     return Target(kind, place, _options(text, kind, query), text)
+
+
+def parse_sinks(texts: Iterable[str]) -> tuple[Target, ...]:
+    """Read what follows each `--to`.
+
+    Raises:
+        OptionError: one cannot be read, or stands twice.
+    """
+    targets = tuple(parse_sink(text) for text in texts)
+    # a picture's mask and its overlay may lie side by side
+    places = [(target.kind if target.kind in FOLDERS else "", target.place) for target in targets]
+    for place in places:
+        if places.count(place) > 1:
+            raise OptionError(f"--to names {'stdout' if place[1] == STDOUT else place[1]} twice; leave one of them out")
+    return targets
 
 
 def parse_size(text: str, name: str = "a size") -> int:
@@ -78,6 +100,9 @@ def _kind(text: str, place: str) -> str:
     scheme = re.match(r"([A-Za-z][A-Za-z0-9+.-]*)://", place)
     if scheme and scheme[1].lower() in SCHEMES:
         return SCHEMES[scheme[1].lower()]
+    kind, colon, folder = place.partition(":")
+    if not scheme and colon and folder and kind in FOLDERS:
+        return kind
     suffix = re.search(r"\.[A-Za-z0-9]+$", place)
     if not scheme and place.endswith("/"):
         return "pictures"
@@ -117,7 +142,7 @@ def _options(text: str, kind: str, query: str) -> dict[str, Any]:
     known = OPTIONS[kind]
     for name, value in parse_qsl(query, keep_blank_values=True):
         if name not in known:
-            raise OptionError(f"--to {text!r} has an option {name!r}; {kind} has {', '.join(known)}")
+            raise OptionError(f"--to {text!r} has an option {name!r}; {kind} has {', '.join(known) or 'none'}")
         try:
             found[name] = known[name](value)
         except ValueError as error:
@@ -159,6 +184,9 @@ OPTIONS: dict[str, dict[str, Reader]] = {
     "json": _ROTATED,
     "csv": {**_ROTATED, "send": _one_of("events", "results")},
     "pictures": {**_SEND, "quota": parse_size},
+    "hard": {"quota": parse_size},
+    "masks": {},
+    "overlays": {},
     "video": {"fps": _whole},
     "mqtt": {
         **_SEND,

@@ -1,7 +1,7 @@
 """What a sink gets, a record, and what a sink is."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -12,6 +12,26 @@ from edgevit.runtime.results import Result
 
 RESULT = "result"
 """Kind of a record that is the answer for one frame; all other kinds are those of events."""
+
+
+class Body(Mapping[str, Any]):
+    """Plain values, of which the costly ones are made when they are first read: most sinks never do."""
+
+    def __init__(self, plain: Mapping[str, Any], costly: Mapping[str, Callable[[], Any]]) -> None:
+        self._plain, self._costly = dict(plain), costly
+        self._names = (*plain, *costly)
+
+    def __getitem__(self, name: str) -> Any:
+        # several threads may read: each then makes the same value
+        if name not in self._plain and name in self._costly:
+            self._plain[name] = self._costly[name]()
+        return self._plain[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +52,7 @@ class Record:
 
     def to_json(self) -> str:
         """Return the body as one line of ASCII."""
-        return json.dumps(self.body)
+        return json.dumps(dict(self.body))
 
 
 class Sink(Protocol):
@@ -54,7 +74,8 @@ def result_record(
     """Return the record of one frame's answer: the result's own JSON with the record's id in front."""
     identity = record_id(RESULT, moment.source, moment.roi, moment.sequence, moment.wall_s)
     stamp = {"id": identity, "time": iso_time(moment.wall_s), "frame": moment.sequence}
-    return Record(RESULT, identity, moment, {**stamp, **result.to_dict(k, threshold)}, result, image)
+    body = Body({**stamp, **result.to_plain_dict(k, threshold)}, result.to_costly_dict(threshold))
+    return Record(RESULT, identity, moment, body, result, image)
 
 
 def event_record(event: Event, result: Result | None = None, image: RGBImage | None = None) -> Record:

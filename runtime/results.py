@@ -2,6 +2,7 @@
 
 import functools
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -73,6 +74,15 @@ class Result:
 
     def to_dict(self, k: int = 5, threshold: float = 0.0) -> dict[str, Any]:
         """Return what docs/results.md describes: plain values only, the k most likely classes in `top`."""
+        costly = {name: make() for name, make in self.to_costly_dict(threshold).items()}
+        return {**self.to_plain_dict(k, threshold), **costly}
+
+    def to_costly_dict(self, threshold: float = 0.0) -> dict[str, Callable[[], Any]]:
+        """Return by name what makes the parts of to_dict that take milliseconds; none of a classification."""
+        return {}
+
+    def to_plain_dict(self, k: int = 5, threshold: float = 0.0) -> dict[str, Any]:
+        """Return all other parts of to_dict."""
         return {
             "source": self.source,
             "top1": self.top1,

@@ -1,6 +1,7 @@
 """What a segmentation model answered about one picture."""
 
 import functools
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -56,10 +57,16 @@ class Segmentation(Result):
         """Return the mask as an indexed PNG: pixels are class numbers."""
         return mask_png(self.mask, self.palette)
 
-    def to_dict(self, k: int = 5, threshold: float = 0.0) -> dict[str, Any]:
-        """Return what docs/results.md describes: a classifier's fields, of areas, and each class's run lengths."""
+    def to_plain_dict(self, k: int = 5, threshold: float = 0.0) -> dict[str, Any]:
+        return {**super().to_plain_dict(k, threshold), "task": "segment", "size": list(self.mask.shape)}
+
+    def to_costly_dict(self, threshold: float = 0.0) -> dict[str, Callable[[], Any]]:
+        return {"segments": functools.partial(self.segments, threshold)}
+
+    def segments(self, threshold: float = 0.0) -> list[dict[str, Any]]:
+        """Return for each class whose share reaches the threshold its run lengths; see docs/results.md."""
         size = list(self.mask.shape)
-        segments = [
+        return [
             {
                 "label": self.names[number],
                 "index": number,
@@ -69,7 +76,6 @@ class Segmentation(Result):
             for number, counts in class_runs(self.mask).items()
             if self.probs[number] >= threshold
         ]
-        return {**super().to_dict(k, threshold), "task": "segment", "size": size, "segments": segments}
 
     def __str__(self) -> str:
         return ", ".join(f"{label} {percent:.1f} %" for label, percent in self.areas.items())

@@ -1,8 +1,9 @@
 """Semantic segmentation: a class for every pixel of a picture."""
 
+import os
 import time
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Generator, Sequence
+from typing import TYPE_CHECKING, Any, Unpack, cast, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,13 +11,20 @@ from numpy.typing import NDArray
 from edgevit.artifact.manifest import Manifest, MaskOutput, Preprocess
 from edgevit.errors import ModelFileError
 from edgevit.runtime.backends.session import Session
-from edgevit.runtime.classifier import Classifier, source_name
+from edgevit.runtime.classifier import Classifier, Image, source_name
 from edgevit.runtime.images.masks import Mask, bilinear_mask, class_areas, nearest_mask
 from edgevit.runtime.images.preprocess import preprocess
 from edgevit.runtime.images.read import read_image
 from edgevit.runtime.images.resample import RGBImage
 from edgevit.runtime.results import Result
 from edgevit.runtime.segmentation import Segmentation
+
+if TYPE_CHECKING:
+    from edgevit.errors import EdgevitError
+    from edgevit.runtime.events.event import Event
+    from edgevit.runtime.moment import Moment
+    from edgevit.runtime.sources.stop import Stop
+    from edgevit.runtime.stream.options import StreamKeywords
 
 
 class Segmenter(Classifier):
@@ -43,6 +51,29 @@ class Segmenter(Classifier):
         if found is None or len(found.palette) != len(names):
             raise ModelFileError("the model's document does not say what its answers mean; export it again")
         self.pixels: MaskOutput = found
+
+    # a list of Segmentations is no list[Result] to a type checker, as somebody might append to it; nobody does
+    @overload  # type: ignore[override]
+    def __call__(self, source: Image, *, bgr: bool = False) -> Segmentation: ...
+    @overload
+    def __call__(self, source: list[Any] | tuple[Any, ...], *, bgr: bool = False) -> list[Segmentation]: ...
+    def __call__(self, source: Any, *, bgr: bool = False) -> Segmentation | list[Segmentation]:
+        """Segment one picture, or each of a list or tuple; see Classifier."""
+        return cast("Segmentation | list[Segmentation]", super().__call__(source, bgr=bgr))
+
+    if TYPE_CHECKING:
+
+        def stream(
+            self,
+            source: str | os.PathLike[str],
+            *,
+            on_event: Callable[[Event], None] | None = None,
+            on_error: Callable[[EdgevitError], None] | None = None,
+            on_picture: Callable[[NDArray[np.uint8], Moment], None] | None = None,
+            on_black: Callable[[Moment], None] | None = None,
+            stop: Stop | None = None,
+            **options: Unpack[StreamKeywords],
+        ) -> Generator[Segmentation, None, None]: ...
 
     def _classify(self, sources: Sequence[Any], bgr: bool) -> list[Result]:
         images, prepared, preprocess_ms = [], [], []

@@ -1,13 +1,19 @@
 """What docs/ promises about files and answers is what the code has."""
 
+import ast
 import dataclasses
+import re
 import subprocess
 import sys
+import textwrap
+from collections.abc import Callable
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
+import edgevit
 from edgevit.artifact.manifest import (
     Calibration,
     Input,
@@ -22,7 +28,12 @@ from edgevit.artifact.manifest import (
     read_manifest,
 )
 from edgevit.runtime.results import Result
-from tests.places import DOCS
+from edgevit.runtime.run.options import RunOptions
+from tests.places import DOCS, ROOT
+
+PUBLIC = ("edgevit", "edgevit.export", "edgevit.training")
+"""What programs may import of the package."""
+PYTHON_BLOCK = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
 
 
 @pytest.mark.parametrize(
@@ -55,3 +66,68 @@ def test_seal_can_be_checked_by_hand_as_described(tiny_model: Path) -> None:
     program = "\n".join(line.removeprefix("    ") for line in code.splitlines())
     done = subprocess.run([sys.executable, "-c", program, tiny_model], capture_output=True, text=True, check=True)
     assert done.stdout == "True\n"
+
+
+def python_of(path: Path) -> list[str]:
+    """Return the Python in a script, or in the blocks of a page: fenced ones, and indented ones that import."""
+    text = path.read_text()
+    if path.suffix == ".py":
+        return [text]
+    indented = re.findall(r"(?:^ {4}.*\n|^\n)+", re.sub(PYTHON_BLOCK, "", text), re.MULTILINE)
+    return [*PYTHON_BLOCK.findall(text), *(textwrap.dedent(block) for block in indented if "import edgevit" in block)]
+
+
+def imported_by(code: str) -> set[str]:
+    """Return the modules of the package that a program imports."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module)
+    return {name for name in names if name.partition(".")[0] == "edgevit"}
+
+
+PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md")), *sorted((ROOT / "examples").glob("*.[mp][dy]"))]
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_readme_docs_and_examples_import_nothing_deeper_than_the_face(path: Path) -> None:
+    for code in python_of(path):
+        assert imported_by(code) <= set(PUBLIC)
+
+
+def test_every_name_of_the_face_is_described() -> None:
+    text = (DOCS / "python.md").read_text()
+    described = [*edgevit.__all__, *(field.name for field in dataclasses.fields(RunOptions))]
+    assert [name for name in described if not re.search(rf"[`(]{name}\b", text) and name != "__version__"] == []
+
+
+def test_links_within_the_page_of_the_face_lead_somewhere() -> None:
+    text = (DOCS / "python.md").read_text()
+    titles = [re.sub(r"[^\w -]", "", title) for title in re.findall(r"^#+ (.*)", text, re.MULTILINE)]
+    assert set(re.findall(r"\]\(#([^)]+)\)", text)) <= {title.lower().replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("number", range(8))
+def test_blocks_of_the_page_of_the_face_run(
+    number: int,
+    make_model: Callable[..., Path],
+    make_segmenter: Callable[..., Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    blocks = PYTHON_BLOCK.findall((DOCS / "python.md").read_text())
+    assert len(blocks) == 8
+    make_model().rename(tmp_path / "m.onnx")
+    make_segmenter("seg.onnx").rename(tmp_path / "m-seg.onnx")
+    monkeypatch.chdir(tmp_path)
+    red = np.full((48, 64, 3), (25, 50, 200), np.uint8)
+    video = cv2.VideoWriter("clip.mp4", cv2.VideoWriter.fourcc(*"mp4v"), 10, (64, 48))
+    for _ in range(5):
+        video.write(red)
+    video.release()
+    for name in ("pen3.jpg", "street.jpg", "photos/red/a.jpg", "photos/green/b.jpg"):
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        assert cv2.imwrite(name, red)
+    exec(blocks[number], {})

@@ -11,10 +11,10 @@ import pytest
 from edgevit.runtime.moment import Moment
 from edgevit.runtime.records import result_record
 from edgevit.runtime.results import Result
-from edgevit.runtime.run.status import RunStatus
 from edgevit.runtime.serve.address import Access
 from edgevit.runtime.serve.answers import ROUTES, PageState
 from edgevit.runtime.serve.server import Handler
+from edgevit.runtime.serve.status import RunStatus
 from edgevit.runtime.serve.view import View
 from edgevit.runtime.sources.grammar import parse_source
 from edgevit.runtime.sources.options import SourceOptions

@@ -1,14 +1,19 @@
-"""Options of `edgevit run` that say what to read, when, and which part of it."""
+"""Options of `edgevit run` as tables, and the RunOptions that they make."""
 
+import dataclasses
+import os
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgevit.cli.options import adding
+from edgevit.cli.options import adding, take_model_options
 from edgevit.cli.sections import section
+from edgevit.errors import OptionError
 
 if TYPE_CHECKING:
-    from edgevit.runtime.stream.plan import StreamOptions
+    from edgevit.runtime.run.options import RunOptions
 
 STREAM_OPTIONS = (
     section("Frames"),
@@ -38,24 +43,109 @@ STREAM_OPTIONS = (
     click.option("--wait/--no-wait", default=True, help="Wait for a lost camera to return (default), or exit 4."),
 )
 
+EVENT_OPTIONS = (
+    section("Events"),
+    click.option(
+        "--threshold",
+        multiple=True,
+        metavar="[CLASS=]P",
+        help="Show and believe only classes of at least this confidence, 0..1, else 'unknown'; CLASS=P for one class.",
+    ),
+    click.option("--stable", metavar="K/N", help="A label is an event when K of the last N frames speak for it."),
+    click.option("--hysteresis", type=float, default=0.0, metavar="P", help="How far a label may sink before it goes."),
+    click.option("--cooldown", metavar="TIME", help="How long a label's next event is held back, such as 10m."),
+)
 
-stream_options = adding(STREAM_OPTIONS)
-"""Adds STREAM_OPTIONS to a command, which takes them as keywords for `take_stream_options`."""
+OUTPUT_OPTIONS = (
+    section("Answers"),
+    click.option("--top-k", type=int, default=5, show_default=True, metavar="K", help="Classes to show."),
+    click.option("--json", "form", flag_value="json", help="One JSON object a line on stdout; see docs/results.md."),
+    click.option("--csv", "form", flag_value="csv", help="One CSV row for each answer, below a header, on stdout."),
+    click.option(
+        "--to",
+        multiple=True,
+        metavar="PLACE",
+        help="Where results and events go: text, json, csv, FILE.jsonl, FILE.csv, FOLDER/, FILE.avi, "
+        "mqtt://HOST/TOPIC, https://...; or hard frames for the next training (hard:DIR), a segmentation's masks "
+        "(masks:DIR) and coloured pictures (overlays:DIR); may be given several times; see docs/sinks.md.",
+    ),
+    click.option(
+        "--spool",
+        type=click.Path(path_type=Path),
+        metavar="DIR",
+        help="Where records wait for a network; see docs/sinks.md.",
+    ),
+)
+
+OLD_OPTIONS = (
+    section("Old spellings"),
+    click.option("--harvest", metavar="DIR", help="Now --to hard:DIR."),
+    click.option("--quota", metavar="SIZE", help="Now --to 'hard:DIR?quota=SIZE'."),
+    click.option("--save-mask", metavar="DIR", help="Now --to masks:DIR."),
+    click.option("--save-overlay", metavar="DIR", help="Now --to overlays:DIR."),
+)
+
+SERVE_OPTIONS = (
+    section("Page"),
+    click.option(
+        "--serve", metavar="HOST:PORT", help="Show the run on a small page, such as 127.0.0.1:8080; see docs/serve.md."
+    ),
+    click.option(
+        "--serve-anyone",
+        is_flag=True,
+        help="Let --serve listen beyond this machine; needs a token in EDGEVIT_SERVE_TOKEN or its _FILE.",
+    ),
+)
 
 
-def take_stream_options(given: dict[str, Any]) -> "StreamOptions":
-    """Return the options of a stream among all that a command was given."""
-    options: StreamOptions = {
-        "every": given["every"],
-        "fps": given["fps"],
-        "max_frames": given["max_frames"],
-        "once": given["once"],
-        "rotate": given["rotate"],
-        "roi": given["roi"],
-        "tiles": given["tiles"],
-        "raw": given["raw"],
-        "capture": given["capture"],
-        "stall_timeout": given["stall_timeout"],
-        "wait": given["wait"],
-    }
-    return options
+run_options = adding((*OUTPUT_OPTIONS, *EVENT_OPTIONS, *STREAM_OPTIONS, *SERVE_OPTIONS, *OLD_OPTIONS))
+"""Adds the tables above to a command, which takes them as keywords for `read_run_options`."""
+
+
+def read_run_options(given: dict[str, Any]) -> "RunOptions":
+    """Return what a command was given: the options above, a model, sources, and those of `model_options`.
+
+    Old spellings are told of on stderr.
+
+    Raises:
+        OptionError: a value is wrong, or two contradict each other.
+        UnknownNameError: a source's address has an unknown scheme.
+    """
+    from edgevit.runtime.run.options import RunOptions
+
+    _check_sources(given["sources"], [field.name for field in dataclasses.fields(RunOptions)])
+    own = dict(given)
+    form, quota = own.pop("form"), own.pop("quota")
+    old = _old_places({name: own.pop(name) for name in OLD_KINDS}, quota)
+    own["to"] = (*own["to"], *([form] if form else []), *old)
+    own |= take_model_options(own)
+    return RunOptions(**own)
+
+
+def _check_sources(sources: Sequence[str], options: Sequence[str]) -> None:
+    """Raise OptionError for an option that is typed as imgsz=224: it is taken for one more source."""
+    for source in sources:
+        name, equals, value = source.partition("=")
+        if equals and name in options and not os.path.exists(source):
+            raise OptionError(f"there is no file {source}; did you mean --{name.replace('_', '-')} {value}?")
+
+
+OLD_KINDS = {"harvest": "hard", "save_mask": "masks", "save_overlay": "overlays"}
+"""Old option to what stands before its folder after --to."""
+
+
+def _old_places(folders: dict[str, str | None], quota: str | None) -> list[str]:
+    """Return old options as places for --to."""
+    from edgevit.runtime.destinations import parse_size
+
+    if quota is not None:
+        parse_size(quota, "--quota")
+        if folders["harvest"] is None:
+            raise OptionError("--quota is of --harvest; write --to 'hard:DIR?quota=SIZE', which says both")
+    places = []
+    for name, folder in folders.items():
+        if folder is not None:
+            limit = f"?quota={quota}" if name == "harvest" and quota is not None else ""
+            places.append(f"{OLD_KINDS[name]}:{folder}{limit}")
+            click.echo(f"edgevit: --{name.replace('_', '-')} is an old spelling of --to '{places[-1]}'", err=True)
+    return places

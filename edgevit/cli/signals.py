@@ -1,6 +1,8 @@
-"""Signals as requests: what to do at one, for as long as a command does its work."""
+"""Signals as requests: Ctrl-C and SIGTERM to end after the work in hand, SIGHUP to open the model anew."""
 
 import contextlib
+import os
+import queue
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
@@ -42,3 +44,23 @@ def stop_on_signals(stop: "Stop") -> Iterator[None]:
 
     with call_on_signals(ENDING, ask):
         yield
+
+
+@contextlib.contextmanager
+def reload_on_sighup() -> "Iterator[queue.SimpleQueue[None] | None]":
+    """Give a queue that gets an item at each SIGHUP; None with a terminal, which says with it that it is gone."""
+    if _has_terminal():
+        yield None
+        return
+    asked: queue.SimpleQueue[None] = queue.SimpleQueue()
+    with call_on_signals((signal.SIGHUP,), lambda: asked.put(None)):
+        yield asked
+
+
+def _has_terminal() -> bool:
+    """Tell whether this process belongs to a terminal."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True

@@ -2,7 +2,6 @@
 
 import json
 import logging
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,8 +17,6 @@ from edgevit.text import printable, printable_lines
 if TYPE_CHECKING:
     from edgevit.artifact.manifest import HeldOut
     from edgevit.runtime.classifier import Classifier
-    from edgevit.runtime.datasets.folder import Layout
-    from edgevit.runtime.datasets.judged import Judged
     from edgevit.runtime.evaluation.report import Validation
     from edgevit.runtime.evaluation.segmentation import SegmentationValidation
 
@@ -93,50 +90,32 @@ def command(
     MODEL is an exported file, another ONNX or TFLite classifier, or (with torch) a checkpoint. An image that cannot be
     read is named on stderr, the others are still used, and the exit code is 1.
     """
+    from edgevit.runtime.evaluation.validate import judge
+
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     if arch is not None and not any(is_checkpoint(model) for model in models):
         raise OptionError(f"--arch is for checkpoints ({' '.join(CHECKPOINTS)}); leave it out")
     told = take_model_options(given)
     opened = [(str(model), _open(model, arch, labels, told, threads)) for model in models]
-    segmenting = _are_segmenters(opened)
-    layout: Layout = "masks" if segmenting else "plain" if unlabelled else "classes"
-    judged = _choose(opened, data, layout, every, limit, seed)
-    result, text = (_judge_masks if segmenting else partial(_judge, flips=flips))(opened, judged)
+    result = judge(
+        opened,
+        data,
+        [_held_out(Path(name), classifier) for name, classifier in opened],
+        unlabelled=unlabelled,
+        every=every,
+        flips=flips,
+        limit=limit,
+        seed=seed,
+        track=track,
+        tell=_say,
+    )
     for reason in result.unreadable:
         _say(reason)
-    click.echo(json.dumps(result.to_dict()) if as_json else printable_lines(text))
+    click.echo(json.dumps(result.to_dict()) if as_json else printable_lines(_describe(result)))
     if result.unreadable:
-        _say(f"{len(result.unreadable)} of {len(judged.seen)} images could not be read")
+        every_one = result.images + len(result.unreadable)
+        _say(f"{len(result.unreadable)} of {every_one} images could not be read")
     return 1 if result.unreadable else 0
-
-
-def _are_segmenters(opened: "list[tuple[str, Classifier]]") -> bool:
-    tasks = [classifier.task for _, classifier in opened]
-    if len(set(tasks)) > 1:
-        other = opened[tasks.index("classify")][0]
-        raise OptionError(f"{other} classifies, others segment; compare models of the same task")
-    return tasks[0] == "segment"
-
-
-def _choose(
-    opened: "list[tuple[str, Classifier]]", data: Path, layout: "Layout", every: bool, limit: int | None, seed: int
-) -> "Judged":
-    """Read the folder, choose the pictures, and say which they are and what is not known of them."""
-    from edgevit.runtime.datasets.folder import read_folder
-    from edgevit.runtime.datasets.judged import choose_judged
-
-    folder = read_folder(data, layout, opened[0][1].names)
-    records = [(name, _held_out(Path(name), classifier)) for name, classifier in opened]
-    judged = choose_judged(folder, records, every=every).draw(limit, seed)
-    for note in folder.notes():
-        _say(note)
-    if judged.pictures.home != data:
-        _say(f"images of {judged.pictures.home}")
-    for doubt in judged.doubts:
-        _say(f"warning: {doubt}: if it was trained on some of these pictures, its figures are too good")
-    more = "" if every or len(judged.seen) == judged.of else f"; --all for all {judged.of:,}"
-    _say(f"judged on {judged}{more}")
-    return judged
 
 
 def _held_out(path: Path, classifier: "Classifier") -> "HeldOut | None":
@@ -151,26 +130,11 @@ def _held_out(path: Path, classifier: "Classifier") -> "HeldOut | None":
     return None if facts is None else facts.held_out
 
 
-def _judge(
-    opened: "list[tuple[str, Classifier]]", judged: "Judged", flips: int
-) -> "tuple[Validation | SegmentationValidation, str]":
-    from edgevit.cli.validation_text import describe
-    from edgevit.runtime.evaluation.classification import validate
+def _describe(result: "Validation | SegmentationValidation") -> str:
+    from edgevit.cli import segmentation_text, validation_text
+    from edgevit.runtime.evaluation.report import Validation
 
-    result = validate(opened, judged, flips, track)
-    return result, describe(result)
-
-
-def _judge_masks(
-    opened: "list[tuple[str, Classifier]]", judged: "Judged"
-) -> "tuple[Validation | SegmentationValidation, str]":
-    from edgevit.cli import segmentation_text
-    from edgevit.runtime.evaluation.segmentation import validate_segmentation
-    from edgevit.runtime.segmenter import Segmenter
-
-    models = [(name, model) for name, model in opened if isinstance(model, Segmenter)]
-    result = validate_segmentation(models, judged, track)
-    return result, segmentation_text.describe(result)
+    return validation_text.describe(result) if isinstance(result, Validation) else segmentation_text.describe(result)
 
 
 def is_checkpoint(path: Path) -> bool:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgevit.errors import MissingExtraError, ModelFileError
+from edgevit.errors import ClosedError, MissingExtraError, ModelFileError
 from edgevit.runtime.backends.onnx_tensor import check_input, check_output, scores
 from edgevit.runtime.backends.session import LONGEST_REASON, Tensors
 
@@ -28,6 +28,8 @@ _SIGNATURE = re.compile(r"^/\S+\.(?:cc|h|cpp|hpp):\d+ \S.*?\)(?: const)? (?=[A-Z
 
 class OnnxSession:
     """See edgevit.runtime.backends.session.Session."""
+
+    runtime = "onnxruntime"
 
     def __init__(self, path: Path, threads: int, rank: int | None = 2, output: str | None = None) -> None:
         runtime = _import_onnxruntime()
@@ -55,7 +57,7 @@ class OnnxSession:
     def run(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         session = self._session
         if session is None:
-            raise ValueError(f"{self._path} was closed; load it again")
+            raise ClosedError(f"{self._path} was closed; load it again")
         size = self.input_shape[0] or (1 if self._singly else len(batch))
         answers = [self._run_part(session, batch[start : start + size], size) for start in range(0, len(batch), size)]
         return np.concatenate(answers)

@@ -46,6 +46,10 @@ class Session(Protocol):
     """An open model; `run` may be called from several threads at once."""
 
     @property
+    def runtime(self) -> str:
+        """The package that computes, such as onnxruntime."""
+
+    @property
     def tensors(self) -> Tensors: ...
 
     @property
@@ -59,7 +63,7 @@ class Session(Protocol):
         """
 
     def close(self) -> None:
-        """Free the model; `run` may not be called again."""
+        """Free the model; `run` raises ClosedError afterwards."""
 
 
 def open_session(

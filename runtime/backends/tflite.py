@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgevit.errors import MissingExtraError, ModelFileError, OptionError
+from edgevit.errors import ClosedError, MissingExtraError, ModelFileError, OptionError
 from edgevit.runtime.backends.session import LONGEST_REASON, Tensors
 from edgevit.runtime.backends.tflite_operators import read_needs
 from edgevit.runtime.backends.tflite_tensor import check_input, check_output
@@ -23,6 +23,7 @@ class TfliteSession:
     def __init__(self, path: Path, threads: int, rank: int | None = 2, output: str | None = None) -> None:
         interpreter_class = _import_interpreter(path)
         self._path = path
+        self.runtime = _package(interpreter_class)
         # an interpreter holds one image's tensors, so only one thread at a time may use it
         self._lock = threading.Lock()
         try:
@@ -63,7 +64,7 @@ class TfliteSession:
         with self._lock:
             interpreter = self._interpreter
             if interpreter is None:
-                raise ValueError(f"{self._path} was closed; load it again")
+                raise ClosedError(f"{self._path} was closed; load it again")
             try:
                 answer = self._invoke(interpreter, stored)
             except (ValueError, RuntimeError) as error:

@@ -22,6 +22,11 @@ class Event:
     facts: Mapping[str, Any] = field(default_factory=dict)
     """Plain values: what this kind has to tell."""
 
+    @property
+    def of_source(self) -> bool:
+        """Whether it comes from reading the source, and not from rules about what the pictures show."""
+        return self.kind in ("source_lost", "source_back") or "repeated" in self.facts or "black" in self.facts
+
     @functools.cached_property
     def id(self) -> str:
         """32 hexadecimal digits: the same for the same kind, source, region, frame and time, else different."""

@@ -3,45 +3,49 @@
 import dataclasses
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Annotated
 
 from edgevit.errors import OptionError
 from edgevit.runtime.events.event import Event
 from edgevit.runtime.moment import Moment
 from edgevit.runtime.results import Result
+from edgevit.schema import Range, check_options
 
 UNKNOWN = "unknown"
 """The label of a frame in which no class reaches its threshold."""
 
 EVEN = 0.5
 """Threshold of a class that is there or not whatever the others are."""
+Thresholds = float | str | Sequence[float | str] | Mapping[str, float]
+"""0.6 for all classes, "fox=0.8" or {"fox": 0.8} for one, or a list of such texts."""
 
 
 @dataclass(frozen=True)
 class LabelRules:
-    """When the label of a picture counts as changed."""
+    """When the label of a picture counts as changed.
+
+    Raises:
+        OptionError: a value is not allowed.
+    """
 
     stable: tuple[int, int] = (1, 1)
     """(k, n): a label enters when k of the last n frames, the newest among them, vote for it."""
-    threshold: float = 0.0
+    threshold: Annotated[float, Range(0, 1)] = 0.0
     """Confidence, 0..1, from which the best class is believed; below, the frame votes for "unknown"."""
-    thresholds: Mapping[str, float] = field(default_factory=dict)
+    thresholds: Mapping[str, Annotated[float, Range(0, 1)]] = field(default_factory=dict)
     """The same for single classes."""
-    hysteresis: float = 0.0
+    hysteresis: Annotated[float, Range(0, 1)] = 0.0
     """How far, 0..1, the confidence of the present label may sink below its threshold before it is given up."""
-    cooldown_s: float = 0.0
+    cooldown_s: Annotated[float, Range(0)] = 0.0
     """How long after an event for a label the next for the same label is held back, in seconds."""
 
     def __post_init__(self) -> None:
+        check_options(self)
         required, frames = self.stable
         if not 1 <= required <= frames:
-            raise OptionError(f"stable is {required}/{frames}, expected k/n with 1 <= k <= n, such as 3/5")
-        for name, value in {"threshold": self.threshold, "hysteresis": self.hysteresis, **self.thresholds}.items():
-            if not 0 <= value <= 1:
-                raise OptionError(f"{name} is {value}, expected a number from 0 to 1")
-        if not self.cooldown_s >= 0:
-            raise OptionError(f"the cool-down is {self.cooldown_s} s, expected 0 or more")
+            raise OptionError(f"--stable is {required}/{frames}, expected k/n with 1 <= k <= n, such as 3/5")
 
     def for_several(self) -> "LabelRules":
         """Return the rules for answers of which several classes may be true: from even odds on, unless told."""
@@ -52,6 +56,14 @@ class LabelRules:
 
     def leave(self, label: str) -> float:
         return self.enter(label) - self.hysteresis
+
+    def check_names(self, names: Sequence[str]) -> None:
+        """Raise OptionError for a threshold of a class that a model with these names does not have."""
+        for label, value in self.thresholds.items():
+            if label not in (*names, UNKNOWN):
+                raise OptionError(
+                    f"--threshold {label}={value:g}: the model has no class {label!r}; it has {', '.join(names)}"
+                )
 
 
 @dataclass(frozen=True)
@@ -122,19 +134,25 @@ def parse_stable(text: str) -> tuple[int, int]:
     return int(match[1]), int(match[2])
 
 
-def parse_thresholds(texts: Iterable[str], names: Iterable[str]) -> tuple[float, dict[str, float]]:
-    """Read "0.6" (all classes) and "fox=0.8" (one class); return the former, 0 if absent, and the latter by class."""
-    common, single, known = 0.0, {}, list(names)
-    for text in texts:
-        label, equals, number = text.rpartition("=")
+def read_thresholds(given: Thresholds) -> tuple[float, dict[str, float]]:
+    """Read 0.6 or "0.6" (all classes), "fox=0.8" or {"fox": 0.8} (one class), or a list of such.
+
+    Return the threshold of all classes, 0 if absent, and those of single classes by name.
+
+    Raises:
+        OptionError: one is something else.
+    """
+    if isinstance(given, Mapping):
+        given = [f"{label}={value}" for label, value in given.items()]
+    common, single = 0.0, {}
+    for one in [given] if isinstance(given, str | float | int) else given:
+        label, equals, number = str(one).rpartition("=")
         try:
             value = float(number)
         except ValueError:
             value = -1.0
         if not 0 <= value <= 1:
-            raise OptionError(f"--threshold is {text!r}, expected a number from 0 to 1 such as 0.6, or CLASS=0.8")
-        if equals and label not in (*known, UNKNOWN):
-            raise OptionError(f"--threshold {text}: the model has no class {label!r}; it has {', '.join(known)}")
+            raise OptionError(f"--threshold is {one!r}, expected a number from 0 to 1 such as 0.6, or CLASS=0.8")
         if equals:
             single[label] = value
         else:

@@ -2,16 +2,22 @@
 
 import dataclasses
 from dataclasses import dataclass, field
+from typing import Annotated
 
 from edgevit.errors import OptionError
 from edgevit.runtime.events.event import Event
 from edgevit.runtime.events.image_quality import Gray, ImageQuality, change
 from edgevit.runtime.moment import Moment
+from edgevit.schema import Range, check_options
 
 
 @dataclass(frozen=True)
 class HealthRules:
-    """Limits of a healthy picture; (enter, leave): where an alarm begins, and where it ends again."""
+    """Limits of a healthy picture; (enter, leave): where an alarm begins, and where it ends again.
+
+    Raises:
+        OptionError: a value is not allowed.
+    """
 
     dark: tuple[float, float] = (0.06, 0.08)
     """Brightness, 0..1, below which the alarm begins, and above which it ends."""
@@ -19,15 +25,16 @@ class HealthRules:
     """Brightness, 0..1, above which the alarm begins, and below which it ends."""
     blurred: tuple[float, float] = (20.0, 30.0)
     """Variance of the Laplacian below which the alarm begins, above which it ends; see image_quality.measure."""
-    frozen_change: float = 0.001
+    frozen_change: Annotated[float, Range(0, 1)] = 0.001
     """Mean absolute difference, 0..1, from which on a picture is another one."""
-    hold_s: float = 3.0
+    hold_s: Annotated[float, Range(0)] = 3.0
     """How long a condition must last before it is an alarm, or the end of one, in seconds."""
-    frozen_s: float = 10.0
+    frozen_s: Annotated[float, Range(0)] = 10.0
     """How long a picture must stay the same to be frozen, in seconds; more than the time between two full pictures of a
     compressed stream, in which nothing changes if nothing moves."""
 
     def __post_init__(self) -> None:
+        check_options(self)
         for name, low, high in (("dark", *self.dark), ("bright", *self.bright[::-1]), ("blurred", *self.blurred)):
             if not low <= high:
                 raise OptionError(f"the limits of {name} leave no room: it would begin and end at once; swap them")

@@ -27,6 +27,11 @@ class Watch:
         self._health: Recent[str, HealthState] = Recent()
         self._measured_s: Recent[str, float] = Recent()
 
+    @property
+    def looks(self) -> bool:
+        """Whether it is to be shown the pictures."""
+        return self._health_rules is not None
+
     def see(self, result: Result, moment: Moment | None = None) -> tuple[Event, ...]:
         """Take the answer for one frame, or one region of it; return what it means.
 

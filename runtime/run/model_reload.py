@@ -26,6 +26,7 @@ class ReloadableModel:
         classifier: Classifier,
         open_again: Callable[[], Classifier],
         told: Callable[[str | None], None] = lambda text: None,
+        asked: "queue.SimpleQueue[None] | None" = None,
     ) -> None:
         """Begin with an open classifier.
 
@@ -33,11 +34,12 @@ class ReloadableModel:
             classifier: what answers now.
             open_again: opens the file anew.
             told: is called from the thread: with None when a renewal begins, with a line about its outcome at its end.
+            asked: what is put into it asks for a renewal.
         """
         self._classifier, self._open_again, self._told = classifier, open_again, told
         self._newer: Classifier | None = None
         # a SimpleQueue because its put is safe in a signal handler
-        self._asked: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self._asked: queue.SimpleQueue[None] = queue.SimpleQueue() if asked is None else asked
         self._over = False
         self._guard = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="edgevit renewal", daemon=True)

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from edgevit.errors import MissingExtraError
-from edgevit.runtime.run.status import RunStatus
 from edgevit.runtime.serve.metrics import CONTENT_TYPE, exposition
 from edgevit.runtime.serve.page import POLICY, page, panel
+from edgevit.runtime.serve.status import RunStatus
 from edgevit.runtime.serve.view import View
 
 TEXT, HTML, JPEG = "text/plain; charset=utf-8", "text/html; charset=utf-8", "image/jpeg"

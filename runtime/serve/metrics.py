@@ -5,7 +5,7 @@ from typing import Any
 
 from edgevit.errors import MissingExtraError
 from edgevit.runtime.delivery.sender import Backlog
-from edgevit.runtime.run.status import RunStatus, StatusSnapshot
+from edgevit.runtime.serve.status import RunStatus, StatusSnapshot
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 

@@ -10,8 +10,8 @@ from edgevit.runtime.delivery.sender import Backlog
 from edgevit.runtime.moment import iso_time
 from edgevit.runtime.records import Record
 from edgevit.runtime.results import Result
-from edgevit.runtime.run.status import StatusSnapshot
 from edgevit.runtime.segmentation import Segmentation
+from edgevit.runtime.serve.status import StatusSnapshot
 from edgevit.runtime.serve.view import Shown
 from edgevit.runtime.sinks.lines import event_text
 from edgevit.text import printable

@@ -45,11 +45,12 @@ class View:
         self._changed = threading.Condition()
         self._encoding = threading.Lock()
         # what follows is guarded by _changed
-        self._pending: tuple[int, RGBImage] | None = None
+        self._pending: tuple[tuple[str, int], RGBImage] | None = None
+        """Which frame of which source, and its picture."""
         self._image: RGBImage | None = None
         self._number = 0
         self._answers: Recent[str | None, Record] = Recent()
-        self._frame: int | None = None
+        self._frame: tuple[str, int] | None = None
         self._events: deque[Record] = deque(maxlen=EVENTS)
         self._over = False
         # guarded by _encoding
@@ -58,7 +59,7 @@ class View:
     def picture(self, image: RGBImage, moment: Moment) -> None:
         """Take the whole (H, W, 3) picture; it is shown with its first answer."""
         with self._changed:
-            self._pending = (moment.sequence, image)
+            self._pending = (_frame(moment), image)
 
     def write(self, record: Record) -> None:
         # twenty events with their frames would be as many pictures in memory
@@ -67,9 +68,9 @@ class View:
             if record.kind != RESULT:
                 self._events.appendleft(record)
                 return
-            if record.moment.sequence != self._frame:
+            if _frame(record.moment) != self._frame:
                 self._answers.clear()
-                self._frame = record.moment.sequence
+                self._frame = _frame(record.moment)
             self._answers[record.moment.roi] = record
             # further regions of the picture that is shown already colour it further
             if not self._publish(record.moment) and isinstance(record.result, Segmentation):
@@ -80,12 +81,12 @@ class View:
         """Show a picture that was not classified since nothing is on it."""
         with self._changed:
             self._answers.clear()
-            self._frame = moment.sequence
+            self._frame = _frame(moment)
             self._publish(moment)
 
     def _publish(self, moment: Moment) -> bool:
         """Show the picture that waits, if it is this one."""
-        if self._pending is None or self._pending[0] != moment.sequence:
+        if self._pending is None or self._pending[0] != _frame(moment):
             return False
         self._image, self._pending = self._pending[1], None
         self._number += 1
@@ -131,6 +132,10 @@ class View:
             part = cut(coloured, self._regions[roi]) if roi in self._regions else coloured
             part[:] = result.overlay()
         return coloured
+
+
+def _frame(moment: Moment) -> tuple[str, int]:
+    return moment.source, moment.sequence
 
 
 def _small(image: RGBImage) -> RGBImage:

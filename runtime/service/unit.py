@@ -5,7 +5,6 @@ import re
 from dataclasses import dataclass
 
 from edgevit.errors import OptionError
-from edgevit.runtime.run.status import result_limit_s
 from edgevit.runtime.sources.grammar import Kind
 from edgevit.runtime.sources.live import BACKOFF
 from edgevit.runtime.sources.options import SourceOptions
@@ -38,8 +37,8 @@ class Job:
     """The whole command line; the first is an absolute path."""
     about: str
     """One line for `systemctl status`."""
-    kind: Kind
-    """Kind of the source."""
+    kinds: tuple[Kind, ...]
+    """Kinds of the sources."""
     watchdog_s: float
     memory: int
     """Bytes that it may use, its camera program and file cache included."""
@@ -65,7 +64,7 @@ def watchdog_s(source_options: SourceOptions) -> float:
 
     Long enough for a source that is lost to be found again by the run itself, which keeps counters and connections.
     """
-    return max(SHORTEST_WATCHDOG_S, math.ceil(result_limit_s(source_options) + 2 * BACKOFF.most_s))
+    return max(SHORTEST_WATCHDOG_S, math.ceil(source_options.result_limit_s + 2 * BACKOFF.most_s))
 
 
 def quoted(argument: str) -> str:
@@ -152,7 +151,12 @@ def _service_lines(job: Job) -> list[str]:
 
 def _families(job: Job) -> list[str]:
     # cameras are found, and told of, through netlink
-    return ["AF_UNIX", "AF_INET", "AF_INET6", *(["AF_NETLINK"] if job.kind in DEVICES or job.network else [])]
+    return ["AF_UNIX", "AF_INET", "AF_INET6", *(["AF_NETLINK"] if devices(job) or job.network else [])]
+
+
+def devices(job: Job) -> tuple[str, ...]:
+    """Return what the sources open, each once."""
+    return tuple(dict.fromkeys(device for kind in job.kinds for device in DEVICES.get(kind, ())))
 
 
 def _user_lines(job: Job) -> list[str]:
@@ -161,13 +165,13 @@ def _user_lines(job: Job) -> list[str]:
 
 
 def _system_lines(job: Job) -> list[str]:
-    devices = DEVICES.get(job.kind, ())
+    allowed = devices(job)
     lines = [
         "DynamicUser=yes",
         f"User={job.name}",
-        *(["SupplementaryGroups=video"] if devices else []),
-        *(["DevicePolicy=closed"] if devices else ["PrivateDevices=yes"]),
-        *(f"DeviceAllow={device}" for device in devices),
+        *(["SupplementaryGroups=video"] if allowed else []),
+        *(["DevicePolicy=closed"] if allowed else ["PrivateDevices=yes"]),
+        *(f"DeviceAllow={device}" for device in allowed),
         "CapabilityBoundingSet=",
         "AmbientCapabilities=",
         "ProtectSystem=strict",

@@ -101,7 +101,8 @@ class CsvSink(LinesSink):
         self._columns, self._top_k = columns, top_k
 
     def write(self, record: Record) -> None:
-        cells = {"source": record.moment.source, **record.body}
+        # each column is asked for by its name: a mask's run lengths have none, and are costly to make
+        cells = {name: record.body.get(name) for name in self._columns} | {"source": record.moment.source}
         for rank, entry in enumerate(record.body.get("top", [])[: self._top_k], 1):
             cells |= {f"label{rank}": entry["label"], f"conf{rank}": f"{entry['conf']:.4f}"}
         row = [printable(str(cells[name])) if cells.get(name) is not None else "" for name in self._columns]

@@ -15,8 +15,8 @@ from edgevit.runtime.sinks.folder import folder_name
 from edgevit.runtime.sinks.pictures import LEFT_FREE, jpeg
 
 FORMS: dict[str, tuple[str, Callable[[Segmentation], bytes]]] = {
-    "mask": (".png", lambda result: result.mask_png()),
-    "overlay": (".jpg", lambda result: jpeg(result.overlay())),
+    "masks": (".png", lambda result: result.mask_png()),
+    "overlays": (".jpg", lambda result: jpeg(result.overlay())),
 }
 """What is written, to its suffix and what makes the file."""
 

@@ -1,4 +1,4 @@
-"""From what `--to` and `--harvest` say to open sinks."""
+"""From what `--to` says to open sinks."""
 
 import hashlib
 import os
@@ -11,7 +11,7 @@ from edgevit.errors import OptionError
 from edgevit.runtime.delivery.credentials import read_secret
 from edgevit.runtime.delivery.sender import Delivery, SpooledSink
 from edgevit.runtime.delivery.spool import Spool
-from edgevit.runtime.destinations import STDOUT, Target, parse_sink
+from edgevit.runtime.destinations import STDOUT, Target
 from edgevit.runtime.records import RESULT, Sink
 from edgevit.runtime.sinks.combining import DiskGuard, FilteredSink, Sinks, Wants
 from edgevit.runtime.sinks.folder import BoundedFolder
@@ -25,11 +25,14 @@ from edgevit.runtime.sinks.lines import (
     csv_line,
     result_columns,
 )
-from edgevit.runtime.sinks.pictures import HarvestRules, HarvestSink, PictureSink, VideoSink
+from edgevit.runtime.sinks.masks import SegmentationSink
+from edgevit.runtime.sinks.pictures import HarvestSink, PictureSink, VideoSink
 from edgevit.runtime.sinks.rotating import KEEP, SIZE, RotatingFile
 
 PICTURES_QUOTA = 1_000_000_000
 """Bytes of annotated pictures that are kept if nothing else is said."""
+HARVEST_QUOTA = 500_000_000
+"""Bytes of hard frames that are kept if nothing else is said."""
 SPOOL_QUOTA = 200_000_000
 """Bytes that wait for one destination: about half a million events."""
 
@@ -38,7 +41,8 @@ _WANTS: dict[str, Wants] = {
     "results": lambda kind: kind == RESULT,
     "all": lambda kind: True,
 }
-_SENDS = {"csv": "results", "pictures": "results", "video": "results", "mqtt": "events", "webhook": "events"}
+_SENDS = {"mqtt": "events", "webhook": "events"}
+_SENDS |= dict.fromkeys(("csv", "pictures", "video", "hard", "masks", "overlays"), "results")
 """What a kind takes if nothing else is said; the others take all."""
 
 
@@ -54,6 +58,8 @@ def default_spool_folder(environment: Mapping[str, str] = os.environ) -> Path:
 class SinkContext:
     """What sinks need to know of the run."""
 
+    task: str = "classify"
+    """What the model does."""
     top_k: int = 5
     threshold: float = 0.0
     """Classes below are left out of texts, 0..1."""
@@ -71,20 +77,14 @@ class SinkContext:
     environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
 
 
-def open_sinks(texts: Iterable[str], around: SinkContext) -> Sinks:
+def open_sinks(targets: Iterable[Target], around: SinkContext) -> Sinks:
     """Open what each `--to` names; all or none.
 
     Raises:
-        OptionError: one cannot be read, or stands twice.
+        OptionError: one is not for this model.
         OutputError: one cannot be written.
         MissingExtraError: a package for one is not installed.
     """
-    targets = [parse_sink(text) for text in texts]
-    places = [target.place for target in targets]
-    for place in places:
-        if places.count(place) > 1:
-            shown = "stdout" if place == STDOUT else place
-            raise OptionError(f"--to names {shown} twice; leave one of them out")
     opened: list[Sink] = []
     try:
         for target in targets:
@@ -95,9 +95,9 @@ def open_sinks(texts: Iterable[str], around: SinkContext) -> Sinks:
     return Sinks(opened)
 
 
-def needs_pictures(texts: Iterable[str]) -> bool:
-    """Tell whether one of the sinks draws; only then must a stream hand over its pictures."""
-    return any(parse_sink(text).kind in ("pictures", "video") for text in texts)
+def needs_pictures(targets: Iterable[Target]) -> bool:
+    """Tell whether one of the sinks keeps pictures; only then must a stream hand them over."""
+    return any(target.kind in ("pictures", "video", "hard") for target in targets)
 
 
 def open_sink(target: Target, around: SinkContext) -> Sink:
@@ -113,15 +113,6 @@ def open_sink(target: Target, around: SinkContext) -> Sink:
     sink = FILES[target.kind](target, around)
     # a reader of stdout that goes away ends the run
     return FilteredSink(sink if target.place == STDOUT else DiskGuard(sink, target.place), wants)
-
-
-def open_harvest(folder: Path, quota: int, rules: HarvestRules | None = None) -> Sink:
-    """Open the folder of hard frames.
-
-    Raises:
-        OutputError: it cannot be written.
-    """
-    return DiskGuard(HarvestSink(BoundedFolder(folder, quota), rules or HarvestRules()), str(folder))
 
 
 def spool_path(folder: Path, name: str) -> Path:
@@ -159,6 +150,16 @@ def _pictures(target: Target, around: SinkContext) -> Sink:
     return PictureSink(BoundedFolder(Path(target.place), quota, durable=False), around.top_k)
 
 
+def _hard(target: Target, around: SinkContext) -> Sink:
+    return HarvestSink(BoundedFolder(Path(target.place), target.options.get("quota", HARVEST_QUOTA)))
+
+
+def _segmentation(target: Target, around: SinkContext) -> Sink:
+    if around.task != "segment":
+        raise OptionError(f"--to {target.text} is for segmentation models; this one classifies: leave it out")
+    return SegmentationSink(Path(target.place), target.kind)
+
+
 def _video(target: Target, around: SinkContext) -> Sink:
     return VideoSink(Path(target.place), float(target.options.get("fps", around.fps)), around.top_k)
 
@@ -180,6 +181,9 @@ FILES: dict[str, Callable[[Target, SinkContext], Sink]] = {
     "json": lambda target, around: JsonSink(_lines(target)),
     "csv": _csv,
     "pictures": _pictures,
+    "hard": _hard,
+    "masks": _segmentation,
+    "overlays": _segmentation,
     "video": _video,
 }
 """Kinds of sinks on this machine."""

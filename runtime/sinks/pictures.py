@@ -5,12 +5,12 @@ import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import cv2
 import numpy as np
 
-from edgevit.errors import OptionError, OutputError
+from edgevit.errors import OutputError
 from edgevit.runtime.events.recent import Recent
 from edgevit.runtime.images.resample import RGBImage
 from edgevit.runtime.records import RESULT, Record
@@ -18,6 +18,7 @@ from edgevit.runtime.results import Result
 from edgevit.runtime.sinks.draw import annotate
 from edgevit.runtime.sinks.folder import BoundedFolder
 from edgevit.runtime.sinks.lines import answer_text, event_text
+from edgevit.schema import Range, check_options
 
 CODECS = {".avi": "MJPG", ".mp4": "mp4v", ".mkv": "mp4v"}
 """An .avi of JPEGs can be read up to where the power went; an .mp4 that was not closed cannot be read at all."""
@@ -112,16 +113,13 @@ class VideoSink:
 class HarvestRules:
     """Which frames are hard."""
 
-    margin: float = 0.2
+    margin: Annotated[float, Range(0, 1)] = 0.2
     """The two best classes are closer than this, 0..1."""
-    pause_s: float = 1.0
+    pause_s: Annotated[float, Range(0)] = 1.0
     """Seconds from one picture of a source to its next: neighbours look alike and teach nothing more."""
 
     def __post_init__(self) -> None:
-        if not 0 <= self.margin <= 1 or not self.pause_s >= 0:
-            raise OptionError(
-                f"the harvest's margin is {self.margin} and its pause {self.pause_s} s; expected 0..1 and >= 0"
-            )
+        check_options(self)
 
 
 def hardness(result: Result, previous: str | None, rules: HarvestRules) -> str | None:

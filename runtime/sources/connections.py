@@ -99,7 +99,7 @@ class StreamConnection:
             if not data:
                 raise ConnectionError("the other side closed the connection")
             if not self._started and data.startswith(_H264):
-                raise OptionError(f"{self._name} sends H.264, not MJPEG; with rpicam-vid, add --codec mjpeg")
+                raise OptionError(f"{self._name} sends H.264, not MJPEG; with rpicam-vid, add `--codec mjpeg`")
             self._started = True
             if pictures := self._splitter.feed(data):
                 return list(pictures)

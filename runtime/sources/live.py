@@ -1,5 +1,6 @@
 """Live means now: a source read in a thread of its own, of which only the newest frame is kept."""
 
+import contextlib
 import logging
 import queue
 import random
@@ -41,12 +42,13 @@ class Live:
         stop: Stop,
         clock: Clock,
         draw: random.Random,
+        bell: "queue.SimpleQueue[None] | None" = None,
     ) -> None:
-        """Start the thread, which calls `connect` again and again."""
+        """Start the thread, which calls `connect` again and again, and rings `bell` when there is news."""
         self._source, self._connect, self._reading = source, connect, source_options
         self._stop, self._clock, self._draw = stop, clock, draw
         # tells the iterating thread to look again; a SimpleQueue because its put is safe in a signal handler
-        self._bell: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self._bell: queue.SimpleQueue[None] = queue.SimpleQueue() if bell is None else bell
         self._due_s = clock.monotonic_s()
         self._changed = threading.Condition()
         # what follows is guarded by _changed
@@ -83,27 +85,35 @@ class Live:
             SourceLostError: the source is lost, and is not to be waited for.
             EdgevitError: it can never be read.
         """
-        while not (self._stop.asked or self._closed):
-            left_s = self._due_s - self._clock.monotonic_s()
+        while (found := self.poll()) is None:
+            with contextlib.suppress(queue.Empty):
+                self._bell.get(timeout=self.pause_s())
+        return found
+
+    def poll(self) -> Frame | Event | None:
+        """Return what __next__ would, but None at once where it would wait."""
+        if not (self._stop.asked or self._closed):
+            due = self._due_s <= self._clock.monotonic_s()
             with self._changed:
                 if self._events:
                     return self._events.popleft()
-                if left_s <= 0 and self._newest is not None:
+                if due and self._newest is not None:
                     frame, self._newest = self._newest, None
                     self._due_s = self._reading.pace.next_due(self._due_s, self._clock.monotonic_s())
                     return frame
-                if self._over is not False:
-                    break
-                if left_s <= 0 and not self._wanted:
-                    self._wanted = True
-                    self._changed.notify_all()
-            try:
-                self._bell.get(timeout=left_s if left_s > 0 else None)
-            except queue.Empty:
-                continue
+                if self._over is False:
+                    if due and not self._wanted:
+                        self._wanted = True
+                        self._changed.notify_all()
+                    return None
         if isinstance(self._over, BaseException) and not (self._stop.asked or self._closed):
             raise self._over
         raise StopIteration
+
+    def pause_s(self) -> float | None:
+        """Return how long `poll` need not be called unless the bell rings; None for ever."""
+        left_s = self._due_s - self._clock.monotonic_s()
+        return left_s if left_s > 0 else None
 
     def close(self) -> None:
         """End the thread and whatever it started; return when they are gone."""

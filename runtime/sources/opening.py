@@ -1,6 +1,7 @@
 """From a source to its frames: finite ones in order, live ones through a Live."""
 
 import importlib
+import queue
 import random
 from collections.abc import Generator
 
@@ -67,13 +68,25 @@ def open_items(
         ImageError: nothing is there (now, or at the first item).
     """
     if source.kind in CONNECT:
-        connect = importlib.import_module(CONNECT[source.kind]).connect
-        return Live(source, connect, source_options, stop, clock, draw)
+        return open_live(source, source_options, stop, clock, draw)
     held = stdin_kind(source_options, stop) if source.kind == "stdin" else "paths"
     if held == "pictures":
         return Live(source, connect_stdin, source_options, stop, clock, draw)
     finite = {"file": stdin_frames, "paths": file_frames, "nothing": _no_frames}
     return finite[held](source, source_options, clock)
+
+
+def open_live(
+    source: Source,
+    source_options: SourceOptions,
+    stop: Stop,
+    clock: Clock,
+    draw: random.Random,
+    bell: "queue.SimpleQueue[None] | None" = None,
+) -> Live:
+    """Open a camera or stream, whose kind is in CONNECT; see Live for the bell."""
+    connect = importlib.import_module(CONNECT[source.kind]).connect
+    return Live(source, connect, source_options, stop, clock, draw, bell)
 
 
 def _no_frames(source: Source, source_options: SourceOptions, clock: Clock) -> Generator[Frame, None, None]:

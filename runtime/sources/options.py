@@ -21,6 +21,11 @@ class SourceOptions:
     """(height, width) in pixels to ask a camera for."""
 
     @property
+    def result_limit_s(self) -> float:
+        """How long the next result of a healthy run may take: two intervals and the stall timeout, in seconds."""
+        return 2 * (self.pace.interval_s or 0.0) + self.stall_s
+
+    @property
     def on_demand(self) -> bool:
         """Whether so few frames are wanted that decoding those between them is a waste."""
         return self.pace.interval_s is not None and self.pace.interval_s >= 0.5

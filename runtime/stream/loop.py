@@ -13,6 +13,7 @@ from typing import Protocol
 from edgevit.artifact.manifest import Preprocess
 from edgevit.errors import EdgevitError, ImageError, SourceLostError
 from edgevit.runtime.events.event import Event
+from edgevit.runtime.events.recent import Recent
 from edgevit.runtime.images.preprocess import min_decode_size
 from edgevit.runtime.images.regions import TURNS, cut
 from edgevit.runtime.images.resample import RGBImage
@@ -20,7 +21,8 @@ from edgevit.runtime.moment import Moment
 from edgevit.runtime.results import Result
 from edgevit.runtime.sources.frames import Clock, Frame
 from edgevit.runtime.sources.live import Live
-from edgevit.runtime.sources.opening import Item, open_items
+from edgevit.runtime.sources.opening import Item
+from edgevit.runtime.sources.several import LiveSet, open_all
 from edgevit.runtime.sources.stop import Stop
 from edgevit.runtime.stream.plan import StreamPlan
 
@@ -93,12 +95,12 @@ def stream(
         leaving.callback(stop.unlisten, own_stop.ask)
         if stop.asked:
             own_stop.ask()
-        items = open_items(plan.source, plan.source_options, own_stop, clock, draw or random.Random())
+        items = open_all(plan.sources, plan.source_options, own_stop, clock, draw or random.Random())
         leaving.callback(items.close)
 
         def end() -> None:
             own_stop.ask()
-            if isinstance(items, Live):
+            if isinstance(items, Live | LiveSet):
                 items.close()
 
         closers = set() if closers is None else closers
@@ -111,33 +113,49 @@ def predictions(
     predictor: Predictor, items: Iterable[Item], plan: StreamPlan, callbacks: StreamCallbacks, stop: Stop, clock: Clock
 ) -> Generator[Result, None, None]:
     """Yield the results of items that are open already; the caller closes them."""
-    left, usable_s, told = plan.max_frames, clock.monotonic_s(), False
-    blackout = Blackout(plan.source_options.stall_s)
+    left, begun_s = plan.max_frames, clock.monotonic_s()
+    cameras: Recent[str, Camera] = Recent()
     for item in items:
         if not isinstance(item, Frame):
             callbacks.tell(item)
             continue
+        camera = cameras.get(item.moment.source) or Camera(begun_s, Blackout(plan.source_options.stall_s))
+        cameras[item.moment.source] = camera
         try:
             results = answer(predictor, item, plan, callbacks, clock)
         except ImageError as error:
             # a camera that sends rubbish does so many times a second
-            if not (item.live and told):
+            if not (item.live and camera.damaged):
                 callbacks.tell(error)
-            told, results = True, []
+            camera.damaged, results = True, []
         else:
             # who is shown the pictures has rules of his own for dark ones
-            if callbacks.picture is None and (event := blackout.after(not results, item.moment)):
+            if callbacks.picture is None and (event := camera.blackout.after(not results, item.moment)):
                 callbacks.tell(event)
         if results:
-            usable_s, told = clock.monotonic_s(), False
+            camera.usable_s, camera.damaged = clock.monotonic_s(), False
             yield from results
             left = None if left is None else left - 1
         elif (
-            item.live and not plan.source_options.wait and clock.monotonic_s() - usable_s > plan.source_options.stall_s
+            item.live
+            and not plan.source_options.wait
+            and len(plan.sources) == 1
+            and clock.monotonic_s() - camera.usable_s > plan.source_options.stall_s
         ):
-            raise SourceLostError(f"{plan.source.name} gave only black or damaged pictures")
+            raise SourceLostError(f"{item.moment.source} gave only black or damaged pictures")
         if stop.asked or left == 0:
             break
+
+
+@dataclass
+class Camera:
+    """What is remembered of the pictures of one source."""
+
+    usable_s: float
+    """When the last one was classified, on the monotonic clock, in seconds."""
+    blackout: "Blackout"
+    damaged: bool = False
+    """Whether it was told that they cannot be read."""
 
 
 class Blackout:

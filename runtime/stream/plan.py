@@ -1,79 +1,70 @@
-"""What to read and how: a stream's options, checked before anything is opened."""
+"""What to read and how, checked before anything is opened."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypedDict
 
 from edgevit.errors import OptionError
-from edgevit.runtime.images.regions import TURNS, Region, check_regions, parse_region, parse_tiles
+from edgevit.runtime.images.regions import Region
 from edgevit.runtime.sources.grammar import Source, parse_source
-from edgevit.runtime.sources.opening import check_reading
+from edgevit.runtime.sources.opening import CONNECT, check_reading
 from edgevit.runtime.sources.options import SourceOptions
-from edgevit.runtime.sources.raw import parse_raw
-from edgevit.runtime.sources.sampling import parse_duration, parse_pace
-
-
-class StreamOptions(TypedDict, total=False):
-    """Options of a stream, as the command line has them; docs/sources.md describes each."""
-
-    every: str | float | None
-    fps: float | None
-    max_frames: int | None
-    once: bool
-    rotate: int
-    roi: Sequence[str | Region]
-    tiles: str | None
-    raw: str | None
-    capture: str | None
-    stall_timeout: str | float
-    wait: bool
+from edgevit.runtime.stream.options import StreamOptions
 
 
 @dataclass(frozen=True)
 class StreamPlan:
-    """A source and what is wanted of it, checked."""
+    """Sources and what is wanted of them, checked."""
 
-    source: Source
+    sources: tuple[Source, ...]
+    """Files one after the other, or cameras and streams at the same time."""
     source_options: SourceOptions
     max_frames: int | None = None
+    """Frames of all sources together; None for no end."""
     rotate: int = 0
     """Degrees clockwise."""
     regions: tuple[Region, ...] = ()
     """Regions of the turned picture; none for the whole."""
 
+    @property
+    def name(self) -> str:
+        """What may be shown: the sources as typed, without passwords."""
+        return ", ".join(source.name for source in self.sources)
 
-def plan_stream(source: str, options: StreamOptions) -> StreamPlan:
-    """Check a source and its options before anything is opened.
+    @property
+    def finite(self) -> bool:
+        """Whether all sources are files, whose pictures' health is no news."""
+        return all(source.kind in ("path", "video", "sequence") for source in self.sources)
+
+
+def plan_stream(sources: Sequence[str], options: StreamOptions) -> StreamPlan:
+    """Check sources, and whether the options fit them, before anything is opened.
 
     Raises:
-        OptionError: an option is wrong, or does not fit the source.
-        UnknownNameError: the source's address has an unknown scheme.
+        OptionError: a source is wrong, an option does not fit it, or the sources cannot be read together.
+        UnknownNameError: a source's address has an unknown scheme.
     """
-    parsed = parse_source(source)
-    once, max_frames, rotate = options.get("once", False), options.get("max_frames"), options.get("rotate", 0)
-    raw, capture, tiles = options.get("raw"), options.get("capture"), options.get("tiles")
-    if rotate not in TURNS:
-        raise OptionError(f"--rotate is {rotate}, expected {', '.join(map(str, TURNS))} degrees clockwise")
-    if max_frames is not None and max_frames < 1:
-        raise OptionError(f"--max-frames is {max_frames}, expected 1 or more")
-    if once and max_frames is not None:
-        raise OptionError("--once means --max-frames 1; give one of them")
-    source_options = SourceOptions(
-        pace=parse_pace(options.get("every"), options.get("fps")),
-        raw=None if raw is None else parse_raw(raw),
-        stall_s=parse_duration(options.get("stall_timeout", 10.0), "--stall-timeout"),
-        wait=options.get("wait", True) and not once,
-        capture_size=None if capture is None else parse_size(capture),
-    )
-    check_reading(parsed, source_options)
-    given = [region if isinstance(region, Region) else parse_region(region) for region in options.get("roi", ())]
-    regions = check_regions([*given, *(parse_tiles(tiles) if tiles is not None else ())])
-    return StreamPlan(parsed, source_options, 1 if once else max_frames, rotate, regions)
+    parsed = tuple(parse_source(source) for source in sources)
+    _check_together(parsed, options)
+    for source in parsed:
+        check_reading(source, options.source_options)
+    max_frames = 1 if options.once else options.max_frames
+    return StreamPlan(parsed, options.source_options, max_frames, options.rotate, options.regions)
 
 
-def parse_size(text: str) -> tuple[int, int]:
-    """Return (height, width) for "1280x720"; OptionError if it is something else."""
-    width, _, height = text.partition("x")
-    if not all(part.isascii() and part.isdecimal() and 0 < int(part) <= 16384 for part in (width, height)):
-        raise OptionError(f"--capture is {text!r}, expected width x height such as 1280x720")
-    return int(height), int(width)
+def _check_together(sources: tuple[Source, ...], options: StreamOptions) -> None:
+    if not sources:
+        raise OptionError("there is no source; give a file, a folder, a camera or an address")
+    if len(sources) == 1:
+        return
+    if any(source.kind == "stdin" for source in sources):
+        raise OptionError("stdin (-) cannot be read together with other sources; run it by itself")
+    live = [source for source in sources if source.kind in CONNECT]
+    if live and len(live) < len(sources):
+        ends = next(source for source in sources if source.kind not in CONNECT)
+        raise OptionError(f"{ends.name} ends, but {live[0].name} goes on; give files, or cameras and streams, not both")
+    names = [source.name for source in live]
+    double = next((name for name in names if names.count(name) > 1), None)
+    if double is not None:
+        raise OptionError(f"{double} is named twice; give each camera once")
+    if live and options.once:
+        raise OptionError("--once is for one camera or stream; run each by itself, or give --max-frames")

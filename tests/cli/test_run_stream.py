@@ -83,10 +83,56 @@ def test_threshold_of_one_class_makes_it_unknown(run: Run, tiny_model: Path, sav
 
 
 def test_pictures_and_hard_frames_are_kept(run: Run, tiny_model: Path, clip: Path, tmp_path: Path) -> None:
-    options = ("--to", f"{tmp_path}/frames/", "--harvest", tmp_path / "hard", "--quota", "10MB")
-    assert run("run", tiny_model, clip, *options, "--every", "1s") == (0, "", "")
-    assert len(list((tmp_path / "frames").rglob("*.jpg"))) == 2
-    assert {path.parent.name for path in (tmp_path / "hard").rglob("*.jpg")} <= set(COLORS)
+    """The clip's colour changes at frames 10, 11 and 15; hard frames are a second apart, by this machine's clock."""
+    options = ("--to", f"{tmp_path}/frames/", "--to", f"hard:{tmp_path}/hard?quota=10MB")
+    assert run("run", tiny_model, clip, *options) == (0, "", "")
+    assert len(list((tmp_path / "frames").rglob("*.jpg"))) == 20
+    assert [path.parent.name for path in (tmp_path / "hard").rglob("*.jpg")] == ["green"]
+
+
+def test_hard_frames_lie_beside_the_answers(run: Run, tiny_model: Path, clip: Path, tmp_path: Path) -> None:
+    code, out, err = run("run", tiny_model, clip, "--to", f"hard:{tmp_path}/hard")
+    assert (code, len(out.splitlines()), err) == (0, 20, "")
+
+
+def test_old_spellings_still_work_and_are_told_of(run: Run, tiny_model: Path, clip: Path, tmp_path: Path) -> None:
+    code, out, err = run("run", tiny_model, clip, "--harvest", tmp_path / "hard", "--quota", "10MB")
+    assert (code, len(out.splitlines())) == (0, 20)
+    assert err == f"edgevit: --harvest is an old spelling of --to 'hard:{tmp_path}/hard?quota=10MB'\n"
+    assert len(list((tmp_path / "hard").rglob("*.jpg"))) == 1
+    code, _, err = run("run", tiny_model, clip, "--save-mask", tmp_path / "out")
+    assert code == 2
+    assert f"--to masks:{tmp_path}/out is for segmentation models; this one classifies" in err
+
+
+def test_several_sources_are_read_in_their_order(
+    run: Run, tiny_model: Path, clip: Path, save_image: SaveImage, tmp_path: Path
+) -> None:
+    blue = save_image("blue.png", np.full((48, 64, 3), COLORS["blue"], np.uint8))
+    code, out, err = run("run", tiny_model, blue, clip, tmp_path / "missing.jpg", blue, "--json")
+    lines = [json.loads(line) for line in out.splitlines()]
+    assert [line["source"] for line in lines] == [str(blue), *[str(clip)] * 20, str(blue)]
+    assert [line["frame"] for line in lines] == [0, *range(20), 0]
+    assert (code, err.count("\n")) == (1, 1)
+    assert "missing.jpg does not exist" in err
+    assert len(run("run", tiny_model, blue, clip, "--max-frames", "3")[1].splitlines()) == 3
+
+
+@pytest.mark.parametrize(
+    ("sources", "message"),
+    [
+        (("a.jpg", "-"), "stdin (-) cannot be read together with other sources"),
+        (("a.jpg", "camera:0"), "a.jpg ends, but camera:0 goes on; give files, or cameras and streams, not both"),
+        (("camera:0", "camera:0"), "camera:0 is named twice"),
+        (("camera:0", "picam", "--once"), "--once is for one camera or stream"),
+    ],
+)
+def test_sources_that_do_not_go_together_are_one_line(
+    run: Run, tiny_model: Path, sources: tuple[str, ...], message: str
+) -> None:
+    code, out, err = run("run", tiny_model, *sources)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert message in err
 
 
 @pytest.mark.parametrize(
@@ -95,7 +141,7 @@ def test_pictures_and_hard_frames_are_kept(run: Run, tiny_model: Path, clip: Pat
         (("--every", "soon"), "--every is 'soon', expected a time such as 5s, 500ms or 2m"),
         (("--roi", "gate"), "--roi is 'gate', expected name=x,y,w,h"),
         (("--tiles", "9"), "--tiles is '9', expected columns x rows such as 3x2"),
-        (("--rotate", "45"), "--rotate is 45, expected 0, 90, 180, 270"),
+        (("--rotate", "45"), "--rotate is 45, expected one of 0, 90, 180, 270"),
         (("--stable", "5/3"), "--stable is '5/3', expected k/n"),
         (("--hysteresis", "2"), "--hysteresis is 2.0, expected a number from 0 to 1"),
         (("--cooldown", "-1s"), "--cooldown is '-1s', expected a time"),

@@ -159,16 +159,16 @@ def test_foreign_model_of_open_size_needs_imgsz(make_foreign: MakeModel, red_ima
     path = make_foreign(shape=("N", 3, "H", "W"))
     assert load(path, labels=COLORS, imgsz=48, **PLAIN)(red_image).top1 == "red"
     assert load(path, labels=COLORS, imgsz=(32, 64), **PLAIN).preprocess.size == (32, 64)
-    with pytest.raises(OptionError, match=r"takes images of any size; give .* \(--imgsz 224\)"):
+    with pytest.raises(OptionError, match=r"takes images of any size; give .* \(imgsz=224\)"):
         load(path, labels=COLORS, **PLAIN)
 
 
 @pytest.mark.parametrize(
     ("told", "reason"),
     [
-        ({"labels": COLORS}, r"its normalisation is unknown: give mean and std .*--mean 0\.485,0\.456,0\.406"),
+        ({"labels": COLORS}, r"its normalisation is unknown: give mean and std .*mean=0\.485,0\.456,0\.406"),
         ({"labels": COLORS, "mean": (0, 0, 0)}, "unknown: give std"),
-        (PLAIN, r"its 3 class names are unknown: give labels \(--labels FILE"),
+        (PLAIN, r"its 3 class names are unknown: give labels \(labels=FILE"),
         ({"labels": ("red",), **PLAIN}, r"1 labels were given, but .* has 3 classes; give one for each"),
         ({"labels": COLORS, "imgsz": 64, **PLAIN}, r"imgsz is \(64, 64\), but .* takes \(24, 32\)"),
         ({"labels": COLORS, "mean": (0,), "std": (1,)}, "mean is .*, expected three numbers"),

@@ -96,7 +96,7 @@ def test_sizes_are_read(text: str, size: int) -> None:
 
 @pytest.mark.parametrize("text", ["", "0", "MB", "-1MB", "1PB", "1e9", "nan", "५MB", "1,5GB"])
 def test_size_that_is_none_is_refused(text: str) -> None:
-    with pytest.raises(OptionError, match="--quota is .*, expected bytes such as 500MB, 2GiB or 65536"):
+    with pytest.raises(OptionError, match="quota= is .*, expected bytes such as 500MB, 2GiB or 65536"):
         parse_size(text, "--quota")
 
 

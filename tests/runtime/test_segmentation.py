@@ -236,7 +236,7 @@ def test_selftest_of_a_mask_stores_a_part_and_passes(
 
 def test_run_writes_masks_and_overlays(colours: Path, save_image: SaveImage, run: Run, tmp_path: Path) -> None:
     picture, out = save_image("street.png", flag(64, 128)), tmp_path / "out"
-    code, text, _ = run("run", colours, picture, "--save-mask", out, "--save-overlay", out)
+    code, text, _ = run("run", colours, picture, "--to", f"masks:{out}", "--to", f"overlays:{out}")
     assert code == 0
     assert text.startswith("red 0.50")
     assert sorted(path.name for path in out.iterdir()) == ["street.jpg", "street.png"]
@@ -247,9 +247,9 @@ def test_run_writes_masks_and_overlays(colours: Path, save_image: SaveImage, run
 
 def test_masks_of_a_classifier_are_refused(tiny_model: Path, save_image: SaveImage, run: Run, tmp_path: Path) -> None:
     picture = save_image("a.png", flag(8, 8))
-    code, _, error = run("run", tiny_model, picture, "--save-mask", tmp_path / "out")
+    code, _, error = run("run", tiny_model, picture, "--to", f"masks:{tmp_path}/out")
     assert code == 2
-    assert "--save-mask is for segmentation models" in error
+    assert "is for segmentation models" in error
 
 
 def test_an_area_above_its_threshold_is_an_event(colours: Path, save_image: SaveImage, run: Run) -> None:

@@ -97,9 +97,7 @@ def test_record_larger_than_the_quota_is_refused_and_others_are_kept(
 
 def test_two_processes_do_not_share_a_spool(tmp_path: Path) -> None:
     spool = Spool(tmp_path / "a.sqlite", MB)
-    with pytest.raises(
-        OutputError, match=r"a.sqlite is in use by another edgevit; stop that one, or choose .* --spool"
-    ):
+    with pytest.raises(OutputError, match=r"a.sqlite is in use by another edgevit; stop that one, or choose .* spool="):
         Spool(tmp_path / "a.sqlite", MB)
     spool.close()
     Spool(tmp_path / "a.sqlite", MB).close()
@@ -108,7 +106,7 @@ def test_two_processes_do_not_share_a_spool(tmp_path: Path) -> None:
 def test_folder_that_cannot_be_made_is_one_clear_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(
-        OutputError, match=r"^the spool .*a.sqlite cannot be written: .*; choose a folder .* --spool DIR$"
+        OutputError, match=r"^the spool .*a.sqlite cannot be written: .*; choose a folder .* spool=DIR$"
     ):
         Spool(tmp_path / "file" / "a.sqlite", MB)
 

@@ -11,7 +11,7 @@ import pytest
 
 from edgevit.errors import OptionError
 from edgevit.runtime.events.event import KINDS, Event
-from edgevit.runtime.events.labels import LabelRules, parse_stable, parse_thresholds
+from edgevit.runtime.events.labels import LabelRules, parse_stable, read_thresholds
 from edgevit.runtime.events.recent import MOST
 from edgevit.runtime.events.watch import Watch
 from edgevit.runtime.moment import Moment, iso_time
@@ -217,19 +217,21 @@ def test_stable_that_makes_no_sense_is_refused(text: str) -> None:
 
 
 def test_thresholds_are_read() -> None:
-    assert parse_thresholds(["0.6", "fox=0.8", "cat=1"], NAMES) == (0.6, {"fox": 0.8, "cat": 1.0})
-    assert parse_thresholds([], NAMES) == (0.0, {})
+    assert read_thresholds(["0.6", "fox=0.8", "cat=1"]) == (0.6, {"fox": 0.8, "cat": 1.0})
+    assert read_thresholds([]) == (0.0, {})
+    assert read_thresholds(0.6) == read_thresholds("0.6") == read_thresholds([0.6]) == (0.6, {})
+    assert read_thresholds({"fox": 0.8}) == (0.0, {"fox": 0.8})
 
 
 @pytest.mark.parametrize("text", ["", "fox", "fox=", "fox=2", "nan", "-0.1", "1e9"])
 def test_threshold_that_is_no_share_is_refused(text: str) -> None:
     with pytest.raises(OptionError, match=r"expected a number from 0 to 1 such as 0.6, or CLASS=0.8"):
-        parse_thresholds([text], NAMES)
+        read_thresholds([text])
 
 
 def test_threshold_for_a_class_that_does_not_exist_is_refused() -> None:
     with pytest.raises(OptionError, match="the model has no class 'wolf'; it has cat, dog, fox"):
-        parse_thresholds(["wolf=0.5"], NAMES)
+        LabelRules(thresholds={"wolf": 0.5}).check_names(NAMES)
 
 
 @pytest.mark.parametrize(
@@ -245,7 +247,7 @@ def test_ten_thousand_random_texts_are_read_or_refused() -> None:
     random = np.random.default_rng(5)
     for _ in range(10_000):
         text = bytes(random.integers(0, 256, random.integers(0, 12), np.uint8)).decode("latin-1")
-        for read in (parse_stable, lambda text: parse_thresholds([text], NAMES)):
+        for read in (parse_stable, read_thresholds):
             try:
                 read(text)
             except OptionError:

@@ -11,10 +11,8 @@ from numpy.typing import NDArray
 
 from edgevit.errors import ImageError
 from edgevit.runtime.classifier import load
+from edgevit.runtime.destinations import parse_sinks
 from edgevit.runtime.events.event import Event
-from edgevit.runtime.events.labels import LabelRules
-from edgevit.runtime.events.quality_alarms import HealthRules
-from edgevit.runtime.events.watch import Watch
 from edgevit.runtime.images.regions import Region
 from edgevit.runtime.moment import Moment
 from edgevit.runtime.results import Result
@@ -29,10 +27,12 @@ def test_folder_is_classified_into_files(
 ) -> None:
     for name in ("a", "b"):
         save_image(f"in/{name}.png", red_image)
-    sinks = open_sinks([f"{tmp_path}/a.jsonl", f"{tmp_path}/frames/"], SinkContext())
-    outlet = ResultWriter(sinks, Watch(LabelRules()), top_k=1)
+    sinks = open_sinks(parse_sinks([f"{tmp_path}/a.jsonl", f"{tmp_path}/frames/"]), SinkContext())
+    outlet = ResultWriter(sinks, top_k=1)
     with load(tiny_model) as classifier:
-        for result in classifier.stream(str(tmp_path / "in"), on_event=outlet.event, on_picture=outlet.picture):
+        for result in classifier.stream(
+            tmp_path / "in", stable=(1, 1), on_event=outlet.event, on_picture=outlet.picture
+        ):
             outlet.result(result)
     sinks.close()
     lines = [json.loads(line) for line in (tmp_path / "a.jsonl").read_text().splitlines()]
@@ -45,7 +45,7 @@ def test_folder_is_classified_into_files(
 
 
 def test_region_is_drawn_as_it_was_classified(tmp_path: Path) -> None:
-    sinks = open_sinks([f"{tmp_path}/frames/"], SinkContext())
+    sinks = open_sinks(parse_sinks([f"{tmp_path}/frames/"]), SinkContext())
     outlet = ResultWriter(sinks, regions=[Region("left", 0, 0, 0.5, 1)])
     image = np.zeros((60, 100, 3), np.uint8)
     image[:, 50:] = 255
@@ -63,9 +63,10 @@ def test_region_is_drawn_as_it_was_classified(tmp_path: Path) -> None:
 
 
 def test_health_and_loss_of_the_source_are_written(tmp_path: Path) -> None:
-    sinks = open_sinks([f"{tmp_path}/a.jsonl"], SinkContext())
-    outlet = ResultWriter(sinks, Watch(LabelRules(), HealthRules(hold_s=0)))
-    outlet.picture(np.zeros((60, 100, 3), np.uint8), Moment("pen", 0, 0, 0))
+    sinks = open_sinks(parse_sinks([f"{tmp_path}/a.jsonl"]), SinkContext())
+    outlet, moment = ResultWriter(sinks), Moment("pen", 0, 0, 0)
+    outlet.picture(np.zeros((60, 100, 3), np.uint8), moment)
+    outlet.event(Event("too_dark", moment, {"active": True}))
     outlet.event(Event("source_lost", Moment("pen", 0, 5, 5), {"reason": "gone"}))
     sinks.close()
     lines = [json.loads(line) for line in (tmp_path / "a.jsonl").read_text().splitlines()]
@@ -75,10 +76,11 @@ def test_health_and_loss_of_the_source_are_written(tmp_path: Path) -> None:
 
 def test_answer_without_a_moment_is_refused() -> None:
     with pytest.raises(ImageError, match="this one has no moment; use Classifier.stream"):
-        ResultWriter(open_sinks([], SinkContext())).result(Result(np.array([1.0], np.float32), ("only",)))
+        ResultWriter(open_sinks(parse_sinks([]), SinkContext())).result(Result(np.array([1.0], np.float32), ("only",)))
 
 
 def test_pictures_are_asked_for_only_by_sinks_that_draw() -> None:
-    assert not needs_pictures(["a.jsonl", "mqtt://host/a"])
-    assert needs_pictures(["a.jsonl", "frames/"])
-    assert needs_pictures(["a.mp4"])
+    assert not needs_pictures(parse_sinks(["a.jsonl", "mqtt://host/a", "masks:out"]))
+    assert needs_pictures(parse_sinks(["a.jsonl", "frames/"]))
+    assert needs_pictures(parse_sinks(["a.mp4"]))
+    assert needs_pictures(parse_sinks(["hard:hard"]))

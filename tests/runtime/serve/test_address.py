@@ -43,7 +43,7 @@ def test_random_addresses_are_read_or_refused() -> None:
 
 
 def test_page_for_others_needs_a_flag_and_a_token() -> None:
-    with pytest.raises(OptionError, match=r"would show the camera to everybody on the network; add --serve-anyone"):
+    with pytest.raises(OptionError, match=r"would show the camera to everybody on the network; add serve_anyone="):
         check_access("0.0.0.0:8080", False, {"EDGEVIT_SERVE_TOKEN": TOKEN})
     with pytest.raises(OptionError, match=r"needs a token: set EDGEVIT_SERVE_TOKEN, or EDGEVIT_SERVE_TOKEN_FILE"):
         check_access("0.0.0.0:8080", True, {})

@@ -13,8 +13,8 @@ from edgevit.runtime.events.event import Event
 from edgevit.runtime.moment import Moment
 from edgevit.runtime.records import event_record, result_record
 from edgevit.runtime.results import Result
-from edgevit.runtime.run.status import RunStatus
 from edgevit.runtime.serve.answers import ROUTES, PageState
+from edgevit.runtime.serve.status import RunStatus
 from edgevit.runtime.serve.view import View
 from edgevit.runtime.sinks.combining import Sinks
 from tests.places import DOCS

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from edgevit.runtime.moment import Moment
 from edgevit.runtime.records import result_record
 from edgevit.runtime.results import Result
-from edgevit.runtime.run.status import RunStatus
 from edgevit.runtime.serve.address import Access
 from edgevit.runtime.serve.answers import PageState
 from edgevit.runtime.serve.server import Server
+from edgevit.runtime.serve.status import RunStatus
 from edgevit.runtime.serve.view import View
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")

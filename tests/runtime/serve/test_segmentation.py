@@ -12,9 +12,9 @@ from edgevit.runtime.images.regions import Region, cut
 from edgevit.runtime.images.resample import RGBImage
 from edgevit.runtime.moment import Moment
 from edgevit.runtime.records import event_record, result_record
-from edgevit.runtime.run.status import RunStatus
 from edgevit.runtime.segmentation import Segmentation
 from edgevit.runtime.serve.page import panel
+from edgevit.runtime.serve.status import RunStatus
 from edgevit.runtime.serve.view import View
 
 NAMES = ("soil", "crop")

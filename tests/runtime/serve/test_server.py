@@ -22,11 +22,11 @@ from edgevit.runtime.images.resample import RGBImage
 from edgevit.runtime.moment import Moment
 from edgevit.runtime.records import event_record, result_record
 from edgevit.runtime.results import Result
-from edgevit.runtime.run.status import RunStatus
 from edgevit.runtime.serve.address import Access
 from edgevit.runtime.serve.answers import PageState
 from edgevit.runtime.serve.page import duration
 from edgevit.runtime.serve.server import MOST_CONNECTIONS, MOST_STREAMS, READ_S, Server
+from edgevit.runtime.serve.status import RunStatus
 from edgevit.runtime.serve.view import View
 
 TOKEN = "0123456789abcdef"

@@ -22,13 +22,13 @@ CAMERA = Job(
     name="edgevit",
     command=(sys.executable, "-P", "-m", "edgevit", "run", "/srv/m.onnx", "camera:0"),
     about="edgevit: m.onnx on camera:0",
-    kind="camera",
+    kinds=("camera",),
     watchdog_s=300,
     memory=500_000_000,
     network=False,
 )
-PICAM = dataclasses.replace(CAMERA, kind="picam")
-NETWORK = dataclasses.replace(CAMERA, kind="rtsp", network=True)
+PICAM = dataclasses.replace(CAMERA, kinds=("picam",))
+NETWORK = dataclasses.replace(CAMERA, kinds=("rtsp",), network=True)
 USER = dataclasses.replace(CAMERA, user=True)
 JOBS = {"camera": CAMERA, "picam": PICAM, "network": NETWORK, "user": USER}
 
@@ -133,6 +133,12 @@ def test_devices_are_those_of_the_source() -> None:
     assert not {"DeviceAllow", "SupplementaryGroups"} & set(network)
 
 
+def test_service_of_several_cameras_opens_the_devices_of_each() -> None:
+    both = settings(dataclasses.replace(CAMERA, kinds=("camera", "picam", "rtsp"), network=True))["DeviceAllow"]
+    assert len(both) == len(set(both))
+    assert {"char-video4linux rw", "char-media rw"} <= set(both)
+
+
 def test_network_is_closed_to_a_run_that_needs_none() -> None:
     assert settings(CAMERA)["IPAddressDeny"] == ["any"]
     network = settings(NETWORK)
@@ -197,7 +203,7 @@ def test_only_folders_that_are_hidden_are_bound() -> None:
 @pytest.mark.parametrize(
     ("folder", "message"),
     [
-        ("/tmp/x", "lies in /tmp, of which a service has its own, empty one; move it, or use --user"),
+        ("/tmp/x", "lies in /tmp, of which a service has its own, empty one; move it, or use user="),
         ("/home/pi", "is a whole home; put the model into a folder of its own"),
         ("/root", "is a whole home"),
         ("/home/pi/a:b", "holds a colon"),
@@ -220,7 +226,7 @@ def test_unit_of_somebody_else_is_not_overwritten(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "edgevit.service"
     assert write_unit(path, "one\n")
     assert not write_unit(path, "one\n")
-    with pytest.raises(OptionError, match="exists and says something else; give --force to replace it"):
+    with pytest.raises(OptionError, match="exists and says something else; give force= to replace it"):
         write_unit(path, "two\n")
     assert path.read_text() == "one\n"
     assert write_unit(path, "two\n", force=True)
@@ -247,7 +253,7 @@ def test_install_writes_the_unit_and_prints_the_next_command(run: Run, tiny_mode
     assert "next: systemctl --user daemon-reload && systemctl --user enable edgevit-yard" in err
     assert "loginctl enable-linger" in err
     text = path.read_text()
-    command = f"ExecStart={sys.executable} -P -m edgevit run {tiny_model} http://10.0.0.7/ --every 10m --json\n"
+    command = f"ExecStart={sys.executable} -P -m edgevit run {tiny_model} http://10.0.0.7/ --every 10m --to json\n"
     assert command in text
     assert "WatchdogSec=1270\n" in text
     code, printed, _ = run("service", "print", *arguments)
@@ -282,8 +288,7 @@ def test_password_in_a_source_is_told_of_and_not_described(run: Run, tiny_model:
         (("MODEL", "photos/"), "a service goes on, but photos/ ends; take a cron job or a systemd timer"),
         (("MODEL", "-"), "a service goes on, but stdin ends; take a camera or stream: a service has no stdin"),
         (("MODEL", "camera:0", "--once"), "--once and --max-frames end; leave them out, or use a systemd timer"),
-        (("MODEL", "--every", "5s", "camera:0"), "MODEL and SOURCE come first, then the options of `edgevit run`"),
-        (("MODEL",), "Missing argument 'SOURCE'"),
+        (("MODEL",), "Missing argument 'SOURCE...'"),
         (("missing.onnx", "camera:0"), "missing.onnx does not exist"),
         (("MODEL", "camera:0", "--evry", "5s"), "--evry"),
         (("MODEL", "camera:0", "--every", "soon"), "--every is 'soon', expected a time"),
@@ -304,7 +309,7 @@ def test_what_no_service_can_do_is_one_line(
 
 
 def test_system_service_writes_only_below_its_own_folder(run: Run, tiny_model: Path) -> None:
-    for place in (("--to", "/srv/a.jsonl"), ("--harvest", "../hard"), ("--spool", "/srv/spool")):
+    for place in (("--to", "/srv/a.jsonl"), ("--to", "hard:../hard"), ("--spool", "/srv/spool")):
         code, _, err = run("service", "print", tiny_model, "camera:0", *place)
         assert code == 2
         assert "the service may write only below /var/lib/NAME, not to" in err

@@ -21,9 +21,10 @@ from edgevit.runtime.results import Result
 from edgevit.runtime.segmentation import Segmentation
 from edgevit.runtime.sinks import masks
 from edgevit.runtime.sinks.combining import DiskGuard
+from edgevit.runtime.sinks.folder import BoundedFolder
 from edgevit.runtime.sinks.masks import SegmentationSink
-from edgevit.runtime.sinks.opening import SinkContext, open_harvest, open_sink
-from edgevit.runtime.sinks.pictures import HarvestRules
+from edgevit.runtime.sinks.opening import SinkContext, open_sink
+from edgevit.runtime.sinks.pictures import HarvestRules, HarvestSink
 
 NAMES = ("cat", "dog")
 SPARE = 16 * 1024
@@ -90,11 +91,16 @@ def whole_masks(path: Path) -> int:
     return len([read_mask(file) for file in path.iterdir()])
 
 
+def harvest(disk: Path) -> Sink:
+    folder = BoundedFolder(disk / "hard", 10**9)
+    return DiskGuard(HarvestSink(folder, HarvestRules(pause_s=0)), str(folder.root))
+
+
 FOLDERS: dict[str, tuple[Callable[[Path], Sink], str, Callable[[Path], int]]] = {
     "pictures": (to("frames/"), "frames", whole_pictures),
-    "harvest": (lambda disk: open_harvest(disk / "hard", 10**9, HarvestRules(pause_s=0)), "hard", whole_pictures),
-    "masks": (save("mask"), "seg", whole_masks),
-    "overlays": (save("overlay"), "seg", whole_pictures),
+    "harvest": (harvest, "hard", whole_pictures),
+    "masks": (save("masks"), "seg", whole_masks),
+    "overlays": (save("overlays"), "seg", whole_pictures),
 }
 FILES: dict[str, tuple[Callable[[Path], Sink], str, Callable[[Path], int]]] = {
     "text": (to("a.txt"), "a.txt", lambda path: len([line.index("pen: cat 0.55") for line in path.open()])),

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from edgevit.errors import OptionError, OutputError
+from edgevit.runtime.destinations import parse_sinks
 from edgevit.runtime.events.event import Event
 from edgevit.runtime.records import event_record
 from edgevit.runtime.sinks.opening import SinkContext, open_sinks
@@ -195,13 +196,15 @@ def test_place_that_cannot_be_written_is_one_line_at_the_start(tmp_path: Path, n
 
 
 def test_place_that_is_named_twice_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(OptionError, match="--to names stdout twice; leave one of them out"):
-        open_sinks(["text", f"{tmp_path}/a.csv", "json"], SinkContext())
+    with pytest.raises(OptionError, match="to= names stdout twice; leave one of them out"):
+        open_sinks(parse_sinks(["text", f"{tmp_path}/a.csv", "json"]), SinkContext())
     assert not list(tmp_path.iterdir())
 
 
 def test_several_sinks_get_the_same(tmp_path: Path) -> None:
-    sinks = open_sinks([f"{tmp_path}/a.jsonl", f"{tmp_path}/b.csv", f"{tmp_path}/frames/"], SinkContext(top_k=1))
+    sinks = open_sinks(
+        parse_sinks([f"{tmp_path}/a.jsonl", f"{tmp_path}/b.csv", f"{tmp_path}/frames/"]), SinkContext(top_k=1)
+    )
     for number in range(3):
         sinks.write(record(number, image=scene()))
     sinks.flush()
@@ -215,6 +218,6 @@ def test_one_sink_that_cannot_open_closes_the_others(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     around = SinkContext(spool=tmp_path / "spool")
     with pytest.raises(OutputError):
-        open_sinks(["http://127.0.0.1:9/", f"{tmp_path}/file/a.csv"], around)
+        open_sinks(parse_sinks(["http://127.0.0.1:9/", f"{tmp_path}/file/a.csv"]), around)
     # the spool is free again
-    open_sinks(["http://127.0.0.1:9/"], around).close()
+    open_sinks(parse_sinks(["http://127.0.0.1:9/"]), around).close()

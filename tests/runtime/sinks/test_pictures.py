@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from edgevit.runtime.results import Result
+from edgevit.runtime.sinks.combining import DiskGuard
 from edgevit.runtime.sinks.draw import annotate, plain_text
 from edgevit.runtime.sinks.folder import BoundedFolder, folder_name
-from edgevit.runtime.sinks.opening import open_harvest
-from edgevit.runtime.sinks.pictures import HarvestRules, hardness, jpeg
+from edgevit.runtime.sinks.pictures import HarvestRules, HarvestSink, hardness, jpeg
 from tests.made_records import DAY_S, NAMES, NOON, event, open_one, record, scene, small_disk
 
 
@@ -70,7 +70,7 @@ def test_frame_is_hard_if_two_classes_are_close_or_the_answer_flips() -> None:
 
 
 def test_hard_frames_are_kept_in_a_folder_for_each_class(tmp_path: Path) -> None:
-    sink = open_harvest(tmp_path / "hard", 1_000_000)
+    sink = open_one(f"hard:{tmp_path}/hard?quota=1MB")
     for number, (label, confidence) in enumerate([("cat", 0.9), ("dog", 0.9), ("dog", 0.9), ("n/a", 0.4)]):
         sink.write(record(number, label, confidence, image=scene(number * 40)))
     sink.write(event(5))
@@ -84,7 +84,7 @@ def test_hard_frames_are_kept_in_a_folder_for_each_class(tmp_path: Path) -> None
 
 
 def test_neighbours_of_a_hard_frame_are_not_kept_too(tmp_path: Path) -> None:
-    sink = open_harvest(tmp_path / "hard", 1_000_000, HarvestRules(pause_s=10))
+    sink = HarvestSink(BoundedFolder(tmp_path / "hard", 1_000_000), HarvestRules(pause_s=10))
     for number in range(25):
         sink.write(record(number, "cat", 0.4, image=scene(number)))
     sink.close()
@@ -137,7 +137,7 @@ def test_power_cut_while_writing_leaves_no_half_picture(tmp_path: Path) -> None:
 
 
 def test_harvest_on_a_full_disk_is_one_line(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    sink = open_harvest(tmp_path, 1_000_000, HarvestRules(pause_s=0))
+    sink = DiskGuard(HarvestSink(BoundedFolder(tmp_path, 1_000_000), HarvestRules(pause_s=0)), str(tmp_path))
     with small_disk(100):
         for number in range(5):
             sink.write(record(number, "cat", 0.4, image=scene(number)))

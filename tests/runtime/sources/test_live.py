@@ -1,65 +1,21 @@
 """The newest frame of a live source, its losses and returns; with made connections and made clocks."""
 
-import queue
-import random
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 
 import pytest
 
 from edgevit.errors import OptionError, SourceLostError
 from edgevit.runtime.events.event import Event
-from edgevit.runtime.sources.connections import LivePicture
 from edgevit.runtime.sources.frames import Clock, Frame
 from edgevit.runtime.sources.grammar import parse_source
 from edgevit.runtime.sources.live import Live
 from edgevit.runtime.sources.options import SourceOptions
 from edgevit.runtime.sources.sampling import SamplingInterval
 from edgevit.runtime.sources.stop import Stop
+from tests.made_connections import Draw, Script
 
 SOURCE = parse_source("camera:0")
-
-
-@dataclass
-class Script:
-    """A connection that does what the test tells it, step by step, and says when each step is done."""
-
-    on_demand: bool = False
-    steps: "queue.Queue[object]" = field(default_factory=queue.Queue)
-    opened: int = 0
-    closed: int = 0
-
-    def connect(self, source: object, source_options: object) -> "Script":
-        self.opened += 1
-        return self
-
-    def read(self, timeout_s: float) -> list[LivePicture] | None:
-        step = self.steps.get(timeout=30)
-        self.steps.task_done()
-        if isinstance(step, Exception):
-            raise step
-        assert step is None or isinstance(step, list)
-        return step
-
-    def interrupt(self) -> None:
-        self.steps.put(None)
-
-    def close(self) -> None:
-        self.closed += 1
-
-    def do(self, *steps: object) -> None:
-        """Put steps, and one empty read behind them; return when all but that one are done for certain."""
-        for step in (*steps, []):
-            self.steps.put(step)
-        self.steps.join()
-
-
-class Draw(random.Random):
-    """Always draws the shortest wait."""
-
-    def random(self) -> float:
-        return 1.0
 
 
 MakeLive = Callable[..., Live]

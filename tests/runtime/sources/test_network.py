@@ -339,7 +339,7 @@ def test_raw_frame_that_begins_like_h264_is_a_frame(classifier: Classifier, make
 
 def test_h264_is_refused_with_the_remedy(classifier: Classifier, make_camera: MakeCamera) -> None:
     camera = make_camera(send(b"\0\0\0\1\x67\x42", head=b"", hold=True), http=False)
-    with pytest.raises(OptionError, match="sends H.264, not MJPEG; with rpicam-vid, add --codec mjpeg"):
+    with pytest.raises(OptionError, match="sends H.264, not MJPEG; with rpicam-vid, add `--codec mjpeg`"):
         list(classifier.stream(address(camera, "tcp")))
 
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from edgevit.runtime.delivery.sender import Backlog
+from edgevit.runtime.events.recent import Recent
 from edgevit.runtime.moment import Moment
 from edgevit.runtime.records import RESULT, Record
 from edgevit.runtime.sources.frames import Clock
-from edgevit.runtime.sources.options import SourceOptions
 
 State = Literal["starting", "running", "late", "dark", "lost"]
 """`dark`: pictures come, but nothing is on them; `lost`: none come, or the same one again and again."""
@@ -57,25 +57,23 @@ class StatusSnapshot:
     """What waits for each network destination."""
 
 
-def result_limit_s(source_options: SourceOptions) -> float:
-    """Return how long the next result of a healthy run may take: two intervals and the stall timeout."""
-    return 2 * (source_options.pace.interval_s or 0.0) + source_options.stall_s
-
-
 class RunStatus:
     """A sink that counts. Its lock is held for microseconds: no reader can hold the loop back."""
 
-    def __init__(self, limit_s: float, clock: Clock | None = None) -> None:
-        """Call a run healthy if its last result is no older than limit_s."""
+    def __init__(self, limit_s: float, clock: Clock | None = None, *, sources: int = 1) -> None:
+        """Call a run of so many sources healthy if its last result is no older than limit_s."""
         self._limit_s, self._now_s = limit_s, (clock or Clock()).monotonic_s
         self._lock = threading.Lock()
         self._begun_s = self._now_s()
         self._last_s: float | None = None
-        self._trouble: str | None = None
+        self._sources = sources
+        self._trouble: Recent[str, str] = Recent()
+        """By source, what is wrong with it."""
         self._dark = False
         self._results: Counter[str] = Counter()
         self._events: Counter[str] = Counter()
-        self._black = self._damaged = self._dropped = 0
+        self._black = self._damaged = 0
+        self._dropped: Recent[str, int] = Recent()
         self._frame_age_s: float | None = None
         self._preprocess_s = self._inference_s = 0.0
         self._ask_backlogs: Callable[[], tuple[Backlog, ...]] = tuple
@@ -85,18 +83,21 @@ class RunStatus:
         self._ask_backlogs = backlogs
 
     def write(self, record: Record) -> None:
+        source = record.moment.source
         with self._lock:
             if record.kind != RESULT or record.result is None:
                 self._events[record.kind] += 1
                 if record.kind == "source_lost":
-                    self._trouble = f"{record.moment.source} is lost: {record.body.get('reason', 'no picture')}"
+                    self._trouble[source] = f"{source} is lost: {record.body.get('reason', 'no picture')}"
                 elif record.kind == "frozen" and record.body.get("active") and record.body.get("repeated"):
-                    self._trouble = f"{record.moment.source} keeps repeating the same picture"
+                    self._trouble[source] = f"{source} keeps repeating the same picture"
                 return
             result = record.result
-            self._last_s, self._trouble, self._dark = self._now_s(), None, False
+            self._last_s, self._dark = self._now_s(), False
+            self._trouble.pop(source, None)
             self._results[result.top1] += 1
-            self._dropped = self._dropped if result.dropped is None else result.dropped
+            if result.dropped is not None:
+                self._dropped[source] = result.dropped
             self._frame_age_s = None if result.age_ms is None else result.age_ms / 1e3
             self._preprocess_s += result.preprocess_ms / 1e3
             self._inference_s += result.inference_ms / 1e3
@@ -105,7 +106,8 @@ class RunStatus:
         """Note a live picture with nothing on it."""
         with self._lock:
             self._black += 1
-            self._dark, self._trouble = True, None
+            self._dark = True
+            self._trouble.pop(moment.source, None)
 
     def damaged(self) -> None:
         """Note a picture that cannot be read."""
@@ -134,7 +136,7 @@ class RunStatus:
                 events=dict(self._events),
                 black=self._black,
                 damaged=self._damaged,
-                dropped=self._dropped,
+                dropped=sum(self._dropped.values()),
                 frame_age_s=self._frame_age_s,
                 preprocess_s=self._preprocess_s,
                 inference_s=self._inference_s,
@@ -142,8 +144,10 @@ class RunStatus:
             )
 
     def _health(self, uptime_s: float, age_s: float | None, backlogs: tuple[Backlog, ...]) -> Health:
-        if self._trouble is not None:
-            return Health("lost", self._trouble)
+        troubles = list(self._trouble.values())
+        # with several sources, one that is lost does not stop the others
+        if len(troubles) >= self._sources:
+            return Health("lost", "; ".join(troubles))
         if self._dark:
             return Health("dark", "the pictures are black")
         if age_s is None and uptime_s <= self._limit_s:
@@ -152,5 +156,5 @@ class RunStatus:
             waited_s = uptime_s if age_s is None else age_s
             return Health("late", f"no result for {waited_s:.0f} s, expected one within {self._limit_s:g} s")
         # a receiver that is away is told, but is no illness of this run: starting it anew would not bring him back
-        trouble = [str(backlog) for backlog in backlogs if backlog.away]
-        return Health("running", "; ".join(["results are being produced", *trouble]))
+        away = [str(backlog) for backlog in backlogs if backlog.away]
+        return Health("running", "; ".join(["results are being produced", *troubles, *away]))

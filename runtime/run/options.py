@@ -1,0 +1,129 @@
+"""Everything that `edgevit run` can be told, as one checked value."""
+
+import dataclasses
+import functools
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from edgevit.errors import OptionError
+from edgevit.runtime.destinations import Target, parse_sinks
+from edgevit.runtime.images.regions import Region
+from edgevit.runtime.stream.options import StreamOptions
+from edgevit.runtime.stream.plan import StreamPlan, plan_stream
+from edgevit.schema import Range, option_name
+
+Colors = tuple[float, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions(StreamOptions):
+    """One run: which model, of which sources, with what result where. Checked on construction.
+
+    RunOptions(model="farm.onnx", sources=["camera:0"], every="5s", stable="3/5", to=["events.jsonl?send=events"])
+
+    Raises:
+        OptionError: a value is not allowed, two contradict each other, or one does not fit the sources.
+        UnknownNameError: a source's address has an unknown scheme.
+    """
+
+    model: str | Path
+    sources: Sequence[str | Path]
+    """Files, folders, videos, cameras and streams, as docs/sources.md describes them."""
+    labels: str | Path | Sequence[str] | None = None
+    """Class names, or the file that holds them; the model's own unless given."""
+    mean: Colors | None = None
+    """Mean of RGB in 0..1; only for a model that edgevit did not export, as `std` and `imgsz`."""
+    std: Colors | None = None
+    imgsz: int | tuple[int, int] | None = None
+    """(height, width) in pixels, or one number for both."""
+    outputs: Literal["logits", "probabilities", "sigmoid"] | None = None
+    """What the model answers with; only for a model that edgevit did not export, as what follows."""
+    output: str | None = None
+    """Name of the output to take, of several."""
+    crop_pct: float | None = None
+    squash: bool | None = None
+    interpolation: str | None = None
+    bgr: bool | None = None
+    """Whether the model takes blue, green, red."""
+    levels: tuple[float, float] | None = None
+    """Which levels of pictures of more than eight bits are black and white."""
+    threads: int | None = None
+    """How many to use; None for what the board's profile recommends."""
+    top_k: Annotated[int, Range(1)] = 5
+    """Classes to show."""
+    to: Sequence[str] = ()
+    """Where results and events go, as docs/sinks.md describes it; lines of text on stdout unless given."""
+    spool: str | Path | None = None
+    """Folder where records wait for a network."""
+    serve: str | None = None
+    """Address and port of the page, such as "127.0.0.1:8080"."""
+    serve_anyone: bool = False
+    """Let the page be seen from beyond this machine."""
+
+    def __post_init__(self) -> None:
+        if isinstance(self.sources, str | os.PathLike):
+            raise OptionError(f"the sources are {os.fspath(self.sources)!r}, expected a list, such as ['camera:0']")
+        super().__post_init__()
+        if self.serve is None and self.serve_anyone:
+            raise OptionError("--serve-anyone says who may see the page; add --serve 0.0.0.0:8080")
+        # read now, so that what is wrong is said here
+        for name in ("plan", "targets"):
+            getattr(self, name)
+
+    @property
+    def source_texts(self) -> list[str]:
+        """The sources as they are typed."""
+        return [os.fspath(source) for source in self.sources]
+
+    @functools.cached_property
+    def plan(self) -> StreamPlan:
+        """The sources, and how they are read."""
+        return plan_stream(self.source_texts, self)
+
+    @functools.cached_property
+    def targets(self) -> tuple[Target, ...]:
+        """Where results and events go."""
+        return parse_sinks(self.to)
+
+    def arguments(self) -> tuple[str, ...]:
+        """Return the arguments of `edgevit run` that say the same.
+
+        Raises:
+            OptionError: the labels are names, which only a file can give there.
+        """
+        found = [os.fspath(self.model), *self.source_texts]
+        for each in dataclasses.fields(self):
+            value = getattr(self, each.name)
+            if each.name in ("model", "sources") or value == each.default:
+                continue
+            if each.name == "labels" and isinstance(value, tuple):
+                raise OptionError("a command line names labels by their file; write the names into one, one a line")
+            found += _argument(each.name, value)
+        return tuple(found)
+
+
+REPEATED = ("roi", "threshold", "to")
+"""Options that may be given several times."""
+_SEPARATORS = {"stable": "/"}
+
+
+def _argument(name: str, value: Any) -> list[str]:
+    option = option_name(name)
+    if isinstance(value, bool):
+        return [option if value else option_name(f"no_{name}")]
+    if isinstance(value, Mapping):
+        value = [f"{key}={item}" for key, item in value.items()]
+    if name in REPEATED and isinstance(value, list | tuple):
+        return [text for one in value for text in (option, _text(one))]
+    if isinstance(value, tuple):
+        return [option, _SEPARATORS.get(name, ",").join(map(str, value))]
+    return [option, _text(value)]
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, Region):
+        return f"{value.name}={value.x},{value.y},{value.width},{value.height}"
+    return str(value)

@@ -1,0 +1,73 @@
+"""The sinks of a run, and what feeds them."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgevit.runtime.destinations import FOLDERS, STDOUT, Target
+from edgevit.runtime.events.watch import Watch
+from edgevit.runtime.images.resample import RGBImage
+from edgevit.runtime.moment import Moment
+from edgevit.runtime.records import Sink
+from edgevit.runtime.run.options import RunOptions
+from edgevit.runtime.run.result_writer import ResultWriter
+from edgevit.runtime.sinks.combining import Sinks
+from edgevit.runtime.sinks.opening import SinkContext, default_spool_folder, needs_pictures, open_sinks
+from edgevit.runtime.stream.watched import open_watch
+
+VIDEO_FPS = 10.0
+"""Frames a second of a video that is written, if neither --every nor --fps says how many there are."""
+
+
+@dataclass(frozen=True)
+class Output:
+    """Open sinks, and what feeds them."""
+
+    sinks: Sinks
+    writer: ResultWriter
+    watch: Watch | None
+    """What finds events; None where nobody takes any."""
+    picture: Callable[[RGBImage, Moment], None] | None
+    """Takes the pictures; None where no sink needs them."""
+
+
+def open_output(options: RunOptions, task: str, *, monitoring: Sequence[Sink] = (), page: bool = False) -> Output:
+    """Open what the options name; the caller closes the sinks.
+
+    Args:
+        options: of the run.
+        task: what the model does.
+        monitoring: further sinks, which get each record after the others have it.
+        page: somebody looks at events, even if no place takes them.
+
+    Raises:
+        OptionError: a place is not for this model.
+        OutputError: a place cannot be written.
+    """
+    targets = options.targets
+    wanted = options.asks_for_events or any(
+        target.sends in ("events", "all") or (target.sends is None and target.kind in ("mqtt", "webhook"))
+        for target in targets
+    )
+    # hard frames and masks lie beside the answers, which still want a place
+    if all(target.kind in FOLDERS for target in targets):
+        targets = (Target("text", STDOUT, {"send": "all" if wanted else "results"}, "text"), *targets)
+    sinks = Sinks([open_sinks(targets, _context(options, task)), *monitoring])
+    rules, regions = options.label_rules, options.plan.regions
+    watch = open_watch(options, options.plan) if wanted or page else None
+    writer = ResultWriter(sinks, regions=regions, top_k=options.top_k, threshold=rules.threshold)
+    return Output(sinks, writer, watch, writer.picture if needs_pictures(targets) else None)
+
+
+def _context(options: RunOptions, task: str) -> SinkContext:
+    plan, interval_s = options.plan, options.source_options.pace.interval_s
+    only = plan.sources[0] if len(plan.sources) == 1 else None
+    return SinkContext(
+        task=task,
+        top_k=options.top_k,
+        threshold=options.label_rules.threshold,
+        alone=only is not None and only.kind == "path" and not plan.regions and Path(only.address).is_file(),
+        fps=VIDEO_FPS if interval_s is None else 1 / interval_s,
+        rois=tuple(region.name for region in plan.regions),
+        spool=default_spool_folder() if options.spool is None else Path(options.spool),
+    )

@@ -1,0 +1,127 @@
+"""`edgevit run` as a library call."""
+
+import contextlib
+import logging
+import queue
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from edgevit.errors import EdgevitError
+from edgevit.runtime.classifier import Classifier, load
+from edgevit.runtime.events.event import Event
+from edgevit.runtime.run.model_reload import ReloadableModel
+from edgevit.runtime.run.monitoring import open_monitoring
+from edgevit.runtime.run.options import RunOptions
+from edgevit.runtime.run.output import open_output
+from edgevit.runtime.sources.stop import Stop
+from edgevit.runtime.stream.loop import Predictor, StreamCallbacks
+from edgevit.runtime.stream.watched import watched_stream
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """What a run that has ended did."""
+
+    results: int
+    """Answers, one for each frame or each of its regions."""
+    unreadable: int
+    """Pictures that could not be read, and were skipped."""
+    live: bool
+    """Whether a picture of a camera or stream was classified: those send a damaged one now and then."""
+
+
+def run(
+    options: RunOptions,
+    *,
+    on_event: Callable[[Event], None] | None = None,
+    on_error: Callable[[EdgevitError], None] | None = None,
+    on_page: Callable[[str], None] | None = None,
+    stop: Stop | None = None,
+    reload: "queue.SimpleQueue[None] | None" = None,
+) -> RunSummary:
+    """Classify or segment the pictures of the sources, and send answers and events where the options say.
+
+    It returns when files have ended or `stop` is asked; cameras and streams go on.
+
+    Args:
+        options: what to do.
+        on_event: is told each event; by default those of the sources are logged.
+        on_error: is told which pictures could not be read and were skipped; by default that is logged.
+        on_page: is told the address of the page of `serve`; by default that is logged.
+        stop: ends the run after the frame in hand when it is asked, as by a signal handler.
+        reload: whatever is put into it, as by a signal handler, has a live run open the model's file anew; the newer
+            one is taken if its self-test passes.
+
+    Raises:
+        EdgevitError: the model cannot be opened, a place cannot be written, a source is lost and not waited for, or
+            the model fails.
+    """
+    results = unreadable = 0
+    live = False
+
+    def open_model() -> Classifier:
+        return load(
+            options.model,
+            options.threads,
+            labels=options.labels,
+            mean=options.mean,
+            std=options.std,
+            imgsz=options.imgsz,
+            outputs=options.outputs,
+            output=options.output,
+            crop_pct=options.crop_pct,
+            squash=options.squash,
+            interpolation=options.interpolation,
+            bgr=options.bgr,
+            levels=options.levels,
+        )
+
+    def note(error: EdgevitError) -> None:
+        nonlocal unreadable
+        unreadable += 1
+        monitoring.damaged()
+        (on_error or _log_error)(error)
+
+    def tell(event: Event) -> None:
+        (on_event or _log_event)(event)
+        output.writer.event(event)
+
+    with contextlib.ExitStack() as leaving:
+        classifier = open_model()
+        leaving.callback(classifier.close)
+        options.label_rules.check_names(classifier.names)
+        monitoring = open_monitoring(options)
+        leaving.callback(monitoring.close)
+        if monitoring.server is not None:
+            (on_page or _log_page)(monitoring.server.url)
+        output = open_output(options, classifier.task, monitoring=monitoring.sinks, page=monitoring.server is not None)
+        leaving.callback(output.sinks.close)
+        monitoring.include(output.sinks)
+        predictor: Predictor = classifier
+        if reload is not None and not options.plan.finite:
+            predictor = reloadable = ReloadableModel(classifier, open_model, monitoring.heartbeat.renewal, reload)
+            leaving.callback(reloadable.close)
+        callbacks = StreamCallbacks(tell, note, monitoring.pictures(output.picture), monitoring.black)
+        answers = watched_stream(predictor, options.plan, callbacks, output.watch, stop)
+        leaving.enter_context(contextlib.closing(answers))
+        leaving.callback(monitoring.heartbeat.stopping)
+        for result in answers:
+            output.writer.result(result)
+            results += 1
+            live = live or result.age_ms is not None
+    return RunSummary(results, unreadable, live)
+
+
+def _log_event(event: Event) -> None:
+    if event.of_source:
+        log.warning("%s", event.to_json())
+
+
+def _log_error(error: EdgevitError) -> None:
+    log.warning("%s", error)
+
+
+def _log_page(url: str) -> None:
+    log.warning("the page is at %s", url)

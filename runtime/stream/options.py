@@ -1,0 +1,123 @@
+"""What may be said about a stream, on the command line or in Python: which frames, which part, what is an event."""
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Literal, TypedDict
+
+from edgevit.errors import OptionError
+from edgevit.runtime.events.labels import LabelRules, Thresholds, parse_stable, read_thresholds
+from edgevit.runtime.images.regions import Region, check_regions, parse_region, parse_tiles
+from edgevit.runtime.sources.options import SourceOptions
+from edgevit.runtime.sources.raw import parse_raw
+from edgevit.runtime.sources.sampling import parse_duration, parse_pace
+from edgevit.schema import Range, check_options
+
+
+class StreamKeywords(TypedDict, total=False):
+    """The fields of StreamOptions as keywords of a function."""
+
+    every: str | float | None
+    fps: float | None
+    max_frames: int | None
+    once: bool
+    rotate: int
+    roi: Sequence[str | Region]
+    tiles: str | None
+    raw: str | None
+    capture: str | None
+    stall_timeout: str | float
+    wait: bool
+    threshold: Thresholds
+    stable: str | tuple[int, int] | None
+    hysteresis: float
+    cooldown: str | float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreamOptions:
+    """Options of a stream, checked; docs/sources.md and docs/events.md describe each.
+
+    Raises:
+        OptionError: a value is not allowed, or two contradict each other.
+    """
+
+    every: str | float | None = None
+    """One frame in each "5s", "500ms", "2m", or number of seconds."""
+    fps: float | None = None
+    """The same as frames a second."""
+    max_frames: Annotated[int, Range(1)] | None = None
+    once: bool = False
+    """One frame, and no waiting for a source that is lost."""
+    rotate: Literal[0, 90, 180, 270] = 0
+    """Degrees clockwise."""
+    roi: Sequence[str | Region] = ()
+    """Regions such as "gate=0.1,0.2,0.5,0.5"."""
+    tiles: str | None = None
+    """Equal tiles, columns x rows: "3x2"."""
+    raw: str | None = None
+    """Form of raw frames: "640x480:rgb24"."""
+    capture: str | None = None
+    """Size to ask a camera for, width x height: "1280x720"."""
+    stall_timeout: str | float = "10s"
+    """A live source that gives no picture for so long is lost."""
+    wait: bool = True
+    """Whether to wait for a live source that is lost."""
+    threshold: Thresholds = ()
+    """Confidence, 0..1, below which a class is not believed: the frame speaks for "unknown"."""
+    stable: str | tuple[int, int] | None = None
+    """A label is an event when k of the last n frames speak for it: "3/5"."""
+    hysteresis: Annotated[float, Range(0, 1)] = 0.0
+    """How far the confidence of the present label may sink below its threshold before it is given up."""
+    cooldown: str | float | None = None
+    """How long the next event for a label is held back: "10m"."""
+
+    def __post_init__(self) -> None:
+        check_options(self)
+        if self.once and self.max_frames is not None:
+            raise OptionError("--once means --max-frames 1; give one of them")
+        # read now, so that what is wrong is said here
+        for name in ("source_options", "regions", "label_rules"):
+            getattr(self, name)
+
+    @functools.cached_property
+    def source_options(self) -> SourceOptions:
+        """How a source is read."""
+        return SourceOptions(
+            pace=parse_pace(self.every, self.fps),
+            raw=None if self.raw is None else parse_raw(self.raw),
+            stall_s=parse_duration(self.stall_timeout, "--stall-timeout"),
+            wait=self.wait and not self.once,
+            capture_size=None if self.capture is None else parse_capture(self.capture),
+        )
+
+    @functools.cached_property
+    def regions(self) -> tuple[Region, ...]:
+        """Parts of the turned picture; none for the whole."""
+        given = [region if isinstance(region, Region) else parse_region(region) for region in self.roi]
+        return check_regions([*given, *(() if self.tiles is None else parse_tiles(self.tiles))])
+
+    @functools.cached_property
+    def label_rules(self) -> LabelRules:
+        """When a label counts as changed."""
+        common, single = read_thresholds(self.threshold)
+        return LabelRules(
+            stable=parse_stable(self.stable) if isinstance(self.stable, str) else self.stable or (1, 1),
+            threshold=common,
+            thresholds=single,
+            hysteresis=self.hysteresis,
+            cooldown_s=0.0 if self.cooldown is None else parse_duration(self.cooldown, "--cooldown"),
+        )
+
+    @property
+    def asks_for_events(self) -> bool:
+        """Whether an option makes sense only where somebody listens to events of labels."""
+        return bool(self.stable or self.hysteresis or self.cooldown or self.label_rules.thresholds)
+
+
+def parse_capture(text: str) -> tuple[int, int]:
+    """Return (height, width) for "1280x720"; OptionError if it is something else."""
+    width, _, height = text.partition("x")
+    if not all(part.isascii() and part.isdecimal() and 0 < int(part) <= 16384 for part in (width, height)):
+        raise OptionError(f"--capture is {text!r}, expected width x height such as 1280x720")
+    return int(height), int(width)

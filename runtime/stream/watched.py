@@ -1,0 +1,57 @@
+"""A stream whose answers and pictures are watched by rules: what they find is told as events."""
+
+import contextlib
+import dataclasses
+from collections.abc import Callable, Generator
+
+from edgevit.runtime.events.event import Event
+from edgevit.runtime.events.quality_alarms import HealthRules
+from edgevit.runtime.events.watch import Watch
+from edgevit.runtime.images.resample import RGBImage
+from edgevit.runtime.moment import Moment
+from edgevit.runtime.results import Result
+from edgevit.runtime.sources.stop import Stop
+from edgevit.runtime.stream.loop import Predictor, StreamCallbacks, stream
+from edgevit.runtime.stream.options import StreamOptions
+from edgevit.runtime.stream.plan import StreamPlan
+
+
+def open_watch(options: StreamOptions, plan: StreamPlan) -> Watch:
+    """Return what finds events: of labels, and of the pictures' health where they are live."""
+    return Watch(options.label_rules, None if plan.finite else HealthRules())
+
+
+def watched_stream(
+    predictor: Predictor,
+    plan: StreamPlan,
+    callbacks: StreamCallbacks,
+    watch: Watch | None,
+    stop: Stop | None = None,
+    closers: set[Callable[[], None]] | None = None,
+) -> Generator[Result, None, None]:
+    """Yield the results of `stream`; tell what `watch` finds, if there is one, in each after it was taken.
+
+    What it finds in a picture is told after callbacks.picture was shown it, and before the answer to it.
+    """
+    if watch is None:
+        yield from stream(predictor, plan, callbacks, stop, closers)
+        return
+
+    def event(what: Event) -> None:
+        if what.kind == "source_lost":
+            watch.gap(what.moment.source)
+        callbacks.tell(what)
+
+    def picture(image: RGBImage, moment: Moment) -> None:
+        if callbacks.picture is not None:
+            callbacks.picture(image, moment)
+        for found in watch.look(image, moment):
+            callbacks.tell(found)
+
+    shown = picture if watch.looks else callbacks.picture
+    heard = dataclasses.replace(callbacks, event=event, picture=shown)
+    with contextlib.closing(stream(predictor, plan, heard, stop, closers)) as results:
+        for result in results:
+            yield result
+            for found in watch.see(result):
+                callbacks.tell(found)

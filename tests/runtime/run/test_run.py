@@ -1,0 +1,117 @@
+"""`edgevit run` as a call from Python, and its options as one checked value."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import edgevit
+from edgevit.cli.run import command
+from edgevit.cli.run_options import read_run_options
+from edgevit.runtime.images.regions import Region
+from edgevit.runtime.run.options import RunOptions
+
+SaveImage = Callable[[str, NDArray[np.uint8]], Path]
+
+
+@pytest.fixture
+def clip(tmp_path: Path) -> Path:
+    """Ten red frames, then ten blue ones."""
+    path = tmp_path / "clip.avi"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 10, (64, 48))
+    for color in [(200, 50, 25)] * 10 + [(25, 50, 200)] * 10:
+        writer.write(np.full((48, 64, 3), color[::-1], np.uint8))
+    writer.release()
+    return path
+
+
+def test_run_writes_answers_and_events_and_counts_them(tiny_model: Path, clip: Path, tmp_path: Path) -> None:
+    events: list[edgevit.Event] = []
+    options = edgevit.RunOptions(
+        model=tiny_model, sources=[clip, tmp_path / "missing.jpg"], stable="2/3", to=[f"{tmp_path}/all.jsonl"]
+    )
+    errors: list[edgevit.EdgevitError] = []
+    done = edgevit.run(options, on_event=events.append, on_error=errors.append)
+    assert (done.results, done.unreadable, done.live) == (20, 1, False)
+    assert ["missing.jpg does not exist" in str(error) for error in errors] == [True]
+    assert [(event.kind, event.facts["label"], event.moment.sequence) for event in events] == [
+        ("label", "red", 1),
+        ("label", "blue", 11),
+    ]
+    lines = [json.loads(line) for line in (tmp_path / "all.jsonl").read_text().splitlines()]
+    assert sum("event" in line for line in lines) == 2
+    # an event follows the answer that it came from
+    assert [line["frame"] for line in lines[:4]] == [0, 1, 1, 2]
+
+
+def test_stop_ends_a_run_after_the_frame_in_hand(tiny_model: Path, clip: Path, tmp_path: Path) -> None:
+    stop = edgevit.Stop()
+    options = edgevit.RunOptions(model=tiny_model, sources=[clip], stable="1/1", to=[f"{tmp_path}/a.jsonl"])
+    assert edgevit.run(options, on_event=lambda event: stop.ask(), stop=stop).results == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"sources": "camera:0"}, r"the sources are 'camera:0', expected a list, such as \['camera:0'\]"),
+        ({"sources": []}, "there is no source"),
+        ({"model": 3}, "model= is 3, expected text or a path"),
+        ({"every": "soon"}, "every= is 'soon', expected a time such as 5s, 500ms or 2m"),
+        ({"top_k": 0}, "top_k= is 0, expected a whole number, 1 or more"),
+        ({"stable": (4, 3)}, "stable= is 4/3, expected k/n"),
+        ({"threshold": "much"}, "threshold='much' is no|threshold= is 'much', expected a number from 0 to 1"),
+        ({"to": "a.jsonl"}, "to= is 'a.jsonl', expected a list"),
+        ({"to": ["nowhere"]}, "to='nowhere' is no place for results"),
+        ({"raw": "640x480"}, "raw= describes frames on stdin, tcp:// or picam"),
+        ({"serve_anyone": True}, "serve_anyone= says who may see the page; add serve=0.0.0.0:8080"),
+        ({"once": True, "max_frames": 2}, "once= means max_frames=1; give one of them"),
+    ],
+)
+def test_options_are_checked_on_construction(given: dict[str, Any], message: str) -> None:
+    with pytest.raises(edgevit.OptionError, match=message):
+        RunOptions(**{"model": "m.onnx", "sources": ["a.jpg"], **given})
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {},
+        {"sources": ["camera:0", "rtsp://10.0.0.7/yard"], "every": "5s", "wait": False, "stall_timeout": 20},
+        {"roi": ["a=0,0,0.5,1", "b=0.5,0,0.5,1"], "rotate": 90, "max_frames": 3, "top_k": 2, "spool": "spool"},
+        {"threshold": ["0.6", "fox=0.8"], "stable": "3/5", "hysteresis": 0.1, "cooldown": "10m"},
+        {"to": ["json", "hard:hard/?quota=1MB"], "serve": "127.0.0.1:8080", "labels": Path("names.txt"), "threads": 2},
+        {"mean": (0.5, 0.5, 0.5), "std": (0.25, 0.25, 0.25), "imgsz": (224, 320)},
+    ],
+)
+def test_command_line_of_options_says_the_same(given: dict[str, Any]) -> None:
+    options = RunOptions(**{"model": "m.onnx", "sources": ["clip.mp4"], **given})
+    read = read_run_options(command.make_context("run", list(options.arguments())).params)
+    assert read.arguments() == options.arguments()
+    assert (read.plan, read.label_rules, read.targets) == (options.plan, options.label_rules, options.targets)
+
+
+def test_values_of_python_have_a_command_line_too() -> None:
+    options = RunOptions(
+        model="m.onnx",
+        sources=["camera:0"],
+        roi=[Region("gate", 0, 0, 0.5, 1)],
+        threshold={"fox": 0.8},
+        stable=(3, 5),
+        every=5,
+    )
+    assert options.arguments() == (
+        *("m.onnx", "camera:0", "--every", "5.0", "--roi", "gate=0,0,0.5,1"),
+        *("--threshold", "fox=0.8", "--stable", "3/5"),
+    )
+    with pytest.raises(edgevit.OptionError, match="a command line names labels by their file"):
+        RunOptions(model="m.onnx", sources=["camera:0"], labels=["a", "b"]).arguments()
+
+
+def test_options_of_the_command_line_are_the_fields_and_their_defaults() -> None:
+    given = command.make_context("run", ["m.onnx", "a.jpg"]).params
+    assert read_run_options(given) == RunOptions(model=Path("m.onnx"), sources=["a.jpg"])
