@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from edgevit.artifact.manifest import Manifest, Preprocess, read_manifest, read_metadata
 from edgevit.errors import EdgevitError, ModelFileError, OptionError
+from edgevit.runtime.backends.meaning import Meaning, OutputMeaning, find_meaning
 from edgevit.runtime.backends.session import Session, answer_rank, check_input, find_backend, open_session
 from edgevit.runtime.foreign import UserMetadata, foreign_labels, foreign_preprocess, user_labels
 from edgevit.runtime.images.preprocess import min_decode_size, preprocess
 from edgevit.runtime.images.read import read_image
-from edgevit.runtime.outputs import Meaning, OutputMeaning, find_meaning
 from edgevit.runtime.results import Result
 from edgevit.schema import options_from
 

@@ -44,7 +44,7 @@ class UserMetadata:
     levels: Sequence[float] | None = None
     """Which levels of a picture of more than eight bits are black and white."""
     outputs: str | None = None
-    """What the model's answers are; see runtime/outputs.py."""
+    """What the model's answers are; see runtime/backends/meaning.py."""
     output: str | None = None
     """The name of the output to take."""
 
