@@ -29,6 +29,8 @@ Options = TypeVar("Options")
 KINDS = {int: "a whole number", bool: "true or false", str: "text", float: "a finite number", Path: "a path"}
 """Types of single values, in words."""
 
+MOST_VALUES = 1_000_000
+"""Values of one list that are read at most."""
 DEEPEST = 100
 """Objects and lists within each other that a JSON document may have."""
 
@@ -87,12 +89,14 @@ def read_value(kind: Any, value: Any, where: str) -> Any:
         return value
     if origin in (tuple, collections.abc.Sequence):
         _check(isinstance(value, list | tuple), value, "a list", where)
+        _check(len(value) <= MOST_VALUES, f"{len(value)} values", f"at most {MOST_VALUES}", where)
         many = origin is not tuple or arguments[-1] is ...
         kinds = [arguments[0]] * len(value) if many else list(arguments)
         _check(len(value) == len(kinds), value, f"{len(kinds)} values", where)
         return tuple(read_value(k, v, f"{where}[{i}]") for i, (k, v) in enumerate(zip(kinds, value, strict=True)))
     if origin in (dict, collections.abc.Mapping):
         _check(isinstance(value, Mapping), value, "an object", where)
+        _check(len(value) <= MOST_VALUES, f"{len(value)} values", f"at most {MOST_VALUES}", where)
         return {key: read_value(arguments[1], item, f"{where}.{key}") for key, item in value.items()}
     if dataclasses.is_dataclass(kind):
         return value if isinstance(value, typing.cast(type, kind)) else _read_dataclass(kind, value, where)
@@ -233,5 +237,7 @@ def _check(condition: bool, found: Any, expected: str, where: str) -> None:
 
 
 def _wrong(found: Any, expected: str, where: str) -> str:
-    shown = repr(found) if len(repr(found)) < 60 else type(found).__name__
+    # the text of a list of millions would take as much memory again
+    short = not isinstance(found, list | Mapping) or len(found) < 60
+    shown = repr(found) if short and len(repr(found)) < 60 else type(found).__name__
     return f"{where} is {shown}, expected {expected}"

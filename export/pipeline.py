@@ -142,6 +142,8 @@ def _preprocess(recipe: Recipe, spec: ModelSpec, weights: ResolvedWeights) -> Pr
     preprocessing = weights.preprocess
     if recipe.input_size is not None:
         preprocessing = replace(preprocessing, size=recipe.input_size)
+    if recipe.levels is not None:
+        preprocessing = replace(preprocessing, levels=recipe.levels)
     check_input_size(spec, preprocessing.size)
     return preprocessing
 

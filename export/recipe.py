@@ -69,6 +69,8 @@ class Recipe:
     """How many images of `data`, none of them used to calibrate, decide on `max_drop`."""
     imgsz: int | tuple[int, int] | None = None
     """Side of a square input, or (height, width), in pixels; the model's own unless given."""
+    levels: tuple[float, float] | None = None
+    """Which levels of pictures of more than eight bits are black and white; the weights' own unless given."""
     batch: Annotated[int, Range(1)] = 1
     opset: int = 20
     simplify: bool = True

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from edgevit.artifact.manifest import Manifest, Preprocess, read_manifest, read_metadata
 from edgevit.errors import EdgevitError, ModelFileError, OptionError
+from edgevit.runtime.backends.meaning import Meaning, OutputMeaning, find_meaning
 from edgevit.runtime.backends.session import Session, answer_rank, check_input, find_backend, open_session
 from edgevit.runtime.foreign import UserMetadata, foreign_labels, foreign_preprocess, user_labels
 from edgevit.runtime.images.preprocess import min_decode_size, preprocess
 from edgevit.runtime.images.read import read_image
-from edgevit.runtime.postprocess import are_probabilities, softmax
 from edgevit.runtime.results import Result
 from edgevit.schema import options_from
 
@@ -50,9 +50,17 @@ class Classifier:
     """Whether huge pictures must be decoded at full size, because the answer is about each of their pixels."""
 
     def __init__(
-        self, session: Session, preprocessing: Preprocess, names: tuple[str, ...], manifest: Manifest | None
+        self,
+        session: Session,
+        preprocessing: Preprocess,
+        names: tuple[str, ...],
+        manifest: Manifest | None,
+        meaning: OutputMeaning | None = None,
     ) -> None:
-        self.names = names
+        """Take the answers for logits of the classes, or for probabilities if the session says so, unless told."""
+        own: Meaning = "probabilities" if session.tensors.probabilities else "logits"
+        self.meaning = meaning or OutputMeaning(len(names), own)
+        self.names = self.meaning.names(names)
         self.preprocess = preprocessing
         self.manifest = manifest
         """None for a model that edgevit did not export."""
@@ -86,17 +94,26 @@ class Classifier:
         prepared, preprocess_ms = [], []
         for source in sources:
             start = time.perf_counter()
-            image = read_image(source, bgr=bgr, min_size=min_decode_size(self.preprocess))
+            levels = self.preprocess.levels
+            image = read_image(source, bgr=bgr, min_size=min_decode_size(self.preprocess), levels=levels)
             prepared.append(preprocess(image, self.preprocess))
             preprocess_ms.append(1e3 * (time.perf_counter() - start))
         start = time.perf_counter()
         outputs = self.outputs(np.stack(prepared))
         inferred = time.perf_counter()
-        probabilities = softmax(outputs) if self.gives_logits(outputs) else outputs
+        probabilities = self.meaning.probabilities(outputs)
         inference_ms = 1e3 * (inferred - start) / len(sources)
         postprocess_ms = 1e3 * (time.perf_counter() - inferred) / len(sources)
         return [
-            Result(probs, self.names, source_name(source), before_ms, inference_ms, postprocess_ms)
+            Result(
+                probs,
+                self.names,
+                source_name(source),
+                before_ms,
+                inference_ms,
+                postprocess_ms,
+                multi_label=self.meaning.multi_label,
+            )
             for source, probs, before_ms in zip(sources, probabilities, preprocess_ms, strict=True)
         ]
 
@@ -145,23 +162,17 @@ class Classifier:
         return watched_stream(self, plan, callbacks, watch, stop, self._closers)
 
     def outputs(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the model's own (B, classes) for prepared inputs (B, 3, H, W).
+        """Return the model's own (B, classes), or (B, 1) of a yes or no, for prepared inputs (B, 3, H, W).
 
         Raises:
             ModelFileError: the model fails, or answers with something that is not a number for each label.
         """
         outputs = self._session.run(inputs)
-        if outputs.shape[1] != len(self.names):
+        if outputs.shape[1] != self.meaning.count:
             raise ModelFileError(f"the model answers for {outputs.shape[1]} classes, but has {len(self.names)} labels")
         if not np.isfinite(outputs).all():
             raise ModelFileError("the model answered NaN or infinity; run: edgevit selftest MODEL, or export it again")
         return outputs
-
-    def gives_logits(self, outputs: NDArray[np.float32]) -> bool:
-        """Tell whether outputs are logits; a foreign model's may be probabilities already, and Frigate's form's are."""
-        if self._session.tensors.probabilities:
-            return False
-        return self.manifest is not None or not are_probabilities(outputs)
 
     def selftest(self) -> "SelfTestReport":
         """Check that this model, as it is open, answers as its export did.
@@ -205,6 +216,11 @@ def load(
     imgsz: int | tuple[int, int] | None = None,
     interpolation: str | None = None,
     crop_pct: float | None = None,
+    squash: bool | None = None,
+    bgr: bool | None = None,
+    levels: Sequence[float] | None = None,
+    outputs: str | None = None,
+    output: str | None = None,
 ) -> Classifier:
     """Open a model for classifying images, or for segmenting them: what its file says that it does.
 
@@ -219,13 +235,19 @@ def load(
         imgsz: (height, width) in pixels, or one number for both; other models only, and only where they take any size.
         interpolation: "bicubic" (default) or "bilinear"; other models only.
         crop_pct: share of the scaled image's short side that is cropped, 0.875 by default; other models only.
+        squash: scale without keeping the aspect, then crop as crop_pct says; other models only.
+        bgr: the model takes blue, green, red; mean and std are of RGB all the same; other models only.
+        levels: (low, high), those of pictures of more than eight bits that are black and white; other models only.
+        outputs: "logits", "probabilities" or "sigmoid" (a probability of its own for each class); by default what the
+            graph's last operators tell; other models only.
+        output: name of the output to take, where there are several; other models only.
 
     Raises:
         ModelFileError: the file is missing, damaged, or not a model that can be run.
         OptionError: what was given does not fit the model, or something that is needed was not given.
     """
     path = Path(path)
-    told = UserMetadata(labels, mean, std, imgsz, interpolation, crop_pct)
+    told = UserMetadata(labels, mean, std, imgsz, interpolation, crop_pct, squash, bgr, levels, outputs, output)
     find_backend(path)
     manifest = read_manifest(path)
     if manifest is not None:
@@ -234,11 +256,12 @@ def load(
         session = open_session(path, threads, rank=answer_rank(manifest))
         check_input(path, manifest, session)
         return predictor(session, manifest.host_preprocess, names, manifest)
-    session = open_session(path, threads)
+    session = open_session(path, threads, output=told.output)
     metadata = read_metadata(path)
     preprocessing = foreign_preprocess(path, session, told, metadata)
-    names = foreign_labels(path, session, preprocessing, told, metadata)
-    return Classifier(session, preprocessing, names, None)
+    count = session.run(np.zeros((1, 3, *preprocessing.size), np.float32)).shape[1]
+    names = foreign_labels(path, count, told, metadata)
+    return Classifier(session, preprocessing, names, None, find_meaning(path, session, count, told.outputs))
 
 
 TASKS = {

@@ -9,8 +9,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from edgevit.artifact.manifest import Preprocess
 from edgevit.artifact.tflite import NORMALIZATION_KEYS
 from edgevit.errors import OptionError
@@ -22,6 +20,8 @@ logger = logging.getLogger(__name__)
 IMAGENET_MEAN = "0.485,0.456,0.406"
 IMAGENET_STD = "0.229,0.224,0.225"
 BACKGROUND = "background"
+LARGEST_TOLD = 2.0
+"""A larger mean or deviation is one of levels 0..255."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,16 @@ class UserMetadata:
     """(height, width), or one number for both."""
     interpolation: str | None = None
     crop_pct: float | None = None
+    squash: bool | None = None
+    """Whether pictures are scaled to the input without keeping their aspect."""
+    bgr: bool | None = None
+    """Whether the model takes blue, green, red."""
+    levels: Sequence[float] | None = None
+    """Which levels of a picture of more than eight bits are black and white."""
+    outputs: str | None = None
+    """What the model's answers are; see runtime/backends/meaning.py."""
+    output: str | None = None
+    """The name of the output to take."""
 
     def options(self) -> list[str]:
         """Return the names of what was said."""
@@ -52,8 +62,11 @@ def foreign_preprocess(path: Path, session: Session, told: UserMetadata, metadat
     Raises:
         OptionError: something that must be told was not, or does not fit the model.
     """
-    limits = session.tensors.limits
+    limits, channels = session.tensors.limits, session.input_shape[1]
     mean, std = told.mean, told.std
+    _check_scale(mean, std)
+    if told.bgr and channels == 1:
+        raise OptionError(f"{path} takes one channel, brightness, so bgr means nothing; leave it out")
     if mean is None and std is None:
         mean, std = _described(metadata, limits) or (_own_levels(limits) if limits else (None, None))
     missing = [name for name, value in (("mean", mean), ("std", std)) if value is None]
@@ -63,28 +76,43 @@ def foreign_preprocess(path: Path, session: Session, told: UserMetadata, metadat
             f"(models trained on ImageNet mostly have --mean {IMAGENET_MEAN} --std {IMAGENET_STD})"
         )
     try:
-        return Preprocess(
+        preprocessing = Preprocess(
             size=_input_size(path, session, told.imgsz),
             interpolation=told.interpolation or "bicubic",
             crop_pct=0.875 if told.crop_pct is None else told.crop_pct,
-            mean=_three(mean, "mean"),
-            std=_three(std, "std"),
+            crop_mode="squash" if told.squash else "center",
+            mean=_three(mean, "mean", channels),
+            std=_three(std, "std", channels),
+            channels="L" if channels == 1 else "BGR" if told.bgr else "RGB",
+            levels=told_levels(told.levels),
         )
     except OptionError:
         raise
     except ValueError as error:
         raise OptionError(str(error)) from error
+    if not _fit_limits(preprocessing.mean, preprocessing.std, limits):
+        raise OptionError(
+            f"mean and std do not fit {path}, which takes {session.tensors.dtype} pixels that stand for {limits}; "
+            "leave them out"
+        )
+    return preprocessing
 
 
-def foreign_labels(
-    path: Path, session: Session, preprocessing: Preprocess, told: UserMetadata, metadata: Mapping[str, str]
-) -> tuple[str, ...]:
-    """Return the class names of a foreign model, as many as it has outputs.
+def told_levels(levels: Sequence[float] | None) -> tuple[float, float] | None:
+    """Return the levels that are black and white; OptionError if they are no two such numbers."""
+    if levels is None:
+        return None
+    if len(levels) != 2 or not (math.isfinite(levels[0]) and math.isfinite(levels[1]) and levels[0] < levels[1]):
+        raise OptionError(f"levels is {tuple(levels)}, expected those that are black and white, such as 0,4095")
+    return float(levels[0]), float(levels[1])
+
+
+def foreign_labels(path: Path, classes: int, told: UserMetadata, metadata: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the class names of a foreign model of so many outputs, as many; one or two where it has a single one.
 
     Raises:
         OptionError: none are known, or their number is another.
     """
-    classes = session.run(np.zeros((1, 3, *preprocessing.size), np.float32)).shape[1]
     names = user_labels(told.labels)
     if names is None and (text := metadata.get("names")):
         names = parse_names(text) or _parse_numbered(text)
@@ -94,7 +122,12 @@ def foreign_labels(
             "(--labels FILE, one name a line)"
         )
     names = _fit_background(path, names, classes)
-    if len(names) != classes:
+    if classes == 1 and len(names) not in (1, 2):
+        raise OptionError(
+            f"{len(names)} labels were given, but {path} has one output, a yes or no; give the name of the yes, or "
+            "two, those of the no and of the yes"
+        )
+    if classes != 1 and len(names) != classes:
         raise OptionError(f"{len(names)} labels were given, but {path} has {classes} classes; give one for each")
     return names
 
@@ -110,14 +143,18 @@ def _described(
     mean, std = (_three_numbers(metadata.get(key, "")) for key in NORMALIZATION_KEYS)
     if mean is None or std is None or min(std) <= 0:
         return None
-    if limits is not None:
-        lowest, highest = limits
-        slack = 0.05 * (highest - lowest)
-        darkest = min(-m / s for m, s in zip(mean, std, strict=True))
-        brightest = max((1 - m) / s for m, s in zip(mean, std, strict=True))
-        if darkest < lowest - slack or brightest > highest + slack:
-            return None
-    return mean, std
+    return (mean, std) if _fit_limits(mean, std, limits) else None
+
+
+def _fit_limits(mean: Sequence[float], std: Sequence[float], limits: tuple[float, float] | None) -> bool:
+    """Tell whether what becomes of black and of white lies within what an integer input can hold, or nearly."""
+    if limits is None:
+        return True
+    lowest, highest = limits
+    slack = 0.05 * (highest - lowest)
+    darkest = min(-m / s for m, s in zip(mean, std, strict=True))
+    brightest = max((1 - m) / s for m, s in zip(mean, std, strict=True))
+    return darkest >= lowest - slack and brightest <= highest + slack
 
 
 def _three_numbers(text: str) -> tuple[float, float, float] | None:
@@ -167,10 +204,24 @@ def _input_size(path: Path, session: Session, imgsz: int | tuple[int, int] | Non
     return size or (fixed[0], fixed[1])
 
 
-def _three(values: Sequence[float] | None, name: str) -> tuple[float, float, float]:
+def _three(values: Sequence[float] | None, name: str, channels: int) -> tuple[float, float, float]:
+    if values is not None and len(values) == 1 and channels == 1:
+        values = (*values, *values, *values)
     if values is None or len(values) != 3:
-        raise OptionError(f"{name} is {values}, expected three numbers, for red, green and blue")
+        one = ", or one, as it takes one channel" if channels == 1 else ""
+        raise OptionError(f"{name} is {values}, expected three numbers, for red, green and blue{one}")
     return float(values[0]), float(values[1]), float(values[2])
+
+
+def _check_scale(mean: Sequence[float] | None, std: Sequence[float] | None) -> None:
+    """Raise OptionError for what is meant for levels of 0..255, or is no number."""
+    for name, values in (("mean", mean), ("std", std)):
+        wrong = [value for value in values or () if not abs(value) <= LARGEST_TOLD]
+        if wrong:
+            raise OptionError(
+                f"{name} is {', '.join(f'{value:g}' for value in values or ())}, but levels count from 0 to 1 here; "
+                "divide by 255"
+            )
 
 
 _NUMBERED = re.compile(r"""\s*(\d{1,6})\s*:\s*(?:'([^'\\]*)'|"([^"\\]*)")\s*(?:,|$)""")

@@ -4,6 +4,7 @@ import json
 import re
 from pathlib import Path
 
+from edgevit.artifact.files import LARGEST_TEXT
 from edgevit.errors import OptionError
 
 
@@ -18,7 +19,11 @@ def read_labels(path: str | Path) -> tuple[str, ...]:
     """
     path = Path(path)
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        with path.open("rb") as file:
+            content = file.read(LARGEST_TEXT + 1)
+        if len(content) > LARGEST_TEXT:
+            raise OptionError(f"labels file {path} has more than {LARGEST_TEXT} bytes; expected one class name a line")
+        text = content.decode("utf-8-sig")
     except FileNotFoundError as error:
         raise OptionError(f"labels file {path} does not exist") from error
     except UnicodeDecodeError as error:

@@ -21,6 +21,11 @@ class LoadOptions(TypedDict, total=False):
     imgsz: int | tuple[int, int] | None
     interpolation: str | None
     crop_pct: float | None
+    squash: bool | None
+    bgr: bool | None
+    levels: Sequence[float] | None
+    outputs: str | None
+    output: str | None
 
 
 Path = str | os.PathLike[str]
@@ -48,8 +53,11 @@ def load(
             whatever it does.
         options: labels (class names, or the path of a labels file; for an exported model they replace its own); and
             for other models only mean and std (of RGB in 0..1), imgsz ((height, width) in pixels, or one number),
-            interpolation ("bicubic", the default, or "bilinear") and crop_pct (share of the scaled image's short side
-            that is cropped, 0.875 by default).
+            interpolation ("bicubic", the default, or "bilinear"), crop_pct (share of the scaled image's short side
+            that is cropped, 0.875 by default), squash (scale without keeping the aspect), bgr (the model takes blue,
+            green, red), levels ((low, high), black and white of pictures of more than eight bits), outputs ("logits",
+            "probabilities" or "sigmoid"; by default what the graph's last operators tell) and output (the name of the
+            one to take of several).
 
     Raises:
         ModelFileError: the file is missing, damaged, or not a model that can be run.

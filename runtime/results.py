@@ -20,7 +20,7 @@ class Result:
     of_areas: ClassVar[bool] = False
     """Whether `probs` are shares of the picture's area, so that several classes may be there at once."""
     probs: NDArray[np.float32]
-    """(classes,) probabilities, in the order of `names`."""
+    """(classes,) probabilities, in the order of `names`; they sum to 1 unless `multi_label`."""
     names: tuple[str, ...]
     """Labels of all classes."""
     source: str | None = None
@@ -39,6 +39,8 @@ class Result:
     """How many frames of a live source were replaced by a newer one before they were classified, so far."""
     position_s: float | None = None
     """The frame's time within a video."""
+    multi_label: bool = False
+    """Whether each of `probs` is a probability of its own, so that several classes may be there at once, or none."""
 
     @functools.cached_property
     def _top5(self) -> tuple[int, ...]:
@@ -90,6 +92,7 @@ class Result:
             "preprocess_ms": round(self.preprocess_ms, 3),
             "inference_ms": round(self.inference_ms, 3),
             "postprocess_ms": round(self.postprocess_ms, 3),
+            **({"multi_label": True} if self.multi_label else {}),
             **self._stream_facts(),
         }
 

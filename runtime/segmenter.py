@@ -79,7 +79,7 @@ class Segmenter(Classifier):
         images, prepared, preprocess_ms = [], [], []
         for source in sources:
             start = time.perf_counter()
-            images.append(read_image(source, bgr=bgr))
+            images.append(read_image(source, bgr=bgr, levels=self.preprocess.levels))
             prepared.append(preprocess(images[-1], self.preprocess))
             preprocess_ms.append(1e3 * (time.perf_counter() - start))
         start = time.perf_counter()

@@ -24,6 +24,8 @@ SIZES = ((1.0, 1.6), (0.7, 0.45), (0.2, 0.31))
 """Pictures' height and width as shares of the model's: wide and larger, tall and smaller, tiny."""
 LARGEST = 384
 """Longest side of a picture in pixels, so that the cases of a model with a huge input stay small."""
+MAX_PIXELS = 1_000_000
+"""A self-test's picture of more is not decoded; none that is drawn here has as many as LARGEST squared."""
 NUMBERS_TOLERANCE = 0.05
 """Share of the stored class numbers that may differ, where the graph answers with those: two classes may be as good."""
 SAMPLES = 64
@@ -172,7 +174,7 @@ def _check(
 ) -> tuple[float, float]:
     """Return the largest differences of input and logits."""
     try:
-        image = read_image(base64.b64decode(case.png, validate=True))
+        image = read_image(base64.b64decode(case.png, validate=True), max_pixels=MAX_PIXELS)
     except ValueError as error:
         raise ModelFileError(
             f"picture {number} of the self-test cannot be read ({error}); export the model again"

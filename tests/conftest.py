@@ -173,6 +173,7 @@ def mean_color_tflite(
     dtype: str = "float32",
     scales: tuple[tuple[float, int], tuple[float, int]] = ((1 / 255, 0), (1 / 256, 0)),
     softmax: bool = False,
+    sigmoid: bool = False,
     weights: NDArray[np.float32 | np.int8] | None = None,
     weight_scales: tuple[float, ...] = (),
     versions: dict[str, int] | None = None,
@@ -188,6 +189,7 @@ def mean_color_tflite(
         dtype: of input and output; integers are dequantized at once and quantized at the end.
         scales: (scale, zero point) of an integer input and output.
         softmax: end with probabilities.
+        sigmoid: end with a probability of its own for each class.
         weights: (classes, 3), with int8 ones the arithmetic is that of dynamic-range quantization.
         weight_scales: of int8 weights, one or one for each class.
         versions: of operators, 1 unless named.
@@ -228,7 +230,8 @@ def mean_color_tflite(
 
     def operator(name: str, inputs: Sequence[int], output: int, options: "Fields | None" = None) -> int:
         code, option_kind = {
-            "DEQUANTIZE": (6, 0), "MEAN": (40, 27), "FULLY_CONNECTED": (9, 8), "SOFTMAX": (25, 9), "QUANTIZE": (114, 0)
+            "DEQUANTIZE": (6, 0), "MEAN": (40, 27), "FULLY_CONNECTED": (9, 8), "SOFTMAX": (25, 9), "QUANTIZE": (114, 0),
+            "LOGISTIC": (14, 0),
         }[name]  # fmt: skip
         version = np.int32((versions or {}).get(name, 1))
         codes.append({0: np.int8(code), 2: version, 3: np.int32(code)})
@@ -250,6 +253,8 @@ def mean_color_tflite(
     latest = operator("FULLY_CONNECTED", [latest, table, -1], tensor((shape[0], classes), "float32"), {})
     if softmax:
         latest = operator("SOFTMAX", [latest], tensor((shape[0], classes), "float32"), {0: np.float32(1.0)})
+    if sigmoid:
+        latest = operator("LOGISTIC", [latest], tensor((shape[0], classes), "float32"))
     if dtype != "float32":
         latest = operator("QUANTIZE", [latest], tensor((shape[0], classes), dtype, quantized_io[1]))
     ends = (np.array([index], np.int32) for index in (first, latest))

@@ -17,6 +17,7 @@ import pytest
 from numpy.typing import NDArray
 
 from edgevit.artifact.manifest import Manifest, read_manifest
+from edgevit.artifact.onnx import external_file, last_operator
 from edgevit.artifact.onnx import read_metadata as read_onnx_metadata
 from edgevit.artifact.tflite import read_metadata as read_tflite_metadata
 from edgevit.device_profiles import read_profile
@@ -28,6 +29,7 @@ from edgevit.runtime.delivery.homeassistant import state_topic
 from edgevit.runtime.delivery.spool import Spool
 from edgevit.runtime.delivery.webhook import signing_key
 from edgevit.runtime.destinations import parse_sink
+from edgevit.runtime.images.header import read_header
 from edgevit.runtime.images.jpeg import jpeg_facts
 from edgevit.runtime.images.mask_png import mask_png, read_mask
 from edgevit.runtime.images.png import png_is_sound
@@ -47,6 +49,10 @@ def picture(suffix: str) -> bytes:
     y, x = np.mgrid[:24, :32]
     image = np.stack([8 * x, 10 * y, 4 * (x + y)], axis=-1).astype(np.uint8)
     return bytes(cv2.imencode(suffix, image)[1].tobytes())
+
+
+def box(name: bytes, content: bytes) -> bytes:
+    return (8 + len(content)).to_bytes(4) + name + content
 
 
 def as_text(data: bytes) -> str:
@@ -99,12 +105,30 @@ def _notifier(text: str) -> None:
     Notifier.from_environment(dict(zip(names, text.split("|"), strict=False)))
 
 
+def _onnx_file(path: Path) -> None:
+    read_onnx_metadata(path)
+    last_operator(path, "y")
+    external_file(path)
+
+
 def _cpuinfo(text: str) -> None:
     core_parts(text)
     cpuinfo_features(text)
 
 
 JPEG, PNG = picture(".jpg"), picture(".png")
+JPEG_2000 = cv2.imencode(".jp2", np.tile(np.arange(64, dtype=np.uint8), (64, 1)))[1].tobytes()
+AVIF_HEAD = box(b"ftyp", b"avif" + bytes(4)) + box(
+    b"meta",
+    bytes(4)
+    + box(b"pitm", bytes(5) + b"\x01")
+    + box(
+        b"iprp",
+        box(b"ipco", box(b"ispe", bytes(7) + b"\x02" + bytes(3) + b"\x03") + box(b"irot", b"\x01"))
+        + box(b"ipma", bytes(7) + b"\x01\0\x01\x02\x01\x82"),
+    ),
+)
+"""A picture 2 pixels wide and 3 high, turned by a quarter to the left."""
 MASK = mask_png(np.arange(12, dtype=np.uint8).reshape(3, 4), [(n, n, n) for n in range(12)])
 PROFILE = (ROOT / "device_profiles" / "rpi4.toml").read_bytes()
 CPUINFO = b"processor\t: 0\nFeatures\t: fp asimd\nCPU implementer\t: 0x41\nCPU part\t: 0xd08\nModel\t: Pi\n"
@@ -113,7 +137,21 @@ ONNX_TAGS = (b"\x08", b"\x3a", b"\x72", b"\x0a", b"\x12", b"\x3a\x02\x08\x01", b
 PARSERS = {
     "head of a JPEG": Parser(of_bytes(jpeg_facts), (JPEG,), (b"\xff\xd8", b"\xff\xc0\x00\x11", b"\xff\xda", b"\xff")),
     "chunks of a PNG": Parser(of_bytes(png_is_sound), (PNG, MASK), (PNG[:8], b"\0\0\0\0", b"IEND", b"IDAT")),
-    "image": Parser(of_bytes(read_image), (PNG, picture(".bmp"), picture(".webp"))),
+    "image": Parser(of_bytes(read_image), (PNG, picture(".bmp"), picture(".webp"), picture(".tiff"), JPEG_2000)),
+    "head of a picture": Parser(
+        of_bytes(read_header),
+        (picture(".tiff"), JPEG_2000, picture(".webp"), picture(".gif"), picture(".ppm"), AVIF_HEAD),
+        (
+            b"II*\0\x08\0\0\0",
+            b"MM\0*",
+            b"\0\0\0\x18ftypavif",
+            b"ispe",
+            b"\xff\x4f\xff\x51",
+            b"P6 ",
+            b"RIFF",
+            b"\xff" * 4,
+        ),
+    ),
     "mask": Parser(in_a_file(read_mask, "mask.png"), (MASK,)),
     "frames of a camera's process": Parser(
         of_bytes(lambda data: feed(CaptureCutter(), data)), (HEADER.pack(MAGIC, 2, 3) + bytes(18),), (MAGIC, b"\0" * 8)
@@ -141,7 +179,7 @@ PARSERS = {
     "profile": Parser(
         in_a_file(read_profile, "mine.toml"), (PROFILE,), (b"[", b"]", b"=", b'"', b"\n", b"1979-05-27", b"nan", b"a.b")
     ),
-    "ONNX file": Parser(in_a_file(read_onnx_metadata, "model.onnx"), (), ONNX_TAGS),
+    "ONNX file": Parser(in_a_file(_onnx_file, "model.onnx"), (), ONNX_TAGS),
     "MQTT address": Parser(
         of_text(_broker), (b"user@broker:1883/farm?discovery=ha&retain=no",), (b":", b"@", b"/", b"?", b"=", b"%", b"[")
     ),

@@ -1,20 +1,48 @@
 """Opening a model's file."""
 
 import contextlib
+import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 from edgevit.errors import ModelFileError
 
+LARGEST_TEXT = 16 << 20
+"""Bytes of one text inside a model's file that are read at most; the labels of 21,841 classes take half a megabyte."""
+MOST_PAIRS = 10_000
+"""Key-value pairs inside a model's file that are read at most."""
+
 
 @contextlib.contextmanager
 def open_model(path: Path) -> Iterator[BinaryIO]:
     """Open a model's file for reading; what goes wrong, then or later, is a ModelFileError of one line."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             yield file
     except FileNotFoundError as error:
         raise ModelFileError(f"{path} does not exist; give the path of an exported model") from error
     except OSError as error:
         raise ModelFileError(f"{path} cannot be read: {error.strerror or error}") from error
+
+
+def open_regular(path: str | bytes | os.PathLike[str]) -> BinaryIO:
+    """Open a file for reading that is one: a pipe would be waited for, and a device may have no end.
+
+    Raises:
+        OSError: it cannot be opened, or is no regular file.
+        ValueError: the path holds a zero byte.
+    """
+    # without O_NONBLOCK, opening a pipe waits until somebody writes to it
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        kind = os.fstat(descriptor).st_mode
+        if stat.S_ISDIR(kind):
+            raise IsADirectoryError("Is a directory")
+        if not stat.S_ISREG(kind):
+            raise OSError("it is a pipe or a device, not a file")
+        return os.fdopen(descriptor, "rb")
+    except OSError:
+        os.close(descriptor)
+        raise

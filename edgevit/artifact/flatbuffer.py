@@ -8,7 +8,12 @@ import mmap
 import struct
 from dataclasses import dataclass
 
+from edgevit.artifact.files import LARGEST_TEXT
+
 Data = bytes | mmap.mmap
+
+MOST_TABLES = 200_000
+"""Tables of one list that are read at most; graphs have a few thousand operators and tensors."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +37,8 @@ class Table:
 
     def string(self, field: int) -> str:
         """Return a text field, empty if it is absent."""
+        if (size := self.length(field)) > LARGEST_TEXT:
+            raise ValueError(f"a text of {size} bytes; at most {LARGEST_TEXT} are read")
         return self.content(field).decode(errors="replace")
 
     def content(self, field: int) -> bytes:
@@ -48,6 +55,10 @@ class Table:
         start, count = self._vector(field, 4)
         return struct.unpack(f"<{count}i", self.data[start : start + 4 * count])
 
+    def length(self, field: int) -> int:
+        """Return how many bytes a vector of bytes has."""
+        return self._vector(field, 1)[1]
+
     def count(self, field: int) -> int:
         """Return how many elements a vector of four bytes each (numbers, tables, strings) has."""
         return self._vector(field, 4)[1]
@@ -60,6 +71,8 @@ class Table:
         return Table(self.data, _follow(self.data, start + 4 * index))
 
     def tables(self, field: int) -> list["Table"]:
+        if (count := self.count(field)) > MOST_TABLES:
+            raise ValueError(f"a list of {count} tables; at most {MOST_TABLES} are read")
         return [self.element(field, index) for index in range(self.count(field))]
 
     def target(self, field: int) -> int | None:

@@ -23,12 +23,28 @@ SCHEMA = 1
 
 METADATA = {".onnx": onnx_metadata.read_metadata, ".tflite": tflite_metadata.read_metadata}
 """File suffix to what reads the key-value pairs of such a file; any other is taken for ONNX."""
+EXTERNAL_FILE = {".onnx": onnx_metadata.external_file, ".tflite": tflite_metadata.external_file}
+"""File suffix to what finds weights that lie in another file; any other is taken for ONNX."""
 
 KEY = "edgevit"
 UNSEALED = "0" * 64
 
 INTERPOLATIONS = ("bicubic", "bilinear")
 CROP_MODES = ("center", "squash")
+CHANNELS = ("RGB", "BGR", "L")
+
+MOST_CASES = 16
+"""Pictures of a self-test, which `edgevit export` gives three."""
+MOST_LABELS = 100_000
+MOST_VALUES = 65_536
+"""Values that a self-test may hold of one picture's input or answer."""
+INPUT_TOLERANCE_LEVELS = 2.0
+"""Largest tolerance of a self-test's input that is believed, in levels of a picture, 0..255."""
+LOGIT_TOLERANCE = 0.25
+"""Largest tolerance of a self-test's answers that is believed; runtime/selftest.py says what is usual.
+
+A file declares its own tolerances, so that without a limit it could pass whatever it answers.
+"""
 
 Precision = Literal["fp32", "fp16", "int8", "dynamic"]
 """"fp16": stored weights only. "dynamic": int8 weights, activations quantized while the model runs."""
@@ -50,6 +66,12 @@ class Preprocess:
     """Subtracted from RGB values in 0..1."""
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
     """Divides after the mean is subtracted."""
+    channels: str = "RGB"
+    """The order that the model takes: "RGB", "BGR", or "L", brightness alone (given three times where it takes three).
+    Mean and deviation are in the order of RGB whatever it is."""
+    levels: tuple[float, float] | None = None
+    """Which levels of a picture of 16 bits or of floating-point numbers are black and white; pictures of 8 bits have
+    their own. None where such a picture's whole range is meant."""
 
     def __post_init__(self) -> None:
         """Raise ValueError for values that no preprocessing can follow."""
@@ -58,6 +80,8 @@ class Preprocess:
         _require(self.crop_mode in CROP_MODES, "crop_mode", self.crop_mode, " or ".join(CROP_MODES))
         _require(0 < self.crop_pct <= 1, "crop_pct", self.crop_pct, "more than 0, at most 1")
         _require(min(self.std) > 0, "std", self.std, "three positive numbers")
+        _require(self.channels in CHANNELS, "channels", self.channels, " or ".join(CHANNELS))
+        _require(self.levels is None or self.levels[0] < self.levels[1], "levels", self.levels, "a low and a high one")
 
 
 @dataclass(frozen=True)
@@ -163,6 +187,19 @@ class SelfTest:
     logit_indices: tuple[int, ...] = ()
     """Flat C-order indices of `logits` into the model's answer for the image; empty where they are all of it."""
 
+    def __post_init__(self) -> None:
+        """Raise ValueError for lists that do not belong together."""
+        places, values = len(self.input_indices), len(self.input_values)
+        _require(1 <= places <= MOST_VALUES, "input_indices", f"{places} places", f"1 to {MOST_VALUES}")
+        _require(places == values, "input_values", f"{values} values", f"{places}, as many as input_indices")
+        _require(min(self.input_indices) >= 0, "input_indices", min(self.input_indices), "0 or more")
+        _require(1 <= len(self.logits) <= MOST_VALUES, "logits", f"{len(self.logits)} values", f"1 to {MOST_VALUES}")
+        if self.logit_indices:
+            expected = f"{len(self.logits)}, as many as logits"
+            found = len(self.logit_indices)
+            _require(found == len(self.logits), "logit_indices", f"{found} places", expected)
+            _require(min(self.logit_indices) >= 0, "logit_indices", min(self.logit_indices), "0 or more")
+
 
 @dataclass(frozen=True)
 class SelfTests:
@@ -175,6 +212,10 @@ class SelfTests:
     """Largest difference allowed in a logit, as a share of the largest absolute logit of the case."""
     class_numbers: bool = False
     """Whether the model answers with class numbers; `logit_tolerance` is then the share of them that may differ."""
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for more cases than a self-test has."""
+        _require(len(self.cases) <= MOST_CASES, "cases", f"{len(self.cases)} pictures", f"at most {MOST_CASES}")
 
 
 @dataclass(frozen=True)
@@ -213,6 +254,17 @@ class Manifest:
     """What a user should know: a resized bias table, a raised epsilon."""
     sha256: str = UNSEALED
     schema: int = SCHEMA
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for labels without number, or a self-test that nothing could fail."""
+        _require(len(self.labels) <= MOST_LABELS, "labels", f"{len(self.labels)} names", f"at most {MOST_LABELS}")
+        if self.selftest is None:
+            return
+        input_limit = INPUT_TOLERANCE_LEVELS / 255 / min(1.0, *self.preprocess.std)
+        limits = {"input_tolerance": input_limit, "logit_tolerance": LOGIT_TOLERANCE}
+        for name, limit in limits.items():
+            found = getattr(self.selftest, name)
+            _require(0 <= found <= limit, f"selftest.{name}", found, f"at most {limit:.4g}")
 
     @property
     def host_preprocess(self) -> Preprocess:
@@ -294,6 +346,11 @@ def read_manifest(path: Path) -> Manifest | None:
     if file_digest(path, manifest.sha256) != manifest.sha256:
         raise ModelFileError(
             f"{path} is damaged: its checksum is not the one written at export; copy or export it again"
+        )
+    outside = EXTERNAL_FILE.get(path.suffix.lower(), onnx_metadata.external_file)(path)
+    if outside is not None:
+        raise ModelFileError(
+            f"{path} takes weights from another file, {outside!r}, which its checksum does not cover; export it again"
         )
     return manifest
 

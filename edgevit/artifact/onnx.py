@@ -1,83 +1,150 @@
-"""The key-value pairs of an ONNX file, read without the onnx package and without reading the graph."""
+"""What an ONNX file tells without the onnx package: its key-value pairs, how its outputs end, which files it refers to.
 
-import io
+Field numbers are those of onnx.proto3 (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto3).
+"""
+
+import contextlib
+import mmap
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
 
-from edgevit.artifact.files import open_model
+from edgevit.artifact.files import LARGEST_TEXT, MOST_PAIRS, open_model
+from edgevit.artifact.protobuf import Field, Message
 from edgevit.errors import ModelFileError
 
-_GRAPH, _METADATA_PROPS = 7, 14
-"""Field numbers of ONNX's ModelProto."""
+_GRAPH, _METADATA_PROPS, _TRAINING, _FUNCTIONS = 7, 14, 20, 25
+"""Fields of a ModelProto."""
+_NODE = 1
+"""Field of a GraphProto."""
+_PARTS = {
+    "model": {_GRAPH: "graph", _TRAINING: "training", _FUNCTIONS: "function"},
+    "training": {1: "graph", 2: "graph"},
+    "function": {7: "node"},
+    "graph": {_NODE: "node", 5: "tensor", 15: "sparse"},
+    "node": {5: "attribute"},
+    "attribute": {5: "tensor", 6: "graph", 10: "tensor", 11: "graph", 22: "sparse", 23: "sparse"},
+    "sparse": {1: "tensor", 2: "tensor"},
+}
+"""Kind of message to those of its fields in which a tensor may stand, and what they are."""
+_EXTERNAL_DATA, _DATA_LOCATION = 13, 14
+"""Fields of a TensorProto."""
+DEEPEST = 40
+"""Messages within each other; a graph within a graph counts four."""
+LONGEST_NAME = 1 << 16
+
+UNCHANGING = frozenset(
+    ("Identity", "Reshape", "Squeeze", "Unsqueeze", "Flatten", "Transpose", "Cast", "Dropout", "Clip")
+    + ("QuantizeLinear", "DequantizeLinear", "Slice", "Gather", "Mean", "ReduceMean", "GlobalAveragePool")
+)
+"""Operators behind which an output means what it meant before; the first input is what passes through.
+
+Some of the probabilities are probabilities still, and so are means of them.
+"""
 
 
 def read_metadata(path: Path) -> dict[str, str]:
     """Return the key-value pairs of an ONNX file; the graph between them is skipped, not read.
 
     Raises:
-        ModelFileError: the file cannot be read, is not an ONNX model, or ends too early.
+        ModelFileError: the file cannot be read, is not an ONNX model, ends too early, or has pairs without measure.
     """
+    with _open_onnx(path) as model:
+        pairs: dict[str, str] = {}
+        entries = 0
+        for field in model:
+            if field.number == _METADATA_PROPS:
+                entries += 1
+                if entries > MOST_PAIRS:
+                    raise ValueError(f"its metadata has more than {MOST_PAIRS} entries")
+                if field.end - field.start > LARGEST_TEXT:
+                    raise ValueError(f"a metadata entry has {field.end - field.start} bytes, at most {LARGEST_TEXT}")
+                entry = model.part(field)
+                texts = {part.number: entry.text(part, LARGEST_TEXT) for part in entry}
+                pairs[texts.get(1, "")] = texts.get(2, "")
+        return pairs
+
+
+def last_operator(path: Path, output: str) -> str:
+    """Return the operator that an output of the graph comes from, those left out that change none of its meaning.
+
+    "" if it comes from none: from an input, or from a weight.
+
+    Raises:
+        ModelFileError: the file cannot be read, or is not an ONNX model.
+    """
+    with _open_onnx(path) as model:
+        made: dict[str, tuple[str, str]] = {}
+        for field in model:
+            if field.number == _GRAPH:
+                graph = model.part(field)
+                made |= dict(pair for part in graph if part.number == _NODE for pair in _made(graph.part(part)))
+        operator, seen = "", set[str]()
+        while output in made and output not in seen:
+            seen.add(output)
+            operator, output = made[output]
+            if operator not in UNCHANGING:
+                return operator
+        return ""
+
+
+def _made(node: Message) -> list[tuple[str, tuple[str, str]]]:
+    """Return for each output of a node its name, with the operator and the name of the first input."""
+    inputs, outputs, operator = [], [], ""
+    for field in node:
+        if field.number == 1:
+            inputs.append(node.text(field, LONGEST_NAME))
+        elif field.number == 2:
+            outputs.append(node.text(field, LONGEST_NAME))
+        elif field.number == 4:
+            operator = node.text(field, LONGEST_NAME)
+    return [(output, (operator, inputs[0] if inputs else "")) for output in outputs]
+
+
+def external_file(path: Path) -> str | None:
+    """Return the name of a file that some weights of an ONNX model lie in, "?" if none is told; None without one.
+
+    Raises:
+        ModelFileError: the file cannot be read, or is not an ONNX model.
+    """
+    with _open_onnx(path) as model:
+        return next(_external_files(model, "model", 0), None)
+
+
+def _external_files(message: Message, kind: str, depth: int) -> Iterator[str]:
+    if depth > DEEPEST:
+        raise ValueError("its graphs are nested too deeply")
+    if kind == "tensor":
+        fields = [field for field in message if field.number in (_EXTERNAL_DATA, _DATA_LOCATION)]
+        entries = [_entry(message, field) for field in fields if field.number == _EXTERNAL_DATA]
+        if entries or any(field.number == _DATA_LOCATION and field.value for field in fields):
+            yield dict(entries).get("location", "?")
+        return
+    parts = _PARTS[kind]
+    for field in message:
+        if field.number in parts:
+            yield from _external_files(message.part(field), parts[field.number], depth + 1)
+
+
+def _entry(message: Message, field: Field) -> tuple[str, str]:
+    entry = message.part(field)
+    texts = {part.number: entry.text(part, LONGEST_NAME) for part in entry}
+    return texts.get(1, ""), texts.get(2, "")
+
+
+@contextlib.contextmanager
+def _open_onnx(path: Path) -> Iterator[Message]:
+    """Map an ONNX file into memory and yield it; what is wrong with it, then or later, is a ModelFileError."""
     with open_model(path) as file:
         try:
-            fields = _read_pairs(file, os.fstat(file.fileno()).st_size)
+            if os.fstat(file.fileno()).st_size == 0:
+                raise ValueError("it has no graph")
+            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+                model = Message(data)
+                if not any(field.number == _GRAPH and field.end > field.start for field in model):
+                    raise ValueError("it has no graph")
+                yield model
         except ValueError as error:
             raise ModelFileError(
                 f"{path} is not an ONNX model, or is truncated ({error}); export or copy it again"
             ) from error
-    return fields
-
-
-def _read_pairs(file: BinaryIO, size: int) -> dict[str, str]:
-    pairs: dict[str, str] = {}
-    has_graph = False
-    for number, length in _protobuf_fields(file, size):
-        has_graph = has_graph or (number == _GRAPH and length > 0)
-        if number == _METADATA_PROPS:
-            key, value = _key_and_value(file.read(length))
-            pairs[key] = value
-    if not has_graph:
-        raise ValueError("it has no graph")
-    return pairs
-
-
-def _protobuf_fields(file: BinaryIO, end: int) -> Iterator[tuple[int, int]]:
-    """Yield (field number, length) of one protobuf message, the file standing at the field's first byte.
-
-    The caller may read the field or leave it; lengths are checked against the bytes there are. ValueError otherwise.
-    """
-    position = 0
-    while position < end:
-        file.seek(position)
-        tag = _varint(file)
-        number, wire = tag >> 3, tag & 7
-        if number == 0 or wire not in (0, 1, 2, 5):
-            raise ValueError(f"no protobuf field at byte {position}")
-        leading = _varint(file) if wire in (0, 2) else 0
-        length = {0: 0, 1: 8, 2: leading, 5: 4}[wire]
-        position = file.tell() + length
-        if position > end:
-            raise ValueError(f"{position - end} bytes are missing at its end")
-        yield number, length
-
-
-def _varint(file: BinaryIO) -> int:
-    value = 0
-    for shift in range(0, 70, 7):
-        byte = file.read(1)
-        if not byte:
-            raise ValueError("it ends within a number")
-        value |= (byte[0] & 0x7F) << shift
-        if byte[0] < 0x80:
-            return value
-    raise ValueError(f"no protobuf number at byte {file.tell()}")
-
-
-def _key_and_value(entry: bytes) -> tuple[str, str]:
-    """Read one StringStringEntryProto."""
-    file = io.BytesIO(entry)
-    texts = {
-        number: file.read(length).decode(errors="replace") for number, length in _protobuf_fields(file, len(entry))
-    }
-    return texts.get(1, ""), texts.get(2, "")

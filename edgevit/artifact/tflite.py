@@ -15,12 +15,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from edgevit.artifact.files import open_model
+from edgevit.artifact.files import LARGEST_TEXT, MOST_PAIRS, open_model
 from edgevit.artifact.flatbuffer import Table, read_root
 from edgevit.errors import ModelFileError
 
 IDENTIFIER = b"TFL3"
-SUBGRAPHS, BUFFERS, METADATA = 2, 4, 6
+SUBGRAPHS, BUFFERS, METADATA, EXTERNAL_GROUPS, EXTERNAL_BUFFERS = 2, 4, 6, 8, 9
 """Field numbers of TFLite's Model; a Metadata's name is 0 and its buffer 1, a Buffer's data 0, offset 1, size 2."""
 
 STANDARD = "TFLITE_METADATA"
@@ -40,8 +40,10 @@ FLAT = "metadata.json"
 """Appended file with the flat keys, as Ultralytics' files have it."""
 FLAT_TEXT = {"name": NAME, "description": DESCRIPTION, "version": VERSION, "author": AUTHOR, "license": LICENSE}
 NORMALIZATION_KEYS = ("normalization_mean", "normalization_std")
-LARGEST_FILE = 16 << 20
-"""Bytes of an appended file that are read at most; the labels of 21,841 classes take half a megabyte."""
+LARGEST_DIRECTORY = 1 << 20
+"""Bytes of the list of appended files that are read at most: about 10,000 files."""
+_END_OF_DIRECTORY, _ZIP64_LOCATOR = b"PK\x05\x06", b"PK\x06\x07"
+"""Signatures of a zip archive's last record (22 bytes and a comment), and of one before it in archives beyond 4 GB."""
 
 _ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, ValueError, EOFError, struct.error)
 """What Python's zipfile raises for damaged archives."""
@@ -58,6 +60,8 @@ def read_metadata(path: Path) -> dict[str, str]:
         ModelFileError: the file cannot be read, is not a TFLite model, or is damaged.
     """
     with open_tflite(path) as (root, file):
+        if root.count(METADATA) > MOST_PAIRS:
+            raise ValueError(f"its metadata has {root.count(METADATA)} entries, at most {MOST_PAIRS} are read")
         buffers = {
             entry.string(0): _buffer(root, entry.number(1, "I", 0))
             for entry in root.tables(METADATA)
@@ -66,6 +70,17 @@ def read_metadata(path: Path) -> dict[str, str]:
         pairs = _standard_pairs(buffers.pop(STANDARD, b""), file)
         pairs |= _flat_pairs(_appended_file(file, FLAT))
         return pairs | {name: content.rstrip(b"\0").decode(errors="replace") for name, content in buffers.items()}
+
+
+def external_file(path: Path) -> str | None:
+    """Return the name of a file that some weights of a TFLite model lie in; None if there is none.
+
+    Raises:
+        ModelFileError: the file cannot be read or is not a TFLite model.
+    """
+    with open_tflite(path) as (root, _):
+        groups = [group.string(0) for group in root.tables(EXTERNAL_GROUPS)]
+        return (groups or ["?"])[0] if groups or root.count(EXTERNAL_BUFFERS) else None
 
 
 @contextlib.contextmanager
@@ -93,7 +108,10 @@ def _buffer(root: Table, index: int) -> bytes:
     """Return the content of a buffer, which in files beyond 2 GB stands behind the FlatBuffer."""
     table = root.element(BUFFERS, index)
     start = table.number(1, "Q", 0)
-    return table.data[start : start + table.number(2, "Q", 0)] if start > 1 else table.content(0)
+    size = table.number(2, "Q", 0) if start > 1 else table.length(0)
+    if size > LARGEST_TEXT:
+        raise ValueError(f"a metadata entry has {size} bytes, at most {LARGEST_TEXT} are read")
+    return table.data[start : start + size] if start > 1 else table.content(0)
 
 
 def _standard_pairs(content: bytes, file: BinaryIO) -> dict[str, str]:
@@ -151,8 +169,20 @@ def _appended_file(file: BinaryIO, name: str) -> bytes:
     try:
         if not zipfile.is_zipfile(file):
             return b""
+        _check_directory(file)
         with zipfile.ZipFile(file) as archive:
             entries = [entry for entry in archive.infolist() if entry.filename == name]
-            return archive.read(entries[0]) if entries and entries[0].file_size <= LARGEST_FILE else b""
+            return archive.read(entries[0]) if entries and entries[0].file_size <= LARGEST_TEXT else b""
     except _ZIP_ERRORS as error:
         raise ValueError(f"the files appended to it are unreadable: {error}") from error
+
+
+def _check_directory(file: BinaryIO) -> None:
+    """Raise ValueError for an archive whose list of files would take much memory."""
+    size = file.seek(0, 2)
+    file.seek(max(0, size - (1 << 16) - 42))
+    tail = file.read()
+    at = tail.rfind(_END_OF_DIRECTORY)
+    directory = int.from_bytes(tail[at + 12 : at + 16], "little")
+    if directory > LARGEST_DIRECTORY or tail[max(0, at - 20) : at].startswith(_ZIP64_LOCATOR):
+        raise ValueError(f"the list of files appended to it is larger than {LARGEST_DIRECTORY} bytes")

@@ -1,15 +1,16 @@
 """`edgevit benchmark`: how fast models are on this machine."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from edgevit.cli.benchmark_text import describe, describe_changes
 from edgevit.cli.completion import complete_boards, complete_model_files
-from edgevit.cli.options import VERBOSE_OPTION, numbers, size
+from edgevit.cli.options import VERBOSE_OPTION, foreign_options, take_model_options
 from edgevit.cli.progress import track
 from edgevit.cli.sections import OTHERS, Command, section
-from edgevit.errors import ImageError, OptionError
+from edgevit.errors import OptionError
 
 DRAWN = (480, 640)
 """Height and width of the picture that is drawn unless one is given."""
@@ -76,6 +77,7 @@ edgevit benchmark --estimate rpi4 sbcformer_xs-int8.onnx
 @click.option("--mean", metavar="R,G,B", help="Mean of RGB in 0..1, for a foreign model.")
 @click.option("--std", metavar="R,G,B", help="Deviation of RGB in 0..1, for a foreign model.")
 @click.option("--imgsz", metavar="N|H,W", help="Input size in pixels, for a foreign model that takes any.")
+@foreign_options
 @section(OTHERS)
 @VERBOSE_OPTION
 def command(
@@ -88,9 +90,7 @@ def command(
     compared: tuple[Path, Path] | None,
     board: str | None,
     labels: Path | None,
-    mean: str | None,
-    std: str | None,
-    imgsz: str | None,
+    **given: Any,
 ) -> None:
     """Measure each MODEL, and say whether the machine was fit to be measured on.
 
@@ -112,12 +112,7 @@ def command(
     if board is not None:
         _estimate(models, board, as_json)
         return
-    told = {
-        "labels": None if labels is None else str(labels),
-        "mean": numbers(mean, "--mean"),
-        "std": numbers(std, "--std"),
-        "imgsz": size(imgsz),
-    }
+    told = {"labels": None if labels is None else str(labels), **take_model_options(given)}
     picture, name = _picture(image)
     plan = Plan(models, _threads(threads), told, picture, name, rounds=rounds, starts=starts)
     report = benchmark(plan, track=track)
@@ -157,10 +152,9 @@ def _threads(text: str | None) -> tuple[int, ...]:
 def _picture(path: Path | None) -> tuple[bytes, str]:
     """Return an image file's content and what it is called."""
     if path is not None:
-        try:
-            return path.read_bytes(), path.name
-        except OSError as error:
-            raise ImageError(f"{path} cannot be read: {error.strerror}") from error
+        from edgevit.runtime.images.read import read_picture
+
+        return read_picture(path), path.name
     import cv2
 
     from edgevit.runtime.selftest import draw_picture

@@ -9,7 +9,7 @@ import click
 
 from edgevit.artifact.manifest import Precision
 from edgevit.cli.completion import complete_boards, complete_models, complete_weights
-from edgevit.cli.options import size
+from edgevit.cli.options import LEVELS_OPTION, low_and_high, size
 from edgevit.cli.progress import track
 from edgevit.cli.sections import OTHERS, Command, section
 from edgevit.device_profiles import GENERIC, find_profile
@@ -123,6 +123,7 @@ edgevit export sbcformer_xs --weights pens.safetensors --half -o pens.onnx
 )
 @section("Input and graph")
 @click.option("--imgsz", metavar="N|HxW", help="Input size in pixels, such as 224 or 512x1024; multiples of 32.")
+@LEVELS_OPTION
 @click.option(
     "--batch", type=int, default=1, show_default=True, metavar="N", help="Images per inference, fixed in the file."
 )
@@ -164,6 +165,7 @@ def command(
     calibration_images: int,
     seed: int,
     imgsz: str | None,
+    levels: str | None,
     batch: int,
     opset: int,
     target: str,
@@ -202,6 +204,7 @@ def command(
         max_drop=max_drop,
         calibration_images=calibration_images,
         imgsz=size(imgsz),
+        levels=low_and_high(levels),
         batch=batch,
         opset=opset,
         target=target,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgevit.cli.options import adding, numbers, size
+from edgevit.cli.options import adding, take_model_options
 from edgevit.cli.sections import section
 from edgevit.errors import OptionError
 
@@ -118,7 +118,7 @@ def read_run_options(given: dict[str, Any]) -> "RunOptions":
     form, quota = own.pop("form"), own.pop("quota")
     old = _old_places({name: own.pop(name) for name in OLD_KINDS}, quota)
     own["to"] = (*own["to"], *([form] if form else []), *old)
-    own |= {"mean": numbers(own["mean"], "--mean"), "std": numbers(own["std"], "--std"), "imgsz": size(own["imgsz"])}
+    own |= take_model_options(own)
     return RunOptions(**own)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgevit.cli.completion import complete_model_files, complete_models
-from edgevit.cli.options import model_options, numbers, size
+from edgevit.cli.options import model_options, take_model_options
 from edgevit.cli.progress import track
 from edgevit.cli.sections import Command, section
 from edgevit.errors import MissingExtraError, OptionError
@@ -75,10 +75,8 @@ def command(
     seed: int,
     arch: str | None,
     labels: Path | None,
-    mean: str | None,
-    std: str | None,
-    imgsz: str | None,
     threads: int | None,
+    **given: Any,
 ) -> int:
     """Judge each MODEL on the images of DIR that it was not trained on.
 
@@ -97,7 +95,7 @@ def command(
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     if arch is not None and not any(is_checkpoint(model) for model in models):
         raise OptionError(f"--arch is for checkpoints ({' '.join(CHECKPOINTS)}); leave it out")
-    told = {"mean": numbers(mean, "--mean"), "std": numbers(std, "--std"), "imgsz": size(imgsz)}
+    told = take_model_options(given)
     opened = [(str(model), _open(model, arch, labels, told, threads)) for model in models]
     result = judge(
         opened,

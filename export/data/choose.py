@@ -55,7 +55,7 @@ def choose_images(
     if recipe.data is not None:
         judging = judging or recipe.max_drop is not None
         folder = read_labelled(recipe.data, rules_of(get_spec(recipe.model)).layout, labels, recipe.unlabelled)
-        return folder_images(folder, weights.held_out, labels, recipe, judging=judging)
+        return folder_images(folder, weights.held_out, labels, recipe, judging=judging, levels=preprocessing.levels)
     if recipe.synthesized:
         count = min(recipe.calibration_images, ENOUGH_IMAGES)
         return _in_memory("synthesized", synthesize_images(model, count, preprocessing, seed=recipe.seed))
@@ -91,7 +91,13 @@ def read_labelled(data: Path, layout: Layout, labels: tuple[str, ...], unlabelle
 
 
 def folder_images(
-    folder: PictureFolder, record: HeldOut | None, labels: tuple[str, ...], recipe: Recipe, *, judging: bool
+    folder: PictureFolder,
+    record: HeldOut | None,
+    labels: tuple[str, ...],
+    recipe: Recipe,
+    *,
+    judging: bool,
+    levels: tuple[float, float] | None = None,
 ) -> ExportImages:
     """Draw the three sets from a folder, at random but repeatably: what was trained on calibrates, the rest judges.
 
@@ -105,7 +111,7 @@ def folder_images(
     calibrating, judged, role = _roles(folder, record)
     calibration = None
     if recipe.precision == "int8":
-        calibration = draw_images(calibrating, labels, recipe.calibration_images, recipe.seed)
+        calibration = draw_images(calibrating, labels, recipe.calibration_images, recipe.seed, levels=levels)
         if len(calibration.images) < MIN_CALIBRATION_IMAGES:
             raise DataError(
                 f"--data {folder.root} holds {len(calibration.images)} readable images to calibrate with "
@@ -116,7 +122,7 @@ def folder_images(
         used = set() if calibration is None else set(map(str, calibration.images))
         judged = folder.home.subset([i for i, path in enumerate(folder.home.paths) if str(path) not in used])
     wanted = recipe.evaluation_images if judging else VERIFICATION_IMAGES
-    drawn = draw_images(judged, labels, max(wanted, VERIFICATION_IMAGES), recipe.seed, role)
+    drawn = draw_images(judged, labels, max(wanted, VERIFICATION_IMAGES), recipe.seed, role, levels)
     if not drawn.images:
         raise DataError(f"--data {folder.root}: none of the {len(judged.paths)} held-out images can be read; add some")
     return ExportImages(calibration, drawn.part(slice(VERIFICATION_IMAGES)), drawn.part(slice(wanted)))

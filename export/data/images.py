@@ -60,7 +60,10 @@ class ImageSet:
             chunk = chunk + chunk[-1:] * (batch - len(chunk))
             yield np.stack(
                 [
-                    preprocess(read_image(image, min_size=min_decode_size(preprocessing)), preprocessing)
+                    preprocess(
+                        read_image(image, min_size=min_decode_size(preprocessing), levels=preprocessing.levels),
+                        preprocessing,
+                    )
                     for image in chunk
                 ]
             )
@@ -85,7 +88,14 @@ class ExportImages:
     """For the search of a precision within a budget, and for the accuracy in a report."""
 
 
-def draw_images(pictures: Pictures, names: tuple[str, ...], wanted: int, seed: int, role: str = "") -> ImageSet:
+def draw_images(
+    pictures: Pictures,
+    names: tuple[str, ...],
+    wanted: int,
+    seed: int,
+    role: str = "",
+    levels: tuple[float, float] | None = None,
+) -> ImageSet:
     """Draw at most `wanted` readable pictures at random but repeatably; the others are skipped and counted.
 
     Args:
@@ -94,6 +104,7 @@ def draw_images(pictures: Pictures, names: tuple[str, ...], wanted: int, seed: i
         wanted: how many.
         seed: decides which.
         role: see ImageSet.
+        levels: as for read_image.
 
     Raises:
         DataError: a picture's class is none of the names.
@@ -104,7 +115,7 @@ def draw_images(pictures: Pictures, names: tuple[str, ...], wanted: int, seed: i
         if len(good) == wanted:
             break
         try:
-            read_image(pictures.paths[i], min_size=(32, 32))
+            read_image(pictures.paths[i], min_size=(32, 32), levels=levels)
         except ImageError as error:
             log.warning("skipped: %s", error)
             skipped += 1

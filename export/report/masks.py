@@ -73,7 +73,7 @@ def _changed(
 ) -> ChangedMask:
     assert manifest.pixels is not None
     image = images.images[index]
-    small = shrink(fit(read_image(image), manifest.preprocess))
+    small = shrink(fit(read_image(image, levels=manifest.preprocess.levels), manifest.preprocess))
     before, after = (thumbnail(_coloured(small, one, manifest.pixels)) for one in logits)
     source = str(image) if isinstance(image, Path) else f"{images.source} image {index}"
     return ChangedMask(source, agreement, before, after)

@@ -63,7 +63,7 @@ def measure(
         layers=_layer_facts(manifest, models, images, outcome, track),
         flips=masks.changed_images if masks else len(flips),
         flipped=tuple(
-            FlippedImage(flip, thumbnail(fit(read_image(images.images[i]), preprocessing)))
+            FlippedImage(flip, thumbnail(fit(read_image(images.images[i], levels=preprocessing.levels), preprocessing)))
             for i, flip in flips[:THUMBNAILS]
         ),
         masks=masks,

@@ -23,18 +23,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgevit.errors import ClosedError, MissingExtraError, ModelFileError
-from edgevit.runtime.backends.session import FORMS, Tensors
+from edgevit.runtime.backends.onnx_tensor import check_input, check_output, scores
+from edgevit.runtime.backends.session import LONGEST_REASON, Tensors
 
 _PREAMBLE = re.compile(r"^\[ONNXRuntimeError\] : \d+ : \w+ : (Load model from .*? failed: ?)?")
+_SIGNATURE = re.compile(r"^/\S+\.(?:cc|h|cpp|hpp):\d+ \S.*?\)(?: const)? (?=[A-Z])")
+"""File, line and function, such as "/onnxruntime/core/graph/model.cc:180 onnxruntime::Model::Model(ModelProto&&) "."""
 
 
 class OnnxSession:
     """See edgevit.runtime.backends.session.Session."""
 
     runtime = "onnxruntime"
-    tensors = Tensors()
 
-    def __init__(self, path: Path, threads: int, rank: int | None = 2) -> None:
+    def __init__(self, path: Path, threads: int, rank: int | None = 2, output: str | None = None) -> None:
         options = session_options(threads)
         try:
             self._session = _import_onnxruntime().InferenceSession(
@@ -45,14 +47,18 @@ class OnnxSession:
         except Exception as error:  # its errors share no base class
             raise ModelFileError(f"{path} cannot be run by ONNX Runtime: {_one_line(error)}") from error
         self._path = path
-        self._input, self.input_shape = _check_input(path, self._session.get_inputs())
-        _check_output(path, self._session.get_outputs(), rank)
+        self._input = check_input(path, self._session.get_inputs())
+        self.input_shape = self._input.shape
+        self._output, self._singly = check_output(path, self._session.get_outputs(), rank, output)
+        self._rank = rank
+        given = self._input
+        self.tensors = Tensors(given.dtype.name, given.layout, given.limits, self._output)
 
     def run(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         session = self._session
         if session is None:
             raise ClosedError(f"{self._path} was closed; load it again")
-        size = self.input_shape[0] or len(batch)
+        size = self.input_shape[0] or (1 if self._singly else len(batch))
         answers = [self._run_part(session, batch[start : start + size], size) for start in range(0, len(batch), size)]
         return np.concatenate(answers)
 
@@ -61,20 +67,20 @@ class OnnxSession:
         full = np.zeros((size, *part.shape[1:]), np.float32) if len(part) < size else np.ascontiguousarray(part)
         full[: len(part)] = part
         try:
-            (output,) = session.run(None, {self._input: full})
+            (output,) = session.run([self._output], {self._input.name: self._input.store(full)})
         except MemoryError:
             raise
         except Exception as error:  # its errors share no base class
             raise ModelFileError(f"{self._path} failed on input {full.shape}: {_one_line(error)}") from error
-        answer: NDArray[np.float32] = np.asarray(output, np.float32)[: len(part)]
-        return answer
+        answer = scores(self._path, output, size) if self._rank == 2 else np.asarray(output, np.float32)
+        return answer[: len(part)]
 
     def close(self) -> None:
         self._session = None
 
 
-def open_backend(path: Path, threads: int, rank: int | None = 2) -> OnnxSession:
-    return OnnxSession(path, threads, rank)
+def open_backend(path: Path, threads: int, rank: int | None = 2, output: str | None = None) -> OnnxSession:
+    return OnnxSession(path, threads, rank, output)
 
 
 def session_options(threads: int) -> Any:
@@ -100,32 +106,7 @@ def _import_onnxruntime() -> Any:
     return onnxruntime
 
 
-def _check_input(path: Path, inputs: Any) -> tuple[str, tuple[int, int, int, int]]:
-    """Return the only input's name and shape, 0 where it is open."""
-    expected = "expected one float32 input (batch, 3, height, width)"
-    if len(inputs) != 1:
-        raise ModelFileError(f"{path} has {len(inputs)} inputs ({', '.join(i.name for i in inputs)}); {expected}")
-    name, kind, axes = inputs[0].name, inputs[0].type, inputs[0].shape
-    if kind != "tensor(float)":
-        raise ModelFileError(f"{path} takes {kind}; {expected}: export it with a float32 input")
-    if len(axes) != 4:
-        raise ModelFileError(f"{path} takes an input of shape {axes}; {expected}")
-    batch, channels, height, width = (axis if isinstance(axis, int) and axis > 0 else 0 for axis in axes)
-    if channels not in (0, 3):
-        hint = ": its channels are last (NHWC); export it with channels first (NCHW)" if width == 3 else ""
-        raise ModelFileError(f"{path} takes an input of shape {axes}; {expected}{hint}")
-    return name, (batch, channels, height, width)
-
-
-def _check_output(path: Path, outputs: Any, rank: int | None) -> None:
-    shapes = [output.shape for output in outputs]
-    allowed = FORMS if rank is None else {rank: FORMS[rank]}
-    if len(shapes) != 1 or len(shapes[0]) not in allowed:
-        expected = " or ".join(allowed.values())
-        raise ModelFileError(f"{path} answers with shapes {shapes}; expected one output {expected}")
-
-
 def _one_line(error: Exception) -> str:
-    """Return the part of a C++ error that a user can act on."""
-    text = " ".join(str(error).split())
-    return _PREAMBLE.sub("", text)[:200]
+    """Return what a C++ error says, without where in the C++ code it comes from."""
+    text = _PREAMBLE.sub("", " ".join(str(error).split()))
+    return _SIGNATURE.sub("", text)[:LONGEST_REASON]

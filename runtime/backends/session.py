@@ -2,6 +2,7 @@
 
 import importlib
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -10,14 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgevit.artifact.manifest import Manifest
-from edgevit.errors import ModelFileError
+from edgevit.errors import ModelFileError, OptionError
 from edgevit.runtime.backends.threads import plan_threads, started_on
 
 SESSIONS = {".onnx": "edgevit.runtime.backends.onnx", ".tflite": "edgevit.runtime.backends.tflite"}
-"""File suffix to the module whose `open_backend(path, threads, rank)` returns a Session."""
+"""File suffix to the module whose `open_backend(path, threads, rank, output)` returns a Session."""
 
 FORMS = {2: "(batch, classes)", 4: "(batch, classes, height, width)"}
 """Axes of an answer, to what they are."""
+
+LONGEST_REASON = 2000
+"""Letters of a runtime's error that are shown: it may quote any amount of the file."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,8 @@ class Tensors:
     layout: str = "NCHW"
     limits: tuple[float, float] | None = None
     """What the lowest and the highest level of an integer input stand for; None for float."""
+    output: str | int = ""
+    """What the graph calls its output: a name in ONNX, a number in TFLite."""
     probabilities: bool = False
     """Whether an integer output has the levels that are prescribed for a softmax."""
     int8_tolerance: float = 0.05
@@ -51,24 +57,31 @@ class Session(Protocol):
         """(batch, channels, height, width), 0 where the model leaves it open."""
 
     def run(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the answer, (B, classes) or (B, classes, h, w), for (B, 3, H, W), whatever the model's own batch."""
+        """Return the answer, (B, classes) or (B, classes, h, w), for (B, 3, H, W), whatever the model's own batch.
+
+        A model of one channel is given the first.
+        """
 
     def close(self) -> None:
         """Free the model; `run` raises ClosedError afterwards."""
 
 
-def open_session(path: str | os.PathLike[str], threads: int | None = None, *, rank: int | None = 2) -> Session:
+def open_session(
+    path: str | os.PathLike[str], threads: int | None = None, *, rank: int | None = 2, output: str | None = None
+) -> Session:
     """Open a model with the backend for its suffix.
 
     Args:
         path: the model's file.
         threads: how many to use; None for EDGEVIT_THREADS, OMP_NUM_THREADS, or what the board's profile recommends.
-        rank: axes of the answer, one of FORMS; None for any of them.
+        rank: axes of the answer, one of FORMS; None for any of them. With 2, further axes of one are left out.
+        output: the name of the one to take, where the model has several.
 
     Raises:
         ModelFileError: the file is not a model that can be run, or answers in another form.
         MissingExtraError: the backend is not installed.
-        OptionError: the number of threads is not a positive whole number.
+        OptionError: the number of threads is not a positive whole number; the model has no such output, or several
+            while none is named.
         UnknownNameError: EDGEVIT_PROFILE names no device profile.
         ProfileError: a device profile of the user's own is wrong.
     """
@@ -76,9 +89,23 @@ def open_session(path: str | os.PathLike[str], threads: int | None = None, *, ra
     backend = importlib.import_module(find_backend(path))
     plan = plan_threads(threads)
     with started_on(plan.cores):
-        session = backend.open_backend(path, plan.count, rank)
+        session = backend.open_backend(path, plan.count, rank, output)
     assert isinstance(session, Session)
     return session
+
+
+def choose_output(path: Path, names: Sequence[str], wanted: str | None, expected: str) -> int:
+    """Return the place of the output to take among a model's.
+
+    Raises:
+        OptionError: it has none of that name, or several while none is wanted.
+    """
+    listed = ", ".join(names)
+    if wanted is not None and wanted not in names:
+        raise OptionError(f"{path} has no output {wanted!r}; it has {listed}")
+    if wanted is None and len(names) != 1:
+        raise OptionError(f"{path} has {len(names)} outputs ({listed}), expected {expected}; choose with --output NAME")
+    return 0 if wanted is None else names.index(wanted)
 
 
 def find_backend(path: Path) -> str:

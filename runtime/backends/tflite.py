@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgevit.errors import ClosedError, MissingExtraError, ModelFileError, OptionError
-from edgevit.runtime.backends.session import Tensors
+from edgevit.runtime.backends.session import LONGEST_REASON, Tensors
 from edgevit.runtime.backends.tflite_operators import read_needs
 from edgevit.runtime.backends.tflite_tensor import check_input, check_output
 
@@ -20,7 +20,7 @@ RUNTIMES = {"ai_edge_litert": "ai-edge-litert", "tflite_runtime": "tflite-runtim
 class TfliteSession:
     """See edgevit.runtime.backends.session.Session."""
 
-    def __init__(self, path: Path, threads: int, rank: int | None = 2) -> None:
+    def __init__(self, path: Path, threads: int, rank: int | None = 2, output: str | None = None) -> None:
         interpreter_class = _import_interpreter(path)
         self._path = path
         self.runtime = _package(interpreter_class)
@@ -35,13 +35,18 @@ class TfliteSession:
                 f"{path} cannot be run by {_package(interpreter_class)}: {_one_line(error)}"
             ) from error
         self._input = check_input(path, self._interpreter.get_input_details())
-        self._output = check_output(path, self._interpreter.get_output_details(), rank)
+        self._output = check_output(path, self._interpreter.get_output_details(), rank, output)
         # a map of scores has its four axes; scores alone may have some of one
         self._is_map = rank != 2 and max(self._output.shape[2:], default=1) > 1
         layout = "NHWC" if self._input.channels_last else "NCHW"
         self.input_shape = self._input.image_shape
         self.tensors = Tensors(
-            self._input.dtype, layout, self._input.limits, self._output.holds_softmax, int8_tolerance=0.15
+            self._input.dtype,
+            layout,
+            self._input.limits,
+            self._output.index,
+            probabilities=self._output.holds_softmax,
+            int8_tolerance=0.15,
         )
 
     def run(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -80,8 +85,8 @@ class TfliteSession:
             self._interpreter = None
 
 
-def open_backend(path: Path, threads: int, rank: int | None = 2) -> TfliteSession:
-    return TfliteSession(path, threads, rank)
+def open_backend(path: Path, threads: int, rank: int | None = 2, output: str | None = None) -> TfliteSession:
+    return TfliteSession(path, threads, rank, output)
 
 
 def _import_interpreter(path: Path) -> Any:
@@ -125,4 +130,4 @@ def _package(interpreter_class: Any) -> str:
 
 def _one_line(error: Exception) -> str:
     """Return the part of a C++ error that a user can act on."""
-    return " ".join(str(error).split())[:200]
+    return " ".join(str(error).split())[:LONGEST_REASON]

@@ -101,6 +101,37 @@ def read_needs(path: Path) -> Needs:
         )
 
 
+UNCHANGING = frozenset(
+    ("RESHAPE", "SQUEEZE", "EXPAND_DIMS", "TRANSPOSE", "CAST", "QUANTIZE", "DEQUANTIZE", "MINIMUM", "MAXIMUM")
+    + ("SLICE", "STRIDED_SLICE", "GATHER", "MEAN")
+)
+"""Operators behind which an output means what it meant before; the first input is what passes through."""
+
+
+def last_operator(path: Path, tensor: int) -> str:
+    """Return the operator that a tensor of the first graph comes from, those left out that change none of its meaning.
+
+    "" if it comes from none: from an input, or from a constant.
+
+    Raises:
+        ModelFileError: the file cannot be read or is not a TFLite model.
+    """
+    with open_tflite(path) as (model, _):
+        names = [_operator(code).name for code in model.tables(OPERATOR_CODES)]
+        made: dict[int, tuple[str, int]] = {}
+        for operator in model.element(SUBGRAPHS, 0).tables(3):
+            index, inputs = operator.number(0, "I", 0), operator.integers(1)
+            name = names[index] if index < len(names) else ""
+            made |= dict.fromkeys(operator.integers(2), (name, inputs[0] if inputs else -1))
+        seen = set[int]()
+        while tensor in made and tensor not in seen:
+            seen.add(tensor)
+            name, tensor = made[tensor]
+            if name not in UNCHANGING:
+                return name
+        return ""
+
+
 def _code(entry: Table) -> int:
     """Return the number of an operator: files of before 2020 have it in one byte."""
     return max(entry.number(0, "b", 0), entry.number(3, "i", 0))

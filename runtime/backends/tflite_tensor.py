@@ -9,10 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgevit.errors import ModelFileError
-from edgevit.runtime.backends.session import FORMS
+from edgevit.runtime.backends.session import FORMS, choose_output
 
 TYPES = ("float32", "int8", "uint8")
-EXPECTED = "expected one input (batch, height, width, 3) or (batch, 3, height, width) of float32, int8 or uint8"
+EXPECTED = (
+    "expected one input (batch, height, width, 3) or (batch, 3, height, width) of float32, int8 or uint8, or of one "
+    "channel"
+)
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,7 @@ class Tensor:
 
     @property
     def channels_last(self) -> bool:
-        return self.shape[-1] == 3
+        return self.shape[-1] == 3 or (self.shape[-1] == 1 and self.shape[1] not in (1, 3))
 
     @property
     def image_shape(self) -> tuple[int, int, int, int]:
@@ -53,7 +56,7 @@ class Tensor:
 
     def store(self, images: NDArray[np.float32]) -> NDArray[Any]:
         """Return images (B, 3, H, W) as the tensor holds them: value = scale * (stored - zero_point)."""
-        planes = np.ascontiguousarray(images, np.float32)
+        planes = np.ascontiguousarray(images[:, :1] if self.image_shape[1] == 1 else images, np.float32)
         if self.dtype != "float32":
             limits = np.iinfo(self.dtype)
             steps = planes * np.float32(1 / self.scale)
@@ -61,7 +64,9 @@ class Tensor:
             np.rint(steps, out=steps)
             planes = np.clip(steps, limits.min, limits.max, out=steps).astype(self.dtype)
         # OpenCV interleaves the channels ten times faster than numpy transposes
-        return np.stack([cv2.merge(list(image)) for image in planes]) if self.channels_last else planes
+        if not self.channels_last:
+            return planes
+        return np.stack([cv2.merge(list(image)).reshape(*image.shape[1:], -1) for image in planes])
 
     def load(self, stored: NDArray[Any]) -> NDArray[np.float32]:
         """Return what the tensor holds as numbers."""
@@ -77,22 +82,27 @@ def check_input(path: Path, details: Any) -> Tensor:
     tensor = read_tensor(details[0])
     if tensor.dtype not in TYPES:
         raise ModelFileError(f"{path} takes {tensor.dtype}; {EXPECTED}")
-    if len(tensor.shape) != 4 or 3 not in (tensor.shape[1], tensor.shape[3]):
+    if len(tensor.shape) != 4 or not {1, 3} & {tensor.shape[1], tensor.shape[3]}:
         raise ModelFileError(f"{path} takes an input of shape {tensor.shape}; {EXPECTED}")
     return _with_scale(path, tensor)
 
 
-def check_output(path: Path, details: Any, rank: int | None = 2) -> Tensor:
-    """Return the only output; ModelFileError if it is no scores of this many axes."""
-    tensors = [read_tensor(detail) for detail in details]
-    shapes = [tensor.shape for tensor in tensors]
-    # older classifiers answer (batch, 1, 1, classes)
-    scores = rank != 4 and len(shapes[0]) >= 2 and all(side == 1 for side in shapes[0][1:-1])
-    if len(shapes) != 1 or not (scores or (rank != 2 and len(shapes[0]) == 4)):
-        raise ModelFileError(f"{path} answers with shapes {shapes}; expected one output {FORMS[rank or 2]}")
-    if tensors[0].dtype not in TYPES:
-        raise ModelFileError(f"{path} answers with {tensors[0].dtype}; expected float32, int8 or uint8")
-    return _with_scale(path, tensors[0])
+def check_output(path: Path, details: Any, rank: int | None = 2, wanted: str | None = None) -> Tensor:
+    """Return the only output, or the one that is wanted.
+
+    Raises:
+        ModelFileError: it is no scores of this many axes.
+        OptionError: there are several, and none of them is named.
+    """
+    expected = f"one output {FORMS[rank or 2]}"
+    tensor = read_tensor(details[choose_output(path, [detail["name"] for detail in details], wanted, expected)])
+    # older classifiers answer (batch, 1, 1, classes), or (classes,) for a batch of one
+    scores = rank != 4 and len(tensor.shape) >= 1 and sum(side > 1 for side in tensor.shape[1:]) <= 1
+    if not (scores or (rank != 2 and len(tensor.shape) == 4)):
+        raise ModelFileError(f"{path} answers with shape {tensor.shape}; expected {expected}")
+    if tensor.dtype not in TYPES:
+        raise ModelFileError(f"{path} answers with {tensor.dtype}; expected float32, int8 or uint8")
+    return _with_scale(path, tensor)
 
 
 def read_tensor(detail: Any) -> Tensor:

@@ -11,11 +11,10 @@ from edgevit.errors import ImageError
 from edgevit.runtime.classifier import Classifier
 from edgevit.runtime.datasets.judged import Judged
 from edgevit.runtime.evaluation.accumulate import Accumulator, Answer, Batch
-from edgevit.runtime.evaluation.common import common_labels, describe_pictures, naming, readable
+from edgevit.runtime.evaluation.common import common_labels, common_levels, describe_pictures, naming, readable
 from edgevit.runtime.evaluation.report import Validation
 from edgevit.runtime.images.preprocess import min_decode_size, preprocess
 from edgevit.runtime.images.read import read_image
-from edgevit.runtime.postprocess import softmax
 from edgevit.runtime.progress import Track
 
 BATCH = 16
@@ -76,6 +75,7 @@ def _batches(
 ) -> Iterator[Batch]:
     """Yield what can be read, prepared for each preprocessing; note in `unreadable` why the rest cannot."""
     distinct = list(dict.fromkeys(preprocessings))
+    levels = common_levels(preprocessings)
     sizes = [min_decode_size(preprocessing) for preprocessing in distinct]
     min_size = (max(height for height, _ in sizes), max(width for _, width in sizes))
     kept: list[int] = []
@@ -88,7 +88,7 @@ def _batches(
 
     for i in order:
         try:
-            image = read_image(paths[i], min_size=min_size)
+            image = read_image(paths[i], min_size=min_size, levels=levels)
         except ImageError as error:
             unreadable[i] = str(error)
             continue
@@ -105,4 +105,5 @@ def _batches(
 def _ask(name: str, model: Classifier, inputs: NDArray[np.float32]) -> Answer:
     with naming(name):
         outputs = model.outputs(inputs)
-    return Answer(outputs, softmax(outputs)) if model.gives_logits(outputs) else Answer(None, outputs)
+        probabilities = model.meaning.probabilities(outputs)
+    return Answer(outputs if model.meaning.has_logits else None, probabilities)

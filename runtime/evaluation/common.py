@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
+from edgevit.artifact.manifest import Preprocess
 from edgevit.errors import DataError, ModelFileError, OptionError
 from edgevit.runtime.classifier import Classifier
 from edgevit.runtime.datasets.judged import Judged
@@ -60,3 +61,12 @@ def readable(judged: Judged, unreadable: Mapping[int, str]) -> Judged:
 def describe_pictures(judged: Judged) -> JudgedPictures:
     """Return what a report says of the pictures that it judged on."""
     return JudgedPictures(str(judged), judged.of, judged.trained_on)
+
+
+def common_levels(preprocessings: Sequence[Preprocess]) -> tuple[float, float] | None:
+    """Return the levels that are black and white for all models; OptionError where they differ."""
+    distinct = list(dict.fromkeys(preprocessing.levels for preprocessing in preprocessings))
+    if len(distinct) != 1:
+        found = " and ".join("none" if levels is None else f"{levels[0]:g},{levels[1]:g}" for levels in distinct)
+        raise OptionError(f"the models take different levels for black and white: {found}; judge them one by one")
+    return distinct[0]

@@ -11,7 +11,7 @@ from edgevit.errors import ImageError
 from edgevit.runtime.datasets.folder import Pictures
 from edgevit.runtime.datasets.judged import Judged
 from edgevit.runtime.datasets.masks import true_classes
-from edgevit.runtime.evaluation.common import common_labels, describe_pictures, naming, readable
+from edgevit.runtime.evaluation.common import common_labels, common_levels, describe_pictures, naming, readable
 from edgevit.runtime.evaluation.metrics import confusion_table
 from edgevit.runtime.evaluation.report import JudgedPictures
 from edgevit.runtime.images.mask_png import read_mask
@@ -132,9 +132,10 @@ def validate_segmentation(
 def _answers(
     models: Sequence[tuple[str, Segmenter]], pictures: Pictures, unreadable: dict[int, str], track: Track
 ) -> Iterator[tuple[list[Mask], NDArray[np.intp] | None]]:
+    levels = common_levels([model.preprocess for _, model in models])
     for i in track(range(len(pictures.paths)), "validation", len(pictures.paths)):
         try:
-            image = read_image(pictures.paths[i])
+            image = read_image(pictures.paths[i], levels=levels)
             drawn = None if pictures.masks is None else read_mask(pictures.masks[i])
         except ImageError as error:
             unreadable[i] = str(error)

@@ -1,4 +1,4 @@
-"""Whether a class covers more of a picture than it should: "bare soil above 30 %", however large the others are."""
+"""Whether a class is above its limit, whatever the others are: "bare soil above 30 %", or one of several labels."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -41,18 +41,22 @@ class AreaStates:
 def next_areas(
     rules: LabelRules, states: AreaStates, result: Result, moment: Moment
 ) -> tuple[AreaStates, tuple[Event, ...]]:
-    """Take one frame's areas; return the new states, and an event for each class that rose above its limit or fell.
+    """Take one frame's areas, or the probabilities of classes of which several may be there at once.
 
-    Limits are the rules' thresholds of single classes; smoothing, hysteresis and cool-down are as for labels.
+    Return the new states, and an event for each class that rose above its limit or fell. Limits are the rules'
+    thresholds: of areas those of single classes alone, as every class has some area. Smoothing, hysteresis and
+    cool-down are as for labels.
     """
     classes, events = {}, []
-    for label in sorted(set(rules.thresholds) & set(result.names)):
+    kind = "class" if result.multi_label else "area"
+    watched = set(result.names) if result.multi_label else set(rules.thresholds) & set(result.names)
+    for label in sorted(watched):
         area = float(result.probs[result.names.index(label)])
         before = states.classes.get(label, AreaState())
         classes[label] = after = _after(rules, label, before, area, moment)
         if after.told != before.told:
             facts = {"label": label, "active": after.told, "value": round(area, 6), "limit": rules.enter(label)}
-            events.append(Event("area", moment, facts))
+            events.append(Event(kind, moment, facts))
     return AreaStates(classes), tuple(events)
 
 

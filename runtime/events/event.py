@@ -8,7 +8,7 @@ from typing import Any
 
 from edgevit.runtime.moment import Moment, iso_time, record_id
 
-KINDS = ("label", "area", "too_dark", "too_bright", "blurred", "frozen", "source_lost", "source_back")
+KINDS = ("label", "area", "class", "too_dark", "too_bright", "blurred", "frozen", "source_lost", "source_back")
 """What an event may tell; the last two come from the loop that reads the source."""
 
 
@@ -31,8 +31,8 @@ class Event:
     def id(self) -> str:
         """32 hexadecimal digits: the same for the same kind, source, region, frame and time, else different."""
         moment = self.moment
-        # one frame may tell of several classes' areas
-        kind = f"area {self.facts['label']}" if self.kind == "area" else self.kind
+        # one frame may tell of several classes
+        kind = f"{self.kind} {self.facts['label']}" if self.kind in ("area", "class") else self.kind
         return record_id(kind, moment.source, moment.roi, moment.sequence, moment.wall_s)
 
     def to_dict(self) -> dict[str, Any]:

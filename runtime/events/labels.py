@@ -16,6 +16,8 @@ from edgevit.schema import Range, check_options
 UNKNOWN = "unknown"
 """The label of a frame in which no class reaches its threshold."""
 
+EVEN = 0.5
+"""Threshold of a class that is there or not whatever the others are."""
 Thresholds = float | str | Sequence[float | str] | Mapping[str, float]
 """0.6 for all classes, "fox=0.8" or {"fox": 0.8} for one, or a list of such texts."""
 
@@ -44,6 +46,10 @@ class LabelRules:
         required, frames = self.stable
         if not 1 <= required <= frames:
             raise OptionError(f"--stable is {required}/{frames}, expected k/n with 1 <= k <= n, such as 3/5")
+
+    def for_several(self) -> "LabelRules":
+        """Return the rules for answers of which several classes may be true: from even odds on, unless told."""
+        return self if self.threshold else dataclasses.replace(self, threshold=EVEN)
 
     def enter(self, label: str) -> float:
         return self.thresholds.get(label, self.threshold)

@@ -46,10 +46,11 @@ class Watch:
         if moment is None:
             raise OptionError("this answer does not come from a stream, so nobody knows its moment: give one")
         key = (moment.source, moment.roi)
-        self._labels[key], events = next_state(self._label_rules, self._labels.get(key, LabelState()), result, moment)
-        if not result.of_areas:
+        rules = self._label_rules.for_several() if result.multi_label else self._label_rules
+        self._labels[key], events = next_state(rules, self._labels.get(key, LabelState()), result, moment)
+        if not (result.of_areas or result.multi_label):
             return events
-        self._areas[key], further = next_areas(self._label_rules, self._areas.get(key, AreaStates()), result, moment)
+        self._areas[key], further = next_areas(rules, self._areas.get(key, AreaStates()), result, moment)
         return (*events, *further)
 
     def look(self, image: RGBImage, moment: Moment) -> tuple[Event, ...]:

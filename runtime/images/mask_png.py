@@ -10,8 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgevit.errors import ImageError
+from edgevit.runtime.images.decode import check_header, pixel_limit
 from edgevit.runtime.images.masks import Mask
 from edgevit.runtime.images.png import png_is_sound
+from edgevit.runtime.images.read import read_picture
 
 _GREY, _INDEXED = 0, 3
 """Colour types."""
@@ -51,12 +53,10 @@ def read_mask(path: Path) -> Mask:
     Raises:
         ImageError: it cannot be read, or is of another kind.
     """
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise ImageError(f"the mask {path} cannot be read: {error.strerror}") from error
+    data = read_picture(path)
     if not png_is_sound(data) or data[12:16] != b"IHDR":
         raise ImageError(f"the mask {path} is no PNG, or is damaged; masks are PNG files of class numbers")
+    check_header(data, f"the mask {path}", pixel_limit())
     depth, kind = data[24], data[25]
     if kind not in (_GREY, _INDEXED):
         raise ImageError(f"the mask {path} is a colour picture; expected class numbers: a grey or an indexed PNG")

@@ -23,3 +23,14 @@ def png_is_sound(data: bytes) -> bool | None:
             return True
         position = end + 4
     return False
+
+
+def png_exif(data: bytes) -> bytes:
+    """Return the Exif block of a sound PNG, nothing if it has none."""
+    position = len(_SIGNATURE)
+    while position + 12 <= len(data):
+        length = int.from_bytes(data[position : position + 4])
+        if data[position + 4 : position + 8] == b"eXIf":
+            return data[position + 8 : position + 8 + length]
+        position += 12 + length
+    return b""

@@ -17,7 +17,9 @@ benchmarks/preprocess.py measures what this changes.
 
 
 def preprocess(image: RGBImage, preprocessing: Preprocess, *, exact: bool = False) -> NDArray[np.float32]:
-    """Return the (3, height, width) input for an (H, W, 3) image."""
+    """Return the (3, height, width) input for an (H, W, 3) image, its channels in the order that the model takes."""
+    if preprocessing.channels == "L":
+        image = _brightness(image)
     return normalize(fit(image, preprocessing, exact=exact), preprocessing)
 
 
@@ -34,13 +36,22 @@ def fit(image: RGBImage, preprocessing: Preprocess, *, exact: bool = False) -> R
 
 
 def normalize(image: RGBImage, preprocessing: Preprocess) -> NDArray[np.float32]:
-    """Return (3, H, W): RGB in 0..1, less the mean, divided by the deviation."""
+    """Return (3, H, W): RGB in 0..1, less the mean, divided by the deviation, in the order that the model takes."""
     mean: NDArray[np.float32] = np.array(preprocessing.mean, np.float32)
     std: NDArray[np.float32] = np.array(preprocessing.std, np.float32)
     levels: NDArray[np.float32] = np.arange(256, dtype=np.float32)[:, None] / np.float32(255)
     table = (levels - mean) / std  # (256, 3), in torchvision's order of operations, so that it rounds alike
     values = np.asarray(cv2.LUT(image, table[None]), np.float32)
+    if preprocessing.channels == "BGR":
+        values = values[:, :, ::-1]
     return np.ascontiguousarray(values.transpose(2, 0, 1))
+
+
+def _brightness(image: RGBImage) -> RGBImage:
+    """Return the brightness (ITU-R 601) three times, rounded as Pillow's convert("L") does."""
+    red, green, blue = (image[:, :, channel].astype(np.uint32) for channel in range(3))
+    grey = (red * 19595 + green * 38470 + blue * 7471 + 0x8000) >> 16
+    return np.repeat(grey.astype(np.uint8)[:, :, None], 3, axis=2)
 
 
 def scaled_size(size: tuple[int, int], preprocessing: Preprocess) -> tuple[int, int]:

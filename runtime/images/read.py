@@ -1,40 +1,32 @@
 """What a user has (a path, bytes, an array, a Pillow image) to an RGB array."""
 
 import os
-from collections.abc import Callable
 from typing import Any, TypeGuard
 
-import cv2
 import numpy as np
 
+from edgevit.artifact.files import open_regular
 from edgevit.errors import ImageError
-from edgevit.runtime.images.jpeg import jpeg_facts
-from edgevit.runtime.images.png import png_is_sound
+from edgevit.runtime.images.decode import MAX_PIXELS_VARIABLE, check_pixels, decode, pixel_limit, to_rgb, turned
+from edgevit.runtime.images.levels import to_bytes
 from edgevit.runtime.images.resample import RGBImage
 
-MARGIN = 2
-"""A JPEG is decoded at 1/2, 1/4 or 1/8 only if this many times the pixels that are needed remain along each side."""
+_BYTES_PER_PIXEL = 4
+"""A file of more than so many for each pixel of the limit is not read."""
 
-_REDUCED = {
-    8: cv2.IMREAD_REDUCED_COLOR_8,
-    4: cv2.IMREAD_REDUCED_COLOR_4,
-    2: cv2.IMREAD_REDUCED_COLOR_2,
-}
-_TURNED: dict[int, Callable[[RGBImage], RGBImage]] = {
-    1: lambda a: a,
-    2: lambda a: a[:, ::-1],
-    3: lambda a: a[::-1, ::-1],
-    4: lambda a: a[::-1],
-    5: lambda a: a.transpose(1, 0, 2),
-    6: lambda a: a[::-1].transpose(1, 0, 2),
-    7: lambda a: a[::-1, ::-1].transpose(1, 0, 2),
-    8: lambda a: a[:, ::-1].transpose(1, 0, 2),
-}
-"""EXIF orientation to what sets the picture upright."""
 _EXIF_ORIENTATION = 0x0112
+_DEEP_MODES = ("I", "F", "I;16", "I;16L", "I;16B", "I;16N")
+"""Pillow's modes of more than eight bits, which its own conversion would cut at 255."""
 
 
-def read_image(source: Any, *, bgr: bool = False, min_size: tuple[int, int] | None = None) -> RGBImage:
+def read_image(
+    source: Any,
+    *,
+    bgr: bool = False,
+    min_size: tuple[int, int] | None = None,
+    levels: tuple[float, float] | None = None,
+    max_pixels: int | None = None,
+) -> RGBImage:
     """Return an upright (H, W, 3) image.
 
     Args:
@@ -42,53 +34,64 @@ def read_image(source: Any, *, bgr: bool = False, min_size: tuple[int, int] | No
             Pillow image. An alpha channel is dropped.
         bgr: an array's channels are blue, green, red, as OpenCV's are.
         min_size: (height, width) that will be made of it; a JPEG much larger than that is decoded at reduced scale.
+        levels: those of a picture of more than eight bits that are black and white; None for its whole range.
+        max_pixels: more are refused before decoding; None for EDGEVIT_MAX_PIXELS, or 64 million.
 
     Raises:
-        ImageError: it does not exist, cannot be decoded, ends too early, or is of another kind.
+        ImageError: it does not exist, cannot be decoded, ends too early, is too large, uses a small part of more than
+            256 levels while no `levels` are told, or is of another kind.
+        OptionError: EDGEVIT_MAX_PIXELS is no whole number.
     """
+    limit = pixel_limit() if max_pixels is None else max_pixels
     if isinstance(source, str | os.PathLike):
-        return _decode(_read_file(os.fspath(source)), os.fspath(source), min_size)
+        name = os.fsdecode(os.fspath(source))
+        return decode(read_picture(source, limit), name, min_size, levels, limit)
     if isinstance(source, bytes | bytearray | memoryview):
-        return _decode(bytes(source), "the image", min_size)
+        return decode(bytes(source), "the image", min_size, levels, limit)
     if isinstance(source, np.ndarray):
         return _from_array(source, bgr)
     if _is_pillow(source):
-        upright = _TURNED.get(source.getexif().get(_EXIF_ORIENTATION), _TURNED[1])
-        return np.ascontiguousarray(upright(np.asarray(source.convert("RGB"))))
+        return _from_pillow(source, levels, limit)
     raise ImageError(
         f"an image cannot be a {type(source).__name__}; give a path, bytes, a uint8 RGB array or a Pillow image"
     )
 
 
-def _read_file(path: str | bytes) -> bytes:
+def read_picture(path: str | os.PathLike[str], max_pixels: int | None = None) -> bytes:
+    """Return the content of a picture's file.
+
+    Raises:
+        ImageError: it does not exist, cannot be read, is a pipe or a device, or is too large to be a picture.
+    """
+    name = os.fsdecode(os.fspath(path))
+    most = _BYTES_PER_PIXEL * (pixel_limit() if max_pixels is None else max_pixels)
     try:
-        with open(path, "rb") as file:
-            return file.read()
+        with open_regular(path) as file:
+            size = os.fstat(file.fileno()).st_size
+            if size > most:
+                raise ImageError(
+                    f"{name} has {size / 1e6:.0f} MB, more than the {most / 1e6:.0f} that are read of a picture; make "
+                    f"it smaller, or set {MAX_PIXELS_VARIABLE}={size // _BYTES_PER_PIXEL + 1}"
+                )
+            # a file that grows meanwhile is not followed
+            return file.read(most)
     except FileNotFoundError as error:
-        raise ImageError(f"{os.fsdecode(path)} does not exist") from error
+        raise ImageError(f"{name} does not exist") from error
+    except ImageError:
+        raise
     except (OSError, ValueError) as error:
-        raise ImageError(f"{os.fsdecode(path)} cannot be read: {getattr(error, 'strerror', None) or error}") from error
+        raise ImageError(f"{name} cannot be read: {getattr(error, 'strerror', None) or error}") from error
 
 
-def _decode(data: bytes, name: str | bytes, min_size: tuple[int, int] | None) -> RGBImage:
-    name = os.fsdecode(name)
-    flag = cv2.IMREAD_COLOR
-    if png_is_sound(data) is False:
-        raise ImageError(f"{name} is a damaged or truncated PNG; copy or record it again")
-    if (facts := jpeg_facts(data)) is not None:
-        if not facts.complete:
-            raise ImageError(f"{name} is a truncated JPEG; copy or record it again")
-        # which side is which depends on the orientation, so both must do for both
-        short, needed = min(facts.height, facts.width), MARGIN * max(min_size) if min_size else 0
-        flag = next((flag for factor, flag in _REDUCED.items() if needed and short // factor >= needed), flag)
-    try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), flag) if data else None
-    except cv2.error as error:
-        raise ImageError(f"{name} cannot be decoded: {error.err or error}") from error
-    if image is None:
-        what = "is empty" if not data else "is not an image, is damaged, or is of a kind that OpenCV cannot decode"
-        raise ImageError(f"{name} {what}")
-    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=image), np.uint8)
+def _from_pillow(source: Any, levels: tuple[float, float] | None, max_pixels: int) -> RGBImage:
+    check_pixels(source.size[1], source.size[0], "the image", max_pixels)
+    orientation = source.getexif().get(_EXIF_ORIENTATION)
+    if source.mode not in _DEEP_MODES:
+        return turned(np.asarray(source.convert("RGB")), orientation)
+    pixels = np.asarray(source)
+    pixels = pixels.astype(pixels.dtype.newbyteorder("="))
+    white = 65535 if pixels.dtype == np.uint16 else 0
+    return turned(to_rgb(to_bytes(pixels, white, levels, "the image")), orientation)
 
 
 def _from_array(array: np.ndarray[Any, Any], bgr: bool) -> RGBImage:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from edgevit.errors import OptionError
 from edgevit.runtime.destinations import Target, parse_sinks
@@ -15,7 +15,7 @@ from edgevit.runtime.stream.options import StreamOptions
 from edgevit.runtime.stream.plan import StreamPlan, plan_stream
 from edgevit.schema import Range, option_name
 
-Colors = tuple[float, float, float]
+Colors = tuple[float, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +39,17 @@ class RunOptions(StreamOptions):
     std: Colors | None = None
     imgsz: int | tuple[int, int] | None = None
     """(height, width) in pixels, or one number for both."""
+    outputs: Literal["logits", "probabilities", "sigmoid"] | None = None
+    """What the model answers with; only for a model that edgevit did not export, as what follows."""
+    output: str | None = None
+    """Name of the output to take, of several."""
+    crop_pct: float | None = None
+    squash: bool | None = None
+    interpolation: str | None = None
+    bgr: bool | None = None
+    """Whether the model takes blue, green, red."""
+    levels: tuple[float, float] | None = None
+    """Which levels of pictures of more than eight bits are black and white."""
     threads: int | None = None
     """How many to use; None for what the board's profile recommends."""
     top_k: Annotated[int, Range(1)] = 5

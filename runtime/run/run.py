@@ -69,6 +69,13 @@ def run(
             mean=options.mean,
             std=options.std,
             imgsz=options.imgsz,
+            outputs=options.outputs,
+            output=options.output,
+            crop_pct=options.crop_pct,
+            squash=options.squash,
+            interpolation=options.interpolation,
+            bgr=options.bgr,
+            levels=options.levels,
         )
 
     def note(error: EdgevitError) -> None:

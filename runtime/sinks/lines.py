@@ -138,7 +138,7 @@ def event_text(record: Record) -> str:
     if record.kind == "label":
         before = "" if facts.get("previous") is None else f", before {facts['previous']}"
         return f"now {facts['label']} {facts.get('conf', 0.0):.2f}{before}"
-    if record.kind == "area":
+    if record.kind in ("area", "class"):
         return (
             f"{facts['label']} {'' if facts['active'] else 'no longer '}above {facts['limit']:g} ({facts['value']:.3g})"
         )

@@ -42,12 +42,14 @@ class Frame:
     def live(self) -> bool:
         return self.dropped is not None
 
-    def image(self, min_size: tuple[int, int] | None = None) -> RGBImage:
-        """Decode it to an upright (H, W, 3) image; `enough` as for read_image.
+    def image(self, min_size: tuple[int, int] | None = None, levels: tuple[float, float] | None = None) -> RGBImage:
+        """Decode it to an upright (H, W, 3) image; the arguments are read_image's.
 
         Raises:
             ImageError: it cannot be decoded.
         """
         if isinstance(self.picture, RawPicture):
             return self.picture.form.to_rgb(self.picture.data)
-        return self.picture if isinstance(self.picture, np.ndarray) else read_image(self.picture, min_size=min_size)
+        if isinstance(self.picture, np.ndarray):
+            return self.picture
+        return read_image(self.picture, min_size=min_size, levels=levels)

@@ -195,7 +195,8 @@ def answer(
     else:
         # a region may be small, and who looks at the picture may keep it: both need all the pixels there are
         whole = bool(regions or callbacks.picture or predictor.whole_pictures)
-        image = TURNS[plan.rotate](frame.image(None if whole else min_decode_size(predictor.preprocess)))
+        min_size = None if whole else min_decode_size(predictor.preprocess)
+        image = TURNS[plan.rotate](frame.image(min_size, predictor.preprocess.levels))
         if callbacks.picture is not None:
             callbacks.picture(image, frame.moment)
         if frame.live and is_black(image):

@@ -15,6 +15,7 @@ from edgevit.artifact.manifest import (
     SCHEMA,
     UNSEALED,
     Manifest,
+    Parity,
     Preprocess,
     mirrored_keys,
     read_manifest,
@@ -209,8 +210,7 @@ def test_later_edgevit_may_add_fields(tiny_model: Path) -> None:
 def test_document_with_a_figure_that_is_no_number_is_not_written(tiny_model: Path) -> None:
     manifest = read_manifest(tiny_model)
     assert manifest is not None
-    assert manifest.selftest is not None
-    spoilt = dataclasses.replace(manifest, selftest=dataclasses.replace(manifest.selftest, input_tolerance=np.nan))
+    spoilt = dataclasses.replace(manifest, parity=(Parity("folding", np.nan, 1.0, 1.0, 8),))
     with pytest.raises(ValueError, match="Out of range"):
         spoilt.to_json()
 

@@ -114,7 +114,7 @@ def test_foreign_model_runs_with_its_options(run: Run, make_foreign: MakeModel, 
 @pytest.mark.parametrize(
     ("options", "code", "message"),
     [
-        (("--mean", "0.5"), 2, "--mean is '0.5', expected three numbers such as 0.485,0.456,0.406"),
+        (("--mean", "0.5,1"), 2, "--mean is '0.5,1', expected three numbers such as 0.485,0.456,0.406"),
         (("--std", "a,b,c"), 2, "--std is 'a,b,c', expected three numbers"),
         (("--imgsz", "big"), 2, "--imgsz is 'big', expected pixels such as 224"),
         (("--mean", "0,0,0"), 2, "carries its own preprocessing; leave out mean"),

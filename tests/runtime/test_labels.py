@@ -54,3 +54,8 @@ def test_missing_file_is_named(tmp_path: Path) -> None:
         read_labels(tmp_path / "none.txt")
     with pytest.raises(OptionError, match="cannot be read"):
         read_labels(tmp_path)
+
+
+def test_file_without_measure_is_refused() -> None:
+    with pytest.raises(OptionError, match="labels file /dev/zero has more than 16777216 bytes"):
+        read_labels("/dev/zero")

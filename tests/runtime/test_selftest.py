@@ -117,7 +117,7 @@ def _other_resize(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
 def test_machine_that_decodes_otherwise_is_caught(
     tiny_model: Path, monkeypatch: pytest.MonkeyPatch, fault: Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
 ) -> None:
-    monkeypatch.setattr(selftest, "read_image", lambda source: fault(read_image(source)))
+    monkeypatch.setattr(selftest, "read_image", lambda source, **options: fault(read_image(source, **options)))
     with pytest.raises(GateError, match="this machine does not prepare images as the export did"):
         check_selftest(tiny_model)
 

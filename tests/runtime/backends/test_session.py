@@ -119,12 +119,10 @@ def test_garbage_is_refused_in_one_line(tmp_path: Path, capfd: pytest.CaptureFix
 @pytest.mark.parametrize(
     ("kind", "shape", "reason"),
     [
-        (TensorProto.FLOAT16, (1, 3, 8, 8), r"takes tensor\(float16\); expected one float32"),
-        (TensorProto.UINT8, (1, 3, 8, 8), r"takes tensor\(uint8\)"),
+        (TensorProto.INT32, (1, 3, 8, 8), r"takes tensor\(int32\); expected one input"),
         (TensorProto.FLOAT, (1, 192), r"takes an input of shape \[1, 192\]"),
-        (TensorProto.FLOAT, (1, 1, 8, 8), r"takes an input of shape \[1, 1, 8, 8\]"),
-        (TensorProto.FLOAT, (1, 8, 8, 3), r"shape \[1, 8, 8, 3\].*NHWC.*channels first"),
-        (TensorProto.FLOAT, (1, 3, 8, 8), r"answers with shapes \[\[1, 3, 8, 8\]\]; expected one output"),
+        (TensorProto.FLOAT, (1, 4, 8, 8), r"takes an input of shape \[1, 4, 8, 8\]"),
+        (TensorProto.FLOAT, (1, 3, 8, 8), r"answers with shape \[1, 3, 8, 8\]; expected one output"),
     ],
 )
 def test_model_of_another_kind_is_refused(tmp_path: Path, kind: int, shape: tuple[int, ...], reason: str) -> None:

@@ -239,8 +239,8 @@ def test_document_of_another_layout_is_refused(make_tflite: MakeModel) -> None:
     [
         (1, (1, 8, 8, 3), (1, 8, 8, 3), r"takes float16; expected one input \(batch, height, width, 3\)"),
         (0, (1, 192), (1, 192), r"takes an input of shape \(1, 192\)"),
-        (0, (1, 8, 8, 1), (1, 8, 8, 1), r"takes an input of shape \(1, 8, 8, 1\)"),
-        (0, (1, 8, 8, 3), (1, 8, 8, 3), r"answers with shapes \[\(1, 8, 8, 3\)\]; expected one output"),
+        (0, (1, 8, 8, 4), (1, 8, 8, 4), r"takes an input of shape \(1, 8, 8, 4\)"),
+        (0, (1, 8, 8, 3), (1, 8, 8, 3), r"answers with shape \(1, 8, 8, 3\); expected one output"),
         (3, (1, 8, 8, 3), (1, 8, 8, 3), r"has an uint8 tensor without a scale"),
     ],
 )

@@ -1,0 +1,173 @@
+"""The bytes of an image file to an upright RGB array: what its header says decides whether and how it is decoded."""
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edgevit.errors import ImageError, OptionError
+from edgevit.runtime.images import tiff_tags
+from edgevit.runtime.images.header import Header, read_header
+from edgevit.runtime.images.levels import to_bytes
+from edgevit.runtime.images.resample import RGBImage
+
+MAX_PIXELS = 64_000_000
+"""A picture of more is refused before it is decoded: it takes 3 bytes a pixel, 6 where it has 16 bits."""
+MAX_PIXELS_VARIABLE = "EDGEVIT_MAX_PIXELS"
+"""Environment variable that sets another limit."""
+MARGIN = 2
+"""A JPEG is decoded at 1/2, 1/4 or 1/8 only if this many times the pixels that are needed remain along each side."""
+
+_REDUCED = {
+    8: cv2.IMREAD_REDUCED_COLOR_8,
+    4: cv2.IMREAD_REDUCED_COLOR_4,
+    2: cv2.IMREAD_REDUCED_COLOR_2,
+}
+_TURNED: dict[int, Callable[[RGBImage], RGBImage]] = {
+    1: lambda a: a,
+    2: lambda a: a[:, ::-1],
+    3: lambda a: a[::-1, ::-1],
+    4: lambda a: a[::-1],
+    5: lambda a: a.transpose(1, 0, 2),
+    6: lambda a: a[::-1].transpose(1, 0, 2),
+    7: lambda a: a[::-1, ::-1].transpose(1, 0, 2),
+    8: lambda a: a[:, ::-1].transpose(1, 0, 2),
+}
+"""EXIF orientation to what sets the picture upright."""
+_TAIL = 16
+_NO_DATA = 128
+"""A JPEG whose last block of so many pixels a side has this level is looked at closely: it is what libjpeg makes of
+data that is missing."""
+_NOISE = np.random.default_rng(0).integers(0, 255, 4096, np.uint8).tobytes()
+"""Bytes, none of them 0xFF, that a decoder which still waits for picture data takes for some."""
+
+
+def pixel_limit() -> int:
+    """Return how many pixels a picture may have.
+
+    Raises:
+        OptionError: EDGEVIT_MAX_PIXELS is no whole number.
+    """
+    text = os.environ.get(MAX_PIXELS_VARIABLE, "")
+    if text and not (text.isdecimal() and 0 < int(text) < 1 << 40):
+        raise OptionError(f"{MAX_PIXELS_VARIABLE} is {text!r}, expected a number of pixels such as {2 * MAX_PIXELS}")
+    return int(text) if text else MAX_PIXELS
+
+
+def check_header(data: bytes, name: str, max_pixels: int) -> Header:
+    """Return what a picture says about itself.
+
+    Raises:
+        ImageError: it is no picture, is damaged, or has too many pixels.
+    """
+    if not data:
+        raise ImageError(f"{name} is empty")
+    header = read_header(data)
+    if header is None:
+        raise ImageError(f"{name} is not an image, is damaged, or is of a kind that OpenCV cannot decode")
+    if header.fault is not None:
+        raise ImageError(f"{name} {header.fault}")
+    check_pixels(header.height, header.width, name, max_pixels)
+    return header
+
+
+def check_pixels(height: int, width: int, name: str, max_pixels: int) -> None:
+    """Raise ImageError for a picture of too many pixels, or of none."""
+    if height < 1 or width < 1:
+        raise ImageError(f"{name} is damaged: it is {width} x {height} pixels large")
+    if height * width > max_pixels:
+        raise ImageError(
+            f"{name} has {width} x {height} pixels, more than the {max_pixels / 1e6:g} million that are decoded; make "
+            f"it smaller, or set {MAX_PIXELS_VARIABLE}={height * width}"
+        )
+
+
+def decode(
+    data: bytes,
+    name: str,
+    min_size: tuple[int, int] | None,
+    levels: tuple[float, float] | None,
+    max_pixels: int,
+) -> RGBImage:
+    """Return the bytes of an image file as an upright (H, W, 3) image; the arguments are read_image's.
+
+    Raises:
+        ImageError: as read_image, naming the picture `name`.
+    """
+    header = check_header(data, name, max_pixels)
+    if header.kind == "JPEG":
+        image = _decode_jpeg(data, name, header, min_size)
+    elif header.kind == "TIFF":
+        image = _decode_tiff(data, name, header)
+    else:
+        image = _decode_with_opencv(data, name, _flag(header))
+    return turned(to_rgb(to_bytes(image, header.white, levels, name)), header.orientation)
+
+
+def _flag(header: Header) -> int:
+    if header.white == 0:
+        return cv2.IMREAD_UNCHANGED
+    return cv2.IMREAD_COLOR | (cv2.IMREAD_ANYDEPTH if header.white > 255 else 0)
+
+
+def _decode_jpeg(data: bytes, name: str, header: Header, min_size: tuple[int, int] | None) -> np.ndarray[Any, Any]:
+    # which side is which depends on the orientation, so both must do for both
+    short, needed = min(header.height, header.width), MARGIN * max(min_size) if min_size else 0
+    factor = next((factor for factor in _REDUCED if needed and short // factor >= needed), 1)
+    flag = _REDUCED.get(factor, cv2.IMREAD_COLOR)
+    image = _decode_with_opencv(data, name, flag)
+    # given more data, libjpeg goes on with that where some was missing; a whole picture stays as it is
+    tail = image[-max(2, _TAIL // factor) :, -max(2, _TAIL // factor) :]
+    if (tail == _NO_DATA).all():
+        longer = _decode_with_opencv(data[: header.end] + _NOISE + data[header.end :], name, flag)
+        if longer.shape != image.shape or (longer != image).any():
+            raise ImageError(f"{name} is a damaged JPEG, a part of which is missing; copy or record it again")
+    return image
+
+
+def _decode_tiff(data: bytes, name: str, header: Header) -> np.ndarray[Any, Any]:
+    """Return the colours as they are stored: OpenCV would turn the picture, and multiply them with an alpha channel."""
+    data = tiff_tags.replace_tag(data, tiff_tags.ORIENTATION, 1)
+    extra = (tiff_tags.read_tags(data) or {}).get(tiff_tags.EXTRA_SAMPLES, (0,))[0]
+    if extra == tiff_tags.ASSOCIATED and header.white == 255:
+        image = _decode_with_opencv(data, name, cv2.IMREAD_UNCHANGED)
+        return _without_alpha(image) if image.ndim == 3 and image.shape[2] == 4 else image
+    if extra == tiff_tags.UNASSOCIATED:
+        # the decoder then takes them for multiplied already, and leaves them
+        data = tiff_tags.replace_tag(data, tiff_tags.EXTRA_SAMPLES, tiff_tags.ASSOCIATED)
+    image = _decode_with_opencv(data, name, _flag(header))
+    return np.asarray(header.white - image, image.dtype) if header.white_is_zero else image
+
+
+def _without_alpha(image: np.ndarray[Any, Any]) -> NDArray[np.uint8]:
+    """Return the (H, W, 3) colours of bytes (H, W, 4) that are multiplied with the alpha channel, as Pillow does."""
+    alpha = np.maximum(image[:, :, 3:], 1).astype(np.uint16)
+    return np.asarray(np.minimum(image[:, :, :3] * np.uint16(255) // alpha, 255), np.uint8)
+
+
+def _decode_with_opencv(data: bytes, name: str, flag: int) -> np.ndarray[Any, Any]:
+    """Return (H, W) or (H, W, channels), blue first, not turned."""
+    try:
+        # turned by read_image and nowhere else: what OpenCV does depends on the kind of file and on its version
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), flag | cv2.IMREAD_IGNORE_ORIENTATION)
+    except cv2.error as error:
+        raise ImageError(f"{name} cannot be decoded: {error.err or error}") from error
+    if image is None:
+        raise ImageError(f"{name} is not an image, is damaged, or is of a kind that OpenCV cannot decode")
+    return np.asarray(image)
+
+
+def to_rgb(pixels: NDArray[np.uint8]) -> RGBImage:
+    """Return (H, W), (H, W, 1) or (H, W, 3 or 4), blue first, as (H, W, 3), red first."""
+    if pixels.ndim == 2 or pixels.shape[2] == 1:
+        return np.repeat(pixels.reshape(*pixels.shape[:2], 1), 3, axis=2)
+    colors = np.ascontiguousarray(pixels[:, :, :3])
+    return np.asarray(cv2.cvtColor(colors, cv2.COLOR_BGR2RGB, dst=colors), np.uint8)
+
+
+def turned(image: RGBImage, orientation: int) -> RGBImage:
+    """Return an (H, W, 3) picture of this Exif orientation upright; another number than 1..8 is taken for 1."""
+    return np.ascontiguousarray(_TURNED.get(orientation, _TURNED[1])(image))
