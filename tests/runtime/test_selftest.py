@@ -187,6 +187,7 @@ UNLIKE = Preprocess((24, 32), mean=(0.3, 0.5, 0.7), std=(0.5, 0.25, 0.125))
 class FakeSession:
     """A model that answers each picture with one of the given answers, by turns."""
 
+    runtime = "none"
     input_shape = (1, 3, 24, 32)
 
     def __init__(self, *answers: Sequence[float] | NDArray[np.float32], tensors: Tensors | None = None) -> None:
