@@ -7,8 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from edgevit.errors import EdgevitError
-from edgevit.runtime.classifier import Classifier, load
+from edgevit.runtime.classifier import Classifier
 from edgevit.runtime.events.event import Event
+from edgevit.runtime.loading import load
 from edgevit.runtime.run.model_reload import ReloadableModel
 from edgevit.runtime.run.monitoring import open_monitoring
 from edgevit.runtime.run.options import RunOptions
