@@ -136,7 +136,7 @@ OLD_KINDS = {"harvest": "hard", "save_mask": "masks", "save_overlay": "overlays"
 
 def _old_places(folders: dict[str, str | None], quota: str | None) -> list[str]:
     """Return old options as places for --to."""
-    from edgevit.runtime.destinations import parse_size
+    from edgevit.runtime.addresses.destinations import parse_size
 
     if quota is not None:
         parse_size(quota, "--quota")

@@ -8,7 +8,7 @@ from pathlib import PurePath
 from typing import Literal
 
 from edgevit.errors import OptionError, UnknownNameError
-from edgevit.runtime.addresses import Address, login_from, parse_address, resolve, scheme_of
+from edgevit.runtime.addresses.address import Address, login_from, parse_address, resolve, scheme_of
 
 Kind = Literal["path", "video", "sequence", "stdin", "camera", "picam", "rtsp", "http", "tcp"]
 

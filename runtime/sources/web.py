@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from edgevit.errors import SourceLostError
-from edgevit.runtime.addresses import Address
+from edgevit.runtime.addresses.address import Address
 from edgevit.runtime.sources.connections import LivePicture, StreamConnection
 from edgevit.runtime.sources.grammar import Source
 from edgevit.runtime.sources.mjpeg import LIMIT
