@@ -15,14 +15,15 @@ from edgevit.runtime.sources.frames import Clock, Frame
 from edgevit.runtime.sources.grammar import NUMBER, Source, is_video
 from edgevit.runtime.sources.options import SourceOptions
 from edgevit.runtime.sources.sampling import SamplingInterval
+from edgevit.runtime.sources.stdin import stdin_paths
+from edgevit.runtime.sources.stop import Stop
+from edgevit.runtime.sources.video_times import VideoTimes
 
 Item = Frame | EdgevitError
 """A frame, or why a file gave none."""
 
 
-def file_frames(
-    source: Source, source_options: SourceOptions, clock: Clock, stop: Stop
-) -> Generator[Item, None, None]:
+def file_frames(source: Source, source_options: SourceOptions, clock: Clock, stop: Stop) -> Generator[Item, None, None]:
     """Yield the frames of a source whose kind is path, video, sequence or (for a list of paths) stdin.
 
     Raises:
