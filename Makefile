@@ -1,5 +1,6 @@
 # make          lint + test
 # make demo     the main job: export sbcformer_xs to int8
+# make test-all the slow tests too
 # make test-a72 the board's promises on an emulated Cortex-A72; needs an x86-64 Debian, takes a while
 # All of them set up what they need in $(VENV).
 
@@ -10,7 +11,7 @@ A72 ?= .a72
 # The CPU build that edgevit is tested with.
 TORCH = torch==2.13.0
 
-.PHONY: all demo test test-a72 lint format
+.PHONY: all demo test test-all test-a72 lint format
 
 all: lint test
 
@@ -19,6 +20,9 @@ demo: $(VENV)/export
 
 test: $(VENV)/dev
 	$(VENV)/bin/python -m pytest
+
+test-all: $(VENV)/dev
+	$(VENV)/bin/python -m pytest -m "slow or not slow"
 
 # exported anew each time, as what is counted may change with the exporter
 test-a72: $(VENV)/dev $(VENV)/tflite-export

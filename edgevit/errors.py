@@ -53,6 +53,14 @@ class UnknownNameError(EdgevitError, LookupError):
         super().__init__(f"no {kind} named {name!r}; {hint}{', '.join(known)}")
 
 
+class UnknownModelError(UnknownNameError):
+    """No model has this name; there are too many to list them."""
+
+    def __init__(self, name: str, nearest: str | None) -> None:
+        hint = f"did you mean {nearest}? " if nearest else ""
+        EdgevitError.__init__(self, f"no model named {name!r}; {hint}`edgevit models --all` lists them")
+
+
 class MissingExtraError(EdgevitError, ImportError):
     """A package of an optional extra is not installed."""
 

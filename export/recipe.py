@@ -8,6 +8,7 @@ from edgevit.artifact.manifest import Precision
 from edgevit.device_profiles import GENERIC, Profile, find_profile
 from edgevit.device_profiles.profile import Scheme
 from edgevit.errors import OptionError
+from edgevit.models.zoo.registry import get_spec
 
 Format = Literal["onnx", "tflite"]
 Method = Literal["minmax", "percentile", "entropy", "mse"]
@@ -146,7 +147,8 @@ class Recipe:
 
 def default_output(recipe: Recipe) -> Path:
     """Return the file name for a recipe: sbcformer_xs-int8.onnx; plain float has no suffix. A layout is a folder."""
+    name = get_spec(recipe.model).name
     if recipe.layout != "file":
-        return Path(f"{recipe.model}-{recipe.layout}")
+        return Path(f"{name}-{recipe.layout}")
     precision = {"fp32": "", "fp16": "-half", "dynamic": "-dynamic", "int8": "-int8"}[recipe.precision]
-    return Path(f"{recipe.model}{precision}{SUFFIXES[recipe.format]}")
+    return Path(f"{name}{precision}{SUFFIXES[recipe.format]}")

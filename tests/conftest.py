@@ -1,5 +1,10 @@
 """A tiny model whose right answer is known by arithmetic, and pictures to ask it about."""
 
+import os
+
+# each process of the tests has one core; before anything is imported that reads it once
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import dataclasses
 import struct
 import threading

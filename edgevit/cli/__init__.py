@@ -14,13 +14,14 @@ from typing import Any
 import click
 
 from edgevit import __version__
+from edgevit.cli import habits
+from edgevit.cli.sections import CommandGroup
 from edgevit.errors import EdgevitError
 
 COMMANDS = {
     "models": "edgevit.cli.models",
     "export": "edgevit.cli.export",
     "run": "edgevit.cli.run",
-    "predict": "edgevit.cli.run",
     "validate": "edgevit.cli.validate",
     "info": "edgevit.cli.info",
     "selftest": "edgevit.cli.selftest",
@@ -33,11 +34,11 @@ COMMANDS = {
 """Command to the module whose `command` it is; imported only when used, so that the board never meets torch."""
 
 
-class CommandTable(click.Group):
-    """A click group over COMMANDS."""
+class CommandTable(CommandGroup):
+    """A group over COMMANDS."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return [name for name in COMMANDS if name != "predict"]
+        return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name not in COMMANDS:
@@ -49,11 +50,21 @@ class CommandTable(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and not args[0].startswith("-") and args[0] not in COMMANDS:
+        if args and not args[0].startswith("-") and args[0] not in COMMANDS and not ctx.resilient_parsing:
+            if meant := habits.command_of(args):
+                raise click.UsageError(f"no command {args[0]!r}; {self._answer(ctx, *meant)}")
             close = difflib.get_close_matches(args[0], COMMANDS, n=1)
             hint = f"did you mean {close[0]}?" if close else f"choose one of {', '.join(self.list_commands(ctx))}"
             raise click.UsageError(f"no command {args[0]!r}; {hint}")
         return super().resolve_command(ctx, args)
+
+    def _answer(self, ctx: click.Context, name: str, words: Sequence[str]) -> str:
+        """Tell how another tool's command is typed here."""
+        command = self.get_command(ctx, name)
+        assert command is not None
+        kept, unknown = habits.rewritten(words, command)
+        lacking = f" (there is nothing for {', '.join(unknown)})" if unknown else ""
+        return f"here it is: {habits.spelled(['edgevit', name, *kept])}{lacking}"
 
 
 @click.group(cls=CommandTable, context_settings={"help_option_names": ["-h", "--help"]})
@@ -70,7 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except EdgevitError as error:
         _fail(error.command_line_text, error.exit_code)
     except click.ClickException as error:
-        _fail(_with_hint(error.format_message(), arguments), error.exit_code)
+        _fail(_with_hint(error, arguments), error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         _fail("interrupted", 130)
     except MemoryError:
@@ -82,13 +93,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     sys.exit(code if isinstance(code, int) else 0)
 
 
-def _with_hint(message: str, arguments: Sequence[str]) -> str:
-    """Add what was probably meant where an argument is typed as imgsz=224."""
-    for argument in arguments:
-        name, equals, value = argument.partition("=")
-        if equals and name.isidentifier():
-            return f"{message} (did you mean --{name.replace('_', '-')} {value}?)"
-    return message
+def _with_hint(error: click.ClickException, arguments: Sequence[str]) -> str:
+    """Add what was probably meant where arguments are typed as imgsz=224, or an option as other tools call it."""
+    message = error.format_message()
+    command = error.ctx.command if isinstance(error, click.UsageError) and error.ctx else None
+    if command is None:
+        return message
+    if isinstance(error, click.NoSuchOption):
+        option = habits.find_option(error.option_name.lstrip("-"), command)
+        near = habits.option_name(option) if option else next(iter(error.possibilities or ()), None)
+        return f"no option {error.option_name}" + (f"; did you mean {near}?" if near else "")
+    meant, _ = habits.rewritten(list(filter(habits.is_pair, arguments)), command)
+    return f"{message} (did you mean {habits.spelled(meant)}?)" if meant else message
 
 
 def _fail(message: str, code: int) -> Any:

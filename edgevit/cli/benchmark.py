@@ -5,8 +5,10 @@ from pathlib import Path
 import click
 
 from edgevit.cli.benchmark_text import describe, describe_changes
+from edgevit.cli.completion import complete_boards, complete_model_files
 from edgevit.cli.options import VERBOSE_OPTION, numbers, size
 from edgevit.cli.progress import track
+from edgevit.cli.sections import OTHERS, Command, section
 from edgevit.errors import ImageError, OptionError
 
 DRAWN = (480, 640)
@@ -21,10 +23,17 @@ edgevit benchmark --estimate rpi4 sbcformer_xs-int8.onnx
 """
 
 
-@click.command("benchmark", epilog=EXAMPLES)
-@click.argument("models", nargs=-1, type=click.Path(path_type=Path), metavar="MODEL...")
+@click.command("benchmark", cls=Command, epilog=EXAMPLES)
+@click.argument(
+    "models",
+    nargs=-1,
+    type=click.Path(path_type=Path),
+    metavar="MODEL...",
+    shell_complete=complete_model_files,
+)
+@section("Measuring")
 @click.option(
-    "--threads", metavar="N,N,...", help="Numbers of threads, each is measured; default as `edgevit run` chooses."
+    "--threads", metavar="N,N,...", help="Numbers of threads, each is measured.  [default: as `edgevit run` chooses]"
 )
 @click.option(
     "--image", type=click.Path(path_type=Path), metavar="FILE", help="Picture to classify; a drawn one unless given."
@@ -45,7 +54,8 @@ edgevit benchmark --estimate rpi4 sbcformer_xs-int8.onnx
     metavar="N",
     help="New processes for the time to the first answer and the memory; 0 leaves them out.",
 )
-@click.option("--json", "as_json", is_flag=True, help="One JSON object; see docs/benchmark.md.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object; see docs/benchmark.md.")
+@section("Instead of measuring")
 @click.option(
     "--compare",
     "compared",
@@ -58,12 +68,15 @@ edgevit benchmark --estimate rpi4 sbcformer_xs-int8.onnx
     "--estimate",
     "board",
     metavar="BOARD",
+    shell_complete=complete_boards,
     help="Measure nothing; estimate what each ONNX file would take on a Raspberry Pi 4 (rpi4) or alike.",
 )
+@section("A model that edgevit did not export")
 @click.option("--labels", type=click.Path(path_type=Path), metavar="FILE", help="Class names, for a foreign model.")
 @click.option("--mean", metavar="R,G,B", help="Mean of RGB in 0..1, for a foreign model.")
 @click.option("--std", metavar="R,G,B", help="Deviation of RGB in 0..1, for a foreign model.")
 @click.option("--imgsz", metavar="N|H,W", help="Input size in pixels, for a foreign model that takes any.")
+@section(OTHERS)
 @VERBOSE_OPTION
 def command(
     models: tuple[Path, ...],

@@ -6,9 +6,12 @@ from pathlib import Path
 
 import click
 
+from edgevit.cli.completion import complete_model_files
+from edgevit.cli.sections import Command
 
-@click.command("doctor")
-@click.argument("model", required=False, type=click.Path(path_type=Path))
+
+@click.command("doctor", cls=Command)
+@click.argument("model", required=False, type=click.Path(path_type=Path), shell_complete=complete_model_files)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text; see docs/doctor.md.")
 def command(model: Path | None, as_json: bool) -> int:
     """Look for the known troubles of boards: one line for each check, and below it what mends it.

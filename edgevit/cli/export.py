@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgevit.artifact.manifest import Precision
+from edgevit.cli.completion import complete_boards, complete_models, complete_weights
 from edgevit.cli.options import size
 from edgevit.cli.progress import track
+from edgevit.cli.sections import OTHERS, Command, section
 from edgevit.device_profiles import GENERIC, find_profile
 from edgevit.errors import GateError, MissingExtraError, OptionError
 
@@ -27,31 +29,44 @@ EXAMPLES = """\b
 edgevit export sbcformer_xs --int8
 edgevit export efficientvit_b1 --weights b1.pt --int8 --data photos/
 edgevit export efficientvit_seg_b0_cityscapes --imgsz 512x1024
-edgevit export sbcformer_xs --weights runs/pens/sbcformer_xs.safetensors --half -o pens.onnx
+edgevit export sbcformer_xs --weights pens.safetensors --half -o pens.onnx
 """
 
 
-@click.command("export", epilog=EXAMPLES)
-@click.argument("model")
+@click.command("export", cls=Command, epilog=EXAMPLES)
+@click.argument("model", shell_complete=complete_models)
+@section("Model")
 @click.option(
     "--weights",
     metavar="FILE|NAME",
-    help="Weights file (.pt .pth .pth.tar .safetensors), a name that `edgevit models MODEL` lists, or 'random'.",
+    shell_complete=complete_weights,
+    help="Weights file (.pt .pth .pth.tar .safetensors), a name that `edgevit models MODEL` lists, 'imagenet', or "
+    "'random'.",
 )
 @click.option("--num-classes", type=int, metavar="N", help="Number of classes; taken from the weights unless given.")
 @click.option("--labels", type=click.Path(path_type=Path), metavar="FILE", help="Class names: one a line, or JSON.")
+@section("File")
+@click.option(
+    "--target",
+    default="generic",
+    show_default=True,
+    metavar="BOARD",
+    shell_complete=complete_boards,
+    help="Board to run on; see `edgevit profiles`.",
+)
 @click.option(
     "--format",
     "format_",
     type=click.Choice(["onnx", "tflite"]),
-    help="File format.  [default: what was found better on the target; onnx]",
+    help="Format of the file.  [default: what was found better on the target; onnx]",
 )
-@click.option("--int8", is_flag=True, help="8-bit weights and activations: smallest and fastest.")
-@click.option("--half", is_flag=True, help="16-bit stored weights, float arithmetic: half the size.")
+@click.option("--int8", is_flag=True, help="Write 8-bit weights and activations: smallest and fastest.")
+@click.option("--half", is_flag=True, help="Write 16-bit stored weights, float arithmetic: half the size.")
 @click.option(
     "--precision",
     type=click.Choice(["fp32", "fp16", "int8", "dynamic"]),
-    help="The same by name; 'dynamic' (TFLite) has int8 weights, and rounds activations image by image.",
+    help="Precision by name, in place of these; 'dynamic' (TFLite) has int8 weights, and rounds activations image by "
+    "image.",
 )
 @click.option(
     "--io",
@@ -67,7 +82,14 @@ edgevit export sbcformer_xs --weights runs/pens/sbcformer_xs.safetensors --half 
     "--gelu",
     type=click.Choice(["exact", "tanh"]),
     default="exact",
+    show_default=True,
     help="Form of GELU in a TFLite file; 'tanh' differs by less than 0.0005, and is quicker in tflite-runtime 2.14.",
+)
+@section("int8")
+@click.option(
+    "--scheme",
+    type=click.Choice(["U8S8", "S8S8"]),
+    help="8-bit types of activations and weights.  [default: the target's; U8S8]",
 )
 @click.option(
     "--data",
@@ -96,32 +118,24 @@ edgevit export sbcformer_xs --weights runs/pens/sbcformer_xs.safetensors --half 
     metavar="N",
     help="How many images to calibrate with.",
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Decides which images of --data are drawn.")
+@click.option(
+    "--seed", type=int, default=0, show_default=True, metavar="N", help="Decides which images of --data are drawn."
+)
+@section("Input and graph")
 @click.option("--imgsz", metavar="N|HxW", help="Input size in pixels, such as 224 or 512x1024; multiples of 32.")
 @click.option(
     "--batch", type=int, default=1, show_default=True, metavar="N", help="Images per inference, fixed in the file."
 )
-@click.option("--opset", type=int, default=20, show_default=True, metavar="N", help="ONNX operator set.")
-@click.option(
-    "--target",
-    default="generic",
-    show_default=True,
-    metavar="BOARD",
-    help="Board to run on; see `edgevit profiles`.",
-)
-@click.option(
-    "--scheme",
-    type=click.Choice(["U8S8", "S8S8"]),
-    help="8-bit types of activations and weights.  [default: the target's; U8S8]",
-)
+@click.option("--opset", type=int, default=20, show_default=True, metavar="N", help="ONNX operator set of the file.")
 @click.option("--argmax", is_flag=True, help="Let a segmentation graph answer with class numbers: a smaller answer.")
 @click.option("--no-simplify", is_flag=True, help="Leave the graph as PyTorch writes it.")
+@section("Output")
 @click.option(
     "-o",
     "--output",
     type=click.Path(path_type=Path),
     metavar="PATH",
-    help="File to write; MODEL[-int8|-half|-dynamic].onnx or .tflite here unless given.",
+    help="File to write; MODEL[-int8|-half|-dynamic].onnx or .tflite in this folder unless given.",
 )
 @click.option(
     "--report",
@@ -129,6 +143,7 @@ edgevit export sbcformer_xs --weights runs/pens/sbcformer_xs.safetensors --half 
     metavar="FILE.html",
     help="Write a report page, and its figures as JSON beside it.",
 )
+@section(OTHERS)
 @click.option("-v", "--verbose", is_flag=True, help="Say what each step changed.")
 def command(
     model: str,

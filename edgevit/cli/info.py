@@ -6,13 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edgevit.cli.completion import complete_model_files
+from edgevit.cli.sections import Command
+
 if TYPE_CHECKING:
     from edgevit.artifact.manifest import Input, Manifest
 
 
-@click.command("info")
-@click.argument("model", type=click.Path(path_type=Path))
-@click.option("--json", "as_json", is_flag=True, help="The whole document as JSON; see docs/artifact.md.")
+@click.command("info", cls=Command)
+@click.argument("model", type=click.Path(path_type=Path), shell_complete=complete_model_files)
+@click.option("--json", "as_json", is_flag=True, help="Print the whole document as JSON; see docs/artifact.md.")
 def command(model: Path, as_json: bool) -> None:
     """Show what MODEL is: input, labels, weights, precision, parity with PyTorch, tools.
 

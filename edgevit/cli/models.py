@@ -8,11 +8,19 @@ from typing import Any
 
 import click
 
+from edgevit.cli.completion import complete_models
+from edgevit.cli.sections import Command
 from edgevit.models.zoo.latency import describe_conditions, find_latency
-from edgevit.models.zoo.registry import get_spec, list_models
+from edgevit.models.zoo.registry import IMAGENET, find_weights, get_spec, list_models
 from edgevit.models.zoo.spec import ModelSpec, WeightsSpec
 
-HEADER = ("MODEL", "PARAMS", "MACS", "INPUT", "X86", "RPI4", "ACCURACY", "PUBLISHED BY", "CODE", "WEIGHTS")
+HEADER = ("MODEL", "PARAMS", "PI4 MS", "X86 MS", "TOP-1", "WEIGHTS")
+SEGMENTATION_HEADER = (*HEADER[:4], "MIOU", "WEIGHTS")
+SMALL_BOARD_MS = 100.0
+"""Most that a model for small boards may take for one image on a Raspberry Pi 4, estimated, in milliseconds."""
+FREE = ("Apache-2.0", "MIT")
+"""Licences that need no mark in the table."""
+
 ORDERS: dict[str, Callable[[ModelSpec], float]] = {
     "family": lambda spec: 0,
     "time": lambda spec: found.rpi4_int8_ms if (found := find_latency(spec.name)) else math.inf,
@@ -20,31 +28,66 @@ ORDERS: dict[str, Callable[[ModelSpec], float]] = {
 }
 
 
-@click.command(short_help="The models that can be exported, with sizes, accuracies, weights and licences.")
-@click.argument("name", required=False)
+@click.command(
+    "models",
+    cls=Command,
+    short_help="The models that can be exported, with sizes, times, accuracies and weights.",
+)
+@click.argument("name", required=False, shell_complete=complete_models)
+@click.option("--all", "all_models", is_flag=True, help="List the large models and those for segmentation, too.")
 @click.option(
     "--sort", type=click.Choice(list(ORDERS)), default="family", show_default=True, help="Order of the table."
 )
-@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
-def command(name: str | None, sort: str, as_json: bool) -> None:
-    """List all models, or describe the model NAME.
+@click.option("--json", "as_json", is_flag=True, help="Print all that is known about all models, as JSON.")
+def command(name: str | None, all_models: bool, sort: str, as_json: bool) -> None:
+    """List the models for small boards, or describe the model NAME.
 
-    X86 and RPI4 are the time that an int8 ONNX file takes for one image, measured on one thread of a PC and estimated
-    for a Raspberry Pi 4; "-" where it was not measured. Pick by them: fewer MACS are not always less time. ACCURACY is
-    the published top-1 accuracy on ImageNet-1k, or the mean IoU on the data set in the model's name; CODE is the
-    licence of the official code, WEIGHTS what --weights takes by name, with its licence.
+    PARAMS are parameters in millions. PI4 MS and X86 MS are the milliseconds that an int8 ONNX file takes for one
+    image, estimated for a Raspberry Pi 4 and measured on one thread of a PC; "-" where neither was done. TOP-1 is the
+    published accuracy on ImageNet-1k, MIOU the mean IoU on the data set in the model's name. WEIGHTS are what
+    `edgevit export --weights` takes by name; "-" means that you train your own.
     """
     every = sorted(map(get_spec, list_models()), key=ORDERS[sort])
     if as_json:
         found: Any = as_document(get_spec(name)) if name else [as_document(each) for each in every]
         click.echo(json.dumps(found, indent=2))
     elif name is None:
-        click.echo(table([HEADER, *map(row, every)]))
-        click.echo(f"\nX86: one thread, int8, {describe_conditions()}. RPI4: estimated, never measured.", err=True)
-        click.echo("More: edgevit models NAME. Next: edgevit export NAME [--int8]", err=True)
+        _list(every if all_models else list(filter(suits_small_boards, every)), all_models)
     else:
-        click.echo(details(get_spec(name)))
-        click.echo(f"\nNext: edgevit export {name} [--int8]", err=True)
+        spec = get_spec(name)
+        click.echo(details(spec))
+        click.echo(f"\nNext: edgevit export {spec.name} [--int8]", err=True)
+
+
+def suits_small_boards(spec: ModelSpec) -> bool:
+    """Tell whether a model has a published accuracy, and at most SMALL_BOARD_MS on a Raspberry Pi 4, estimated."""
+    latency = find_latency(spec.name)
+    return latency is not None and latency.rpi4_int8_ms <= SMALL_BOARD_MS and spec.accuracy is not None
+
+
+def first_model() -> ModelSpec:
+    """Return the model to start with: of those with published ImageNet weights the quickest on a Raspberry Pi 4."""
+    published_ones = (spec for spec in map(get_spec, list_models("classify")) if find_weights(spec, IMAGENET))
+    return min(published_ones, key=ORDERS["time"])
+
+
+def _list(specs: Sequence[ModelSpec], whole: bool) -> None:
+    """Print the table of models, those for segmentation below the others."""
+    tables = [
+        table([header, *map(row, some)])
+        for task, header in (("classify", HEADER), ("segment", SEGMENTATION_HEADER))
+        if (some := [spec for spec in specs if spec.task == task])
+    ]
+    click.echo("\n\n".join(tables))
+    first = first_model()
+    notes = [
+        "PI4: estimated, never measured.",
+        f"X86: one thread, {describe_conditions()}.",
+        "(NC): not for commercial use. (?): licence not stated; see the source.",
+        f"Start here: edgevit export {first.name} --weights {IMAGENET} --int8",
+        "More: edgevit models NAME" + ("." if whole else "; edgevit models --all: larger ones, and segmentation."),
+    ]
+    click.echo("\n" + "\n".join(notes), err=True)
 
 
 def row(spec: ModelSpec) -> tuple[str, ...]:
@@ -52,14 +95,10 @@ def row(spec: ModelSpec) -> tuple[str, ...]:
     latency = find_latency(spec.name)
     return (
         spec.name,
-        f"{spec.parameters / 1e6:.2f} M",
-        f"{spec.macs / 1e9:.2f} G",
-        _size(spec.preprocess.size),
-        _milliseconds(latency.x86_int8_ms) if latency else "-",
-        f"~{_milliseconds(latency.rpi4_int8_ms)}" if latency else "-",
-        published(spec),
-        spec.source,
-        spec.family.reference_license,
+        f"{spec.parameters / 1e6:.1f}M",
+        f"~{_number(latency.rpi4_int8_ms)}" if latency else "-",
+        _number(latency.x86_int8_ms) if latency else "-",
+        "-" if spec.accuracy is None else f"{spec.accuracy:.1f} %",
         _available(spec),
     )
 
@@ -113,7 +152,11 @@ def _latency(spec: ModelSpec) -> str:
 
 
 def _milliseconds(value: float) -> str:
-    return f"{value:,.1f} ms" if value < 10 else f"{value:,.0f} ms"
+    return f"{_number(value)} ms"
+
+
+def _number(value: float) -> str:
+    return f"{value:,.1f}" if value < 10 else f"{value:,.0f}"
 
 
 def _sides(spec: ModelSpec) -> str:
@@ -154,14 +197,19 @@ def as_document(spec: ModelSpec) -> dict[str, Any]:
 
 
 def _available(spec: ModelSpec) -> str:
-    """Name the weights by licence: "imagenet_r224 r256" is short for imagenet_r224 and imagenet_r256."""
-    groups: dict[str, str] = {}
-    for weights in spec.weights:
-        group = f"bundled, {weights.license}" if weights.bundled else weights.license
-        stem, _, last = weights.name.rpartition("_")
-        named = groups.get(group, "")
-        groups[group] = f"{named} {last}" if stem and named.startswith(stem) else f"{named} {weights.name}".lstrip()
-    return "; ".join(f"{names} ({group})" for group, names in groups.items()) or "-"
+    """Name the weights, all those for ImageNet as one, and mark those that not everybody may use."""
+    names = [f"{_short_name(weights)}{_mark(weights.license)}" for weights in spec.weights]
+    return " ".join(dict.fromkeys(names)) or "-"
+
+
+def _short_name(weights: WeightsSpec) -> str:
+    return IMAGENET if weights.dataset == "ImageNet-1k" else weights.name
+
+
+def _mark(license: str) -> str:
+    if license in FREE:
+        return ""
+    return " (NC)" if "non-commercial" in license else " (?)"
 
 
 def _size(size: tuple[int, int]) -> str:

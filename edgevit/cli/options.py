@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
+from edgevit.cli.sections import OTHERS, section
 from edgevit.errors import OptionError
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -37,6 +38,7 @@ VERBOSE_OPTION = click.option(
     help="Say which device profile and how many threads are used, and why.",
 )
 MODEL_OPTIONS = (
+    section("Model"),
     click.option("--labels", type=click.Path(path_type=Path), metavar="FILE", help="Class names: one a line, or JSON."),
     click.option("--mean", metavar="R,G,B", help="Mean of RGB in 0..1, for a model that edgevit did not export."),
     click.option("--std", metavar="R,G,B", help="Deviation of RGB in 0..1, for a model that edgevit did not export."),
@@ -45,8 +47,9 @@ MODEL_OPTIONS = (
         "--threads",
         type=int,
         metavar="N",
-        help="Threads to use; default EDGEVIT_THREADS, OMP_NUM_THREADS, or what the board's profile recommends.",
+        help="Threads to use.  [default: EDGEVIT_THREADS, OMP_NUM_THREADS, or what the board's profile recommends]",
     ),
+    section(OTHERS),
     VERBOSE_OPTION,
 )
 

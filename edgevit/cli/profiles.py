@@ -6,7 +6,9 @@ from dataclasses import asdict
 
 import click
 
+from edgevit.cli.completion import complete_boards
 from edgevit.cli.models import table
+from edgevit.cli.sections import Command
 from edgevit.device_profiles import Profile, all_profiles, detect_profile, find_profile
 from edgevit.device_profiles.profile import Cluster
 
@@ -14,9 +16,11 @@ HEADER = ("PROFILE", "BOARD", "CORES", "ISA", "THREADS", "INT8", "FORMAT")
 
 
 @click.command(
-    "profiles", short_help="The boards that are known: cores, threads, int8 scheme, format, and the sources."
+    "profiles",
+    cls=Command,
+    short_help="The boards that are known: cores, threads, int8 scheme, format, and the sources.",
 )
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=complete_boards)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text; see docs/device-profiles.md.")
 def command(name: str | None, as_json: bool) -> None:
     """List all device profiles, or describe the profile NAME: a name, an alias, or the path of a TOML file.

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edgevit.cli.completion import complete_files, complete_model_files
 from edgevit.cli.options import model_options
 from edgevit.cli.run_options import read_run_options, run_options
+from edgevit.cli.sections import Command
 from edgevit.cli.signals import reload_on_sighup, stop_on_signals
 from edgevit.cli.text import printable
 from edgevit.errors import EdgevitError
@@ -25,20 +27,21 @@ edgevit run m.onnx clip.mp4 --every 1s
 edgevit run m.onnx camera:0 --fps 2
 edgevit run m.onnx picam --every 5s --roi gate=0.1,0.2,0.5,0.5
 edgevit run m.onnx rtsp://user:password@192.168.1.20/stream --json
-edgevit run m.onnx camera:0 --stable 3/5 --threshold 0.6 --to mqtt://broker/farm/yard --to log.jsonl
+edgevit run m.onnx camera:0 --stable 3/5 --threshold 0.6 --to log.jsonl
+edgevit run m.onnx camera:0 --stable 3/5 --to mqtt://broker/farm/yard
 edgevit run m.onnx http://192.168.1.21/snapshot.jpg --once
 edgevit run m.onnx camera:0 --serve 127.0.0.1:8080
-edgevit run m.onnx camera:0 camera:1 rtsp://192.168.1.20/stream --every 5s
-edgevit run m.onnx camera:0 --to 'hard:hard/?quota=500MB' --to log.jsonl
+edgevit run m.onnx camera:0 camera:1 --every 5s
+edgevit run m.onnx camera:0 --to 'hard:hard/?quota=500MB'
 edgevit run m-seg.onnx street.jpg --to overlays:out/ --to masks:out/
 rpicam-vid -t 0 -n --codec mjpeg -o - | edgevit run m.onnx -
 find . -name '*.jpg' -newer last | edgevit run m.onnx -
 """
 
 
-@click.command("run", epilog=EXAMPLES)
-@click.argument("model", type=click.Path(path_type=Path))
-@click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
+@click.command("run", cls=Command, epilog=EXAMPLES)
+@click.argument("model", type=click.Path(path_type=Path), shell_complete=complete_model_files)
+@click.argument("sources", nargs=-1, required=True, metavar="SOURCE...", shell_complete=complete_files)
 @run_options
 @model_options
 def command(**given: Any) -> int:

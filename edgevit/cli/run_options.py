@@ -9,16 +9,19 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgevit.cli.options import adding, numbers, size
+from edgevit.cli.sections import section
 from edgevit.errors import OptionError
 
 if TYPE_CHECKING:
     from edgevit.runtime.run.options import RunOptions
 
 STREAM_OPTIONS = (
+    section("Frames"),
     click.option("--every", metavar="TIME", help="One frame each TIME: 5s, 500ms, 2m, 1h; of a video, its own time."),
     click.option("--fps", type=float, metavar="N", help="At most N frames a second; of a video, its own seconds."),
     click.option("--max-frames", type=int, metavar="N", help="End after N frames."),
     click.option("--once", is_flag=True, help="One frame, then end; exit 4 if none comes in time. For cron."),
+    section("Pictures"),
     click.option("--rotate", type=int, default=0, metavar="90|180|270", help="Turn each picture clockwise."),
     click.option(
         "--roi",
@@ -27,6 +30,7 @@ STREAM_OPTIONS = (
         help="Classify this region, in pixels, or shares if all are at most 1; may be given several times.",
     ),
     click.option("--tiles", metavar="CxR", help="Classify C x R equal tiles, such as 3x2, each by itself."),
+    section("Cameras and streams"),
     click.option("--raw", metavar="WxH[:FORMAT]", help="Raw frames on stdin, tcp:// or from picam: 640x480:rgb24."),
     click.option("--capture", metavar="WxH", help="Size to ask a camera for, such as 1280x720."),
     click.option(
@@ -50,6 +54,7 @@ STREAM_OPTIONS = (
 )
 
 EVENT_OPTIONS = (
+    section("Events"),
     click.option(
         "--threshold",
         multiple=True,
@@ -62,6 +67,7 @@ EVENT_OPTIONS = (
 )
 
 OUTPUT_OPTIONS = (
+    section("Answers"),
     click.option("--top-k", type=int, default=5, show_default=True, metavar="K", help="Classes to show."),
     click.option("--json", "form", flag_value="json", help="One JSON object a line on stdout; see docs/results.md."),
     click.option("--csv", "form", flag_value="csv", help="One CSV row for each answer, below a header, on stdout."),
@@ -69,27 +75,30 @@ OUTPUT_OPTIONS = (
         "--to",
         multiple=True,
         metavar="PLACE",
-        help="text, json, csv, FILE.jsonl, FILE.csv, FOLDER/, FILE.avi, hard:DIR (hard frames, for the next training), "
-        "masks:DIR, overlays:DIR, mqtt://HOST/TOPIC, https://...; may be given several times; see docs/sinks.md.",
+        help="Where results and events go: text, json, csv, FILE.jsonl, FILE.csv, FOLDER/, FILE.avi, "
+        "mqtt://HOST/TOPIC, https://...; or hard frames for the next training (hard:DIR), a segmentation's masks "
+        "(masks:DIR) and coloured pictures (overlays:DIR); may be given several times; see docs/sinks.md.",
     ),
     click.option(
         "--spool",
         type=click.Path(path_type=Path),
         metavar="DIR",
-        help="Where records wait for a network; docs/sinks.md.",
+        help="Where records wait for a network; see docs/sinks.md.",
     ),
 )
 
 OLD_OPTIONS = (
-    click.option("--harvest", metavar="DIR", help="Old spelling of --to hard:DIR."),
-    click.option("--quota", metavar="SIZE", help="Old spelling of --to 'hard:DIR?quota=SIZE'."),
-    click.option("--save-mask", metavar="DIR", help="Old spelling of --to masks:DIR."),
-    click.option("--save-overlay", metavar="DIR", help="Old spelling of --to overlays:DIR."),
+    section("Old spellings"),
+    click.option("--harvest", metavar="DIR", help="Now --to hard:DIR."),
+    click.option("--quota", metavar="SIZE", help="Now --to 'hard:DIR?quota=SIZE'."),
+    click.option("--save-mask", metavar="DIR", help="Now --to masks:DIR."),
+    click.option("--save-overlay", metavar="DIR", help="Now --to overlays:DIR."),
 )
 
 SERVE_OPTIONS = (
+    section("Page"),
     click.option(
-        "--serve", metavar="HOST:PORT", help="Show the run on a small page, such as 127.0.0.1:8080; docs/serve.md."
+        "--serve", metavar="HOST:PORT", help="Show the run on a small page, such as 127.0.0.1:8080; see docs/serve.md."
     ),
     click.option(
         "--serve-anyone",

@@ -4,16 +4,18 @@ from pathlib import Path
 
 import click
 
+from edgevit.cli.completion import complete_model_files
 from edgevit.cli.options import VERBOSE_OPTION
+from edgevit.cli.sections import Command
 
 
-@click.command("selftest")
-@click.argument("model", type=click.Path(path_type=Path))
+@click.command("selftest", cls=Command)
+@click.argument("model", type=click.Path(path_type=Path), shell_complete=complete_model_files)
 @click.option(
     "--threads",
     type=int,
     metavar="N",
-    help="Threads to use; default EDGEVIT_THREADS, OMP_NUM_THREADS, or what the board's profile recommends.",
+    help="Threads to use.  [default: EDGEVIT_THREADS, OMP_NUM_THREADS, or what the board's profile recommends]",
 )
 @VERBOSE_OPTION
 def command(model: Path, threads: int | None) -> None:

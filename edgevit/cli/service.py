@@ -9,29 +9,31 @@ from typing import TYPE_CHECKING
 import click
 
 from edgevit.cli.options import adding
+from edgevit.cli.sections import CommandGroup
 
 if TYPE_CHECKING:
     from edgevit.runtime.service.unit import Job
 
 EXAMPLES = """\b
 edgevit service print farm.onnx camera:0 --every 5s
-sudo .venv/bin/edgevit service install farm.onnx picam --every 5s --to events.jsonl?send=events
-edgevit service install --user farm.onnx rtsp://10.0.0.7/yard --to mqtt://broker/farm/yard
-sudo .venv/bin/edgevit service install --name edgevit-gate farm.onnx camera:1 --serve 127.0.0.1:8081
+sudo .venv/bin/edgevit service install farm.onnx picam --every 5s
+sudo .venv/bin/edgevit service install farm.onnx picam --to log.jsonl
+sudo .venv/bin/edgevit service install --name edgevit-gate farm.onnx camera:1
+edgevit service install --user farm.onnx camera:0 --to mqtt://broker/farm/yard
 """
 
 _SETTINGS = {"ignore_unknown_options": True, "allow_interspersed_args": False}
 _OPTIONS = (
-    click.option("--user", is_flag=True, help="For your own service manager, without root; see docs/service.md."),
+    click.option("--user", is_flag=True, help="Use your own service manager, without root; see docs/service.md."),
     click.option(
         "--name",
         default="edgevit",
         show_default=True,
-        help="Of the unit, its user and its folder; one for each camera.",
+        help="Name of the unit, its user and its folder; one for each camera.",
     ),
     click.option("--memory", default="500MB", show_default=True, metavar="SIZE", help="Most that it may use."),
     click.option(
-        "--watchdog", metavar="TIME", help="Start anew after so long without a result; at least 5m if not given."
+        "--watchdog", metavar="TIME", help="Start anew after so long without a result.  [default: 5m or more]"
     ),
     click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="MODEL SOURCE... [RUN OPTIONS...]"),
 )
@@ -40,7 +42,7 @@ _OPTIONS = (
 _unit_options = adding(_OPTIONS)
 
 
-@click.group("service", epilog=EXAMPLES)
+@click.group("service", cls=CommandGroup, epilog=EXAMPLES)
 def command() -> None:
     """Write a systemd unit that runs a model on a camera from boot, and starts it anew when no results come.
 

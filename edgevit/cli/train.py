@@ -11,6 +11,8 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from edgevit.cli.completion import complete_models, complete_weights
+from edgevit.cli.sections import Command, section
 from edgevit.errors import MissingExtraError, OptionError
 from edgevit.models.zoo.registry import get_spec
 
@@ -19,23 +21,71 @@ EPOCHS, FINE_TUNING_EPOCHS = 60.0, 15.0
 """Defaults without and with --init."""
 
 
-@click.command(name="train")
-@click.argument("name")
+EXAMPLES = """\b
+edgevit train sbcformer_xs --init cifar10 --data photos/
+edgevit train efficientvit_b0 --init imagenet --data photos/ -o runs/pens
+edgevit train sbcformer_xs --init cifar10 --data photos/ --resume
+"""
+
+
+@click.command("train", cls=Command, epilog=EXAMPLES)
+@click.argument("name", shell_complete=complete_models)
+@section("Run")
 @click.option(
-    "--data", required=True, type=click.Path(path_type=Path), help="Folder of train/ and val/, or of classes."
+    "--data",
+    required=True,
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Folder of train/ and val/, or of classes.",
 )
-@click.option("--init", metavar="FILE|NAME", help="Fine-tune these weights (a file, or a name from `edgevit models`).")
+@click.option(
+    "--init",
+    metavar="FILE|NAME",
+    shell_complete=complete_weights,
+    help="Fine-tune these weights: a file, a name that `edgevit models NAME` lists, or 'imagenet'.",
+)
 @click.option("--resume", is_flag=True, help="Continue the run in the output folder; repeat its other options.")
 @click.option(
-    "--epochs", type=click.FloatRange(0, min_open=True), help="Passes over the images.  [default: 60, with --init 15]"
+    "-o", "--out", type=click.Path(path_type=Path), metavar="DIR", help="Folder of the run.  [default: runs/NAME]"
 )
-@click.option("--imgsz", type=int, help="Final image size in pixels.  [default: the model's own]")
-@click.option("--sizes", help='Sizes and epochs, instead of --imgsz and --epochs: "96*20,224*1".')
-@click.option("--batch", type=int, default=128, show_default=True, help="Images in a step.")
-@click.option("--learning-rate", type=float, help="Peak rate of AdamW.  [default: 0.002, with --init 0.0005]")
-@click.option("--weight-decay", type=float, default=0.05, show_default=True)
-@click.option("--warmup-epochs", type=float, help="Epochs of rising rate.  [default: a tenth of all, at most 1]")
-@click.option("--ema-decay", type=float, default=0.998, show_default=True, help="Of the averaged weights, per step.")
+@section("Length and sizes")
+@click.option(
+    "--epochs",
+    type=click.FloatRange(0, min_open=True),
+    metavar="N",
+    help="Passes over the images.  [default: 60, with --init 15]",
+)
+@click.option("--imgsz", type=int, metavar="N", help="Final image size in pixels.  [default: the model's own]")
+@click.option("--sizes", metavar="LIST", help='Sizes and epochs, instead of --imgsz and --epochs: "96*20,224*1".')
+@click.option("--batch", type=int, default=128, show_default=True, metavar="N", help="Images in a step.")
+@section("Optimization")
+@click.option(
+    "--learning-rate", type=float, metavar="X", help="Peak rate of AdamW.  [default: 0.002, with --init 0.0005]"
+)
+@click.option("--weight-decay", type=float, default=0.05, show_default=True, metavar="X", help="Weight decay of AdamW.")
+@click.option(
+    "--warmup-epochs", type=float, metavar="N", help="Epochs of rising rate.  [default: a tenth of all, at most 1]"
+)
+@click.option(
+    "--ema-decay",
+    type=float,
+    default=0.998,
+    show_default=True,
+    metavar="X",
+    help="Share of the averaged weights that a step keeps.",
+)
+@click.option(
+    "--bn-batches",
+    type=click.IntRange(0),
+    default=50,
+    show_default=True,
+    metavar="N",
+    help="Batches for final BatchNorm statistics.",
+)
+@click.option(
+    "--seed", type=int, default=0, show_default=True, metavar="N", help="Decides everything that is drawn at random."
+)
+@section("Images")
 @click.option(
     "--augmentation",
     type=click.Choice(["strong", "moderate", "light"]),
@@ -44,21 +94,37 @@ EPOCHS, FINE_TUNING_EPOCHS = 60.0, 15.0
     help="How much images are changed at random.",
 )
 @click.option("--balance", is_flag=True, help="Let rare classes count as much as common ones.")
-@click.option("--crop-pct", type=float, default=1.0, show_default=True, help="Central part of an image that is used.")
-@click.option("--val-fraction", type=float, default=0.1, show_default=True, help="Held out if there is no val folder.")
 @click.option(
-    "--bn-batches",
-    type=click.IntRange(0),
-    default=50,
+    "--crop-pct",
+    type=float,
+    default=1.0,
     show_default=True,
-    help="Batches for final BatchNorm statistics.",
+    metavar="X",
+    help="Central part of an image that is used, 0..1.",
 )
-@click.option("--seed", type=int, default=0, show_default=True)
-@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
-@click.option("--bfloat16/--no-bfloat16", default=None, help="Mixed precision.  [default: where the hardware has it]")
-@click.option("--workers", type=click.IntRange(1), default=2, show_default=True, help="Threads that read images.")
-@click.option("--threads", type=click.IntRange(1), help="Threads that compute.  [default: all cores]")
-@click.option("-o", "--out", type=click.Path(path_type=Path), help="Folder of the run.  [default: runs/NAME]")
+@click.option(
+    "--val-fraction",
+    type=float,
+    default=0.1,
+    show_default=True,
+    metavar="X",
+    help="Share of the images that is held out if there is no val folder, 0..1.",
+)
+@section("Machine")
+@click.option(
+    "--device",
+    type=click.Choice(["auto", "cpu", "cuda"]),
+    default="auto",
+    show_default=True,
+    help="Processor that computes; 'auto' takes a GPU if there is one.",
+)
+@click.option(
+    "--bfloat16/--no-bfloat16", default=None, help="Mixed precision in bfloat16.  [default: where the hardware has it]"
+)
+@click.option(
+    "--workers", type=click.IntRange(1), default=2, show_default=True, metavar="N", help="Threads that read images."
+)
+@click.option("--threads", type=click.IntRange(1), metavar="N", help="Threads that compute.  [default: all cores]")
 @click.pass_context
 def command(ctx: click.Context, /, name: str, **options: Any) -> None:
     """Train the model NAME on folders of images, one for each class, or of images and masks.
@@ -68,6 +134,11 @@ def command(ctx: click.Context, /, name: str, **options: Any) -> None:
     Writes NAME.safetensors, which `edgevit export --weights` reads, with its facts in NAME.json.
     """
     spec = get_spec(name)
+    if name != spec.name:
+        raise OptionError(
+            f"{name} names weights, and training starts from weights with --init; run: "
+            f"edgevit train {spec.name} --init {spec.weights[0].name} --data DIR"
+        )
     try:
         from edgevit.training import hardware
         from edgevit.training.job import Job, Watcher, run_job

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edgevit.cli.completion import complete_model_files, complete_models
 from edgevit.cli.options import model_options, numbers, size
 from edgevit.cli.progress import track
+from edgevit.cli.sections import Command, section
 from edgevit.cli.text import printable
 from edgevit.cli.validation_text import describe
 from edgevit.errors import MissingExtraError, OptionError
@@ -21,16 +23,29 @@ CHECKPOINTS = (".pt", ".pth", ".tar", ".safetensors")
 
 EXAMPLES = """\b
 edgevit validate sbcformer_xs-int8.onnx --data photos/
-edgevit validate sbcformer_xs.onnx sbcformer_xs-int8.onnx --data photos/ --flips 50
-edgevit validate runs/pens/sbcformer_xs.safetensors pens-int8.onnx --data photos/ --json > report.json
+edgevit validate pens.onnx pens-int8.onnx --data photos/ --flips 50
+edgevit validate pens.safetensors pens-int8.onnx --data photos/ --json
 """
 
 
-@click.command("validate", epilog=EXAMPLES)
-@click.argument("models", metavar="MODEL...", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--data", required=True, type=click.Path(path_type=Path), metavar="DIR", help="Folder of images.")
+@click.command("validate", cls=Command, epilog=EXAMPLES)
+@click.argument(
+    "models",
+    metavar="MODEL...",
+    nargs=-1,
+    required=True,
+    type=click.Path(path_type=Path),
+    shell_complete=complete_model_files,
+)
+@section("Pictures")
+@click.option(
+    "--data", required=True, type=click.Path(path_type=Path), metavar="DIR", help="Folder of images to judge on."
+)
 @click.option("--unlabelled", is_flag=True, help="Sub-folders of DIR are no classes: compare the answers only.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object; see docs/validation.md.")
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Draw N images at random.  [default: all]")
+@click.option("--seed", type=int, default=0, show_default=True, metavar="N", help="Decides which images --limit draws.")
+@section("Answers")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object; see docs/validation.md.")
 @click.option(
     "--flips",
     type=click.IntRange(min=0),
@@ -39,9 +54,12 @@ edgevit validate runs/pens/sbcformer_xs.safetensors pens-int8.onnx --data photos
     metavar="N",
     help="Changed answers to list for each model.",
 )
-@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Draw N images at random.  [default: all]")
-@click.option("--seed", type=int, default=0, show_default=True, help="Decides which images --limit draws.")
-@click.option("--arch", metavar="NAME", help="Model of a checkpoint that does not tell; see `edgevit models`.")
+@click.option(
+    "--arch",
+    metavar="NAME",
+    shell_complete=complete_models,
+    help="Model of a checkpoint that does not tell; see `edgevit models`.",
+)
 @model_options
 def command(
     models: tuple[Path, ...],

@@ -11,7 +11,7 @@ from edgevit.models.hallucinated import shared_weights
 from edgevit.models.weights.checkpoint import read_state_dict
 from edgevit.models.weights.load import canonical_state, fits, infer_num_classes, load_state
 from edgevit.models.weights.resolve import resolve_weights
-from edgevit.models.zoo.registry import get_spec
+from edgevit.models.zoo.registry import find_weights, get_spec
 from edgevit.models.zoo.spec import ModelSpec
 
 
@@ -26,7 +26,7 @@ def load_initial(model: nn.Module, spec: ModelSpec, weights: str, classes: Seque
         DownloadError: an entry could not be downloaded.
     """
     plain = get_spec(spec.plain) if spec.plain else None
-    entries = plain if plain and weights in [entry.name for entry in plain.weights] else spec
+    entries = plain if plain and find_weights(plain, weights) else spec
     resolved = resolve_weights(entries, weights)
     if resolved.path is None:
         return f"{resolved.source} weights"

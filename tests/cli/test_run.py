@@ -66,10 +66,6 @@ def test_pattern_and_list_on_stdin(run: Run, tiny_model: Path, folder: Path, mon
     assert err == f"edgevit: {folder}/none.png does not exist\n"
 
 
-def test_predict_is_the_same_command(run: Run, tiny_model: Path, folder: Path) -> None:
-    assert run("predict", tiny_model, folder / "b.png") == (0, "green 1.00\n", "")
-
-
 def test_classes_are_limited_by_number_and_confidence(run: Run, tiny_model: Path, save_image: SaveImage) -> None:
     """Levels 128, 118, 108 give logits 0.031, -0.596, -1.224: shares 0.550, 0.294, 0.157."""
     path = save_image("grey.png", np.full((40, 50, 3), (128, 118, 108), np.uint8))

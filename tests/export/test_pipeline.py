@@ -196,6 +196,11 @@ def test_file_name_says_the_precision() -> None:
     assert names == [f"{MODEL}.onnx", f"{MODEL}-half.onnx", f"{MODEL}-int8.onnx"]
 
 
+def test_timms_name_makes_a_file_of_the_models_name() -> None:
+    recipe = Recipe("timm/efficientvit_b1.r288_in1k", precision="int8")
+    assert default_output(recipe) == Path("efficientvit_b1-int8.onnx")
+
+
 def test_report_page_and_its_figures_are_written(tmp_path: Path, photos: Path) -> None:
     page = tmp_path / "report.html"
     report = export(dataclasses.replace(RANDOM, precision="int8", data=photos), tmp_path / "m.onnx", page=page)

@@ -16,6 +16,7 @@ from edgevit.export.onnx.trace import trace
 from edgevit.models import create_model, list_models
 from edgevit.models.layers import prepare_for_export
 from edgevit.models.zoo.registry import get_spec
+from tests.families import by_family
 
 SIDE = 64
 UNEVEN = (128, 256)
@@ -39,7 +40,7 @@ def input_size(name: str) -> tuple[int, int]:
     return UNEVEN if get_spec(name).family.name == "fastervit" else (SIDE, SIDE)
 
 
-@pytest.mark.parametrize("name", [*list_models("classify"), *SEGMENTATION])
+@pytest.mark.parametrize("name", by_family([*list_models("classify"), *SEGMENTATION]))
 def test_int8_of_random_weights_is_finite(name: str) -> None:
     if reason := reason_to_skip(name):
         pytest.skip(reason)

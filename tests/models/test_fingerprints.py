@@ -1,7 +1,7 @@
 """The arithmetic stays what it was when it agreed with the official models, wherever the recordings are not at hand.
 
 Weights and inputs depend on nothing but names and shapes. Run as a program, this prints the fingerprints of the
-present implementation: `python -m tests.test_models_fingerprints > tests/data/fingerprints.json`.
+present implementation: `python -m tests.models.test_fingerprints > tests/data/fingerprints.json`.
 """
 
 import json
@@ -16,6 +16,7 @@ from torch import nn
 from edgevit.models import create_model, list_models
 from edgevit.models.weights.load import DERIVED
 from edgevit.models.zoo.registry import get_spec
+from tests.families import by_family
 from tests.places import TESTS
 
 RECORDED = TESTS / "data" / "fingerprints.json"
@@ -83,7 +84,7 @@ def test_noise_is_splitmix64() -> None:
     assert noise(2, 0) == pytest.approx(np.sqrt(3) * np.array(expected), rel=1e-15)
 
 
-@pytest.mark.parametrize("name", list_models("classify"))
+@pytest.mark.parametrize("name", by_family(list_models("classify")))
 def test_model_is_the_one_that_was_verified(name: str) -> None:
     found, recorded = fingerprint(name), json.loads(RECORDED.read_text())[name]
     assert found.keys() == recorded.keys()

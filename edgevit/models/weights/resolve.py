@@ -15,6 +15,7 @@ from edgevit.models.weights.checkpoint import read_checkpoint
 from edgevit.models.weights.download import fetch, sha256_of
 from edgevit.models.weights.load import infer_num_classes, load_state
 from edgevit.models.weights.trained import read_training_facts
+from edgevit.models.zoo.registry import find_weights
 from edgevit.models.zoo.spec import ModelSpec, WeightsSpec
 
 RANDOM = "random"
@@ -57,7 +58,6 @@ def resolve_weights(spec: ModelSpec, weights: str | None) -> ResolvedWeights:
         return ResolvedWeights(
             None, RANDOM, "", "none", False, (), spec.preprocess, "random weights: the answers mean nothing"
         )
-    names = [entry.name for entry in spec.weights]
     if weights is None:
         if not spec.weights:
             raise OptionError(
@@ -65,13 +65,14 @@ def resolve_weights(spec: ModelSpec, weights: str | None) -> ResolvedWeights:
                 f"`edgevit train {spec.name} --data DIR`, or pass --weights random to try the tools"
             )
         return _from_entry(spec, spec.weights[0])
-    if weights in names:
-        return _from_entry(spec, spec.weights[names.index(weights)])
+    if entry := find_weights(spec, weights):
+        return _from_entry(spec, entry)
     path, key = split_key(weights)
     if path.exists():
         return _from_file(spec, path, key)
     if path.suffix or len(path.parts) > 1:
         raise CheckpointError(f"{path} does not exist; give the path of a .pt, .pth or .safetensors file")
+    names = [entry.name for entry in spec.weights]
     raise UnknownNameError(f"weights of {spec.name}", weights, [*names, RANDOM, "FILE"])
 
 

@@ -21,7 +21,15 @@ def _efficientvit(variant: str, parameters: int, macs: int, crop_pct: float, pub
     """Describe a variant with official files for the image sides in `published`, a map from side to top-1."""
     name, source = f"efficientvit_{variant}", EFFICIENTVIT.reference
     weights = tuple(
-        imagenet(f"{name}_r{side}.pt", f"{HUB}{name}_r{side}.pt", bicubic(side, crop_pct), top1, source, "Apache-2.0")
+        imagenet(
+            f"{name}_r{side}.pt",
+            f"{HUB}{name}_r{side}.pt",
+            bicubic(side, crop_pct),
+            top1,
+            source,
+            "Apache-2.0",
+            timm_tag=f"r{side}_in1k",
+        )
         for side, top1 in published.items()
     )
     preprocess = bicubic(224, crop_pct)
@@ -48,6 +56,7 @@ EFFICIENTVITS = (
                 71.4,
                 TIMM,
                 "Apache-2.0",
+                timm_tag="r224_in1k",
             ),
         ),
     ),

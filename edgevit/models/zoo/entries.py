@@ -27,7 +27,15 @@ def cifar10(model: str) -> WeightsSpec:
     )
 
 
-def imagenet(file: str, url: str, preprocess: Preprocess, top1: float, source: str, license: str) -> WeightsSpec:
+def imagenet(
+    file: str,
+    url: str,
+    preprocess: Preprocess,
+    top1: float,
+    source: str,
+    license: str,
+    timm_tag: str | None = None,
+) -> WeightsSpec:
     """Describe a published file for ImageNet-1k, named for the side of its input."""
     name = f"imagenet_r{preprocess.size[0]}"
-    return WeightsSpec(name, file, url, license, "ImageNet-1k", 1000, preprocess, top1, source)
+    return WeightsSpec(name, file, url, license, "ImageNet-1k", 1000, preprocess, top1, source, timm_tag=timm_tag)

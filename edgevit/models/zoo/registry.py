@@ -1,8 +1,14 @@
 """Look up what is known about a model; needs no torch."""
 
-from edgevit.errors import OptionError, UnknownNameError
+from dataclasses import replace
+
+from edgevit.errors import OptionError, UnknownModelError, UnknownNameError
+from edgevit.models.zoo.nearest import nearest_model
 from edgevit.models.zoo.spec import ModelSpec, Task, WeightsSpec
 from edgevit.models.zoo.table import MODELS
+
+IMAGENET = "imagenet"
+"""What --weights calls the published weights for ImageNet-1k, whichever input size is the model's own."""
 
 SIZE_STEP = 32
 """All models shrink their input 32 times, so no side may be less, and multiples of it suit every one of them."""
@@ -16,12 +22,30 @@ def list_models(task: Task | None = None) -> list[str]:
 def get_spec(name: str) -> ModelSpec:
     """Return what is known about a model.
 
+    A name as timm writes it, such as "efficientvit_b1.r288_in1k" or "timm/efficientvit_b1.r288_in1k", is that of a
+    model whose default weights are the ones behind the dot.
+
     Raises:
-        UnknownNameError: no model has this name; the message gives the nearest.
+        UnknownModelError: no model has this name; the message gives the nearest.
+        UnknownNameError: the model has no such weights.
     """
-    if name not in MODELS:
-        raise UnknownNameError("model", name, MODELS)
-    return MODELS[name]
+    stem, dot, tag = name.removeprefix("hf_hub:").removeprefix("hf-hub:").removeprefix("timm/").partition(".")
+    if stem not in MODELS:
+        raise UnknownModelError(name, nearest_model(stem, MODELS))
+    spec = MODELS[stem]
+    if not dot:
+        return spec
+    chosen = find_weights(spec, tag)
+    if chosen is None:
+        raise UnknownNameError(f"weights of {stem}", tag, [entry.name for entry in spec.weights])
+    return replace(spec, weights=(chosen, *(entry for entry in spec.weights if entry is not chosen)))
+
+
+def find_weights(spec: ModelSpec, name: str) -> WeightsSpec | None:
+    """Return a model's weights by name or by timm's tag; "imagenet" are the first for ImageNet-1k."""
+    if name == IMAGENET:
+        return next((entry for entry in spec.weights if entry.dataset == "ImageNet-1k"), None)
+    return next((entry for entry in spec.weights if name in (entry.name, entry.timm_tag)), None)
 
 
 def bundled_weights(name: str) -> WeightsSpec | None:

@@ -62,6 +62,8 @@ class WeightsSpec:
     """None: not known here; recorded at the first download and checked from then on."""
     miou: float | None = None
     """Published mean intersection over union at `preprocess.size`, in percent; None for classifiers."""
+    timm_tag: str | None = None
+    """What timm calls these weights, behind the dot of a model's name; None where timm has no such."""
 
     @property
     def bundled(self) -> bool:

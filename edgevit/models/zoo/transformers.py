@@ -40,10 +40,18 @@ DRIVE = "https://drive.google.com/uc?id="
 
 
 def _plain(
-    name: str, family: Family, variant: str, parameters: int, macs: int, top1: float, file: str, url: str
+    name: str,
+    family: Family,
+    variant: str,
+    parameters: int,
+    macs: int,
+    top1: float,
+    file: str,
+    url: str,
+    timm_tag: str,
 ) -> ModelSpec:
     preprocessing = bicubic(224, 0.875)
-    weights = imagenet(file, url, preprocessing, top1, family.reference, "not stated by its authors")
+    weights = imagenet(file, url, preprocessing, top1, family.reference, "not stated by its authors", timm_tag)
     return ModelSpec(name, family, variant, parameters, macs, preprocessing, top1, family.reference, (weights,))
 
 
@@ -79,6 +87,7 @@ DEIT_TINY = _plain(
     72.2,
     "deit_tiny_patch16_224-a1311bcf.pth",
     f"{DEIT_HUB}deit_tiny_patch16_224-a1311bcf.pth",
+    timm_tag="fb_in1k",
 )
 DEIT_SMALL = _plain(
     "deit_small_patch16_224",
@@ -89,8 +98,11 @@ DEIT_SMALL = _plain(
     79.9,
     "deit_small_patch16_224-cd65a155.pth",
     f"{DEIT_HUB}deit_small_patch16_224-cd65a155.pth",
+    timm_tag="fb_in1k",
 )
-PVT_V2_B1 = _plain("pvt_v2_b1", PVT, "b1", 14_009_000, 2_108_355_584, 78.7, "pvt_v2_b1.pth", f"{PVT_HUB}pvt_v2_b1.pth")
+PVT_V2_B1 = _plain(
+    "pvt_v2_b1", PVT, "b1", 14_009_000, 2_108_355_584, 78.7, "pvt_v2_b1.pth", f"{PVT_HUB}pvt_v2_b1.pth", timm_tag="in1k"
+)
 NEXTVIT_SMALL = _plain(
     "nextvit_small",
     NEXTVIT,
@@ -100,6 +112,7 @@ NEXTVIT_SMALL = _plain(
     82.5,
     "nextvit_small.pth",
     f"{DRIVE}1yoJFpMdnwVseEEnSJxF8CIZ_txn1o_aS",
+    timm_tag="bd_in1k",
 )
 
 TRANSFORMERS = (

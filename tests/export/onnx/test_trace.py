@@ -15,6 +15,7 @@ from edgevit.export.onnx.trace import trace
 from edgevit.models import create_model, list_models
 from edgevit.models.layers import prepare_for_export
 from edgevit.models.zoo.registry import get_spec
+from tests.families import by_family
 
 SIZE = 64
 UNEVEN = (128, 256)
@@ -38,7 +39,7 @@ def run(model: ModelProto, image: np.ndarray) -> np.ndarray:
     return np.asarray(session.run(None, {"image": image})[0])
 
 
-@pytest.mark.parametrize("name", sorted(set(list_models("classify")) - TOO_LARGE))
+@pytest.mark.parametrize("name", by_family(sorted(set(list_models("classify")) - TOO_LARGE)))
 def test_exported_graph_is_clean_and_agrees_with_torch(name: str) -> None:
     model = prepared(name)
     size = UNEVEN if get_spec(name).family.name == "fastervit" else (SIZE, SIZE)

@@ -14,6 +14,7 @@ from edgevit.errors import CheckpointError, EdgevitError, OptionError, UnknownNa
 from edgevit.models import create_model
 from edgevit.models.weights.resolve import build_with_weights, bundled_path, resolve_weights
 from edgevit.models.zoo.registry import bundled_weights, get_spec
+from edgevit.models.zoo.spec import WeightsSpec
 
 
 def test_random_weights_are_marked_untrained_and_repeatable() -> None:
@@ -72,6 +73,27 @@ def test_bundled_weights_are_the_default(name: str) -> None:
     assert (weights.path, weights.source, weights.trained) == (path, f"{name}/cifar10", True)
     assert weights.note == "10 classes, CIFAR-10, not ImageNet"
     assert build_with_weights(spec, weights)(torch.zeros(1, 3, 64, 64)).shape == (1, len(weights.labels))
+
+
+@pytest.mark.parametrize(
+    ("model", "weights", "entry"),
+    [
+        ("efficientvit_b0", "imagenet", "imagenet_r224"),
+        ("efficientvit_b1.r288_in1k", None, "imagenet_r288"),
+        ("efficientvit_b1.r288_in1k", "imagenet_r256", "imagenet_r256"),
+        ("efficientvit_b1", "r256_in1k", "imagenet_r256"),
+    ],
+)
+def test_imagenet_and_timms_names_are_published_weights(
+    model: str, weights: str | None, entry: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fetch(wanted: WeightsSpec) -> Path:
+        (tmp_path / wanted.file).touch()
+        return tmp_path / wanted.file
+
+    monkeypatch.setattr("edgevit.models.weights.resolve.fetch", fetch)
+    spec = get_spec(model)
+    assert resolve_weights(spec, weights).source == f"{spec.name}/{entry}"
 
 
 def test_missing_bundled_file_is_said() -> None:

@@ -11,7 +11,14 @@ from edgevit.errors import OptionError, UnknownNameError
 from edgevit.models import create_model, list_models
 from edgevit.models.compact_ffn import merge_branches
 from edgevit.models.layers import prepare_for_export
-from edgevit.models.zoo.registry import bundled_weights, check_input_size, get_spec, numbered_labels, size_note
+from edgevit.models.zoo.registry import (
+    bundled_weights,
+    check_input_size,
+    find_weights,
+    get_spec,
+    numbered_labels,
+    size_note,
+)
 from tests.places import ROOT
 
 
@@ -70,6 +77,51 @@ def test_preprocessing_is_the_official_evaluation() -> None:
 def test_unknown_model_names_the_nearest() -> None:
     with pytest.raises(UnknownNameError, match="did you mean sbcformer_xs"):
         create_model("sbcformer-xs")
+
+
+@pytest.mark.parametrize(
+    ("name", "model", "weights"),
+    [
+        ("efficientvit_b0.r224_in1k", "efficientvit_b0", "imagenet_r224"),
+        ("efficientvit_b1.r288_in1k", "efficientvit_b1", "imagenet_r288"),
+        ("timm/efficientvit_l2.r384_in1k", "efficientvit_l2", "imagenet_r384"),
+        ("hf_hub:timm/efficientvit_b1.r224_in1k", "efficientvit_b1", "imagenet_r224"),
+        ("deit_tiny_patch16_224.fb_in1k", "deit_tiny_patch16_224", "imagenet_r224"),
+        ("pvt_v2_b1.in1k", "pvt_v2_b1", "imagenet_r224"),
+        ("nextvit_small.bd_in1k", "nextvit_small", "imagenet_r224"),
+    ],
+)
+def test_timms_name_is_a_model_with_its_weights_first(name: str, model: str, weights: str) -> None:
+    spec = get_spec(name)
+    assert (spec.name, spec.weights[0].name) == (model, weights)
+    assert sorted(entry.name for entry in spec.weights) == sorted(entry.name for entry in get_spec(model).weights)
+
+
+def test_weights_that_timm_does_not_have_are_refused() -> None:
+    message = (
+        "no weights of efficientvit_b1 named 'r999_in1k'; choose one of: imagenet_r224, imagenet_r256, imagenet_r288"
+    )
+    with pytest.raises(UnknownNameError, match=f"^{message}$"):
+        get_spec("efficientvit_b1.r999_in1k")
+
+
+@pytest.mark.parametrize(
+    ("model", "weights"),
+    [
+        ("efficientvit_b0", "imagenet_r224"),
+        ("efficientvit_l2", "imagenet_r224"),
+        ("faster_vit_4_21k_384", "imagenet_r384"),
+    ],
+)
+def test_imagenet_is_the_default_of_the_published_weights(model: str, weights: str) -> None:
+    entry = find_weights(get_spec(model), "imagenet")
+    assert entry is not None
+    assert entry.name == weights
+
+
+def test_imagenet_is_not_made_up() -> None:
+    assert find_weights(get_spec("sbcformer_xs"), "imagenet") is None
+    assert find_weights(get_spec("efficientvit_seg_b0_cityscapes"), "imagenet") is None
 
 
 def test_zero_classes_are_refused() -> None:

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,27 +24,19 @@ from edgevit.runtime.events.event import Event
 from edgevit.runtime.moment import Moment
 from edgevit.runtime.records import Record, event_record
 from tests.places import ROOT
+from tests.waiting import GENEROUS_S, wait_for
 
 paho = pytest.importorskip("paho.mqtt.client", reason="paho-mqtt is not installed: pip install 'edgevit[mqtt]'")
 MOSQUITTO = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin")
 needs_broker = pytest.mark.skipif(MOSQUITTO is None, reason="mosquitto is not installed: apt-get install mosquitto")
 
 FAST = Backoff(first_s=0.05, most_s=0.2)
-GENEROUS_S = 60.0
-"""Until a test gives up; far longer than anything here takes."""
 
 
 def free_port() -> int:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return int(listener.getsockname()[1])
-
-
-def wait_for(condition: Callable[[], Any]) -> None:
-    until_s = time.monotonic() + GENEROUS_S
-    while not condition():
-        assert time.monotonic() < until_s, "waited in vain"
-        time.sleep(0.02)
 
 
 class Mosquitto:

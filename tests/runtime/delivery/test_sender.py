@@ -5,9 +5,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -17,15 +16,9 @@ from edgevit.runtime.events.event import Event
 from edgevit.runtime.moment import Moment
 from edgevit.runtime.records import Record, event_record
 from tests.places import ROOT
+from tests.waiting import wait_for
 
 FAST = Backoff(first_s=0.01, most_s=0.02)
-
-
-def wait_for(condition: Callable[[], Any]) -> None:
-    until_s = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < until_s, "waited in vain"
-        time.sleep(0.01)
 
 
 def record(number: int, roi: str | None = None) -> Record:

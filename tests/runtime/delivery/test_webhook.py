@@ -11,7 +11,7 @@ import re
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -26,16 +26,9 @@ from edgevit.runtime.events.event import Event
 from edgevit.runtime.moment import Moment
 from edgevit.runtime.records import Record, event_record
 from tests.places import DOCS
+from tests.waiting import GENEROUS_S, wait_for
 
 FAST = Backoff(first_s=0.02, most_s=0.1)
-GENEROUS_S = 60.0
-
-
-def wait_for(condition: Callable[[], Any]) -> None:
-    until_s = time.monotonic() + GENEROUS_S
-    while not condition():
-        assert time.monotonic() < until_s, "waited in vain"
-        time.sleep(0.01)
 
 
 class Server:

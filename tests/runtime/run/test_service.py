@@ -209,3 +209,28 @@ def test_page_is_served_beside_a_run(start: Callable[..., Service], tiny_model: 
     code, out, _ = service.end()
     assert code == 0
     assert "now red" not in out
+
+
+def test_several_cameras_are_read_at_once_and_one_that_goes_does_not_stop_the_others(tiny_model: Path) -> None:
+    first, second = Camera(), Camera()
+    command = [sys.executable, "-m", "edgevit", "run", str(tiny_model), first.url, second.url, "--every", "100ms"]
+    process = subprocess.Popen([*command, "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    try:
+        seen: set[str] = set()
+        while seen != {first.url, second.url}:
+            line = json.loads(process.stdout.readline())
+            assert line["top1"] == "red"
+            seen.add(line["source"])
+        first.close()
+        # what was on its way comes, then its loss, and the other goes on
+        while json.loads(process.stdout.readline()).get("event") != "source_lost":
+            pass
+        lines = [json.loads(process.stdout.readline()) for _ in range(5)]
+        assert {line["source"] for line in lines if "event" not in line} == {second.url}
+    finally:
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate()
+        second.close()
+    assert process.returncode == 0
+    assert f"{first.url}: source lost" in err

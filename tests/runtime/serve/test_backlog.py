@@ -1,7 +1,6 @@
 """What waits for a network, on the page, in its health and in the metrics."""
 
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +17,7 @@ from edgevit.runtime.serve.status import RunStatus
 from edgevit.runtime.serve.view import View
 from edgevit.runtime.sinks.combining import Sinks
 from tests.places import DOCS
+from tests.waiting import wait_for
 
 
 class Post:
@@ -68,13 +68,6 @@ def board(tmp_path: Path) -> Iterator[Board]:
     yield made
     made.post.there = True
     made.sinks.close()
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    until_s = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < until_s, "waited in vain"
-        time.sleep(0.01)
 
 
 def samples(board: Board) -> dict[str, float]:

@@ -1,0 +1,106 @@
+"""Answers to what is typed by habit: other tools' verbs, and words such as imgsz=224, in edgevit's own terms."""
+
+import shlex
+from collections.abc import Sequence
+
+import click
+
+VERBS = {
+    "predict": "run",
+    "infer": "run",
+    "detect": "run",
+    "classify": "run",
+    "segment": "run",
+    "track": "run",
+    "val": "validate",
+    "eval": "validate",
+    "test": "validate",
+    "finetune": "train",
+    "convert": "export",
+    "checks": "doctor",
+}
+"""What other tools call a command."""
+
+SHARED_VERBS = ("train", "export", "benchmark")
+"""What they call as edgevit does."""
+
+TASKS = ("classify", "detect", "segment")
+"""Words that elsewhere may stand before the verb."""
+
+OPTIONS = {
+    "conf": "--threshold",
+    "img": "--imgsz",
+    "img-size": "--imgsz",
+    "image-size": "--imgsz",
+    "batch-size": "--batch",
+    "topk": "--top-k",
+    "vid-stride": "--every",
+    "lr": "--learning-rate",
+    "lr0": "--learning-rate",
+    "pretrained": "--weights",
+    "checkpoint": "--weights",
+    "quantize": "--int8",
+    "save-dir": "--out",
+    "project": "--out",
+}
+"""What other tools call an option."""
+
+
+def command_of(arguments: Sequence[str]) -> tuple[str, Sequence[str]] | None:
+    """Return edgevit's command for another tool's verb, and the words behind it; None if it is no such verb."""
+    verb, *words = arguments
+    if verb in TASKS and words and words[0] in (*VERBS, *SHARED_VERBS):
+        verb, *words = words
+    if verb not in (*VERBS, *SHARED_VERBS):
+        return None
+    return VERBS.get(verb, verb), words
+
+
+def rewritten(words: Sequence[str], command: click.Command) -> tuple[list[str], list[str]]:
+    """Write key=value words as the arguments and options of a command, its arguments first.
+
+    Returns:
+        the words, the others as they are; and the keys for which the command has nothing.
+    """
+    arguments = [parameter for parameter in command.params if isinstance(parameter, click.Argument)]
+    places, options, unknown = {}, [], []
+    kept = [word for word in words if not is_pair(word)]
+    for word in filter(is_pair, words):
+        key, _, value = word.partition("=")
+        option = find_option(key, command)
+        if key in ("model", "source"):
+            place = ("model", "source").index(key)
+            if place < len(arguments):
+                places[place] = value
+                continue
+        if option is None:
+            unknown.append(key)
+        elif not option.is_flag:
+            options += [option_name(option), value]
+        elif value.lower() in ("true", "1"):
+            options.append(option_name(option))
+    return [*(places[place] for place in sorted(places)), *kept, *options], unknown
+
+
+def is_pair(word: str) -> bool:
+    """Tell whether a word is of the form key=value."""
+    key, equals, _ = word.partition("=")
+    return bool(equals) and key.isidentifier()
+
+
+def find_option(name: str, command: click.Command) -> click.Option | None:
+    """Return a command's option for a name without dashes in front, another tool's among them."""
+    plain = name.replace("_", "-")
+    wanted = {f"--{plain}", OPTIONS.get(plain)}
+    options = (parameter for parameter in command.params if isinstance(parameter, click.Option))
+    return next((option for option in options if wanted & set(option.opts)), None)
+
+
+def option_name(option: click.Option) -> str:
+    """Return an option's long name, such as "--imgsz"."""
+    return max(option.opts, key=len)
+
+
+def spelled(words: Sequence[str]) -> str:
+    """Return words as one types them in a shell."""
+    return shlex.join(words)

@@ -1,0 +1,61 @@
+"""Help in sections: options under headings of their own, summaries in full, and examples at the end."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+Decorated = TypeVar("Decorated", bound=Callable[..., Any])
+
+OTHERS = "Other options"
+"""Heading of the options that no section names, such as --help."""
+
+
+def section(title: str) -> Callable[[Decorated], Decorated]:
+    """Return a decorator that puts the options below it, as far as the next section, under a heading."""
+
+    def name_options(function: Decorated) -> Decorated:
+        # decorators are applied from the bottom up, so those without a section belong to this one
+        for option in getattr(function, "__click_params__", ()):
+            if not hasattr(option, "section"):
+                option.section = title
+        return function
+
+    return name_options
+
+
+class Command(click.Command):
+    """A click command whose options may stand in sections."""
+
+    def sections(self, ctx: click.Context) -> dict[str, list[click.Option]]:
+        """Return the options that are shown, by heading, in the order of the command's own."""
+        options = [option for option in self.get_params(ctx) if isinstance(option, click.Option) and not option.hidden]
+        found: dict[str, list[click.Option]] = {}
+        for option in options:
+            found.setdefault(getattr(option, "section", OTHERS), []).append(option)
+        return {"Options": options} if list(found) == [OTHERS] else found
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        for title, options in self.sections(ctx).items():
+            with formatter.section(title):
+                formatter.write_dl([record for option in options if (record := option.get_help_record(ctx))])
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        if self.epilog:
+            with formatter.section("Examples"):
+                formatter.write_text(self.epilog)
+
+    def get_short_help_str(self, limit: int = 45) -> str:
+        """Return the first sentence of the help, however long: click would cut it."""
+        first, stop, _ = " ".join((self.short_help or self.help or "").split()).partition(". ")
+        return first + stop.rstrip()
+
+
+class CommandGroup(Command, click.Group):
+    """A group of such commands."""
+
+    command_class = Command
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        super().format_options(ctx, formatter)
+        self.format_commands(ctx, formatter)

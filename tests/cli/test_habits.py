@@ -1,0 +1,60 @@
+"""What is typed by habit of other tools is answered with edgevit's own command, in one line."""
+
+import pytest
+
+from edgevit.cli import main
+
+
+def answer(capsys: pytest.CaptureFixture[str], line: str) -> str:
+    with pytest.raises(SystemExit, match="2"):
+        main(line.split())
+    found = capsys.readouterr()
+    assert found.out == ""
+    assert found.err.count("\n") == 1
+    return found.err.removeprefix("edgevit: ").rstrip()
+
+
+@pytest.mark.parametrize(
+    ("typed", "command"),
+    [
+        ("predict m.onnx cat.jpg", "edgevit run m.onnx cat.jpg"),
+        ("predict model=m.onnx source=cat.jpg conf=0.5", "edgevit run m.onnx cat.jpg --threshold 0.5"),
+        ("predict source=cat.jpg model=m.onnx", "edgevit run m.onnx cat.jpg"),
+        ("val model=m.onnx data=photos imgsz=224", "edgevit validate m.onnx --data photos --imgsz 224"),
+        ("classify m.onnx cat.jpg", "edgevit run m.onnx cat.jpg"),
+        ("segment m.onnx cat.jpg --save-mask out", "edgevit run m.onnx cat.jpg --save-mask out"),
+        ("detect m.onnx cat.jpg", "edgevit run m.onnx cat.jpg"),
+        ("classify val model=m.onnx data=photos", "edgevit validate m.onnx --data photos"),
+        (
+            "classify train model=sbcformer_xs data=photos epochs=3 lr0=0.001",
+            "edgevit train sbcformer_xs --data photos --epochs 3 --learning-rate 0.001",
+        ),
+        ("segment export model=sbcformer_xs half=True int8=False", "edgevit export sbcformer_xs --half"),
+    ],
+)
+def test_other_tools_verbs_are_answered_with_the_command(
+    capsys: pytest.CaptureFixture[str], typed: str, command: str
+) -> None:
+    verb = typed.split()[0]
+    assert answer(capsys, typed) == f"no command {verb!r}; here it is: {command}"
+
+
+def test_what_has_no_counterpart_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    assert answer(capsys, "predict model=m.onnx source=a.jpg save=True augment=True") == (
+        "no command 'predict'; here it is: edgevit run m.onnx a.jpg (there is nothing for save, augment)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("typed", "message"),
+    [
+        ("run m.onnx a.jpg --evry 5s", "no option --evry; did you mean --every?"),
+        ("run m.onnx a.jpg --conf 0.5", "no option --conf; did you mean --threshold?"),
+        ("train sbcformer_xs --data photos --batch-size 8", "no option --batch-size; did you mean --batch?"),
+        ("export sbcformer_xs --zzz", "no option --zzz"),
+        ("export sbcformer_xs half=True imgsz=224", "(did you mean --half --imgsz 224?)"),
+        ("train model=sbcformer_xs data=photos", "(did you mean sbcformer_xs --data photos?)"),
+    ],
+)
+def test_a_wrong_option_gets_the_nearest(capsys: pytest.CaptureFixture[str], typed: str, message: str) -> None:
+    assert answer(capsys, typed).endswith(message)

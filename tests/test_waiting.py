@@ -1,0 +1,38 @@
+"""Waiting ends when it is fulfilled, when nobody is left to fulfil it, and in any case."""
+
+import threading
+
+import pytest
+
+from tests.waiting import wait_for
+
+
+def test_waiting_ends_when_the_condition_holds() -> None:
+    looks = iter((False, False, True))
+    wait_for(lambda: next(looks))
+    assert next(looks, None) is None
+
+
+def test_waiting_ends_with_the_thread_that_was_waited_for() -> None:
+    release = threading.Event()
+    thread = threading.Thread(target=release.wait, name="edgevit sender pen3")
+    thread.start()
+
+    def never() -> bool:
+        release.set()
+        return False
+
+    with pytest.raises(AssertionError, match="in vain: edgevit sender pen3 has ended"):
+        wait_for(never, within_s=float("inf"))
+
+
+def test_what_a_thread_did_last_still_counts() -> None:
+    done: list[int] = []
+    thread = threading.Thread(target=lambda: done.append(1), name="edgevit sender pen3")
+    thread.start()
+    wait_for(lambda: not thread.is_alive() and done, within_s=float("inf"))
+
+
+def test_waiting_in_vain_is_a_failure() -> None:
+    with pytest.raises(AssertionError, match=r"in vain for 0\.02 s"):
+        wait_for(lambda: False, within_s=0.02)

@@ -1,0 +1,34 @@
+"""One way to wait for what another thread or process does: for a condition, not for a time."""
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+GENEROUS_S = 60.0
+"""How long anything may take on a machine that has much else to do, in seconds; only a failing test takes so long."""
+PAUSE_S = 0.01
+"""How long to wait between two looks, in seconds."""
+
+
+def own_threads() -> set[threading.Thread]:
+    """Return the threads that edgevit has started in this process and that still run."""
+    return {thread for thread in threading.enumerate() if thread.name.startswith("edgevit ")}
+
+
+def wait_for(condition: Callable[[], Any], within_s: float = GENEROUS_S) -> None:
+    """Return once a condition holds.
+
+    A thread of edgevit that ends meanwhile will fulfil nothing more: then there is one last look.
+
+    Raises:
+        AssertionError: the condition does not hold, and nothing is left that could fulfil it, or it took too long.
+    """
+    begun, until_s = own_threads(), time.monotonic() + within_s
+    while True:
+        ended, late = begun - own_threads(), time.monotonic() >= until_s
+        if condition():
+            return
+        assert not ended, f"waited in vain: {', '.join(sorted(thread.name for thread in ended))} has ended"
+        assert not late, f"waited in vain for {within_s:g} s"
+        time.sleep(PAUSE_S)
