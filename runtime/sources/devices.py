@@ -16,7 +16,7 @@ _FIRST = "-video-index0"
 
 
 def find_device(name: str, dev: Path = DEV) -> str:
-    """Return what a camera's name stands for now: its number, or the path of its device.
+    """Return what a camera's name stands for now, where that may change: the path of its device.
 
     Args:
         name: a number, a path below /dev, or the beginning of a name in LINKS.
@@ -26,7 +26,7 @@ def find_device(name: str, dev: Path = DEV) -> str:
         SourceLostError: it is not there now.
         OptionError: it is no camera, or several cameras have names that begin so.
     """
-    if name.isdecimal():
+    if name.isdecimal() or name.startswith("/dev/video") or ("/" in name and not name.startswith("/dev/")):
         return name
     path = Path(name) if name.startswith("/") else _by_name(name, dev)
     try:

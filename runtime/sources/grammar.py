@@ -84,7 +84,7 @@ def _camera_name(text: str, name: str) -> str:
     """Return a number, a path of a device, or a name that udev gives cameras."""
     if name.startswith("/dev/") and len(name) > len("/dev/") or _UDEV.match(name):
         return name
-    return _camera_number(text, name, "camera:0, camera:/dev/video0, or a name that `edgevit doctor` lists")
+    return _camera_number(text, name, "camera:0 or /dev/video0, or a name that `edgevit doctor` lists")
 
 
 def _camera_number(text: str, number: str, expected: str) -> str:

@@ -75,7 +75,7 @@ class Live:
         """False while pictures may come; None after a good end, else what to raise."""
         self._connection: Connection | None = None
         # what follows is the reading thread's
-        self._warmup_s = source_options.warmup_of(source.kind)
+        self._warmup_s = source_options.warmup_s or 0.0
         self._first_s: float | None = None
         """When the first picture of this connection came."""
         self._size_known = source_options.capture_size is None

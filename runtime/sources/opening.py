@@ -97,7 +97,7 @@ def open_live(
 ) -> Live:
     """Open a camera or stream, whose kind is in CONNECT; see Live for the bell."""
     connect = importlib.import_module(CONNECT[source.kind]).connect
-    return Live(source, connect, source_options, stop, clock, draw, bell)
+    return Live(source, connect, source_options.suited_to(source.kind), stop, clock, draw, bell)
 
 
 def _no_frames(source: Source, source_options: SourceOptions, clock: Clock, stop: Stop) -> Generator[Frame, None, None]:

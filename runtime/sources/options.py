@@ -1,6 +1,6 @@
 """How a source is to be read."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from edgevit.runtime.sources.camera_settings import CameraSettings
 from edgevit.runtime.sources.grammar import Kind
@@ -10,7 +10,7 @@ from edgevit.runtime.sources.sampling import SamplingInterval
 CAMERAS: tuple[Kind, ...] = ("camera", "picam")
 """Kinds of sources that are opened here, and not by somebody else's server."""
 WARMUP_S = 2.0
-"""What cameras need to find their exposure, in seconds, and a bit more; one that runs already needs nothing."""
+"""What a camera needs to find its exposure, in seconds; a stream's camera runs already."""
 
 
 @dataclass(frozen=True)
@@ -31,11 +31,11 @@ class SourceOptions:
     settings: CameraSettings = CameraSettings()
     """Of cameras."""
 
-    def warmup_of(self, kind: Kind) -> float:
-        """Return how long a source of this kind warms up, in seconds."""
+    def suited_to(self, kind: Kind) -> "SourceOptions":
+        """Return the same for a kind of source, with the warm-up that suits it."""
         if self.warmup_s is not None:
-            return self.warmup_s
-        return WARMUP_S if kind in CAMERAS else 0.0
+            return self
+        return replace(self, warmup_s=WARMUP_S if kind in CAMERAS else 0.0)
 
     @property
     def result_limit_s(self) -> float:

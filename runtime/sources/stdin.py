@@ -21,6 +21,7 @@ _BINARY = (b"\xff", b"\0")
 """How JPEG and H.264 begin, and no path does."""
 
 FOR_EVER_S = 1000.0
+"""How long to wait for a path before doing the same again, in seconds."""
 LOOK_S = 0.2
 """How often to look whether the end is asked for while nothing has come yet, in seconds."""
 

@@ -6,6 +6,7 @@ import os
 import select
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
@@ -58,6 +59,8 @@ class PipeStream:
         self._descriptor = descriptor
         self._first = first
         self._woken, self._wake = os.pipe()
+        # reentrant, as a signal handler may interrupt its own thread
+        self._guard, self._closed = threading.RLock(), False
         self._poll = select.poll()
         self._poll.register(descriptor, select.POLLIN)
         self._poll.register(self._woken, select.POLLIN)
@@ -83,11 +86,15 @@ class PipeStream:
         return self._woken not in ready
 
     def interrupt(self) -> None:
-        os.write(self._wake, b"!")
+        with self._guard:
+            if not self._closed:
+                os.write(self._wake, b"!")
 
     def close(self) -> None:
-        os.close(self._woken)
-        os.close(self._wake)
+        with self._guard:
+            self._closed = True
+            os.close(self._woken)
+            os.close(self._wake)
 
 
 class ProgramStream:

@@ -1,4 +1,4 @@
-"""HTTP cameras: an MJPEG stream or a snapshot, told apart by the bytes first and by what the server calls them second."""
+"""HTTP cameras: an MJPEG stream or a snapshot, told apart by their bytes, and only then by what the server says."""
 
 import re
 import time
@@ -64,9 +64,8 @@ class WebConnection:
             head += data
             begun = head.lstrip()
             told = self._request.type in STREAMS or self._request.type.startswith("image/")
-            if len(begun) >= 12 and (
-                told or len(head) >= LOOK or begun.startswith((_JPEG, b"--")) or _IMAGE.match(begun)
-            ):
+            known = begun.startswith((_JPEG, b"--")) or _IMAGE.match(begun) is not None
+            if len(begun) >= 12 and (told or known or len(head) >= LOOK):
                 break
         return head
 
