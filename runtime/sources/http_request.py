@@ -122,9 +122,7 @@ class Request:
         try:
             response.begin()
         except http.client.RemoteDisconnected:
-            raise SourceLostError(
-                "the server does not speak HTTP: it closed the connection at once"
-            ) from None
+            raise SourceLostError("the server does not speak HTTP: it closed the connection at once") from None
         except (http.client.HTTPException, ValueError) as error:
             raise SourceLostError(f"the server does not speak HTTP ({type(error).__name__})") from error
         self._wire.head_left = None

@@ -26,17 +26,9 @@ from edgevit.runtime.sources.options import SourceOptions
 from edgevit.runtime.sources.raw import RawPicture
 from edgevit.runtime.sources.sampling import SamplingInterval
 from tests.places import ROOT
+from tests.runtime.sources.played_camera import CAMERA
 
 COLORS = {"red": (200, 50, 25), "green": (25, 200, 50), "blue": (50, 25, 200)}
-
-CAMERA = f"""
-import json, os, sys, time
-task = json.loads(sys.stdin.buffer.readline())
-def show(blue, green, red, height=4, width=6):
-    pixels = bytes((blue, green, red)) * (height * width)
-    os.write(1, {MAGIC!r} + height.to_bytes(4, "little") + width.to_bytes(4, "little") + pixels)
-"""
-"""The head of a program that plays a camera; `show` sends a plain picture."""
 
 
 def jpeg(name: str) -> bytes:
