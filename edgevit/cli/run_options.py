@@ -36,12 +36,16 @@ STREAM_OPTIONS = (
     click.option(
         "--warmup", metavar="TIME", help="How long a camera finds its exposure before the first picture; default 2s."
     ),
-    click.option("--exposure", metavar="TIME|auto", help="Of a camera, such as 10ms."),
+    click.option("--exposure", metavar="TIME|auto", help="Exposure time of a camera, such as 10ms."),
     click.option(
-        "--white-balance", metavar="LIGHT|K|auto", help="Of a camera: daylight, cloudy, indoor ..., or such as 5500."
+        "--white-balance",
+        metavar="LIGHT|K|auto",
+        help="Light that a camera is to take for white: daylight, cloudy, indoor, or 5500.",
     ),
     click.option(
-        "--focus", metavar="N|auto", help="Of a camera: dioptres of picam, a USB camera's own steps; 0 is far away."
+        "--focus",
+        metavar="N|auto",
+        help="Where a camera is to focus: dioptres for picam, its own steps for USB; 0 is far away.",
     ),
     click.option(
         "--stall-timeout",

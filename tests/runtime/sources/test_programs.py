@@ -244,7 +244,7 @@ def test_stdin_carries_raw_frames(tiny_model: Path) -> None:
 def test_h264_on_stdin_is_one_line_with_the_remedy(tiny_model: Path) -> None:
     out, err = (process := edgevit(["run", tiny_model, "-"])).communicate(b"\0\0\0\1" + bytes(1000))
     assert (process.returncode, out) == (2, b"")
-    assert err == b"edgevit: stdin sends H.264, not MJPEG; with rpicam-vid, add --codec mjpeg\n"
+    assert err == b"edgevit: stdin sends H.264, not MJPEG; with rpicam-vid, add `--codec mjpeg`\n"
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
