@@ -40,12 +40,12 @@ STREAM_OPTIONS = (
     click.option(
         "--white-balance",
         metavar="LIGHT|K|auto",
-        help="Light that a camera is to take for white: daylight, cloudy, indoor, or 5500.",
+        help="Light that a camera is to expect: daylight, cloudy, indoor, or 5500.",
     ),
     click.option(
         "--focus",
         metavar="N|auto",
-        help="Where a camera is to focus: dioptres for picam, its own steps for USB; 0 is far away.",
+        help="Where a camera is to focus: dioptres for picam, steps for USB; 0 is far away.",
     ),
     click.option(
         "--stall-timeout",
