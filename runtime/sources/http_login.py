@@ -74,7 +74,7 @@ class Login:
         Raises:
             SourceLostError: none of them can be answered.
         """
-        offered = read_challenges(headers)
+        offered = read_challenges(map(_text, headers))
         self._challenge = min((each for each in offered if _strength(each) is not None), key=_rank, default=None)
         self._count = 0
         if self._challenge is None:
@@ -153,6 +153,14 @@ def _named(challenge: Challenge) -> str:
     algorithm = challenge.parameters.get("algorithm")
     shown = challenge.scheme.capitalize() + (f" with {algorithm}" if algorithm else "")
     return "".join(letter if letter.isprintable() else "?" for letter in shown)
+
+
+def _text(header: str) -> str:
+    """Return a header, which is Latin-1 on the wire, as the UTF-8 that it nearly always is."""
+    try:
+        return header.encode("latin-1").decode()
+    except UnicodeError:
+        return header
 
 
 def _quoted(text: str) -> str:

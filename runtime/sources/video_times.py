@@ -39,12 +39,7 @@ class VideoTimes:
         self._stamped = self._stamped or stamp_s > 0
         counted_s = self.count / self._rate if self._rate else None
         self.count += 1
-        if self._stamped:
-            self._last_s = stamp_s
-        elif self.count == 1 and self._rate:
-            self._last_s = 0.0
-        else:
-            self._last_s = counted_s
+        self._last_s = stamp_s if self._stamped else counted_s
         return self._last_s
 
     def trouble(self) -> str | None:

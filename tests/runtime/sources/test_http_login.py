@@ -64,3 +64,13 @@ def test_challenges_that_are_not_well_formed_do_no_harm() -> None:
         "digest",
     ]
     assert read_challenges(['Basic realm="a \\"b\\" c"'])[0].parameters == {"realm": 'a "b" c'}
+
+
+def test_names_beyond_ascii_keep_their_bytes() -> None:
+    """A realm is echoed as it came, and hashed as its bytes."""
+    login = Login("müller", "x")
+    login.choose([b"Basic realm=a".decode("latin-1")])
+    assert login.header("GET", "/") == "Basic bcO8bGxlcjp4"
+    login.choose(['Digest realm="Höfe", nonce="n", algorithm=SHA-256'.encode().decode("latin-1")])
+    header = str(login.header("GET", "/"))
+    assert header.encode("latin-1").decode().startswith('Digest username="müller", realm="Höfe", nonce="n"')
