@@ -134,8 +134,8 @@ def read_report(path: Path) -> Report:
             f"{path} cannot be read: {error.strerror}; give what `edgevit benchmark --json` wrote"
         ) from error
     except FieldError as error:
-        raise DataError(f"{path} is no benchmark: {error}; write it with edgevit benchmark --json") from error
+        raise DataError(f"{path} is no benchmark: {error}; write it with `edgevit benchmark --json`") from error
     except (ValueError, RecursionError) as error:
-        raise DataError(f"{path} is not JSON; write it with edgevit benchmark MODEL --json > {path}") from error
+        raise DataError(f"{path} is not JSON; write it with `edgevit benchmark MODEL --json > {path}`") from error
     assert isinstance(value, Report)
     return value

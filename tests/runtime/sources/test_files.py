@@ -154,15 +154,15 @@ def test_stream_gives_what_a_call_gives(classifier: Classifier, save_image: Save
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"every": "5s"}, "is one image and has no time; leave out --every and --fps"),
+        ({"every": "5s"}, "is one image and has no time; leave out every= and fps="),
         ({"every": "5s", "fps": 1}, "give one of them"),
-        ({"rotate": 45}, "--rotate is 45, expected one of 0, 90, 180, 270"),
-        ({"max_frames": 0}, "--max-frames is 0, expected a whole number, 1 or more"),
-        ({"max_frames": 3, "once": True}, "--once means --max-frames 1"),
-        ({"raw": "4x4"}, "--raw describes frames on stdin, tcp:// or picam"),
-        ({"capture": "640x480"}, "--capture is for cameras"),
-        ({"capture": "640"}, "--capture is '640', expected width x height such as 1280x720"),
-        ({"stall_timeout": 0}, "--stall-timeout is 0.0, expected a time such as 5s"),
+        ({"rotate": 45}, "rotate= is 45, expected one of 0, 90, 180, 270"),
+        ({"max_frames": 0}, "max_frames= is 0, expected a whole number, 1 or more"),
+        ({"max_frames": 3, "once": True}, "once= means max_frames=1"),
+        ({"raw": "4x4"}, "raw= describes frames on stdin, tcp:// or picam"),
+        ({"capture": "640x480"}, "capture= is for cameras"),
+        ({"capture": "640"}, "capture= is '640', expected width x height such as 1280x720"),
+        ({"stall_timeout": 0}, "stall_timeout= is 0.0, expected a time such as 5s"),
         ({"roi": ["a=0,0,1,1", "a=0,0,1,1"]}, "two regions are named 'a'"),
     ],
 )
@@ -172,7 +172,7 @@ def test_wrong_option_is_one_line(
     path = save_image("a.png", plain("red"))
     with pytest.raises(OptionError) as caught:
         list(classifier.stream(path, **options))  # type: ignore[arg-type]
-    assert message in caught.value.command_line_text
+    assert message in str(caught.value)
 
 
 def test_wrong_source_is_an_error_before_the_first_frame(classifier: Classifier) -> None:
