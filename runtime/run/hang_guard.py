@@ -30,17 +30,21 @@ class HangGuard:
     """A thread that looks on: it needs nothing of the thread that hangs, which may be in C code for ever."""
 
     def __init__(
-        self, stop: Stop, on_hang: Callable[[str], None], answer_s: float = ANSWER_S, stop_s: float = STOP_S
+        self,
+        stop: Stop,
+        on_hang: Callable[[str], None],
+        watchdog_s: float | None = None,
+        stop_s: float = STOP_S,
     ) -> None:
         """Start to look on.
 
         Args:
             stop: after it is asked the run must leave its source within `stop_s`.
             on_hang: is told, once and in the guard's thread, what hangs.
-            answer_s: longest time for one answer, in seconds.
+            watchdog_s: how long a service manager waits for results, in seconds; None if there is none.
             stop_s: see `stop`.
         """
-        self._stop, self._on_hang, self._answer_s, self._stop_s = stop, on_hang, answer_s, stop_s
+        self._stop, self._on_hang, self._watchdog_s, self._stop_s = stop, on_hang, watchdog_s, stop_s
         self._work: tuple[str, float, float] | None = None
         """What is being done, since when, and how long it may take."""
         self._longest_s = 0.0
@@ -54,7 +58,7 @@ class HangGuard:
     def working(self, what: str, pictures: int = 1) -> Iterator[None]:
         """Note that something may not take longer than the limit for so many pictures; `what` hangs if it does."""
         begun_s = time.monotonic()
-        self._work = (what, begun_s, self._answer_s * max(1, pictures))
+        self._work = (what, begun_s, answer_limit_s(self._watchdog_s, pictures))
         try:
             yield
         finally:
@@ -116,12 +120,13 @@ class GuardedPredictor:
             return self._predictor(source)
 
 
-def answer_limit_s(watchdog_s: float | None) -> float:
-    """Return how long one answer may take under a service manager that waits so long for results, or under none.
+def answer_limit_s(watchdog_s: float | None, pictures: int = 1) -> float:
+    """Return how long answers for pictures may take under a service manager that waits so long for results, or none.
 
     Half of that: the last sign of life may be old when the work begins, and what hangs is to be named before the end.
     """
-    return ANSWER_S if watchdog_s is None else min(ANSWER_S, watchdog_s / 2)
+    longest_s = ANSWER_S * max(1, pictures)
+    return longest_s if watchdog_s is None else min(longest_s, watchdog_s / 2)
 
 
 def flush_in_time(flush: Callable[[], None], limit_s: float = 1.0) -> bool:

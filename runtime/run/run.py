@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from edgevit.errors import EdgevitError
 from edgevit.runtime.classifier import Classifier, load
 from edgevit.runtime.events.event import Event
-from edgevit.runtime.run.hang_guard import GuardedPredictor, HangGuard, answer_limit_s, flush_in_time
+from edgevit.runtime.run.hang_guard import GuardedPredictor, HangGuard, flush_in_time
 from edgevit.runtime.run.heartbeat import Heartbeat
 from edgevit.runtime.run.model_reload import ReloadableModel
 from edgevit.runtime.run.monitoring import open_monitoring
@@ -99,7 +99,7 @@ def run(
     heartbeat, stop = Heartbeat(Notifier.from_environment()), stop or Stop()
     flushed: list[Callable[[], None]] = []
     with contextlib.ExitStack() as leaving:
-        guard = HangGuard(stop, hangs, answer_limit_s(heartbeat.watchdog_s))
+        guard = HangGuard(stop, hangs, heartbeat.watchdog_s)
         leaving.callback(guard.close)
         with guard.working("the model has not been opened"):
             classifier = open_model()

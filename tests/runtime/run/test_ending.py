@@ -18,8 +18,9 @@ from onnx import TensorProto, helper, numpy_helper
 
 from edgevit.runtime.run.hang_guard import HangGuard, answer_limit_s
 from edgevit.runtime.sources.stop import Stop
-from tests.places import ROOT
+from tests.places import ROOT, SHARED
 
+LOOP = SHARED / "cases" / "models" / "loop.onnx"
 LONG = ("--stall-timeout", "600s")
 JPEG = cv2.imencode(".jpg", np.full((48, 64, 3), (25, 50, 200), np.uint8))[1].tobytes()
 Start = Callable[..., "subprocess.Popen[bytes]"]
@@ -265,6 +266,15 @@ def test_model_that_never_answers_is_named_before_the_watchdog_ends_it(
     assert any(each.startswith("STATUS=the model has not answered for ") for each in told)
 
 
+@pytest.mark.skipif(not LOOP.exists(), reason="the cases are not beside this checkout")
+def test_endless_loop_of_the_cases_is_ended_and_named(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "red.jpg").write_bytes(JPEG)
+    process = start(tmp_path / "red.jpg", model=LOOP, WATCHDOG_USEC="4000000")
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 5
+    assert err.startswith(b"the model has not answered for ")
+
+
 def test_second_signal_acts_at_once_while_a_model_hangs(start: Start, endless: Path, tmp_path: Path) -> None:
     (tmp_path / "red.jpg").write_bytes(JPEG)
     file = tmp_path / "kept.jsonl"
@@ -282,6 +292,8 @@ def test_limit_is_half_of_what_the_service_manager_waits() -> None:
     assert answer_limit_s(None) == 300
     assert answer_limit_s(120) == 60
     assert answer_limit_s(3600) == 300
+    # a picture in twenty tiles
+    assert (answer_limit_s(None, 20), answer_limit_s(1200, 20)) == (6000, 600)
 
 
 def test_slow_model_may_finish_what_it_has_in_hand() -> None:
