@@ -21,7 +21,7 @@ ALGORITHMS: dict[str, Digest] = {
     "SHA-256": _hashed("sha256"),
     "MD5": _hashed("md5"),
 }
-"""Of Digest, the strongest first; each also with "-sess" behind its name."""
+"""The algorithms of Digest, the strongest first; each also with "-sess" behind its name."""
 
 _TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # noqa: S105 (RFC 9110's word for a name)
 _PARAMETER = re.compile(rf'\s*({_TOKEN})\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]*))\s*(?:,|$)')

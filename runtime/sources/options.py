@@ -29,7 +29,7 @@ class SourceOptions:
     warmup_s: float | None = None
     """How long the pictures of a live source that was just opened are shown to nobody; None for what suits it."""
     settings: CameraSettings = CameraSettings()
-    """Of cameras."""
+    """What cameras are set to."""
 
     def suited_to(self, kind: Kind) -> "SourceOptions":
         """Return the same for a kind of source, with the warm-up that suits it."""

@@ -67,11 +67,11 @@ class StreamOptions:
     warmup: str | float | None = None
     """How long the pictures of a camera that was just opened are shown to nobody: "2s"; None for what suits it."""
     exposure: str | float | None = None
-    """Of a camera: "10ms", a number of seconds, or "auto"."""
+    """A camera's time: "10ms", a number of seconds, or "auto"."""
     white_balance: str | int | None = None
-    """Of a camera: "daylight" or another kind of light, kelvin of a USB camera, or "auto"."""
+    """A camera's white: "daylight" or another kind of light, kelvin of a USB camera, or "auto"."""
     focus: str | float | None = None
-    """Of a camera: a USB camera's own steps, dioptres of a Raspberry Pi's, or "auto"."""
+    """A camera's distance: a USB camera's own steps, dioptres of a Raspberry Pi's, or "auto"."""
     stall_timeout: str | float = "10s"
     """A live source that gives no picture for so long is lost."""
     wait: bool = True

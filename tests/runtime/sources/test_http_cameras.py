@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from edgevit.errors import SourceLostError
-from edgevit.runtime.classifier import Classifier, load
+from edgevit.runtime.classifier import Classifier
+from edgevit.runtime.loading import load
 
 Play = Callable[[socket.socket, bytes], None]
 MakeCamera = Callable[..., str]
