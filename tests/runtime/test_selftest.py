@@ -258,8 +258,9 @@ def test_report_has_the_largest_differences_of_all_cases() -> None:
 def test_negative_place_is_refused_where_the_document_is_read(field: str) -> None:
     case = record_cases(FakeSession([1.0, 0.0]), UNLIKE, "fp32").cases[0]
     values = "input_values" if field == "input" else "logits"
+    changes: dict[str, Any] = {f"{field}_indices": (0, -1), values: (0.0, 0.0)}
     with pytest.raises(ValueError, match=f"{field}_indices is -1, expected 0 or more"):
-        dataclasses.replace(case, **{f"{field}_indices": (0, -1), values: (0.0, 0.0)})
+        dataclasses.replace(case, **changes)
 
 
 def test_place_outside_of_the_input_is_named() -> None:
