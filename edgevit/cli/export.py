@@ -11,6 +11,7 @@ from edgevit.artifact.manifest import Precision
 from edgevit.cli.completion import complete_boards, complete_models, complete_weights
 from edgevit.cli.options import LEVELS_OPTION, low_and_high, size
 from edgevit.cli.progress import track
+from edgevit.cli.labels_text import describe_labels
 from edgevit.cli.sections import OTHERS, Command, section
 from edgevit.device_profiles import GENERIC, find_profile
 from edgevit.errors import GateError, OptionError
@@ -254,6 +255,7 @@ def _summarize(result: "ExportResult") -> None:
     say(f"weights      {weights.source}{f' ({weights.note})' if weights.note else ''}; licence: {weights.license}")
     if not weights.trained:
         say("             UNTRAINED: random weights, the answers mean nothing")
+    say(f"labels       {describe_labels(manifest.labels)}")
     last, of = manifest.parity[-1], "the pixels of " if manifest.pixels else ""
     say(
         f"checked      {last.top1_agreement:.1%} of {of}{last.images} images {last.source} get PyTorch's class, "

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgevit.cli.completion import complete_model_files
+from edgevit.cli.labels_text import describe_labels, shortened
 from edgevit.cli.sections import Command
 from edgevit.cli.tables import table
 
@@ -57,7 +58,7 @@ def describe(manifest: "Manifest") -> list[tuple[str, str]]:
             "normalize",
             f"mean {_list(steps.mean)} std {_list(steps.std)}{' (in the graph)' * given.normalized_in_graph}",
         ),
-        ("labels", f"{len(manifest.labels)}: {_shortened(manifest.labels)}"),
+        ("labels", describe_labels(manifest.labels)),
         ("weights", f"{weights.source}{'' if weights.trained else ' (UNTRAINED: its answers mean nothing)'}"),
         ("", f"licence {weights.license}, sha256 {weights.sha256[:16]}"),
         *([("", weights.note)] if weights.note else []),
@@ -91,7 +92,7 @@ def _describe_runtime(model: Path) -> list[tuple[str, str]]:
 def _describe_quantization(found: Any) -> list[tuple[str, str]]:
     lines = [
         ("int8", f"{found.scheme}, {found.int8_mac_share:.1%} of multiply-accumulates"),
-        ("", f"kept float: {_shortened(found.float_layers) or 'nothing'}"),
+        ("", f"kept float: {shortened(found.float_layers) or 'nothing'}"),
     ]
     calibration = found.calibration
     if calibration is None:
@@ -115,7 +116,3 @@ def _by(numbers: tuple[int, ...]) -> str:
 
 def _list(numbers: tuple[float, ...]) -> str:
     return ",".join(map(str, numbers))
-
-
-def _shortened(names: tuple[str, ...], most: int = 12) -> str:
-    return ", ".join(names[:most]) + (f", ... ({len(names) - most} more)" if len(names) > most else "")

@@ -32,6 +32,7 @@ def test_export_prints_the_path_on_stdout_and_the_rest_on_stderr(run: Run) -> No
     assert (code, out) == (0, "efficientvit_b0.onnx\n")
     assert "UNTRAINED" in err
     assert "edgevit run efficientvit_b0.onnx" in err
+    assert "labels       none; answers are like 'class 3'; give edgevit export --labels FILE\n" in err
     manifest = read_manifest(Path("efficientvit_b0.onnx"))
     assert manifest is not None
     assert manifest.model == "efficientvit_b0"
