@@ -22,7 +22,8 @@ from edgevit.export.frigate import make_folder, write_labels
 from edgevit.export.latency import median_latencies_ms
 from edgevit.export.recipe import SUFFIXES, Format, Recipe
 from edgevit.export.report.measure import measure
-from edgevit.export.report.page import check_report_path, write_report
+from edgevit.export.report.page import write_report
+from edgevit.export.report.place import check_report_path
 from edgevit.export.result import ConvertedModel, ExportResult
 from edgevit.export.stage import ConversionJob
 from edgevit.export.tasks import rules_of

@@ -11,6 +11,7 @@ from types import ModuleType
 import cv2
 import numpy as np
 import pytest
+import torch
 
 import edgevit
 from edgevit.artifact.manifest import HeldOut, Preprocess, read_manifest
