@@ -9,9 +9,9 @@ import click
 
 from edgevit.artifact.manifest import Precision
 from edgevit.cli.completion import complete_boards, complete_models, complete_weights
+from edgevit.cli.labels_text import describe_labels
 from edgevit.cli.options import LEVELS_OPTION, low_and_high, size
 from edgevit.cli.progress import track
-from edgevit.cli.labels_text import describe_labels
 from edgevit.cli.sections import OTHERS, Command, section
 from edgevit.device_profiles import GENERIC, find_profile
 from edgevit.errors import GateError, OptionError

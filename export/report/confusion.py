@@ -38,7 +38,9 @@ def confusion_svg(labels: Sequence[str], confusion: Sequence[Sequence[int]]) -> 
         of = sum(confusion[label])
         for column, answer in enumerate(shown):
             title = f"{confusion[label][answer]:,} of {of:,} {labels[label]} taken for {labels[answer]}"
-            parts.append(_cell(LEFT + column * CELL, TOP + row * CELL, confusion[label][answer], of, title, row == column))
+            parts.append(
+                _cell(LEFT + column * CELL, TOP + row * CELL, confusion[label][answer], of, title, row == column)
+            )
     return "".join([*parts, "</svg>"])
 
 

@@ -39,4 +39,6 @@ def imagenet(
 ) -> WeightsSpec:
     """Describe a published file for ImageNet-1k, named for the side of its input."""
     name = f"imagenet_r{preprocess.size[0]}"
-    return WeightsSpec(name, file, url, license, "ImageNet-1k", 1000, preprocess, top1, source, IMAGENET_1K, timm_tag=timm_tag)
+    return WeightsSpec(
+        name, file, url, license, "ImageNet-1k", 1000, preprocess, top1, source, IMAGENET_1K, timm_tag=timm_tag
+    )
