@@ -6,6 +6,7 @@ Field numbers are those of onnx.proto3 (https://github.com/onnx/onnx/blob/main/o
 import contextlib
 import mmap
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,25 +21,11 @@ _NODE, _INITIALIZER, _INPUT, _OUTPUT = 1, 5, 11, 12
 """Fields of a GraphProto."""
 _TENSOR_NAME = 8
 """Field of a TensorProto."""
-_TYPES = [
-    "no type",
-    "float32",
-    "uint8",
-    "int8",
-    "uint16",
-    "int16",
-    "int32",
-    "int64",
-    "string",
-    "bool",
-    "float16",
-    "float64",
-    "uint32",
-    "uint64",
-    "complex64",
-    "complex128",
-    "bfloat16",
-]
+_TYPES = re.split(
+    ", ",
+    "no type, float32, uint8, int8, uint16, int16, int32, int64, string, bool, float16, float64, uint32, uint64, "
+    "complex64, complex128, bfloat16",
+)
 """Names of TensorProto.DataType by its number."""
 _PARTS = {
     "model": {_GRAPH: "graph", _TRAINING: "training", _FUNCTIONS: "function"},

@@ -8,6 +8,7 @@ as the labels, which stand in a zip archive appended to the model.
 import contextlib
 import json
 import mmap
+import re
 import struct
 import zipfile
 import zlib
@@ -28,21 +29,7 @@ TENSORS, INPUTS, OUTPUTS = 0, 1, 2
 """Field numbers of a SubGraph; a Tensor's shape is 0, type 1, name 3 and its shape with open axes as -1 is 7."""
 _TYPES = dict(
     enumerate(
-        [
-            "float32",
-            "float16",
-            "int32",
-            "uint8",
-            "int64",
-            "string",
-            "bool",
-            "int16",
-            "complex64",
-            "int8",
-            "float64",
-            "complex128",
-            "uint64",
-        ]
+        re.split(" ", "float32 float16 int32 uint8 int64 string bool int16 complex64 int8 float64 complex128 uint64")
     )
 ) | {15: "uint32", 16: "uint16", 17: "int4", 18: "bfloat16"}
 """Names of TensorType by its number."""

@@ -1,4 +1,4 @@
-"""A validation as tables for people: how often a model is right and where not, then how sure and how much it differs."""
+"""A validation as tables for people: how often a model is right, where not, how sure it is, how much it differs."""
 
 from pathlib import Path
 

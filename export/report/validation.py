@@ -1,4 +1,4 @@
-"""A validation of classifiers as one page: accuracy, confusion matrices, and the photographs that were taken for another.
+"""A validation of classifiers as one page: accuracy, confusion matrices, and the photographs with wrong answers.
 
 It is built without jinja2, so that a board can write it too.
 """

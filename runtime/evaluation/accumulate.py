@@ -108,10 +108,10 @@ class Accumulator:
             self._keep(self.surest, (flip.after_conf, -self.flips, flip))
 
     def _add_mistakes(self, sources: Sequence[str], labels: NDArray[np.intp], answer: Answer) -> None:
-        for i in np.flatnonzero(answer.top1 != labels):
+        for i in map(int, np.flatnonzero(answer.top1 != labels)):
             names = self.labels[labels[i]], self.labels[answer.top1[i]]
             mistake = Mistake(sources[i], *names, conf=float(answer.confidence[i]))
-            self._keep(self.mistakes, (mistake.conf, -self.images - int(i), mistake))
+            self._keep(self.mistakes, (mistake.conf, -self.images - i, mistake))
 
     def _keep(self, surest: list[tuple[float, int, Named]], one: tuple[float, int, Named]) -> None:
         """Add one to a heap of the surest, (confidence, a number that no other has, what it is)."""
