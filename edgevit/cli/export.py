@@ -13,9 +13,11 @@ from edgevit.cli.labels_text import describe_labels
 from edgevit.cli.options import LEVELS_OPTION, low_and_high, size
 from edgevit.cli.progress import track
 from edgevit.cli.sections import OTHERS, Command, section
+from edgevit.cli.target_text import describe_target
 from edgevit.device_profiles import GENERIC, find_profile
 from edgevit.errors import GateError, OptionError
 from edgevit.export.recipe import METHODS
+from edgevit.models.zoo.registry import get_spec
 
 if TYPE_CHECKING:
     from edgevit.export import ExportResult
@@ -179,7 +181,6 @@ def command(
 ) -> None:
     """Export MODEL as one file that runs on the board: weights, labels, preprocessing and a self-test inside."""
     from edgevit.export import export
-    from edgevit.models.zoo.registry import get_spec
 
     get_spec(model)  # a misspelt name is told even where torch is missing
     logging.basicConfig(level=logging.INFO if verbose else logging.WARNING, format="%(message)s")
@@ -215,6 +216,8 @@ def command(
         seed=seed,
     )
     _summarize(made)
+    if target == GENERIC and made.path.suffix == ".onnx":
+        click.echo(describe_target(made.manifest), err=True)
     if made.outcome is not None and not made.outcome.met:
         raise GateError(
             f"--max-drop {max_drop} cannot be met: the best found, written to {made.path}, loses "
