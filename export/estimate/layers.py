@@ -17,22 +17,10 @@ FREE = ("Reshape", "Squeeze", "Unsqueeze", "Flatten", "Identity", "Constant", "S
 """Operators that only rename what is there."""
 SIMPLE = (
     *("Add", "Sub", "Mul", "Div", "Max", "Min", "Neg", "Abs", "Sqrt", "Reciprocal", "Pow", "Exp", "Log", "Erf", "Tanh"),
-    *(
-        "Sigmoid",
-        "Relu",
-        "LeakyRelu",
-        "PRelu",
-        "Clip",
-        "Floor",
-        "Round",
-        "Equal",
-        "Where",
-        "Cast",
-        "BatchNormalization",
-    ),
-    *("ReduceMean", "ReduceSum", "ReduceMax", "GlobalAveragePool", "GlobalMaxPool", "MaxPool", "ArgMax"),
-    *("Transpose", "Concat", "Split", "Slice", "Gather", "Pad", "Expand", "Tile", "Resize", "Upsample"),
-    *("DepthToSpace", "SpaceToDepth", "Sum", "Mean", "DynamicQuantizeLinear", "ConstantOfShape", "Range"),
+    *("Sigmoid", "Relu", "LeakyRelu", "PRelu", "Clip", "Floor", "Round", "Equal", "Where", "Cast", "Sum", "Mean"),
+    *("ReduceMean", "ReduceSum", "ReduceMax", "GlobalAveragePool", "GlobalMaxPool", "MaxPool", "ArgMax", "Range"),
+    *("Transpose", "Concat", "Split", "Slice", "Gather", "Pad", "Expand", "Tile", "Resize", "Upsample", "DepthToSpace"),
+    *("SpaceToDepth", "DynamicQuantizeLinear", "ConstantOfShape", "BatchNormalization", "InstanceNormalization"),
 )
 """Operators that pass over their elements once or a few times."""
 INTEGER = {
@@ -200,7 +188,7 @@ class _Reader:
             left, right = (self._shape(node.input[place]) for place in places)
             each = left[-1] if "MatMul" in node.op_type else math.prod(right[1:])
             return math.prod(self._shape(node.output[0])) * each
-        return count_macs(node, {name: self._shape(name) for name in (*node.input[:2], *node.output)})
+        return count_macs(node, {name: self._shape(name) for name in (*node.input[:2], *node.output) if name})
 
     def _made(self, node: NodeProto, number: int) -> str:
         """Return the operator that makes an input."""

@@ -5,8 +5,8 @@ from html import escape
 
 MOST_CLASSES = 30
 """Classes drawn; of more, those that take part in the most mistakes."""
-CELL, TOP, LEFT, MARGIN = 30, 120, 150, 8
-"""Sides in the units of the drawing: of a cell, and of the room for names above, to the left, and around."""
+CELL, TOP, LEFT, RIGHT, BOTTOM = 30, 120, 150, 70, 8
+"""Sides in the units of the drawing: of a cell, and of the room for names above and to the left; they lean right."""
 LONGEST_NAME = 18
 """Letters of a class name that are drawn; the whole name is in the cell's title."""
 STYLE = (
@@ -27,8 +27,8 @@ def confusion_svg(labels: Sequence[str], confusion: Sequence[Sequence[int]]) -> 
     shown = sorted(most_confused(confusion))
     side = len(shown) * CELL
     parts = [
-        f'<svg class="confusion" role="img" aria-label="confusion matrix" width="{LEFT + side + MARGIN}" '
-        f'viewBox="0 0 {LEFT + side + MARGIN} {TOP + side + MARGIN}">'
+        f'<svg class="confusion" role="img" aria-label="confusion matrix" width="{LEFT + side + RIGHT}" '
+        f'viewBox="0 0 {LEFT + side + RIGHT} {TOP + side + BOTTOM}">'
     ]
     for place, i in enumerate(shown):
         name, middle = escape(_shortened(labels[i])), (place + 0.5) * CELL + 4

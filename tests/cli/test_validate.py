@@ -73,8 +73,10 @@ def test_report_page_has_the_matrix_and_the_photographs_and_only_text_of_files(
 
 
 def test_report_of_a_segmentation_model_or_at_no_page_is_refused_before_the_work(
-    run: Run, tiny_model: Path, tmp_path: Path
+    run: Run, tiny_model: Path, colours: Path, tmp_path: Path
 ) -> None:
+    code, _, err = run("validate", colours, "--data", tmp_path / "none", "--report", tmp_path / "page.html")
+    assert (code, "segments; leave it out" in err) == (2, True)
     code, _, err = run("validate", tiny_model, "--data", tmp_path / "none", "--report", tmp_path / "page.pdf")
     assert (code, err.count("\n")) == (2, 1)
     assert "does not end in .html" in err
