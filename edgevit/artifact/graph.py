@@ -29,7 +29,7 @@ class Graph:
     inputs: tuple[GraphTensor, ...]
     outputs: tuple[GraphTensor, ...]
     versions: dict[str, int]
-    """Of ONNX: its IR, and each set of operators by its domain, "ai.onnx" for ONNX's own. Of TFLite: its schema."""
+    """Versions by name: "IR" of an ONNX file and its operator sets by domain ("ai.onnx"); "schema" of a TFLite file."""
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)

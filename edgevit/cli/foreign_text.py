@@ -1,9 +1,9 @@
 """What is known of a model that edgevit did not export, as lines for people."""
 
 from edgevit.artifact.graph import Graph
+from edgevit.cli.foreign_plan import ForeignPlan
 from edgevit.cli.labels_text import shortened
 from edgevit.runtime.foreign import IMAGENET_MEAN, IMAGENET_STD
-from edgevit.runtime.foreign_plan import ForeignPlan
 
 MEANINGS = {
     "logits": "logits: edgevit makes probabilities of them by a softmax",

@@ -47,8 +47,8 @@ def command(model: Path, as_json: bool) -> None:
 def _show_foreign(model: Path, as_json: bool) -> None:
     from edgevit.artifact.manifest import read_metadata
     from edgevit.artifact.reading import read_graph
+    from edgevit.cli.foreign_plan import plan_foreign
     from edgevit.cli.foreign_text import describe_graph, describe_plan, next_command
-    from edgevit.runtime.foreign_plan import plan_foreign
 
     pairs, graph = read_metadata(model), read_graph(model)
     plan, reason = None, None

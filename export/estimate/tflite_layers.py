@@ -21,7 +21,7 @@ FUNCTIONS = {
 }
 """Operators that compute a function for each element, to the ONNX operator whose price they have in float."""
 LOOKUP = ("GELU", "HARD_SWISH", "LOGISTIC", "TANH", "SOFTMAX", "LEAKY_RELU", "RSQRT")
-"""Of these int8 ones read a table."""
+"""Operators that read a table where they are int8."""
 SIMPLE = (
     *("ADD", "SUB", "MUL", "DIV", "MAXIMUM", "MINIMUM", "RELU", "RELU6", "LEAKY_RELU", "LOGISTIC", "TANH", "RSQRT"),
     *("SQRT", "SQUARE", "SQUARED_DIFFERENCE", "NEG", "ABS", "EXP", "POW", "MEAN", "SUM", "REDUCE_MAX", "MAX_POOL_2D"),

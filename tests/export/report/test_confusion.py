@@ -25,7 +25,7 @@ def test_names_are_escaped_and_cut() -> None:
 
 
 def test_of_many_classes_the_most_confused_are_drawn() -> None:
-    """Of 40 classes all are right but 5, taken once for 6, and 7, which has no image and is never answered."""
+    """All of 40 classes are right but 5, taken once for 6, and 7, which has no image and is never answered."""
     confusion = [[int(row == column) for column in range(40)] for row in range(40)]
     confusion[5][5], confusion[5][6], confusion[7][7] = 0, 1, 0
     chosen = most_confused(confusion)
