@@ -11,6 +11,7 @@ from types import ModuleType
 import cv2
 import numpy as np
 import pytest
+import torch
 
 import edgevit
 from edgevit.artifact.manifest import HeldOut, Preprocess, read_manifest
@@ -49,6 +50,13 @@ def photos(tmp_path: Path) -> Path:
         cv2.imwrite(str(path), cv2.resize(pixels, (120, 90), interpolation=cv2.INTER_CUBIC))
     (folder / "broken.jpg").write_bytes(b"not a picture")
     return folder
+
+
+def test_weights_of_a_thousand_unnamed_classes_get_imagenets_names_and_a_note(tmp_path: Path) -> None:
+    torch.save(create_model(MODEL).state_dict(), tmp_path / "own.pth")
+    manifest = export(Recipe(MODEL, weights=str(tmp_path / "own.pth"), imgsz=64), tmp_path / "m.onnx").manifest
+    assert (manifest.labels[0], manifest.labels[281], manifest.labels[999]) == ("tench", "tabby", "toilet tissue")
+    assert any("--labels FILE gives others" in note for note in manifest.notes)
 
 
 def test_float_export_says_what_it_is(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """What the tables of the model families have in common: preprocessing and weights as most of them publish."""
 
 from edgevit.artifact.manifest import Preprocess
+from edgevit.models.zoo.datasets import IMAGENET_1K
 from edgevit.models.zoo.spec import WeightsSpec
 
 CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -38,4 +39,6 @@ def imagenet(
 ) -> WeightsSpec:
     """Describe a published file for ImageNet-1k, named for the side of its input."""
     name = f"imagenet_r{preprocess.size[0]}"
-    return WeightsSpec(name, file, url, license, "ImageNet-1k", 1000, preprocess, top1, source, timm_tag=timm_tag)
+    return WeightsSpec(
+        name, file, url, license, "ImageNet-1k", 1000, preprocess, top1, source, IMAGENET_1K, timm_tag=timm_tag
+    )
