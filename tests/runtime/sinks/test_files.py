@@ -46,13 +46,13 @@ def test_text_in_a_file_has_the_time_and_tells_events(tmp_path: Path) -> None:
     sink.write(event_record(Event("source_back", moment(3), {"away_s": 61.25})))
     sink.write(event_record(Event("frozen", moment(4), {"active": False, "repeated": True})))
     sink.close()
-    told = [line.split("  ", 1)[1] for line in (tmp_path / "a.txt").read_text().splitlines()]
+    told = [line.split(" ", 1)[1] for line in (tmp_path / "a.txt").read_text().splitlines()]
     assert told == [
-        "pen: now dog 0.80, before cat",
-        "pen: frozen (0.0001)",
-        "pen: source lost: no picture for 10 s",
-        "pen: source back after 61.2 s",
-        "pen: no longer frozen",
+        "pen  now dog 0.80, before cat",
+        "pen  frozen (0.0001)",
+        "pen  source lost: no picture for 10 s",
+        "pen  source back after 61.2 s",
+        "pen  no longer frozen",
     ]
 
 
