@@ -73,7 +73,7 @@ def panel(shown: Shown, snapshot: StatusSnapshot) -> str:
     return (
         f"{health_card(snapshot.health)}"
         f'<section class="card"><h2>Now</h2>{_answers(shown)}</section>'
-        f'<section class="card"><h2>Last events</h2>{_events(shown.events)}</section>'
+        f'<section class="card"><h2>Last events</h2>{_events(shown)}</section>'
         f'<section class="card"><h2>Since the start</h2>{_counters(snapshot)}</section>'
     )
 
@@ -91,7 +91,7 @@ def _answers(shown: Shown) -> str:
         assert record.result is not None
         place = [record.moment.source] if shown.several else []
         place += [] if record.moment.roi is None else [record.moment.roi]
-        heading = f"<h2>{_text(' / '.join(place))}</h2>" if place else ""
+        heading = f'<h2 class="place">{_text(" / ".join(place))}</h2>' if place else ""
         rows = "".join(_class_row(*entry, _key(record.result, entry[0])) for entry in record.result.top(CLASSES))
         best = _text(now_text(record.result, record.present))
         blocks.append(f'{heading}<div class="best">{best}</div><table>{rows}</table>')
@@ -113,18 +113,19 @@ def _class_row(label: str, confidence: float, key: str = "") -> str:
     return f'<tr><th>{key}{_text(label)}</th><td class="bar">{meter}</td><td class="number">{confidence:.2f}</td></tr>'
 
 
-def _events(events: tuple[Record, ...]) -> str:
+def _events(shown: Shown) -> str:
     rows = "".join(
         f'<tr><td class="when" title="{iso_time(record.moment.wall_s)}">{_clock(record.moment.wall_s)}</td>'
-        f"<td>{_text(_told(record))}</td></tr>"
-        for record in events
+        f"<td>{_text(_told(record, shown.several))}</td></tr>"
+        for record in shown.events
     )
     return f"<table>{rows}</table>" if rows else '<p class="none">none yet</p>'
 
 
-def _told(record: Record) -> str:
+def _told(record: Record, several: bool) -> str:
     roi = "" if record.moment.roi is None else f"[{record.moment.roi}] "
-    return f"{roi}{event_text(record)}"
+    source = f"{record.moment.source}: " if several else ""
+    return f"{source}{roi}{event_text(record)}"
 
 
 def _clock(wall_s: float) -> str:

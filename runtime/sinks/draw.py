@@ -43,7 +43,7 @@ def draw_regions(image: RGBImage, marked: Sequence[tuple[Region, str]]) -> RGBIm
         ImageError: a region reaches beyond the image.
     """
     drawn = np.ascontiguousarray(image).copy()
-    scale, thickness = max(0.4, drawn.shape[0] / 900), max(1, round(drawn.shape[0] / 500))
+    scale, thickness = max(0.4, drawn.shape[0] / 650), max(1, round(drawn.shape[0] / 500))
     for region, text in marked:
         left, top, right, bottom = bounds(region, drawn.shape[:2])
         cv2.rectangle(drawn, (left, top), (right - 1, bottom - 1), FRAME, 2 * thickness)
