@@ -1,6 +1,7 @@
 """`edgevit run` on videos and streams: selection, events and places, as a user calls them."""
 
 import json
+import socket
 from collections.abc import Callable
 from pathlib import Path
 
@@ -190,3 +191,15 @@ def test_help_names_every_option_and_gives_examples(run: Run) -> None:
         "rtsp://",
     ):
         assert text in out
+
+
+@pytest.mark.parametrize(
+    "options", [("--no-wait",), ("--once",), ("--no-wait", "--csv"), ("--no-wait", "--stable", "1/1")]
+)
+def test_lost_source_is_one_line_and_no_header_comes_before_it(run: Run, tiny_model: Path, options: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    code, out, err = run("run", tiny_model, f"tcp://127.0.0.1:{port}", *options.split())
+    assert (code, out) == (4, "")
+    assert len(err.splitlines()) == 1
+    assert f"127.0.0.1:{port} is lost: Connection refused" in err
