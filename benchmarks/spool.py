@@ -33,8 +33,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from edgevit.runtime.addresses.destinations import parse_sinks
 from edgevit.runtime.delivery.spool import Spool
-from edgevit.runtime.destinations import parse_sinks
 from edgevit.runtime.loading import load
 from edgevit.runtime.moment import Moment, record_id
 from edgevit.runtime.records import RESULT

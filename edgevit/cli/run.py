@@ -70,11 +70,28 @@ def command(**given: Any) -> int:
     on_event = tell_event if options.source_options.wait else keep_silent
     with stop_on_signals(stop), contextlib.ExitStack() as leaving:
         reload = None if options.plan.finite else leaving.enter_context(reload_on_sighup())
-        done = run(options, on_event=on_event, on_error=tell_error, on_page=tell_page, stop=stop, reload=reload)
+        done = run(
+            options,
+            on_event=on_event,
+            on_error=tell_error,
+            on_page=tell_page,
+            on_hang=_end_at_once,
+            stop=stop,
+            reload=reload,
+        )
     if done.frames > 1 or done.live or any(each.place != "stdout" for each in done.written):
         tell_stderr(str(done))
     # a camera sends a damaged picture now and then; a damaged file stays one
     return 1 if done.unreadable and not done.live else 0
+
+
+HUNG = 5
+"""Exit code of a run that hung."""
+
+
+def _end_at_once(text: str) -> None:
+    """End the process from a thread beside the one that hangs; the log says why."""
+    os._exit(HUNG)
 
 
 def tell_stderr(text: str) -> None:

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from edgevit.errors import OptionError
+from edgevit.runtime.addresses.destinations import parse_size
 from edgevit.runtime.collect.folder import check_label
 from edgevit.runtime.collect.likeness import ALIKE
-from edgevit.runtime.destinations import parse_size
 from edgevit.runtime.stream.options import StreamOptions
 from edgevit.runtime.stream.plan import StreamPlan, plan_stream
 from edgevit.schema import Range, check_options

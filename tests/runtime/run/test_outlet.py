@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from edgevit.errors import ImageError
-from edgevit.runtime.destinations import parse_sinks
+from edgevit.runtime.addresses.destinations import parse_sinks
 from edgevit.runtime.events.event import Event
 from edgevit.runtime.images.regions import Region
 from edgevit.runtime.loading import load

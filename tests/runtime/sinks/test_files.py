@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from edgevit.errors import OptionError, OutputError
-from edgevit.runtime.destinations import parse_sinks
+from edgevit.runtime.addresses.destinations import parse_sinks
 from edgevit.runtime.events.event import Event
 from edgevit.runtime.moment import Moment
 from edgevit.runtime.records import Record, event_record, result_record
