@@ -193,9 +193,7 @@ def test_help_names_every_option_and_gives_examples(run: Run) -> None:
         assert text in out
 
 
-@pytest.mark.parametrize(
-    "options", [("--no-wait",), ("--once",), ("--no-wait", "--csv"), ("--no-wait", "--stable", "1/1")]
-)
+@pytest.mark.parametrize("options", ["--no-wait", "--once", "--no-wait --csv", "--no-wait --stable 1/1"])
 def test_lost_source_is_one_line_and_no_header_comes_before_it(run: Run, tiny_model: Path, options: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]

@@ -120,7 +120,7 @@ def test_photo_is_as_the_camera_sent_it() -> None:
 def test_stop_ends_it(clip: Path, tmp_path: Path) -> None:
     stop = Stop()
     stop.ask()
-    assert collect(CollectOptions(source=clip, labels=["hen"], to=tmp_path / "p"), stop=stop).frames == 1
+    assert collect(CollectOptions(source=clip, labels=["hen"], to=tmp_path / "p"), stop=stop).frames <= 1
 
 
 @pytest.mark.parametrize(
