@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from edgevit.errors import UnknownModelError as UnknownModelError
     from edgevit.errors import UnknownNameError as UnknownNameError
     from edgevit.runtime.classifier import Classifier as Classifier
+    from edgevit.runtime.collect.collect import CollectSummary as CollectSummary
+    from edgevit.runtime.collect.collect import collect as collect
+    from edgevit.runtime.collect.options import CollectOptions as CollectOptions
     from edgevit.runtime.evaluation.validate import validate as validate
     from edgevit.runtime.events.event import Event as Event
     from edgevit.runtime.events.labels import UNKNOWN as UNKNOWN
@@ -51,6 +54,8 @@ _HOMES = {
         *("SourceLostError", "UnknownModelError", "UnknownNameError"),
     ),
     "edgevit.runtime.classifier": ("Classifier",),
+    "edgevit.runtime.collect.collect": ("CollectSummary", "collect"),
+    "edgevit.runtime.collect.options": ("CollectOptions",),
     "edgevit.runtime.evaluation.validate": ("validate",),
     "edgevit.runtime.events.event": ("Event",),
     "edgevit.runtime.events.labels": ("UNKNOWN", "LabelRules"),

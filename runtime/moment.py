@@ -28,6 +28,18 @@ def record_id(kind: str, source: str | None, roi: str | None, sequence: int, wal
     return hashlib.sha256(what.encode()).hexdigest()[:32]
 
 
+def clock_time(wall_s: float) -> str:
+    """Return Unix time as this machine's clock on the wall shows it, such as 12:04:31."""
+    return datetime.datetime.fromtimestamp(wall_s).strftime("%H:%M:%S")
+
+
+def position_time(position_s: float) -> str:
+    """Return a time within a video, such as 0:01:05.20."""
+    hundredths = round(100 * position_s)
+    minutes, rest = divmod(hundredths, 6000)
+    return f"{minutes // 60}:{minutes % 60:02d}:{rest // 100:02d}.{rest % 100:02d}"
+
+
 def iso_time(wall_s: float) -> str:
     """Return Unix time as UTC, such as 2026-11-20T13:36:31.250Z."""
     utc = datetime.datetime.fromtimestamp(wall_s, datetime.UTC)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from edgevit.runtime.events.event import Event
+from edgevit.runtime.images.regions import Region
 from edgevit.runtime.images.resample import RGBImage
 from edgevit.runtime.moment import Moment, iso_time, record_id
 from edgevit.runtime.results import Result
@@ -49,6 +50,12 @@ class Record:
     """The frame's answer; None for what did not come from a frame."""
     image: RGBImage | None = None
     """(H, W, 3), the whole frame or its region; None where no sink needs it."""
+    scene: RGBImage | None = None
+    """(H, W, 3), the whole frame, for sinks that draw; None where no sink needs it."""
+    region: Region | None = None
+    """Which part of the scene it is about; None for all of it."""
+    present: str | None = None
+    """The label that thresholds and smoothing leave: what is there now. None where no rules were asked."""
 
     def to_json(self) -> str:
         """Return the body as one line of ASCII."""

@@ -26,6 +26,7 @@ COMMANDS = {
     "info": "edgevit.cli.info",
     "selftest": "edgevit.cli.selftest",
     "benchmark": "edgevit.cli.benchmark",
+    "collect": "edgevit.cli.collect",
     "train": "edgevit.cli.train",
     "profiles": "edgevit.cli.profiles",
     "doctor": "edgevit.cli.doctor",

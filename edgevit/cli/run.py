@@ -53,8 +53,8 @@ def command(**given: Any) -> int:
     folders are read in their order; several cameras and streams at the same time, with one model in memory.
 
     Of cameras and streams only the newest frame is classified, and one that is lost is waited for; its loss and return
-    are told on stderr. A file that cannot be read is named on stderr, the others are still classified, and the exit
-    code is 1. Ctrl-C and SIGTERM end after the frame in hand with exit code 0.
+    are told on stderr, and at the end one line with what was done. A file that cannot be read is named on stderr, the
+    others are still classified, and the exit code is 1. Ctrl-C and SIGTERM end after the frame in hand with code 0.
 
     Results and events go to stdout, or to each place that --to names. In text, classes that would read 0.00 are left
     out, unless the first.
@@ -66,17 +66,21 @@ def command(**given: Any) -> int:
     from edgevit.runtime.sources.stop import Stop
 
     options, stop = read_run_options(given), Stop()
+    # where a source is not waited for, the error that ends the run says what was wrong with it
+    on_event = tell_event if options.source_options.wait else keep_silent
     with stop_on_signals(stop), contextlib.ExitStack() as leaving:
         reload = None if options.plan.finite else leaving.enter_context(reload_on_sighup())
         done = run(
             options,
-            on_event=_tell_event,
-            on_error=_tell_error,
-            on_page=_tell_page,
+            on_event=on_event,
+            on_error=tell_error,
+            on_page=tell_page,
             on_hang=_end_at_once,
             stop=stop,
             reload=reload,
         )
+    if done.frames > 1 or done.live or any(each.place != "stdout" for each in done.written):
+        tell_stderr(str(done))
     # a camera sends a damaged picture now and then; a damaged file stays one
     return 1 if done.unreadable and not done.live else 0
 
@@ -90,22 +94,27 @@ def _end_at_once(text: str) -> None:
     os._exit(HUNG)
 
 
-def _say(text: str) -> None:
+def tell_stderr(text: str) -> None:
     click.echo(f"edgevit: {printable(text)}", err=True)
 
 
-def _tell_event(event: "Event") -> None:
+def keep_silent(event: "Event") -> None:
+    """Leave it to the places for events."""
+
+
+def tell_event(event: "Event") -> None:
     """Say what happened to a source; what the pictures show goes where results go."""
+    from edgevit.runtime.moment import clock_time
     from edgevit.runtime.records import event_record
     from edgevit.runtime.sinks.lines import event_text
 
     if event.of_source:
-        _say(f"{event.moment.source}: {event_text(event_record(event))}")
+        tell_stderr(f"{clock_time(event.moment.wall_s)} {event.moment.source}: {event_text(event_record(event))}")
 
 
-def _tell_error(error: EdgevitError) -> None:
-    _say(error.command_line_text)
+def tell_error(error: EdgevitError) -> None:
+    tell_stderr(error.command_line_text)
 
 
-def _tell_page(url: str) -> None:
-    _say(f"the page is at {url}")
+def tell_page(url: str) -> None:
+    tell_stderr(f"the page is at {url}")

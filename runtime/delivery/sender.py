@@ -116,6 +116,9 @@ class SpooledSink:
         self._unsynced_s: float | None = None
         self._failures, self._away = 0, False
         self._failed_s = 0.0
+        self.name = delivery.name
+        self.stored = 0
+        """How many records were put into the spool."""
         for record in first:
             self.write(record)
         self._thread = threading.Thread(target=self._run, name=f"edgevit sender {delivery.name}", daemon=True)
@@ -128,6 +131,7 @@ class SpooledSink:
             # a name from the command line may hold bytes that are not UTF-8
             channel = channel.encode("utf-8", "replace").decode()
             self._spool.put(record.id, channel, record.to_json().encode())
+            self.stored += 1
             if self._unsynced_s is None:
                 self._unsynced_s = time.monotonic()
             self._wake.set()

@@ -8,8 +8,15 @@ from typing import Any
 
 from edgevit.runtime.moment import Moment, iso_time, record_id
 
-KINDS = ("label", "area", "class", "too_dark", "too_bright", "blurred", "frozen", "source_lost", "source_back")
-"""What an event may tell; the last two come from the loop that reads the source."""
+SOURCE_KINDS = ("source_lost", "source_back")
+"""Those that come from the loop that reads the source."""
+KINDS = ("label", "area", "class", "too_dark", "too_bright", "blurred", "frozen", *SOURCE_KINDS)
+"""What an event may tell."""
+
+
+def is_of_source(kind: str, facts: Mapping[str, Any]) -> bool:
+    """Tell whether an event comes from reading the source, and not from rules about what the pictures show."""
+    return kind in SOURCE_KINDS or "repeated" in facts or "black" in facts
 
 
 @dataclass(frozen=True)
@@ -25,7 +32,7 @@ class Event:
     @property
     def of_source(self) -> bool:
         """Whether it comes from reading the source, and not from rules about what the pictures show."""
-        return self.kind in ("source_lost", "source_back") or "repeated" in self.facts or "black" in self.facts
+        return is_of_source(self.kind, self.facts)
 
     @functools.cached_property
     def id(self) -> str:

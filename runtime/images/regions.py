@@ -47,7 +47,17 @@ def cut(image: RGBImage, region: Region) -> RGBImage:
     Raises:
         ImageError: it lies outside the image, or reaches beyond it.
     """
-    height, width = image.shape[:2]
+    left, top, right, bottom = bounds(region, image.shape[:2])
+    return image[top:bottom, left:right]
+
+
+def bounds(region: Region, size: tuple[int, ...]) -> tuple[int, int, int, int]:
+    """Return (left, top, right, bottom) of a region in a picture of (height, width), at least one pixel each way.
+
+    Raises:
+        ImageError: it lies outside the picture, or reaches beyond it.
+    """
+    height, width = size
     scale_x, scale_y = (width, height) if region.in_shares else (1, 1)
     left, top = round(region.x * scale_x), round(region.y * scale_y)
     right, bottom = round((region.x + region.width) * scale_x), round((region.y + region.height) * scale_y)
@@ -57,7 +67,7 @@ def cut(image: RGBImage, region: Region) -> RGBImage:
             "give shares of the picture, such as 0.1,0.2,0.5,0.5, to fit any size"
         )
     left, top = min(left, width - 1), min(top, height - 1)
-    return image[top : max(bottom, top + 1), left : max(right, left + 1)]
+    return left, top, max(right, left + 1), max(bottom, top + 1)
 
 
 def parse_region(text: str) -> Region:

@@ -1,7 +1,7 @@
 """What stands beside a run: the page of `serve`, and the service manager that wants to know whether results come."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,10 +46,12 @@ class Monitoring:
         if self.server is not None:
             self.server.state.view.black(moment)
 
-    def include(self, sinks: Sinks) -> None:
-        """Tell of what waits for a network too."""
+    def include(self, sinks: Sinks, names: Sequence[str]) -> None:
+        """Tell of what waits for a network too, and let hard pictures be put into classes of these names."""
         if self.status is not None:
             self.status.include(sinks.backlogs)
+        if self.server is not None:
+            self.server.state.hard.include(sinks.hard_folders(), names)
 
     def damaged(self) -> None:
         if self.status is not None:
@@ -75,7 +77,7 @@ def open_monitoring(options: RunOptions, heartbeat: Heartbeat) -> Monitoring:
 
     plan = options.plan
     access = check_access(options.serve, options.serve_anyone, os.environ)
-    view = View(plan.regions)
+    view = View(plan.regions, several=len(plan.sources) > 1 and not plan.finite)
     status = RunStatus(options.source_options.result_limit_s, sources=len(plan.sources))
     about = {"version": __version__, "model": Path(options.model).name, "source": plan.name}
     return Monitoring((status, view, heartbeat), heartbeat, status, Server(access, PageState(view, status, about)))

@@ -55,7 +55,7 @@ def open_output(options: RunOptions, task: str, *, monitoring: Sequence[Sink] = 
     sinks = Sinks([open_sinks(targets, _context(options, task)), *monitoring])
     rules, regions = options.label_rules, options.plan.regions
     watch = open_watch(options, options.plan) if wanted or page else None
-    writer = ResultWriter(sinks, regions=regions, top_k=options.top_k, threshold=rules.threshold)
+    writer = ResultWriter(sinks, regions=regions, top_k=options.top_k, rules=rules)
     return Output(sinks, writer, watch, writer.picture if needs_pictures(targets) else None)
 
 

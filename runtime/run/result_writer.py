@@ -1,13 +1,16 @@
 """From a stream to its sinks: answers and events become records, with the pictures that they came from."""
 
+import dataclasses
 from collections.abc import Sequence
 
 from edgevit.errors import ImageError
 from edgevit.runtime.events.event import Event
+from edgevit.runtime.events.labels import UNKNOWN, LabelRules, LabelState, next_state
+from edgevit.runtime.events.recent import Recent
 from edgevit.runtime.images.regions import Region, cut
 from edgevit.runtime.images.resample import RGBImage
 from edgevit.runtime.moment import Moment
-from edgevit.runtime.records import Sink, event_record, result_record
+from edgevit.runtime.records import Record, Sink, event_record, result_record
 from edgevit.runtime.results import Result
 
 
@@ -19,18 +22,26 @@ class ResultWriter:
         writer.result(result)
     """
 
-    def __init__(self, sinks: Sink, *, regions: Sequence[Region] = (), top_k: int = 5, threshold: float = 0.0) -> None:
+    def __init__(
+        self,
+        sinks: Sink,
+        *,
+        regions: Sequence[Region] = (),
+        top_k: int = 5,
+        rules: LabelRules = LabelRules(),  # noqa: B008 (frozen)
+    ) -> None:
         """Write to sinks, which stay the caller's to close.
 
         Args:
             sinks: take all records.
             regions: of the picture, so that sinks that draw get what was classified.
             top_k: classes in a result's JSON.
-            threshold: classes below are left out of it, 0..1.
+            rules: classes below their threshold are left out of it; they also say which label is present.
         """
         self._sinks = sinks
         self._regions = {region.name: region for region in regions}
-        self._top_k, self._threshold = top_k, threshold
+        self._top_k, self._rules = top_k, rules
+        self._labels: Recent[tuple[str, str | None], LabelState] = Recent()
         self._picture: tuple[Moment, RGBImage] | None = None
         self._result: Result | None = None
 
@@ -44,19 +55,41 @@ class ResultWriter:
         if moment is None:
             raise ImageError("only answers of a stream can be written: this one has no moment; use Classifier.stream")
         self._result = result
-        image = self._image(moment)
-        self._sinks.write(result_record(result, moment, image, k=self._top_k, threshold=self._threshold))
+        record = result_record(result, moment, self._image(moment), k=self._top_k, threshold=self._rules.threshold)
+        self._sinks.write(self._in_its_scene(dataclasses.replace(record, present=self._present(result, moment))))
 
     def event(self, event: Event) -> None:
         """Take what the stream tells: of the answer that was taken last, of the picture, or of the source itself."""
+        if event.kind == "source_lost":
+            for key in [key for key in self._labels if key[0] == event.moment.source]:
+                self._labels[key] = self._labels[key].after_gap()
         result = self._result if self._result is not None and self._result.moment == event.moment else None
         image = None if event.of_source else self._image(event.moment)
-        self._sinks.write(event_record(event, result, image))
+        self._sinks.write(self._in_its_scene(event_record(event, result, image)))
+
+    def _present(self, result: Result, moment: Moment) -> str | None:
+        """Return the label that the rules leave; None of areas, of which many are there at once."""
+        if result.of_areas:
+            return None
+        key = (moment.source, moment.roi)
+        rules = self._rules.for_several() if result.multi_label else self._rules
+        self._labels[key], _ = next_state(rules, self._labels.get(key, LabelState()), result, moment)
+        return self._labels[key].label or UNKNOWN
+
+    def _in_its_scene(self, record: Record) -> Record:
+        if record.image is None:
+            return record
+        region = None if record.moment.roi is None else self._regions.get(record.moment.roi)
+        return dataclasses.replace(record, scene=self._scene(record.moment), region=region)
 
     def _image(self, moment: Moment) -> RGBImage | None:
+        scene = self._scene(moment)
+        if scene is None or moment.roi not in self._regions:
+            return scene
+        return cut(scene, self._regions[moment.roi])
+
+    def _scene(self, moment: Moment) -> RGBImage | None:
         if self._picture is None:
             return None
         shown, image = self._picture
-        if (shown.source, shown.sequence) != (moment.source, moment.sequence):
-            return None
-        return cut(image, self._regions[moment.roi]) if moment.roi in self._regions else image
+        return image if (shown.source, shown.sequence) == (moment.source, moment.sequence) else None

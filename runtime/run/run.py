@@ -17,6 +17,7 @@ from edgevit.runtime.run.monitoring import open_monitoring
 from edgevit.runtime.run.options import RunOptions
 from edgevit.runtime.run.output import open_output
 from edgevit.runtime.run.sd_notify import Notifier
+from edgevit.runtime.sinks.combining import Written
 from edgevit.runtime.sources.stop import Stop
 from edgevit.runtime.stream.loop import Predictor, StreamCallbacks
 from edgevit.runtime.stream.watched import watched_stream
@@ -34,6 +35,21 @@ class RunSummary:
     """Pictures that could not be read, and were skipped."""
     live: bool
     """Whether a picture of a camera or stream was classified: those send a damaged one now and then."""
+    frames: int = 0
+    """Pictures that were classified."""
+    events: int = 0
+    """What happened, as docs/events.md describes it."""
+    written: tuple[Written, ...] = ()
+    """What went to each place."""
+
+    def __str__(self) -> str:
+        """Return one line for people."""
+        counts = f"{_count(self.frames, 'frame')}, {_count(self.events, 'event')}"
+        return "; ".join([counts, *(str(each) for each in self.written)])
+
+
+def _count(count: int, unit: str) -> str:
+    return f"{count:,} {unit}{'' if count == 1 else 's'}"
 
 
 def run(
@@ -66,8 +82,9 @@ def run(
         EdgevitError: the model cannot be opened, a place cannot be written, a source is lost and not waited for, or
             the model fails.
     """
-    results = unreadable = 0
+    results = unreadable = frames = events = 0
     live = False
+    last: tuple[str, int] | None = None
 
     def open_model() -> Classifier:
         return load(
@@ -93,6 +110,8 @@ def run(
         (on_error or _log_error)(error)
 
     def tell(event: Event) -> None:
+        nonlocal events
+        events += 1
         (on_event or _log_event)(event)
         output.writer.event(event)
 
@@ -120,7 +139,7 @@ def run(
         output = open_output(options, classifier.task, monitoring=monitoring.sinks, page=monitoring.server is not None)
         leaving.callback(output.sinks.close)
         flushed.append(output.sinks.flush)
-        monitoring.include(output.sinks)
+        monitoring.include(output.sinks, classifier.names)
         predictor: Predictor = classifier
         if reload is not None and not options.plan.finite:
             predictor = reloadable = ReloadableModel(classifier, open_model, heartbeat.renewal, reload)
@@ -135,7 +154,9 @@ def run(
             output.writer.result(result)
             results += 1
             live = live or result.age_ms is not None
-    return RunSummary(results, unreadable, live)
+            frame = None if result.moment is None else (result.moment.source, result.moment.sequence)
+            frames, last = frames + (frame != last), frame
+    return RunSummary(results, unreadable, live, frames, events, output.sinks.written())
 
 
 def _log_event(event: Event) -> None:

@@ -6,13 +6,16 @@ import dataclasses
 import hmac
 import ipaddress
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from edgevit.errors import MissingExtraError
+from edgevit.runtime.serve.forms import Clicks, buttons, collected, hard_section
+from edgevit.runtime.serve.hard import HardPictures
 from edgevit.runtime.serve.metrics import CONTENT_TYPE, exposition
-from edgevit.runtime.serve.page import POLICY, page, panel
+from edgevit.runtime.serve.page import POLICY, PageParts, health_card, page, panel
 from edgevit.runtime.serve.status import RunStatus
 from edgevit.runtime.serve.view import View
 
@@ -28,6 +31,12 @@ class PageState:
     status: RunStatus
     about: dict[str, str]
     """"version", "model" and "source"."""
+    hard: HardPictures = field(default_factory=HardPictures)
+    """What may be put into classes."""
+    clicks: Clicks | None = None
+    """What buttons for classes do; None where there are none."""
+    secret: str = field(default_factory=secrets.token_urlsafe, repr=False)
+    """What each click carries: other websites cannot read it, so they cannot click (CSRF)."""
 
 
 @dataclass(frozen=True)
@@ -39,25 +48,43 @@ class Response:
     policy: str = "default-src 'none'"
 
 
-def _page(state: PageState) -> Response:
-    return Response(200, HTML, page(state.about, state.view.shown(), state.status.snapshot()).encode(), POLICY)
+def _page(state: PageState, fields: Mapping[str, str]) -> Response:
+    parts = PageParts(_panel_text(state), buttons(state.secret, state.clicks), hard_section(state.secret, state.hard))
+    return Response(200, HTML, page(state.about, parts).encode(), POLICY)
 
 
-def _panel(state: PageState) -> Response:
-    return Response(200, HTML, panel(state.view.shown(), state.status.snapshot()).encode())
+def _panel(state: PageState, fields: Mapping[str, str]) -> Response:
+    return Response(200, HTML, _panel_text(state).encode())
 
 
-def _picture(state: PageState) -> Response:
+def _panel_text(state: PageState) -> str:
+    if state.clicks is not None:
+        return health_card(state.status.health()) + collected(state.clicks)
+    return panel(state.view.shown(), state.status.snapshot())
+
+
+def _hard(state: PageState, fields: Mapping[str, str]) -> Response:
+    return Response(200, HTML, hard_section(state.secret, state.hard).encode())
+
+
+def _hard_picture(state: PageState, fields: Mapping[str, str]) -> Response:
+    try:
+        return Response(200, JPEG, state.hard.read(fields.get("name", "")))
+    except OSError:
+        return Response(404, TEXT, b"this picture is no longer among those to sort\n")
+
+
+def _picture(state: PageState, fields: Mapping[str, str]) -> Response:
     found = state.view.next_jpeg(0, 0)
     return Response(200, JPEG, found[1]) if found else Response(404, TEXT, b"no picture yet\n")
 
 
-def _health(state: PageState) -> Response:
+def _health(state: PageState, fields: Mapping[str, str]) -> Response:
     health = state.status.health()
     return Response(200 if health.ok else 503, TEXT, f"{health.state}: {health.reason}\n".encode("utf-8", "replace"))
 
 
-def _state(state: PageState) -> Response:
+def _state(state: PageState, fields: Mapping[str, str]) -> Response:
     shown, snapshot = state.view.shown(), state.status.snapshot()
     described = {
         "health": snapshot.health.state,
@@ -73,20 +100,24 @@ def _state(state: PageState) -> Response:
     return Response(200, "application/json", json.dumps(described).encode())
 
 
-def _metrics(state: PageState) -> Response:
+def _metrics(state: PageState, fields: Mapping[str, str]) -> Response:
     try:
         return Response(200, CONTENT_TYPE, exposition(state.status, state.about))
     except MissingExtraError as error:
         return Response(501, TEXT, f"{error}\n".encode())
 
 
-ROUTES: dict[str, Callable[[PageState], Response]] = {
+Route = Callable[[PageState, Mapping[str, str]], Response]
+"""Takes also the fields of the query."""
+ROUTES: dict[str, Route] = {
     "/": _page,
     "/panel": _panel,
     "/picture.jpg": _picture,
     "/healthz": _health,
     "/state.json": _state,
     "/metrics": _metrics,
+    "/hard": _hard,
+    "/hard.jpg": _hard_picture,
 }
 
 

@@ -3,6 +3,7 @@
 import base64
 import datetime
 import hashlib
+from dataclasses import dataclass
 from html import escape
 from importlib import resources
 
@@ -11,9 +12,9 @@ from edgevit.runtime.moment import iso_time
 from edgevit.runtime.records import Record
 from edgevit.runtime.results import Result
 from edgevit.runtime.segmentation import Segmentation
-from edgevit.runtime.serve.status import StatusSnapshot
+from edgevit.runtime.serve.status import Health, StatusSnapshot
 from edgevit.runtime.serve.view import Shown
-from edgevit.runtime.sinks.lines import event_text
+from edgevit.runtime.sinks.lines import event_text, now_text
 from edgevit.text import printable
 
 CLASSES = 3
@@ -33,19 +34,25 @@ def _digest(text: str) -> str:
 
 POLICY = (
     f"default-src 'none'; img-src 'self'; connect-src 'self'; style-src {_digest(STYLE)}; "
-    f"script-src {_digest(SCRIPT)}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    f"script-src {_digest(SCRIPT)}; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
 """Content-Security-Policy: nothing but this style, this script and this server, whatever a label may hold."""
 
 
-def page(about: dict[str, str], shown: Shown, snapshot: StatusSnapshot) -> str:
-    """Return the whole page.
+@dataclass(frozen=True)
+class PageParts:
+    """What stands on the page, as HTML."""
 
-    Args:
-        about: "source" and "model", for the heading.
-        shown: answers and events.
-        snapshot: counters and health.
-    """
+    panel: str
+    """What changes from moment to moment."""
+    buttons: str = ""
+    """Below the picture."""
+    hard: str = ""
+    """Below all else."""
+
+
+def page(about: dict[str, str], parts: PageParts) -> str:
+    """Return the whole page; "source" and "model" of `about` are its heading."""
     source, model = _text(about["source"]), _text(about["model"])
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
@@ -54,32 +61,40 @@ def page(about: dict[str, str], shown: Shown, snapshot: StatusSnapshot) -> str:
         '<noscript><meta http-equiv="refresh" content="5"></noscript>'
         f"<title>{source} - edgevit</title><style>{STYLE}</style></head><body>"
         f"<header><h1>{source}</h1><p>{model}</p></header>"
-        f'<main><div class="card picture"><img src="picture.jpg" alt="newest picture of {source}"></div>'
-        f'<div id="panel">{panel(shown, snapshot)}</div></main>'
+        f'<main><div class="card picture"><img src="picture.jpg" alt="newest picture of {source}">'
+        f"{parts.buttons}</div>"
+        f'<div id="panel">{parts.panel}</div><div id="hard">{parts.hard}</div></main>'
         f"<script>{SCRIPT}</script></body></html>\n"
     )
 
 
 def panel(shown: Shown, snapshot: StatusSnapshot) -> str:
     """Return what changes from moment to moment."""
-    health = snapshot.health
     return (
-        f'<section class="card"><div class="health {health.state}">{health.state}'
-        f"<small>{_text(health.reason)}</small></div></section>"
-        f'<section class="card"><h2>Now</h2>{_answers(shown.answers)}</section>'
-        f'<section class="card"><h2>Last events</h2>{_events(shown.events)}</section>'
+        f"{health_card(snapshot.health)}"
+        f'<section class="card"><h2>Now</h2>{_answers(shown)}</section>'
+        f'<section class="card"><h2>Last events</h2>{_events(shown)}</section>'
         f'<section class="card"><h2>Since the start</h2>{_counters(snapshot)}</section>'
     )
 
 
-def _answers(answers: tuple[Record, ...]) -> str:
+def health_card(health: Health) -> str:
+    return (
+        f'<section class="card"><div class="health {health.state}">{health.state}'
+        f"<small>{_text(health.reason)}</small></div></section>"
+    )
+
+
+def _answers(shown: Shown) -> str:
     blocks = []
-    for record in answers:
+    for record in shown.answers:
         assert record.result is not None
-        roi = "" if record.moment.roi is None else f"<h2>{_text(record.moment.roi)}</h2>"
-        (label, confidence), *others = record.result.top(CLASSES)
-        rows = "".join(_class_row(*entry, _key(record.result, entry[0])) for entry in [(label, confidence), *others])
-        blocks.append(f'{roi}<div class="best">{_text(label)} {confidence:.2f}</div><table>{rows}</table>')
+        place = [record.moment.source] if shown.several else []
+        place += [] if record.moment.roi is None else [record.moment.roi]
+        heading = f'<h2 class="place">{_text(" / ".join(place))}</h2>' if place else ""
+        rows = "".join(_class_row(*entry, _key(record.result, entry[0])) for entry in record.result.top(CLASSES))
+        best = _text(now_text(record.result, record.present))
+        blocks.append(f'{heading}<div class="best">{best}</div><table>{rows}</table>')
     return "".join(blocks) or '<p class="none">nothing yet</p>'
 
 
@@ -98,18 +113,19 @@ def _class_row(label: str, confidence: float, key: str = "") -> str:
     return f'<tr><th>{key}{_text(label)}</th><td class="bar">{meter}</td><td class="number">{confidence:.2f}</td></tr>'
 
 
-def _events(events: tuple[Record, ...]) -> str:
+def _events(shown: Shown) -> str:
     rows = "".join(
         f'<tr><td class="when" title="{iso_time(record.moment.wall_s)}">{_clock(record.moment.wall_s)}</td>'
-        f"<td>{_text(_told(record))}</td></tr>"
-        for record in events
+        f"<td>{_text(_told(record, shown.several))}</td></tr>"
+        for record in shown.events
     )
     return f"<table>{rows}</table>" if rows else '<p class="none">none yet</p>'
 
 
-def _told(record: Record) -> str:
+def _told(record: Record, several: bool) -> str:
     roi = "" if record.moment.roi is None else f"[{record.moment.roi}] "
-    return f"{roi}{event_text(record)}"
+    source = f"{record.moment.source}: " if several else ""
+    return f"{source}{roi}{event_text(record)}"
 
 
 def _clock(wall_s: float) -> str:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from edgevit.errors import OutputError
+from edgevit.runtime.serve.actions import LONGEST_BODY, act, read_fields
 from edgevit.runtime.serve.address import Access
 from edgevit.runtime.serve.answers import ROUTES, STREAM, TEXT, PageState, Response, refusal
 
@@ -141,21 +142,41 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.server.allow(self.connection, "answered")
-        path = self.path.partition("?")[0]
+        path, _, query = self.path.partition("?")
         answer = refusal(self.server.access.token, self.headers["Authorization"], self.headers["Host"])
         if answer is None and path == STREAM and self.command == "GET":
             self._stream()
             return
         if answer is None:
             route = ROUTES.get(path)
-            answer = route(self.server.state) if route else Response(404, TEXT, b"there is nothing here; see /\n")
+            answer = (
+                route(self.server.state, read_fields(query))
+                if route
+                else Response(404, TEXT, b"there is nothing here; see /\n")
+            )
         self._send(answer)
 
     do_HEAD = do_GET
 
+    def do_POST(self) -> None:
+        """Do what a button of the page asks for; the body is short, and whoever may look may click."""
+        answer = refusal(self.server.access.token, self.headers["Authorization"], self.headers["Host"])
+        length = self.headers["Content-Length"] or ""
+        if answer is None and not (length.isascii() and length.isdecimal() and len(length) < 9):
+            answer = Response(411, TEXT, b"say how long the body is\n")
+        if answer is None and int(length) > LONGEST_BODY:
+            answer = Response(413, TEXT, b"the body is too long for a button\n")
+        if answer is None:
+            fields = read_fields(self.rfile.read(int(length)).decode("utf-8", "replace"))
+            self.server.allow(self.connection, "answered")
+            answer = act(self.server.state, self.path.partition("?")[0], fields)
+        self._send(answer)
+
     def _send(self, answer: Response) -> None:
         self._head(answer.status, answer.kind, answer.policy)
         self.send_header("Content-Length", str(len(answer.body)))
+        if answer.status == 303:
+            self.send_header("Location", "./")
         if answer.status == 401:
             self.send_header("WWW-Authenticate", 'Basic realm="edgevit", charset="UTF-8"')
         self.end_headers()

@@ -60,8 +60,16 @@ class StatusSnapshot:
 class RunStatus:
     """A sink that counts. Its lock is held for microseconds: no reader can hold the loop back."""
 
-    def __init__(self, limit_s: float, clock: Clock | None = None, *, sources: int = 1) -> None:
-        """Call a run of so many sources healthy if its last result is no older than limit_s."""
+    def __init__(
+        self,
+        limit_s: float,
+        clock: Clock | None = None,
+        *,
+        sources: int = 1,
+        good: str = "results are being produced",
+    ) -> None:
+        """Call a run of so many sources healthy if its last result is no older than limit_s; `good` tells of that."""
+        self._good = good
         self._limit_s, self._now_s = limit_s, (clock or Clock()).monotonic_s
         self._lock = threading.Lock()
         self._begun_s = self._now_s()
@@ -101,6 +109,12 @@ class RunStatus:
             self._frame_age_s = None if result.age_ms is None else result.age_ms / 1e3
             self._preprocess_s += result.preprocess_ms / 1e3
             self._inference_s += result.inference_ms / 1e3
+
+    def seen(self, moment: Moment) -> None:
+        """Note a picture that is used though nobody classified it."""
+        with self._lock:
+            self._last_s, self._dark = self._now_s(), False
+            self._trouble.pop(moment.source, None)
 
     def black(self, moment: Moment) -> None:
         """Note a live picture with nothing on it."""
@@ -157,4 +171,4 @@ class RunStatus:
             return Health("late", f"no result for {waited_s:.0f} s, expected one within {self._limit_s:g} s")
         # a receiver that is away is told, but is no illness of this run: starting it anew would not bring him back
         away = [str(backlog) for backlog in backlogs if backlog.away]
-        return Health("running", "; ".join(["results are being produced", *troubles, *away]))
+        return Health("running", "; ".join([self._good, *troubles, *away]))

@@ -2,9 +2,12 @@
 
 import logging
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Protocol
 
 from edgevit.runtime.delivery.sender import Backlog, SpooledSink
 from edgevit.runtime.records import Record, Sink
+from edgevit.runtime.sinks.folder import BoundedFolder
 
 log = logging.getLogger(__name__)
 
@@ -12,11 +15,41 @@ Wants = Callable[[str], bool]
 """Which kinds of records a sink takes."""
 
 
+class CountingSink(Sink, Protocol):
+    """A sink on this machine that knows how much it wrote."""
+
+    unit: str
+    """What it writes, in the singular."""
+    written: int
+
+
+@dataclass(frozen=True)
+class Written:
+    """What a run wrote to one place."""
+
+    count: int
+    unit: str
+    """What it was, in the singular: "line", "hard picture"."""
+    place: str
+
+    def __str__(self) -> str:
+        """Return one part of a line for people."""
+        what = f"{self.count:,} {self.unit}{'' if self.count == 1 else 's'}"
+        return f"{what} {'on' if self.place == 'stdout' else 'in'} {self.place}"
+
+
 class FilteredSink:
     """Passes on the kinds of records that a sink wants."""
 
-    def __init__(self, sink: Sink, wants: Wants) -> None:
-        self._sink, self._wants = sink, wants
+    def __init__(
+        self,
+        sink: Sink,
+        wants: Wants,
+        written: Callable[[], Written] | None = None,
+        hard: BoundedFolder | None = None,
+    ) -> None:
+        """Pass on to a sink; `written` tells what it wrote, `hard` is where its hard pictures lie."""
+        self._sink, self._wants, self.written, self.hard = sink, wants, written, hard
 
     def write(self, record: Record) -> None:
         if self._wants(record.kind):
@@ -77,6 +110,23 @@ class Sinks:
         """Tell how those that go through a spool are doing, to any thread."""
         own = [sink.backlog() for sink in self._sinks if isinstance(sink, SpooledSink)]
         return (*own, *(one for sink in self._sinks if isinstance(sink, Sinks) for one in sink.backlogs()))
+
+    def hard_folders(self) -> tuple[BoundedFolder, ...]:
+        """Return the folders of hard pictures, which somebody may put into classes."""
+        own = [sink.hard for sink in self._sinks if isinstance(sink, FilteredSink) and sink.hard is not None]
+        return (*own, *(one for sink in self._sinks if isinstance(sink, Sinks) for one in sink.hard_folders()))
+
+    def written(self) -> tuple[Written, ...]:
+        """Tell what went to each place on this machine, and was put in line for each beyond."""
+        own: list[Written] = []
+        for sink in self._sinks:
+            if isinstance(sink, Sinks):
+                own += sink.written()
+            elif isinstance(sink, SpooledSink):
+                own.append(Written(sink.stored, "record", f"the queue for {sink.name}"))
+            elif isinstance(sink, FilteredSink) and sink.written is not None:
+                own.append(sink.written())
+        return tuple(own)
 
     def close(self) -> None:
         """Close all, even if one fails; then raise what the first raised."""

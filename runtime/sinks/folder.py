@@ -1,8 +1,10 @@
 """A folder of pictures under a quota: each is there whole or not at all, and the oldest make room for the newest."""
 
+import itertools
 import logging
 import re
 import tempfile
+import threading
 from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +13,9 @@ from edgevit.errors import OutputError
 from edgevit.files import PART, replacing
 
 log = logging.getLogger(__name__)
+
+SORTED = "sorted-"
+"""Beginning of the name of a picture that somebody put into its class."""
 
 _NUMBERED = re.compile(r"(\d{8,})-(.*)\.jpg", re.DOTALL)
 
@@ -57,6 +62,8 @@ class BoundedFolder:
             if not kept.size:
                 kept.path.unlink(missing_ok=True)
         self._kept = deque(sorted(found, key=lambda kept: kept.number))
+        self._guard = threading.Lock()
+        """Pictures are stored by the run's thread, and put into classes by those of its page."""
         self._bytes = sum(kept.size for kept in self._kept)
         self._next = max((kept.number for kept in self._kept), default=-1) + 1
         self._make_room(0)
@@ -71,6 +78,45 @@ class BoundedFolder:
         """
         if len(picture) > self._quota:
             return None
+        with self._guard:
+            return self._store(label, notes, picture, sort=sort)
+
+    def newest(self, most: int) -> list[Path]:
+        """Return the newest pictures that nobody has put into a class yet, at most so many."""
+        with self._guard:
+            paths = [kept.path for kept in reversed(self._kept)]
+        found: list[Path] = []
+        for path in paths:
+            if len(found) == most:
+                break
+            if path.is_file():
+                found.append(path)
+        return found
+
+    def relabel(self, path: Path, label: str) -> Path:
+        """Put a picture of `newest` into the folder of its class; it is never counted or deleted from then on.
+
+        Raises:
+            FileNotFoundError: it is none of this folder's pictures, or no longer there.
+            OSError: it cannot be moved.
+        """
+        with self._guard:
+            kept = next((kept for kept in self._kept if kept.path == path), None)
+            if kept is None or not path.is_file():
+                raise FileNotFoundError(f"{path.name} is no longer among the pictures to sort")
+            folder = self.root / folder_name(label)
+            folder.mkdir(parents=True, exist_ok=True)
+            # a picture of this name may have been put here before
+            for attempt in itertools.count(1):
+                moved = folder / f"{SORTED}{path.stem}{f'-{attempt}' if attempt > 1 else ''}{path.suffix}"
+                if not moved.exists():
+                    break
+            path.rename(moved)
+            self._kept.remove(kept)
+            self._bytes -= kept.size
+            return moved
+
+    def _store(self, label: str, notes: str, picture: bytes, *, sort: bool) -> Path:
         self._make_room(len(picture))
         name = folder_name(label)
         folder = self.root / name if sort else self.root

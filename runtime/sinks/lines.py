@@ -6,9 +6,10 @@ import sys
 from collections.abc import Sequence
 from typing import Protocol
 
+from edgevit.runtime.events.event import is_of_source
 from edgevit.runtime.events.labels import UNKNOWN
-from edgevit.runtime.moment import iso_time
-from edgevit.runtime.records import Record
+from edgevit.runtime.moment import clock_time, iso_time, position_time
+from edgevit.runtime.records import RESULT, Record
 from edgevit.runtime.results import Result
 from edgevit.text import printable
 
@@ -41,7 +42,14 @@ class Lines(Protocol):
 class Stdout:
     """Lines on stdout; each is there at once, for whoever reads a pipe."""
 
+    def __init__(self, header: str = "") -> None:
+        """Write a header before the first line, if it is not empty."""
+        self._header = header
+
     def write_line(self, line: str, wall_s: float) -> None:
+        if self._header:
+            sys.stdout.write(f"{self._header}\n")
+            self._header = ""
         sys.stdout.write(f"{line}\n")
         sys.stdout.flush()
 
@@ -55,8 +63,16 @@ class Stdout:
 class LinesSink:
     """What all kinds of lines share."""
 
+    unit = "line"
+
     def __init__(self, lines: Lines) -> None:
         self._lines = lines
+        self.written = 0
+        """How many lines."""
+
+    def _write_line(self, line: str, record: Record) -> None:
+        self._lines.write_line(line, record.moment.wall_s)
+        self.written += 1
 
     def flush(self) -> None:
         self._lines.flush()
@@ -69,28 +85,47 @@ class TextSink(LinesSink):
     """A line for people."""
 
     def __init__(
-        self, lines: Lines, top_k: int = 5, threshold: float = 0.0, *, alone: bool = False, timed: bool = True
+        self, lines: Lines, top_k: int = 5, threshold: float = 0.0, *, alone: bool = False, on_screen: bool = False
     ) -> None:
-        """Show at most top_k classes that reach the threshold; `alone` leaves out the source, `timed` adds the time."""
+        """Show at most top_k classes that reach the threshold; `alone` leaves out the source.
+
+        On a screen the day is known, and what happens to a source is told on stderr.
+        """
         super().__init__(lines)
-        self._top_k, self._threshold, self._alone, self._timed = top_k, threshold, alone, timed
+        self._top_k, self._threshold, self._alone, self._on_screen = top_k, threshold, alone, on_screen
 
     def write(self, record: Record) -> None:
-        time = f"{iso_time(record.moment.wall_s)}  " if self._timed else ""
+        if self._on_screen and is_of_source(record.kind, record.body):
+            return
+        answer = record.result if record.kind == RESULT else None
+        told = event_text(record) if answer is None else answer_text(answer, self._top_k, self._threshold)
+        self._write_line(printable(self._place(record, known=self._alone and answer is not None) + told), record)
+
+    def _place(self, record: Record, *, known: bool) -> str:
+        """Return when and where, as far as it is to be said: a video's frame has its position, a photo no time.
+
+        Args:
+            record: of which frame.
+            known: its source is known to the reader.
+        """
         roi = f" [{record.moment.roi}]" if record.moment.roi is not None else ""
-        if record.kind == "result" and record.result is not None:
-            place = "" if self._alone else f"{record.moment.source}{roi}: "
-            told = answer_text(record.result, self._top_k, self._threshold)
-        else:
-            place, told = f"{record.moment.source}{roi}: ", event_text(record)
-        self._lines.write_line(printable(f"{time}{place}{told}"), record.moment.wall_s)
+        source, time, answer = f"{record.moment.source}{roi}", None, record.result
+        if answer is not None and answer.position_s is not None:
+            time = position_time(answer.position_s)
+        elif not self._on_screen:
+            time = iso_time(record.moment.wall_s)
+        elif answer is None or answer.age_ms is not None:
+            time = clock_time(record.moment.wall_s)
+        if time is not None:
+            return f"{time} {source}  "
+        return "" if known else f"{source}: "
 
 
 class JsonSink(LinesSink):
     """One JSON object a line."""
 
     def write(self, record: Record) -> None:
-        self._lines.write_line(record.to_json(), record.moment.wall_s)
+        self._write_line(record.to_json(), record)
 
 
 class CsvSink(LinesSink):
@@ -106,7 +141,7 @@ class CsvSink(LinesSink):
         for rank, entry in enumerate(record.body.get("top", [])[: self._top_k], 1):
             cells |= {f"label{rank}": entry["label"], f"conf{rank}": f"{entry['conf']:.4f}"}
         row = [printable(str(cells[name])) if cells.get(name) is not None else "" for name in self._columns]
-        self._lines.write_line(csv_line(row), record.moment.wall_s)
+        self._write_line(csv_line(row), record)
 
 
 def result_columns(top_k: int, *, stamped: bool = True) -> tuple[str, ...]:
@@ -122,10 +157,26 @@ def csv_line(cells: Sequence[str]) -> str:
 
 
 def answer_text(result: Result, top_k: int = 5, threshold: float = 0.0) -> str:
-    """Return "cat 0.93  dog 0.04": classes that would read 0.00 are left out, unless the first."""
-    best, *others = result.top(top_k, threshold) or [(UNKNOWN, result.top1_conf)]
-    shown = [best, *((label, confidence) for label, confidence in others if confidence >= 0.005)]
+    """Return "cat 0.93  dog 0.04", or "unknown (best: dog 0.39)" if no class reaches the threshold.
+
+    Classes that would read 0.00 are left out, unless the first.
+    """
+    found = result.top(top_k, threshold)
+    if not found:
+        return f"{UNKNOWN} (best: {result.top1} {result.top1_conf:.2f})"
+    shown = [found[0], *((label, confidence) for label, confidence in found[1:] if confidence >= 0.005)]
     return "  ".join(f"{label} {confidence:.2f}" for label, confidence in shown)
+
+
+def now_text(result: Result, present: str | None, top_k: int = 1, threshold: float = 0.0) -> str:
+    """Return what is there now: the answer of a frame, or the label that smoothing leaves where that is another.
+
+    "hen 0.93", "unknown (best: dog 0.39)", "hen (this frame: dog 0.71)".
+    """
+    if present == UNKNOWN != result.top1:
+        return f"{UNKNOWN} (best: {result.top1} {result.top1_conf:.2f})"
+    frame = answer_text(result, top_k, threshold)
+    return frame if present in (None, result.top1) else f"{present} (this frame: {frame})"
 
 
 def event_text(record: Record) -> str:
@@ -137,7 +188,10 @@ def event_text(record: Record) -> str:
     facts, kind = record.body, record.kind.replace("_", " ")
     if record.kind == "label":
         before = "" if facts.get("previous") is None else f", before {facts['previous']}"
-        return f"now {facts['label']} {facts.get('conf', 0.0):.2f}{before}"
+        if facts["label"] != UNKNOWN:
+            return f"now {facts['label']} {facts.get('conf', 0.0):.2f}{before}"
+        best = "" if record.result is None else f" (best: {record.result.top1} {record.result.top1_conf:.2f})"
+        return f"now {UNKNOWN}{best}{before}"
     if record.kind in ("area", "class"):
         return (
             f"{facts['label']} {'' if facts['active'] else 'no longer '}above {facts['limit']:g} ({facts['value']:.3g})"

@@ -38,7 +38,10 @@ class SegmentationSink:
             raise OutputError(f"the folder {folder} cannot be made: {error.strerror}; choose another") from error
         self._folder = folder
         self._suffix, self._make = FORMS[form]
-        self._written: set[str] = set()
+        self._names: set[str] = set()
+        self.unit = form.removesuffix("s")
+        self.written = 0
+        """How many files."""
 
     def write(self, record: Record) -> None:
         result = record.result
@@ -50,6 +53,7 @@ class SegmentationSink:
         path = self._folder / self._name(record, result)
         with replacing(path) as part:
             part.write_bytes(self._make(result))
+        self.written += 1
 
     def flush(self) -> None:
         """Leave it to the system, which writes files within seconds."""
@@ -62,8 +66,8 @@ class SegmentationSink:
         own_file = not _SCHEME.match(source) and result.age_ms is None and result.position_s is None
         name = folder_name(Path(source).stem if own_file else _SCHEME.sub("", source))
         name += "" if moment.roi is None else f"-{folder_name(moment.roi)}"
-        if not own_file or name in self._written:
+        if not own_file or name in self._names:
             # a frame of a stream, or a second picture of this name from another folder
             return f"{name}-{moment.sequence:08d}{self._suffix}"
-        self._written.add(name)
+        self._names.add(name)
         return f"{name}{self._suffix}"

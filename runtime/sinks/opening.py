@@ -14,7 +14,7 @@ from edgevit.runtime.addresses.destinations import STDOUT, Target
 from edgevit.runtime.delivery.sender import Delivery, SpooledSink
 from edgevit.runtime.delivery.spool import Spool
 from edgevit.runtime.records import RESULT, Record, Sink, event_record
-from edgevit.runtime.sinks.combining import DiskGuard, FilteredSink, Sinks, Wants
+from edgevit.runtime.sinks.combining import CountingSink, DiskGuard, FilteredSink, Sinks, Wants, Written
 from edgevit.runtime.sinks.folder import BoundedFolder
 from edgevit.runtime.sinks.lines import (
     EVENT_COLUMNS,
@@ -27,7 +27,7 @@ from edgevit.runtime.sinks.lines import (
     result_columns,
 )
 from edgevit.runtime.sinks.masks import SegmentationSink
-from edgevit.runtime.sinks.pictures import HarvestSink, PictureSink, VideoSink
+from edgevit.runtime.sinks.pictures import Captions, HarvestSink, PictureSink, VideoSink
 from edgevit.runtime.sinks.rotating import KEEP, SIZE, RotatingFile
 
 PICTURES_QUOTA = 1_000_000_000
@@ -79,6 +79,11 @@ class SinkContext:
     """Bytes for each destination."""
     environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
 
+    @property
+    def captions(self) -> Captions:
+        """What is written on frames."""
+        return Captions(self.top_k, self.threshold, len(self.rois))
+
 
 def open_sinks(targets: Iterable[Target], around: SinkContext) -> Sinks:
     """Open what each `--to` names; all or none.
@@ -115,8 +120,13 @@ def open_sink(target: Target, around: SinkContext) -> Sink:
         spool = Spool(spool_path(around.spool, target.parts, delivery.name), around.spool_quota)
         return SpooledSink(spool, delivery, wants=wants, first=first_records(target, around))
     sink = FILES[target.kind](target, around)
+
+    def written() -> Written:
+        return Written(sink.written, sink.unit, target.name)
+
+    hard = sink.folder if isinstance(sink, HarvestSink) else None
     # a reader of stdout that goes away ends the run
-    return FilteredSink(sink if target.place == STDOUT else DiskGuard(sink, target.place), wants)
+    return FilteredSink(sink if target.place == STDOUT else DiskGuard(sink, target.place), wants, written, hard)
 
 
 def spool_path(folder: Path, url: Address, name: str) -> Path:
@@ -145,42 +155,39 @@ def _lines(target: Target, header: str = "") -> Lines:
     if target.place != STDOUT:
         options = target.options
         return RotatingFile(Path(target.place), options.get("size", SIZE), options.get("keep", KEEP), header)
-    stdout = Stdout()
-    if header:
-        stdout.write_line(header, 0.0)
-    return stdout
+    return Stdout(header)
 
 
-def _text(target: Target, around: SinkContext) -> Sink:
-    on_stdout = target.place == STDOUT
+def _text(target: Target, around: SinkContext) -> CountingSink:
+    on_screen = target.place == STDOUT
     return TextSink(
-        _lines(target), around.top_k, around.threshold, alone=around.alone and on_stdout, timed=not on_stdout
+        _lines(target), around.top_k, around.threshold, alone=around.alone and on_screen, on_screen=on_screen
     )
 
 
-def _csv(target: Target, around: SinkContext) -> Sink:
+def _csv(target: Target, around: SinkContext) -> CountingSink:
     columns = EVENT_COLUMNS if target.sends == "events" else result_columns(around.top_k)
     return CsvSink(_lines(target, csv_line(columns)), columns, around.top_k)
 
 
-def _pictures(target: Target, around: SinkContext) -> Sink:
+def _pictures(target: Target, around: SinkContext) -> CountingSink:
     quota = target.options.get("quota", PICTURES_QUOTA)
     # there may be one for each frame: more than a disk can flush
-    return PictureSink(BoundedFolder(Path(target.place), quota, durable=False), around.top_k)
+    return PictureSink(BoundedFolder(Path(target.place), quota, durable=False), around.captions)
 
 
-def _hard(target: Target, around: SinkContext) -> Sink:
+def _hard(target: Target, around: SinkContext) -> CountingSink:
     return HarvestSink(BoundedFolder(Path(target.place), target.options.get("quota", HARVEST_QUOTA)))
 
 
-def _segmentation(target: Target, around: SinkContext) -> Sink:
+def _segmentation(target: Target, around: SinkContext) -> CountingSink:
     if around.task != "segment":
         raise OptionError(f"--to {target.text} is for segmentation models; this one classifies: leave it out")
     return SegmentationSink(Path(target.place), target.kind)
 
 
-def _video(target: Target, around: SinkContext) -> Sink:
-    return VideoSink(Path(target.place), float(target.options.get("fps", around.fps)), around.top_k)
+def _video(target: Target, around: SinkContext) -> CountingSink:
+    return VideoSink(Path(target.place), float(target.options.get("fps", around.fps)), around.captions)
 
 
 def _mqtt(target: Target, around: SinkContext) -> Delivery:
@@ -198,7 +205,7 @@ def _webhook(target: Target, around: SinkContext) -> Delivery:
     return WebhookDelivery(target.parts, secret, headers=headers_from(target, around.environment))
 
 
-FILES: dict[str, Callable[[Target, SinkContext], Sink]] = {
+FILES: dict[str, Callable[[Target, SinkContext], CountingSink]] = {
     "text": _text,
     "json": lambda target, around: JsonSink(_lines(target)),
     "csv": _csv,

@@ -3,6 +3,7 @@
 import errno
 import os
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,9 +16,9 @@ from edgevit.runtime.events.recent import Recent
 from edgevit.runtime.images.resample import RGBImage
 from edgevit.runtime.records import RESULT, Record
 from edgevit.runtime.results import Result
-from edgevit.runtime.sinks.draw import annotate
+from edgevit.runtime.sinks.draw import annotate, draw_regions
 from edgevit.runtime.sinks.folder import BoundedFolder
-from edgevit.runtime.sinks.lines import answer_text, event_text
+from edgevit.runtime.sinks.lines import event_text, now_text
 from edgevit.schema import Range, check_options
 
 CODECS = {".avi": "MJPG", ".mp4": "mp4v", ".mkv": "mp4v"}
@@ -36,25 +37,80 @@ def jpeg(image: RGBImage, quality: int = 90) -> bytes:
     return np.asarray(data).tobytes()
 
 
-def caption(record: Record, top_k: int = 1) -> str:
-    """Return what is written on a frame."""
-    if record.kind == RESULT and record.result is not None:
-        return answer_text(record.result, top_k)
-    return event_text(record)
+@dataclass(frozen=True)
+class Captions:
+    """What is written on frames."""
+
+    top_k: int = 1
+    """Classes of an answer."""
+    threshold: float = 0.0
+    """Classes below are left out, 0..1."""
+    regions: int = 0
+    """How many answers of regions belong to a frame; 0 where the whole of it has one."""
+
+    def text(self, record: Record) -> str:
+        if record.kind == RESULT and record.result is not None:
+            return now_text(record.result, record.present, self.top_k, self.threshold)
+        return event_text(record)
+
+    def drawn(self, records: Sequence[Record]) -> RGBImage | None:
+        """Return the (H, W, 3) scene of one frame's records with their texts; None where there is no picture."""
+        first = records[0]
+        scene = first.image if first.scene is None else first.scene
+        if scene is None:
+            return None
+        marked = [(record.region, self.text(record)) for record in records if record.region is not None]
+        return draw_regions(scene, marked) if marked else annotate(scene, self.text(first))
 
 
-class PictureSink:
-    """Annotated frames in a folder."""
+class FrameSink:
+    """What draws frames: it waits until the answers of all regions of one are there."""
 
-    def __init__(self, folder: BoundedFolder, top_k: int = 1) -> None:
-        """Write top_k classes on each."""
-        self._folder, self._top_k = folder, top_k
+    def __init__(self, captions: Captions) -> None:
+        self._captions = captions
+        self._waiting: list[Record] = []
+        self.written = 0
+        """How many frames."""
 
     def write(self, record: Record) -> None:
-        if record.image is not None:
-            name = record.result.top1 if record.kind == RESULT and record.result else record.kind
-            picture = jpeg(annotate(record.image, caption(record, self._top_k)))
-            self._folder.store(name, "", picture, sort=False)
+        if record.image is None:
+            return
+        if record.kind != RESULT:
+            self._draw([record])
+            return
+        if self._waiting and _frame(self._waiting[0]) != _frame(record):
+            self._waiting.clear()
+        self._waiting.append(record)
+        if len(self._waiting) >= self._captions.regions:
+            records, self._waiting = self._waiting, []
+            self._draw(records)
+
+    def _draw(self, records: list[Record]) -> None:
+        drawn = self._captions.drawn(records)
+        if drawn is not None and self._store(drawn, records):
+            self.written += 1
+
+    def _store(self, drawn: RGBImage, records: Sequence[Record]) -> bool:
+        """Write an (H, W, 3) frame; tell whether it was kept."""
+        raise NotImplementedError
+
+
+def _frame(record: Record) -> tuple[str, int]:
+    return record.moment.source, record.moment.sequence
+
+
+class PictureSink(FrameSink):
+    """Annotated frames in a folder."""
+
+    unit = "picture"
+
+    def __init__(self, folder: BoundedFolder, captions: Captions = Captions()) -> None:  # noqa: B008 (frozen)
+        super().__init__(captions)
+        self._folder = folder
+
+    def _store(self, drawn: RGBImage, records: Sequence[Record]) -> bool:
+        name = "+".join(_name(record) for record in records)
+        return self._folder.store(name, "", jpeg(drawn), sort=False) is not None
 
     def flush(self) -> None:
         """Leave it to the system, which writes pictures within seconds."""
@@ -63,10 +119,19 @@ class PictureSink:
         """Nothing is open."""
 
 
-class VideoSink:
+def _name(record: Record) -> str:
+    """Return what a picture is named by."""
+    if record.kind != RESULT or record.result is None:
+        return record.kind
+    return record.present or record.result.top1
+
+
+class VideoSink(FrameSink):
     """Annotated frames as a video; all get the size of the first."""
 
-    def __init__(self, path: Path, fps: float = 10.0, top_k: int = 1) -> None:
+    unit = "frame"
+
+    def __init__(self, path: Path, fps: float = 10.0, captions: Captions = Captions()) -> None:  # noqa: B008 (frozen)
         """Begin the file with the first frame.
 
         Raises:
@@ -78,27 +143,26 @@ class VideoSink:
             raise OutputError(f"{path} cannot be written: {path.parent} is no folder; make it first")
         if not os.access(path.parent, os.W_OK):
             raise OutputError(f"{path} cannot be written: {path.parent} is read-only; choose another place after --to")
-        self.path, self._fps, self._top_k = path, fps, top_k
+        super().__init__(captions)
+        self.path, self._fps = path, fps
         self._writer: Any = None
         self._size = (0, 0)
 
-    def write(self, record: Record) -> None:
-        if record.image is None:
-            return
+    def _store(self, drawn: RGBImage, records: Sequence[Record]) -> bool:
         # OpenCV says nothing when a disk is full
         if shutil.disk_usage(self.path.parent).free < LEFT_FREE:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         if self._writer is None:
             # the codecs halve the colours: both sides even
-            self._size = (max(2, record.image.shape[1] & ~1), max(2, record.image.shape[0] & ~1))
+            self._size = (max(2, drawn.shape[1] & ~1), max(2, drawn.shape[0] & ~1))
             code = cv2.VideoWriter.fourcc(*CODECS[self.path.suffix.lower()])
             self._writer = cv2.VideoWriter(str(self.path), code, self._fps, self._size)
             if not self._writer.isOpened():
                 self._writer = None
                 raise OSError(f"{self.path} cannot be written as a video")
-        image = cv2.resize(record.image, self._size) if record.image.shape[1::-1] != self._size else record.image
-        drawn = annotate(np.asarray(image, np.uint8), caption(record, self._top_k))
-        self._writer.write(cv2.cvtColor(drawn, cv2.COLOR_RGB2BGR))
+        image = cv2.resize(drawn, self._size) if drawn.shape[1::-1] != self._size else drawn
+        self._writer.write(cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+        return True
 
     def flush(self) -> None:
         """A video cannot be flushed before it ends."""
@@ -116,7 +180,7 @@ class HarvestRules:
     margin: Annotated[float, Range(0, 1)] = 0.2
     """The two best classes are closer than this, 0..1."""
     pause_s: Annotated[float, Range(0)] = 1.0
-    """Seconds from one picture of a source to its next: neighbours look alike and teach nothing more."""
+    """Seconds from one picture of a source to its next, by a video's own time: neighbours teach nothing more."""
 
     def __post_init__(self) -> None:
         check_options(self)
@@ -135,22 +199,29 @@ def hardness(result: Result, previous: str | None, rules: HarvestRules) -> str |
 class HarvestSink:
     """Hard frames, as they were classified and not drawn on, in a folder for each class: ready for relabelling."""
 
+    unit = "hard picture"
+
     def __init__(self, folder: BoundedFolder, rules: HarvestRules = HarvestRules()) -> None:  # noqa: B008 (frozen)
-        self._folder, self._rules = folder, rules
+        self.folder, self._rules = folder, rules
+        self.written = 0
+        """How many frames."""
         self._last: Recent[tuple[str, str | None], str] = Recent()
         self._taken_s: Recent[tuple[str, str | None], float] = Recent()
 
     def write(self, record: Record) -> None:
-        result, image, now_s = record.result, record.image, record.moment.monotonic_s
+        result, image = record.result, record.image
         if record.kind != RESULT or result is None or image is None:
             return
+        # a fast machine reads many seconds of a video in one
+        now_s = record.moment.monotonic_s if result.position_s is None else result.position_s
         key = (record.moment.source, record.moment.roi)
         reason = hardness(result, self._last.get(key), self._rules)
         self._last[key] = result.top1
         if reason is None or now_s - self._taken_s.get(key, float("-inf")) < self._rules.pause_s:
             return
         self._taken_s[key] = now_s
-        self._folder.store(result.top1, f"-{reason}-{result.top1_conf:.2f}", jpeg(image, 95), sort=True)
+        if self.folder.store(result.top1, f"-{reason}-{result.top1_conf:.2f}", jpeg(image, 95), sort=True):
+            self.written += 1
 
     def flush(self) -> None:
         """Nothing waits: each picture is on the disk when it is written."""

@@ -37,7 +37,10 @@ def test_folder_goes_on_past_what_cannot_be_read(run: Run, tiny_model: Path, fol
     code, out, err = run("run", tiny_model, folder)
     assert code == 1
     assert out == f"{folder}/a.png: red 1.00\n{folder}/b.png: green 1.00\n{folder}/deep/c.png: blue 1.00\n"
-    assert err == f"edgevit: {folder}/broken.jpg is a truncated JPEG; copy or record it again\n"
+    assert err == (
+        f"edgevit: {folder}/broken.jpg is a truncated JPEG; copy or record it again\n"
+        "edgevit: 3 frames, 0 events; 3 lines on stdout\n"
+    )
 
 
 def test_unreadable_images_are_one_line_each(tiny_model: Path, folder: Path) -> None:
@@ -53,7 +56,7 @@ def test_unreadable_images_are_one_line_each(tiny_model: Path, folder: Path) -> 
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
     assert done.returncode == 1
     assert done.stdout.count("\n") == 3
-    assert [line.split(":")[0] for line in done.stderr.splitlines()] == ["edgevit"] * 7
+    assert [line.split(":")[0] for line in done.stderr.splitlines()] == ["edgevit"] * 8
 
 
 def test_pattern_and_list_on_stdin(run: Run, tiny_model: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,7 +75,7 @@ def test_classes_are_limited_by_number_and_confidence(run: Run, tiny_model: Path
     assert run("run", tiny_model, path)[1] == "red 0.55  green 0.29  blue 0.16\n"
     assert run("run", tiny_model, path, "--top-k", 2)[1] == "red 0.55  green 0.29\n"
     assert run("run", tiny_model, path, "--threshold", 0.5)[1] == "red 0.55\n"
-    assert run("run", tiny_model, path, "--threshold", 0.6)[1] == "unknown 0.55\n"
+    assert run("run", tiny_model, path, "--threshold", 0.6)[1] == "unknown (best: red 0.55)\n"
 
 
 def test_json_is_one_object_a_line(run: Run, tiny_model: Path, folder: Path) -> None:

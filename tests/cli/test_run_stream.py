@@ -1,6 +1,7 @@
 """`edgevit run` on videos and streams: selection, events and places, as a user calls them."""
 
 import json
+import socket
 from collections.abc import Callable
 from pathlib import Path
 
@@ -28,7 +29,7 @@ def clip(tmp_path: Path) -> Path:
 def test_every_frame_of_a_video_is_a_line(run: Run, tiny_model: Path, clip: Path) -> None:
     code, out, err = run("run", tiny_model, clip, "--json")
     lines = [json.loads(line) for line in out.splitlines()]
-    assert (code, err) == (0, "")
+    assert (code, err) == (0, "edgevit: 20 frames, 0 events; 20 lines on stdout\n")
     assert [line["frame"] for line in lines] == list(range(20))
     assert [line["position_s"] for line in lines[:3]] == [0.0, 0.1, 0.2]
     assert len({line["id"] for line in lines}) == 20
@@ -55,7 +56,9 @@ def test_places_get_results_and_events(run: Run, tiny_model: Path, clip: Path, t
     """The green flash of one frame is no event with --stable 2/3; red and blue are."""
     places = ("--to", f"{tmp_path}/all.jsonl", "--to", f"{tmp_path}/events.jsonl?send=events", "--to", "json")
     code, out, err = run("run", tiny_model, clip, "--stable", "2/3", *places)
-    assert (code, err) == (0, "")
+    assert code == 0
+    files = f"22 lines in {tmp_path}/all.jsonl; 2 lines in {tmp_path}/events.jsonl"
+    assert err == f"edgevit: 20 frames, 2 events; {files}; 22 lines on stdout\n"
     events = [json.loads(line) for line in (tmp_path / "events.jsonl").read_text().splitlines()]
     assert [(event["event"], event["label"], event["frame"]) for event in events] == [
         ("label", "red", 1),
@@ -68,8 +71,8 @@ def test_places_get_results_and_events(run: Run, tiny_model: Path, clip: Path, t
 def test_events_are_printed_where_no_place_is_named(run: Run, tiny_model: Path, clip: Path) -> None:
     _, out, _ = run("run", tiny_model, clip, "--stable", "2/3")
     assert [line for line in out.splitlines() if "now" in line] == [
-        f"{clip}: now red 1.00",
-        f"{clip}: now blue 1.00, before red",
+        f"0:00:00.10 {clip}  now red 1.00",
+        f"0:00:01.60 {clip}  now blue 1.00, before red",
     ]
 
 
@@ -79,26 +82,29 @@ def test_threshold_of_one_class_makes_it_unknown(run: Run, tiny_model: Path, sav
     _, out, _ = run("run", tiny_model, path, "--threshold", "red=0.5")
     assert out.splitlines()[-1] == f"{path}: now red 0.55"
     _, out, _ = run("run", tiny_model, path, "--threshold", "red=0.6", "--threshold", "blue=0.1")
-    assert out.splitlines()[-1] == f"{path}: now unknown 0.55"
+    assert out.splitlines()[-1] == f"{path}: now unknown (best: red 0.55)"
 
 
 def test_pictures_and_hard_frames_are_kept(run: Run, tiny_model: Path, clip: Path, tmp_path: Path) -> None:
-    """The clip's colour changes at frames 10, 11 and 15; hard frames are a second apart, by this machine's clock."""
+    """The clip changes at frames 10, 11 and 15: the last two come within a second of the video after the first."""
     options = ("--to", f"{tmp_path}/frames/", "--to", f"hard:{tmp_path}/hard?quota=10MB")
-    assert run("run", tiny_model, clip, *options) == (0, "", "")
+    code, out, err = run("run", tiny_model, clip, *options)
+    assert (code, out) == (0, "")
+    assert err.endswith(f"0 events; 20 pictures in {tmp_path}/frames/; 1 hard picture in {tmp_path}/hard\n")
     assert len(list((tmp_path / "frames").rglob("*.jpg"))) == 20
     assert [path.parent.name for path in (tmp_path / "hard").rglob("*.jpg")] == ["green"]
 
 
 def test_hard_frames_lie_beside_the_answers(run: Run, tiny_model: Path, clip: Path, tmp_path: Path) -> None:
     code, out, err = run("run", tiny_model, clip, "--to", f"hard:{tmp_path}/hard")
-    assert (code, len(out.splitlines()), err) == (0, 20, "")
+    assert (code, len(out.splitlines())) == (0, 20)
+    assert err.startswith("edgevit: 20 frames, ")
 
 
 def test_old_spellings_still_work_and_are_told_of(run: Run, tiny_model: Path, clip: Path, tmp_path: Path) -> None:
     code, out, err = run("run", tiny_model, clip, "--harvest", tmp_path / "hard", "--quota", "10MB")
     assert (code, len(out.splitlines())) == (0, 20)
-    assert err == f"edgevit: --harvest is an old spelling of --to 'hard:{tmp_path}/hard?quota=10MB'\n"
+    assert err.splitlines()[0] == f"edgevit: --harvest is an old spelling of --to 'hard:{tmp_path}/hard?quota=10MB'"
     assert len(list((tmp_path / "hard").rglob("*.jpg"))) == 1
     code, _, err = run("run", tiny_model, clip, "--save-mask", tmp_path / "out")
     assert code == 2
@@ -113,7 +119,7 @@ def test_several_sources_are_read_in_their_order(
     lines = [json.loads(line) for line in out.splitlines()]
     assert [line["source"] for line in lines] == [str(blue), *[str(clip)] * 20, str(blue)]
     assert [line["frame"] for line in lines] == [0, *range(20), 0]
-    assert (code, err.count("\n")) == (1, 1)
+    assert (code, err.count("\n")) == (1, 2)
     assert "missing.jpg does not exist" in err
     assert len(run("run", tiny_model, blue, clip, "--max-frames", "3")[1].splitlines()) == 3
 
@@ -185,3 +191,13 @@ def test_help_names_every_option_and_gives_examples(run: Run) -> None:
         "rtsp://",
     ):
         assert text in out
+
+
+@pytest.mark.parametrize("options", ["--no-wait", "--once", "--no-wait --csv", "--no-wait --stable 1/1"])
+def test_lost_source_is_one_line_and_no_header_comes_before_it(run: Run, tiny_model: Path, options: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    code, out, err = run("run", tiny_model, f"tcp://127.0.0.1:{port}", *options.split())
+    assert (code, out) == (4, "")
+    assert len(err.splitlines()) == 1
+    assert f"127.0.0.1:{port} is lost: Connection refused" in err

@@ -44,7 +44,7 @@ def test_folder_is_classified_into_files(
     assert len(list((tmp_path / "frames").iterdir())) == 2
 
 
-def test_region_is_drawn_as_it_was_classified(tmp_path: Path) -> None:
+def test_region_is_drawn_on_the_whole_picture(tmp_path: Path) -> None:
     sinks = open_sinks(parse_sinks([f"{tmp_path}/frames/"]), SinkContext())
     outlet = ResultWriter(sinks, regions=[Region("left", 0, 0, 0.5, 1)])
     image = np.zeros((60, 100, 3), np.uint8)
@@ -58,8 +58,9 @@ def test_region_is_drawn_as_it_was_classified(tmp_path: Path) -> None:
     (path,) = (tmp_path / "frames").iterdir()
     read = cv2.imread(str(path))
     assert read is not None
-    assert read.shape == (60, 50, 3)
-    assert read[:20].max() < 10
+    assert read.shape == (60, 100, 3)
+    assert read[24:50, 8:40].max() < 40
+    assert read[24:50, 60:].min() > 215
 
 
 def test_health_and_loss_of_the_source_are_written(tmp_path: Path) -> None:

@@ -60,7 +60,7 @@ class Board:
 
     def get(self, path: str) -> str:
         about = {"version": "1", "model": "m.onnx", "source": "pen"}
-        return ROUTES[path](PageState(View(), self.status, about)).body.decode()
+        return ROUTES[path](PageState(View(), self.status, about), {}).body.decode()
 
 
 @pytest.fixture
@@ -128,8 +128,8 @@ def test_what_the_quota_took_is_told(board: Board) -> None:
 def test_run_without_a_network_tells_nothing_of_it() -> None:
     state = PageState(View(), RunStatus(60.0), {"version": "1", "model": "m.onnx", "source": "pen"})
     pytest.importorskip("prometheus_client", reason="prometheus_client is not installed")
-    assert b"spool" not in ROUTES["/metrics"](state).body
-    assert b"waiting" not in ROUTES["/panel"](state).body
+    assert b"spool" not in ROUTES["/metrics"](state, {}).body
+    assert b"waiting" not in ROUTES["/panel"](state, {}).body
 
 
 def test_page_may_ask_while_the_run_ends(board: Board) -> None:

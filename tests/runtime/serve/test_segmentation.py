@@ -33,8 +33,8 @@ def halves(image: RGBImage, moment: Moment) -> Segmentation:
     return Segmentation(shares, NAMES, moment=moment, mask=mask, image=image, palette=PALETTE)
 
 
-def show(view: View, number: int, regions: tuple[Region, ...] = ()) -> None:
-    image = gray()
+def show(view: View, number: int, regions: tuple[Region, ...] = (), scale: int = 1) -> None:
+    image = gray().repeat(scale, axis=0).repeat(scale, axis=1)
     view.picture(image, Moment("camera:0", number, 0.0, 0.0))
     for region in regions or (None,):
         moment = Moment("camera:0", number, 0.0, 0.0, region.name if region else None)
@@ -67,14 +67,18 @@ def test_picture_is_shown_under_its_colours() -> None:
 def test_each_region_is_coloured_where_it_lies_and_the_rest_is_plain() -> None:
     regions = (Region("gate", 0, 0, 0.5, 0.5), Region("pen", 0.5, 0.5, 0.5, 0.5))
     view = View(regions)
-    show(view, 1, regions)
+    show(view, 1, regions, scale=8)
     _, image = shown(view)
-    assert_color(image, 5, 10, (150, 50, 50))
-    assert_color(image, 35, 10, (50, 150, 50))
-    assert_color(image, 45, 50, (150, 50, 50))
-    assert_color(image, 75, 50, (50, 150, 50))
-    assert_color(image, 60, 10, (100, 100, 100))
-    assert_color(image, 10, 50, (100, 100, 100))
+    # away from the frames around the regions, and from the texts along their upper edges
+    assert_color(image, 80, 160, (150, 50, 50))
+    assert_color(image, 240, 160, (50, 150, 50))
+    assert_color(image, 400, 400, (150, 50, 50))
+    assert_color(image, 560, 400, (50, 150, 50))
+    assert_color(image, 480, 80, (100, 100, 100))
+    assert_color(image, 80, 400, (100, 100, 100))
+    # a frame of yellow around each
+    assert (image[120, 0] > (200, 140, -1)).all()
+    assert image[120, 0, 2] < 90
 
 
 def test_region_that_comes_later_is_a_newer_picture() -> None:

@@ -7,13 +7,17 @@ import logging
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 from edgevit.errors import OptionError, OutputError
 from edgevit.runtime.addresses.destinations import parse_sinks
 from edgevit.runtime.events.event import Event
-from edgevit.runtime.records import event_record
+from edgevit.runtime.moment import Moment
+from edgevit.runtime.records import Record, event_record, result_record
+from edgevit.runtime.results import Result
 from edgevit.runtime.sinks.opening import SinkContext, open_sinks
 from edgevit.runtime.sinks.rotating import RotatingFile
 from tests.made_records import DAY_S, NOON, event, moment, open_one, record, record_fsync, scene, small_disk
@@ -46,13 +50,13 @@ def test_text_in_a_file_has_the_time_and_tells_events(tmp_path: Path) -> None:
     sink.write(event_record(Event("source_back", moment(3), {"away_s": 61.25})))
     sink.write(event_record(Event("frozen", moment(4), {"active": False, "repeated": True})))
     sink.close()
-    told = [line.split("  ", 1)[1] for line in (tmp_path / "a.txt").read_text().splitlines()]
+    told = [line.split(" ", 1)[1] for line in (tmp_path / "a.txt").read_text().splitlines()]
     assert told == [
-        "pen: now dog 0.80, before cat",
-        "pen: frozen (0.0001)",
-        "pen: source lost: no picture for 10 s",
-        "pen: source back after 61.2 s",
-        "pen: no longer frozen",
+        "pen  now dog 0.80, before cat",
+        "pen  frozen (0.0001)",
+        "pen  source lost: no picture for 10 s",
+        "pen  source back after 61.2 s",
+        "pen  no longer frozen",
     ]
 
 
@@ -273,3 +277,45 @@ def test_one_sink_that_cannot_open_closes_the_others(tmp_path: Path) -> None:
         open_sinks(parse_sinks(["http://127.0.0.1:9/", f"{tmp_path}/file/a.csv"]), around)
     # the spool is free again
     open_sinks(parse_sinks(["http://127.0.0.1:9/"]), around).close()
+
+
+def answered(**facts: Any) -> Record:
+    """Return the answer for a frame at NOON, in local time: 12:00:00."""
+    probs = np.array([0.39, 0.31, 0.3], np.float32)
+    at = Moment("camera:0", 0, 0.0, NOON, facts.pop("roi", None))
+    return result_record(Result(probs, ("dog", "cat", "hen"), moment=at, **facts), at)
+
+
+def test_text_on_a_screen_has_the_time_and_a_video_its_position(capsys: pytest.CaptureFixture[str]) -> None:
+    sink = open_one("text", threshold=0.35)
+    sink.write(answered(age_ms=20.0))
+    sink.write(answered(age_ms=20.0, roi="gate"))
+    sink.write(answered(position_s=3725.204))
+    sink.write(answered())
+    assert capsys.readouterr().out.splitlines() == [
+        "12:00:00 camera:0  dog 0.39",
+        "12:00:00 camera:0 [gate]  dog 0.39",
+        "1:02:05.20 camera:0  dog 0.39",
+        "camera:0: dog 0.39",
+    ]
+
+
+def test_what_no_class_is_sure_enough_for_is_unknown_and_the_best_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    open_one("text", threshold=0.5).write(answered(age_ms=20.0))
+    assert capsys.readouterr().out == "12:00:00 camera:0  unknown (best: dog 0.39)\n"
+
+
+def test_loss_of_a_source_is_told_on_stderr_and_not_on_the_screen_too(capsys: pytest.CaptureFixture[str]) -> None:
+    sink = open_one("text")
+    sink.write(event_record(Event("source_lost", moment(2), {"reason": "unplugged"})))
+    sink.write(event_record(Event("frozen", moment(4), {"active": True, "repeated": True})))
+    sink.write(event_record(Event("frozen", moment(4), {"active": True, "value": 0.0})))
+    assert capsys.readouterr().out.splitlines() == ["12:00:04 pen  frozen (0)"]
+
+
+def test_header_of_csv_waits_for_the_first_row(capsys: pytest.CaptureFixture[str]) -> None:
+    sink = open_one("csv")
+    assert capsys.readouterr().out == ""
+    sink.write(answered())
+    sink.write(answered())
+    assert [line.split(",")[0] for line in capsys.readouterr().out.splitlines()] == ["source", "camera:0", "camera:0"]
