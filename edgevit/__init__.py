@@ -5,7 +5,12 @@ training in edgevit.training.
 """
 
 import importlib
+import os.path
 from typing import TYPE_CHECKING, Any
+
+if os.path.isfile(os.path.join(__path__[0], "runtime")):
+    # a checkout made without symbolic links, as on Windows: the rooms are found beside this folder
+    __path__.append(os.path.dirname(__path__[0]))
 
 if TYPE_CHECKING:
     from edgevit.errors import CheckpointError as CheckpointError

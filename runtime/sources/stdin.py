@@ -15,6 +15,7 @@ from edgevit.runtime.sources.grammar import Source
 from edgevit.runtime.sources.options import SourceOptions
 from edgevit.runtime.sources.stop import Stop
 from edgevit.runtime.sources.streams import CHUNK, PipeStream
+from edgevit.system import SYSTEM, require_linux
 
 _BINARY = (b"\xff", b"\0")
 """How JPEG and H.264 begin, and no path does."""
@@ -27,16 +28,21 @@ def stdin_kind(source_options: SourceOptions, stop: Stop) -> Literal["paths", "p
     """Wait for the first bytes, and tell what stdin holds; "file" is pictures that all are there already.
 
     "nothing" if the end is asked for before.
+
+    Raises:
+        UnsupportedSystemError: it holds pictures, and this is not Linux.
     """
     buffer: Any = getattr(sys.stdin, "buffer", None)
     if buffer is None:
         return "paths"
-    while not select.select([buffer], [], [], LOOK_S)[0]:
+    # Windows cannot wait for a pipe; there Ctrl-C ends the wait
+    while SYSTEM != "win32" and not select.select([buffer], [], [], LOOK_S)[0]:
         if stop.asked:
             return "nothing"
     first = buffer.peek(1)
     if source_options.raw is None and not first.startswith(_BINARY):
         return "paths"
+    require_linux("stdin holds pictures, not paths; reading them", "give files, or the paths of files")
     return "file" if stat.S_ISREG(os.fstat(buffer.fileno()).st_mode) else "pictures"
 
 
