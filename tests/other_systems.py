@@ -18,7 +18,7 @@ from typing import Any
 
 MODULES = ("fcntl", "grp", "pwd", "resource", "termios", "tty", "pty", "syslog", "posix")
 """Modules that Windows does not have; fcntl.F_SETPIPE_SZ and all of what follows is missing on macOS too."""
-ATTRIBUTES = {
+ATTRIBUTES: dict[str, dict[types.ModuleType, tuple[str, ...]]] = {
     "darwin": {os: ("sched_getaffinity", "sched_setaffinity", "fdatasync", "pipe2", "pidfd_open")},
     "win32": {
         os: (
@@ -47,9 +47,9 @@ def strip(system: str) -> None:
         module.__class__ = _lacking(frozenset(names))
     if system == "win32":
         builtins.__import__ = _import_what_there_is
-        os.supports_fd = os.supports_fd - {os.chmod}  # type: ignore[misc]
-        os.symlink = _forbidden  # type: ignore[assignment]
-        select.select = _select_sockets  # type: ignore[assignment]
+        os.supports_fd = os.supports_fd - {os.chmod}
+        os.symlink = _forbidden
+        select.select = _select_sockets
     sys.platform = system
     importlib.import_module("edgevit.system")
     sys.platform = "linux"

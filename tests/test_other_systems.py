@@ -25,7 +25,7 @@ def pytest_without(system: str, *arguments: str) -> None:
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
 
 
-@pytest.mark.parametrize("system", SYSTEMS)
+@pytest.mark.parametrize("system", ["win32", pytest.param("darwin", marks=pytest.mark.slow)])
 def test_desk_work_needs_nothing_that_only_linux_has(system: str) -> None:
     pytest_without(system, "tests/test_desk.py")
 
