@@ -8,9 +8,8 @@ import importlib
 import os.path
 from typing import TYPE_CHECKING, Any
 
-if os.path.isfile(os.path.join(__path__[0], "runtime")):
-    # a checkout made without symbolic links, as on Windows: the rooms are found beside this folder
-    __path__.append(os.path.dirname(__path__[0]))
+# in a checkout made without symbolic links, as on Windows, the rooms are found beside this folder
+__path__.extend([os.path.dirname(__path__[0])] if os.path.isfile(os.path.join(__path__[0], "runtime")) else [])
 
 if TYPE_CHECKING:
     from edgevit.errors import CheckpointError as CheckpointError
