@@ -150,7 +150,7 @@ class Board:
 
 
 @click.group(invoke_without_command=True, help=__doc__)
-@click.option("--kills", default=30, show_default=True, help="Of the broker, and as many of the board.")
+@click.option("--kills", default=30, show_default=True, help="How often to kill the broker, and as often the board.")
 @click.option("--seed", default=0, show_default=True)
 @click.pass_context
 def main(context: click.Context, kills: int, seed: int) -> None:

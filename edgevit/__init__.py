@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from edgevit.errors import OutputError as OutputError
     from edgevit.errors import ProfileError as ProfileError
     from edgevit.errors import SourceLostError as SourceLostError
+    from edgevit.errors import UnknownModelError as UnknownModelError
     from edgevit.errors import UnknownNameError as UnknownNameError
     from edgevit.errors import UnsupportedSystemError as UnsupportedSystemError
     from edgevit.runtime.classifier import Classifier as Classifier
@@ -52,7 +53,7 @@ _HOMES = {
     "edgevit.errors": (
         *("CheckpointError", "ClosedError", "DataError", "DownloadError", "EdgevitError", "GateError", "ImageError"),
         *("MissingExtraError", "MissingProgramError", "ModelFileError", "OptionError", "OutputError", "ProfileError"),
-        *("SourceLostError", "UnknownNameError", "UnsupportedSystemError"),
+        *("SourceLostError", "UnknownModelError", "UnknownNameError", "UnsupportedSystemError"),
     ),
     "edgevit.runtime.classifier": ("Classifier",),
     "edgevit.runtime.evaluation.validate": ("validate",),

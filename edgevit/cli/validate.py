@@ -146,13 +146,14 @@ def _open(path: Path, arch: str | None, labels: Path | None, told: dict[str, Any
     """Open a model; `told` is for those that do not carry their own preprocessing."""
     from edgevit.artifact.manifest import read_manifest
     from edgevit.runtime.backends.session import find_backend
-    from edgevit.runtime.classifier import load
+    from edgevit.runtime.loading import load
 
     if is_checkpoint(path):
         return _open_checkpoint(path, arch, labels, told["imgsz"], threads)
     find_backend(path)
     foreign = read_manifest(path) is None
-    return load(path, threads, labels=labels, **(told if foreign else {}))
+    opened: Classifier = load(path, threads, labels=labels, **(told if foreign else {}))
+    return opened
 
 
 def _open_checkpoint(
