@@ -30,7 +30,7 @@ ATTRIBUTES: dict[str, dict[types.ModuleType, tuple[str, ...]]] = {
         ),
         signal: ("SIGHUP", "SIGKILL", "SIGUSR1", "SIGUSR2", "SIGPIPE", "SIGALRM", "SIGCHLD", "SIGQUIT", "pthread_kill"),
         select: ("poll", "epoll"),
-        socket: ("AF_UNIX", "socketpair", "SOCK_NONBLOCK", "SOCK_CLOEXEC"),
+        socket: ("AF_UNIX", "SOCK_NONBLOCK", "SOCK_CLOEXEC"),
     },
 }
 """What a system lacks of modules that it has."""

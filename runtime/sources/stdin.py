@@ -80,8 +80,12 @@ def stdin_paths(stop: Stop) -> Generator[Path, None, None]:
     They are read as bytes, since the name of a file need not be text in this machine's encoding.
     """
     buffer: Any = getattr(sys.stdin, "buffer", None)
-    if buffer is None:
-        yield from (Path(name) for line in sys.stdin if (name := line.rstrip("\r\n")))
+    if buffer is None or SYSTEM == "win32":  # which cannot wait for a pipe and a request at once
+        for line in map(os.fsdecode, buffer or sys.stdin):
+            if stop.asked:
+                return
+            if path := line.rstrip("\r\n"):
+                yield Path(path)
         return
     stream, held = PipeStream(buffer.fileno(), buffer.peek(1) and buffer.read1(CHUNK)), b""
     stop.listen(stream.interrupt)

@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 
 import edgevit
-from edgevit.runtime import classifier
+from edgevit.runtime.backends.session import open_session
 
 COLORS = {"red": (200, 50, 25), "blue": (25, 50, 200)}
 MJPEG = b"HTTP/1.0 200 OK\r\nContent-Type: multipart/x-mixed-replace; boundary=frame\r\n\r\n"
@@ -242,13 +242,12 @@ def test_several_cameras_are_read_at_once_and_one_that_goes_does_not_stop_the_ot
 
 def test_several_cameras_share_one_session(tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[Path] = []
-    open_session = classifier.open_session
 
     def counting(path: Path, *arguments: Any, **options: Any) -> Any:
         opened.append(path)
         return open_session(path, *arguments, **options)
 
-    monkeypatch.setattr(classifier, "open_session", counting)
+    monkeypatch.setattr("edgevit.runtime.loading.open_session", counting)
     cameras = [Camera(), Camera(), Camera()]
     urls = {camera.url for camera in cameras}
     try:
