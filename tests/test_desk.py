@@ -101,6 +101,14 @@ def test_export_and_validate_need_nothing_of_one_system(photos: Path, run: Run) 
     assert json.loads(out)["images"] == 24
 
 
+def test_model_is_timed_and_described(tiny_model: Path, run: Run) -> None:
+    code, out, err = run("benchmark", tiny_model, "--rounds", 2, "--json")
+    assert code == 0, err
+    assert json.loads(out)["machine"]["cores"] >= 1
+    for command in (["info", tiny_model], ["profiles"], ["models"], ["--help"]):
+        assert run(*command)[0] == 0
+
+
 @pytest.mark.slow
 def test_photos_become_a_model_that_knows_them(photos: Path, run: Run) -> None:
     code, _, err = run("train", NAME, "--data", photos, "--sizes", "64*6", "--batch", 6, "--seed", 1, "-o", "trained")
