@@ -1,12 +1,11 @@
 """What a machine is, read from /proc: pure functions over the texts, and those that read them."""
 
-import os
 import struct
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from edgevit.device_profiles.profile import Feature
+from edgevit.system import machine_architecture
 
 CPUINFO_NAMES: dict[str, Feature] = {
     "asimd": "asimd",
@@ -51,7 +50,7 @@ class Evidence:
 def read_evidence(root: Path = Path("/")) -> Evidence:
     """Read this machine's evidence, or that of a tree of files made like it."""
     cpuinfo = _text(root / "proc/cpuinfo")
-    machine = os.uname().machine if sys.maxsize > 2**32 else "32-bit"
+    machine = machine_architecture()
     # a container may hide the device tree, but not cpuinfo
     board = _text(root / "proc/device-tree/model") or _last_value(cpuinfo, "Model")
     try:

@@ -32,7 +32,7 @@ def find_profile(name: str | os.PathLike[str]) -> Profile:
         ProfileError: the file is missing, no TOML, or a key is missing, unknown or wrong.
     """
     text = os.fspath(name)
-    if text.endswith(".toml") or os.sep in text:
+    if text.endswith(".toml") or Path(text).name != text:
         return read_profile(Path(text).expanduser())
     profiles = all_profiles()
     for profile in profiles:

@@ -104,11 +104,11 @@ def peak_memory_bytes(root: Path = ROOT) -> int:
 
 
 def busy_seconds(root: Path = ROOT) -> float:
-    """Return the processor time of all processes together since the start, in seconds."""
+    """Return the processor time of all processes together since the start, in seconds; 0 where it is not told."""
     fields = _text(root / "proc/stat").partition("\n")[0].split()[1:]
     # user, nice, system, idle, iowait, irq, softirq, steal
     busy = [int(value) for index, value in enumerate(fields[:8]) if index not in (3, 4)]
-    return sum(busy) / os.sysconf("SC_CLK_TCK")
+    return sum(busy) / os.sysconf("SC_CLK_TCK") if busy else 0.0
 
 
 def _numbers(root: Path, pattern: str) -> list[float]:
@@ -119,6 +119,6 @@ def _numbers(root: Path, pattern: str) -> list[float]:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text(errors="replace")
+        return path.read_text(encoding="utf-8", errors="replace")
     except OSError:
         return ""

@@ -5,7 +5,11 @@ training in edgevit.training.
 """
 
 import importlib
+import os.path
 from typing import TYPE_CHECKING, Any
+
+# in a checkout made without symbolic links, as on Windows, the rooms are found beside this folder
+__path__.extend([os.path.dirname(__path__[0])] if os.path.isfile(os.path.join(__path__[0], "runtime")) else [])
 
 if TYPE_CHECKING:
     from edgevit.errors import CheckpointError as CheckpointError
@@ -24,6 +28,7 @@ if TYPE_CHECKING:
     from edgevit.errors import SourceLostError as SourceLostError
     from edgevit.errors import UnknownModelError as UnknownModelError
     from edgevit.errors import UnknownNameError as UnknownNameError
+    from edgevit.errors import UnsupportedSystemError as UnsupportedSystemError
     from edgevit.runtime.classifier import Classifier as Classifier
     from edgevit.runtime.collect.collect import CollectSummary as CollectSummary
     from edgevit.runtime.collect.collect import collect as collect
@@ -51,7 +56,7 @@ _HOMES = {
     "edgevit.errors": (
         *("CheckpointError", "ClosedError", "DataError", "DownloadError", "EdgevitError", "GateError", "ImageError"),
         *("MissingExtraError", "MissingProgramError", "ModelFileError", "OptionError", "OutputError", "ProfileError"),
-        *("SourceLostError", "UnknownModelError", "UnknownNameError"),
+        *("SourceLostError", "UnknownModelError", "UnknownNameError", "UnsupportedSystemError"),
     ),
     "edgevit.runtime.classifier": ("Classifier",),
     "edgevit.runtime.collect.collect": ("CollectSummary", "collect"),

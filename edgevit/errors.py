@@ -69,6 +69,12 @@ class MissingExtraError(EdgevitError, ImportError):
         super().__init__(f"{package} is not installed, and {purpose} needs it; run: pip install {wanted}")
 
 
+class UnsupportedSystemError(EdgevitError, NotImplementedError):
+    """This operating system lacks what is asked for; a board's Linux has it."""
+
+    exit_code = 2
+
+
 class ModelFileError(EdgevitError, ValueError):
     """A file is not a model that can be run, or is damaged."""
 

@@ -29,7 +29,8 @@ def replacing(path: Path, *, durable: bool = False, mode: int | None = None) -> 
     handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666 if mode is None else mode & 0o600)
     try:
         if mode is not None:
-            os.fchmod(handle, mode)
+            # Windows changes no file by its handle
+            os.chmod(handle if os.chmod in os.supports_fd else temporary, mode)
     finally:
         os.close(handle)
     try:

@@ -32,7 +32,7 @@ def raise_alarm(event: edgevit.Event) -> None:
 
 def add_counts(path: Path, hour: str, counts: Counter[str]) -> None:
     """Append what was counted in an hour to a CSV file."""
-    with path.open("a", newline="") as file:
+    with path.open("a", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows((hour, label, count) for label, count in sorted(counts.items()))
 
 

@@ -29,7 +29,7 @@ def cached(kind: str, key: str, compute: Callable[[], Any]) -> Any:
     """
     path = cache_dir() / kind / f"{key}.json"
     try:
-        return json.loads(path.read_text())
+        return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         pass
     except (OSError, ValueError) as error:
@@ -38,7 +38,7 @@ def cached(kind: str, key: str, compute: Callable[[], Any]) -> Any:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path) as temporary:
-            temporary.write_text(json.dumps(value))
+            temporary.write_text(json.dumps(value), encoding="utf-8")
     except OSError as error:
         log.info("cache %s is not writable (%s)", path, error)
     return value

@@ -30,4 +30,6 @@ def write_labels(folder: Path, labels: Sequence[str]) -> None:
     With the number in front, Frigate takes the rest of the line for the name; without, only its first word.
     """
     with replacing_output(folder / LABELS) as path:
-        path.write_text("".join(f"{index} {label}\n" for index, label in enumerate(labels)), encoding="utf-8")
+        path.write_text(
+            "".join(f"{index} {label}\n" for index, label in enumerate(labels)), encoding="utf-8", newline="\n"
+        )

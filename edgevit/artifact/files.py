@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from edgevit.errors import ModelFileError
+from edgevit.system import READ_AT_ONCE
 
 LARGEST_TEXT = 16 << 20
 """Bytes of one text inside a model's file that are read at most; the labels of 21,841 classes take half a megabyte."""
@@ -34,12 +35,11 @@ def open_regular(path: str | bytes | os.PathLike[str]) -> BinaryIO:
         OSError: it cannot be opened, or is no regular file.
         ValueError: the path holds a zero byte.
     """
-    # without O_NONBLOCK, opening a pipe waits until somebody writes to it
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    if os.path.isdir(path):  # Windows does not open it, and would call it forbidden
+        raise IsADirectoryError("Is a directory")
+    descriptor = os.open(path, READ_AT_ONCE)
     try:
         kind = os.fstat(descriptor).st_mode
-        if stat.S_ISDIR(kind):
-            raise IsADirectoryError("Is a directory")
         if not stat.S_ISREG(kind):
             raise OSError("it is a pipe or a device, not a file")
         return os.fdopen(descriptor, "rb")

@@ -17,6 +17,7 @@ from edgevit import __version__
 from edgevit.cli import habits
 from edgevit.cli.sections import CommandGroup
 from edgevit.errors import EdgevitError
+from edgevit.system import print_in_utf8
 
 COMMANDS = {
     "models": "edgevit.cli.models",
@@ -77,6 +78,7 @@ def cli() -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point of the `edgevit` command."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
+    print_in_utf8()
     try:
         code = cli.main(arguments, prog_name="edgevit", standalone_mode=False)
     except EdgevitError as error:

@@ -1,7 +1,6 @@
 """`edgevit service`: the systemd unit that runs `edgevit run` for months."""
 
 import getpass
-import grp
 import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -98,6 +97,9 @@ def _job(user: bool, name: str, memory: str, watchdog: str | None, arguments: Se
     from edgevit.cli import run
     from edgevit.cli.run_options import read_run_options
     from edgevit.runtime.service.job import make_job
+    from edgevit.system import require_linux
+
+    require_linux("a service is run by systemd, which")
 
     options = read_run_options(run.command.make_context("edgevit service", list(arguments)).params)
     # it is no option of the run, but of how much its log says
@@ -106,6 +108,8 @@ def _job(user: bool, name: str, memory: str, watchdog: str | None, arguments: Se
 
 
 def _lacks_video_group(job: "Job") -> bool:
+    import grp  # Windows has none
+
     from edgevit.runtime.service.unit import devices
 
     try:

@@ -79,7 +79,8 @@ def stop_on_signals(stop: "Stop") -> Iterator[None]:
 @contextlib.contextmanager
 def reload_on_sighup() -> "Iterator[queue.SimpleQueue[None] | None]":
     """Give a queue that gets an item at each SIGHUP; None with a terminal, which says with it that it is gone."""
-    if _has_terminal():
+    # neither is there on Windows
+    if not hasattr(signal, "SIGHUP") or _has_terminal():
         yield None
         return
     asked: queue.SimpleQueue[None] = queue.SimpleQueue()

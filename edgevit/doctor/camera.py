@@ -15,7 +15,9 @@ TOOLS = ("rpicam-vid", "libcamera-vid")
 
 def check_ribbon_camera(env: Environment) -> Iterator[Finding]:
     """Such a camera does not open in OpenCV (opencv issue 22820); libcamera's command-line tools read it."""
-    names = [path.read_text(errors="replace") for path in env.files("sys/class/video4linux/video*/name")]
+    names = [
+        path.read_text(encoding="utf-8", errors="replace") for path in env.files("sys/class/video4linux/video*/name")
+    ]
     if not any(name.startswith(RECEIVERS) for name in names):
         return
     tool = next(filter(env.has_command, TOOLS), None)

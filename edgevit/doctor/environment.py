@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from edgevit.system import require_linux
+
 Level = Literal["ok", "warn", "fail"]
 
 
@@ -109,7 +111,12 @@ class Environment:
 
 
 def this_machine(model: Path | None = None) -> Environment:
-    """Return the environment of this process."""
+    """Return the environment of this process.
+
+    Raises:
+        UnsupportedSystemError: this is not Linux, of whose boards the checks know.
+    """
+    require_linux("`edgevit doctor` knows the troubles of boards and")
     return Environment(
         root=Path("/"),
         path=os.environ.get("PATH", os.defpath),

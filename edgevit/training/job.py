@@ -154,7 +154,7 @@ def _claim(job: Job) -> None:
         )
     try:
         job.out.mkdir(parents=True, exist_ok=True)
-        (job.out / "log.jsonl").open("a").close()
+        (job.out / "log.jsonl").open("a", encoding="utf-8").close()
     except OSError as error:
         raise OutputError(f"{job.out} cannot be written: {error.strerror}; give another folder with --out") from error
 

@@ -93,7 +93,7 @@ def train(
     class_weights = _class_weights(samples).to(device) if recipe.balance else None
     first = restore(out / "last.pt", state) if resume else 0
     started, loss_sum, seen = time.monotonic(), 0.0, 0
-    with (out / "log.jsonl").open("a" if resume else "w") as log:
+    with (out / "log.jsonl").open("a" if resume else "w", encoding="utf-8", newline="\n") as log:
         for size, step, pixels, labels in _remaining_batches(samples, recipe, first, workers):
             for group in optimizer.param_groups:
                 group["lr"] = recipe.rate(step, images)

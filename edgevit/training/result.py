@@ -60,4 +60,4 @@ def write_card(path: Path, card: dict[str, Any]) -> None:
         OutputError: the file cannot be written.
     """
     with replacing_output(path, ADVICE) as file:
-        file.write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n")
+        file.write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8", newline="\n")

@@ -2,7 +2,7 @@
 
 import base64
 import json
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import jinja2
 import markupsafe
@@ -74,7 +74,7 @@ def breakable(name: str) -> markupsafe.Markup:
 
 def last_parts(path: str) -> str:
     """Return the last two parts of a path: the class and the file."""
-    return "/".join(path.split("/")[-2:])
+    return "/".join(PurePath(path).as_posix().split("/")[-2:])
 
 
 def jpeg_uri(data: bytes) -> str:

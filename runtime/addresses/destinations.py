@@ -128,7 +128,7 @@ def _kind(text: str, place: str) -> str:
     kind, colon, folder = place.partition(":")
     if colon and folder and kind in FOLDERS:
         return kind
-    if place.endswith("/"):
+    if place.endswith(("/", os.sep)):
         return "pictures"
     suffix = re.search(r"\.[A-Za-z0-9]+$", place)
     if not suffix or suffix[0].lower() not in SUFFIXES:

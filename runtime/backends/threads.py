@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from edgevit.device_profiles import Profile, detect_profile
 from edgevit.device_profiles.evidence import Evidence, read_evidence
 from edgevit.errors import OptionError
+from edgevit.system import keep_to_cores, usable_cores
 
 VARIABLES = ("EDGEVIT_THREADS", "OMP_NUM_THREADS")
 """Environment variables that set the number of threads, the first one wins."""
@@ -40,7 +41,7 @@ def plan_threads(threads: int | None = None) -> ThreadPlan:
     asked = asked_threads(threads, os.environ)
     evidence = read_evidence()
     detection = detect_profile(evidence)
-    plan = choose_plan(asked, detection.profile, evidence, frozenset(os.sched_getaffinity(0)))
+    plan = choose_plan(asked, detection.profile, evidence, usable_cores())
     logger.info("profile %s: %s", detection.profile.name if detection.profile else "none", detection.why)
     logger.info("threads %d on %s: %s", plan.count, _shown(plan.cores), plan.why)
     return plan
@@ -83,12 +84,12 @@ def started_on(cores: Collection[int]) -> Iterator[None]:
     A thread inherits the affinity of the one that starts it, in ONNX Runtime's pool and in XNNPACK's alike. The calling
     thread gets its own affinity back, and the process is never given a processor that it did not have.
     """
-    before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, before & set(cores) or before)
+    before = usable_cores()
+    keep_to_cores(before & set(cores) or before)
     try:
         yield
     finally:
-        os.sched_setaffinity(0, before)
+        keep_to_cores(before)
 
 
 def _shown(cores: tuple[int, ...]) -> str:

@@ -3,13 +3,13 @@
 import functools
 import importlib.metadata
 import operator
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from edgevit.device_profiles.evidence import machine_name
 from edgevit.device_profiles.state import ROOT, MachineState
 from edgevit.runtime.benchmark.report import Machine
+from edgevit.system import usable_cores
 
 FLAGS = {0: "under-voltage", 1: "the clock was capped", 2: "throttled", 3: "at the soft temperature limit"}
 """Bits of get_throttled that hold now; 16 bits higher, the same has happened since the start."""
@@ -28,7 +28,7 @@ def describe_machine(root: Path = ROOT) -> Machine:
             packages[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
             continue
-    return Machine(machine_name(root), len(os.sched_getaffinity(0)), packages)
+    return Machine(machine_name(root), len(usable_cores()), packages)
 
 
 def worst(states: Sequence[MachineState]) -> MachineState:

@@ -15,6 +15,7 @@ from edgevit.runtime.datasets.listing import (
     no_pictures,
     normalized,
     visible_folders,
+    with_slashes,
 )
 
 Layout = Literal["classes", "masks", "plain"]
@@ -44,7 +45,7 @@ class Pictures:
     def names(self) -> tuple[str, ...]:
         """The path of each picture from `home`, with slashes, in Unicode's composed form: equal on every machine."""
         start = os.path.join(self.home, "")
-        return tuple(normalized(str(path).removeprefix(start)) for path in self.paths)
+        return tuple(with_slashes(normalized(str(path).removeprefix(start))) for path in self.paths)
 
     def subset(self, indices: Sequence[int]) -> "Pictures":
         """Return some of the pictures, in the order of the indices."""

@@ -114,7 +114,7 @@ def visible_folders(folder: Path) -> tuple[str, ...]:
 
 def natural_key(path: str) -> list[tuple[object, ...]]:
     """Return what sorts paths folder by folder, numbers by their value, however accents are encoded."""
-    return [_name_key(name) for name in normalized(path).split("/")]
+    return [_name_key(name) for name in with_slashes(normalized(path)).split("/")]
 
 
 def _name_key(name: str) -> tuple[object, ...]:
@@ -127,6 +127,11 @@ def normalized(name: str) -> str:
     return name if name.isascii() else unicodedata.normalize("NFC", name)
 
 
+def with_slashes(path: str, separator: str = os.sep) -> str:
+    """Return a path with "/" between its names, as on every system but Windows, where names hold no backslash."""
+    return path.replace(separator, "/")
+
+
 def no_pictures(folder: Path) -> str:
     """Return the message for a folder without pictures."""
     return f"no image in folder {folder} (looked for {' '.join(SUFFIXES)})"
@@ -137,7 +142,7 @@ def _is_hidden(name: str) -> bool:
 
 
 def _is_picture(path: str, left_out: LeftOut) -> bool:
-    name = path.rpartition("/")[2]
+    name = os.path.basename(path)
     suffix = os.path.splitext(name)[1].lower()
     if _is_hidden(name):
         left_out.files["hidden"] += 1
@@ -155,7 +160,8 @@ def _walk(folder: str, left_out: LeftOut) -> Iterator[tuple[str, list[str]]]:
         current = pending.popleft() if pending else links.popleft()
         try:
             found = os.stat(current)
-            if (found.st_dev, found.st_ino) in seen:
+            # some network drives number nothing on Windows
+            if found.st_ino and (found.st_dev, found.st_ino) in seen:
                 left_out.folders[f"{os.path.basename(current)} (a link to one that is read already)"] += 1
                 continue
             seen.add((found.st_dev, found.st_ino))
@@ -182,7 +188,7 @@ def _walk(folder: str, left_out: LeftOut) -> Iterator[tuple[str, list[str]]]:
 
 def _expand(pattern: str) -> Iterator[str]:
     """Yield what matches a pattern; ** goes into every visible folder below, but into none of them twice."""
-    parts = pattern.split("/")
+    parts = with_slashes(pattern).split("/")
     if "**" not in parts:
         yield from glob.iglob(pattern)
         return

@@ -137,8 +137,9 @@ class BoundedFolder:
 
 
 def folder_name(label: str) -> str:
-    """Return a label as the name of a folder: "n/a" as "n_a"."""
-    name = re.sub(r"[/\\\x00-\x1f\x7f]", "_", label).encode("utf-8", "replace")[:120].decode("utf-8", "ignore")
+    """Return a label as the name of a folder, on Windows and memory sticks too: "n/a" as "n_a"."""
+    name = re.sub(r"[/\\:*?\"<>|\x00-\x1f\x7f]|[. ]+$", "_", label)
+    name = name.encode("utf-8", "replace")[:120].decode("utf-8", "ignore")
     return re.sub(r"^\.+", "_", name).strip() or "_"
 
 

@@ -29,6 +29,7 @@ from edgevit.runtime.sinks.lines import (
 from edgevit.runtime.sinks.masks import SegmentationSink
 from edgevit.runtime.sinks.pictures import Captions, HarvestSink, PictureSink, VideoSink
 from edgevit.runtime.sinks.rotating import KEEP, SIZE, RotatingFile
+from edgevit.system import require_linux
 
 PICTURES_QUOTA = 1_000_000_000
 """Bytes of annotated pictures that are kept if nothing else is said."""
@@ -113,9 +114,11 @@ def open_sink(target: Target, around: SinkContext) -> Sink:
 
     Raises:
         OutputError: it cannot be written.
+        UnsupportedSystemError: it has a spool, and this is not Linux.
     """
     wants = _WANTS[target.sends or _SENDS.get(target.kind, "all")]
     if target.kind in DELIVERIES:
+        require_linux(f"--to {target.name} sends records through a spool, which", "write them into a file, NAME.jsonl")
         delivery = DELIVERIES[target.kind](target, around)
         spool = Spool(spool_path(around.spool, target.parts, delivery.name), around.spool_quota)
         return SpooledSink(spool, delivery, wants=wants, first=first_records(target, around))

@@ -64,7 +64,8 @@ class RotatingFile:
         self._append(data)
 
     def flush(self) -> None:
-        os.fsync(self._file.fileno())
+        if not self._file.closed:  # as it is where it could not be opened anew
+            os.fsync(self._file.fileno())
 
     def close(self) -> None:
         with contextlib.suppress(OSError):  # a full disk was said before
@@ -89,7 +90,7 @@ class RotatingFile:
     def _is_there(self) -> bool:
         """Tell whether the path still leads to the open file: somebody may have moved or deleted it."""
         try:
-            return self.path.stat().st_ino == os.fstat(self._file.fileno()).st_ino
+            return not self._file.closed and self.path.stat().st_ino == os.fstat(self._file.fileno()).st_ino
         except FileNotFoundError:
             return False
 
@@ -116,8 +117,12 @@ class RotatingFile:
         name = f"{self.path.stem}-{self._day}{f'.{number}' if number > 1 else ''}{self.path.suffix}"
         # a day that has not come yet is of a clock that was wrong; such a file must not take the place of a newer one
         newest = str(max(today, self._day))
-        self.path.replace(self.path.with_name(name))
-        self._reopen()
+        # Windows renames no file that is open
+        self._file.close()
+        try:
+            self.path.replace(self.path.with_name(name))
+        finally:
+            self._open()
         kept = sorted(self._predecessors(), key=lambda found: (found[0] <= newest, found))
         for _, _, path in kept[: -self._keep]:
             path.unlink(missing_ok=True)

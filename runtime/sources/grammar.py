@@ -81,7 +81,7 @@ def parse_source(text: str, environment: Mapping[str, str] = os.environ) -> Sour
         return Source("stdin", text, "stdin")
     if (scheme := scheme_of(text)) is not None:
         return _address(text, scheme, environment)
-    if _LOGIN.match(text):
+    if _LOGIN.match(text) and not PurePath(text).drive:  # Windows' C:
         raise OptionError(
             "the source looks like an address with a password but without its beginning, such as rtsp://; "
             "if it is a file, write ./ before its name"

@@ -17,10 +17,13 @@ from edgevit.runtime.sources.raw import RawForm
 from edgevit.runtime.sources.stdin import connect as connect_stdin
 from edgevit.runtime.sources.stdin import stdin_frames, stdin_kind
 from edgevit.runtime.sources.stop import Stop
+from edgevit.system import require_linux
 
 Item = Frame | Event | EdgevitError
 """A frame, what happened to the source, or why a file gave no frame."""
 
+LIVE_INSTEAD = "give files here, and run it on the board"
+"""What to do where no camera or stream can be read."""
 PICAM_ROW = 64
 """Bytes to which a Raspberry Pi's camera aligns the rows of a frame."""
 
@@ -35,7 +38,14 @@ CONNECT: dict[Kind, str] = {
 
 
 def check_reading(source: Source, source_options: SourceOptions) -> None:
-    """Raise OptionError for an option that this kind of source does not heed."""
+    """Check that this system reads such a source, and the source heeds each option that is given.
+
+    Raises:
+        OptionError: an option that this kind of source does not heed.
+        UnsupportedSystemError: a camera or stream, and this is not Linux.
+    """
+    if source.kind in CONNECT:
+        require_linux(f"the source is {source.name}; a camera or stream", LIVE_INSTEAD)
     if source_options.raw is not None and source.kind == "picam":
         _check_picam(source_options.raw, source_options)
     elif source_options.raw is not None and source.kind not in ("stdin", "tcp"):

@@ -16,6 +16,7 @@ from edgevit.runtime.sources.grammar import Source
 from edgevit.runtime.sources.options import SourceOptions
 from edgevit.runtime.sources.stop import Stop
 from edgevit.runtime.sources.streams import CHUNK, PipeStream
+from edgevit.system import SYSTEM, require_linux
 
 _BINARY = (b"\xff", b"\0")
 """How JPEG and H.264 begin, and no path does."""
@@ -30,16 +31,21 @@ def stdin_kind(source_options: SourceOptions, stop: Stop) -> Literal["paths", "p
     """Wait for the first bytes, and tell what stdin holds; "file" is pictures that all are there already.
 
     "nothing" if the end is asked for before.
+
+    Raises:
+        UnsupportedSystemError: it holds pictures, and this is not Linux.
     """
     buffer: Any = getattr(sys.stdin, "buffer", None)
     if buffer is None:
         return "paths"
-    while not select.select([buffer], [], [], LOOK_S)[0]:
+    # Windows cannot wait for a pipe; there Ctrl-C ends the wait
+    while SYSTEM != "win32" and not select.select([buffer], [], [], LOOK_S)[0]:
         if stop.asked:
             return "nothing"
     first = buffer.peek(1)
     if source_options.raw is None and not first.startswith(_BINARY):
         return "paths"
+    require_linux("stdin holds pictures, not paths; reading them", "give files, or the paths of files")
     return "file" if stat.S_ISREG(os.fstat(buffer.fileno()).st_mode) else "pictures"
 
 
@@ -74,8 +80,12 @@ def stdin_paths(stop: Stop) -> Generator[Path, None, None]:
     They are read as bytes, since the name of a file need not be text in this machine's encoding.
     """
     buffer: Any = getattr(sys.stdin, "buffer", None)
-    if buffer is None:
-        yield from (Path(name) for line in sys.stdin if (name := line.rstrip("\r\n")))
+    if buffer is None or SYSTEM == "win32":  # which cannot wait for a pipe and a request at once
+        for line in map(os.fsdecode, buffer or sys.stdin):
+            if stop.asked:
+                return
+            if path := line.rstrip("\r\n"):
+                yield Path(path)
         return
     stream, held = PipeStream(buffer.fileno(), buffer.peek(1) and buffer.read1(CHUNK)), b""
     stop.listen(stream.interrupt)

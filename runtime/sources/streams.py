@@ -1,7 +1,6 @@
 """Bytes from a pipe or a program, with a time limit on every read and a way to interrupt it."""
 
 import contextlib
-import fcntl
 import os
 import select
 import signal
@@ -119,6 +118,8 @@ class ProgramStream:
         self._out, self._err = self._process.stdout.fileno(), self._process.stderr.fileno()
         # a raw frame in pieces of the usual 64 kB would wake both sides dozens of times
         with contextlib.suppress(OSError):
+            import fcntl  # of Linux alone, as this pipe's size is
+
             fcntl.fcntl(self._out, fcntl.F_SETPIPE_SZ, PIPE)
         self._tail = b""
         self._interrupted = False

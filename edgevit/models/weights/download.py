@@ -50,7 +50,7 @@ def fetch(entry: WeightsSpec, retries: int = RETRIES) -> Path:
             digest = _download(entry, entry.url, path, retries)
         if not record.is_file():
             with replacing(record) as file:
-                file.write_text(f"{digest}  {path.name}\n")
+                file.write_text(f"{digest}  {path.name}\n", encoding="utf-8", newline="\n")
     except OSError as error:
         if isinstance(error, DownloadError):
             raise
@@ -68,7 +68,7 @@ def sha256_of(path: Path) -> str:
 
 
 def _recorded(record: Path) -> str | None:
-    return record.read_text().partition(" ")[0] if record.is_file() else None
+    return record.read_text(encoding="utf-8").partition(" ")[0] if record.is_file() else None
 
 
 def _check_cached(path: Path, digest: str, expected: str | None) -> None:

@@ -41,5 +41,5 @@ def describe_conditions() -> str:
 
 @cache
 def _document() -> dict[str, Any]:
-    document: dict[str, Any] = json.loads(FILE.read_text())
+    document: dict[str, Any] = json.loads(FILE.read_text(encoding="utf-8"))
     return document

@@ -13,10 +13,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
+
+import edgevit
+from edgevit.runtime.backends.session import open_session
 
 COLORS = {"red": (200, 50, 25), "blue": (25, 50, 200)}
 MJPEG = b"HTTP/1.0 200 OK\r\nContent-Type: multipart/x-mixed-replace; boundary=frame\r\n\r\n"
@@ -234,3 +238,27 @@ def test_several_cameras_are_read_at_once_and_one_that_goes_does_not_stop_the_ot
         second.close()
     assert process.returncode == 0
     assert f"{first.url}: source lost" in err
+
+
+def test_several_cameras_share_one_session(tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[Path] = []
+
+    def counting(path: Path, *arguments: Any, **options: Any) -> Any:
+        opened.append(path)
+        return open_session(path, *arguments, **options)
+
+    monkeypatch.setattr("edgevit.runtime.loading.open_session", counting)
+    cameras = [Camera(), Camera(), Camera()]
+    urls = {camera.url for camera in cameras}
+    try:
+        # each gives its first picture at once, and none gives a second within the hour
+        options = edgevit.RunOptions(
+            model=tiny_model, sources=sorted(urls), every="1h", max_frames=3, to=[f"{tmp_path}/all.jsonl?send=results"]
+        )
+        assert edgevit.run(options).results == 3
+    finally:
+        for camera in cameras:
+            camera.close()
+    lines = [json.loads(line) for line in (tmp_path / "all.jsonl").read_text().splitlines()]
+    assert {line["source"] for line in lines} == urls
+    assert opened == [tiny_model]
