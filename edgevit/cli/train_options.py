@@ -48,7 +48,10 @@ OPTIONS = (
     ),
     section("Optimization"),
     click.option(
-        "--learning-rate", type=float, metavar="X", help="Peak rate of AdamW.  [default: 0.002, with --init 0.0005]"
+        "--learning-rate",
+        type=float,
+        metavar="X",
+        help="Peak rate of AdamW.  [default: 0.002, with --init 0.0005 to 0.001]",
     ),
     click.option(
         "--weight-decay", type=float, default=0.05, show_default=True, metavar="X", help="Weight decay of AdamW."

@@ -1,5 +1,6 @@
 """A recipe from what a user gives and, for what is left out, from the number of images."""
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,6 +12,8 @@ from edgevit.training.schedule import Schedule, Size
 
 RATE, FINE_TUNING_RATE = 2e-3, 5e-4
 """Peak learning rates for random and for trained weights."""
+SHORT = 500
+"""A fine-tuning of fewer steps is short."""
 EPOCHS, FINE_TUNING_EPOCHS, FROZEN_EPOCHS = 60.0, 15.0, 3.0
 """From random weights, from trained ones, and where only the last layer learns."""
 STEPS = 15
@@ -78,7 +81,7 @@ class Choices:
         batch = choose_batch(images) if self.batch is None else self.batch
         found = {
             "batch": batch,
-            "learning_rate": FINE_TUNING_RATE if fine_tuning else RATE,
+            "learning_rate": choose_rate(total * images / batch, fine_tuning=fine_tuning),
             "warmup_epochs": min(1.0, total / 10),
             "ema_decay": choose_ema_decay(total * images / batch),
             "augmentation": choose_augmentation(images, fine_tuning=fine_tuning),
@@ -91,6 +94,13 @@ class Choices:
 def choose_batch(images: int) -> int:
     """Return the largest batch of which an epoch has STEPS steps, or the smallest."""
     return next((batch for batch in BATCHES if images >= STEPS * batch), BATCHES[-1])
+
+
+def choose_rate(steps: float, *, fine_tuning: bool) -> float:
+    """Return the peak learning rate: a short fine-tuning has to learn faster, up to twice as fast."""
+    if not fine_tuning:
+        return RATE
+    return round(FINE_TUNING_RATE * min(2.0, max(1.0, math.sqrt(SHORT / max(1.0, steps)))), 5)
 
 
 def choose_ema_decay(steps: float) -> float:

@@ -90,7 +90,7 @@ def train(
             model's own height.
         sizes: sizes and epochs, instead of both: "96*20,224*1", or ((96, 20), (224, 1)).
         batch: images in a step, at least 2; unless given, at most 128 and so few that an epoch has 15 steps.
-        learning_rate: peak rate of AdamW; 0.002 unless given, with `init` 0.0005.
+        learning_rate: peak rate of AdamW; 0.002 unless given, with `init` 0.0005, or up to twice that for a short run.
         weight_decay: of AdamW; biases and norms are not decayed.
         warmup_epochs: epochs in which the rate rises; a tenth of all and at most 1 unless given.
         ema_decay: share of the averaged weights that a step keeps, from 0 to below 1; unless given, so that they look

@@ -3,7 +3,7 @@
 import pytest
 
 from edgevit.errors import OptionError
-from edgevit.training.defaults import Choices, choose_batch, choose_ema_decay
+from edgevit.training.defaults import Choices, choose_batch, choose_ema_decay, choose_rate
 from edgevit.training.recipe import Recipe
 from edgevit.training.schedule import Schedule
 
@@ -21,6 +21,13 @@ def test_averaged_weights_look_back_a_tenth_of_the_run_and_at_most_500_steps() -
     assert choose_ema_decay(1000) == 0.99  # 100 steps
     assert choose_ema_decay(5000) == choose_ema_decay(1e6) == 0.998  # 500 steps
     assert choose_ema_decay(1) == 0.5  # never less than 2
+
+
+def test_a_short_fine_tuning_learns_up_to_twice_as_fast() -> None:
+    assert choose_rate(80, fine_tuning=True) == 0.001
+    assert choose_rate(250, fine_tuning=True) == 0.00071  # 0.0005 * sqrt(2)
+    assert choose_rate(500, fine_tuning=True) == choose_rate(10_000, fine_tuning=True) == 0.0005
+    assert choose_rate(80, fine_tuning=False) == 0.002
 
 
 def test_defaults_are_said_in_one_line_and_given_options_are_not() -> None:
