@@ -29,7 +29,7 @@ class Mistake:
     label: str
     answer: str
     confidence: float
-    """Of the answer, 0..1."""
+    """How sure the answer is, 0..1."""
 
 
 @dataclass(frozen=True)

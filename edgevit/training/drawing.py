@@ -64,7 +64,7 @@ class Cell:
     y: int
     count: int
     share: float
-    """Of the true class's pictures, 0..1."""
+    """The share of the true class's pictures, 0..1."""
     right: bool
 
 

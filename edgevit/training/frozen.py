@@ -19,7 +19,7 @@ PENALTY = 0.003
 """How strongly large weights of the classifier are held back: the factor of half their sum of squares in the loss, for
 features of deviation 1."""
 STEPS = 200
-"""Of L-BFGS, at most."""
+"""Most steps of L-BFGS."""
 
 
 def train_head(
@@ -63,7 +63,7 @@ def train_head(
     weight, bias = fit_head(
         seen, labels, len(samples.classes), smoothing=recipe.label_smoothing, balance=recipe.balance
     )
-    state = {"weight": weight.reshape(head.weight.shape), "bias": bias}
+    state = {"weight": weight.reshape(head.get_parameter("weight").shape), "bias": bias}
     head.load_state_dict({key: state[key] for key in head.state_dict()})
     return True
 
@@ -72,8 +72,9 @@ def _inputs(
     samples: Samples, recipe: Recipe, preprocessing: Preprocess, changed: int, workers: int
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield inputs (B, 3, H, W) and labels (B,): all pictures once, then `changed` batches of random changes."""
-    labels = torch.tensor(samples.labels).split(recipe.batch)
-    yield from zip(plain_inputs(samples, preprocessing, workers, recipe.batch), labels, strict=True)
+    starts = range(0, len(samples.labels), recipe.batch)
+    for start, plain in zip(starts, plain_inputs(samples, preprocessing, workers, recipe.batch), strict=True):
+        yield plain, torch.tensor(samples.labels[start : start + recipe.batch])
     if changed:
         changes, size = AUGMENTATIONS[recipe.augmentation], recipe.final_size
         for pixels, numbers in training_batches(

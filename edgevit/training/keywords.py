@@ -11,7 +11,7 @@ from edgevit.models.zoo.registry import get_spec
 from edgevit.models.zoo.spec import ModelSpec
 from edgevit.training.augment import AugmentationName
 from edgevit.training.data import list_data
-from edgevit.training.defaults import Choices
+from edgevit.training.defaults import MANY, Choices
 from edgevit.training.hardware import Hardware, plain_memory_error, use_threads
 from edgevit.training.job import Job, Watcher, run_job
 from edgevit.training.kinds import Quality
@@ -154,6 +154,8 @@ def train(
     job = replace(job, recipe=recipe)
     if note:
         watcher.say(note)
+    if initial is None and spec.weights and len(listing.train.paths) < MANY:
+        watcher.say(f"few images for random weights; --init {spec.weights[0].name} starts from trained ones")
     use_threads(hardware.threads)
     with plain_memory_error():
         accuracy = run_job(job, watcher, listing)

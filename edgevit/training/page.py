@@ -32,7 +32,7 @@ class ClassRow:
     """Images, or pixels of masks, trained on."""
     held_out: int
     share: float | None
-    """Of those held out that are right, or their intersection over union; None where there are none."""
+    """The share of those held out that is right, or their intersection over union; None where there are none."""
     interval: tuple[float, float] | None
     """Where that share lies with 95 % certainty; None for masks, whose pixels resemble each other."""
 

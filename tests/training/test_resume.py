@@ -68,9 +68,7 @@ def test_what_differs_is_refused_before_a_picture_is_read(
 
 
 def test_for_more_epochs_the_command_is_given(data: Path, stopped: Path, tmp_path: Path) -> None:
-    with pytest.raises(
-        CheckpointError, match="was planned for 2 epochs, at whose end its learning rate is zero"
-    ) as told:
+    with pytest.raises(CheckpointError, match="was planned for 2 epochs, at whose end its") as told:
         go_on(data, stopped, epochs=5)
     # a step of 8 of the 22 or so pictures is done
     words = shlex.split(str(told.value).split("`")[1])
