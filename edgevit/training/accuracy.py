@@ -17,6 +17,20 @@ from edgevit.runtime.images.read import read_image
 from edgevit.training.batches import Examples
 from edgevit.training.folders import Samples
 
+MOST_MISTAKES = 24
+"""Mistakes that are remembered: those with the most confidence."""
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """An image with a wrong answer."""
+
+    path: str
+    label: str
+    answer: str
+    confidence: float
+    """How sure the answer is, 0..1."""
+
 
 @dataclass(frozen=True)
 class Accuracy:
@@ -28,6 +42,17 @@ class Accuracy:
     per_class: dict[str, float]
     """Classes without images are left out."""
     images: int
+    classes: tuple[str, ...]
+    """All of them, in the order of the model's answers."""
+    confusion: tuple[tuple[int, ...], ...]
+    """How many images of each class (row) got each answer (column)."""
+    mistakes: tuple[Mistake, ...]
+    """The surest first, at most MOST_MISTAKES."""
+
+    @property
+    def right(self) -> int:
+        """How many images are answered right."""
+        return sum(row[i] for i, row in enumerate(self.confusion))
 
     @property
     def figures(self) -> dict[str, float | None]:
@@ -50,11 +75,13 @@ def measure_accuracy(
         ImageError: an image cannot be read.
     """
     model.eval()
-    answers: list[int] = []
+    batches: list[Tensor] = []
     with torch.inference_mode(), torch.autocast(device, torch.bfloat16, enabled=bfloat16):
         for inputs in plain_inputs(samples, preprocessing, workers):
-            answers += model(inputs.to(device)).argmax(dim=1).tolist()
-    confusion = confusion_table(np.array(samples.labels), np.array(answers), len(samples.classes))
+            batches.append(model(inputs.to(device)).float().cpu())
+    logits = torch.cat(batches)
+    answers, confidences = logits.argmax(dim=1), logits.softmax(dim=1).amax(dim=1)
+    confusion = confusion_table(np.array(samples.labels), answers.numpy(), len(samples.classes))
     per_class = class_accuracy(confusion)
     return Accuracy(
         top1=float(confusion.trace() / confusion.sum()),
@@ -63,6 +90,19 @@ def measure_accuracy(
             name: round(share, 4) for name, share in zip(samples.classes, per_class, strict=True) if share is not None
         },
         images=len(samples.paths),
+        classes=samples.classes,
+        confusion=tuple(tuple(map(int, row)) for row in confusion),
+        mistakes=_surest_mistakes(samples, answers.tolist(), confidences.tolist()),
+    )
+
+
+def _surest_mistakes(samples: Samples, answers: list[int], confidences: list[float]) -> tuple[Mistake, ...]:
+    wrong = [i for i, (answer, label) in enumerate(zip(answers, samples.labels, strict=True)) if answer != label]
+    wrong.sort(key=lambda i: -confidences[i])
+    names = samples.classes
+    return tuple(
+        Mistake(str(samples.paths[i]), names[samples.labels[i]], names[answers[i]], round(confidences[i], 4))
+        for i in wrong[:MOST_MISTAKES]
     )
 
 

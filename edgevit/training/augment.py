@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 
 from edgevit.runtime.images.resample import RGBImage
+from edgevit.training.schedule import Size
 
 
 @dataclass(frozen=True)
@@ -33,13 +34,13 @@ images of one fixed camera."""
 
 
 def augment_masked(
-    image: RGBImage, mask: RGBImage, size: int, rng: np.random.Generator, augmentation: Augmentation
+    image: RGBImage, mask: RGBImage, size: Size, rng: np.random.Generator, augmentation: Augmentation
 ) -> tuple[RGBImage, RGBImage]:
-    """Crop and flip (H, W, 3) and its mask (H, W) alike, and perhaps change the image's colour and sharpness."""
-    top, left, h, w = _random_box((image.shape[0], image.shape[1]), rng, augmentation.area)
+    """Crop and flip (H, W, 3) and its mask (H, W) alike to `size`, and perhaps change the colour and sharpness."""
+    top, left, h, w = _random_box((image.shape[0], image.shape[1]), size, rng, augmentation.area)
     box = (slice(top, top + h), slice(left, left + w))
     image = _scale(np.ascontiguousarray(image[box]), size, rng)
-    mask = np.asarray(cv2.resize(np.ascontiguousarray(mask[box]), (size, size), interpolation=cv2.INTER_NEAREST_EXACT))
+    mask = np.asarray(cv2.resize(np.ascontiguousarray(mask[box]), size[::-1], interpolation=cv2.INTER_NEAREST_EXACT))
     if rng.random() < 0.5:
         image, mask = image[:, ::-1], mask[:, ::-1]
     image = np.ascontiguousarray(image)
@@ -47,9 +48,9 @@ def augment_masked(
 
 
 def augment(
-    image: RGBImage, size: int, rng: np.random.Generator, augmentation: Augmentation = AUGMENTATIONS["strong"]
+    image: RGBImage, size: Size, rng: np.random.Generator, augmentation: Augmentation = AUGMENTATIONS["strong"]
 ) -> RGBImage:
-    """Crop at random, flip, and perhaps change colour and sharpness: (H, W, 3) to (size, size, 3)."""
+    """Crop at random, flip, and perhaps change colour and sharpness: (H, W, 3) to (*size, 3)."""
     image = random_resized_crop(image, size, rng, augmentation.area)
     if rng.random() < 0.5:
         image = image[:, ::-1]
@@ -57,32 +58,33 @@ def augment(
     return random_sharpness(random_colour(image, rng), rng) if augmentation.looks else image
 
 
-def random_resized_crop(image: RGBImage, size: int, rng: np.random.Generator, area: tuple[float, float]) -> RGBImage:
-    """Cut out a rectangle of random area and aspect (3/4 to 4/3) and scale it to (size, size)."""
-    top, left, h, w = _random_box((image.shape[0], image.shape[1]), rng, area)
+def random_resized_crop(image: RGBImage, size: Size, rng: np.random.Generator, area: tuple[float, float]) -> RGBImage:
+    """Cut out a rectangle of random area, its aspect 3/4 to 4/3 of that of `size`, and scale it to `size`."""
+    top, left, h, w = _random_box((image.shape[0], image.shape[1]), size, rng, area)
     return _scale(np.ascontiguousarray(image[top : top + h, left : left + w]), size, rng)
 
 
 def _random_box(
-    shape: tuple[int, int], rng: np.random.Generator, area: tuple[float, float]
+    shape: Size, size: Size, rng: np.random.Generator, area: tuple[float, float]
 ) -> tuple[int, int, int, int]:
-    """Return top, left, height and width of a rectangle of random area and aspect."""
+    """Return top, left, height and width of a rectangle of random area and of about the aspect of `size`."""
     height, width = shape
+    wanted = size[1] / size[0]
     for _ in range(10):
         target = height * width * rng.uniform(*area)
-        aspect = np.exp(rng.uniform(np.log(3 / 4), np.log(4 / 3)))
+        aspect = wanted * np.exp(rng.uniform(np.log(3 / 4), np.log(4 / 3)))
         w, h = round(float(np.sqrt(target * aspect))), round(float(np.sqrt(target / aspect)))
         if 0 < w <= width and 0 < h <= height:
             return int(rng.integers(height - h + 1)), int(rng.integers(width - w + 1)), h, w
-    side = min(height, width)
-    return (height - side) // 2, (width - side) // 2, side, side
+    h, w = max(1, min(height, round(width / wanted))), max(1, min(width, round(height * wanted)))
+    return (height - h) // 2, (width - w) // 2, h, w
 
 
-def _scale(crop: RGBImage, size: int, rng: np.random.Generator) -> RGBImage:
-    """Scale to (size, size), enlarging with a filter drawn at random."""
-    shrinks = min(crop.shape[:2]) > size
+def _scale(crop: RGBImage, size: Size, rng: np.random.Generator) -> RGBImage:
+    """Scale to `size`, enlarging with a filter drawn at random."""
+    shrinks = crop.shape[0] > size[0] and crop.shape[1] > size[1]
     choices = (cv2.INTER_AREA,) if shrinks else (cv2.INTER_LINEAR, cv2.INTER_CUBIC)
-    return cv2.resize(crop, (size, size), interpolation=choices[int(rng.integers(len(choices)))])  # type: ignore[return-value]
+    return cv2.resize(crop, size[::-1], interpolation=choices[int(rng.integers(len(choices)))])  # type: ignore[return-value]
 
 
 def random_colour(image: RGBImage, rng: np.random.Generator, strength: float = 0.3) -> RGBImage:

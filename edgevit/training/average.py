@@ -22,7 +22,8 @@ from edgevit.models import create_model
 from edgevit.models.weights.checkpoint import read_state_dict
 from edgevit.models.weights.load import canonical_state, load_state
 from edgevit.models.zoo.registry import get_spec
-from edgevit.training.job import Job, Watcher, card, finish, read_data
+from edgevit.training.data import list_data, read_data
+from edgevit.training.job import Job, Watcher, card, finish
 from edgevit.training.kinds import Quality
 from edgevit.training.recipe import Recipe
 from edgevit.training.result import write_card
@@ -67,9 +68,9 @@ def average_runs(job: Job, files: Sequence[Path], watcher: Watcher) -> Quality:
         job.out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"{job.out} cannot be made: {error.strerror}; give another folder with --out") from error
-    data = read_data(job, watcher, files)
-    size = job.recipe.final_size
-    model = create_model(job.model, len(data.train.classes), (size, size))
+    listing = list_data(job.kind, job.data, job.val_fraction, files)
+    data = read_data(listing, job.kind, job.workers, watcher.say, balance=job.recipe.balance)
+    model = create_model(job.model, len(data.train.classes), job.recipe.final_size)
     load_state(model, spec, mean, files[0].name)
     accuracy = finish(job, model, data, watcher)
     write_card(

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from edgevit.runtime.images.read import read_image
 from edgevit.runtime.images.resample import RGBImage
 from edgevit.training.augment import AUGMENTATIONS, Augmentation, augment
+from edgevit.training.schedule import Size
 
 ORDER, IMAGE = 0, 1
 """Random streams of a run: the order of an epoch, and the changes to one image."""
@@ -27,21 +28,21 @@ class Examples(Protocol):
     def paths(self) -> tuple[Path, ...]: ...
 
     def example(
-        self, index: int, size: int, rng: np.random.Generator, augmentation: Augmentation
+        self, index: int, size: Size, rng: np.random.Generator, augmentation: Augmentation
     ) -> tuple[RGBImage, Label]:
-        """Read and augment one image: (size, size, 3) and its label, or the (size, size) mask of labels."""
+        """Read and augment one image: (*size, 3) and its label, or the mask of labels, as large as `size`."""
 
 
 def training_batches(
     samples: Examples,
-    size: int,
+    size: Size,
     batch: int,
     steps: range,
     seed: int,
     workers: int = 2,
     augmentation: Augmentation = AUGMENTATIONS["strong"],
 ) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.int64]]]:
-    """Yield augmented images (B, size, size, 3) uint8 RGB and labels (B,) or (B, size, size) for each step.
+    """Yield augmented images (B, *size, 3) uint8 RGB and labels (B,) or (B, *size) for each step.
 
     One batch is read ahead.
 
@@ -79,11 +80,11 @@ def visit_order(count: int, seed: int, start: int) -> Iterator[int]:
 
 
 def training_image(
-    path: Path, size: int, rng: np.random.Generator, augmentation: Augmentation = AUGMENTATIONS["strong"]
+    path: Path, size: Size, rng: np.random.Generator, augmentation: Augmentation = AUGMENTATIONS["strong"]
 ) -> RGBImage:
-    """Read one image and augment it: (size, size, 3) uint8 RGB.
+    """Read one image and augment it: (*size, 3) uint8 RGB.
 
     A large JPEG is decoded at reduced scale, with at least twice as many pixels along each side as are needed, so that
     the smaller crops stay sharp.
     """
-    return augment(read_image(path, min_size=(size, size)), size, rng, augmentation)
+    return augment(read_image(path, min_size=size), size, rng, augmentation)

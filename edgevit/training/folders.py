@@ -16,6 +16,7 @@ from edgevit.runtime.images.read import read_image
 from edgevit.runtime.images.resample import RGBImage
 from edgevit.training.augment import Augmentation
 from edgevit.training.batches import training_image
+from edgevit.training.schedule import Size
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Samples:
         return Samples(tuple(self.paths[i] for i in indices), tuple(self.labels[i] for i in indices), self.classes)
 
     def example(
-        self, index: int, size: int, rng: np.random.Generator, augmentation: Augmentation
+        self, index: int, size: Size, rng: np.random.Generator, augmentation: Augmentation
     ) -> tuple[RGBImage, int]:
         """Read and augment one image; see batches.Examples."""
         return training_image(self.paths[index], size, rng, augmentation), self.labels[index]

@@ -1,7 +1,8 @@
 """One training job from folders of images to a file of weights: check, initialize, train, finish, measure, write."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+import shlex
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -10,21 +11,26 @@ import torch
 from torch import nn
 
 from edgevit import __version__
-from edgevit.artifact.manifest import HeldOut, Preprocess
-from edgevit.errors import CheckpointError, DataError, OptionError, OutputError
+from edgevit.artifact.manifest import Preprocess
+from edgevit.errors import CheckpointError, OptionError, OutputError
 from edgevit.models import create_model
-from edgevit.models.weights.trained import TrainingFacts, read_training_facts
+from edgevit.models.weights.resolve import RANDOM
+from edgevit.models.weights.trained import TrainingFacts
 from edgevit.models.zoo.registry import check_input_size, get_spec
-from edgevit.runtime.datasets.folder import read_folder
-from edgevit.runtime.datasets.split import split_folder
+from edgevit.runtime.datasets.split import FRACTION
 from edgevit.schema import Range, check_options
 from edgevit.training.accuracy import plain_inputs
+from edgevit.training.data import Data, Listing, list_data, read_data
+from edgevit.training.folders import Samples
+from edgevit.training.frozen import train_head
 from edgevit.training.initialize import load_initial
 from edgevit.training.kinds import KINDS, Kind, LearningSet, Quality
 from edgevit.training.loop import train
+from edgevit.training.page import read_log, write_page
 from edgevit.training.recipe import Recipe
 from edgevit.training.result import round_to_half, write_card, write_weights
-from edgevit.training.state import require
+from edgevit.training.schedule import Size, as_pair, as_written
+from edgevit.training.state import SavedRun, read_saved
 from edgevit.training.statistics import reestimate_batchnorm
 
 QUICK_VALIDATION = 1000
@@ -41,7 +47,7 @@ class Job:
     recipe: Recipe
     crop_pct: float = 1.0
     """Share of the preprocessing's crop: below 1 the border of each image is never looked at."""
-    val_fraction: float = 0.1
+    val_fraction: float = FRACTION
     """Share of images held out where `data` has no `val` folder."""
     init: str | None = None
     """Weights to start from: a file, or the name of a registry entry; None: random ones."""
@@ -53,6 +59,8 @@ class Job:
     """Batches, at most, to compute the BatchNorm statistics of the averaged weights from; 0 keeps their averages."""
     command: str = ""
     """How this job was asked for, for the model card."""
+    freeze: bool = False
+    """Train the last layer only, and leave all else as the weights of `init` have it."""
 
     def __post_init__(self) -> None:
         """Check every value once.
@@ -65,16 +73,31 @@ class Job:
             raise OptionError(f"--crop-pct {self.crop_pct:g} is not possible; expected more than 0, at most 1")
         if not 0 < self.val_fraction < 1:
             raise OptionError(f"--val-fraction {self.val_fraction:g} is not possible; expected between 0 and 1")
+        if self.freeze and get_spec(self.model).task != "classify":
+            raise OptionError(f"--freeze is for models that classify, which {self.model} does not; leave it out")
+        if self.freeze and self.init in (None, RANDOM):
+            raise OptionError("--freeze needs trained weights below the last layer; give --init FILE")
+        if self.freeze and self.resume:
+            raise OptionError("--freeze takes a minute and keeps no state; leave out --resume to run it again")
 
     @property
     def weights_file(self) -> Path:
         return self.out / f"{self.model}.safetensors"
 
     @property
+    def state_file(self) -> Path:
+        return self.out / "last.pt"
+
+    @property
+    def initial_files(self) -> tuple[Path, ...]:
+        """The file to start from, if it is one: what it was trained on is not held out."""
+        return () if self.init is None else (Path(self.init),)
+
+    @property
     def kind(self) -> Kind:
         return KINDS[get_spec(self.model).task]
 
-    def preprocess(self, size: int) -> Preprocess:
+    def preprocess(self, size: Size) -> Preprocess:
         return self.kind.preprocess(size, self.crop_pct)
 
 
@@ -87,37 +110,82 @@ class Watcher:
     should_stop: Callable[[], bool] = lambda: False
 
 
-@dataclass(frozen=True)
-class Data:
-    """The readable images."""
+def run_job(job: Job, watcher: Watcher, listing: Listing | None = None) -> Quality | None:
+    """Train and write `out/NAME.safetensors` and its facts; return the accuracy, or None if told to stop before.
 
-    train: LearningSet
-    val: LearningSet
-    held_out: HeldOut
-    """Which pictures are not trained on."""
-    skipped: tuple[str, ...] = field(default=())
-    """Why each unreadable file was left out."""
+    Whatever can be refused is refused before the pictures are read.
 
-
-def run_job(job: Job, watcher: Watcher) -> Quality | None:
-    """Train and write `out/NAME.safetensors` and `out/NAME.json`; return the accuracy, or None if told to stop before.
+    Args:
+        job: what to do.
+        watcher: is told what happens.
+        listing: the pictures of `job.data`, if they are listed already.
 
     Raises:
         EdgevitError: an option, a file or a folder is not what it should be; see the errors of each step.
     """
     spec = get_spec(job.model)
     for size, _ in job.recipe.sizes:
-        check_input_size(spec, (size, size))
-    _claim(job)
-    data = read_data(job, watcher, [Path(job.init)] if job.init else [])
+        check_input_size(spec, as_pair(size))
+    if listing is None:
+        listing = list_data(job.kind, job.data, job.val_fraction, job.initial_files)
     torch.manual_seed(job.recipe.seed)
-    final = job.recipe.final_size
-    model = create_model(job.model, len(data.train.classes), (final, final))
-    start = "random weights" if job.init is None else load_initial(model, spec, job.init, data.train.classes)
+    model = create_model(job.model, len(listing.train.classes), job.recipe.final_size)
+    start = "random weights" if job.init is None else load_initial(model, spec, job.init, listing.train.classes)
+    _claim(job, listing)
     watcher.say(f"starting from {start}")
+    data = read_data(listing, job.kind, job.workers, watcher.say, balance=job.recipe.balance)
+    learned = _learn_head(job, model, data, watcher) if job.freeze else _learn(job, model, data, listing, watcher)
+    if learned is None:
+        return None
+    accuracy = finish(job, learned, data, watcher)
+    facts = card(job, data, {"started_from": start, "recipe": asdict(job.recipe), "freeze": job.freeze}, accuracy)
+    write_card(job.weights_file.with_suffix(".json"), facts)
+    write_page(job.weights_file.with_suffix(".html"), job.model, data, accuracy, read_log(job.out), facts)
+    return accuracy
+
+
+def _claim(job: Job, listing: Listing) -> None:
+    """Make the run's folder, and refuse to overwrite another run, or to continue one that this one is not."""
+    if job.resume:
+        saved = read_saved(job.state_file)
+        same = replace(job.recipe, sizes=saved.recipe.sizes) == saved.recipe
+        if same and job.recipe.epochs > saved.recipe.epochs and job.recipe.final_size == saved.recipe.final_size:
+            raise CheckpointError(_say_longer(job, saved, len(listing.train.paths)))
+        saved.check(job.state_file, job.recipe, listed=listing.train.fingerprint())
+    elif job.state_file.exists():
+        raise CheckpointError(
+            f"{job.out} holds a run already; continue it with --resume, delete it, or give another folder with --out"
+        )
+    elif job.weights_file.exists():
+        raise CheckpointError(f"{job.weights_file} is there already; delete it, or give another folder with --out")
+    try:
+        job.out.mkdir(parents=True, exist_ok=True)
+        (job.out / "log.jsonl").open("a", encoding="utf-8").close()
+    except OSError as error:
+        raise OutputError(f"{job.out} cannot be written: {error.strerror}; give another folder with --out") from error
+
+
+def _say_longer(job: Job, saved: SavedRun, images: int) -> str:
+    """Return why a run cannot be resumed for more epochs than it was planned for, and the command that goes on."""
+    planned = saved.recipe.epochs
+    done = min(planned, saved.step * saved.recipe.batch / images)
+    start = job.weights_file if job.weights_file.is_file() else job.state_file
+    size = "x".join(map(str, saved.recipe.final_size))
+    phases = f"{size}*{round(job.recipe.epochs - done, 2):g}"
+    words = ["edgevit", "train", job.model, "--data", str(job.data), "--init", str(start), "--sizes", phases]
+    words += [] if job.val_fraction == FRACTION else ["--val-fraction", f"{job.val_fraction:g}"]
+    command = shlex.join([*words, "--out", f"{job.out}-longer"])
+    return (
+        f"--resume: {job.out} was planned for {planned:g} epochs, at whose end its learning rate is zero; for "
+        f"{job.recipe.epochs:g} in all, run: `{command}`"
+    )
+
+
+def _learn(job: Job, model: nn.Module, data: Data, listing: Listing, watcher: Watcher) -> nn.Module | None:
+    """Train all of the model; return the averaged one, or None if told to stop."""
     quick = data.val.subset(range(0, len(data.val.paths), -(-len(data.val.paths) // QUICK_VALIDATION)))
 
-    def validate(averaged: nn.Module, size: int) -> dict[str, float | None]:
+    def validate(averaged: nn.Module, size: Size) -> dict[str, float | None]:
         preprocessing, bfloat16 = job.preprocess(size), job.recipe.bfloat16
         quality = job.kind.measure(
             averaged, quick, preprocessing, device=job.device, bfloat16=bfloat16, workers=job.workers
@@ -133,75 +201,40 @@ def run_job(job: Job, watcher: Watcher) -> Quality | None:
         device=job.device,
         resume=job.resume,
         workers=job.workers,
+        listed=listing.train.fingerprint(),
         report=watcher.report,
         should_stop=watcher.should_stop,
     )
-    if not outcome.finished:
-        return None
-    accuracy = finish(job, outcome.averaged, data, watcher)
-    learned = {"started_from": start, "recipe": asdict(job.recipe)}
-    write_card(job.weights_file.with_suffix(".json"), card(job, data, learned, accuracy))
-    return accuracy
+    return outcome.averaged if outcome.finished else None
 
 
-def _claim(job: Job) -> None:
-    """Make the run's folder, and refuse to overwrite another run."""
-    if job.resume:
-        require(job.out / "last.pt")
-    elif (job.out / "last.pt").exists():
-        raise CheckpointError(
-            f"{job.out} holds a run already; continue it with --resume, delete it, or give another folder with --out"
-        )
-    try:
-        job.out.mkdir(parents=True, exist_ok=True)
-        (job.out / "log.jsonl").open("a", encoding="utf-8").close()
-    except OSError as error:
-        raise OutputError(f"{job.out} cannot be written: {error.strerror}; give another folder with --out") from error
+def _learn_head(job: Job, model: nn.Module, data: Data, watcher: Watcher) -> nn.Module | None:
+    """Train the last layer only; return the model, or None if told to stop."""
+    watcher.say(f"computing what the frozen layers see in {len(data.train.paths):,} images")
 
+    def done(step: int, steps: int) -> bool:
+        watcher.report({"step": step, "of": steps, "size": as_written(job.recipe.final_size)})
+        return watcher.should_stop()
 
-def read_data(job: Job, watcher: Watcher, started_from: Sequence[Path] = ()) -> Data:
-    """Find the images, leave out those that cannot be read, and say what there is.
-
-    No image that the weights in the files `started_from` were trained on is held out, where they say so.
-
-    Raises:
-        DataError: too few images, or none; or none of a class can be read.
-    """
-    folder = read_folder(job.data, job.kind.layout)
-    for note in folder.notes():
-        watcher.say(note)
-    before = [read_training_facts(path) for path in started_from if path.is_file()]
-    records = [facts.held_out for facts in before if facts is not None and facts.held_out is not None]
-    split = split_folder(folder, job.val_fraction, records)
-    listed, val = job.kind.samples(job.data, split)
-    watcher.say(f"checking {len(listed.paths) + len(val.paths):,} images")
-    train_samples, bad_train = job.kind.check(listed, job.workers)
-    for name, before, after in zip(listed.classes, listed.counts(), train_samples.counts(), strict=False):
-        if before and not after:
-            raise DataError(f"class {name}: none of its {before} images can be read ({bad_train[0]}); replace them")
-    val, bad_val = job.kind.check(val, job.workers)
-    skipped = bad_train + bad_val
-    for reason in skipped[:5]:
-        watcher.say(f"skipped: {reason}")
-    if len(skipped) > 5:
-        watcher.say(f"skipped: {len(skipped) - 5} more; {len(skipped)} in all")
-    counts = train_samples.counts()
-    watcher.say(f"{len(counts)} classes, {len(train_samples.paths):,} images to train, {len(val.paths):,} held out")
-    if absent := [name for name, count in zip(val.classes, val.counts(), strict=True) if not count]:
-        watcher.say(f"nothing of {', '.join(absent)} is held out, so its accuracy will not be known; add images")
-    if max(counts) > 3 * min(counts) and not job.recipe.balance:
-        few, many = (train_samples.classes[counts.index(count)] for count in (min(counts), max(counts)))
-        watcher.say(f"{many} has {max(counts):,} {job.kind.unit}, {few} only {min(counts):,}; consider --balance")
-    if len(train_samples.paths) < 2:
-        raise DataError(f"{job.data}: {len(train_samples.paths)} readable image to train with; add more")
-    if not val.paths:
-        raise DataError(f"{job.data}: none of the images held out can be read ({bad_val[0]}); replace them")
-    return Data(train_samples, val, split.record, skipped)
+    assert isinstance(data.train, Samples)
+    head = model.get_submodule(get_spec(job.model).family.head.rpartition(".")[0])
+    preprocessing = job.preprocess(job.recipe.final_size)
+    fitted = train_head(
+        model,
+        head,
+        data.train,
+        job.recipe,
+        preprocessing=preprocessing,
+        device=job.device,
+        workers=job.workers,
+        done=done,
+    )
+    return model if fitted else None
 
 
 def finish(job: Job, model: nn.Module, data: Data, watcher: Watcher) -> Quality:
     """Refresh the statistics, round the weights, measure them on all validation images, and write them."""
-    if job.bn_batches:
+    if job.bn_batches and not job.freeze:
         watcher.say("computing the BatchNorm statistics of the averaged weights")
         _refresh_statistics(job, model, data.train)
     state = round_to_half(model)

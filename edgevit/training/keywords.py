@@ -2,21 +2,22 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from edgevit.errors import OptionError
 from edgevit.models.zoo.registry import get_spec
+from edgevit.models.zoo.spec import ModelSpec
 from edgevit.training.augment import AugmentationName
+from edgevit.training.data import list_data
+from edgevit.training.defaults import MANY, Choices
 from edgevit.training.hardware import Hardware, plain_memory_error, use_threads
 from edgevit.training.job import Job, Watcher, run_job
 from edgevit.training.kinds import Quality
-from edgevit.training.recipe import Recipe, Schedule
-
-RATE, FINE_TUNING_RATE = 2e-3, 5e-4
-EPOCHS, FINE_TUNING_EPOCHS = 60.0, 15.0
-"""Defaults without and with `init`."""
+from edgevit.training.recipe import Recipe
+from edgevit.training.schedule import Schedule, Size
+from edgevit.training.state import read_saved
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,11 @@ class TrainingResult:
     def finished(self) -> bool:
         return self.accuracy is not None
 
+    @property
+    def page(self) -> Path:
+        """The run as a page: pictures per class, curves, confusions and the worst photos; there if it has finished."""
+        return self.weights.with_suffix(".html")
+
 
 def train(
     model: str,
@@ -42,16 +48,17 @@ def train(
     out: str | os.PathLike[str] | None = None,
     *,
     init: str | os.PathLike[str] | None = None,
+    freeze: bool = False,
     resume: bool = False,
     epochs: float | None = None,
-    imgsz: int | None = None,
-    sizes: str | Sequence[tuple[int, float]] | None = None,
-    batch: int = 128,
+    imgsz: int | Size | None = None,
+    sizes: str | Sequence[tuple[int | Size, float]] | None = None,
+    batch: int | None = None,
     learning_rate: float | None = None,
     weight_decay: float = 0.05,
     warmup_epochs: float | None = None,
-    ema_decay: float = 0.998,
-    augmentation: AugmentationName = "strong",
+    ema_decay: float | None = None,
+    augmentation: AugmentationName | None = None,
     balance: bool = False,
     crop_pct: float = 1.0,
     val_fraction: float = 0.1,
@@ -66,24 +73,30 @@ def train(
 ) -> TrainingResult:
     """Train or fine-tune a model on folders of images, one for each class, or of images and masks.
 
-    Writes `out/MODEL.safetensors`, which the exporter reads with no further options, its facts as `out/MODEL.json`, and
-    `out/last.pt`, from which a run continues. See docs/training.md.
+    Writes `out/MODEL.safetensors`, which the exporter reads with no further options, its facts as `out/MODEL.json`, a
+    page about the run as `out/MODEL.html`, and `out/last.pt`, from which a run continues. See docs/training.md.
 
     Args:
         model: one of `edgevit.models.list_models()`.
         data: folder of `train/` and `val/`, or of the class folders, of which a part is then held out.
         out: folder of the run; `runs/MODEL` unless given.
-        init: weights to fine-tune: a file, or a name that `edgevit models MODEL` lists.
-        resume: continue the run in `out`; the other options must be those that it was started with.
-        epochs: passes over the images; 60 unless given, with `init` 15.
-        imgsz: final image size in pixels, a multiple of 32; the model's own unless given.
+        init: weights to fine-tune: a file, or a name that `edgevit models MODEL` lists; with `freeze` the first of
+            those unless given.
+        freeze: train the last layer only, which takes a minute: a first answer.
+        resume: continue the run in `out`; options that are left out are those that it was started with, and others must
+            be as they were.
+        epochs: passes over the images; 60 unless given, with `init` 15, with `freeze` 3.
+        imgsz: final image size in pixels, multiples of 32: a side, or (height, width); unless given, a square of the
+            model's own height.
         sizes: sizes and epochs, instead of both: "96*20,224*1", or ((96, 20), (224, 1)).
-        batch: images in a step, at least 2.
-        learning_rate: peak rate of AdamW; 0.002 unless given, with `init` 0.0005.
+        batch: images in a step, at least 2; unless given, at most 128 and so few that an epoch has 15 steps.
+        learning_rate: peak rate of AdamW; 0.002 unless given, with `init` 0.0005, or up to twice that for a short run.
         weight_decay: of AdamW; biases and norms are not decayed.
         warmup_epochs: epochs in which the rate rises; a tenth of all and at most 1 unless given.
-        ema_decay: share of the averaged weights that a step keeps, from 0 to below 1.
-        augmentation: how much images are changed at random.
+        ema_decay: share of the averaged weights that a step keeps, from 0 to below 1; unless given, so that they look
+            back a tenth of all steps, and at most 500.
+        augmentation: how much images are changed at random; "strong" unless given, with `init` and few of them
+            "moderate".
         balance: let rare classes count as much as common ones.
         crop_pct: central part of an image that is used, above 0, at most 1.
         val_fraction: share of the images held out where there is no `val` folder, between 0 and 1.
@@ -110,44 +123,59 @@ def train(
             f"{model} names weights, and training starts from weights with --init; run: "
             f"`edgevit train {spec.name} --init {spec.weights[0].name} --data DIR`"
         )
-    hardware, fine_tuning = Hardware(device, bfloat16, threads), init is not None
-    phases = Schedule(epochs, imgsz, sizes).phases(
-        spec.preprocess.size[0], FINE_TUNING_EPOCHS if fine_tuning else EPOCHS, progressive=not fine_tuning
-    )
-    if learning_rate is None:
-        learning_rate = FINE_TUNING_RATE if fine_tuning else RATE
-    if warmup_epochs is None:
-        warmup_epochs = min(1.0, sum(each for _, each in phases) / 10)
-    recipe = Recipe(
-        sizes=phases,
-        batch=batch,
-        learning_rate=learning_rate,
-        weight_decay=weight_decay,
-        warmup_epochs=warmup_epochs,
-        augmentation=augmentation,
-        ema_decay=ema_decay,
-        seed=seed,
-        bfloat16=hardware.uses_bfloat16(),
-        balance=balance,
-    )
+    hardware, initial = Hardware(device, bfloat16, threads), _initial_weights(spec, init, freeze=freeze)
+    choices = Choices(Schedule(epochs, imgsz, sizes), batch, learning_rate, warmup_epochs, ema_decay, augmentation)
+    bfloat16 = hardware.uses_bfloat16()
+
+    def fill(choices: Choices, images: int) -> tuple[Recipe, str]:
+        side, fine_tuning = spec.preprocess.size[0], initial is not None
+        others = {"weight_decay": weight_decay, "seed": seed, "bfloat16": bfloat16, "balance": balance}
+        return choices.fill(images, side, fine_tuning=fine_tuning, freeze=freeze, **others)
+
     job = Job(
         model=model,
         data=_as_path(data),
         out=Path("runs", model) if out is None else _as_path(out),
-        recipe=recipe,
+        recipe=fill(choices, 1)[0],  # the options are checked before a folder is listed
         crop_pct=crop_pct,
         val_fraction=val_fraction,
-        init=os.fspath(init) if isinstance(init, os.PathLike) else init,
+        init=initial,
         resume=resume,
         device=hardware.choose_device(),
         workers=workers,
         bn_batches=bn_batches,
         command=command,
+        freeze=freeze,
     )
+    listing = list_data(job.kind, job.data, job.val_fraction, job.initial_files)
+    if resume:
+        choices = choices.continuing(read_saved(job.state_file).recipe)
+    recipe, note = fill(choices, len(listing.train.paths))
+    job = replace(job, recipe=recipe)
+    if note:
+        watcher.say(note)
+    if initial is None and spec.weights and len(listing.train.paths) < MANY:
+        watcher.say(f"few images for random weights; --init {spec.weights[0].name} starts from trained ones")
     use_threads(hardware.threads)
     with plain_memory_error():
-        accuracy = run_job(job, watcher)
+        accuracy = run_job(job, watcher, listing)
     return TrainingResult(model, job.weights_file, recipe, accuracy)
+
+
+def _initial_weights(spec: ModelSpec, init: str | os.PathLike[str] | None, *, freeze: bool) -> str | None:
+    """Return a file or a name to start from; with `freeze` the first that the registry has, unless one was given.
+
+    Raises:
+        OptionError: with `freeze`, none was given, and the registry has none.
+    """
+    if init is not None or not freeze:
+        return os.fspath(init) if isinstance(init, os.PathLike) else init
+    if not spec.weights:
+        raise OptionError(
+            f"--freeze needs trained weights below the last layer, and none of {spec.name} are published; give "
+            "--init FILE"
+        )
+    return spec.weights[0].name
 
 
 def _as_path(value: str | os.PathLike[str]) -> Path:

@@ -11,6 +11,7 @@ from edgevit.training.accuracy import Accuracy, measure_accuracy
 from edgevit.training.batches import Examples
 from edgevit.training.folders import drop_unreadable, labelled_samples
 from edgevit.training.masked import MaskAccuracy, drop_unreadable_masked, masked_samples, measure_masks
+from edgevit.training.schedule import Size
 
 Quality = Accuracy | MaskAccuracy
 
@@ -42,8 +43,8 @@ class Kind:
     crop_mode: str
     """How the preprocessing crops."""
 
-    def preprocess(self, size: int, crop_pct: float) -> Preprocess:
-        return Preprocess(size=(size, size), crop_pct=crop_pct, crop_mode=self.crop_mode)
+    def preprocess(self, size: Size, crop_pct: float) -> Preprocess:
+        return Preprocess(size=size, crop_pct=crop_pct, crop_mode=self.crop_mode)
 
 
 KINDS: dict[Task, Kind] = {

@@ -22,6 +22,7 @@ from edgevit.training.batches import training_batches
 from edgevit.training.hardware import keep_grouped_convolutions_float
 from edgevit.training.kinds import LearningSet
 from edgevit.training.recipe import Recipe
+from edgevit.training.schedule import Size, as_written
 from edgevit.training.state import TrainingState, restore, save
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -45,13 +46,14 @@ class Outcome:
 def train(
     model: nn.Module,
     samples: LearningSet,
-    validate: Callable[[nn.Module, int], Mapping[str, float | None]],
+    validate: Callable[[nn.Module, Size], Mapping[str, float | None]],
     recipe: Recipe,
     out: Path,
     *,
     device: str = "cpu",
     resume: bool = False,
     workers: int = 2,
+    listed: str | None = None,
     report: Callable[[dict[str, Any]], None] = lambda record: None,
     should_stop: Callable[[], bool] = lambda: False,
     validate_every: int | None = None,
@@ -64,12 +66,13 @@ def train(
     Args:
         model: maps (B, 3, H, W) normalized images to (B, classes) logits, or to (B, classes, h, w).
         samples: the labelled images, or images with masks.
-        validate: called with (averaged model, image size); its figures go to the log.
+        validate: called with (averaged model, (height, width)); its figures go to the log.
         recipe: see `Recipe`.
         out: folder of the run, made if needed.
         device: "cpu" or "cuda".
         resume: continue from `out/last.pt`.
         workers: threads that read images.
+        listed: fingerprint of all images that were found, readable or not, by which others are refused early.
         report: called after each step with its figures, and with each log record.
         should_stop: asked after each step; if true, `last.pt` is written and the run ends there.
         validate_every: steps between validations; an epoch unless given.
@@ -86,7 +89,7 @@ def train(
         keep_grouped_convolutions_float(model)
     averaged = copy.deepcopy(model).eval().requires_grad_(False)
     optimizer = torch.optim.AdamW(_decay_groups(model, recipe.weight_decay), lr=recipe.learning_rate)
-    state = TrainingState(model, averaged, optimizer, recipe, samples.fingerprint())
+    state = TrainingState(model, averaged, optimizer, recipe, samples.fingerprint(), listed)
     images = len(samples.paths)
     total = recipe.total_steps(images)
     validate_every = validate_every or max(1, images // recipe.batch)
@@ -100,7 +103,7 @@ def train(
             loss_sum += _train_step(state, pixels, labels, step, class_weights)
             seen += 1
             done = step + 1
-            record: dict[str, Any] = {"step": done, "of": total, "size": size, "loss": loss_sum / seen}
+            record: dict[str, Any] = {"step": done, "of": total, "size": as_written(size), "loss": loss_sum / seen}
             if done % validate_every == 0 or done == total:
                 record |= {
                     "epoch": round(done * recipe.batch / images, 3),
@@ -121,7 +124,7 @@ def train(
 
 def _remaining_batches(
     samples: LearningSet, recipe: Recipe, first: int, workers: int
-) -> Iterator[tuple[int, int, NDArray[np.uint8], NDArray[np.int64]]]:
+) -> Iterator[tuple[Size, int, NDArray[np.uint8], NDArray[np.int64]]]:
     """Yield image size, step, images and labels of each step from `first` on."""
     for size, steps in recipe.phases(len(samples.paths)):
         todo = range(max(steps.start, first), steps.stop)
@@ -188,11 +191,11 @@ def _average(averaged: nn.Module, model: nn.Module, decay: float) -> None:
 
 def _erase(x: Tensor, probability: float, rng: np.random.Generator) -> None:
     """Set a random square of some images to zero (the mean colour), in place."""
-    size = x.shape[-1]
+    height, width = x.shape[-2:]
     for image in x:
         if rng.random() < probability:
-            side = int(size * rng.uniform(0.15, 0.45))
-            top, left = rng.integers(size - side, size=2)
+            side = int(min(height, width) * rng.uniform(0.15, 0.45))
+            top, left = rng.integers((height - side, width - side))
             image[:, top : top + side, left : left + side] = 0.0
 
 

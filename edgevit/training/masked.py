@@ -24,6 +24,7 @@ from edgevit.runtime.images.resample import RGBImage
 from edgevit.runtime.labels import read_labels
 from edgevit.training.accuracy import plain_inputs
 from edgevit.training.augment import Augmentation, augment_masked
+from edgevit.training.schedule import Size
 
 CLASSES_FILE = "classes.txt"
 """In the data folder: the class names, one a line, in the order of the masks' numbers."""
@@ -45,7 +46,7 @@ class MaskedSamples:
         return MaskedSamples(paths, masks, self.classes, self.pixels)
 
     def example(
-        self, index: int, size: int, rng: np.random.Generator, augmentation: Augmentation
+        self, index: int, size: Size, rng: np.random.Generator, augmentation: Augmentation
     ) -> tuple[RGBImage, NDArray[np.uint8]]:
         """Read and augment one picture and its mask; see batches.Examples."""
         image, mask = read_image(self.paths[index]), np.asarray(read_mask(self.masks[index]), np.uint8)

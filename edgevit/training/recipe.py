@@ -2,24 +2,22 @@
 
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from edgevit.errors import OptionError
-from edgevit.schema import Range, check_options
+from edgevit.schema import Range, check_options, read_value
 from edgevit.training.augment import AugmentationName
-
-STRIDE = 32
-"""Every model's total stride: image sizes are multiples of it."""
+from edgevit.training.schedule import STRIDE, Size, as_pair, as_written
 
 
 @dataclass(frozen=True)
 class Recipe:
     """A run's schedule, optimizer and regularization."""
 
-    sizes: tuple[tuple[int, float], ...]
-    """Image sizes in pixels with the epochs trained at each, in order: ((96, 20), (224, 1))."""
+    sizes: tuple[tuple[int | Size, float], ...]
+    """Image sizes in pixels with the epochs trained at each, in order: ((96, 20), ((128, 160), 1))."""
     batch: Annotated[int, Range(2)] = 128
     """Images in a step, at least 2, since BatchNorm needs more than one image."""
     learning_rate: float = 2e-3
@@ -44,22 +42,31 @@ class Recipe:
         """
         check_options(self)
         for size, epochs in self.sizes:
-            _require(size > 0 and size % STRIDE == 0, f"image size {size}", f"a multiple of {STRIDE}")
-            _require(epochs > 0, f"{epochs:g} epochs at {size} pixels", "more than 0")
+            name = str(size) if isinstance(size, int) else "x".join(map(str, size))
+            fits = all(side > 0 and side % STRIDE == 0 for side in as_pair(size))
+            _require(fits, f"image size {name}", f"a multiple of {STRIDE}")
+            _require(epochs > 0, f"{epochs:g} epochs at {name} pixels", "more than 0")
         _require(bool(self.sizes), "no image size", "at least one")
         _require(self.learning_rate > 0, f"--learning-rate {self.learning_rate:g}", "more than 0")
         _require(0 <= self.ema_decay < 1, f"--ema-decay {self.ema_decay:g}", "from 0 to below 1")
+        # a square is written in one way, as recipes are compared
+        object.__setattr__(self, "sizes", tuple((as_written(as_pair(size)), epochs) for size, epochs in self.sizes))
 
     @property
-    def final_size(self) -> int:
-        return self.sizes[-1][0]
+    def final_size(self) -> Size:
+        """The (height, width) of the last images, and of the model's input."""
+        return as_pair(self.sizes[-1][0])
 
-    def phases(self, images: int) -> Iterator[tuple[int, range]]:
-        """Yield each image size with its range of steps."""
+    @property
+    def epochs(self) -> float:
+        return sum(epochs for _, epochs in self.sizes)
+
+    def phases(self, images: int) -> Iterator[tuple[Size, range]]:
+        """Yield each image size, (height, width), with its range of steps."""
         start = 0
         for size, epochs in self.sizes:
             stop = start + max(1, round(epochs * images / self.batch))
-            yield size, range(start, stop)
+            yield as_pair(size), range(start, stop)
             start = stop
 
     def total_steps(self, images: int) -> int:
@@ -76,59 +83,15 @@ class Recipe:
     def to_json(self) -> str:
         return json.dumps(asdict(self))
 
-
-@dataclass(frozen=True)
-class Schedule:
-    """Image sizes and epochs as a user gives them; what is left out depends on the model and on the weights at hand."""
-
-    epochs: float | None = None
-    """Passes over the images."""
-    imgsz: int | None = None
-    """Final image size in pixels."""
-    sizes: str | Sequence[tuple[int, float]] | None = None
-    """Both for each size in turn, instead: "96*20,224*1", or pairs as in `Recipe.sizes`."""
-
-    def __post_init__(self) -> None:
-        """Check every value once.
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Read what `to_json` wrote.
 
         Raises:
-            OptionError: a value is of another type, or `sizes` is given beside one of the others.
+            ValueError: it is something else.
         """
-        check_options(self)
-        if self.sizes is not None and (self.epochs is not None or self.imgsz is not None):
-            raise OptionError("--sizes says both sizes and epochs; leave out --imgsz and --epochs")
-
-    def phases(self, size: int, epochs: float, *, progressive: bool) -> tuple[tuple[int, float], ...]:
-        """Return the `Recipe.sizes` of this schedule, with a size and epochs for those left out.
-
-        Raises:
-            OptionError: `sizes` is text of another form.
-        """
-        if self.sizes is None:
-            size = size if self.imgsz is None else self.imgsz
-            return default_sizes(size, epochs if self.epochs is None else self.epochs, progressive=progressive)
-        return parse_sizes(self.sizes) if isinstance(self.sizes, str) else tuple(self.sizes)
-
-
-def parse_sizes(text: str) -> tuple[tuple[int, float], ...]:
-    """Read "96*20,224*1": image sizes in pixels, each with its epochs.
-
-    Raises:
-        OptionError: the text is of another form.
-    """
-    try:
-        pairs = [part.split("*") for part in text.split(",")]
-        return tuple((int(size), float(epochs)) for size, epochs in pairs)
-    except ValueError as error:
-        raise OptionError(f"--sizes {text!r}: expected SIZE*EPOCHS, comma separated, such as 96*20,224*1") from error
-
-
-def default_sizes(size: int, epochs: float, *, progressive: bool) -> tuple[tuple[int, float], ...]:
-    """Return all epochs at `size`; or, progressive, two thirds of them at about half of it, which costs a quarter."""
-    half = -(-size // (2 * STRIDE)) * STRIDE
-    if not progressive or half >= size:
-        return ((size, epochs),)
-    return ((half, epochs * 2 / 3), (size, epochs / 3))
+        recipe: Self = read_value(cls, json.loads(text), "recipe")
+        return recipe
 
 
 def differences(old: str, new: str) -> str:

@@ -3,6 +3,7 @@
 import pickle
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -23,6 +24,8 @@ class TrainingState:
     recipe: Recipe
     data: str
     """Fingerprint of the training images."""
+    listed: str | None = None
+    """Fingerprint of all that were listed, readable or not; None where that is not known."""
 
 
 def save(path: Path, state: TrainingState, step: int) -> None:
@@ -35,6 +38,7 @@ def save(path: Path, state: TrainingState, step: int) -> None:
         "step": step,
         "recipe": state.recipe.to_json(),
         "data": state.data,
+        "listed": state.listed,
         "model": state.model.state_dict(),
         "state_dict_ema": state.averaged.state_dict(),
         "optimizer": state.optimizer.state_dict(),
@@ -46,10 +50,43 @@ def save(path: Path, state: TrainingState, step: int) -> None:
         raise OutputError(f"{path} cannot be written ({error}); free some space, or give another --out") from error
 
 
-def require(path: Path) -> None:
-    """Raise CheckpointError if there is nothing to resume."""
+@dataclass(frozen=True)
+class SavedRun:
+    """What `last.pt` says of its run."""
+
+    step: int
+    """Steps done."""
+    recipe: Recipe
+    data: str
+    """Fingerprint of the images that could be read."""
+    listed: str | None
+    """Fingerprint of all that were listed; None in files of older versions."""
+    document: dict[str, Any]
+
+    def check(self, path: Path, recipe: Recipe, *, data: str | None = None, listed: str | None = None) -> None:
+        """Raise CheckpointError where a run with this recipe and these images would not be the one that was saved."""
+        if changed := differences(self.recipe.to_json(), recipe.to_json()):
+            raise CheckpointError(f"--resume: {path} was trained with other options ({changed}); repeat those")
+        pairs = ((data, self.data), (listed, self.listed))
+        if any(now is not None and before is not None and now != before for now, before in pairs):
+            raise CheckpointError(f"--resume: {path} was trained on other images; restore those, or give another --out")
+
+
+def read_saved(path: Path) -> SavedRun:
+    """Read `last.pt`.
+
+    Raises:
+        CheckpointError: there is no such file, or it is damaged.
+    """
     if not path.is_file():
         raise CheckpointError(f"--resume: {path} does not exist; run without --resume to start")
+    try:
+        document = torch.load(path, map_location="cpu", weights_only=True)
+        recipe = Recipe.from_json(document["recipe"])
+        return SavedRun(int(document["step"]), recipe, document["data"], document.get("listed"), document)
+    except (RuntimeError, pickle.UnpicklingError, EOFError, KeyError, TypeError, ValueError, OSError) as error:
+        reason = str(error).partition("\n")[0]
+        raise CheckpointError(f"--resume: {path} is damaged or not of a training run ({reason}); delete it") from error
 
 
 def restore(path: Path, state: TrainingState) -> int:
@@ -58,21 +95,12 @@ def restore(path: Path, state: TrainingState) -> int:
     Raises:
         CheckpointError: there is no such file, it is damaged, or it belongs to another recipe, model or set of images.
     """
-    require(path)
+    saved = read_saved(path)
+    saved.check(path, state.recipe, data=state.data)
     try:
-        document = torch.load(path, map_location="cpu", weights_only=True)
-        recipe, data, step = document["recipe"], document["data"], int(document["step"])
-    except (RuntimeError, pickle.UnpicklingError, EOFError, KeyError, TypeError, OSError) as error:
-        reason = str(error).partition("\n")[0]
-        raise CheckpointError(f"--resume: {path} is damaged or not of a training run ({reason}); delete it") from error
-    if changed := differences(recipe, state.recipe.to_json()):
-        raise CheckpointError(f"--resume: {path} was trained with other options ({changed}); repeat those")
-    if data != state.data:
-        raise CheckpointError(f"--resume: {path} was trained on other images; restore those, or give another --out")
-    try:
-        state.model.load_state_dict(document["model"])
-        state.averaged.load_state_dict(document["state_dict_ema"])
+        state.model.load_state_dict(saved.document["model"])
+        state.averaged.load_state_dict(saved.document["state_dict_ema"])
     except RuntimeError as error:
         raise CheckpointError(f"--resume: {path} is of another model; give its name, or another --out") from error
-    state.optimizer.load_state_dict(document["optimizer"])
-    return step
+    state.optimizer.load_state_dict(saved.document["optimizer"])
+    return saved.step

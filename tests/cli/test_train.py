@@ -46,11 +46,18 @@ def test_a_run_prints_accuracies_and_the_next_command(
     card = json.loads((out / f"{NAME}.json").read_text())
     found = card["validation"]["per_class"] | {"all": card["validation"]["top1"]}
     lines = printed.out.splitlines()
-    assert [line.split()[:2] for line in lines[:-1]] == [[k, f"{v:.2%}"] for k, v in found.items()]
-    assert lines[-1].startswith("mean of classes ")
+    figures = lines[: len(found) + 1]
+    assert [line.split()[:2] for line in figures[:-1]] == [[k, f"{v:.2%}"] for k, v in found.items()]
+    assert figures[-1].startswith("mean of classes ")
     held_out = card["held_out"]["images"]
     assert held_out + card["held_out"]["trained"] == 80
-    assert all(line.endswith(f"of {held_out} images that were not trained on") for line in lines[-2:])
+    assert all(line.endswith(f"of {held_out} images that were not trained on") for line in figures[-2:])
+    wrong = sum(sum(row) - row[i] for i, row in enumerate(card["validation"]["confusion"]))
+    assert lines[len(figures)].startswith(f"{held_out} images: {1 - wrong / held_out:.0%} plus or minus ")
+    assert all("taken for" in line for line in lines[len(figures) + 1 :])
+    assert f"wrote {out}/{NAME}.html" in printed.err
+    assert "images to train: blue " in printed.err
+    assert "an epoch: --learning-rate 0.002 --warmup-epochs 0.8 --augmentation strong\n" in printed.err
     assert found["all"] > 0.8, "red and blue squares are told apart"
     assert "starting from random weights" in printed.err
     assert f"edgevit export {NAME} --weights {out}/{NAME}.safetensors --int8 --data {data}" in printed.err
@@ -72,7 +79,7 @@ def test_a_checkpoint_of_a_run_is_fine_tuned_at_a_low_rate(
     assert "starting from all weights of last.pt" in capsys.readouterr().err
     recipe = json.loads((second / f"{NAME}.json").read_text())["recipe"]
     assert recipe["sizes"] == [[64, 0.5]]
-    assert recipe["learning_rate"] == 5e-4
+    assert recipe["learning_rate"] == 1e-3, "twice the rate, as there are two or three steps"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -103,6 +110,8 @@ def test_a_stopped_run_says_how_to_continue(data: Path, tmp_path: Path, number: 
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
+        ((NAME, "--imgsz", "96,100"), 2, "image size 96x100 is not possible; expected a multiple of 32"),
+        ((NAME, "--freeze", "--epochs", "2", "--learning-rate", "1"), 2, "--freeze has no use for --learning-rate"),
         (("sbcformer_x",), 2, "did you mean sbcformer_xs"),
         ((NAME, "--sizes", "96"), 2, "expected SIZE*EPOCHS"),
         ((NAME, "--sizes", "64*1", "--epochs", "3"), 2, "leave out --imgsz and --epochs"),
@@ -128,14 +137,23 @@ def test_a_mistake_is_one_line_and_an_exit_code(
     message: str,
 ) -> None:
     assert run(*arguments, "--data", data, "-o", tmp_path / "run") == code
-    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("edgevit: ")]
+    said = capsys.readouterr().err.splitlines()
+    lines = [line for line in said if line.startswith("edgevit: ")]
     assert len(lines) == 1
+    assert not any("checking" in line for line in said), "refused before the pictures are read"
     assert message in lines[0]
 
 
-def test_a_missing_folder_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("there", [False, True], ids=["no run", "a run"])
+def test_a_missing_folder_is_told(there: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    if there:
+        (tmp_path / "run").mkdir()
+        (tmp_path / "run" / "last.pt").touch()
     assert run(NAME, "--data", tmp_path / "nothing", "-o", tmp_path / "run") == 1
-    assert "is not a folder; give one that holds images, at best one sub-folder" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "is not a folder; give one that holds images, at best one sub-folder" in said
+    assert "holds a run" not in said
+    assert (tmp_path / "run").exists() is there
 
 
 def test_a_gpu_that_is_not_there_is_told(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -178,6 +196,7 @@ def test_too_little_memory_is_a_memory_error() -> None:
 def test_a_step_is_described_in_one_line() -> None:
     record = {"step": 374, "of": 748, "size": 64, "loss": 1.5}
     assert describe(record, 600.0) == "step 374/748  64 px  loss 1.500  10 min left"
+    assert describe({"step": 1, "of": 2, "size": [96, 160]}, None) == "step 1/2  96x160 px"
     assert describe({**record, "epoch": 1.0, "top1": 0.5}, None) == (
         "epoch 1  step 374/748  64 px  loss 1.500  held out 50.00%"
     )

@@ -55,7 +55,7 @@ def assert_equal(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]
         assert torch.equal(value, second[key]), key
 
 
-def no_validation(model: nn.Module, size: int) -> dict[str, float]:
+def no_validation(model: nn.Module, size: tuple[int, int]) -> dict[str, float]:
     return {}
 
 

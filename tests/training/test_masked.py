@@ -50,7 +50,7 @@ def test_picture_and_mask_are_cropped_and_flipped_alike() -> None:
     mask[10:30, 20:50] = 7
     image = np.repeat(mask[:, :, None] * 20, 3, axis=2)
     for seed in range(5):
-        x, y = augment_masked(image, mask, 96, np.random.default_rng(seed), AUGMENTATIONS["light"])
+        x, y = augment_masked(image, mask, (96, 96), np.random.default_rng(seed), AUGMENTATIONS["light"])
         assert x.shape == (96, 96, 3)
         assert set(np.unique(y)) <= {0, 7}
         assert ((x[:, :, 0] > 70) == (y == 7)).mean() > 0.97

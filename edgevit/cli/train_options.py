@@ -1,0 +1,127 @@
+"""Options of `edgevit train` as tables."""
+
+from pathlib import Path
+
+import click
+
+from edgevit.cli.completion import complete_weights
+from edgevit.cli.options import adding
+from edgevit.cli.sections import section
+
+OPTIONS = (
+    section("Run"),
+    click.option(
+        "--data",
+        required=True,
+        type=click.Path(path_type=Path),
+        metavar="DIR",
+        help="Folder of train/ and val/, or of classes.",
+    ),
+    click.option(
+        "--init",
+        metavar="FILE|NAME",
+        shell_complete=complete_weights,
+        help="Fine-tune these weights: a file, a name that `edgevit models NAME` lists, or 'imagenet'.",
+    ),
+    click.option(
+        "--freeze", is_flag=True, help="Train the last layer only: a first answer in a minute. Starts from weights."
+    ),
+    click.option("--resume", is_flag=True, help="Continue the run in the output folder; repeat its other options."),
+    click.option(
+        "-o", "--out", type=click.Path(path_type=Path), metavar="DIR", help="Folder of the run.  [default: runs/NAME]"
+    ),
+    section("Length and sizes"),
+    click.option(
+        "--epochs",
+        type=click.FloatRange(0, min_open=True),
+        metavar="N",
+        help="Passes over the images.  [default: 60, with --init 15, with --freeze 3]",
+    ),
+    click.option("--imgsz", metavar="N|H,W", help="Final image size in pixels.  [default: the model's own]"),
+    click.option(
+        "--sizes",
+        metavar="LIST",
+        help='Sizes and epochs, instead of --imgsz and --epochs: "96*20,224*1", or "96x160*20".',
+    ),
+    click.option(
+        "--batch", type=int, metavar="N", help="Images in a step.  [default: 15 steps an epoch, or more of 128]"
+    ),
+    section("Optimization"),
+    click.option(
+        "--learning-rate",
+        type=float,
+        metavar="X",
+        help="Peak rate of AdamW.  [default: 0.002, with --init 0.0005 to 0.001]",
+    ),
+    click.option(
+        "--weight-decay", type=float, default=0.05, show_default=True, metavar="X", help="Weight decay of AdamW."
+    ),
+    click.option(
+        "--warmup-epochs", type=float, metavar="N", help="Epochs of rising rate.  [default: a tenth of all, at most 1]"
+    ),
+    click.option(
+        "--ema-decay",
+        type=float,
+        metavar="X",
+        help="Share of the averaged weights that a step keeps.  [default: for a tenth of all steps, at most 0.998]",
+    ),
+    click.option(
+        "--bn-batches",
+        type=click.IntRange(0),
+        default=50,
+        show_default=True,
+        metavar="N",
+        help="Batches for final BatchNorm statistics.",
+    ),
+    click.option(
+        "--seed",
+        type=int,
+        default=0,
+        show_default=True,
+        metavar="N",
+        help="Decides everything that is drawn at random.",
+    ),
+    section("Images"),
+    click.option(
+        "--augmentation",
+        type=click.Choice(["strong", "moderate", "light"]),
+        help="How much images are changed at random.  [default: strong, with --init and few of them moderate]",
+    ),
+    click.option("--balance", is_flag=True, help="Let rare classes count as much as common ones."),
+    click.option(
+        "--crop-pct",
+        type=float,
+        default=1.0,
+        show_default=True,
+        metavar="X",
+        help="Central part of an image that is used, 0..1.",
+    ),
+    click.option(
+        "--val-fraction",
+        type=float,
+        default=0.1,
+        show_default=True,
+        metavar="X",
+        help="Share of the images that is held out if there is no val folder, 0..1.",
+    ),
+    section("Machine"),
+    click.option(
+        "--device",
+        type=click.Choice(["auto", "cpu", "cuda"]),
+        default="auto",
+        show_default=True,
+        help="Processor that computes; 'auto' takes a GPU if there is one.",
+    ),
+    click.option(
+        "--bfloat16/--no-bfloat16",
+        default=None,
+        help="Mixed precision in bfloat16.  [default: where the hardware has it]",
+    ),
+    click.option(
+        "--workers", type=click.IntRange(1), default=2, show_default=True, metavar="N", help="Threads that read images."
+    ),
+    click.option("--threads", type=click.IntRange(1), metavar="N", help="Threads that compute.  [default: all cores]"),
+)
+
+train_options = adding(OPTIONS)
+"""Adds OPTIONS to a command, which takes them as keywords for `edgevit.training.train`; `imgsz` is still text."""

@@ -1,0 +1,125 @@
+"""A recipe from what a user gives and, for what is left out, from the number of images."""
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any
+
+from edgevit.errors import OptionError
+from edgevit.schema import check_options, option_name
+from edgevit.training.augment import AugmentationName
+from edgevit.training.recipe import Recipe
+from edgevit.training.schedule import Schedule, Size
+
+RATE, FINE_TUNING_RATE = 2e-3, 5e-4
+"""Peak learning rates for random and for trained weights."""
+SHORT = 500
+"""A fine-tuning of fewer steps is short."""
+EPOCHS, FINE_TUNING_EPOCHS, FROZEN_EPOCHS = 60.0, 15.0, 3.0
+"""From random weights, from trained ones, and where only the last layer learns."""
+STEPS = 15
+"""Fewest steps of an epoch, where the batch allows it."""
+BATCHES = (128, 64, 32, 16, 8)
+"""Choices for the batch. Below 8, BatchNorm's statistics are too rough."""
+LONGEST_AVERAGE = 500.0
+"""Steps that the averaged weights look back, at most."""
+NAMES = ("batch", "learning_rate", "warmup_epochs", "ema_decay", "augmentation")
+"""Options that depend on the images."""
+MANY = 5000
+"""So many images allow strong augmentation: fewer are seen too seldom for it."""
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What a user says of a recipe; None is left to the number of images."""
+
+    schedule: Schedule
+    batch: int | None = None
+    learning_rate: float | None = None
+    warmup_epochs: float | None = None
+    ema_decay: float | None = None
+    augmentation: AugmentationName | None = None
+
+    def __post_init__(self) -> None:
+        """Check every value once.
+
+        Raises:
+            OptionError: a value is of another type.
+        """
+        check_options(self)
+
+    def continuing(self, recipe: Recipe) -> "Choices":
+        """Return these choices for a run that goes on: what was left out is as in its recipe."""
+        schedule = self.schedule
+        if schedule.is_empty:
+            schedule = Schedule(sizes=recipe.sizes)
+        elif schedule.sizes is None and schedule.imgsz is None:
+            schedule = replace(schedule, imgsz=recipe.final_size)
+        before = {name: getattr(recipe, name) for name in NAMES if getattr(self, name) is None}
+        return replace(self, schedule=schedule, **before)
+
+    def fill(
+        self, images: int, size: int | Size, *, fine_tuning: bool, freeze: bool, **others: Any
+    ) -> tuple[Recipe, str]:
+        """Return the recipe, and a line that names the options that were left out, with what they became.
+
+        Args:
+            images: how many there are to train on.
+            size: of the model's input, where none was given.
+            fine_tuning: whether trained weights are there to start from.
+            freeze: whether only the last layer learns.
+            others: more fields of the recipe.
+
+        Raises:
+            OptionError: a value is out of its range.
+        """
+        useless = ("learning_rate", "warmup_epochs", "ema_decay")
+        if freeze and (odd := [option_name(name) for name in useless if getattr(self, name) is not None]):
+            raise OptionError(f"--freeze has no use for {odd[0]}; leave it out")
+        epochs = FROZEN_EPOCHS if freeze else FINE_TUNING_EPOCHS if fine_tuning else EPOCHS
+        sizes = self.schedule.phases(size, epochs, progressive=not fine_tuning and not freeze)
+        total = sum(each for _, each in sizes)
+        batch = choose_batch(images) if self.batch is None else self.batch
+        found = {
+            "batch": batch,
+            "learning_rate": choose_rate(total * images / batch, fine_tuning=fine_tuning),
+            "warmup_epochs": min(1.0, total / 10),
+            "ema_decay": choose_ema_decay(total * images / batch),
+            "augmentation": choose_augmentation(images, fine_tuning=fine_tuning),
+        }
+        given = {name: value for name in NAMES if (value := getattr(self, name)) is not None}
+        left_out = {name: found[name] for name in NAMES if name not in given and not (freeze and name in useless)}
+        return Recipe(sizes=sizes, **{**found, **given}, **others), describe(left_out, images, batch)
+
+
+def choose_batch(images: int) -> int:
+    """Return the largest batch of which an epoch has STEPS steps, or the smallest."""
+    return next((batch for batch in BATCHES if images >= STEPS * batch), BATCHES[-1])
+
+
+def choose_rate(steps: float, *, fine_tuning: bool) -> float:
+    """Return the peak learning rate: a short fine-tuning has to learn faster, up to twice as fast."""
+    if not fine_tuning:
+        return RATE
+    return round(FINE_TUNING_RATE * min(2.0, max(1.0, math.sqrt(SHORT / max(1.0, steps)))), 5)
+
+
+def choose_ema_decay(steps: float) -> float:
+    """Return the share that a step keeps of the averaged weights, so that they look back a tenth of all steps."""
+    return round(1 - 1 / min(LONGEST_AVERAGE, max(2.0, steps / 10)), 4)
+
+
+def choose_augmentation(images: int, *, fine_tuning: bool) -> AugmentationName:
+    """Return how much to change images: less where few of them are seen for a short time."""
+    return "moderate" if fine_tuning and images < MANY else "strong"
+
+
+def describe(left_out: dict[str, Any], images: int, batch: int) -> str:
+    """Return the options that were left out, as they could be given; empty if there are none."""
+    if not left_out:
+        return ""
+    options = " ".join(
+        f"{option_name(name)} {value if isinstance(value, str) else format(value, 'g')}"
+        for name, value in left_out.items()
+    )
+    steps = max(1, round(images / batch))
+    return f"for {images:,} images, {steps:,} step{'s' if steps > 1 else ''} an epoch: {options}"

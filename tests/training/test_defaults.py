@@ -1,0 +1,59 @@
+"""What is left out of a recipe depends on the number of images; what is given stays."""
+
+import pytest
+
+from edgevit.errors import OptionError
+from edgevit.training.defaults import Choices, choose_batch, choose_ema_decay, choose_rate
+from edgevit.training.recipe import Recipe
+from edgevit.training.schedule import Schedule
+
+
+@pytest.mark.parametrize(
+    ("images", "batch"), [(2, 8), (60, 8), (239, 8), (264, 16), (480, 32), (1919, 64), (1920, 128), (50_000, 128)]
+)
+def test_an_epoch_has_fifteen_steps_where_the_batch_allows_it(images: int, batch: int) -> None:
+    assert choose_batch(images) == batch
+    assert images < 15 * 8 or images / batch >= 15
+
+
+def test_averaged_weights_look_back_a_tenth_of_the_run_and_at_most_500_steps() -> None:
+    assert choose_ema_decay(80) == 0.875  # 8 steps
+    assert choose_ema_decay(1000) == 0.99  # 100 steps
+    assert choose_ema_decay(5000) == choose_ema_decay(1e6) == 0.998  # 500 steps
+    assert choose_ema_decay(1) == 0.5  # never less than 2
+
+
+def test_a_short_fine_tuning_learns_up_to_twice_as_fast() -> None:
+    assert choose_rate(80, fine_tuning=True) == 0.001
+    assert choose_rate(250, fine_tuning=True) == 0.00071  # 0.0005 * sqrt(2)
+    assert choose_rate(500, fine_tuning=True) == choose_rate(10_000, fine_tuning=True) == 0.0005
+    assert choose_rate(80, fine_tuning=False) == 0.002
+
+
+def test_defaults_are_said_in_one_line_and_given_options_are_not() -> None:
+    recipe, said = Choices(Schedule(epochs=5, imgsz=64), ema_decay=0.9).fill(264, 224, fine_tuning=True, freeze=False)
+    assert (recipe.sizes, recipe.batch, recipe.ema_decay, recipe.warmup_epochs) == (((64, 5.0),), 16, 0.9, 0.5)
+    assert recipe.augmentation == "moderate"
+    assert said.startswith("for 264 images, 16 steps an epoch: --batch 16 --learning-rate ")
+    assert said.endswith(" --warmup-epochs 0.5 --augmentation moderate")
+    assert "\n" not in said
+
+
+def test_given_options_win() -> None:
+    given = Choices(Schedule(), 128, 0.01, 2.0, 0.5, "light")
+    recipe, said = given.fill(264, 224, fine_tuning=True, freeze=False, seed=3)
+    assert said == ""
+    assert recipe == Recipe(((224, 15.0),), 128, 0.01, warmup_epochs=2.0, ema_decay=0.5, augmentation="light", seed=3)
+
+
+def test_a_run_that_goes_on_keeps_what_it_began_with() -> None:
+    began = Recipe(((96, 4.0), (64, 2.0)), 12, 0.003, ema_decay=0.7, augmentation="light", warmup_epochs=0.25)
+    assert Choices(Schedule()).continuing(began).fill(9999, 224, fine_tuning=False, freeze=False) == (began, "")
+    longer, _ = Choices(Schedule(epochs=30)).continuing(began).fill(9999, 224, fine_tuning=True, freeze=False)
+    assert longer.sizes == ((64, 30.0),)
+
+
+@pytest.mark.parametrize("option", ["learning_rate", "warmup_epochs", "ema_decay"])
+def test_a_frozen_run_refuses_what_it_does_not_use(option: str) -> None:
+    with pytest.raises(OptionError, match=f"freeze= has no use for {option}="):
+        Choices(Schedule(), **{option: 0.5}).fill(264, 224, fine_tuning=True, freeze=True)  # type: ignore[arg-type]

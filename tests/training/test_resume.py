@@ -1,0 +1,89 @@
+"""Going on with a run: what is kept, what is refused before a picture is read, and more epochs than were planned."""
+
+import shlex
+import shutil
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from edgevit.errors import CheckpointError
+from edgevit.training import TrainingResult, Watcher, train
+
+NAME = "efficientvit_b0"
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make two classes of 12 noisy pictures."""
+    folder = tmp_path_factory.mktemp("data")
+    rng = np.random.default_rng(0)
+    for name, color in (("blue", (200, 60, 40)), ("red", (40, 60, 200))):
+        (folder / name).mkdir()
+        for i in range(12):
+            cv2.imwrite(str(folder / name / f"{i}.png"), rng.normal(color, 25, (36, 40, 3)).clip(0, 255))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def stopped(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Stop a run of two epochs after its first step."""
+    out = tmp_path_factory.mktemp("runs") / "run"
+    stop = Watcher(should_stop=lambda: True)
+    assert not train(NAME, data, out, sizes="32*1,64*1", learning_rate=0.001, watcher=stop).finished
+    return out
+
+
+def go_on(data: Path, out: Path, **options: Any) -> tuple[TrainingResult, list[str]]:
+    said: list[str] = []
+    return train(NAME, data, out, resume=True, watcher=Watcher(said.append), **options), said
+
+
+def test_options_that_are_left_out_are_those_of_the_run(data: Path, stopped: Path, tmp_path: Path) -> None:
+    shutil.copytree(stopped, tmp_path / "run")
+    result, said = go_on(data, tmp_path / "run")
+    assert result.finished
+    assert (result.recipe.sizes, result.recipe.learning_rate) == (((32, 1.0), (64, 1.0)), 0.001)
+    assert not any(line.startswith("for ") for line in said)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"learning_rate": 0.5}, r"other options \(learning_rate was 0.001, now 0.5\)"),
+        ({"seed": 3}, r"other options \(seed was 0, now 3\)"),
+        ({"val_fraction": 0.4}, "was trained on other images"),
+        ({"sizes": "64*1"}, "other options"),
+    ],
+)
+def test_what_differs_is_refused_before_a_picture_is_read(
+    data: Path, stopped: Path, options: dict[str, Any], message: str
+) -> None:
+    said: list[str] = []
+    with pytest.raises(CheckpointError, match=message):
+        train(NAME, data, stopped, resume=True, watcher=Watcher(said.append), **options)
+    assert not any("checking" in line for line in said)
+
+
+def test_for_more_epochs_the_command_is_given(data: Path, stopped: Path, tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="was planned for 2 epochs, at whose end its") as told:
+        go_on(data, stopped, epochs=5)
+    # a step of 8 of the 22 or so pictures is done
+    words = shlex.split(str(told.value).split("`")[1])
+    assert words[:4] == ["edgevit", "train", NAME, "--data"]
+    phase = words[words.index("--sizes") + 1]
+    size, epochs = phase.split("*")
+    assert size == "64x64"
+    assert 4.5 < float(epochs) < 4.8
+    assert words[words.index("--init") + 1] == str(stopped / "last.pt")
+    # the command works: its start and sizes are taken
+    result = train(NAME, data, tmp_path / "longer", init=stopped / "last.pt", sizes="64x64*0.5")
+    assert result.recipe.sizes == ((64, 0.5),)
+    assert result.finished
+
+
+def test_a_finished_folder_is_not_overwritten(data: Path, stopped: Path) -> None:
+    with pytest.raises(CheckpointError, match="holds a run already; continue it with resume="):
+        train(NAME, data, stopped)
