@@ -14,6 +14,7 @@ from edgevit.runtime.moment import Moment
 from edgevit.runtime.sources.frames import Clock, Frame
 from edgevit.runtime.sources.grammar import NUMBER, Source, is_video
 from edgevit.runtime.sources.options import SourceOptions
+from edgevit.runtime.sources.sample import PICTURE, is_sample
 from edgevit.runtime.sources.sampling import SamplingInterval
 
 Item = Frame | EdgevitError
@@ -31,7 +32,9 @@ def file_frames(source: Source, source_options: SourceOptions, clock: Clock) -> 
     for path in list_paths(source):
         if not is_video(path):
             _check_pace(path, source_options.pace)
-            yield Frame(path, _moment(path, index, clock))
+            # nobody wants to read where the package lies
+            name = source.name if path == PICTURE else str(path)
+            yield Frame(path, _moment(name, index, clock))
             index += 1
             continue
         for item in _video_frames(path, index, source_options.pace, clock):
@@ -47,6 +50,8 @@ def list_paths(source: Source) -> Iterator[Path]:
     """
     if source.kind == "sequence" and not Path(source.address).exists():
         return iter(_sequence(source.address))
+    if is_sample(source):
+        return iter([PICTURE])
     if source.address.isdecimal() and not Path(source.address).exists():
         raise ImageError(
             f"{source.address} does not exist; if it is the number of a camera, write camera:{source.address}"
@@ -98,7 +103,7 @@ def _video_frames(path: Path, first: int, pace: SamplingInterval, clock: Clock) 
             decoded, image = video.retrieve()
             if decoded:
                 rgb = np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
-                yield Frame(rgb, _moment(path, first + count - 1, clock), position_s=position_s)
+                yield Frame(rgb, _moment(str(path), first + count - 1, clock), position_s=position_s)
         # containers estimate their number of frames, so that a few too many prove nothing
         if count < 0.95 * promised - 1 or count == 0:
             yield ImageError(f"{path} broke off after {count} of {promised:.0f} frames; copy or record it again")
@@ -107,8 +112,8 @@ def _video_frames(path: Path, first: int, pace: SamplingInterval, clock: Clock) 
             video.release()
 
 
-def _moment(path: Path, index: int, clock: Clock) -> Moment:
-    return Moment(str(path), index, clock.monotonic_s(), clock.wall_s())
+def _moment(name: str, index: int, clock: Clock) -> Moment:
+    return Moment(name, index, clock.monotonic_s(), clock.wall_s())
 
 
 def _check_pace(path: Path, pace: SamplingInterval) -> None:
