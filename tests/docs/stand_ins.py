@@ -1,8 +1,8 @@
-"""edgevit and Python as blocks of the documents call them: the real ones, with stand-ins for what a test has not got.
+"""edgevit and Python as the documents call them: the real ones, with stand-ins for what a test has not got.
 
-The real command reads every word of the line. Stand-ins are the cameras (a server on loopback), the broker (nobody at home),
-systemd's folder, and the hours of exporting and training: those are checked up to the work itself, then leave a small
-model under the name that the line promises.
+The real command reads every word of the line. Stand-ins are the cameras (a server on loopback), the broker (nobody at
+home), systemd's folder, and the hours of exporting and training: those are checked up to the work itself, then leave a
+small model under the name that the line promises. A checkpoint is judged by the model that was exported from it.
 """
 
 import os
@@ -37,7 +37,9 @@ def main() -> None:
     if kind == "python":
         (file,) = words
         _prepare_python()
-        exec(compile(Path(file).read_text(), file, "exec"), {"__name__": "__main__"})
+        # a video ends, and a camera does not
+        code = Path(file).read_text().replace('"camera:0"', '"clip.mp4"')
+        exec(compile(code, file, "exec"), {"__name__": "__main__"})
         return
     from edgevit.cli import main as edgevit
 
@@ -52,6 +54,8 @@ def _adapted(words: Sequence[str]) -> list[str]:
         return _adapted_run(words)
     if command == "service":
         _stand_in_for_systemd()
+    elif command == "validate":
+        return [re.sub(r"\.(safetensors|pt)$", ".onnx", word) for word in words]
     elif command == "export":
         _stand_in_for_export()
     elif command == "train":
@@ -105,15 +109,15 @@ def _stand_in_for_training() -> None:
         job.weights_file.write_bytes(b"")
         raise SystemExit(0)
 
-    keywords.run_job = run_job  # type: ignore[assignment]
+    vars(keywords)["run_job"] = run_job
 
 
 def _stand_in_for_systemd() -> None:
     from edgevit.runtime.service import job, place
+    from edgevit.runtime.service.secrets import secrets_folder
 
     folder = place.SYSTEM = HOME / "etc"
-    secrets_folder = job.secrets_folder
-    job.secrets_folder = lambda name, user: secrets_folder(name, user) if user else folder / name  # type: ignore[misc]
+    vars(job)["secrets_folder"] = lambda name, user: secrets_folder(name, user) if user else folder / name
     # a test lives where no service can look, and where only its own user can
     place._check_open = lambda folder: None
 

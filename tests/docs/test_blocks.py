@@ -25,9 +25,7 @@ NOT_RUN = {
 """Page and first line of a block that is not run, and why."""
 
 BLOCKS = [block for page in PAGES for block in fenced_blocks(page)]
-RUN = [
-    block for block in BLOCKS if block.language in ("sh", "python") and (block.page, block.first_line) not in NOT_RUN
-]
+RUN = [block for block in BLOCKS if block.language in ("sh", "python")]
 COMMANDS = re.compile(r"\S*/?(edgevit|python3?|pip|pipx|sudo|make|scp|apt|PYTHONPATH=\S+|EDGEVIT_\w+=\S+) ")
 """How a line begins that somebody might paste."""
 

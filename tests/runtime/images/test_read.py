@@ -4,6 +4,7 @@ import io
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -202,7 +203,7 @@ def test_missing_and_unreadable_files_are_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("pair", [(True, np.zeros((4, 6, 3), np.uint8)), (False, None)])
-def test_what_a_video_capture_returns_is_told_from_a_picture(pair: object, classifier: Classifier) -> None:
+def test_what_a_video_capture_returns_is_told_from_a_picture(pair: tuple[Any, ...], classifier: Classifier) -> None:
     for given in (read_image, classifier):
         with pytest.raises(ImageError, match=re.escape("what VideoCapture.read() returns: give its second part")):
             given(pair)

@@ -4,11 +4,11 @@ import importlib.util
 import json
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from edgevit.runtime.images.read import read_image
 from edgevit.runtime.sources.sample import PICTURE
 from tests.conftest import Run, SaveImage
 from tests.places import ROOT
@@ -37,7 +37,7 @@ def test_script_draws_the_sample() -> None:
     assert spec.loader is not None
     script = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(script)
-    stored = cv2.cvtColor(cv2.imread(str(PICTURE), cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+    stored = read_image(PICTURE)
     # JPEG changes a little; another picture would differ by dozens
     assert np.abs(script.draw().astype(int) - stored).mean() < 4
     assert PICTURE.stat().st_size < 40_000
