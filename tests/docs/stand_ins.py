@@ -8,8 +8,10 @@ small model under the name that the line promises. A checkpoint is judged by the
 import os
 import re
 import shutil
+import signal
 import socket
 import sys
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
@@ -52,6 +54,8 @@ def _adapted(words: Sequence[str]) -> list[str]:
     command = words[0] if words else ""
     if command == "run":
         return _adapted_run(words)
+    if command == "collect":
+        return _adapted_collect(words)
     if command == "service":
         _stand_in_for_systemd()
     elif command == "validate":
@@ -70,6 +74,15 @@ def _adapted_run(words: Sequence[str]) -> list[str]:
     ends = ["--max-frames", "1" if "--every" in words else "2"] if live and "--once" not in words else []
     adapted = [_served(_located(word)) for word in words]
     return [*adapted, *ends]
+
+
+def _adapted_collect(words: Sequence[str]) -> list[str]:
+    if "--serve" in words:
+        # nobody clicks: end as Ctrl-C does, long after the page is there
+        stop = threading.Timer(10, os.kill, (os.getpid(), signal.SIGTERM))
+        stop.daemon = True
+        stop.start()
+    return [*(_served(_located(word)) for word in words), "--count", "1"]
 
 
 def _located(word: str) -> str:
