@@ -119,7 +119,9 @@ class Sandbox:
         else:
             words = ["bash", "-ec", block.text.replace("/etc/edgevit/", f"{self.home}/")]
             if "--compare yesterday.json today.json" in block.text:
-                words[2] = f"edgevit benchmark m.onnx --json | tee yesterday.json > today.json\n{words[2]}"
+                words[2] = (
+                    f"edgevit benchmark sbcformer_xs-int8.onnx --json | tee yesterday.json > today.json\n{words[2]}"
+                )
         environment = {
             "HOME": str(self.home),
             "PATH": f"{self.programs}:/usr/bin:/bin",
