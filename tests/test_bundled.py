@@ -56,6 +56,15 @@ def test_two_models_are_bundled() -> None:
 
 @pytest.mark.parametrize("name", BUNDLED)
 @pytest.mark.parametrize("precision", PRECISIONS)
+def test_sample_is_a_ship(exports: dict[str, ExportResult], name: str, precision: str) -> None:
+    with edgevit.load(exports[f"{name} {precision}"].path) as classifier:
+        (result,) = classifier.stream("sample")
+    assert result.top1 == "ship"
+    assert result.top1_conf > 0.8
+
+
+@pytest.mark.parametrize("name", BUNDLED)
+@pytest.mark.parametrize("precision", PRECISIONS)
 def test_cat_is_a_cat(exports: dict[str, ExportResult], name: str, precision: str) -> None:
     with edgevit.load(exports[f"{name} {precision}"].path) as classifier:
         assert classifier(skimage.data.chelsea()).top1 == "cat"  # type: ignore[no-untyped-call]

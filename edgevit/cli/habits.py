@@ -1,5 +1,6 @@
 """Answers to what is typed by habit: other tools' verbs, and words such as imgsz=224, in edgevit's own terms."""
 
+import itertools
 import shlex
 from collections.abc import Sequence
 
@@ -65,6 +66,7 @@ def rewritten(words: Sequence[str], command: click.Command) -> tuple[list[str], 
     arguments = [parameter for parameter in command.params if isinstance(parameter, click.Argument)]
     places, options, unknown = {}, [], []
     kept = [word for word in words if not is_pair(word)]
+    plain = list(itertools.takewhile(lambda word: not word.startswith("-"), kept))
     for word in filter(is_pair, words):
         key, _, value = word.partition("=")
         option = find_option(key, command)
@@ -79,7 +81,12 @@ def rewritten(words: Sequence[str], command: click.Command) -> tuple[list[str], 
             options += [option_name(option), value]
         elif value.lower() in ("true", "1"):
             options.append(option_name(option))
-    return [*(places[place] for place in sorted(places)), *kept, *options], unknown
+    # what has no name takes the places that are left, in order
+    rest = iter(plain)
+    for place in range(len(places) + len(plain)):
+        if place not in places and (plain_word := next(rest, None)) is not None:
+            places[place] = plain_word
+    return [*(places[place] for place in sorted(places)), *kept[len(plain) :], *options], unknown
 
 
 def is_pair(word: str) -> bool:

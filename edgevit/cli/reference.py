@@ -33,7 +33,8 @@ Type the line of your shell once, and open a new one:
 ```sh
 echo 'eval "$(_EDGEVIT_COMPLETE=bash_source edgevit)"' >> ~/.bashrc                     # bash, 4.4 or newer
 echo 'eval "$(_EDGEVIT_COMPLETE=zsh_source edgevit)"' >> ~/.zshrc                       # zsh
-echo '_EDGEVIT_COMPLETE=fish_source edgevit | source' > ~/.config/fish/completions/edgevit.fish  # fish
+mkdir -p ~/.config/fish/completions     # fish, with the next line
+echo '_EDGEVIT_COMPLETE=fish_source edgevit | source' > ~/.config/fish/completions/edgevit.fish
 ```
 
 Then Tab completes commands and options, names of models (`edgevit export sbc`), of a model's weights (`--weights`,

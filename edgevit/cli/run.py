@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 # the backspace keeps click from joining the lines
 EXAMPLES = """\b
+edgevit run m.onnx sample
 edgevit run m.onnx cat.jpg
 edgevit run m.onnx cat.jpg dog.jpg clip.mp4
 edgevit run m.onnx photos/ --json > answers.jsonl
@@ -49,8 +50,9 @@ def command(**given: Any) -> int:
 
     SOURCE is a file, a folder (searched recursively), a pattern such as "photos/*.jpg", a video, a numbered sequence
     such as img_%04d.jpg; camera:0 or /dev/video0, picam (a Raspberry Pi's CSI camera), rtsp://, http:// (MJPEG or a
-    snapshot), tcp://; or - for stdin: a list of paths, MJPEG, or raw frames. See docs/sources.md. Several files and
-    folders are read in their order; several cameras and streams at the same time, with one model in memory.
+    snapshot), tcp://; or - for stdin: a list of paths, MJPEG, or raw frames; "sample" is the package's own picture. See
+    docs/sources.md. Several files and folders are read in their order; several cameras and streams at the same time,
+    with one model in memory.
 
     Of cameras and streams only the newest frame is classified, and one that is lost is waited for; its loss and return
     are told on stderr, and at the end one line with what was done. A file that cannot be read is named on stderr, the

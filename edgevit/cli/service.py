@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 EXAMPLES = """\b
 edgevit service print farm.onnx camera:0 --every 5s
 sudo .venv/bin/edgevit service install farm.onnx picam --every 5s
-sudo .venv/bin/edgevit service install farm.onnx picam --to log.jsonl
+sudo .venv/bin/edgevit service install --force farm.onnx picam --to log.jsonl
 sudo .venv/bin/edgevit service install --name edgevit-gate farm.onnx camera:1
 edgevit service install --user farm.onnx camera:0 --to mqtt://broker/farm/yard
 """

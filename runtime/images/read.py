@@ -52,6 +52,12 @@ def read_image(
         return _from_array(source, bgr)
     if _is_pillow(source):
         return _from_pillow(source, levels, limit)
+    # a classifier takes a tuple for several images, and comes upon the bool in it
+    if isinstance(source, tuple | bool):
+        raise ImageError(
+            f"an image cannot be a {type(source).__name__}; if you gave a pair of a bool and a picture, that is what "
+            "VideoCapture.read() returns: give its second part"
+        )
     raise ImageError(
         f"an image cannot be a {type(source).__name__}; give a path, bytes, a uint8 RGB array or a Pillow image"
     )

@@ -13,6 +13,8 @@ from edgevit.runtime.run.options import RunOptions
 from edgevit.runtime.run.result_writer import ResultWriter
 from edgevit.runtime.sinks.combining import Sinks
 from edgevit.runtime.sinks.opening import SinkContext, default_spool_folder, needs_pictures, open_sinks
+from edgevit.runtime.sources.grammar import Source
+from edgevit.runtime.sources.sample import is_sample
 from edgevit.runtime.stream.watched import open_watch
 
 VIDEO_FPS = 10.0
@@ -66,9 +68,13 @@ def _context(options: RunOptions, task: str) -> SinkContext:
         task=task,
         top_k=options.top_k,
         threshold=options.label_rules.threshold,
-        alone=only is not None and only.kind == "path" and not plan.regions and Path(only.address).is_file(),
+        alone=only is not None and not plan.regions and _is_picture(only),
         fps=VIDEO_FPS if interval_s is None else 1 / interval_s,
         rois=tuple(region.name for region in plan.regions),
         source=plan.name,
         spool=default_spool_folder() if options.spool is None else Path(options.spool),
     )
+
+
+def _is_picture(source: Source) -> bool:
+    return is_sample(source) or (source.kind == "path" and Path(source.address).is_file())

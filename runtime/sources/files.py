@@ -14,6 +14,7 @@ from edgevit.runtime.moment import Moment
 from edgevit.runtime.sources.frames import Clock, Frame
 from edgevit.runtime.sources.grammar import NUMBER, Source, is_video
 from edgevit.runtime.sources.options import SourceOptions
+from edgevit.runtime.sources.sample import PICTURE, is_sample
 from edgevit.runtime.sources.sampling import SamplingInterval
 from edgevit.runtime.sources.stdin import stdin_paths
 from edgevit.runtime.sources.stop import Stop
@@ -34,7 +35,9 @@ def file_frames(source: Source, source_options: SourceOptions, clock: Clock, sto
     for path in stdin_paths(stop) if source.kind == "stdin" else list_paths(source):
         if not is_video(path):
             _check_pace(path, source_options.pace)
-            yield Frame(path, _moment(path, index, clock))
+            # nobody wants to read where the package lies
+            name = source.name if path == PICTURE else str(path)
+            yield Frame(path, _moment(name, index, clock))
             index += 1
             continue
         for item in _video_frames(path, index, source_options.pace, clock, stop):
@@ -50,6 +53,8 @@ def list_paths(source: Source) -> Iterator[Path]:
     """
     if source.kind == "sequence" and not Path(source.address).exists():
         return iter(_sequence(source.address))
+    if is_sample(source):
+        return iter([PICTURE])
     if source.address.isdecimal() and not Path(source.address).exists():
         raise ImageError(
             f"{source.address} does not exist; if it is the number of a camera, write camera:{source.address}"
@@ -101,7 +106,7 @@ def _video_frames(
             decoded, image = video.retrieve()
             if decoded:
                 rgb = np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
-                yield Frame(rgb, _moment(path, first + times.count - 1, clock), position_s=position_s)
+                yield Frame(rgb, _moment(str(path), first + times.count - 1, clock), position_s=position_s)
         if not stop.asked and (trouble := times.trouble()) is not None:
             yield ImageError(f"{path} {trouble}")
     finally:
@@ -109,8 +114,8 @@ def _video_frames(
             video.release()
 
 
-def _moment(path: Path, index: int, clock: Clock) -> Moment:
-    return Moment(str(path), index, clock.monotonic_s(), clock.wall_s())
+def _moment(name: str, index: int, clock: Clock) -> Moment:
+    return Moment(name, index, clock.monotonic_s(), clock.wall_s())
 
 
 def _check_pace(path: Path, pace: SamplingInterval) -> None:

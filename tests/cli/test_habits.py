@@ -20,6 +20,8 @@ def answer(capsys: pytest.CaptureFixture[str], line: str) -> str:
         ("predict m.onnx cat.jpg", "edgevit run m.onnx cat.jpg"),
         ("predict model=m.onnx source=cat.jpg conf=0.5", "edgevit run m.onnx cat.jpg --threshold 0.5"),
         ("predict source=cat.jpg model=m.onnx", "edgevit run m.onnx cat.jpg"),
+        ("predict m.onnx source=cat.jpg", "edgevit run m.onnx cat.jpg"),
+        ("predict cat.jpg model=m.onnx --json", "edgevit run m.onnx cat.jpg --json"),
         ("val model=m.onnx data=photos imgsz=224", "edgevit validate m.onnx --data photos --imgsz 224"),
         ("classify m.onnx cat.jpg", "edgevit run m.onnx cat.jpg"),
         ("segment m.onnx cat.jpg --save-mask out", "edgevit run m.onnx cat.jpg --save-mask out"),

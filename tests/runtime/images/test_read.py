@@ -1,8 +1,10 @@
 """Whatever a user hands over becomes an upright RGB array, or one clear line."""
 
 import io
+import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -10,6 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from edgevit.errors import ImageError
+from edgevit.runtime.classifier import Classifier
 from edgevit.runtime.images.read import read_image
 
 Image = pytest.importorskip("PIL.Image", reason="Pillow writes and reads the reference images")
@@ -197,3 +200,10 @@ def test_missing_and_unreadable_files_are_named(tmp_path: Path) -> None:
         read_image(tmp_path / "none.jpg")
     with pytest.raises(ImageError, match="cannot be read: Is a directory"):
         read_image(tmp_path)
+
+
+@pytest.mark.parametrize("pair", [(True, np.zeros((4, 6, 3), np.uint8)), (False, None)])
+def test_what_a_video_capture_returns_is_told_from_a_picture(pair: tuple[Any, ...], classifier: Classifier) -> None:
+    for given in (read_image, classifier):
+        with pytest.raises(ImageError, match=re.escape("what VideoCapture.read() returns: give its second part")):
+            given(pair)

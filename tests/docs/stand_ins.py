@@ -1,0 +1,153 @@
+"""edgevit and Python as the documents call them: the real ones, with stand-ins for what a test has not got.
+
+The real command reads every word of the line. Stand-ins are the cameras (a server on loopback), the broker (nobody at
+home), systemd's folder, and the hours of exporting and training: those are checked up to the work itself, then leave a
+small model under the name that the line promises. A checkpoint is judged by the model that was exported from it.
+"""
+
+import os
+import re
+import shutil
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NoReturn
+
+HOME = Path(os.environ["HOME"])
+CAMERA = os.environ["EDGEVIT_TEST_CAMERA"]
+"""Address of a server on loopback: /video is MJPEG, all else a snapshot."""
+
+LIVE = re.compile(r"camera:\d|/dev/video\d|picam|rtsps?:|https?:|tcp:|-$")
+
+ADDRESSES = (
+    (re.compile(r"^(camera:(\d)|/dev/video(\d))$"), rf"{CAMERA}/video\2\3"),
+    (re.compile(r"^rtsps?://([^@]*@)?[^/]*/"), rf"{CAMERA}/video"),
+    (re.compile(r"^https?://(?!127)[^/]*/"), f"{CAMERA}/"),
+    # port 9 discards: nobody listens there, so that records wait on disk
+    (re.compile(r"^mqtts?://([^/@]*@)?[^/]*/"), "mqtt://127.0.0.1:9/"),
+)
+"""Where the devices and the machines of the documents are found in a test."""
+
+
+def main() -> None:
+    """Run a block of Python from a file, or edgevit with the words of a line."""
+    kind, *words = sys.argv[1:]
+    if kind == "python":
+        (file,) = words
+        _prepare_python()
+        # a video ends, and a camera does not
+        code = Path(file).read_text().replace('"camera:0"', '"clip.mp4"')
+        exec(compile(code, file, "exec"), {"__name__": "__main__"})
+        return
+    from edgevit.cli import main as edgevit
+
+    sys.argv = ["edgevit", *words]
+    edgevit(_adapted(words))
+
+
+def _adapted(words: Sequence[str]) -> list[str]:
+    """Return the words of a command with addresses on loopback, and an end."""
+    command = words[0] if words else ""
+    if command == "run":
+        return _adapted_run(words)
+    if command == "collect":
+        return _adapted_collect(words)
+    if command == "service":
+        _stand_in_for_systemd()
+    elif command == "validate":
+        return [re.sub(r"\.(safetensors|pt)$", ".onnx", word) for word in words]
+    elif command == "export":
+        _stand_in_for_export()
+    elif command == "train":
+        _stand_in_for_training()
+    elif command == "benchmark" and not {"--compare", "--estimate", "--help"} & set(words):
+        return [*words, "--rounds", "1", "--starts", "1"]
+    return list(words)
+
+
+def _adapted_run(words: Sequence[str]) -> list[str]:
+    live = any(LIVE.match(word) for word in words[2:])
+    ends = ["--max-frames", "1" if "--every" in words else "2"] if live and "--once" not in words else []
+    adapted = [_served(_located(word)) for word in words]
+    return [*adapted, *ends]
+
+
+def _adapted_collect(words: Sequence[str]) -> list[str]:
+    if "--serve" in words:
+        # nobody clicks: end as Ctrl-C does, long after the page is there
+        stop = threading.Timer(10, os.kill, (os.getpid(), signal.SIGTERM))
+        stop.daemon = True
+        stop.start()
+    return [*(_served(_located(word)) for word in words), "--count", "1"]
+
+
+def _located(word: str) -> str:
+    for pattern, place in ADDRESSES:
+        word = pattern.sub(place, word)
+    return word
+
+
+def _served(word: str) -> str:
+    """Give the page a port that is free, and only this machine as its reader."""
+    if not re.fullmatch(r"(127\.0\.0\.1|0\.0\.0\.0):\d+", word):
+        return word
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return f"127.0.0.1:{free.getsockname()[1]}"
+
+
+def _stand_in_for_export() -> None:
+    def export(recipe: Any, path: Path, track: Any, report: Path | None) -> NoReturn:
+        for given in (recipe.data, recipe.labels):
+            assert given is None or Path(given).exists(), given
+        if recipe.weights is not None and recipe.weights.endswith((".pt", ".safetensors")):
+            assert Path(recipe.weights).is_file(), recipe.weights
+        path.parent.mkdir(parents=True, exist_ok=True)
+        small = "m-seg.onnx" if "_seg_" in recipe.model else "m.onnx"
+        shutil.copy(HOME / small, path)
+        raise SystemExit(0)
+
+    sys.modules["edgevit.export.pipeline"] = _module("edgevit.export.pipeline", export=export)
+
+
+def _stand_in_for_training() -> None:
+    from edgevit.training import keywords
+
+    def run_job(job: Any, watcher: Any) -> NoReturn:
+        assert job.data.is_dir(), job.data
+        job.weights_file.parent.mkdir(parents=True, exist_ok=True)
+        job.weights_file.write_bytes(b"")
+        raise SystemExit(0)
+
+    vars(keywords)["run_job"] = run_job
+
+
+def _stand_in_for_systemd() -> None:
+    from edgevit.runtime.service import job, place
+    from edgevit.runtime.service.secrets import secrets_folder
+
+    folder = place.SYSTEM = HOME / "etc"
+    vars(job)["secrets_folder"] = lambda name, user: secrets_folder(name, user) if user else folder / name
+    # a test lives where no service can look, and where only its own user can
+    place._check_open = lambda folder: None
+
+
+def _prepare_python() -> None:
+    import cv2
+
+    _stand_in_for_training()
+    real = cv2.VideoCapture
+    cv2.VideoCapture = lambda source, *rest: real("clip.mp4" if source == 0 else source, *rest)  # type: ignore[misc,assignment]
+
+
+def _module(name: str, **content: Any) -> ModuleType:
+    module = ModuleType(name)
+    vars(module).update(content)
+    return module
+
+
+if __name__ == "__main__":
+    main()
