@@ -16,7 +16,9 @@ import click
 from edgevit import __version__
 from edgevit.cli import habits
 from edgevit.cli.sections import CommandGroup
+from edgevit.cli.terminal import say
 from edgevit.errors import EdgevitError
+from edgevit.text import show_log
 
 COMMANDS = {
     "models": "edgevit.cli.models",
@@ -76,6 +78,7 @@ def cli() -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point of the `edgevit` command."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
+    show_log()
     try:
         code = cli.main(arguments, prog_name="edgevit", standalone_mode=False)
     except EdgevitError as error:
@@ -108,5 +111,5 @@ def _with_hint(error: click.ClickException, arguments: Sequence[str]) -> str:
 
 
 def _fail(message: str, code: int) -> Any:
-    click.echo(f"edgevit: {message}", err=True)
+    say(message)
     sys.exit(code)

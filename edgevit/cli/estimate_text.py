@@ -3,6 +3,7 @@
 from edgevit.cli.tables import table
 from edgevit.export.estimate.costs import ERROR
 from edgevit.export.estimate.estimate import MHZ, THREADS, Estimate
+from edgevit.text import printable
 
 
 def describe_estimate(guess: Estimate) -> str:
@@ -15,7 +16,9 @@ def describe_estimate(guess: Estimate) -> str:
     ]
     return "\n".join(
         [
-            f"{guess.model} on {guess.board}: estimated {guess.ms:.0f} ms ({low:.0f} to {high:.0f}), not measured",
+            printable(
+                f"{guess.model} on {guess.board}: estimated {guess.ms:.0f} ms ({low:.0f} to {high:.0f}), not measured"
+            ),
             f"ONNX Runtime, {THREADS} threads, {MHZ / 1000:.1f} GHz, one picture, without preparing it",
             "",
             table(rows),

@@ -1,6 +1,6 @@
 """`edgevit info`: what a model file says about itself."""
 
-import json
+import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +9,7 @@ import click
 from edgevit.cli.completion import complete_model_files
 from edgevit.cli.sections import Command
 from edgevit.cli.tables import table
+from edgevit.cli.terminal import echo, echo_json, echo_text
 
 if TYPE_CHECKING:
     from edgevit.artifact.manifest import Input, Manifest
@@ -31,16 +32,16 @@ def command(model: Path, as_json: bool) -> None:
     if manifest is None:
         pairs = read_metadata(model)
         if as_json:
-            click.echo(json.dumps({"edgevit": None, "metadata": pairs}))
+            echo_json({"edgevit": None, "metadata": pairs})
             return
-        click.echo(f"{model}: not exported by edgevit; it says")
-        click.echo(table([*(pairs.items() or [("metadata", "none")]), *runtime], others="left"))
+        echo(f"{model}: not exported by edgevit; it says")
+        echo_text(table([*(pairs.items() or [("metadata", "none")]), *runtime], others="left"))
     elif as_json:
-        click.echo(manifest.to_json())
+        echo_json(dataclasses.asdict(manifest))
     else:
         file = ("file", f"{model} ({model.stat().st_size / 1e6:.1f} MB, checksum good)")
-        click.echo(table([file, *describe(manifest), *runtime], others="left"))
-        click.echo(f"next: edgevit run {model} IMAGE, or edgevit selftest {model}", err=True)
+        echo_text(table([file, *describe(manifest), *runtime], others="left"))
+        echo(f"next: edgevit run {model} IMAGE, or edgevit selftest {model}", err=True)
 
 
 def describe(manifest: "Manifest") -> list[tuple[str, str]]:

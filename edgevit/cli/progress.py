@@ -6,8 +6,10 @@ from typing import Any
 
 import click
 
+from edgevit.text import printable
+
 
 def track(items: Iterable[Any], label: str, count: int) -> Iterator[Any]:
     """Show the progress of a loop: a bar on a terminal, one line otherwise."""
-    with click.progressbar(items, length=count, label=label, file=sys.stderr) as bar:
+    with click.progressbar(items, length=count, label=printable(label), file=sys.stderr) as bar:
         yield from bar

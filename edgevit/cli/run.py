@@ -12,8 +12,8 @@ from edgevit.cli.options import model_options
 from edgevit.cli.run_options import read_run_options, run_options
 from edgevit.cli.sections import Command
 from edgevit.cli.signals import reload_on_sighup, stop_on_signals
+from edgevit.cli.terminal import say
 from edgevit.errors import EdgevitError
-from edgevit.text import printable
 
 if TYPE_CHECKING:
     from edgevit.runtime.events.event import Event
@@ -73,22 +73,18 @@ def command(**given: Any) -> int:
     return 1 if done.unreadable and not done.live else 0
 
 
-def _say(text: str) -> None:
-    click.echo(f"edgevit: {printable(text)}", err=True)
-
-
 def _tell_event(event: "Event") -> None:
     """Say what happened to a source; what the pictures show goes where results go."""
     from edgevit.runtime.records import event_record
     from edgevit.runtime.sinks.lines import event_text
 
     if event.of_source:
-        _say(f"{event.moment.source}: {event_text(event_record(event))}")
+        say(f"{event.moment.source}: {event_text(event_record(event))}")
 
 
 def _tell_error(error: EdgevitError) -> None:
-    _say(error.command_line_text)
+    say(error.command_line_text)
 
 
 def _tell_page(url: str) -> None:
-    _say(f"the page is at {url}")
+    say(f"the page is at {url}")

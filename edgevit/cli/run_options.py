@@ -10,6 +10,7 @@ import click
 
 from edgevit.cli.options import adding, take_model_options
 from edgevit.cli.sections import section
+from edgevit.cli.terminal import say
 from edgevit.errors import OptionError
 
 if TYPE_CHECKING:
@@ -147,5 +148,5 @@ def _old_places(folders: dict[str, str | None], quota: str | None) -> list[str]:
         if folder is not None:
             limit = f"?quota={quota}" if name == "harvest" and quota is not None else ""
             places.append(f"{OLD_KINDS[name]}:{folder}{limit}")
-            click.echo(f"edgevit: --{name.replace('_', '-')} is an old spelling of --to '{places[-1]}'", err=True)
+            say(f"--{name.replace('_', '-')} is an old spelling of --to '{places[-1]}'")
     return places

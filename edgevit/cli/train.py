@@ -12,8 +12,8 @@ from click.core import ParameterSource
 from edgevit.cli.completion import complete_models, complete_weights
 from edgevit.cli.sections import Command, section
 from edgevit.cli.signals import stop_on_signals
+from edgevit.cli.terminal import echo, echo_over
 from edgevit.runtime.sources.stop import Stop
-from edgevit.text import printable
 
 FIGURES = {"top1": "all", "macro": "mean of classes", "pixel_accuracy": "pixels", "miou": "mean IoU"}
 """What the figures of a run are called."""
@@ -142,12 +142,12 @@ def command(ctx: click.Context, /, name: str, **options: Any) -> None:
         display.line(f"stopped and saved; continue with: {command_line} --resume")
         sys.exit(130)
     for label, share in result.accuracy.per_class.items():
-        click.echo(f"{printable(label):<20} {share:7.2%}")
+        echo(f"{label:<20} {share:7.2%}")
     of = f"of {result.accuracy.images:,} images that were not trained on"
     for figure, value in result.accuracy.figures.items():
-        click.echo(f"{FIGURES[figure]:<20} {'not known' if value is None else f'{value:7.2%}'}  {of}")
-    click.echo(f"wrote {result.weights}; next:", err=True)
-    click.echo(f"  edgevit export {name} --weights {result.weights} --int8 --data {options['data']}", err=True)
+        echo(f"{FIGURES[figure]:<20} {'not known' if value is None else f'{value:7.2%}'}  {of}")
+    echo(f"wrote {result.weights}; next:", err=True)
+    echo(f"  edgevit export {name} --weights {result.weights} --int8 --data {options['data']}", err=True)
 
 
 def _spelled_out(ctx: click.Context) -> str:
@@ -178,7 +178,7 @@ class Display:
 
     def line(self, text: str) -> None:
         """Show a line that stays."""
-        click.echo("\r" + text.ljust(self.width) if self.width else text, err=True)
+        echo_over(text, self.width, stays=True) if self.width else echo(text, err=True)
         self.width = 0
 
     def step(self, record: dict[str, Any]) -> None:
@@ -192,7 +192,7 @@ class Display:
         elif now - self.shown >= (0.5 if self.live else 60.0):
             self.shown = now
             if self.live:
-                click.echo("\r" + text.ljust(self.width), err=True, nl=False)
+                echo_over(text, self.width, stays=False)
                 self.width = len(text)
             else:
                 self.line(text)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from edgevit.cli.tables import table
 from edgevit.runtime.evaluation.report import Agreement, ModelQuality, Validation
+from edgevit.text import printable
 
 CLASSES = 20
 """Classes shown: those that the models get wrong most often."""
@@ -14,11 +15,11 @@ CONFUSIONS = 5
 def describe(found: Validation) -> str:
     """Return the whole text: one line a model, then classes, mistakes and changed answers."""
     classes = f", {len(found.labels)} classes" if found.labelled else ", classes not known"
-    parts = [f"{found.data}: {found.judged.text}{classes}", table(_summary(found))]
+    parts = [printable(f"{found.data}: {found.judged.text}{classes}"), table(_summary(found))]
     if found.labelled:
         parts.append(table(_classes(found)))
     for number, model in enumerate(found.models, start=1):
-        name = f"{number} {Path(model.model).name}"
+        name = printable(f"{number} {Path(model.model).name}")
         if mistakes := _mistakes(found, model):
             parts.append(f"{name}, most frequent mistakes\n{mistakes}")
         if model.agreement is not None and model.agreement.flipped:
@@ -76,7 +77,9 @@ def _mistakes(found: Validation, model: ModelQuality) -> str:
         if count and label != answer
     ]
     counted.sort(key=lambda mistake: -mistake[0])
-    return "\n".join(f"  {count:5,}  {label} taken for {answer}" for count, label, answer in counted[:CONFUSIONS])
+    return "\n".join(
+        printable(f"  {count:5,}  {label} taken for {answer}") for count, label, answer in counted[:CONFUSIONS]
+    )
 
 
 def _heading(agreement: Agreement) -> str:
@@ -88,8 +91,10 @@ def _heading(agreement: Agreement) -> str:
 
 def _flips(agreement: Agreement) -> str:
     return "\n".join(
-        f"  {flip.source}: {flip.before} {flip.before_conf:.2f} -> {flip.after} {flip.after_conf:.2f}"
-        + ("" if flip.label is None else f"  (is {flip.label})")
+        printable(
+            f"  {flip.source}: {flip.before} {flip.before_conf:.2f} -> {flip.after} {flip.after_conf:.2f}"
+            + ("" if flip.label is None else f"  (is {flip.label})")
+        )
         for flip in agreement.flipped
     )
 
