@@ -137,10 +137,10 @@ OLD_KINDS = {"harvest": "hard", "save_mask": "masks", "save_overlay": "overlays"
 
 def _old_places(folders: dict[str, str | None], quota: str | None) -> list[str]:
     """Return old options as places for --to."""
-    from edgevit.runtime.destinations import parse_size
+    from edgevit.runtime.destinations import parse_bytes
 
     if quota is not None:
-        parse_size(quota, "--quota")
+        parse_bytes(quota, "--quota")
         if folders["harvest"] is None:
             raise OptionError("--quota is of --harvest; write --to 'hard:DIR?quota=SIZE', which says both")
     places = []
