@@ -5,6 +5,7 @@ and the process may not grow beyond 300 MB. What breaks a promise is printed wit
 exit code is 1.
 """
 
+import os
 import random
 import resource
 import signal
@@ -18,6 +19,8 @@ from typing import Any
 
 import click
 
+# as `edgevit run` has it: OpenCV would name each damaged picture in words of its own
+os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from edgevit.runtime.serve.server import Handler
