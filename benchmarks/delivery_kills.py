@@ -28,8 +28,8 @@ from typing import Any
 
 import click
 
+from edgevit.runtime.addresses.destinations import parse_sink
 from edgevit.runtime.delivery.spool import Spool
-from edgevit.runtime.destinations import parse_sink
 from edgevit.runtime.events.event import Event
 from edgevit.runtime.moment import Moment
 from edgevit.runtime.records import event_record
@@ -151,7 +151,7 @@ class Board:
 
 
 @click.group(invoke_without_command=True, help=__doc__)
-@click.option("--kills", default=30, show_default=True, help="Of the broker, and as many of the board.")
+@click.option("--kills", default=30, show_default=True, help="How often to kill the broker, and as often the board.")
 @click.option("--seed", default=0, show_default=True)
 @click.pass_context
 def main(context: click.Context, kills: int, seed: int) -> None:

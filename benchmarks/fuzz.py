@@ -9,7 +9,6 @@ import os
 import random
 import resource
 import signal
-import socket
 import sys
 import tempfile
 import time
@@ -24,10 +23,11 @@ os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from edgevit.runtime.serve.server import Handler
+from edgevit.runtime.sources import http_request
 from edgevit.runtime.sources.grammar import parse_source
 from edgevit.runtime.sources.options import SourceOptions
 from edgevit.runtime.sources.web import connect
-from tests.random_connections import ANSWER, REQUEST, Page, Wire, rubbish
+from tests.random_connections import ANSWER, REQUEST, Page, PlayedStream, Wire, rubbish
 from tests.random_inputs import PARSERS, material, refusal
 
 DEADLINE_S = 5.0
@@ -49,8 +49,8 @@ def of_parser(name: str) -> Feed:
 
 def camera(draw: random.Random, folder: Path) -> str:
     """Let a web camera answer; a loss is an OSError."""
-    answer: Any = lambda *address: Wire(rubbish(draw, ANSWER))  # noqa: E731
-    before, socket.create_connection = socket.create_connection, answer
+    answer: Any = lambda *address: PlayedStream(rubbish(draw, ANSWER))  # noqa: E731
+    before, http_request.SocketStream = http_request.SocketStream, answer  # type: ignore[misc]
     try:
         connection = connect(parse_source("http://user:secret@10.0.0.7/video"), SourceOptions())
         connection.read(30.0)
@@ -58,7 +58,7 @@ def camera(draw: random.Random, folder: Path) -> str:
     except OSError as error:
         return str(error)
     finally:
-        socket.create_connection = before
+        http_request.SocketStream = before  # type: ignore[misc]
     return ""
 
 

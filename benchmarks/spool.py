@@ -33,9 +33,9 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from edgevit.runtime.classifier import load
+from edgevit.runtime.addresses.destinations import parse_sinks
 from edgevit.runtime.delivery.spool import Spool
-from edgevit.runtime.destinations import parse_sinks
+from edgevit.runtime.loading import load
 from edgevit.runtime.moment import Moment, record_id
 from edgevit.runtime.records import RESULT
 from edgevit.runtime.run.result_writer import ResultWriter

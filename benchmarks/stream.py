@@ -26,7 +26,7 @@ import cv2
 import numpy as np
 
 from edgevit.artifact.manifest import Preprocess
-from edgevit.runtime.classifier import load
+from edgevit.runtime.loading import load
 from edgevit.runtime.results import Result
 from edgevit.runtime.sources.connections import LivePicture
 from edgevit.runtime.sources.frames import Clock

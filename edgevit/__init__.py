@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from edgevit.errors import OutputError as OutputError
     from edgevit.errors import ProfileError as ProfileError
     from edgevit.errors import SourceLostError as SourceLostError
+    from edgevit.errors import UnknownModelError as UnknownModelError
     from edgevit.errors import UnknownNameError as UnknownNameError
     from edgevit.runtime.classifier import Classifier as Classifier
     from edgevit.runtime.evaluation.validate import validate as validate
@@ -47,7 +48,7 @@ _HOMES = {
     "edgevit.errors": (
         *("CheckpointError", "ClosedError", "DataError", "DownloadError", "EdgevitError", "GateError", "ImageError"),
         *("MissingExtraError", "MissingProgramError", "ModelFileError", "OptionError", "OutputError", "ProfileError"),
-        *("SourceLostError", "UnknownNameError"),
+        *("SourceLostError", "UnknownModelError", "UnknownNameError"),
     ),
     "edgevit.runtime.classifier": ("Classifier",),
     "edgevit.runtime.evaluation.validate": ("validate",),

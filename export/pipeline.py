@@ -24,7 +24,8 @@ from edgevit.export.frigate import make_folder, write_labels
 from edgevit.export.latency import median_latencies_ms
 from edgevit.export.recipe import SUFFIXES, Format, Recipe
 from edgevit.export.report.measure import measure
-from edgevit.export.report.page import check_report_path, write_report
+from edgevit.export.report.page import write_report
+from edgevit.export.report.place import check_report_path
 from edgevit.export.result import ConvertedModel, ExportResult
 from edgevit.export.stage import ConversionJob
 from edgevit.export.tasks import rules_of
@@ -117,7 +118,15 @@ def export(
         parity=tuple(parities),
         quantization=made.quantization,
         pixels=rules.pixels(spec, labels, recipe.argmax),
-        notes=tuple(note for note in (*made.notes, size_note(spec, preprocessing.size)) if note),
+        notes=tuple(
+            note
+            for note in (
+                *made.notes,
+                size_note(spec, preprocessing.size),
+                _labels_note(recipe, spec, weights, labels),
+            )
+            if note
+        ),
     )
     with replacing_output(file) as temporary:
         manifest = _write_checked(made, manifest, temporary)
@@ -165,6 +174,13 @@ def _labels(recipe: Recipe, spec: ModelSpec, weights: ResolvedWeights, model: nn
     if len(labels) != classes:
         raise OptionError(f"--labels {recipe.labels} has {len(labels)} names, but the model has {classes} classes")
     return labels
+
+
+def _labels_note(recipe: Recipe, spec: ModelSpec, weights: ResolvedWeights, labels: tuple[str, ...]) -> str | None:
+    """Return that names were taken by the number of classes alone; None where something better tells them."""
+    if recipe.labels is not None or weights.labels == labels or labels != spec.labels or not weights.trained:
+        return None
+    return f"labels are {spec.dataset}'s, since the weights have as many classes; --labels FILE gives others"
 
 
 def _torch_logits(model: nn.Module, inputs: Iterable[NDArray[np.float32]]) -> NDArray[Any]:

@@ -91,7 +91,9 @@ class Recipe:
         else:
             self._check_tflite()
         if self.synthesized and self.data is not None:
-            raise OptionError("--calibration synthesized and --data both name the calibration images; give one of them")
+            raise OptionError(
+                "`--calibration synthesized` and --data both name the calibration images; give one of them"
+            )
         if self.max_drop is not None and self.precision != "int8":
             raise OptionError("--max-drop is a budget for --int8; give both, or none")
         if self.scheme is not None and self.precision != "int8":

@@ -1,21 +1,18 @@
 """The front door of the runtime: load a model, call it with an image."""
 
-import importlib
 import os
 import time
 from collections.abc import Callable, Generator, Sequence
-from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self, Unpack, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgevit.artifact.manifest import Manifest, Preprocess, read_manifest, read_metadata
-from edgevit.errors import EdgevitError, ModelFileError, OptionError
-from edgevit.runtime.backends.meaning import Meaning, OutputMeaning, find_meaning
-from edgevit.runtime.backends.session import Session, answer_rank, check_input, find_backend, open_session
-from edgevit.runtime.foreign import UserMetadata, foreign_labels, foreign_preprocess, user_labels
+from edgevit.artifact.manifest import Manifest, Preprocess
+from edgevit.errors import EdgevitError, ModelFileError
+from edgevit.runtime.backends.meaning import Meaning, OutputMeaning
+from edgevit.runtime.backends.session import Session
 from edgevit.runtime.images.preprocess import min_decode_size, preprocess
 from edgevit.runtime.images.read import read_image
 from edgevit.runtime.results import Result
@@ -204,91 +201,6 @@ class Classifier:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
-
-
-def load(
-    path: str | os.PathLike[str],
-    threads: int | None = None,
-    *,
-    labels: str | os.PathLike[str] | Sequence[str] | None = None,
-    mean: Sequence[float] | None = None,
-    std: Sequence[float] | None = None,
-    imgsz: int | tuple[int, int] | None = None,
-    interpolation: str | None = None,
-    crop_pct: float | None = None,
-    squash: bool | None = None,
-    bgr: bool | None = None,
-    levels: Sequence[float] | None = None,
-    outputs: str | None = None,
-    output: str | None = None,
-) -> Classifier:
-    """Open a model for classifying images, or for segmenting them: what its file says that it does.
-
-    A file written by `edgevit export` knows its labels and preprocessing. For any other model they must be given.
-
-    Args:
-        path: the model's file.
-        threads: how many to use; None for EDGEVIT_THREADS, OMP_NUM_THREADS, or what the board's profile recommends.
-        labels: class names, or the path of a labels file; for an exported model they replace its own.
-        mean: of RGB in 0..1; other models only.
-        std: of RGB in 0..1; other models only.
-        imgsz: (height, width) in pixels, or one number for both; other models only, and only where they take any size.
-        interpolation: "bicubic" (default) or "bilinear"; other models only.
-        crop_pct: share of the scaled image's short side that is cropped, 0.875 by default; other models only.
-        squash: scale without keeping the aspect, then crop as crop_pct says; other models only.
-        bgr: the model takes blue, green, red; mean and std are of RGB all the same; other models only.
-        levels: (low, high), those of pictures of more than eight bits that are black and white; other models only.
-        outputs: "logits", "probabilities" or "sigmoid" (a probability of its own for each class); by default what the
-            graph's last operators tell; other models only.
-        output: name of the output to take, where there are several; other models only.
-
-    Raises:
-        ModelFileError: the file is missing, damaged, or not a model that can be run.
-        OptionError: what was given does not fit the model, or something that is needed was not given.
-    """
-    path = Path(path)
-    told = UserMetadata(labels, mean, std, imgsz, interpolation, crop_pct, squash, bgr, levels, outputs, output)
-    find_backend(path)
-    manifest = read_manifest(path)
-    if manifest is not None:
-        names = _own_labels(path, manifest, told)
-        predictor = _judge_class(path, manifest)
-        session = open_session(path, threads, rank=answer_rank(manifest))
-        check_input(path, manifest, session)
-        return predictor(session, manifest.host_preprocess, names, manifest)
-    session = open_session(path, threads, output=told.output)
-    metadata = read_metadata(path)
-    preprocessing = foreign_preprocess(path, session, told, metadata)
-    count = session.run(np.zeros((1, 3, *preprocessing.size), np.float32)).shape[1]
-    names = foreign_labels(path, count, told, metadata)
-    return Classifier(session, preprocessing, names, None, find_meaning(path, session, count, told.outputs))
-
-
-TASKS = {
-    "classify": ("edgevit.runtime.classifier", "Classifier"),
-    "segment": ("edgevit.runtime.segmenter", "Segmenter"),
-}
-"""Task of a file to the module and the class of what `load` returns."""
-
-
-def _judge_class(path: Path, manifest: Manifest) -> type[Classifier]:
-    if manifest.task not in TASKS:
-        raise ModelFileError(
-            f"{path} is a model for the task {manifest.task!r}; this edgevit knows {', '.join(TASKS)}: upgrade it"
-        )
-    module, name = TASKS[manifest.task]
-    found: type[Classifier] = getattr(importlib.import_module(module), name)
-    return found
-
-
-def _own_labels(path: Path, manifest: Manifest, told: UserMetadata) -> tuple[str, ...]:
-    fixed = [name for name in told.options() if name != "labels"]
-    if fixed:
-        raise OptionError(f"{path} was exported by edgevit and carries its own preprocessing; leave out {fixed[0]}")
-    names = user_labels(told.labels)
-    if names is not None and len(names) != len(manifest.labels):
-        raise OptionError(f"{len(names)} labels were given, but {path} has {len(manifest.labels)} classes")
-    return names or manifest.labels
 
 
 def source_name(source: Any) -> str | None:

@@ -1,13 +1,20 @@
 """Opening a model of any task, typed by the task that is asked for."""
 
 import os
+import pathlib
 from collections.abc import Sequence
 from typing import Literal, TypedDict, Unpack, overload
 
-from edgevit.errors import OptionError
-from edgevit.runtime import classifier
-from edgevit.runtime.classifier import TASKS, Classifier
+import numpy as np
+
+from edgevit.artifact.manifest import Manifest, read_manifest, read_metadata
+from edgevit.errors import ModelFileError, OptionError
+from edgevit.runtime.backends.meaning import find_meaning
+from edgevit.runtime.backends.session import answer_rank, check_input, find_backend, open_session
+from edgevit.runtime.classifier import Classifier
+from edgevit.runtime.foreign import UserMetadata, foreign_labels, foreign_preprocess, user_labels
 from edgevit.runtime.segmenter import Segmenter
+from edgevit.schema import options_from
 
 Task = Literal["classify", "segment"]
 
@@ -66,8 +73,43 @@ def load(
     """
     if task is not None and task not in TASKS:
         raise OptionError(f"--task is {task!r}, expected one of {', '.join(TASKS)}")
-    model = classifier.load(path, threads, **options)
-    if task is not None and model.task != task:
-        model.close()
-        raise OptionError(f"{os.fspath(path)} is a model for the task {model.task!r}, not {task!r}; leave out --task")
-    return model
+    path, told = pathlib.Path(path), options_from(UserMetadata, dict(options))
+    find_backend(path)
+    manifest = read_manifest(path)
+    found = "classify" if manifest is None else manifest.task
+    if found not in TASKS:
+        raise ModelFileError(
+            f"{path} is a model for the task {found!r}; this edgevit knows {', '.join(TASKS)}: upgrade it"
+        )
+    if task is not None and found != task:
+        raise OptionError(f"{path} is a model for the task {found!r}, not {task!r}; leave out --task")
+    if manifest is None:
+        return _foreign(path, threads, told)
+    names = _own_labels(path, manifest, told)
+    session = open_session(path, threads, rank=answer_rank(manifest))
+    check_input(path, manifest, session)
+    return TASKS[found](session, manifest.host_preprocess, names, manifest)
+
+
+TASKS: dict[str, type[Classifier]] = {"classify": Classifier, "segment": Segmenter}
+"""Task of a file to the class of what `load` returns."""
+
+
+def _foreign(path: pathlib.Path, threads: int | None, told: UserMetadata) -> Classifier:
+    """Open a model that edgevit did not export."""
+    session = open_session(path, threads, output=told.output)
+    metadata = read_metadata(path)
+    preprocessing = foreign_preprocess(path, session, told, metadata)
+    count = session.run(np.zeros((1, 3, *preprocessing.size), np.float32)).shape[1]
+    names = foreign_labels(path, count, told, metadata)
+    return Classifier(session, preprocessing, names, None, find_meaning(path, session, count, told.outputs))
+
+
+def _own_labels(path: pathlib.Path, manifest: Manifest, told: UserMetadata) -> tuple[str, ...]:
+    fixed = [name for name in told.options() if name != "labels"]
+    if fixed:
+        raise OptionError(f"{path} was exported by edgevit and carries its own preprocessing; leave out {fixed[0]}")
+    names = user_labels(told.labels)
+    if names is not None and len(names) != len(manifest.labels):
+        raise OptionError(f"{len(names)} labels were given, but {path} has {len(manifest.labels)} classes")
+    return names or manifest.labels

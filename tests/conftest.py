@@ -22,7 +22,8 @@ from onnx import TensorProto, helper, numpy_helper
 from edgevit.artifact.manifest import KEY, Input, Manifest, MaskOutput, Preprocess, Weights, mirrored_keys, seal
 from edgevit.cli import main
 from edgevit.runtime.backends.session import open_session
-from edgevit.runtime.classifier import Classifier, load
+from edgevit.runtime.classifier import Classifier
+from edgevit.runtime.loading import load
 from edgevit.runtime.selftest import record_cases
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edgevit.runtime.destinations import parse_sink
+from edgevit.runtime.addresses.destinations import parse_sink
 from edgevit.runtime.events.event import Event
 from edgevit.runtime.moment import Moment
 from edgevit.runtime.records import Record, Sink, event_record, result_record

@@ -54,6 +54,25 @@ class Wire:
         """Holds nothing."""
 
 
+class PlayedStream:
+    """A connection on which everything was said already."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = io.BytesIO(data)
+
+    def send(self, data: bytes, deadline_s: float) -> None:
+        """Nobody listens."""
+
+    def receive_into(self, buffer: memoryview, deadline_s: float) -> int:
+        return self._data.readinto(buffer)
+
+    def interrupt(self) -> None:
+        """Never waits."""
+
+    def close(self) -> None:
+        """Holds nothing."""
+
+
 class Page:
     """As much of the page's server as its handler needs."""
 
@@ -64,3 +83,6 @@ class Page:
         record = result_record(Result(np.array([1.0], np.float32), ("fox",), moment=moment), moment)
         status.write(record)
         view.write(record)
+
+    def allow(self, connection: object, stage: str) -> None:
+        """Ends no connection."""

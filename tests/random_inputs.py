@@ -16,11 +16,11 @@ from edgevit.artifact.tflite import read_metadata as read_tflite_metadata
 from edgevit.device_profiles import read_profile
 from edgevit.device_profiles.evidence import core_parts, cpuinfo_features, hwcap_features, read_auxv
 from edgevit.errors import EdgevitError
+from edgevit.runtime.addresses.credentials import read_secret
+from edgevit.runtime.addresses.destinations import parse_sink
 from edgevit.runtime.delivery.broker import Broker
-from edgevit.runtime.delivery.credentials import read_secret
 from edgevit.runtime.delivery.homeassistant import state_topic
 from edgevit.runtime.delivery.webhook import signing_key
-from edgevit.runtime.destinations import parse_sink
 from edgevit.runtime.images.header import read_header
 from edgevit.runtime.images.jpeg import jpeg_facts
 from edgevit.runtime.images.mask_png import mask_png, read_mask

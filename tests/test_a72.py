@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edgevit.runtime.classifier import load
+from edgevit.runtime.loading import load
 from tests.places import ROOT
 
 A72 = Path(os.environ.get("EDGEVIT_A72", "")).absolute()

@@ -74,7 +74,7 @@ def test_board_runs_and_proves_a_tflite_file(
     assert (code, "passed" in out) == (0, True), err
 
 
-@pytest.fixture(scope="module", params=["fp32", "fp16", "int8"])
+@pytest.fixture(scope="module", params=[*(pytest.param(p, marks=pytest.mark.slow) for p in ("fp32", "fp16")), "int8"])
 def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a file of the zoo's smallest model, as users export it."""
     pytest.importorskip("litert_torch", reason="needs the extra tflite-export")

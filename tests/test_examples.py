@@ -23,7 +23,7 @@ import pytest
 from numpy.typing import NDArray
 
 from edgevit.errors import ImageError
-from edgevit.runtime.classifier import load
+from edgevit.runtime.loading import load
 from edgevit.runtime.sources.stop import Stop
 from tests.places import ROOT
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 import edgevit
 from edgevit import errors
-from edgevit.runtime import classifier
+from edgevit.runtime.foreign import UserMetadata
 from edgevit.runtime.loading import LoadOptions
 from edgevit.runtime.stream.options import StreamKeywords, StreamOptions
 from tests.places import ROOT
@@ -93,8 +93,7 @@ def test_public_names_have_docstrings() -> None:
 
 
 def test_keywords_for_type_checkers_are_the_options_there_are() -> None:
-    parameters = [name for name in inspect.signature(classifier.load).parameters if name not in ("path", "threads")]
-    assert sorted(LoadOptions.__annotations__) == sorted(parameters)
+    assert sorted(LoadOptions.__annotations__) == sorted(inspect.signature(UserMetadata).parameters)
     assert sorted(StreamKeywords.__annotations__) == sorted(inspect.signature(StreamOptions).parameters)
 
 

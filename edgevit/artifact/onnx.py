@@ -1,4 +1,4 @@
-"""What an ONNX file tells without the onnx package: its key-value pairs, how its outputs end, which files it refers to.
+"""What an ONNX file tells without the onnx package: its pairs, inputs and outputs, how these end, its other files.
 
 Field numbers are those of onnx.proto3 (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto3).
 """
@@ -6,17 +6,27 @@ Field numbers are those of onnx.proto3 (https://github.com/onnx/onnx/blob/main/o
 import contextlib
 import mmap
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 from edgevit.artifact.files import LARGEST_TEXT, MOST_PAIRS, open_model
+from edgevit.artifact.graph import MOST_TENSORS, Graph, GraphTensor
 from edgevit.artifact.protobuf import Field, Message
 from edgevit.errors import ModelFileError
 
-_GRAPH, _METADATA_PROPS, _TRAINING, _FUNCTIONS = 7, 14, 20, 25
+_IR, _GRAPH, _OPSETS, _METADATA_PROPS, _TRAINING, _FUNCTIONS = 1, 7, 8, 14, 20, 25
 """Fields of a ModelProto."""
-_NODE = 1
-"""Field of a GraphProto."""
+_NODE, _INITIALIZER, _INPUT, _OUTPUT = 1, 5, 11, 12
+"""Fields of a GraphProto."""
+_TENSOR_NAME = 8
+"""Field of a TensorProto."""
+_TYPES = re.split(
+    ", ",
+    "no type, float32, uint8, int8, uint16, int16, int32, int64, string, bool, float16, float64, uint32, uint64, "
+    "complex64, complex128, bfloat16",
+)
+"""Names of TensorProto.DataType by its number."""
 _PARTS = {
     "model": {_GRAPH: "graph", _TRAINING: "training", _FUNCTIONS: "function"},
     "training": {1: "graph", 2: "graph"},
@@ -63,6 +73,64 @@ def read_metadata(path: Path) -> dict[str, str]:
                 texts = {part.number: entry.text(part, LARGEST_TEXT) for part in entry}
                 pairs[texts.get(1, "")] = texts.get(2, "")
         return pairs
+
+
+def read_graph(path: Path) -> Graph:
+    """Return the inputs and outputs of an ONNX file, and the versions of what it is written in.
+
+    Raises:
+        ModelFileError: the file cannot be read, is not an ONNX model, or has inputs without measure.
+    """
+    with _open_onnx(path) as model:
+        versions: dict[str, int] = {}
+        given: list[GraphTensor] = []
+        made: list[GraphTensor] = []
+        weights = set[str]()
+        for field in model:
+            if field.number == _IR:
+                versions["IR"] = field.value
+            elif field.number == _OPSETS:
+                entry = model.part(field)
+                parts = {part.number: part for part in entry}
+                domain = entry.text(parts[1], LONGEST_NAME) if 1 in parts else ""
+                versions[domain or "ai.onnx"] = parts[2].value if 2 in parts else 0
+            elif field.number == _GRAPH:
+                graph = model.part(field)
+                for part in graph:
+                    if part.number == _INITIALIZER:
+                        weights.update(_texts(graph.part(part), _TENSOR_NAME))
+                    elif part.number in (_INPUT, _OUTPUT):
+                        tensors = given if part.number == _INPUT else made
+                        tensors.append(_tensor(graph.part(part)))
+                        if len(tensors) > MOST_TENSORS:
+                            raise ValueError(f"it has more than {MOST_TENSORS} inputs or outputs")
+        # files of old versions name their weights among the inputs
+        return Graph(tuple(tensor for tensor in given if tensor.name not in weights), tuple(made), versions)
+
+
+def _texts(message: Message, number: int) -> list[str]:
+    return [message.text(field, LONGEST_NAME) for field in message if field.number == number]
+
+
+def _tensor(value: Message) -> GraphTensor:
+    """Read a ValueInfoProto: name 1, type 2; in it tensor_type 1; in it element type 1, shape 2; in it axes 1."""
+    kind, axes = 0, None
+    for holder in _inner(value, 2):
+        for tensor in _inner(holder, 1):
+            kind = next((field.value for field in tensor if field.number == 1), 0)
+            for shape in _inner(tensor, 2):
+                axes = tuple(map(_axis, _inner(shape, 1)))
+    return GraphTensor("".join(_texts(value, 1)), _TYPES[kind] if kind < len(_TYPES) else f"type {kind}", axes)
+
+
+def _axis(axis: Message) -> int | str:
+    """Read a Dimension: its size 1, or its name 2."""
+    size = next((field.value for field in axis if field.number == 1), 0)
+    return size or "".join(_texts(axis, 2)) or "?"
+
+
+def _inner(message: Message, number: int) -> list[Message]:
+    return [message.part(field) for field in message if field.number == number]
 
 
 def last_operator(path: Path, output: str) -> str:

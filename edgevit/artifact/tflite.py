@@ -8,6 +8,7 @@ as the labels, which stand in a zip archive appended to the model.
 import contextlib
 import json
 import mmap
+import re
 import struct
 import zipfile
 import zlib
@@ -17,12 +18,22 @@ from typing import BinaryIO
 
 from edgevit.artifact.files import LARGEST_TEXT, MOST_PAIRS, open_model
 from edgevit.artifact.flatbuffer import Table, read_root
+from edgevit.artifact.graph import MOST_TENSORS, Graph, GraphTensor
 from edgevit.errors import ModelFileError
 from edgevit.schema import read_json
 
 IDENTIFIER = b"TFL3"
 SUBGRAPHS, BUFFERS, METADATA, EXTERNAL_GROUPS, EXTERNAL_BUFFERS = 2, 4, 6, 8, 9
 """Field numbers of TFLite's Model; a Metadata's name is 0 and its buffer 1, a Buffer's data 0, offset 1, size 2."""
+
+TENSORS, INPUTS, OUTPUTS = 0, 1, 2
+"""Field numbers of a SubGraph; a Tensor's shape is 0, type 1, name 3 and its shape with open axes as -1 is 7."""
+_TYPES = dict(
+    enumerate(
+        re.split(" ", "float32 float16 int32 uint8 int64 string bool int16 complex64 int8 float64 complex128 uint64")
+    )
+) | {15: "uint32", 16: "uint16", 17: "int4", 18: "bfloat16"}
+"""Names of TensorType by its number."""
 
 STANDARD = "TFLITE_METADATA"
 STANDARD_IDENTIFIER = b"M001"
@@ -71,6 +82,29 @@ def read_metadata(path: Path) -> dict[str, str]:
         pairs = _standard_pairs(buffers.pop(STANDARD, b""), file)
         pairs |= _flat_pairs(_appended_file(file, FLAT))
         return pairs | {name: content.rstrip(b"\0").decode(errors="replace") for name, content in buffers.items()}
+
+
+def read_graph(path: Path) -> Graph:
+    """Return the inputs and outputs of a TFLite file's first graph, and the version of the schema.
+
+    Raises:
+        ModelFileError: the file cannot be read, is not a TFLite model, or has inputs without measure.
+    """
+    with open_tflite(path) as (root, _):
+        graph = root.element(SUBGRAPHS, 0)
+        ends = graph.integers(INPUTS), graph.integers(OUTPUTS)
+        if max(map(len, ends)) > MOST_TENSORS:
+            raise ValueError(f"it has more than {MOST_TENSORS} inputs or outputs")
+        given, made = (tuple(_tensor(graph.element(TENSORS, index)) for index in indices) for indices in ends)
+        return Graph(given, made, {"schema": root.number(0, "I", 0)})
+
+
+def _tensor(table: Table) -> GraphTensor:
+    kind = table.number(1, "b", 0)
+    sides = table.integers(7) or table.integers(0)
+    return GraphTensor(
+        table.string(3), _TYPES.get(kind, f"type {kind}"), tuple("?" if side < 0 else side for side in sides)
+    )
 
 
 def external_file(path: Path) -> str | None:

@@ -1,7 +1,7 @@
 """The command line: each command is a module here that reads its arguments, makes one library call and prints.
 
 Data goes to stdout, everything else to stderr. Exit codes: 0 done, 1 failed, 2 usage, 3 an accuracy, parity or
-self-test gate was not met, 4 the source was lost.
+self-test gate was not met, 4 the source was lost, 5 the run hung.
 """
 
 import difflib

@@ -7,7 +7,7 @@ import click
 
 from edgevit.cli.benchmark_text import describe, describe_changes
 from edgevit.cli.completion import complete_boards, complete_model_files
-from edgevit.cli.options import VERBOSE_OPTION, foreign_options, take_model_options
+from edgevit.cli.options import VERBOSE_OPTION, foreign_options, size, take_model_options
 from edgevit.cli.progress import track
 from edgevit.cli.sections import OTHERS, Command, section
 from edgevit.cli.terminal import echo, echo_text
@@ -71,7 +71,7 @@ edgevit benchmark --estimate rpi4 sbcformer_xs-int8.onnx
     "board",
     metavar="BOARD",
     shell_complete=complete_boards,
-    help="Measure nothing; estimate what each ONNX file would take on a Raspberry Pi 4 (rpi4) or alike.",
+    help="Measure nothing; estimate what each file would take on a Raspberry Pi 4 (rpi4) or alike.",
 )
 @section("A model that edgevit did not export")
 @click.option("--labels", type=click.Path(path_type=Path), metavar="FILE", help="Class names, for a foreign model.")
@@ -111,7 +111,7 @@ def command(
     if not models:
         raise click.UsageError("missing MODEL; give one or several exported files, or --compare BEFORE AFTER")
     if board is not None:
-        _estimate(models, board, as_json)
+        _estimate(models, board, size(given["imgsz"]), as_json)
         return
     told = {"labels": None if labels is None else str(labels), **take_model_options(given)}
     picture, name = _picture(image)
@@ -124,7 +124,7 @@ def command(
     echo(f"next: edgevit benchmark {' '.join(map(str, models))} --json > before.json, and later --compare", err=True)
 
 
-def _estimate(models: tuple[Path, ...], board: str, as_json: bool) -> None:
+def _estimate(models: tuple[Path, ...], board: str, imgsz: tuple[int, int] | None, as_json: bool) -> None:
     from edgevit.device_profiles import find_profile
     from edgevit.export.extras import import_module
 
@@ -133,7 +133,7 @@ def _estimate(models: tuple[Path, ...], board: str, as_json: bool) -> None:
 
     profile = find_profile(board)
     for model in models:
-        guess = estimate(model, profile)
+        guess = estimate(model, profile, imgsz=imgsz)
         echo_text(guess.to_json() if as_json else describe_estimate(guess))
 
 

@@ -9,13 +9,16 @@ import click
 
 from edgevit.artifact.manifest import Precision
 from edgevit.cli.completion import complete_boards, complete_models, complete_weights
+from edgevit.cli.labels_text import describe_labels
 from edgevit.cli.options import LEVELS_OPTION, low_and_high, size
 from edgevit.cli.progress import track
 from edgevit.cli.sections import OTHERS, Command, section
-from edgevit.cli.terminal import echo
+from edgevit.cli.target_text import describe_target
+from edgevit.cli.terminal import echo, echo_text
 from edgevit.device_profiles import GENERIC, find_profile
 from edgevit.errors import GateError, OptionError
 from edgevit.export.recipe import METHODS
+from edgevit.models.zoo.registry import get_spec
 from edgevit.text import show_log
 
 if TYPE_CHECKING:
@@ -180,7 +183,6 @@ def command(
 ) -> None:
     """Export MODEL as one file that runs on the board: weights, labels, preprocessing and a self-test inside."""
     from edgevit.export import export
-    from edgevit.models.zoo.registry import get_spec
 
     get_spec(model)  # a misspelt name is told even where torch is missing
     if verbose:
@@ -217,6 +219,8 @@ def command(
         seed=seed,
     )
     _summarize(made)
+    if target == GENERIC and made.path.suffix == ".onnx":
+        echo_text(describe_target(made.manifest), err=True)
     if made.outcome is not None and not made.outcome.met:
         raise GateError(
             f"--max-drop {max_drop} cannot be met: the best found, written to {made.path}, loses "
@@ -257,6 +261,7 @@ def _summarize(result: "ExportResult") -> None:
     say(f"weights      {weights.source}{f' ({weights.note})' if weights.note else ''}; licence: {weights.license}")
     if not weights.trained:
         say("             UNTRAINED: random weights, the answers mean nothing")
+    say(f"labels       {describe_labels(manifest.labels)}")
     last, of = manifest.parity[-1], "the pixels of " if manifest.pixels else ""
     say(
         f"checked      {last.top1_agreement:.1%} of {of}{last.images} images {last.source} get PyTorch's class, "

@@ -7,12 +7,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgevit.cli.completion import complete_model_files
+from edgevit.cli.labels_text import describe_labels, shortened
 from edgevit.cli.sections import Command
 from edgevit.cli.tables import table
 from edgevit.cli.terminal import echo, echo_json, echo_text
+from edgevit.errors import EdgevitError
 
 if TYPE_CHECKING:
     from edgevit.artifact.manifest import Input, Manifest
+
+LONGEST = 200
+"""Letters shown of a value in another tool's metadata."""
 
 
 @click.command("info", cls=Command)
@@ -21,27 +26,48 @@ if TYPE_CHECKING:
 def command(model: Path, as_json: bool) -> None:
     """Show what MODEL is: input, labels, weights, precision, parity with PyTorch, tools.
 
-    The file's checksum is verified. Of a model that edgevit did not export, its own metadata is shown.
+    The file's checksum is verified. Of a model that edgevit did not export, its inputs and outputs, its own metadata,
+    and what `edgevit run` would do with it.
     """
-    from edgevit.artifact.manifest import read_manifest, read_metadata
+    from edgevit.artifact.manifest import read_manifest
     from edgevit.runtime.backends.session import find_backend
 
     find_backend(model)
     manifest = read_manifest(model)
-    runtime = _describe_runtime(model)
     if manifest is None:
-        pairs = read_metadata(model)
-        if as_json:
-            echo_json({"edgevit": None, "metadata": pairs})
-            return
-        echo(f"{model}: not exported by edgevit; it says")
-        echo_text(table([*(pairs.items() or [("metadata", "none")]), *runtime], others="left"))
+        _show_foreign(model, as_json)
     elif as_json:
         echo_json(dataclasses.asdict(manifest))
     else:
         file = ("file", f"{model} ({model.stat().st_size / 1e6:.1f} MB, checksum good)")
-        echo_text(table([file, *describe(manifest), *runtime], others="left"))
+        echo_text(table([file, *describe(manifest), *_describe_runtime(model)], others="left"))
         echo(f"next: edgevit run {model} IMAGE, or edgevit selftest {model}", err=True)
+
+
+def _show_foreign(model: Path, as_json: bool) -> None:
+    from edgevit.artifact.manifest import read_metadata
+    from edgevit.artifact.reading import read_graph
+    from edgevit.cli.foreign_plan import plan_foreign
+    from edgevit.cli.foreign_text import describe_graph, describe_plan, next_command
+
+    pairs, graph = read_metadata(model), read_graph(model)
+    plan, reason = None, None
+    try:
+        plan = plan_foreign(model)
+    except EdgevitError as error:
+        reason = str(error)
+    if as_json:
+        found = {"metadata": pairs, **graph.to_dict(), "plan": plan and plan.to_dict(), "reason": reason}
+        echo_json({"edgevit": None, **found})
+        return
+    cut = [(key, value if len(value) <= LONGEST else f"{value[:LONGEST]}...") for key, value in pairs.items()]
+    lines = [*describe_graph(graph), *(cut or [("metadata", "none")]), *_describe_runtime(model)]
+    echo(f"{model}: not exported by edgevit; it says")
+    echo_text(table(lines, others="left"))
+    echo("", "edgevit would take it so" if plan else f"edgevit cannot run it as it is: {reason}")
+    if plan is not None:
+        echo_text(table(describe_plan(plan), others="left"))
+        echo(f"next: {next_command(str(model), plan)}", err=True)
 
 
 def describe(manifest: "Manifest") -> list[tuple[str, str]]:
@@ -58,7 +84,7 @@ def describe(manifest: "Manifest") -> list[tuple[str, str]]:
             "normalize",
             f"mean {_list(steps.mean)} std {_list(steps.std)}{' (in the graph)' * given.normalized_in_graph}",
         ),
-        ("labels", f"{len(manifest.labels)}: {_shortened(manifest.labels)}"),
+        ("labels", describe_labels(manifest.labels)),
         ("weights", f"{weights.source}{'' if weights.trained else ' (UNTRAINED: its answers mean nothing)'}"),
         ("", f"licence {weights.license}, sha256 {weights.sha256[:16]}"),
         *([("", weights.note)] if weights.note else []),
@@ -92,7 +118,7 @@ def _describe_runtime(model: Path) -> list[tuple[str, str]]:
 def _describe_quantization(found: Any) -> list[tuple[str, str]]:
     lines = [
         ("int8", f"{found.scheme}, {found.int8_mac_share:.1%} of multiply-accumulates"),
-        ("", f"kept float: {_shortened(found.float_layers) or 'nothing'}"),
+        ("", f"kept float: {shortened(found.float_layers) or 'nothing'}"),
     ]
     calibration = found.calibration
     if calibration is None:
@@ -116,7 +142,3 @@ def _by(numbers: tuple[int, ...]) -> str:
 
 def _list(numbers: tuple[float, ...]) -> str:
     return ",".join(map(str, numbers))
-
-
-def _shortened(names: tuple[str, ...], most: int = 12) -> str:
-    return ", ".join(names[:most]) + (f", ... ({len(names) - most} more)" if len(names) > most else "")

@@ -24,6 +24,7 @@ answers only. A wrong word is answered in one line with the nearest right one.
 | 2 | the command was typed wrong |
 | 3 | a required accuracy, parity or self-test was missed |
 | 4 | the camera or stream was lost |
+| 5 | the run hung: its model never answered, or its source did not let go |
 | 130 | stopped by Ctrl-C before it was done |
 
 ## Completion by the Tab key

@@ -68,9 +68,26 @@ def command(**given: Any) -> int:
     options, stop = read_run_options(given), Stop()
     with stop_on_signals(stop), contextlib.ExitStack() as leaving:
         reload = None if options.plan.finite else leaving.enter_context(reload_on_sighup())
-        done = run(options, on_event=_tell_event, on_error=_tell_error, on_page=_tell_page, stop=stop, reload=reload)
+        done = run(
+            options,
+            on_event=_tell_event,
+            on_error=_tell_error,
+            on_page=_tell_page,
+            on_hang=_end_at_once,
+            stop=stop,
+            reload=reload,
+        )
     # a camera sends a damaged picture now and then; a damaged file stays one
     return 1 if done.unreadable and not done.live else 0
+
+
+HUNG = 5
+"""Exit code of a run that hung."""
+
+
+def _end_at_once(text: str) -> None:
+    """End the process from a thread beside the one that hangs; the log says why."""
+    os._exit(HUNG)
 
 
 def _tell_event(event: "Event") -> None:

@@ -35,6 +35,20 @@ STREAM_OPTIONS = (
     click.option("--raw", metavar="WxH[:FORMAT]", help="Raw frames on stdin, tcp:// or from picam: 640x480:rgb24."),
     click.option("--capture", metavar="WxH", help="Size to ask a camera for, such as 1280x720."),
     click.option(
+        "--warmup", metavar="TIME", help="How long a camera finds its exposure before the first picture; default 2s."
+    ),
+    click.option("--exposure", metavar="TIME|auto", help="Exposure time of a camera, such as 10ms."),
+    click.option(
+        "--white-balance",
+        metavar="LIGHT|K|auto",
+        help="Light that a camera is to expect: daylight, cloudy, indoor, or 5500.",
+    ),
+    click.option(
+        "--focus",
+        metavar="N|auto",
+        help="Where a camera is to focus: dioptres for picam, steps for USB; 0 is far away.",
+    ),
+    click.option(
         "--stall-timeout",
         default="10s",
         show_default=True,
@@ -137,7 +151,7 @@ OLD_KINDS = {"harvest": "hard", "save_mask": "masks", "save_overlay": "overlays"
 
 def _old_places(folders: dict[str, str | None], quota: str | None) -> list[str]:
     """Return old options as places for --to."""
-    from edgevit.runtime.destinations import parse_bytes
+    from edgevit.runtime.addresses.destinations import parse_bytes
 
     if quota is not None:
         parse_bytes(quota, "--quota")

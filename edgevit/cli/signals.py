@@ -4,6 +4,8 @@ import contextlib
 import os
 import queue
 import signal
+import socket
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -35,15 +37,43 @@ def call_on_signals(numbers: Sequence[signal.Signals], action: Callable[[], None
 
 @contextlib.contextmanager
 def stop_on_signals(stop: "Stop") -> Iterator[None]:
-    """Ask `stop` at the first SIGINT or SIGTERM; the second one acts at once."""
+    """Ask `stop` at the first SIGINT or SIGTERM; the second one acts at once.
+
+    Python's own handlers run in the main thread alone, and not while that is in C code, as in a model that hangs: a
+    thread hears of the signals too.
+    """
+    handled = threading.Event()
 
     def ask() -> None:
+        handled.set()
         for number in ENDING:
             signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
         stop.ask()
 
-    with call_on_signals(ENDING, ask):
-        yield
+    def hear(heard: socket.socket) -> None:
+        asked = False
+        while numbers := heard.recv(64):
+            for number in numbers:
+                if number not in ENDING:
+                    continue
+                if asked and not handled.is_set():
+                    os._exit(128 + number)
+                asked = True
+                stop.ask()
+
+    heard, told = socket.socketpair()
+    told.setblocking(False)
+    thread = threading.Thread(target=hear, args=[heard], name="signals", daemon=True)
+    thread.start()
+    wakeup = signal.set_wakeup_fd(told.fileno(), warn_on_full_buffer=False)
+    try:
+        with call_on_signals(ENDING, ask):
+            yield
+    finally:
+        signal.set_wakeup_fd(wakeup)
+        told.close()
+        thread.join()
+        heard.close()
 
 
 @contextlib.contextmanager

@@ -23,7 +23,7 @@ CHECKPOINTS = (".pt", ".pth", ".tar", ".safetensors")
 
 EXAMPLES = """\b
 edgevit validate sbcformer_xs-int8.onnx --data photos/
-edgevit validate pens.onnx pens-int8.onnx --data photos/ --flips 50
+edgevit validate pens.onnx pens-int8.onnx --data photos/ --report pens.html
 edgevit validate pens.safetensors pens-int8.onnx --data photos/ --json
 """
 
@@ -53,7 +53,13 @@ edgevit validate pens.safetensors pens-int8.onnx --data photos/ --json
     default=20,
     show_default=True,
     metavar="N",
-    help="Changed answers to list for each model.",
+    help="Changed answers, and wrong ones, to list for each model.",
+)
+@click.option(
+    "--report",
+    type=click.Path(path_type=Path),
+    metavar="FILE.html",
+    help="Write a page: confusion matrices, and the photographs with wrong or changed answers.",
 )
 @click.option(
     "--arch",
@@ -69,6 +75,7 @@ def command(
     unlabelled: bool,
     as_json: bool,
     flips: int,
+    report: Path | None,
     limit: int | None,
     seed: int,
     arch: str | None,
@@ -88,12 +95,17 @@ def command(
     MODEL is an exported file, another ONNX or TFLite classifier, or (with torch) a checkpoint. An image that cannot be
     read is named on stderr, the others are still used, and the exit code is 1.
     """
+    from edgevit.export.report.place import check_report_path
     from edgevit.runtime.evaluation.validate import judge
 
     if arch is not None and not any(is_checkpoint(model) for model in models):
         raise OptionError(f"--arch is for checkpoints ({' '.join(CHECKPOINTS)}); leave it out")
+    if report is not None:
+        check_report_path(report)
     told = take_model_options(given)
     opened = [(str(model), _open(model, arch, labels, told, threads)) for model in models]
+    if report is not None and (other := next((name for name, model in opened if model.task == "segment"), None)):
+        raise OptionError(f"--report shows the answers of classifiers, and {other} segments; leave it out")
     result = judge(
         opened,
         data,
@@ -109,6 +121,8 @@ def command(
     for reason in result.unreadable:
         say(reason)
     echo_json(result.to_dict()) if as_json else echo_text(_describe(result))
+    if report is not None:
+        _write_report(result, report)
     if result.unreadable:
         every_one = result.images + len(result.unreadable)
         say(f"{len(result.unreadable)} of {every_one} images could not be read")
@@ -134,6 +148,15 @@ def _describe(result: "Validation | SegmentationValidation") -> str:
     return validation_text.describe(result) if isinstance(result, Validation) else segmentation_text.describe(result)
 
 
+def _write_report(result: "Validation | SegmentationValidation", path: Path) -> None:
+    from edgevit.export.report.validation import write_validation
+    from edgevit.runtime.evaluation.report import Validation
+
+    assert isinstance(result, Validation)
+    write_validation(result, path)
+    say(f"report: {path}")
+
+
 def is_checkpoint(path: Path) -> bool:
     """Tell by its suffix whether PyTorch must read a file."""
     return path.suffix.lower() in CHECKPOINTS
@@ -143,13 +166,14 @@ def _open(path: Path, arch: str | None, labels: Path | None, told: dict[str, Any
     """Open a model; `told` is for those that do not carry their own preprocessing."""
     from edgevit.artifact.manifest import read_manifest
     from edgevit.runtime.backends.session import find_backend
-    from edgevit.runtime.classifier import load
+    from edgevit.runtime.loading import load
 
     if is_checkpoint(path):
         return _open_checkpoint(path, arch, labels, told["imgsz"], threads)
     find_backend(path)
     foreign = read_manifest(path) is None
-    return load(path, threads, labels=labels, **(told if foreign else {}))
+    opened: Classifier = load(path, threads, labels=labels, **(told if foreign else {}))
+    return opened
 
 
 def _open_checkpoint(

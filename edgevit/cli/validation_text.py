@@ -1,4 +1,4 @@
-"""A validation as tables for people."""
+"""A validation as tables for people: how often a model is right, where not, how sure it is, how much it differs."""
 
 from pathlib import Path
 
@@ -9,47 +9,66 @@ from edgevit.text import printable
 CLASSES = 20
 """Classes shown: those that the models get wrong most often."""
 CONFUSIONS = 5
-"""Mistakes shown for each model: the most frequent ones."""
+"""Kinds of mistakes shown for each model: the most frequent ones."""
 
 
 def describe(found: Validation) -> str:
-    """Return the whole text: one line a model, then classes, mistakes and changed answers."""
+    """Return the whole text: accuracy, classes, named images; below it confidence, and what differs from the first."""
     classes = f", {len(found.labels)} classes" if found.labelled else ", classes not known"
-    parts = [printable(f"{found.data}: {found.judged.text}{classes}"), table(_summary(found))]
+    parts = [printable(f"{found.data}: {found.judged.text}{classes}")]
     if found.labelled:
-        parts.append(table(_classes(found)))
+        parts += [table(_accuracies(found)), table(_classes(found))]
     for number, model in enumerate(found.models, start=1):
         name = printable(f"{number} {Path(model.model).name}")
-        if mistakes := _mistakes(found, model):
-            parts.append(f"{name}, most frequent mistakes\n{mistakes}")
+        parts += _mistakes(found, model, name)
         if model.agreement is not None and model.agreement.flipped:
             parts.append(f"{name}, {_heading(model.agreement)}\n{_flips(model.agreement)}")
+    parts.append(table(_confidences(found)))
+    if len(found.models) > 1:
+        parts.append(table(_agreements(found)))
     return "\n\n".join(parts)
 
 
-def _summary(found: Validation) -> list[list[str]]:
-    columns = ["model"]
-    columns += ["top-1", "top-5", "calibration error"] if found.labelled else []
-    columns += ["confidence"]
-    compared = len(found.models) > 1
-    columns += ["agrees with 1", "drift", "logit SQNR", "cosine", "flips"] if compared else []
-    rows = [columns]
-    for number, model in enumerate(found.models, start=1):
-        row = [f"{number} {model.model}"]
-        if (accuracy := model.accuracy) is not None:
-            row += [f"{accuracy.top1:.2%}", share(accuracy.top5, 2), f"{accuracy.ece:.4f}"]
-        row.append(f"{model.mean_confidence:.4f}")
+def _accuracies(found: Validation) -> list[list[str]]:
+    accuracies = [model.accuracy for model in found.models if model.accuracy is not None]
+    ranked = accuracies[0].top5 is not None
+    rows = [["model", "right", "top-1", *(["top-5"] if ranked else [])]]
+    for name, accuracy in zip(_numbered(found), accuracies, strict=True):
+        right = sum(accuracy.confusion[i][i] for i in range(len(found.labels)))
+        row = [name, f"{right:,} of {found.images:,}", f"{accuracy.top1:.2%}"]
+        rows.append([*row, share(accuracy.top5, 2)] if ranked else row)
+    return rows
+
+
+def _confidences(found: Validation) -> list[list[str]]:
+    rows = [["model", "confidence", *(["calibration error"] if found.labelled else [])]]
+    for name, model in zip(_numbered(found), found.models, strict=True):
+        error = [] if model.accuracy is None else [f"{model.accuracy.ece:.4f}"]
+        rows.append([name, f"{model.mean_confidence:.4f}", *error])
+    return rows
+
+
+def _agreements(found: Validation) -> list[list[str]]:
+    """Return a row for each model but the first."""
+    rows = [["beside 1", "agrees", "flips", "drift", "logit SQNR", "cosine"]]
+    for name, model in zip(_numbered(found), found.models, strict=True):
         if (agreement := model.agreement) is not None:
             decibels = agreement.logit_sqnr_db
-            row += [
-                f"{agreement.top1:.2%}",
-                f"{round(agreement.confidence_drift, 4) + 0:+.4f}",
-                "-" if decibels is None else f"{decibels:.1f} dB",
-                "-" if agreement.logit_cosine is None else f"{agreement.logit_cosine:.4f}",
-                f"{agreement.flips:,}",
-            ]
-        rows.append(row + ["-"] * (len(columns) - len(row)))
+            rows.append(
+                [
+                    name,
+                    f"{agreement.top1:.2%}",
+                    f"{agreement.flips:,}",
+                    f"{round(agreement.confidence_drift, 4) + 0:+.4f}",
+                    "-" if decibels is None else f"{decibels:.1f} dB",
+                    "-" if agreement.logit_cosine is None else f"{agreement.logit_cosine:.4f}",
+                ]
+            )
     return rows
+
+
+def _numbered(found: Validation) -> list[str]:
+    return [f"{number} {model.model}" for number, model in enumerate(found.models, start=1)]
 
 
 def _classes(found: Validation) -> list[list[str]]:
@@ -67,9 +86,10 @@ def _classes(found: Validation) -> list[list[str]]:
     return rows
 
 
-def _mistakes(found: Validation, model: ModelQuality) -> str:
+def _mistakes(found: Validation, model: ModelQuality, name: str) -> list[str]:
+    """Return the kinds of mistakes by how frequent they are, then the images by name; nothing if all are right."""
     if model.accuracy is None:
-        return ""
+        return []
     counted = [
         (count, found.labels[label], found.labels[answer])
         for label, row in enumerate(model.accuracy.confusion)
@@ -77,9 +97,19 @@ def _mistakes(found: Validation, model: ModelQuality) -> str:
         if count and label != answer
     ]
     counted.sort(key=lambda mistake: -mistake[0])
-    return "\n".join(
+    kinds = "\n".join(
         printable(f"  {count:5,}  {label} taken for {answer}") for count, label, answer in counted[:CONFUSIONS]
     )
+    named = "\n".join(
+        printable(f"  {mistake.source}: {mistake.answer} {mistake.conf:.2f}  (is {mistake.label})")
+        for mistake in model.accuracy.mistakes
+    )
+    wrong, shown = sum(count for count, *_ in counted), len(model.accuracy.mistakes)
+    which = "the surest first" if shown == wrong else f"the {shown} surest"
+    return [
+        *([f"{name}, most frequent mistakes\n{kinds}"] if kinds else []),
+        *([f"{name}, {wrong:,} wrong answers, {which}\n{named}"] if named else []),
+    ]
 
 
 def _heading(agreement: Agreement) -> str:

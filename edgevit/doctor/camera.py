@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from edgevit.doctor.environment import Environment, Finding
+from edgevit.runtime.sources.devices import named_cameras
 
 RECEIVERS = ("unicam", "rp1-cfe")
 """V4L2 names of the Raspberry Pi's ribbon-cable receivers, up to the 4 and from the 5 on; a camera brings them up."""
@@ -34,6 +35,15 @@ def check_permissions(env: Environment) -> Iterator[Finding]:
         yield Finding("video-permissions", "warn", text, "sudo usermod -aG video $USER, then log in again")
     elif devices:
         yield Finding("video-permissions", "ok", f"{len(devices)} video devices may be opened")
+
+
+def check_camera_names(env: Environment) -> Iterator[Finding]:
+    """The numbers of cameras change with the order in which they are found; their udev names do not."""
+    known = set()
+    for device, link in named_cameras(env.root / "dev"):
+        if device not in known:
+            known.add(device)
+            yield Finding("camera-names", "ok", f"/dev/{device} is camera:{link.name}")
 
 
 def check_camera_users(env: Environment) -> Iterator[Finding]:

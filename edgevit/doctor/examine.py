@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 
 from edgevit.doctor.board import check_model, check_profile
-from edgevit.doctor.camera import check_camera_users, check_permissions, check_ribbon_camera
+from edgevit.doctor.camera import check_camera_names, check_camera_users, check_permissions, check_ribbon_camera
 from edgevit.doctor.environment import Environment, Finding
 from edgevit.doctor.packages import (
     check_holes,
@@ -47,6 +47,7 @@ CHECKS: tuple[Check, ...] = (
     check_temperature,
     check_ribbon_camera,
     check_permissions,
+    check_camera_names,
     check_camera_users,
     check_model,
 )

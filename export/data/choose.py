@@ -65,7 +65,7 @@ def choose_images(
     if recipe.precision == "int8":
         raise OptionError(
             "--int8 needs images to calibrate with, like those the model will see; give --data FOLDER (256 images are "
-            "plenty, 20 the least), or --calibration synthesized to make some from the weights, which is less accurate"
+            "plenty, 20 the least), or `--calibration synthesized` to make some from the weights, which is less accurate"
         )
     drawn = ImageSet("generated", tuple(draw_pictures(preprocessing.size)))
     return ExportImages(None, drawn, drawn)

@@ -87,7 +87,7 @@ def synthesize_images(
     norms = [m for m in model.modules() if isinstance(m, nn.BatchNorm2d) and m.running_mean is not None]
     if len(norms) < MIN_NORMS:
         raise OptionError(
-            f"--calibration synthesized: the model has {len(norms)} BatchNorm layers, and images are made from their "
+            f"`--calibration synthesized`: the model has {len(norms)} BatchNorm layers, and images are made from their "
             "statistics; give real images with --data"
         )
     log.info("images are made to match the inputs of %d BatchNorm layers", len(norms))

@@ -41,3 +41,11 @@ COSTS: dict[str, Price] = {
 
 ERROR = 0.16
 """How far an estimate may be off, as a share: 7 % of counts and 8 % of times, docs/benchmark.md says how found."""
+
+TFLITE_FLOAT_SHARES, TFLITE_INT8_SHARES = (0.80, 0.57), (0.76, 0.33)
+"""Instructions and misses of LiteRT 2.3's kernels, XNNPACK's, as shares of what COSTS say for the same operators.
+
+Means of sbcformer_xs and efficientvit_b0, counted as whole models; single operators were not counted in LiteRT.
+"""
+TFLITE_ERROR = 0.3
+"""How far an estimate of a TFLite file may be off: 19 % of those four counts at most, and more of the times."""

@@ -14,13 +14,18 @@ from typing import Any
 
 from edgevit.device_profiles import Profile
 from edgevit.errors import OptionError
-from edgevit.export.estimate.costs import COSTS, ERROR
-from edgevit.export.estimate.layers import Operation, read_operations
+from edgevit.export.estimate.costs import COSTS, ERROR, TFLITE_ERROR, TFLITE_FLOAT_SHARES, TFLITE_INT8_SHARES
+from edgevit.export.estimate.operation import Operation
+from edgevit.export.extras import import_module
 
 MS_PER_MILLION_INSTRUCTIONS = 0.0879
 MS_PER_MILLION_MISSES = 9.65
 CORE, CORES, MHZ, THREADS = "Cortex-A72", 4, 1500, 4
-"""The board that the figures were measured on."""
+"""The board that the figures were measured on, with all its cores."""
+
+READERS = {".onnx": "edgevit.export.estimate.layers", ".tflite": "edgevit.export.estimate.tflite_layers"}
+"""File suffix to the module whose `read_operations` lists what is to be done."""
+RUNTIMES = {".onnx": "ONNX Runtime", ".tflite": "LiteRT"}
 
 
 @dataclass(frozen=True)
@@ -32,10 +37,6 @@ class Cost:
     misses: float
     """Misses of the first data cache."""
 
-    @property
-    def ms(self) -> float:
-        return (MS_PER_MILLION_INSTRUCTIONS * self.instructions + MS_PER_MILLION_MISSES * self.misses) / 1e6
-
 
 @dataclass(frozen=True)
 class Estimate:
@@ -44,20 +45,39 @@ class Estimate:
     model: str
     board: str
     """Title of its profile."""
+    runtime: str
+    threads: int
+    mhz: int
+    error: float
+    """How far it may be off, as a share."""
     costs: tuple[Cost, ...]
     """Costs of the operators that take time, in order."""
 
     @property
     def ms(self) -> float:
-        """Time of one inference with THREADS threads at MHZ."""
-        return sum(cost.ms for cost in self.costs)
+        """Time of one inference."""
+        return sum(map(self.ms_of, self.costs))
+
+    def ms_of(self, cost: Cost) -> float:
+        """Return an operator's share of the time.
+
+        Work is taken to be spread evenly over the threads. A faster clock helps instructions alone: what waits for
+        memory is taken to wait as long.
+        """
+        at_once = MS_PER_MILLION_INSTRUCTIONS * cost.instructions * MHZ / self.mhz
+        return (at_once + MS_PER_MILLION_MISSES * cost.misses) * THREADS / self.threads / 1e6
+
+    @property
+    def unpriced(self) -> tuple[str, ...]:
+        """The operators of which nothing was counted, so that the price of another kind stands for theirs."""
+        return tuple(sorted({cost.operation.operator for cost in self.costs if not cost.operation.priced}))
 
     def by_kind(self) -> dict[str, tuple[int, int, float]]:
         """Return for each kind of operator how many there are, their multiply-adds and their ms, slowest first."""
         kinds: dict[str, tuple[int, int, float]] = {}
         for cost in self.costs:
             count, macs, ms = kinds.get(cost.operation.kind, (0, 0, 0.0))
-            kinds[cost.operation.kind] = (count + 1, macs + cost.operation.macs, ms + cost.ms)
+            kinds[cost.operation.kind] = (count + 1, macs + cost.operation.macs, ms + self.ms_of(cost))
         return dict(sorted(kinds.items(), key=lambda item: -item[1][2]))
 
     def to_dict(self) -> dict[str, Any]:
@@ -65,14 +85,16 @@ class Estimate:
             "estimate": True,
             "model": self.model,
             "board": self.board,
-            "threads": THREADS,
-            "mhz": MHZ,
+            "runtime": self.runtime,
+            "threads": self.threads,
+            "mhz": self.mhz,
             "ms": round(self.ms, 3),
-            "error": ERROR,
+            "error": self.error,
+            "unpriced": list(self.unpriced),
             "instructions": round(sum(cost.instructions for cost in self.costs)),
             "misses": round(sum(cost.misses for cost in self.costs)),
             "layers": [
-                {"operator": done.operator, "kind": done.kind, "macs": done.macs, "ms": round(cost.ms, 4)}
+                {"operator": done.operator, "kind": done.kind, "macs": done.macs, "ms": round(self.ms_of(cost), 4)}
                 for cost in self.costs
                 for done in (cost.operation,)
             ],
@@ -83,22 +105,56 @@ class Estimate:
         return json.dumps(self.to_dict())
 
 
-def estimate(path: Path, profile: Profile) -> Estimate:
-    """Estimate one inference of an ONNX file with one picture.
+def estimate(
+    path: Path,
+    profile: Profile,
+    *,
+    threads: int | None = None,
+    mhz: int | None = None,
+    imgsz: tuple[int, int] | None = None,
+) -> Estimate:
+    """Estimate one inference of an ONNX or TFLite file with one picture.
+
+    Args:
+        path: the file, of whatever tool.
+        profile: the board.
+        threads: how many; None for as many as `edgevit run` takes there.
+        mhz: the clock; None for the board's highest.
+        imgsz: (height, width) of the input in pixels, where the file leaves it open.
 
     Raises:
-        OptionError: nothing is known of this board, or the file is no ONNX file.
+        OptionError: nothing is known of this board, the file is of another form, or `imgsz` is missing.
         ModelFileError: the file cannot be read, or lacks shapes.
+        MissingExtraError: a package that reads the file is not installed.
     """
     if [(cluster.core, cluster.count) for cluster in profile.clusters] != [(CORE, CORES)]:
         raise OptionError(
             f"--estimate knows boards with {CORES} {CORE}, such as rpi4, and {profile.name} is none; "
             "run edgevit benchmark on the board itself"
         )
-    if path.suffix.lower() != ".onnx":
-        raise OptionError(f"--estimate knows ONNX files, and {path} is none; export the model as ONNX")
-    costs = tuple(price(operation) for operation in read_operations(path) if operation.kind != "free")
-    return Estimate(path.name, profile.title, costs)
+    suffix = path.suffix.lower()
+    if suffix not in READERS:
+        raise OptionError(f"--estimate knows ONNX and TFLite files, and {path} is none; export the model as one")
+    reader = import_module(READERS[suffix], "--estimate")
+    costs = [price(operation) for operation in reader.read_operations(path, imgsz) if operation.kind != "free"]
+    if suffix == ".tflite":
+        costs = _as_in_litert(costs)
+    return Estimate(
+        path.name,
+        profile.title,
+        RUNTIMES[suffix],
+        threads or profile.threads.count or CORES,
+        mhz or profile.clusters[0].mhz or MHZ,
+        ERROR if suffix == ".onnx" else TFLITE_ERROR,
+        tuple(costs),
+    )
+
+
+def _as_in_litert(costs: list[Cost]) -> list[Cost]:
+    """Return what LiteRT's kernels take for what ONNX Runtime's would."""
+    int8 = any(cost.operation.macs and cost.operation.kind.startswith("int8 ") for cost in costs)
+    instructions, misses = TFLITE_INT8_SHARES if int8 else TFLITE_FLOAT_SHARES
+    return [Cost(cost.operation, cost.instructions * instructions, cost.misses * misses) for cost in costs]
 
 
 def price(operation: Operation) -> Cost:

@@ -18,9 +18,9 @@ def constants(model: ModelProto) -> set[str]:
     return names | {node.output[0] for node in model.graph.node if node.op_type == "Constant"}
 
 
-def shapes(model: ModelProto) -> dict[str, tuple[int, ...]]:
-    """Return the static shape of every tensor whose shape is known."""
-    inferred = onnx.shape_inference.infer_shapes(model)
+def shapes(model: ModelProto, *, with_values: bool = False) -> dict[str, tuple[int, ...]]:
+    """Return the static shape of every tensor whose shape is known; `with_values`, also of those computed as such."""
+    inferred = onnx.shape_inference.infer_shapes(model, data_prop=with_values)
     graph = inferred.graph
     known = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
     for value in (*graph.input, *graph.value_info, *graph.output):

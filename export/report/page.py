@@ -7,28 +7,14 @@ from pathlib import Path
 import jinja2
 import markupsafe
 
-from edgevit.errors import OptionError, OutputError
 from edgevit.export.report.chart import draw_chart
 from edgevit.export.report.facts import LayerFacts, ReportData
+from edgevit.export.report.place import check_report_path
 from edgevit.files import replacing_output
 
-SUFFIX = ".html"
 TEMPLATE = "report.html.jinja"
 MOST_SENSITIVE = 5
 """Layers marked in the table because they are the last ones to make int8."""
-
-
-def check_report_path(path: Path) -> None:
-    """Raise if a report cannot be written at `path`; asked before the work rather than after.
-
-    Raises:
-        OptionError: it is not named as a page.
-        OutputError: its folder does not exist.
-    """
-    if path.suffix.lower() != SUFFIX:
-        raise OptionError(f"--report {path} does not end in {SUFFIX}; give a file name that does")
-    if not path.parent.is_dir():
-        raise OutputError(f"--report {path}: the folder {path.parent} does not exist; make it first")
 
 
 def write_report(report: ReportData, path: Path) -> None:

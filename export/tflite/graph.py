@@ -78,7 +78,7 @@ def layers(model: bytes) -> list[Layer]:
         module = name.split(";")[0]
         weight = None if operator == PRODUCT or name in disguised else f"{module}.weight"
         kind = PRODUCT if name in disguised else operator
-        found.append(Layer(name, kind, weight, name, _macs(operator, item, tensors), block_name(module)))
+        found.append(Layer(name, kind, weight, name, multiply_adds(operator, item, tensors), block_name(module)))
     return found
 
 
@@ -97,7 +97,8 @@ def _products(tree: Any) -> list[tuple[str, Any]]:
     return [(name, item) for name, item in operators(tree) if name in (*WEIGHTED, PRODUCT)]
 
 
-def _macs(name: str, item: Any, tensors: Any) -> int:
+def multiply_adds(name: str, item: Any, tensors: Any) -> int:
+    """Return the multiply-adds of one of WEIGHTED, or of a PRODUCT."""
     sizes = [tensors[index].shape for index in (item.outputs[0], *item.inputs[:2])]
     output, left, right = (tuple(map(int, size)) for size in sizes)
     if name == "DEPTHWISE_CONV_2D":  # weight (1, kh, kw, channels)

@@ -71,7 +71,7 @@ def main(arguments: list[str]) -> None:
     """Be the process that is measured."""
     started, path, threads, told = arguments
     picture = sys.stdin.buffer.read()
-    from edgevit.runtime.classifier import load
+    from edgevit.runtime.loading import load
 
     imported = time.monotonic()
     classifier = load(path, int(threads), **json.loads(told))

@@ -12,7 +12,8 @@ from edgevit.runtime.benchmark.first import measure_first
 from edgevit.runtime.benchmark.machine import describe_machine, find_taints, worst
 from edgevit.runtime.benchmark.report import First, Report, Run
 from edgevit.runtime.benchmark.summary import compare_rounds, is_settled, summarize
-from edgevit.runtime.classifier import Classifier, load
+from edgevit.runtime.classifier import Classifier
+from edgevit.runtime.loading import load
 from edgevit.runtime.progress import Track
 
 WARMUP_CALLS = 200

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote
 
-from edgevit.runtime.addresses import login_from
-from edgevit.runtime.destinations import Target
+from edgevit.runtime.addresses.address import login_from
+from edgevit.runtime.addresses.destinations import Target
 
 _MACHINE = ("etc/machine-id", "var/lib/dbus/machine-id")
 _SERIAL = "proc/device-tree/serial-number"

@@ -18,7 +18,7 @@ _LOCAL = PAGE - 35
 _SHORTEST = (PAGE - 12) * 32 // 255 - 23
 _LOG_HEADER, _FRAME_HEADER = 32, 24
 _COLUMNS = (4, 5)
-"""Of the table of records: without checksums, as it was made before, and with them."""
+"""How many columns the table of records has: without checksums, as it was made before, and with them."""
 
 Row = tuple[int, bytes, bytes, bytes]
 """Place in the queue, id, channel, body."""

@@ -1,7 +1,9 @@
 """One model's answers, batch by batch, to sums that say how good it is."""
 
 import heapq
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +21,9 @@ from edgevit.runtime.evaluation.metrics import (
     power_table,
     sqnr_db,
 )
-from edgevit.runtime.evaluation.report import Accuracy, Agreement, Flip, ModelQuality
+from edgevit.runtime.evaluation.report import Accuracy, Agreement, Flip, Mistake, ModelQuality
+
+Named = TypeVar("Named", Flip, Mistake)
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,7 @@ class Accumulator:
     """Sums over the images so far, for one model."""
 
     def __init__(self, name: str, labels: tuple[str, ...], labelled: bool, flips: int) -> None:
+        """Begin with no image; at most `flips` changed answers, and as many mistakes, will be named."""
         self.name, self.labels, self.labelled, self.wanted = name, labels, labelled, flips
         self.images = 0
         self.confidence = self.drift = 0.0
@@ -66,6 +71,7 @@ class Accumulator:
         self.cosines = 0.0
         self.have_logits = True
         self.surest: list[tuple[float, int, Flip]] = []
+        self.mistakes: list[tuple[float, int, Mistake]] = []
 
     def add(self, batch: Batch, answer: Answer, first: Answer) -> None:
         """Take in one batch."""
@@ -85,6 +91,7 @@ class Accumulator:
             self.top5 += hits_in_top(answer.probabilities, batch.labels, 5)
             self.lost += int(((first.top1 == batch.labels) & ~right).sum())
             self.gained += int(((first.top1 != batch.labels) & right).sum())
+            self._add_mistakes(batch.sources, batch.labels, answer)
         self.images += len(batch.sources)
 
     def _add_flips(self, batch: Batch, answer: Answer, first: Answer) -> None:
@@ -98,9 +105,19 @@ class Accumulator:
                 after=self.labels[answer.top1[i]],
                 after_conf=float(answer.confidence[i]),
             )
-            heapq.heappush(self.surest, (flip.after_conf, -self.flips, flip))
-            if len(self.surest) > self.wanted:
-                heapq.heappop(self.surest)
+            self._keep(self.surest, (flip.after_conf, -self.flips, flip))
+
+    def _add_mistakes(self, sources: Sequence[str], labels: NDArray[np.intp], answer: Answer) -> None:
+        for i in map(int, np.flatnonzero(answer.top1 != labels)):
+            names = self.labels[labels[i]], self.labels[answer.top1[i]]
+            mistake = Mistake(sources[i], *names, conf=float(answer.confidence[i]))
+            self._keep(self.mistakes, (mistake.conf, -self.images - i, mistake))
+
+    def _keep(self, surest: list[tuple[float, int, Named]], one: tuple[float, int, Named]) -> None:
+        """Add one to a heap of the surest, (confidence, a number that no other has, what it is)."""
+        heapq.heappush(surest, one)
+        if len(surest) > self.wanted:
+            heapq.heappop(surest)
 
     def quality(self, *, compared: bool = False) -> ModelQuality:
         """Return what the sums say; `compared` with the first model."""
@@ -121,6 +138,7 @@ class Accumulator:
             ece=expected_calibration_error(self.calibration),
             per_class=per_class,
             confusion=tuple(tuple(int(count) for count in row) for row in self.confusion),
+            mistakes=tuple(mistake for *_, mistake in sorted(self.mistakes, reverse=True)),
         )
 
     def _agreement(self) -> Agreement:

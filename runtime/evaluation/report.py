@@ -35,6 +35,17 @@ class Flip:
 
 
 @dataclass(frozen=True)
+class Mistake:
+    """An image whose class a model does not answer with."""
+
+    source: str
+    label: str
+    """The class it really has."""
+    answer: str
+    conf: float
+
+
+@dataclass(frozen=True)
 class Accuracy:
     """Answers against the classes that the images really have; shares 0..1."""
 
@@ -49,6 +60,8 @@ class Accuracy:
     """In the order of the labels; None for a class without images."""
     confusion: tuple[tuple[int, ...], ...]
     """Images by class (row) and answer (column)."""
+    mistakes: tuple[Mistake, ...]
+    """The surest wrong answers first; no more than were asked for."""
 
 
 @dataclass(frozen=True)

@@ -42,6 +42,15 @@ class Heartbeat:
         else:
             self._notifier.ready(text)
 
+    @property
+    def watchdog_s(self) -> float | None:
+        """How long the service manager waits for a sign of life; None if it does not watch."""
+        return self._notifier.watchdog_s
+
+    def hangs(self, text: str) -> None:
+        """Say what hangs; that is no sign of life."""
+        self._notifier.status(text)
+
     def stopping(self) -> None:
         """Say that the end has begun: what follows is flushing."""
         self._notifier.stopping()

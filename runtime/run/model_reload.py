@@ -1,8 +1,10 @@
 """A model that is exchanged for a newer file between two frames, if the newer one proves itself."""
 
+import contextlib
 import logging
 import queue
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +13,9 @@ from edgevit.errors import EdgevitError, ModelFileError
 from edgevit.runtime.classifier import Classifier
 from edgevit.runtime.images.resample import RGBImage
 from edgevit.runtime.results import Result
+
+LOOK_S = 0.2
+"""How often to look whether the end is asked for while a newer model is tested, in seconds."""
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +32,7 @@ class ReloadableModel:
         open_again: Callable[[], Classifier],
         told: Callable[[str | None], None] = lambda text: None,
         asked: "queue.SimpleQueue[None] | None" = None,
+        limit_s: float = 300.0,
     ) -> None:
         """Begin with an open classifier.
 
@@ -35,8 +41,10 @@ class ReloadableModel:
             open_again: opens the file anew.
             told: is called from the thread: with None when a renewal begins, with a line about its outcome at its end.
             asked: what is put into it asks for a renewal.
+            limit_s: how long a renewal may take; then the old model stays.
         """
         self._classifier, self._open_again, self._told = classifier, open_again, told
+        self._limit_s = limit_s
         self._newer: Classifier | None = None
         # a SimpleQueue because its put is safe in a signal handler
         self._asked: queue.SimpleQueue[None] = queue.SimpleQueue() if asked is None else asked
@@ -71,15 +79,45 @@ class ReloadableModel:
                 self._asked.get()
             if self._over:
                 return
-            self._told(None)
+            self._tell(None)
+            self._tell(self._outcome())
+
+    def _tell(self, text: str | None) -> None:
+        try:
+            self._told(text)
+        except Exception:
+            log.exception("a renewal cannot be told of")
+
+    def _outcome(self) -> str:
+        """Renew, and say how it went; whatever goes wrong, the old model stays, and so does this thread."""
+        answers: queue.SimpleQueue[str] = queue.SimpleQueue()
+        given_up = threading.Event()
+
+        def work() -> None:
             try:
-                text = self._renew()
+                text = self._renew(given_up)
+                log.warning("%s", text)
             except EdgevitError as error:
                 text = f"the old model stays: {error}"
                 log.error("%s", text)
-            self._told(text)
+            except BaseException as error:
+                text = f"the old model stays: the newer one failed ({type(error).__name__}: {error})"
+                log.error("%s", text, exc_info=log.isEnabledFor(logging.INFO))
+            answers.put(text)
 
-    def _renew(self) -> str:
+        # in a thread that may be left behind: the newer model may hang in its self-test
+        threading.Thread(target=work, name="self-test of a newer model", daemon=True).start()
+        due_s = time.monotonic() + self._limit_s
+        while not self._over and time.monotonic() < due_s:
+            with contextlib.suppress(queue.Empty):
+                return answers.get(timeout=LOOK_S)
+        given_up.set()
+        text = f"the old model stays: the newer one did not pass its self-test within {self._limit_s:g} s"
+        if not self._over:
+            log.error("%s", text)
+        return text
+
+    def _renew(self, given_up: threading.Event) -> str:
         newer = self._open_again()
         try:
             report = newer.selftest()
@@ -87,16 +125,16 @@ class ReloadableModel:
                 raise ModelFileError(
                     "the new file's classes are not those of the running model; restart the service to use it"
                 )
+            with self._guard:
+                if given_up.is_set():
+                    raise ModelFileError("its self-test took too long")
+                unused, self._newer = self._newer, newer
         except BaseException:
             newer.close()
             raise
-        with self._guard:
-            unused, self._newer = self._newer, newer
         if unused is not None:
             unused.close()
-        text = f"the model was renewed; its self-test passed, {report.cases} pictures"
-        log.warning("%s", text)
-        return text
+        return f"the model was renewed; its self-test passed, {report.cases} pictures"
 
     def ask(self) -> None:
         """Ask for a renewal, from any thread or a signal handler."""

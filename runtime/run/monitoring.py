@@ -11,7 +11,6 @@ from edgevit.runtime.moment import Moment
 from edgevit.runtime.records import Sink
 from edgevit.runtime.run.heartbeat import Heartbeat
 from edgevit.runtime.run.options import RunOptions
-from edgevit.runtime.run.sd_notify import Notifier
 from edgevit.runtime.serve.server import Server
 from edgevit.runtime.serve.status import RunStatus
 from edgevit.runtime.sinks.combining import Sinks
@@ -61,14 +60,13 @@ class Monitoring:
             self.server.close()
 
 
-def open_monitoring(options: RunOptions) -> Monitoring:
-    """Open the page if the options ask for one, and the way to the service manager if there is one.
+def open_monitoring(options: RunOptions, heartbeat: Heartbeat) -> Monitoring:
+    """Open the page if the options ask for one, beside the way to the service manager.
 
     Raises:
         OptionError: the page's address is wrong, or others could see it who should not.
         OutputError: it cannot be listened at.
     """
-    heartbeat = Heartbeat(Notifier.from_environment())
     if options.serve is None:
         return Monitoring((heartbeat,), heartbeat)
     from edgevit.runtime.serve.address import check_access

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from edgevit.errors import OptionError
-from edgevit.runtime.destinations import Target, parse_sinks
+from edgevit.runtime.addresses.destinations import Target, parse_sinks
 from edgevit.runtime.images.regions import Region
 from edgevit.runtime.stream.options import StreamOptions
 from edgevit.runtime.stream.plan import StreamPlan, plan_stream

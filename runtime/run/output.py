@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgevit.runtime.destinations import FOLDERS, STDOUT, Target
+from edgevit.runtime.addresses.destinations import FOLDERS, STDOUT, Target
 from edgevit.runtime.events.watch import Watch
 from edgevit.runtime.images.resample import RGBImage
 from edgevit.runtime.moment import Moment

@@ -7,12 +7,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from edgevit.errors import EdgevitError
-from edgevit.runtime.classifier import Classifier, load
+from edgevit.runtime.classifier import Classifier
 from edgevit.runtime.events.event import Event
+from edgevit.runtime.loading import load
+from edgevit.runtime.run.hang_guard import GuardedPredictor, HangGuard, flush_in_time
+from edgevit.runtime.run.heartbeat import Heartbeat
 from edgevit.runtime.run.model_reload import ReloadableModel
 from edgevit.runtime.run.monitoring import open_monitoring
 from edgevit.runtime.run.options import RunOptions
 from edgevit.runtime.run.output import open_output
+from edgevit.runtime.run.sd_notify import Notifier
 from edgevit.runtime.sources.stop import Stop
 from edgevit.runtime.stream.loop import Predictor, StreamCallbacks
 from edgevit.runtime.stream.watched import watched_stream
@@ -38,6 +42,7 @@ def run(
     on_event: Callable[[Event], None] | None = None,
     on_error: Callable[[EdgevitError], None] | None = None,
     on_page: Callable[[str], None] | None = None,
+    on_hang: Callable[[str], None] | None = None,
     stop: Stop | None = None,
     reload: "queue.SimpleQueue[None] | None" = None,
 ) -> RunSummary:
@@ -50,6 +55,9 @@ def run(
         on_event: is told each event; by default those of the sources are logged.
         on_error: is told which pictures could not be read and were skipped; by default that is logged.
         on_page: is told the address of the page of `serve`; by default that is logged.
+        on_hang: is told, in another thread and after the places were flushed, that the run hangs and cannot go on: the
+            model never answers, or the source does not let go after `stop`. It may end the process; by default what
+            hangs is logged.
         stop: ends the run after the frame in hand when it is asked, as by a signal handler.
         reload: whatever is put into it, as by a signal handler, has a live run open the model's file anew; the newer
             one is taken if its self-test passes.
@@ -88,25 +96,41 @@ def run(
         (on_event or _log_event)(event)
         output.writer.event(event)
 
+    def hangs(text: str) -> None:
+        log.error("%s", text)
+        heartbeat.hangs(text)
+        if flushed:
+            flush_in_time(flushed[0])
+        if on_hang is not None:
+            on_hang(text)
+
+    heartbeat, stop = Heartbeat(Notifier.from_environment()), stop or Stop()
+    flushed: list[Callable[[], None]] = []
     with contextlib.ExitStack() as leaving:
-        classifier = open_model()
+        guard = HangGuard(stop, hangs, heartbeat.watchdog_s)
+        leaving.callback(guard.close)
+        with guard.working("the model has not been opened"):
+            classifier = open_model()
         leaving.callback(classifier.close)
         options.label_rules.check_names(classifier.names)
-        monitoring = open_monitoring(options)
+        monitoring = open_monitoring(options, heartbeat)
         leaving.callback(monitoring.close)
         if monitoring.server is not None:
             (on_page or _log_page)(monitoring.server.url)
         output = open_output(options, classifier.task, monitoring=monitoring.sinks, page=monitoring.server is not None)
         leaving.callback(output.sinks.close)
+        flushed.append(output.sinks.flush)
         monitoring.include(output.sinks)
         predictor: Predictor = classifier
         if reload is not None and not options.plan.finite:
-            predictor = reloadable = ReloadableModel(classifier, open_model, monitoring.heartbeat.renewal, reload)
+            predictor = reloadable = ReloadableModel(classifier, open_model, heartbeat.renewal, reload)
             leaving.callback(reloadable.close)
         callbacks = StreamCallbacks(tell, note, monitoring.pictures(output.picture), monitoring.black)
-        answers = watched_stream(predictor, options.plan, callbacks, output.watch, stop)
+        leaving.callback(guard.left)
+        answers = watched_stream(GuardedPredictor(predictor, guard), options.plan, callbacks, output.watch, stop)
         leaving.enter_context(contextlib.closing(answers))
-        leaving.callback(monitoring.heartbeat.stopping)
+        leaving.callback(guard.ending)
+        leaving.callback(heartbeat.stopping)
         for result in answers:
             output.writer.result(result)
             results += 1

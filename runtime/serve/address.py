@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from edgevit.errors import OptionError
-from edgevit.runtime.delivery.credentials import read_secret
+from edgevit.runtime.addresses.credentials import read_secret
 
 TOKEN = "EDGEVIT_SERVE_TOKEN"
 SHORTEST_TOKEN = 16

@@ -8,16 +8,21 @@ import socket
 import socketserver
 import threading
 import time
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 from edgevit.errors import OutputError
 from edgevit.runtime.serve.address import Access
 from edgevit.runtime.serve.answers import ROUTES, STREAM, TEXT, PageState, Response, refusal
 
 MOST_CONNECTIONS, MOST_STREAMS = 24, 4
-"""At once; whoever comes then is told to come again."""
+"""At once; of connections the oldest goes for a new one, whoever else wants to watch is told to come again."""
+REQUEST_S = 5.0
+"""How long a reader may take to send its request."""
 READ_S = 10.0
-"""How long a reader may take for one request and its answer, or for one picture of the stream."""
+"""How long it may take for the answer, or for one picture of the stream."""
+WAITING = 64
+"""Connections that the system keeps until they are taken."""
 FASTEST_S = 0.1
 """At most ten pictures a second, for each who watches."""
 LOOK_S = 1.0
@@ -28,8 +33,19 @@ BOUNDARY = f"--{PART}\r\n".encode()
 log = logging.getLogger(__name__)
 
 
+@dataclass
+class Visit:
+    """An open connection."""
+
+    until_s: float
+    """When it is ended, on the monotonic clock."""
+    stage: Literal["asking", "answered", "watching"] = "asking"
+
+
 class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
     """Listens from when it is made until it is closed; a thread for each connection, of which there are few."""
+
+    request_queue_size = WAITING
 
     def __init__(self, access: Access, state: PageState) -> None:
         """Begin to listen.
@@ -39,8 +55,8 @@ class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
         """
         self.access, self.state = access, state
         self.streams = threading.BoundedSemaphore(MOST_STREAMS)
-        self._slots = threading.BoundedSemaphore(MOST_CONNECTIONS)
-        self._open: dict[socket.socket, float] = {}
+        self._open: dict[socket.socket, Visit] = {}
+        """The oldest first."""
         self._guard = threading.Lock()
         where = f"{access.host}:{access.port}"
         try:
@@ -60,37 +76,42 @@ class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
         socketserver.TCPServer.server_bind(self)
         self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
 
-    def allow(self, connection: socket.socket, seconds: float = READ_S) -> None:
-        """Give a connection so long from now."""
+    def allow(self, connection: socket.socket, stage: Literal["answered", "watching"]) -> None:
+        """Give a connection, whose request has come, the time for an answer or a picture."""
         with self._guard:
-            if connection in self._open:
-                self._open[connection] = time.monotonic() + seconds
+            if (visit := self._open.get(connection)) is not None:
+                visit.stage, visit.until_s = stage, time.monotonic() + READ_S
 
     def service_actions(self) -> None:
         """End connections whose time is over, however slowly and steadily they go on."""
         now_s = time.monotonic()
         with self._guard:
-            late = [connection for connection, until_s in self._open.items() if until_s < now_s]
+            late = [connection for connection, visit in self._open.items() if visit.until_s < now_s]
         for connection in late:
             _shut(connection)
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        if not self._slots.acquire(blocking=False):
-            with contextlib.suppress(OSError):
-                request.settimeout(0)
-                request.send(b"HTTP/1.0 503 Service Unavailable\r\nRetry-After: 10\r\n\r\ntoo many connections\n")
-            super().shutdown_request(request)
-            return
         with self._guard:
-            self._open[request] = time.monotonic() + READ_S
+            dropped = self._oldest() if len(self._open) >= MOST_CONNECTIONS else None
+            if dropped is not None:
+                del self._open[dropped]
+            self._open[request] = Visit(time.monotonic() + REQUEST_S)
+        if dropped is not None:
+            _shut(dropped)
         super().process_request(request, client_address)
+
+    def _oldest(self) -> socket.socket | None:
+        """Return who makes room: who has not even asked yet, or who takes long for an answer; never who watches."""
+        for stage in ("asking", "answered"):
+            for connection, visit in self._open.items():
+                if visit.stage == stage:
+                    return connection
+        return None
 
     def shutdown_request(self, request: Any) -> None:
         with self._guard:
-            ours = self._open.pop(request, None) is not None
+            self._open.pop(request, None)
         super().shutdown_request(request)
-        if ours:
-            self._slots.release()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         log.info("the page: a connection ended", exc_info=True)
@@ -119,6 +140,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     timeout = READ_S
 
     def do_GET(self) -> None:
+        self.server.allow(self.connection, "answered")
         path = self.path.partition("?")[0]
         answer = refusal(self.server.access.token, self.headers["Authorization"], self.headers["Host"])
         if answer is None and path == STREAM and self.command == "GET":
@@ -160,7 +182,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.wfile.write(BOUNDARY)
             number, view = 0, self.server.state.view
             while not (view.over or self._gone()):
-                self.server.allow(self.connection)
+                self.server.allow(self.connection, "watching")
                 found = view.next_jpeg(number, LOOK_S)
                 if found is not None:
                     number, picture = found

@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 
 from edgevit.errors import OptionError
+from edgevit.runtime.addresses.destinations import STDOUT, parse_bytes
 from edgevit.runtime.backends.session import find_backend
-from edgevit.runtime.destinations import STDOUT, parse_bytes
 from edgevit.runtime.run.options import RunOptions
 from edgevit.runtime.serve.address import is_loopback, parse_address
 from edgevit.runtime.service.place import check_readable, needed_folders, readable_folders

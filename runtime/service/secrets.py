@@ -10,9 +10,9 @@ from pathlib import Path
 
 from edgevit.errors import OutputError
 from edgevit.files import replacing
-from edgevit.runtime.addresses import HIDDEN
-from edgevit.runtime.delivery.credentials import read_secret
-from edgevit.runtime.destinations import Target, parse_sink
+from edgevit.runtime.addresses.address import HIDDEN
+from edgevit.runtime.addresses.credentials import read_secret
+from edgevit.runtime.addresses.destinations import Target, parse_sink
 from edgevit.runtime.sources.grammar import Source, parse_source
 
 _SECRET = "secret:"

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from edgevit.errors import OptionError
-from edgevit.runtime.addresses import Address
-from edgevit.runtime.delivery.credentials import read_secret
+from edgevit.runtime.addresses.address import Address
+from edgevit.runtime.addresses.credentials import read_secret
+from edgevit.runtime.addresses.destinations import STDOUT, Target
 from edgevit.runtime.delivery.sender import Delivery, SpooledSink
 from edgevit.runtime.delivery.spool import Spool
-from edgevit.runtime.destinations import STDOUT, Target
 from edgevit.runtime.records import RESULT, Record, Sink, event_record
 from edgevit.runtime.sinks.combining import DiskGuard, FilteredSink, Sinks, Wants
 from edgevit.runtime.sinks.folder import BoundedFolder

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from edgevit.errors import SourceLostError
 from edgevit.runtime.sources.connections import FrameConnection, LivePicture
+from edgevit.runtime.sources.devices import find_device
 from edgevit.runtime.sources.grammar import Source
 from edgevit.runtime.sources.options import SourceOptions
 from edgevit.runtime.sources.raw import LONGEST_SIDE, RawCutter, RawForm, RawPicture
@@ -69,18 +70,27 @@ def connect(source: Source, source_options: SourceOptions, command: Sequence[str
     """Start a process that reads a camera, an RTSP stream or whatever else OpenCV or picamera2 opens.
 
     Args:
-        source: its address is the number or path of a device, or a URL.
+        source: its address is the number, path or udev name of a device, or a URL.
         source_options: its size is asked for, and its stall_s limits how long opening may take.
         command: starts the process; see capture_child.py for what it must do.
+
+    Raises:
+        SourceLostError: no device has this name now.
+        OptionError: the name is not that of a camera.
     """
     height, width = source_options.capture_size or (0, 0)
+    settings = source_options.settings
     task = {
         "kind": source.kind,
-        "address": source.address,
+        # looked up anew each time, as a camera may come back under another number
+        "address": find_device(source.address) if source.kind == "camera" else source.address,
         "height": height,
         "width": width,
         "timeout_ms": round(source_options.stall_s * 1000),
         "on_demand": source_options.on_demand,
+        "exposure_s": settings.exposure,
+        "white_balance": settings.white_balance if source.kind == "picam" else settings.kelvin,
+        "focus": settings.focus,
     }
     # by stdin and not as an argument, as an address may hold a password, and arguments are open to everybody
     stream = ProgramStream(command, json.dumps(task).encode() + b"\n")

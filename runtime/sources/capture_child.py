@@ -1,10 +1,10 @@
 """A camera or network stream read through OpenCV or picamera2, in a process of its own: such a read may hang for ever.
 
 A script: it is started by its path and imports nothing of edgevit, as it may run under another Python. The first line
-of stdin is JSON: kind, address, height and width (0 for the usual), timeout_ms, on_demand. Frames go to stdout: MAGIC,
-height and width as little-endian 32-bit numbers, then BGR bytes. With on_demand a frame is sent for each byte on stdin.
-The process ends when stdin is closed, even in the middle of a hung read; the last line on stderr says why it ended by
-itself.
+of stdin is JSON: kind, address, height and width (0 for the usual), timeout_ms, on_demand; exposure_s, white_balance
+and focus, each a number, "auto" or null. Frames go to stdout: MAGIC, height and width as little-endian 32-bit numbers,
+then BGR bytes. With on_demand a frame is sent for each byte on stdin. The process ends when stdin is closed, even in
+the middle of a hung read; the last line on stderr says why it ended by itself, with EX_USAGE for what a user must mend.
 """
 
 import json
@@ -29,11 +29,20 @@ def main() -> int:
         return _capture(task, frames, asked)
     except BrokenPipeError:
         return 0
+    except NotSettable as error:
+        sys.stderr.write(f"this camera does not let {error} be set; leave it out\n")
+        return os.EX_USAGE
+
+
+class NotSettable(Exception):  # noqa: N818 (it is told, not raised further)
+    """A camera has no such setting."""
 
 
 def _capture(task: dict[str, Any], frames: Any, asked: threading.Event) -> int:
     try:
         capture = _Picamera2(task) if task["kind"] == "picam" else _open(task)
+    except NotSettable:
+        raise
     except Exception as error:  # picamera2's are of many kinds
         sys.stderr.write(f"it cannot be opened: {error or type(error).__name__}\n")
         return 1
@@ -82,7 +91,48 @@ def _open(task: dict[str, Any]) -> Any:
         capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*"MJPG"))
         capture.set(cv2.CAP_PROP_FRAME_WIDTH, task["width"])
         capture.set(cv2.CAP_PROP_FRAME_HEIGHT, task["height"])
+    if capture.isOpened():
+        _set_up(cv2, capture, task)
     return capture
+
+
+def _set_up(cv2: Any, capture: Any, task: dict[str, Any]) -> None:
+    """Ask a V4L2 camera for exposure, white balance and focus, each by its switch and its value."""
+    for option, asked, switch, by_itself, by_hand, value, scale in (
+        # V4L2 counts exposure in units of 100 microseconds, and calls "aperture priority" 3 and "manual" 1
+        ("--exposure", task["exposure_s"], cv2.CAP_PROP_AUTO_EXPOSURE, 3, 1, cv2.CAP_PROP_EXPOSURE, 1e4),
+        ("--white-balance", task["white_balance"], cv2.CAP_PROP_AUTO_WB, 1, 0, cv2.CAP_PROP_WB_TEMPERATURE, 1),
+        ("--focus", task["focus"], cv2.CAP_PROP_AUTOFOCUS, 1, 0, cv2.CAP_PROP_FOCUS, 1),
+    ):
+        if asked is None:
+            continue
+        # a camera may have the value without the switch, but then it cannot do it by itself
+        switched = capture.set(switch, by_itself if asked == "auto" else by_hand)
+        done = switched if asked == "auto" else capture.set(value, max(1, round(asked * scale)) if asked else 0)
+        if not done:
+            raise NotSettable(option)
+
+
+_LIGHTS = ("auto", "incandescent", "tungsten", "fluorescent", "indoor", "daylight", "cloudy")
+"""In the order of libcamera's AwbMode."""
+_OPTIONS = {"AeEnable": "--exposure", "AwbMode": "--white-balance", "AfMode": "--focus"}
+
+
+def _controls(task: dict[str, Any]) -> dict[str, Any]:
+    """Return libcamera's controls for exposure, white balance and focus."""
+    controls: dict[str, Any] = {}
+    if task["exposure_s"] is not None:
+        controls["AeEnable"] = task["exposure_s"] == "auto"
+        if task["exposure_s"] != "auto":
+            controls["ExposureTime"] = round(task["exposure_s"] * 1e6)
+    if task["white_balance"] is not None:
+        controls["AwbMode"] = _LIGHTS.index(task["white_balance"])
+    if task["focus"] is not None:
+        # 2 is continuous, 0 manual
+        controls["AfMode"] = 2 if task["focus"] == "auto" else 0
+        if task["focus"] != "auto":
+            controls["LensPosition"] = task["focus"]
+    return controls
 
 
 class _Picamera2:
@@ -96,6 +146,12 @@ class _Picamera2:
         size = (task["width"] or 1280, task["height"] or 720)
         # what picamera2 calls RGB888 lies in memory as blue, green, red
         self._camera.configure(self._camera.create_video_configuration(main={"format": "RGB888", "size": size}))
+        controls = _controls(task)
+        for control, option in _OPTIONS.items():
+            if control in controls and control not in getattr(self._camera, "camera_controls", _OPTIONS):
+                raise NotSettable(option)
+        if controls:
+            self._camera.set_controls(controls)
         self._camera.start()
 
     def isOpened(self) -> bool:  # noqa: N802 (OpenCV's name)

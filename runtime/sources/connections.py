@@ -16,14 +16,19 @@ _H264 = (b"\0\0\0\1", b"\0\0\1")
 
 
 class Connection(Protocol):
-    """Read and closed by one thread, interrupted by any."""
+    """Read and closed by one thread, interrupted by any.
+
+    What takes time, such as reaching a server, is done by the first read, so that all of it can be interrupted.
+    """
 
     @property
     def on_demand(self) -> bool:
         """Whether it is to be read only when a picture is wanted."""
 
     def read(self, timeout_s: float) -> list[LivePicture] | None:
-        """Return the pictures that came, at least one, oldest first; None at an end that is no loss, as of a pipe.
+        """Return the pictures that came, oldest first; None at an end that is no loss, as of a pipe.
+
+        An empty list says that the connection stands, but that no picture came yet.
 
         Raises:
             TimeoutError: no whole picture came in time.

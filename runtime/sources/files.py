@@ -15,12 +15,15 @@ from edgevit.runtime.sources.frames import Clock, Frame
 from edgevit.runtime.sources.grammar import NUMBER, Source, is_video
 from edgevit.runtime.sources.options import SourceOptions
 from edgevit.runtime.sources.sampling import SamplingInterval
+from edgevit.runtime.sources.stdin import stdin_paths
+from edgevit.runtime.sources.stop import Stop
+from edgevit.runtime.sources.video_times import VideoTimes
 
 Item = Frame | EdgevitError
 """A frame, or why a file gave none."""
 
 
-def file_frames(source: Source, source_options: SourceOptions, clock: Clock) -> Generator[Item, None, None]:
+def file_frames(source: Source, source_options: SourceOptions, clock: Clock, stop: Stop) -> Generator[Item, None, None]:
     """Yield the frames of a source whose kind is path, video, sequence or (for a list of paths) stdin.
 
     Raises:
@@ -28,13 +31,13 @@ def file_frames(source: Source, source_options: SourceOptions, clock: Clock) -> 
         OptionError: images have no time, but the pace asks for it.
     """
     index = 0
-    for path in list_paths(source):
+    for path in stdin_paths(stop) if source.kind == "stdin" else list_paths(source):
         if not is_video(path):
             _check_pace(path, source_options.pace)
             yield Frame(path, _moment(path, index, clock))
             index += 1
             continue
-        for item in _video_frames(path, index, source_options.pace, clock):
+        for item in _video_frames(path, index, source_options.pace, clock, stop):
             yield item
             index = item.moment.sequence + 1 if isinstance(item, Frame) else index
 
@@ -73,7 +76,9 @@ def _sequence(pattern: str) -> list[Path]:
     return [Path(folder, entry) for _, entry in found]
 
 
-def _video_frames(path: Path, first: int, pace: SamplingInterval, clock: Clock) -> Generator[Item, None, None]:
+def _video_frames(
+    path: Path, first: int, pace: SamplingInterval, clock: Clock, stop: Stop
+) -> Generator[Item, None, None]:
     """Yield the frames of a video that the pace wants; the others are not even decoded into pictures."""
     video = cv2.VideoCapture(str(path)) if path.is_file() else None
     try:
@@ -81,27 +86,24 @@ def _video_frames(path: Path, first: int, pace: SamplingInterval, clock: Clock) 
             what = "is not a video that OpenCV can read" if video else "does not exist"
             yield ImageError(f"{path} {what}")
             return
-        rate, promised, count = video.get(cv2.CAP_PROP_FPS), video.get(cv2.CAP_PROP_FRAME_COUNT), 0
-        due_s = 0.0
-        while video.grab():
-            position_s = count / rate if rate > 0 else None
-            count += 1
+        times, due_s, decoded = VideoTimes(video), 0.0, False
+        while not stop.asked and video.grab():
+            position_s = times.next()
             if pace.interval_s is not None:
                 if position_s is None:
                     raise OptionError(
                         f"{path} does not say how many frames a second it has; leave out --every and --fps"
                     )
                 # half a frame early rather than a whole one late
-                if position_s + 0.5 / rate < due_s:
+                if position_s + times.frame_s / 2 < due_s:
                     continue
                 due_s = pace.next_due(due_s, position_s)
             decoded, image = video.retrieve()
             if decoded:
                 rgb = np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
-                yield Frame(rgb, _moment(path, first + count - 1, clock), position_s=position_s)
-        # containers estimate their number of frames, so that a few too many prove nothing
-        if count < 0.95 * promised - 1 or count == 0:
-            yield ImageError(f"{path} broke off after {count} of {promised:.0f} frames; copy or record it again")
+                yield Frame(rgb, _moment(path, first + times.count - 1, clock), position_s=position_s)
+        if not stop.asked and (trouble := times.trouble()) is not None:
+            yield ImageError(f"{path} {trouble}")
     finally:
         if video is not None:
             video.release()

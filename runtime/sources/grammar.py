@@ -8,7 +8,7 @@ from pathlib import PurePath
 from typing import Literal
 
 from edgevit.errors import OptionError, UnknownNameError
-from edgevit.runtime.addresses import Address, login_from, parse_address, resolve, scheme_of
+from edgevit.runtime.addresses.address import Address, login_from, parse_address, resolve, scheme_of
 
 Kind = Literal["path", "video", "sequence", "stdin", "camera", "picam", "rtsp", "http", "tcp"]
 
@@ -33,6 +33,9 @@ NUMBER = re.compile(r"%0?(\d*)d")
 _LOGIN = re.compile(r"[^./][^@]*:.*@", re.DOTALL)
 """How a user and a password begin, of an address whose scheme is missing or damaged."""
 _CAMERA = re.compile(r"camera:(.*)", re.DOTALL)
+_UDEV = re.compile(r"(?:usb|pci|platform)-[^/]+")
+"""How the names in /dev/v4l/by-id and by-path begin: with the bus that a camera is at."""
+_NO_CAMERAS = ("/dev/fd/", "/dev/shm/", "/dev/stdin")  # noqa: S108 (where files may lie, none of which is made here)
 _PICAM = re.compile(r"picam(?::(.*))?", re.DOTALL)
 
 
@@ -42,7 +45,7 @@ class Source:
 
     kind: Kind
     address: str = field(repr=False)
-    """What its reader opens: a path, the number or path of a device, a URL with its password."""
+    """What its reader opens: a path, the number, path or udev name of a device, a URL with its password."""
     name: str
     """What may be shown: as typed, without a password or anything else that may be one."""
     url: Address | None = None
@@ -84,8 +87,8 @@ def parse_source(text: str, environment: Mapping[str, str] = os.environ) -> Sour
             "if it is a file, write ./ before its name"
         )
     if match := _CAMERA.fullmatch(text):
-        return Source("camera", _camera_number(text, match[1], "camera:0 or /dev/video0"), text)
-    if text.startswith("/dev/video"):
+        return Source("camera", _camera_name(text, match[1]), text)
+    if text.startswith("/dev/") and not text.startswith(_NO_CAMERAS):
         return Source("camera", text, text)
     if match := _PICAM.fullmatch(text):
         return Source("picam", _camera_number(text, match[1] or "0", "picam or picam:1"), text)
@@ -97,6 +100,13 @@ def parse_source(text: str, environment: Mapping[str, str] = os.environ) -> Sour
 def is_video(path: str | PurePath) -> bool:
     """Tell a video file from an image by its suffix."""
     return PurePath(path).suffix.lower() in VIDEO_SUFFIXES
+
+
+def _camera_name(text: str, name: str) -> str:
+    """Return a number, a path of a device, or a name that udev gives cameras."""
+    if name.startswith("/dev/") and len(name) > len("/dev/") or _UDEV.match(name):
+        return name
+    return _camera_number(text, name, "camera:0 or /dev/video0, or a name that `edgevit doctor` lists")
 
 
 def _camera_number(text: str, number: str, expected: str) -> str:

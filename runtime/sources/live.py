@@ -12,11 +12,13 @@ from typing import Any
 from edgevit.errors import EdgevitError, SourceLostError
 from edgevit.runtime.backoff import Backoff
 from edgevit.runtime.events.event import Event
+from edgevit.runtime.images.jpeg import jpeg_facts
 from edgevit.runtime.moment import Moment
 from edgevit.runtime.sources.connections import Connection, LivePicture
 from edgevit.runtime.sources.frames import Clock, Frame
 from edgevit.runtime.sources.grammar import Source
 from edgevit.runtime.sources.options import SourceOptions
+from edgevit.runtime.sources.raw import RawPicture
 from edgevit.runtime.sources.stop import Stop
 
 BACKOFF = Backoff(first_s=0.5, most_s=30.0)
@@ -65,6 +67,11 @@ class Live:
         self._over: BaseException | None | bool = False
         """False while pictures may come; None after a good end, else what to raise."""
         self._connection: Connection | None = None
+        # what follows is the reading thread's
+        self._warmup_s = source_options.warmup_s or 0.0
+        self._first_s: float | None = None
+        """When the first picture of this connection came."""
+        self._size_known = source_options.capture_size is None
         stop.listen(self._ring)
         self._thread = threading.Thread(target=self._run, name=f"edgevit {source.name}", daemon=True)
         self._thread.start()
@@ -115,8 +122,8 @@ class Live:
         left_s = self._due_s - self._clock.monotonic_s()
         return left_s if left_s > 0 else None
 
-    def close(self) -> None:
-        """End the thread and whatever it started; return when they are gone."""
+    def interrupt(self) -> None:
+        """Let the thread and whatever it started end, and wait for nothing."""
         with self._changed:
             if not self._closed:
                 self._stop.unlisten(self._ring)
@@ -125,6 +132,10 @@ class Live:
                 self._connection.interrupt()
             self._changed.notify_all()
         self._ring()
+
+    def close(self) -> None:
+        """End the thread and whatever it started; return when they are gone."""
+        self.interrupt()
         self._thread.join()
 
     # ------------------------------------------------------------ the reading thread
@@ -169,6 +180,7 @@ class Live:
             with self._changed:
                 self._connection = connection
                 self._new_s = self._clock.monotonic_s()
+            self._first_s = None
             while not self._closed:
                 if connection.on_demand:
                     with self._changed:
@@ -177,7 +189,7 @@ class Live:
                 if pictures is None:
                     return
                 new = [self._take(picture) for picture in pictures]
-                if connection.on_demand and not any(new):
+                if connection.on_demand and new and not any(new):
                     with self._changed:
                         self._changed.wait_for(lambda: self._closed, REPEAT_WAIT_S)
         finally:
@@ -186,8 +198,12 @@ class Live:
             connection.close()
 
     def _take(self, picture: LivePicture) -> bool:
-        """Keep a picture as the newest; False if it only repeats the last one."""
+        """Keep a picture as the newest; False if it only repeats the last one, or the camera is still warming up."""
         now_s, wall_s = self._clock.monotonic_s(), self._clock.wall_s()
+        self._first_s = now_s if self._first_s is None else self._first_s
+        if now_s - self._first_s < self._warmup_s:
+            return False
+        self._check_size(picture)
         with self._changed:
             moment = Moment(self._source.name, self._arrived, now_s, wall_s)
             self._arrived += 1
@@ -209,6 +225,20 @@ class Live:
                 self._ring()
             self._newest = Frame(picture, moment, self._dropped)
             return True
+
+    def _check_size(self, picture: LivePicture) -> None:
+        """Say, once, that a camera gives another size than it was asked for."""
+        if self._size_known:
+            return
+        found = picture.form if isinstance(picture, RawPicture) else jpeg_facts(picture)
+        if found is None:
+            return
+        self._size_known = True
+        if (found.height, found.width) != (asked := self._reading.capture_size) and asked is not None:
+            log.warning(
+                "%s gives pictures of %dx%d; it does not have the %dx%d that --capture asks for",
+                *(self._source.name, found.width, found.height, asked[1], asked[0]),
+            )
 
     def _lose(self, reason: str) -> None:
         """Say, once, that the source is lost; what it gave before is not now any more."""

@@ -20,6 +20,9 @@ class JpegSplitter:
 
     The segments of a picture's head are walked by their lengths, so that the end of a thumbnail in its EXIF data is not
     taken for its own. In a scan 0xFF is followed by 0 or a restart marker, so there the end is searched for.
+
+    Whatever the bytes, the work is in proportion to their number: a head that proves unsound is searched for another
+    start only where none of its segments has been followed by a next one.
     """
 
     def __init__(self, limit: int = LIMIT) -> None:
@@ -28,6 +31,8 @@ class JpegSplitter:
         """Begins with a picture, or with what may become one."""
         self._walked = 0
         """Up to here the head of the picture is known to be sound; 0 before its start is found."""
+        self._settled = 0
+        """Up to here no other picture is looked for if this one proves to be none."""
         self._scan = False
         """Whether `_walked` is within the picture's scans."""
 
@@ -49,7 +54,7 @@ class JpegSplitter:
             del self._held[: max(0, len(self._held) - (len(_START) - 1))]
             return False
         del self._held[:at]
-        self._walked = 2
+        self._walked = self._settled = 2
         return True
 
     def _walk_head(self) -> bool:
@@ -57,22 +62,25 @@ class JpegSplitter:
         held = self._held
         while not self._scan:
             if self._walked > self._limit:
-                return self._abandon(2)
+                return self._abandon(self._settled)
             if self._walked + 4 > len(held):
                 return False
             marker = held[self._walked + 1]
             if held[self._walked] != 0xFF or marker in (0x00, 0xD8, 0xD9):
-                return self._abandon(2)
+                return self._abandon(self._settled)
             if marker == 0xFF or marker in _ALONE:
                 self._walked += 1 if marker == 0xFF else 2
+                self._settled = self._walked
                 continue
             end = self._walked + 2 + int.from_bytes(held[self._walked + 2 : self._walked + 4])
             # only application data may hold a picture; in tables, one means that the head broke off there
-            following = -1 if marker in _APPLICATION else held.find(_START, self._walked, end + 2)
+            application = marker in _APPLICATION
+            following = -1 if application else held.find(_START, self._walked, end + 2)
             if following >= 0:
                 return self._abandon(following)
             if end > len(held):
                 return False
+            self._settled = self._walked + 2 if application else end
             self._walked, self._scan = end, marker == _START_OF_SCAN
         return True
 
@@ -83,7 +91,7 @@ class JpegSplitter:
         found_at = _START_OR_END.search(self._held, self._walked)
         if found_at is None:
             self._walked = max(self._walked, len(self._held) - (len(_START) - 1))
-            return self._abandon(2) if len(self._held) > self._limit else False
+            return self._abandon(self._walked) if len(self._held) > self._limit else False
         if found_at[0] == _START:
             return self._abandon(found_at.start())
         size = found_at.end()

@@ -7,11 +7,12 @@ from collections.abc import Generator
 
 from edgevit.errors import EdgevitError, OptionError
 from edgevit.runtime.events.event import Event
+from edgevit.runtime.sources.camera_settings import WHITE_BALANCES, CameraSettings
 from edgevit.runtime.sources.files import file_frames
 from edgevit.runtime.sources.frames import Clock, Frame
 from edgevit.runtime.sources.grammar import Kind, Source
 from edgevit.runtime.sources.live import Live
-from edgevit.runtime.sources.options import SourceOptions
+from edgevit.runtime.sources.options import CAMERAS, SourceOptions
 from edgevit.runtime.sources.raw import RawForm
 from edgevit.runtime.sources.stdin import connect as connect_stdin
 from edgevit.runtime.sources.stdin import stdin_frames, stdin_kind
@@ -41,8 +42,18 @@ def check_reading(source: Source, source_options: SourceOptions) -> None:
         raise OptionError(
             f"--raw describes frames on stdin, tcp:// or picam, but the source is {source.name}; leave it out"
         )
-    if source_options.capture_size is not None and source.kind not in ("camera", "picam"):
+    if source_options.capture_size is not None and source.kind not in CAMERAS:
         raise OptionError(f"--capture is for cameras, but the source is {source.name}; leave it out")
+    if source_options.settings != CameraSettings() and source.kind not in CAMERAS:
+        raise OptionError(
+            f"--exposure, --white-balance and --focus are for cameras, but the source is {source.name}; leave them out"
+        )
+    if source.kind == "picam" and isinstance(source_options.settings.white_balance, int):
+        raise OptionError(
+            f"--white-balance is a number, but picam takes a kind of light: auto, {', '.join(WHITE_BALANCES)}"
+        )
+    if source_options.warmup_s is not None and source.kind in ("path", "video", "sequence"):
+        raise OptionError(f"--warmup is for cameras and streams, but the source is {source.name}; leave it out")
 
 
 def _check_picam(raw: RawForm, source_options: SourceOptions) -> None:
@@ -73,7 +84,7 @@ def open_items(
     if held == "pictures":
         return Live(source, connect_stdin, source_options, stop, clock, draw)
     finite = {"file": stdin_frames, "paths": file_frames, "nothing": _no_frames}
-    return finite[held](source, source_options, clock)
+    return finite[held](source, source_options, clock, stop)
 
 
 def open_live(
@@ -86,8 +97,8 @@ def open_live(
 ) -> Live:
     """Open a camera or stream, whose kind is in CONNECT; see Live for the bell."""
     connect = importlib.import_module(CONNECT[source.kind]).connect
-    return Live(source, connect, source_options, stop, clock, draw, bell)
+    return Live(source, connect, source_options.suited_to(source.kind), stop, clock, draw, bell)
 
 
-def _no_frames(source: Source, source_options: SourceOptions, clock: Clock) -> Generator[Frame, None, None]:
+def _no_frames(source: Source, source_options: SourceOptions, clock: Clock, stop: Stop) -> Generator[Frame, None, None]:
     yield from ()

@@ -1,9 +1,16 @@
 """How a source is to be read."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from edgevit.runtime.sources.camera_settings import CameraSettings
+from edgevit.runtime.sources.grammar import Kind
 from edgevit.runtime.sources.raw import RawForm
 from edgevit.runtime.sources.sampling import SamplingInterval
+
+CAMERAS: tuple[Kind, ...] = ("camera", "picam")
+"""Kinds of sources that are opened here, and not by somebody else's server."""
+WARMUP_S = 2.0
+"""What a camera needs to find its exposure, in seconds; a stream's camera runs already."""
 
 
 @dataclass(frozen=True)
@@ -19,11 +26,21 @@ class SourceOptions:
     """Whether to wait for a live source that is lost, and try again; else the loss is an error."""
     capture_size: tuple[int, int] | None = None
     """(height, width) in pixels to ask a camera for."""
+    warmup_s: float | None = None
+    """How long the pictures of a live source that was just opened are shown to nobody; None for what suits it."""
+    settings: CameraSettings = CameraSettings()
+    """What cameras are set to."""
+
+    def suited_to(self, kind: Kind) -> "SourceOptions":
+        """Return the same for a kind of source, with the warm-up that suits it."""
+        if self.warmup_s is not None:
+            return self
+        return replace(self, warmup_s=WARMUP_S if kind in CAMERAS else 0.0)
 
     @property
     def result_limit_s(self) -> float:
-        """How long the next result of a healthy run may take: two intervals and the stall timeout, in seconds."""
-        return 2 * (self.pace.interval_s or 0.0) + self.stall_s
+        """How long the next result of a healthy run may take: two intervals, stall timeout, and warm-up, in seconds."""
+        return 2 * (self.pace.interval_s or 0.0) + self.stall_s + (self.warmup_s or 0.0)
 
     @property
     def on_demand(self) -> bool:

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from edgevit.errors import MissingProgramError
 from edgevit.runtime.sources import capture
+from edgevit.runtime.sources.camera_settings import CameraSettings
 from edgevit.runtime.sources.connections import Connection, cut_stream
 from edgevit.runtime.sources.grammar import Source
 from edgevit.runtime.sources.options import SourceOptions
@@ -59,7 +60,24 @@ def _from_program(program: str, source: Source, source_options: SourceOptions) -
     command = (program, "--camera", source.address, "--timeout", "0", "--nopreview", "--codec", codec, "--flush")
     size = ("--width", str(width), "--height", str(height))
     rate = ("--framerate", str(SLOW_FPS)) if source_options.on_demand else ()
-    return cut_stream(ProgramStream((*command, *size, *rate, "--output", "-")), source_options, source.name)
+    settings = _settings(source_options.settings)
+    return cut_stream(ProgramStream((*command, *size, *rate, *settings, "--output", "-")), source_options, source.name)
+
+
+def _settings(settings: CameraSettings) -> tuple[str, ...]:
+    """Return the program's options for exposure, white balance and focus."""
+    found: list[str] = []
+    if isinstance(settings.exposure, float):
+        found += ["--shutter", str(round(settings.exposure * 1e6))]
+    elif settings.exposure is not None:
+        found += ["--exposure", "normal"]
+    if settings.white_balance is not None:
+        found += ["--awb", str(settings.white_balance)]
+    if isinstance(settings.focus, float):
+        found += ["--autofocus-mode", "manual", "--lens-position", f"{settings.focus:g}"]
+    elif settings.focus is not None:
+        found += ["--autofocus-mode", "continuous"]
+    return tuple(found)
 
 
 def _size(source_options: SourceOptions) -> tuple[int, int]:

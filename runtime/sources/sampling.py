@@ -54,3 +54,8 @@ def parse_duration(text: str | float, option: str) -> float:
     if not 0 < seconds < math.inf:
         raise OptionError(f"{option} is {text!r}, expected a time such as 5s, 500ms or 2m")
     return seconds
+
+
+def parse_warmup(text: str | float) -> float:
+    """Return the seconds of --warmup, which may be none at all; OptionError as `parse_duration`."""
+    return 0.0 if re.fullmatch(r"0+(\.0+)?(ms|s|m|min|h|d)?", str(text).strip()) else parse_duration(text, "--warmup")

@@ -61,6 +61,9 @@ class LiveSet:
 
     def close(self) -> None:
         """End the threads of all; return when they are gone."""
+        # at the same time: each may take a while
+        for live in self._all:
+            live.interrupt()
         for live in self._all:
             live.close()
 

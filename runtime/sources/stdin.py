@@ -5,6 +5,7 @@ import select
 import stat
 import sys
 from collections.abc import Generator
+from pathlib import Path
 from typing import Any, Literal
 
 from edgevit.errors import OptionError
@@ -19,6 +20,8 @@ from edgevit.runtime.sources.streams import CHUNK, PipeStream
 _BINARY = (b"\xff", b"\0")
 """How JPEG and H.264 begin, and no path does."""
 
+FOR_EVER_S = 1000.0
+"""How long to wait for a path before doing the same again, in seconds."""
 LOOK_S = 0.2
 """How often to look whether the end is asked for while nothing has come yet, in seconds."""
 
@@ -48,16 +51,44 @@ def connect(source: Source, source_options: SourceOptions) -> Connection:
     return cut_stream(stream, source_options, source.name, ends=True)
 
 
-def stdin_frames(source: Source, source_options: SourceOptions, clock: Clock) -> Generator[Frame, None, None]:
+def stdin_frames(
+    source: Source, source_options: SourceOptions, clock: Clock, stop: Stop
+) -> Generator[Frame, None, None]:
     """Yield all pictures of a file that is redirected to stdin, in order."""
     if source_options.pace.interval_s is not None:
         raise OptionError("a file on stdin has no time; leave out --every and --fps")
     connection = connect(source, source_options)
     try:
         index = 0
-        while (pictures := connection.read(source_options.stall_s)) is not None:
+        while not stop.asked and (pictures := connection.read(source_options.stall_s)) is not None:
             for picture in pictures:
                 yield Frame(picture, Moment(source.name, index, clock.monotonic_s(), clock.wall_s()))
                 index += 1
     finally:
         connection.close()
+
+
+def stdin_paths(stop: Stop) -> Generator[Path, None, None]:
+    """Yield the paths on stdin, one a line, as they come; end when the end is asked for, even amid a line.
+
+    They are read as bytes, since the name of a file need not be text in this machine's encoding.
+    """
+    buffer: Any = getattr(sys.stdin, "buffer", None)
+    if buffer is None:
+        yield from (Path(name) for line in sys.stdin if (name := line.rstrip("\r\n")))
+        return
+    stream, held = PipeStream(buffer.fileno(), buffer.peek(1) and buffer.read1(CHUNK)), b""
+    stop.listen(stream.interrupt)
+    try:
+        while not stop.asked:
+            try:
+                data = stream.read(FOR_EVER_S)
+            except TimeoutError:
+                continue
+            *lines, held = (held + data).split(b"\n") if data else (held, b"")
+            yield from (Path(os.fsdecode(name)) for line in lines if (name := line.rstrip(b"\r\n")))
+            if not data:
+                return
+    finally:
+        stop.unlisten(stream.interrupt)
+        stream.close()

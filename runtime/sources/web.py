@@ -1,174 +1,161 @@
-"""HTTP cameras: an MJPEG stream or a snapshot, told apart by what the server says it sends."""
+"""HTTP cameras: an MJPEG stream or a snapshot, told apart by their bytes, and only then by what the server says."""
 
-import http.client
-import socket
+import re
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Callable
-from typing import Any
 
 from edgevit.errors import SourceLostError
-from edgevit.runtime.addresses import Address
 from edgevit.runtime.sources.connections import LivePicture, StreamConnection
 from edgevit.runtime.sources.grammar import Source
+from edgevit.runtime.sources.http_login import Login
+from edgevit.runtime.sources.http_request import Request, plain
 from edgevit.runtime.sources.mjpeg import LIMIT
 from edgevit.runtime.sources.options import SourceOptions
-from edgevit.runtime.sources.streams import CHUNK, shut_down
 
 STREAMS = ("multipart/x-mixed-replace", "multipart/mixed", "video/x-motion-jpeg", "video/x-jpeg", "video/mjpeg")
 """Content types of MJPEG."""
+LOOK = 4096
+"""Bytes among which the first picture of a stream begins."""
+HELD_S = 1.0
+"""How long the answer to the first request is a picture of now."""
+
+_JPEG = b"\xff\xd8\xff"
+_IMAGE = re.compile(rb"\x89PNG|RIFF....WEBP|GIF8|BM|II\*\0|MM\0\*|....ftyp", re.DOTALL)
+"""How other pictures begin."""
 
 
-class WebStream:
-    """The body of an HTTP answer."""
+class WebConnection:
+    """A camera of which the first answer shows whether it is a stream, or is to be asked for each picture."""
 
-    def __init__(self, url: Address, timeout_s: float) -> None:
-        """Ask for it; OSError if the server cannot be reached, or refuses."""
-        self._sockets: list[socket.socket] = []
-        opener = _opener(url, self._sockets)
-        request = urllib.request.Request(url.bare, headers={"Accept": "*/*", "User-Agent": "edgevit"})
-        try:
-            self._response: Any = opener.open(request, timeout=timeout_s)
-        except Exception as error:
-            self._close_sockets()
-            raise _readable(error) from None
-        self.type = str(self._response.headers.get_content_type())
-
-    def read(self, timeout_s: float) -> bytes:
-        self._sockets[-1].settimeout(max(timeout_s, 1e-3))
-        try:
-            data = bytes(self._response.read1(CHUNK))
-        except (http.client.HTTPException, ValueError) as error:
-            raise SourceLostError(f"the server broke off its answer ({type(error).__name__})") from error
-        if not data and self._response.length:
-            raise SourceLostError(f"the server broke off its answer, {self._response.length} bytes before its end")
-        return data
-
-    def interrupt(self) -> None:
-        for connected in tuple(self._sockets):
-            shut_down(connected)
-
-    def close(self) -> None:
-        self._response.close()
-        self._close_sockets()
-
-    def _close_sockets(self) -> None:
-        for connected in self._sockets:
-            connected.close()
-
-
-class SnapshotConnection:
-    """One request for each picture, made when it is wanted."""
-
-    on_demand = True
-
-    def __init__(self, source: Source, first: WebStream) -> None:
-        """Ask again and again; `first` is the answer to the first request."""
+    def __init__(self, source: Source) -> None:
+        """Name the camera; the first request is made by the first read."""
         self._source = source
-        self._answer: WebStream | None = first
+        url = source.parts
+        self._login = None if url.user is None else Login(url.user, url.password or "")
         self._interrupted = False
+        self._request = Request(url.bare, self._login)
+        self._head = b""
+        self._answered_s = 0.0
+        self._stream: StreamConnection | None = None
+        self._kind = ""
+        self._pictures = 0
+        self.on_demand = False
 
     def read(self, timeout_s: float) -> list[LivePicture] | None:
+        """Return pictures; none if it was only found out that the camera is to be asked for each."""
         deadline_s = time.monotonic() + timeout_s
-        answer = self._answer = self._answer or WebStream(self._source.parts, timeout_s)
+        if self._stream is not None:
+            return self._from_stream(self._stream, timeout_s)
+        if self.on_demand:
+            return self._snapshot(deadline_s)
+        self._head = self._begin(deadline_s)
+        self._answered_s = time.monotonic()
+        self._kind, self._pictures = self._judge(), 0
+        if self._kind == "snapshot":
+            self.on_demand = True
+            return []
+        self._stream = StreamConnection(_Begun(self._request, self._head), self._source.name)
+        return self._from_stream(self._stream, deadline_s - time.monotonic())
+
+    def _begin(self, deadline_s: float) -> bytes:
+        """Return the first bytes of an answer, enough to tell what it is."""
+        head = b""
+        while data := self._request.read(deadline_s - time.monotonic()):
+            head += data
+            begun = head.lstrip()
+            told = self._request.type in STREAMS or self._request.type.startswith("image/")
+            known = begun.startswith((_JPEG, b"--")) or _IMAGE.match(begun) is not None
+            if len(begun) >= 12 and (told or known or len(head) >= LOOK):
+                break
+        return head
+
+    def _judge(self) -> str:
+        """Return "stream", "snapshot", or "either" for JPEG that may go on or end after one picture.
+
+        Raises:
+            SourceLostError: there is no picture in it.
+        """
+        kind, begun = self._request.type, self._head.lstrip()
+        if begun.startswith(b"--"):
+            return "stream"
+        if begun.startswith(_JPEG):
+            return "either" if self._request.length is None else "snapshot"
+        if _IMAGE.match(begun) or kind.startswith("image/"):
+            return "snapshot"
+        if kind in STREAMS or _JPEG in self._head[: LOOK + len(_JPEG)]:
+            return "stream"
+        if not self._head:
+            raise SourceLostError("the server sends an empty picture")
+        what = plain(kind) if kind else "something without a Content-Type"
+        raise SourceLostError(f"the server sends {what}, expected an image or {STREAMS[0]}")
+
+    def _from_stream(self, stream: StreamConnection, timeout_s: float) -> list[LivePicture] | None:
         try:
-            body = bytearray()
-            while not self._interrupted and (data := answer.read(deadline_s - time.monotonic())):
+            pictures = stream.read(timeout_s)
+        except SourceLostError:
+            raise
+        except ConnectionError:
+            # one picture and the end: the next one is to be asked for
+            if self._kind != "either" or self._pictures > 1 or self._interrupted:
+                raise
+            self._stream, self.on_demand = None, True
+            self._next_request()
+            return []
+        self._pictures += len(pictures or ())
+        return pictures
+
+    def _snapshot(self, deadline_s: float) -> list[LivePicture]:
+        if self._head and time.monotonic() - self._answered_s > HELD_S:
+            self._next_request()
+        body = bytearray(self._head)
+        self._head = b""
+        try:
+            while data := self._request.read(deadline_s - time.monotonic()):
                 body += data
                 if len(body) > LIMIT:
                     raise SourceLostError(f"the server sends a picture of more than {LIMIT >> 20} MB")
                 if time.monotonic() > deadline_s:
                     raise TimeoutError
         finally:
-            self._answer = None
-            answer.close()
+            self._next_request()
         if not body:
             raise SourceLostError("the server sends an empty picture")
         return [bytes(body)]
 
+    def _next_request(self) -> None:
+        self._request.close()
+        self._head = b""
+        self._request = Request(self._source.parts.bare, self._login)
+        # whoever interrupted before that did not know of it
+        if self._interrupted:
+            self._request.interrupt()
+
     def interrupt(self) -> None:
         self._interrupted = True
-        if (answer := self._answer) is not None:
-            answer.interrupt()
+        self._request.interrupt()
 
     def close(self) -> None:
-        if self._answer is not None:
-            self._answer.close()
+        self._request.close()
 
 
-def connect(source: Source, source_options: SourceOptions) -> StreamConnection | SnapshotConnection:
-    """Ask an HTTP server for its picture or stream.
+class _Begun:
+    """The body of an answer whose first bytes were read already."""
 
-    Raises:
-        OSError: it cannot be reached; a SourceLostError if it answers with something else.
-    """
-    stream = WebStream(source.parts, source_options.stall_s)
-    if stream.type in STREAMS:
-        return StreamConnection(stream, source.name)
-    if stream.type.startswith("image/"):
-        return SnapshotConnection(source, stream)
-    stream.close()
-    raise SourceLostError(f"the server sends {_plain(stream.type)}, expected an image or {STREAMS[0]}")
+    def __init__(self, request: Request, head: bytes) -> None:
+        self._request, self._head = request, head
 
+    def read(self, timeout_s: float) -> bytes:
+        if self._head:
+            head, self._head = self._head, b""
+            return head
+        return self._request.read(timeout_s)
 
-def _readable(error: Exception) -> Exception:
-    """Return what to raise for an error of urllib, whose own texts are for programmers."""
-    if isinstance(error, urllib.error.HTTPError):
-        error.close()
-        return SourceLostError(f"the server answers {error.code} {_plain(error.reason)}")
-    if isinstance(error, urllib.error.URLError):
-        return error.reason if isinstance(error.reason, OSError) else SourceLostError(_plain(error.reason))
-    if isinstance(error, OSError):
-        return error
-    # urllib meets malformed headers with errors of any kind: IndexError for a digest without values
-    return SourceLostError(f"the server does not speak HTTP ({type(error).__name__})")
+    def interrupt(self) -> None:
+        self._request.interrupt()
+
+    def close(self) -> None:
+        self._request.close()
 
 
-def _plain(text: object) -> str:
-    """Return what a server said as one line that is not long."""
-    return "".join(letter if letter.isprintable() else "?" for letter in str(text)[:100])
-
-
-def _opener(url: Address, sockets: list[socket.socket]) -> urllib.request.OpenerDirector:
-    """Return what opens URLs with the user and password in `url`, and notes the sockets it connects."""
-    passwords = urllib.request.HTTPPasswordMgrWithDefaultRealm()
-    if url.user is not None:
-        passwords.add_password(None, url.bare, url.user, url.password or "")
-    return urllib.request.build_opener(
-        # a camera is near; what a proxy for the web is set to does not concern it
-        urllib.request.ProxyHandler({}),
-        _Plain(sockets),
-        _Secure(sockets),
-        urllib.request.HTTPBasicAuthHandler(passwords),
-        urllib.request.HTTPDigestAuthHandler(passwords),
-    )
-
-
-class _Plain(urllib.request.HTTPHandler):
-    def __init__(self, sockets: list[socket.socket]) -> None:
-        super().__init__()
-        self._sockets = sockets
-
-    def http_open(self, request: urllib.request.Request) -> http.client.HTTPResponse:
-        return self.do_open(_noting(http.client.HTTPConnection, self._sockets), request)
-
-
-class _Secure(urllib.request.HTTPSHandler):
-    def __init__(self, sockets: list[socket.socket]) -> None:
-        super().__init__()
-        self._sockets = sockets
-
-    def https_open(self, request: urllib.request.Request) -> http.client.HTTPResponse:
-        return self.do_open(_noting(http.client.HTTPSConnection, self._sockets), request)
-
-
-def _noting(kind: Any, sockets: list[socket.socket]) -> Callable[..., Any]:
-    """Return a kind of connection that notes its socket: only there a read's time limit can be changed."""
-
-    class Noting(kind):  # type: ignore[misc]
-        def connect(self) -> None:
-            super().connect()
-            sockets.append(self.sock)
-
-    return Noting
+def connect(source: Source, source_options: SourceOptions) -> WebConnection:
+    """Return a connection that is made at its first read, and knows then whether it is a stream or a snapshot."""
+    return WebConnection(source)

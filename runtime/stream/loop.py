@@ -113,13 +113,15 @@ def predictions(
     predictor: Predictor, items: Iterable[Item], plan: StreamPlan, callbacks: StreamCallbacks, stop: Stop, clock: Clock
 ) -> Generator[Result, None, None]:
     """Yield the results of items that are open already; the caller closes them."""
-    left, begun_s = plan.max_frames, clock.monotonic_s()
+    left = plan.max_frames
     cameras: Recent[str, Camera] = Recent()
     for item in items:
         if not isinstance(item, Frame):
             callbacks.tell(item)
             continue
-        camera = cameras.get(item.moment.source) or Camera(begun_s, Blackout(plan.source_options.stall_s))
+        camera = cameras.get(item.moment.source) or Camera(
+            item.moment.monotonic_s, Blackout(plan.source_options.stall_s)
+        )
         cameras[item.moment.source] = camera
         try:
             results = answer(predictor, item, plan, callbacks, clock)

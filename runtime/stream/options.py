@@ -8,9 +8,10 @@ from typing import Annotated, Literal, TypedDict
 from edgevit.errors import OptionError
 from edgevit.runtime.events.labels import LabelRules, Thresholds, parse_stable, read_thresholds
 from edgevit.runtime.images.regions import Region, check_regions, parse_region, parse_tiles
+from edgevit.runtime.sources.camera_settings import parse_settings
 from edgevit.runtime.sources.options import SourceOptions
 from edgevit.runtime.sources.raw import parse_raw
-from edgevit.runtime.sources.sampling import parse_duration, parse_pace
+from edgevit.runtime.sources.sampling import parse_duration, parse_pace, parse_warmup
 from edgevit.schema import Range, check_options
 
 
@@ -26,6 +27,10 @@ class StreamKeywords(TypedDict, total=False):
     tiles: str | None
     raw: str | None
     capture: str | None
+    warmup: str | float | None
+    exposure: str | float | None
+    white_balance: str | int | None
+    focus: str | float | None
     stall_timeout: str | float
     wait: bool
     threshold: Thresholds
@@ -59,6 +64,14 @@ class StreamOptions:
     """Form of raw frames: "640x480:rgb24"."""
     capture: str | None = None
     """Size to ask a camera for, width x height: "1280x720"."""
+    warmup: str | float | None = None
+    """How long the pictures of a camera that was just opened are shown to nobody: "2s"; None for what suits it."""
+    exposure: str | float | None = None
+    """A camera's time: "10ms", a number of seconds, or "auto"."""
+    white_balance: str | int | None = None
+    """A camera's white: "daylight" or another kind of light, kelvin of a USB camera, or "auto"."""
+    focus: str | float | None = None
+    """A camera's distance: a USB camera's own steps, dioptres of a Raspberry Pi's, or "auto"."""
     stall_timeout: str | float = "10s"
     """A live source that gives no picture for so long is lost."""
     wait: bool = True
@@ -89,6 +102,8 @@ class StreamOptions:
             stall_s=parse_duration(self.stall_timeout, "--stall-timeout"),
             wait=self.wait and not self.once,
             capture_size=None if self.capture is None else parse_capture(self.capture),
+            warmup_s=None if self.warmup is None else parse_warmup(self.warmup),
+            settings=parse_settings(self.exposure, self.white_balance, self.focus),
         )
 
     @functools.cached_property

@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from edgevit.artifact.manifest import read_manifest
+from edgevit.artifact.manifest import Preprocess, read_manifest
+from edgevit.cli.target_text import describe_target
 from edgevit.device_profiles import find_profile
 from edgevit.export import pipeline
 from edgevit.export.quantization.search import Outcome, Trial
 from edgevit.export.result import ExportResult
+from tests.conftest import TINY
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -32,6 +34,8 @@ def test_export_prints_the_path_on_stdout_and_the_rest_on_stderr(run: Run) -> No
     assert (code, out) == (0, "efficientvit_b0.onnx\n")
     assert "UNTRAINED" in err
     assert "edgevit run efficientvit_b0.onnx" in err
+    assert "for a Raspberry Pi 4 Model B: --target rpi4 writes tflite; edgevit benchmark" in err
+    assert "labels       none; answers are like 'class 3'; give edgevit export --labels FILE\n" in err
     manifest = read_manifest(Path("efficientvit_b0.onnx"))
     assert manifest is not None
     assert manifest.model == "efficientvit_b0"
@@ -156,3 +160,11 @@ def test_scheme_that_tflite_has_not_is_refused(run: Run) -> None:
     code, _, err = run(*RANDOM, "--int8", "--scheme", "U8S8", "--target", "rpi4")
     assert code == 2
     assert "--scheme 'U8S8' is for ONNX; TFLite's int8 is S8S8: leave it out" in err
+
+
+def test_export_without_a_target_tells_what_the_most_common_board_would_gain() -> None:
+    """The figures are those that were counted of whole models: docs/tflite.md."""
+    size = Preprocess(size=(224, 224))
+    manifest = dataclasses.replace(TINY, model="sbcformer_xs", precision="int8", preprocess=size)
+    told = "on a Raspberry Pi 4 Model B TFLite is estimated at 24 ms against 43: --target rpi4"
+    assert describe_target(manifest) == told

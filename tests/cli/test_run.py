@@ -181,12 +181,6 @@ def test_info_json_is_the_whole_document(run: Run, tiny_model: Path) -> None:
     assert run("info", tiny_model, "--json")[1] == manifest.to_json() + "\n"
 
 
-def test_info_shows_what_a_foreign_model_says(run: Run, make_foreign: MakeModel) -> None:
-    path = make_foreign(metadata={"author": "somebody"})
-    assert run("info", path)[1] == f"{path}: not exported by edgevit; it says\nauthor  somebody\n"
-    assert json.loads(run("info", path, "--json")[1]) == {"edgevit": None, "metadata": {"author": "somebody"}}
-
-
 def test_selftest_passes_on_a_sound_file(run: Run, tiny_model: Path) -> None:
     code, out, err = run("selftest", tiny_model)
     assert code == 0

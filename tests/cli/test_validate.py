@@ -41,25 +41,45 @@ def test_people_get_tables(run: Run, tiny_model: Path, greener: Path, data: Path
     assert err.splitlines()[2:] == ["edgevit: judged on 4 pictures that may have been trained on", "validation"]
     lines = [line.split() for line in out.splitlines()]
     assert out.startswith(f"{data}: 4 pictures that may have been trained on, 3 classes\n")
-    assert ["1", str(tiny_model), "75.00%", "-", "0.2303", "0.9803", "-", "-", "-", "-", "-"] in lines
-    assert [
-        "2",
-        str(greener),
-        "75.00%",
-        "-",
-        "0.1660",
-        "0.9160",
-        "50.00%",
-        "-0.0644",
-        "5.9",
-        "dB",
-        "0.9453",
-        "2",
-    ] in lines
+    assert ["1", str(tiny_model), "3", "of", "4", "75.00%"] in lines
+    assert ["1", str(tiny_model), "0.9803", "0.2303"] in lines
+    assert ["2", str(greener), "0.9160", "0.1660"] in lines
+    assert ["2", str(greener), "50.00%", "2", "-0.0644", "5.9", "dB", "0.9453"] in lines
     assert ["green", "1", "0.0%", "100.0%"] in lines
     assert "1 tiny.onnx, most frequent mistakes\n      1  green taken for red\n" in out
     assert "2 greener.onnx, 2 other answers than 1 (1 right before, 1 right now), the surest first\n" in out
     assert f"  {data}/red/b.png: red 0.96 -> green 0.83  (is red)\n" in out
+    assert f"1 tiny.onnx, 1 wrong answers, the surest first\n  {data}/green/c.png: red 0.96  (is green)\n" in out
+    assert "top-5" not in out
+    order = ["top-1", "taken for", "wrong answers", "other answers than 1", "calibration error", "drift"]
+    assert sorted(order, key=out.index) == order
+
+
+def test_report_page_has_the_matrix_and_the_photographs_and_only_text_of_files(
+    run: Run, make_model: MakeModel, save_image: SaveImage, tmp_path: Path
+) -> None:
+    names = ("<b>red", "green", "blue")
+    model = make_model(labels=names)
+    for folder, color in (("<b>red/a", PLAIN), ("green/c", ORANGE)):
+        save_image(f"data/{folder}.png", np.full((40, 50, 3), color, np.uint8))
+    page = tmp_path / "page.html"
+    assert run("validate", model, "--data", tmp_path / "data", "--report", page)[0] == 0
+    text = page.read_text()
+    assert "<title>1 of 1 green taken for &lt;b&gt;red</title>" in text
+    assert text.count("data:image/jpeg;base64,") == 1
+    assert "<b>red" not in text.replace("<b>&lt;b&gt;red", "")
+    assert "http://" not in text
+    assert "https://" not in text
+
+
+def test_report_of_a_segmentation_model_or_at_no_page_is_refused_before_the_work(
+    run: Run, tiny_model: Path, colours: Path, tmp_path: Path
+) -> None:
+    code, _, err = run("validate", colours, "--data", tmp_path / "none", "--report", tmp_path / "page.html")
+    assert (code, "segments; leave it out" in err) == (2, True)
+    code, _, err = run("validate", tiny_model, "--data", tmp_path / "none", "--report", tmp_path / "page.pdf")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "does not end in .html" in err
 
 
 def test_unlabelled_images_are_judged_by_agreement(run: Run, tiny_model: Path, greener: Path, data: Path) -> None:
@@ -95,7 +115,10 @@ def test_json_holds_everything(run: Run, tiny_model: Path, greener: Path, data: 
     assert (found["schema"], found["labels"], found["images"]) == (1, ["red", "green", "blue"], 4)
     first, second = found["models"]
     assert set(first) == {"model", "mean_confidence", "answers", "accuracy", "agreement"}
-    assert set(first["accuracy"]) == {"top1", "macro", "top5", "ece", "per_class", "confusion"}
+    assert set(first["accuracy"]) == {"top1", "macro", "top5", "ece", "per_class", "confusion", "mistakes"}
+    (mistake,) = first["accuracy"]["mistakes"]
+    assert (mistake["source"], mistake["label"], mistake["answer"]) == (f"{data}/green/c.png", "green", "red")
+    assert mistake["conf"] == pytest.approx(0.9608, abs=5e-5)
     assert first["accuracy"]["confusion"] == [[2, 0, 0], [1, 0, 0], [0, 0, 1]]
     assert first["agreement"] is None
     assert set(second["agreement"]) == {

@@ -10,7 +10,13 @@ from typing import Any
 
 import pytest
 
-from edgevit.doctor.camera import check_camera_users, check_permissions, check_ribbon_camera, may_use
+from edgevit.doctor.camera import (
+    check_camera_names,
+    check_camera_users,
+    check_permissions,
+    check_ribbon_camera,
+    may_use,
+)
 from edgevit.doctor.environment import Environment, Finding, Outcome, numbers, this_machine
 from edgevit.doctor.examine import CHECKS, Check, examine
 from edgevit.doctor.packages import (
@@ -371,3 +377,16 @@ def test_this_machine_knows_itself() -> None:
     assert env.python == sys.executable
     assert env.packages["numpy"]
     assert env.bits == 64
+
+
+def test_names_of_cameras_are_listed(board: Environment) -> None:
+    assert list(check_camera_names(board)) == []
+    folder = board.root / "dev" / "v4l"
+    for name, device in (
+        ("by-id/usb-046d_C920-video-index0", "video2"),
+        ("by-id/usb-046d_C920-video-index1", "video3"),
+    ):
+        put(board, f"dev/{device}", "")
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).symlink_to(f"../../{device}")
+    assert only(check_camera_names, board).text == "/dev/video2 is camera:usb-046d_C920-video-index0"

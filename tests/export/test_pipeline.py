@@ -53,6 +53,13 @@ def photos(tmp_path: Path) -> Path:
     return folder
 
 
+def test_weights_of_a_thousand_unnamed_classes_get_imagenets_names_and_a_note(tmp_path: Path) -> None:
+    torch.save(create_model(MODEL).state_dict(), tmp_path / "own.pth")
+    manifest = export(Recipe(MODEL, weights=str(tmp_path / "own.pth"), imgsz=64), tmp_path / "m.onnx").manifest
+    assert (manifest.labels[0], manifest.labels[281], manifest.labels[999]) == ("tench", "tabby", "toilet tissue")
+    assert any("--labels FILE gives others" in note for note in manifest.notes)
+
+
 def test_float_export_says_what_it_is(tmp_path: Path) -> None:
     report = export(RANDOM, tmp_path / "m.onnx")
     manifest = read_manifest(tmp_path / "m.onnx")
@@ -63,6 +70,7 @@ def test_float_export_says_what_it_is(tmp_path: Path) -> None:
     assert not manifest.weights.trained
     assert [parity.step for parity in manifest.parity] == ["folding", "least divisor", "tracing", "simplification"]
     assert max(parity.max_abs for parity in manifest.parity) < 1e-4
+    assert not [note for note in manifest.notes if "attention" in note]
     assert manifest.selftest is not None
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 import edgevit
 from edgevit.artifact.manifest import Input, Preprocess
 from edgevit.errors import ImageError, ModelFileError, OptionError
-from edgevit.runtime.classifier import load
+from edgevit.runtime.loading import load
 from edgevit.runtime.results import Result
 
 MakeModel = Callable[..., Path]

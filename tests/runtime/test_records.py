@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from edgevit.runtime import segmentation
-from edgevit.runtime.destinations import parse_sinks
+from edgevit.runtime.addresses.destinations import parse_sinks
 from edgevit.runtime.images.masks import Mask
 from edgevit.runtime.images.rle import class_runs
 from edgevit.runtime.moment import Moment

@@ -254,18 +254,26 @@ def test_report_has_the_largest_differences_of_all_cases() -> None:
     assert (report.input_tolerance, report.logit_tolerance) == (recorded.input_tolerance, 0.05)
 
 
-@pytest.mark.parametrize("place", [-1, 3 * 24 * 32])
-def test_place_outside_of_the_input_is_named(place: int) -> None:
+@pytest.mark.parametrize("field", ["input", "logit"])
+def test_negative_place_is_refused_where_the_document_is_read(field: str) -> None:
+    case = record_cases(FakeSession([1.0, 0.0]), UNLIKE, "fp32").cases[0]
+    values = "input_values" if field == "input" else "logits"
+    changes: dict[str, Any] = {f"{field}_indices": (0, -1), values: (0.0, 0.0)}
+    with pytest.raises(ValueError, match=f"{field}_indices is -1, expected 0 or more"):
+        dataclasses.replace(case, **changes)
+
+
+def test_place_outside_of_the_input_is_named() -> None:
+    place = 3 * 24 * 32
     recorded = record_cases(FakeSession([1.0, 0.0]), UNLIKE, "fp32")
     spoilt = dataclasses.replace(recorded.cases[0], input_indices=(0, place), input_values=(0.0, 0.0))
     with pytest.raises(ModelFileError, match="case 1 of the self-test is for another input size"):
         check_cases(FakeSession([1.0, 0.0]), UNLIKE, dataclasses.replace(recorded, cases=(spoilt,)))
 
 
-@pytest.mark.parametrize("place", [-1, 2])
-def test_place_outside_of_the_answer_is_named(place: int) -> None:
+def test_place_outside_of_the_answer_is_named() -> None:
     recorded = record_cases(FakeSession([1.0, 0.0]), UNLIKE, "fp32")
-    spoilt = dataclasses.replace(recorded.cases[0], logit_indices=(0, place), logits=(1.0, 0.0))
+    spoilt = dataclasses.replace(recorded.cases[0], logit_indices=(0, 2), logits=(1.0, 0.0))
     with pytest.raises(ModelFileError, match="case 1 of the self-test is for another answer"):
         check_cases(FakeSession([1.0, 0.0]), UNLIKE, dataclasses.replace(recorded, cases=(spoilt,)))
 

@@ -1,12 +1,14 @@
-"""The classes of the data sets that the segmentation models are published for, and the colours that they are known by.
+"""The classes of the data sets that models are published for, and the colours that those of segmentation are known by.
 
-Names and colours are those of the data sets' own evaluation: Cityscapes' 19 training classes, and the 150 of the ADE20K
-scene parsing benchmark, each by the first of its names.
+ImageNet-1k's names are in imagenet_classes.txt, which tells where they come from. The others' names and colours are
+those of the data sets' own evaluation: Cityscapes' 19 training classes, and the 150 of the ADE20K scene parsing
+benchmark, each by the first of its names.
 """
 
 import colorsys
 import re
 from dataclasses import dataclass
+from pathlib import Path
 
 RGB = tuple[int, int, int]
 
@@ -29,6 +31,13 @@ def _colours(text: str) -> tuple[RGB, ...]:
     values = [int(part, 16) for part in re.findall("[0-9a-f]{2}", text)]
     return tuple(zip(values[::3], values[1::3], values[2::3], strict=True))
 
+
+IMAGENET_1K = tuple(
+    line
+    for line in Path(__file__).with_name("imagenet_classes.txt").read_text(encoding="utf-8").splitlines()
+    if not line.startswith("#")
+)
+"""The 1,000 classes of ImageNet-1k in their standard order."""
 
 CITYSCAPES = DatasetClasses(
     "Cityscapes",

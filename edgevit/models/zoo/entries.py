@@ -3,6 +3,7 @@
 import re
 
 from edgevit.artifact.manifest import Preprocess
+from edgevit.models.zoo.datasets import IMAGENET_1K
 from edgevit.models.zoo.spec import WeightsSpec
 
 CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -45,7 +46,7 @@ def imagenet(
     name = f"imagenet_r{preprocess.size[0]}"
     stated = re.search(r"-([0-9a-f]{8,64})\.pth$", file)
     return WeightsSpec(
-        *(name, file, url, license, "ImageNet-1k", 1000, preprocess, top1, source),
+        *(name, file, url, license, "ImageNet-1k", 1000, preprocess, top1, source, IMAGENET_1K),
         sha256=stated[1] if stated else None,
         timm_tag=timm_tag,
     )

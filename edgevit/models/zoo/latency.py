@@ -1,6 +1,6 @@
 """How long each model takes, so that one is picked by time and accuracy: fewer operations are not less time.
 
-The figures are in latency.json, which benchmarks/zoo.py measures and writes.
+The figures are in latency.json, which benchmarks/zoo.py measures and writes; those of TFLite are of benchmarks/a72.py.
 """
 
 import json
@@ -22,6 +22,9 @@ class Latency:
     rpi4_fp32_ms: float
     """Estimated for a Raspberry Pi 4 with four threads; docs/benchmark.md says how far it may be off."""
     rpi4_int8_ms: float
+    rpi4_tflite_fp32_ms: float | None = None
+    """The same of its TFLite file, from counts of the whole model (benchmarks/a72.py); None where that was not done."""
+    rpi4_tflite_int8_ms: float | None = None
 
 
 def find_latency(name: str) -> Latency | None:

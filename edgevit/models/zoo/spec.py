@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from edgevit.artifact.manifest import Preprocess
+from edgevit.models.zoo.datasets import IMAGENET_1K
 
 Task = Literal["classify", "segment"]
 """"classify": logits (B, classes). "segment": logits (B, classes, H / 8, W / 8)."""
@@ -97,8 +98,8 @@ class ModelSpec:
     """The first is the default."""
     num_classes: int = 1000
     dataset: str = "ImageNet-1k"
-    labels: tuple[str, ...] = ()
-    """Names of the classes that it is published with; empty where they do not come with the model."""
+    labels: tuple[str, ...] = IMAGENET_1K
+    """Names of the classes that it is published with, `num_classes` of them."""
     palette: tuple[tuple[int, int, int], ...] = ()
     """RGB of each of `labels`; empty for classifiers."""
     plain: str = ""

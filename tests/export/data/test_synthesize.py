@@ -105,7 +105,7 @@ def test_the_differentiable_preprocessing_is_the_runtimes(side: int, crop_pct: f
 
 def test_a_model_with_few_batchnorms_is_refused() -> None:
     model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(3600, 2)).eval()
-    with pytest.raises(OptionError, match="the model has 1 BatchNorm layers.*give real images with --data"):
+    with pytest.raises(OptionError, match="the model has 1 BatchNorm layers.*give real images with data="):
         synthesize_images(model, 4, HOW)
 
 

@@ -13,7 +13,8 @@ from edgevit.artifact.manifest import Calibration, Input, Manifest, Parity, Prep
 from edgevit.errors import OptionError, OutputError
 from edgevit.export.report.chart import draw_chart, tick_step
 from edgevit.export.report.facts import FlippedImage, LayerFacts, ReportData, Score, SearchPoint
-from edgevit.export.report.page import check_report_path, render, write_report
+from edgevit.export.report.page import render, write_report
+from edgevit.export.report.place import check_report_path
 from edgevit.export.report.thumbnails import THUMBNAIL_SIDE, thumbnail
 from edgevit.export.result import ExportResult
 from edgevit.runtime.evaluation.report import Flip

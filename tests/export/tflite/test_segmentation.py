@@ -105,11 +105,11 @@ def test_argmax_in_the_graph_gives_bytes(exported: ExportResult, picture: NDArra
 @pytest.mark.parametrize(
     "changes",
     [
-        {"precision": "fp16"},
-        {"precision": "dynamic"},
-        {"precision": "int8"},
+        pytest.param({"precision": "fp16"}, marks=pytest.mark.slow),
+        pytest.param({"precision": "dynamic"}, marks=pytest.mark.slow),
+        pytest.param({"precision": "int8"}, marks=pytest.mark.slow),
         {"precision": "int8", "io": "uint8"},
-        {"precision": "int8", "io": "int8", "argmax": True, "num_classes": 300},
+        pytest.param({"precision": "int8", "io": "int8", "argmax": True, "num_classes": 300}, marks=pytest.mark.slow),
     ],
     ids=lambda changes: "-".join(map(str, changes.values())),
 )

@@ -39,7 +39,7 @@ def _nextvit(hallucinated: bool) -> nn.Module:
     return nextvit.NextViT(stages, 10, hallucinated=hallucinated)
 
 
-@pytest.mark.parametrize("hallucinated", [False, True])
+@pytest.mark.parametrize("hallucinated", [False, pytest.param(True, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("build", [_deit, _pvt, _nextvit])
 def test_file_answers_as_pytorch_does_and_int8_nearly(build: Callable[[bool], nn.Module], hallucinated: bool) -> None:
     torch.manual_seed(0)

@@ -21,7 +21,7 @@ from edgevit.export.tflite.metadata import Fields, build
 from edgevit.runtime.backends.session import open_session
 from edgevit.runtime.backends.tflite import open_backend
 from edgevit.runtime.backends.threads import started_on
-from edgevit.runtime.classifier import load
+from edgevit.runtime.loading import load
 from edgevit.runtime.selftest import check_selftest, record_cases
 from tests.places import ROOT
 

@@ -16,12 +16,12 @@ from typing import Any
 
 import pytest
 
+from edgevit.runtime.addresses.destinations import parse_sink, parse_sinks
 from edgevit.runtime.backoff import Backoff
 from edgevit.runtime.delivery.broker import Broker
 from edgevit.runtime.delivery.mqtt import MqttDelivery
 from edgevit.runtime.delivery.sender import SpooledSink
 from edgevit.runtime.delivery.spool import Spool
-from edgevit.runtime.destinations import parse_sink, parse_sinks
 from edgevit.runtime.events.event import Event
 from edgevit.runtime.moment import Moment
 from edgevit.runtime.records import Record, event_record
@@ -271,7 +271,7 @@ import sys, time
 from pathlib import Path
 from edgevit.runtime.events.event import Event
 from edgevit.runtime.events.event import Moment
-from edgevit.runtime.destinations import parse_sink, parse_sinks
+from edgevit.runtime.addresses.destinations import parse_sink, parse_sinks
 from edgevit.runtime.delivery.broker import Broker
 from edgevit.runtime.delivery.mqtt import MqttDelivery
 from edgevit.runtime.records import event_record

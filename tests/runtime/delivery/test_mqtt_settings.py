@@ -11,12 +11,12 @@ from string import ascii_letters, digits
 import pytest
 
 from edgevit.errors import OptionError, OutputError
+from edgevit.runtime.addresses.destinations import parse_sink
 from edgevit.runtime.delivery.broker import Broker
 from edgevit.runtime.delivery.homeassistant import discovery, state_topic
 from edgevit.runtime.delivery.mqtt import MqttDelivery
 from edgevit.runtime.delivery.sender import DeliveryError
 from edgevit.runtime.delivery.spool import Stored
-from edgevit.runtime.destinations import parse_sink
 
 BROKER = Broker("host", 1883, "farm", discovery="homeassistant")
 

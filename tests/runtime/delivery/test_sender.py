@@ -249,7 +249,7 @@ def test_sinks_need_no_package_that_a_board_lacks() -> None:
 def test_broker_without_the_extra_says_what_to_install(tmp_path: Path) -> None:
     code = f"""
 from pathlib import Path
-from edgevit.runtime.destinations import parse_sinks
+from edgevit.runtime.addresses.destinations import parse_sinks
 from edgevit.runtime.sinks.opening import *
 try:
     open_sinks(parse_sinks(["mqtt://host/a"]), SinkContext(spool=Path({str(tmp_path)!r})))

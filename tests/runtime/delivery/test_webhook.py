@@ -19,11 +19,11 @@ from typing import Any
 import pytest
 
 from edgevit.errors import OptionError
+from edgevit.runtime.addresses.destinations import parse_sinks
 from edgevit.runtime.backoff import Backoff
 from edgevit.runtime.delivery.sender import DeliveryError, SpooledSink
 from edgevit.runtime.delivery.spool import Spool, Stored
 from edgevit.runtime.delivery.webhook import WebhookDelivery, signature, signing_key
-from edgevit.runtime.destinations import parse_sinks
 from edgevit.runtime.events.event import Event
 from edgevit.runtime.moment import Moment
 from edgevit.runtime.records import Record, event_record

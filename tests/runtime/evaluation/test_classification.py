@@ -10,10 +10,11 @@ import pytest
 from numpy.typing import NDArray
 
 from edgevit.errors import DataError, ModelFileError, OptionError
-from edgevit.runtime.classifier import Classifier, load
+from edgevit.runtime.classifier import Classifier
 from edgevit.runtime.datasets.folder import read_folder
 from edgevit.runtime.datasets.judged import Judged, choose_judged
 from edgevit.runtime.evaluation.classification import validate
+from edgevit.runtime.loading import load
 
 MakeModel = Callable[..., Path]
 SaveImage = Callable[[str, NDArray[np.uint8]], Path]

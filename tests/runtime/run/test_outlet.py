@@ -10,10 +10,10 @@ import pytest
 from numpy.typing import NDArray
 
 from edgevit.errors import ImageError
-from edgevit.runtime.classifier import load
-from edgevit.runtime.destinations import parse_sinks
+from edgevit.runtime.addresses.destinations import parse_sinks
 from edgevit.runtime.events.event import Event
 from edgevit.runtime.images.regions import Region
+from edgevit.runtime.loading import load
 from edgevit.runtime.moment import Moment
 from edgevit.runtime.results import Result
 from edgevit.runtime.run.result_writer import ResultWriter

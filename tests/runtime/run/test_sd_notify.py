@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from edgevit.artifact.manifest import SelfTest, read_manifest
 from edgevit.errors import EdgevitError
 from edgevit.runtime.backends.session import open_session
-from edgevit.runtime.classifier import load
 from edgevit.runtime.events.event import Event
+from edgevit.runtime.loading import load
 from edgevit.runtime.moment import Moment
 from edgevit.runtime.records import Record, event_record, result_record
 from edgevit.runtime.results import Result

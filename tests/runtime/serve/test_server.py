@@ -25,7 +25,7 @@ from edgevit.runtime.results import Result
 from edgevit.runtime.serve.address import Access
 from edgevit.runtime.serve.answers import PageState
 from edgevit.runtime.serve.page import duration
-from edgevit.runtime.serve.server import MOST_CONNECTIONS, MOST_STREAMS, READ_S, Server
+from edgevit.runtime.serve.server import MOST_STREAMS, READ_S, Server
 from edgevit.runtime.serve.status import RunStatus
 from edgevit.runtime.serve.view import View
 
@@ -296,7 +296,7 @@ def test_slow_reader_never_holds_the_loop_back(start: Callable[..., Run]) -> Non
     assert max(took_s) < READ_S / 2
 
 
-def test_connections_and_watchers_are_few(start: Callable[..., Run]) -> None:
+def test_watchers_are_few(start: Callable[..., Run]) -> None:
     run = start()
     run.frame(100)
     with contextlib.ExitStack() as leaving:
@@ -305,22 +305,35 @@ def test_connections_and_watchers_are_few(start: Callable[..., Run]) -> None:
             assert watcher.recv(12) == b"HTTP/1.0 200"
         status, _, body = run.get("/stream.mjpg")
         assert (status, body) == (503, b"too many watch already; come again later\n")
-        for _ in range(MOST_CONNECTIONS - MOST_STREAMS):
-            leaving.enter_context(run.connect(b"GET / HTTP/1.0\r\n"))
-        # the slots are taken one after the other
-        with run.connect() as refused:
-            assert refused.recv(12) == b"HTTP/1.0 503"
-    # all went away; a watcher that does is noticed within a second
-    for _ in range(100):
-        with contextlib.suppress(OSError, http.client.HTTPException):
-            if run.get("/healthz")[0] == 200:
-                break
-        time.sleep(0.1)
-    assert run.get("/healthz")[0] == 200
+
+
+@pytest.mark.parametrize("begun", [b"", b"GET /", b"GET / HTTP/1.0\r\nHost: 127.0.0.1\r\n"])
+def test_forty_half_open_requests_do_not_starve_who_asks_for_health(start: Callable[..., Run], begun: bytes) -> None:
+    """The oldest of them go; watchers stay, and the threads are as few as the connections."""
+    run = start()
+    run.frame(100)
+    before = threading.active_count()
+    with contextlib.ExitStack() as leaving:
+        watcher = leaving.enter_context(run.connect(b"GET /stream.mjpg HTTP/1.0\r\n\r\n"))
+        assert watcher.recv(12) == b"HTTP/1.0 200"
+        half_open = [leaving.enter_context(run.connect(begun)) for _ in range(40)]
+        for _ in range(20):
+            assert run.get("/healthz")[0] == 200
+        # the first was sent away, the last was not
+        half_open[0].settimeout(30)
+        with contextlib.suppress(ConnectionError):
+            assert half_open[0].recv(1) == b""
+        half_open[-1].setblocking(False)
+        with pytest.raises(BlockingIOError):
+            half_open[-1].recv(1)
+        assert threading.active_count() - before <= 24 + 2
+        run.frame(200)
+        watcher.settimeout(30)
+        assert watcher.recv(1000)
 
 
 def test_request_that_drips_is_ended(start: Callable[..., Run], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edgevit.runtime.serve.server.READ_S", 0.5)
+    monkeypatch.setattr("edgevit.runtime.serve.server.REQUEST_S", 0.5)
     run = start()
     with run.connect(b"GET / HTTP/1.0\r\n") as connected, contextlib.suppress(OSError):
         for _ in range(600):

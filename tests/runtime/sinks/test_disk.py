@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from edgevit.errors import OutputError
-from edgevit.runtime.destinations import parse_sink
+from edgevit.runtime.addresses.destinations import parse_sink
 from edgevit.runtime.images.mask_png import read_mask
 from edgevit.runtime.moment import Moment
 from edgevit.runtime.records import Record, Sink, result_record

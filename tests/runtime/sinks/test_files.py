@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from edgevit.errors import OptionError, OutputError
-from edgevit.runtime.destinations import parse_sinks
+from edgevit.runtime.addresses.destinations import parse_sinks
 from edgevit.runtime.events.event import Event
 from edgevit.runtime.records import event_record
 from edgevit.runtime.sinks.opening import SinkContext, open_sinks

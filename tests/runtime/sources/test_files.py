@@ -9,7 +9,8 @@ import pytest
 from numpy.typing import NDArray
 
 from edgevit.errors import EdgevitError, ImageError, OptionError
-from edgevit.runtime.classifier import Classifier, load
+from edgevit.runtime.classifier import Classifier
+from edgevit.runtime.loading import load
 from edgevit.runtime.results import Result
 
 SaveImage = Callable[[str, NDArray[np.uint8]], Path]

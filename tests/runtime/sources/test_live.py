@@ -11,6 +11,7 @@ from edgevit.runtime.sources.frames import Clock, Frame
 from edgevit.runtime.sources.grammar import parse_source
 from edgevit.runtime.sources.live import Live
 from edgevit.runtime.sources.options import SourceOptions
+from edgevit.runtime.sources.raw import RawForm, RawPicture
 from edgevit.runtime.sources.sampling import SamplingInterval
 from edgevit.runtime.sources.stop import Stop
 from tests.made_connections import Draw, Script
@@ -216,3 +217,36 @@ def test_thread_is_gone_once_closed_whatever_it_does(make_live: MakeLive) -> Non
         assert not any(thread.name == "edgevit camera:0" for thread in threading.enumerate())
         assert script.closed == script.opened
         assert list(live) == []
+
+
+def test_warm_up_shows_nobody_the_first_pictures_of_each_connection(make_live: MakeLive) -> None:
+    now = [100.0]
+    script = Script()
+    live = make_live(script, clock=Clock(lambda: 1e9, lambda: now[0]), warmup_s=2.0)
+    for now[0], picture in ((100.0, b"a"), (101.9, b"b"), (102.0, b"c")):
+        script.do([picture])
+    newest = frame(next(live))
+    assert (newest.picture, newest.moment.sequence, newest.dropped) == (b"c", 0, 0)
+    script.do(ConnectionError("gone"), [b"d"])
+    assert event(next(live), "source_lost")
+    now[0] = 104.0
+    script.do([b"e"])
+    assert event(next(live), "source_back")
+    assert frame(next(live)).picture == b"e"
+
+
+def test_size_other_than_asked_for_is_said_once(make_live: MakeLive, caplog: pytest.LogCaptureFixture) -> None:
+    script = Script()
+    make_live(script, capture_size=(720, 1280))
+    form = RawForm(480, 640, "bgr24")
+    script.do([RawPicture(b"a", form)], [RawPicture(b"b", form)])
+    assert caplog.messages == [
+        "camera:0 gives pictures of 640x480; it does not have the 1280x720 that --capture asks for"
+    ]
+
+
+def test_size_that_was_asked_for_is_no_news(make_live: MakeLive, caplog: pytest.LogCaptureFixture) -> None:
+    script = Script()
+    make_live(script, capture_size=(480, 640))
+    script.do([RawPicture(b"a", RawForm(480, 640, "bgr24"))])
+    assert caplog.messages == []

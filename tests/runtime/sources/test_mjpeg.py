@@ -1,6 +1,7 @@
 """JPEG pictures out of a stream of bytes: whole, broken, or no pictures at all."""
 
 import random
+import sys
 
 import cv2
 import numpy as np
@@ -117,3 +118,45 @@ def test_ten_thousand_damaged_pictures_are_pictures_or_one_line() -> None:
                 outcomes["refused"] += len(str(error).splitlines())
     assert outcomes["read"] > 5000
     assert outcomes["refused"] > 10
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        b"\xff\xd8\xff\xe0\xff\xfa",  # each segment ends where another begins
+        b"\xff\xd8\xff\xe0\xff\xf9",  # each segment ends in a byte that is no marker
+        b"\xff\xe0\x00\x08\xff\xd8\xff\xe0\x00\x08",  # many starts within one long chain
+        b"\xff\xd8\xff\xd0\xff\xd0\xff\xe0\x80\x01\x00",
+        b"\xff\xd8\xff\xda\x00\x02" + bytes(60),
+        b"\xff\xd8\xff\xff",
+    ],
+)
+def test_work_grows_with_the_bytes_and_not_with_their_square(pattern: bytes) -> None:
+    """Steps are counted, as time would depend on the machine: twice the bytes take at most about twice the steps."""
+
+    def steps(size: int) -> int:
+        splitter, count = JpegSplitter(limit=1 << 20), 0
+
+        def note(frame: object, event: str, argument: object) -> object:
+            nonlocal count
+            count += event == "line"
+            return note
+
+        stream = pattern * (size // len(pattern))
+        sys.settrace(note)  # type: ignore[arg-type]
+        try:
+            for at in range(0, len(stream), 1 << 16):
+                splitter.feed(stream[at : at + (1 << 16)])
+        finally:
+            sys.settrace(None)
+        return count
+
+    small, large = steps(1 << 17), steps(1 << 18)
+    assert large < 3 * small + 1000
+    assert large < 20 * (1 << 18)
+
+
+def test_picture_behind_a_chain_of_false_heads_is_found() -> None:
+    """Beyond 64 KiB, which the last false segment may swallow."""
+    stream = b"\xff\xd8\xff\xe0\xff\xfa" * 40_000 + b"".join([A] * (1 + 140_000 // len(A))) + B
+    assert split(stream, 1 << 18)[-2:] == [A, B]

@@ -14,8 +14,9 @@ import pytest
 from numpy.typing import NDArray
 
 from edgevit.errors import EdgevitError, OptionError, SourceLostError
-from edgevit.runtime.classifier import Classifier, load
+from edgevit.runtime.classifier import Classifier
 from edgevit.runtime.events.event import Event
+from edgevit.runtime.loading import load
 
 COLORS = {"red": (200, 50, 25), "green": (25, 200, 50), "blue": (50, 25, 200), "black": (0, 0, 0)}
 PART = b"--frame\r\nContent-Type: image/jpeg\r\n\r\n"

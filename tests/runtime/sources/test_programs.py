@@ -26,17 +26,9 @@ from edgevit.runtime.sources.options import SourceOptions
 from edgevit.runtime.sources.raw import RawPicture
 from edgevit.runtime.sources.sampling import SamplingInterval
 from tests.places import ROOT
+from tests.runtime.sources.played_camera import CAMERA
 
 COLORS = {"red": (200, 50, 25), "green": (25, 200, 50), "blue": (50, 25, 200)}
-
-CAMERA = f"""
-import json, os, sys, time
-task = json.loads(sys.stdin.buffer.readline())
-def show(blue, green, red, height=4, width=6):
-    pixels = bytes((blue, green, red)) * (height * width)
-    os.write(1, {MAGIC!r} + height.to_bytes(4, "little") + width.to_bytes(4, "little") + pixels)
-"""
-"""The head of a program that plays a camera; `show` sends a plain picture."""
 
 
 def jpeg(name: str) -> bytes:
@@ -73,7 +65,7 @@ exec sleep 600
     command = ("/bin/sh", str(tmp_path / "camera.sh"))
     monkeypatch.setattr(capture, "connect", lambda source, source_options: connect(source, source_options, command))
     events: list[Event] = []
-    results = classifier.stream("camera:0", stall_timeout=0.5, on_event=events.append)
+    results = classifier.stream("camera:0", warmup=0, stall_timeout=0.5, on_event=events.append)
     assert next(results).top1 == "red"
     assert next(results).top1 == "blue"
     results.close()
@@ -93,7 +85,7 @@ sys.stdin.buffer.read(1) if not first else time.sleep(0.1)
 sys.exit("it gives no more pictures")
 """)
     events: list[Event] = []
-    results = classifier.stream("/dev/video0", on_event=events.append)
+    results = classifier.stream("/dev/video0", warmup=0, on_event=events.append)
     assert [next(results).top1, next(results).top1] == ["red", "green"]
     results.close()
     assert events[0].facts["reason"] == "it gives no more pictures"
@@ -105,14 +97,14 @@ for side in range(2, 500):
     show(50, 200, 25, side, 2 * side)
     time.sleep(0.01)
 """)
-    results = list(classifier.stream("camera:0", max_frames=4))
+    results = list(classifier.stream("camera:0", max_frames=4, warmup=0))
     assert [result.top1 for result in results] == ["green"] * 4
 
 
 def test_rubbish_from_the_camera_process_is_a_loss(classifier: Classifier, play_camera: Callable[[str], None]) -> None:
     play_camera("os.write(1, b'rubbish' * 10); time.sleep(60)")
     with pytest.raises(SourceLostError, match="its reader sent something that is no picture"):
-        list(classifier.stream("camera:0", wait=False, on_event=lambda event: None))
+        list(classifier.stream("camera:0", warmup=0, wait=False, on_event=lambda event: None))
 
 
 def test_frames_of_the_child_are_cut_wherever_the_reads_end() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote
 
 from edgevit.errors import OptionError
-from edgevit.runtime.addresses import Address, parse_address, resolve, scheme_of
+from edgevit.runtime.addresses.address import Address, parse_address, resolve, scheme_of
 
 SENDS = ("events", "results", "all")
 """What a sink may be asked to take: what happened, the answer for each frame, or both."""

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from edgevit.errors import EdgevitError, OptionError
-from edgevit.runtime.addresses import parse_address, resolve
-from edgevit.runtime.destinations import parse_sink, parse_sinks
+from edgevit.runtime.addresses.address import parse_address, resolve
+from edgevit.runtime.addresses.destinations import parse_sink, parse_sinks
 from edgevit.runtime.events.event import Event
 from edgevit.runtime.moment import Moment
 from edgevit.runtime.records import event_record

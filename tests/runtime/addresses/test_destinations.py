@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from edgevit.errors import OptionError
-from edgevit.runtime.delivery.credentials import read_secret
-from edgevit.runtime.destinations import OPTIONS, parse_bytes, parse_sink
+from edgevit.runtime.addresses.credentials import read_secret
+from edgevit.runtime.addresses.destinations import OPTIONS, parse_bytes, parse_sink
 from edgevit.runtime.sinks.opening import default_spool_folder, spool_path
 from tests.places import DOCS
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from urllib.parse import quote, unquote
 
 from edgevit.errors import OptionError
-from edgevit.runtime.delivery.credentials import read_secret
+from edgevit.runtime.addresses.credentials import read_secret
 
 HIDDEN = "***"
 HARMLESS = frozenset(

@@ -1,0 +1,107 @@
+"""A newer model: whatever is wrong with it, the old one stays, and the next renewal is heard."""
+
+import queue
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edgevit.errors import ModelFileError
+from edgevit.runtime.classifier import Classifier
+from edgevit.runtime.loading import load
+from edgevit.runtime.run.model_reload import ReloadableModel
+
+RED = np.full((48, 64, 3), (200, 50, 25), np.uint8)
+
+
+class Told:
+    """Keeps what is told of renewals."""
+
+    def __init__(self) -> None:
+        self.lines: queue.Queue[str] = queue.Queue()
+        self.begun = 0
+
+    def __call__(self, text: str | None) -> None:
+        if text is None:
+            self.begun += 1
+        else:
+            self.lines.put(text)
+
+    def next(self) -> str:
+        return self.lines.get(timeout=60)
+
+
+@pytest.mark.parametrize(
+    "error", [ModelFileError("damaged"), IndexError("list index out of range"), MemoryError(), SystemExit(3)]
+)
+def test_any_trouble_leaves_the_old_model_and_the_thread(
+    tiny_model: Path, error: BaseException, caplog: pytest.LogCaptureFixture
+) -> None:
+    troubles = [error]
+
+    def open_again() -> Classifier:
+        if troubles:
+            raise troubles.pop()
+        return load(tiny_model)
+
+    told = Told()
+    model = ReloadableModel(load(tiny_model), open_again, told)
+    try:
+        model.ask()
+        line = told.next()
+        assert line.startswith("the old model stays: ")
+        assert line in caplog.messages
+        assert model([RED])[0].top1 == "red"
+        model.ask()
+        assert told.next() == "the model was renewed; its self-test passed, 3 pictures"
+        assert model([RED])[0].top1 == "red"
+        assert told.begun == 2
+    finally:
+        model.close()
+
+
+def test_whoever_fails_to_listen_does_not_end_renewals(tiny_model: Path) -> None:
+    heard: queue.Queue[str | None] = queue.Queue()
+
+    def told(text: str | None) -> None:
+        heard.put(text)
+        raise OSError("nobody is there")
+
+    model = ReloadableModel(load(tiny_model), lambda: load(tiny_model), told)
+    try:
+        for _ in range(2):
+            model.ask()
+            assert heard.get(timeout=60) is None
+            assert heard.get(timeout=60) == "the model was renewed; its self-test passed, 3 pictures"
+    finally:
+        model.close()
+
+
+def test_newer_model_that_hangs_is_given_up(tiny_model: Path) -> None:
+    goes_on, hangs = threading.Event(), [True]
+    late: list[Any] = []
+
+    def open_again() -> Classifier:
+        newer = load(tiny_model)
+        if hangs.pop() if hangs else False:
+            goes_on.wait(60)
+            late.append(newer)
+        return newer
+
+    told = Told()
+    model = ReloadableModel(load(tiny_model), open_again, told, limit_s=0.5)
+    try:
+        model.ask()
+        assert told.next() == "the old model stays: the newer one did not pass its self-test within 0.5 s"
+        goes_on.set()
+        assert model([RED])[0].top1 == "red"
+        model.ask()
+        while "renewed" not in told.next():
+            model.ask()
+    finally:
+        model.close()
+    # the one that came too late was closed and not taken
+    with pytest.raises(ValueError, match="closed"):
+        late[0](RED)
