@@ -1,6 +1,7 @@
 # make          lint + test
 # make demo     the main job: export sbcformer_xs to int8
 # make test-all the slow tests too
+# make audit    known holes of what is installed, where the advisory service can be reached
 # make test-a72 the board's promises on an emulated Cortex-A72; needs an x86-64 Debian, takes a while
 # make board-wheel  dist/board/: edgevit for a board, small as it lacks the exporter's weights
 # All of them set up what they need in $(VENV).
@@ -12,7 +13,9 @@ A72 ?= .a72
 # The CPU build that edgevit is tested with.
 TORCH = torch==2.13.0
 
-.PHONY: all board-wheel demo test test-all test-a72 lint format
+PIP_AUDIT = pip-audit>=2.7
+
+.PHONY: all audit board-wheel demo test test-all test-a72 lint format
 
 all: lint test
 
@@ -37,6 +40,11 @@ test-a72: $(VENV)/dev $(VENV)/tflite-export
 	    -o $(A72)/models/sbcformer_xs$${precision#-}.$$format || exit 1; \
 	done; done
 	EDGEVIT_A72=$(A72) $(VENV)/bin/python -m pytest tests/test_a72.py
+
+# a tool of its own: it is none of edgevit's dependencies. It exits with 1 both for a hole and without a network.
+audit: $(VENV)/dev
+	$(VENV)/bin/pip install --quiet '$(PIP_AUDIT)'
+	$(VENV)/bin/python tools/audit.py
 
 lint: $(VENV)/dev
 	$(VENV)/bin/ruff check .

@@ -28,6 +28,7 @@ from typing import Any
 
 import click
 
+from edgevit.runtime.addresses.destinations import parse_sink
 from edgevit.runtime.delivery.spool import Spool
 from edgevit.runtime.events.event import Event
 from edgevit.runtime.moment import Moment
@@ -233,7 +234,8 @@ def report(taken: list[str], receiver: Receiver, refused: dict[str, str]) -> Non
 @click.argument("count", type=int)
 def board(folder: Path, port: int, count: int) -> None:
     """Write records, `count` or without end; print the id of each once the spool has it."""
-    sinks = open_sinks([f"mqtt://127.0.0.1:{port}/bench"], SinkContext(spool=folder, source="made", environment={}))
+    place = parse_sink(f"mqtt://127.0.0.1:{port}/bench")
+    sinks = open_sinks([place], SinkContext(spool=folder, source="made", environment={}))
     number = 0
     while not count or number < count:
         text = "x" * (LIMIT + 2000 if number % 50 == 49 else number % 500)

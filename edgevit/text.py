@@ -1,6 +1,8 @@
 """Text from files and networks, made fit for a line of a terminal or a log."""
 
+import logging
 import unicodedata
+from typing import Any
 
 _LINE_ENDS_AND_CONTROLS = ("Cc", "Zl", "Zp")
 """Unicode's categories of characters that move the cursor, change colours, or end a line."""
@@ -29,3 +31,24 @@ def _shown(character: str) -> str:
 def printable_lines(text: str) -> str:
     """Return `printable` of each line of a text whose line ends are our own."""
     return "\n".join(map(printable, text.split("\n")))
+
+
+class LogFormatter(logging.Formatter):
+    """A record as one `printable` line of its message alone, with the lines of a traceback below it."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        return printable(super().formatMessage(record))
+
+    def formatException(self, ei: Any) -> str:
+        return printable_lines(super().formatException(ei))
+
+
+def show_log(level: int = logging.WARNING) -> None:
+    """Show the log from this level on, on stderr; where a program shows it already, it stays the program's."""
+    root = logging.getLogger()
+    if not root.handlers:
+        handler = logging.StreamHandler()
+        handler.setFormatter(LogFormatter())
+        root.addHandler(handler)
+    if any(isinstance(handler.formatter, LogFormatter) for handler in root.handlers):
+        root.setLevel(level)

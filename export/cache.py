@@ -8,6 +8,7 @@ from typing import Any
 
 from edgevit.files import replacing
 from edgevit.models.weights.download import cache_dir
+from edgevit.schema import read_json
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +30,7 @@ def cached(kind: str, key: str, compute: Callable[[], Any]) -> Any:
     """
     path = cache_dir() / kind / f"{key}.json"
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return read_json(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         pass
     except (OSError, ValueError) as error:

@@ -1,6 +1,5 @@
 """Models that edgevit did not export: what must be told about them, and what their metadata may tell."""
 
-import json
 import logging
 import math
 import os
@@ -14,6 +13,7 @@ from edgevit.artifact.tflite import NORMALIZATION_KEYS
 from edgevit.errors import OptionError
 from edgevit.runtime.backends.session import Session
 from edgevit.runtime.labels import parse_names, read_labels
+from edgevit.schema import read_json
 
 logger = logging.getLogger(__name__)
 
@@ -160,8 +160,8 @@ def _fit_limits(mean: Sequence[float], std: Sequence[float], limits: tuple[float
 def _three_numbers(text: str) -> tuple[float, float, float] | None:
     """Read a JSON list of three finite numbers; None if it is anything else."""
     try:
-        values = json.loads(text)
-    except (ValueError, RecursionError):
+        values = read_json(text)
+    except ValueError:
         return None
     if not isinstance(values, list) or len(values) != 3:
         return None

@@ -1,11 +1,11 @@
 """Class names from a file: one a line, or JSON."""
 
-import json
 import re
 from pathlib import Path
 
 from edgevit.artifact.files import LARGEST_TEXT
 from edgevit.errors import OptionError
+from edgevit.schema import read_json
 
 
 def read_labels(path: str | Path) -> tuple[str, ...]:
@@ -39,8 +39,8 @@ def read_labels(path: str | Path) -> tuple[str, ...]:
 def parse_names(text: str) -> tuple[str, ...] | None:
     """Return the names of a JSON list or a JSON object by index; None if the text is something else."""
     try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
+        value = read_json(text)
+    except ValueError:
         return None
     if isinstance(value, dict):
         # more digits than these are no class, and Python refuses thousands of them

@@ -20,6 +20,7 @@ from edgevit.artifact.files import LARGEST_TEXT, MOST_PAIRS, open_model
 from edgevit.artifact.flatbuffer import Table, read_root
 from edgevit.artifact.graph import MOST_TENSORS, Graph, GraphTensor
 from edgevit.errors import ModelFileError
+from edgevit.schema import read_json
 
 IDENTIFIER = b"TFL3"
 SUBGRAPHS, BUFFERS, METADATA, EXTERNAL_GROUPS, EXTERNAL_BUFFERS = 2, 4, 6, 8, 9
@@ -190,9 +191,9 @@ def _flat_pairs(content: bytes) -> dict[str, str]:
     if not content:
         return {}
     try:
-        value = json.loads(content)
-    except RecursionError as error:
-        raise ValueError(f"{FLAT} is nested too deeply") from error
+        value = read_json(content.decode())
+    except ValueError as error:
+        raise ValueError(f"{FLAT} is unreadable: {error}") from error
     if not isinstance(value, dict):
         return {}
     return {key: item if isinstance(item, str) else json.dumps(item) for key, item in value.items()}

@@ -16,8 +16,10 @@ import click
 from edgevit import __version__
 from edgevit.cli import habits
 from edgevit.cli.sections import CommandGroup
+from edgevit.cli.terminal import say
 from edgevit.errors import EdgevitError
 from edgevit.system import print_in_utf8
+from edgevit.text import show_log
 
 COMMANDS = {
     "models": "edgevit.cli.models",
@@ -79,6 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point of the `edgevit` command."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     print_in_utf8()
+    show_log()
     try:
         code = cli.main(arguments, prog_name="edgevit", standalone_mode=False)
     except EdgevitError as error:
@@ -111,5 +114,5 @@ def _with_hint(error: click.ClickException, arguments: Sequence[str]) -> str:
 
 
 def _fail(message: str, code: int) -> Any:
-    click.echo(f"edgevit: {message}", err=True)
+    say(message)
     sys.exit(code)

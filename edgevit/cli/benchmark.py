@@ -10,6 +10,7 @@ from edgevit.cli.completion import complete_boards, complete_model_files
 from edgevit.cli.options import VERBOSE_OPTION, foreign_options, size, take_model_options
 from edgevit.cli.progress import track
 from edgevit.cli.sections import OTHERS, Command, section
+from edgevit.cli.terminal import echo, echo_text
 from edgevit.errors import OptionError
 
 DRAWN = (480, 640)
@@ -105,7 +106,7 @@ def command(
         if models:
             raise OptionError("--compare takes two files of its own and measures nothing; leave out MODEL")
         before, after = map(read_report, compared)
-        click.echo(describe_changes(compare(before, after), list(find_doubts(before, after))))
+        echo_text(describe_changes(compare(before, after), list(find_doubts(before, after))))
         return
     if not models:
         raise click.UsageError("missing MODEL; give one or several exported files, or --compare BEFORE AFTER")
@@ -117,12 +118,10 @@ def command(
     plan = Plan(models, _threads(threads), told, picture, name, rounds=rounds, starts=starts)
     report = benchmark(plan, track=track)
     if as_json:
-        click.echo(report.to_json())
+        echo_text(report.to_json())
         return
-    click.echo(describe(report))
-    click.echo(
-        f"next: edgevit benchmark {' '.join(map(str, models))} --json > before.json, and later --compare", err=True
-    )
+    echo_text(describe(report))
+    echo(f"next: edgevit benchmark {' '.join(map(str, models))} --json > before.json, and later --compare", err=True)
 
 
 def _estimate(models: tuple[Path, ...], board: str, imgsz: tuple[int, int] | None, as_json: bool) -> None:
@@ -135,7 +134,7 @@ def _estimate(models: tuple[Path, ...], board: str, imgsz: tuple[int, int] | Non
     profile = find_profile(board)
     for model in models:
         guess = estimate(model, profile, imgsz=imgsz)
-        click.echo(guess.to_json() if as_json else describe_estimate(guess))
+        echo_text(guess.to_json() if as_json else describe_estimate(guess))
 
 
 def _threads(text: str | None) -> tuple[int, ...]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from edgevit.cli.tables import table
 from edgevit.runtime.benchmark.compare import Change
 from edgevit.runtime.benchmark.report import Report, Run
+from edgevit.text import printable
 
 COLUMNS = ("model", "threads", "p50 ms", "p90", "p99", "fps", "preprocess", "inference", "postprocess", "cores", "of 1")
 FIRST_COLUMNS = ("model", "threads", "first answer ms", "import", "load", "answer", "peak MB")
@@ -16,17 +17,21 @@ def describe(report: Report) -> str:
     machine = report.machine
     packages = ", ".join(f"{name} {version}" for name, version in machine.packages.items())
     lines = [
-        f"{machine.name}, {machine.cores} cores; {packages}",
-        f"{report.picture}, {report.rounds} rounds",
+        printable(f"{machine.name}, {machine.cores} cores; {packages}"),
+        printable(f"{report.picture}, {report.rounds} rounds"),
         "",
         table([COLUMNS, *(_speed(number, run) for number, run in enumerate(report.runs, start=1))]),
     ]
     if any(run.first for run in report.runs):
         lines += ["", table([FIRST_COLUMNS, *(_first(number, run) for number, run in enumerate(report.runs, start=1))])]
     lines += ["", *_states(report)]
-    lines += [f"{Path(run.model).name}: the warm-up did not settle" for run in report.runs if not run.settled]
+    lines += [
+        printable(f"{Path(run.model).name}: the warm-up did not settle") for run in report.runs if not run.settled
+    ]
     if report.tainted:
-        lines.append(f"TAINTED: {'; '.join(report.tainted)}; cool, power or free the machine and measure again")
+        lines.append(
+            printable(f"TAINTED: {'; '.join(report.tainted)}; cool, power or free the machine and measure again")
+        )
     return "\n".join(lines)
 
 
@@ -44,7 +49,7 @@ def describe_changes(changes: Sequence[Change], doubts: Sequence[str]) -> str:
         )
         for change in changes
     ]
-    return "\n".join([table(rows), *(f"beware: {doubt}" for doubt in doubts)])
+    return "\n".join([table(rows), *(printable(f"beware: {doubt}") for doubt in doubts)])
 
 
 def _speed(number: int, run: Run) -> tuple[str, ...]:
@@ -83,5 +88,5 @@ def _states(report: Report) -> list[str]:
             before, during, after = (form.format(value) for value in values)
             lines.append(f"{name}: {before} before, {during} at worst, {after} after")
     if report.before.governor is not None:
-        lines.append(f"governor: {report.before.governor}")
+        lines.append(printable(f"governor: {report.before.governor}"))
     return lines

@@ -8,9 +8,10 @@ import click
 
 from edgevit.cli.completion import complete_files
 from edgevit.cli.options import VERBOSE_OPTION
-from edgevit.cli.run import tell_error, tell_event, tell_page, tell_stderr
+from edgevit.cli.run import tell_error, tell_event, tell_page
 from edgevit.cli.sections import OTHERS, Command, section
 from edgevit.cli.signals import stop_on_signals
+from edgevit.cli.terminal import say
 
 EXAMPLES = """\b
 edgevit collect camera:0 --label hen --every 1s --to photos/
@@ -84,6 +85,6 @@ def command(**given: Any) -> int:
     options, stop = CollectOptions(**given), Stop()
     with stop_on_signals(stop):
         done = collect(options, on_event=tell_event, on_error=tell_error, on_page=tell_page, stop=stop)
-    tell_stderr(str(done))
+    say(str(done))
     # a camera sends a damaged picture now and then; a damaged file stays one
     return 1 if done.unreadable and not done.live else 0

@@ -1,6 +1,5 @@
 """`edgevit doctor`: what is wrong with this board, and the command that mends it."""
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import click
 
 from edgevit.cli.completion import complete_model_files
 from edgevit.cli.sections import Command
+from edgevit.cli.terminal import echo, echo_json
 
 
 @click.command("doctor", cls=Command)
@@ -25,10 +25,10 @@ def command(model: Path | None, as_json: bool) -> int:
     for finding in examine(this_machine(model)):
         findings.append(finding)
         if not as_json:
-            click.echo(f"{finding.level:<5} {finding.check:<18} {finding.text}")
+            echo(f"{finding.level:<5} {finding.check:<18} {finding.text}")
             if finding.remedy:
-                click.echo(f"{'':<25}fix: {finding.remedy}")
+                echo(f"{'':<25}fix: {finding.remedy}")
     failed = any(finding.level == "fail" for finding in findings)
     if as_json:
-        click.echo(json.dumps({"ok": not failed, "findings": [asdict(finding) for finding in findings]}, indent=2))
+        echo_json({"ok": not failed, "findings": [asdict(finding) for finding in findings]}, indent=2)
     return int(failed)

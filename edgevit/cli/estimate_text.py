@@ -2,6 +2,7 @@
 
 from edgevit.cli.tables import table
 from edgevit.export.estimate.estimate import Estimate
+from edgevit.text import printable
 
 
 def describe_estimate(guess: Estimate) -> str:
@@ -14,9 +15,11 @@ def describe_estimate(guess: Estimate) -> str:
     ]
     return "\n".join(
         [
-            f"{guess.model} on {guess.board}: estimated {guess.ms:.0f} ms ({low:.0f} to {high:.0f}), not measured",
+            printable(
+                f"{guess.model} on {guess.board}: estimated {guess.ms:.0f} ms ({low:.0f} to {high:.0f}), not measured"
+            ),
             f"{guess.runtime}, {guess.threads} threads, {guess.mhz / 1000:.1f} GHz, one picture, without preparing it",
-            *([_doubt(guess)] if guess.unpriced else []),
+            *([printable(_doubt(guess))] if guess.unpriced else []),
             "",
             table(rows),
         ]

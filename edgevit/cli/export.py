@@ -14,10 +14,12 @@ from edgevit.cli.options import LEVELS_OPTION, low_and_high, size
 from edgevit.cli.progress import track
 from edgevit.cli.sections import OTHERS, Command, section
 from edgevit.cli.target_text import describe_target
+from edgevit.cli.terminal import echo, echo_text
 from edgevit.device_profiles import GENERIC, find_profile
 from edgevit.errors import GateError, OptionError
 from edgevit.export.recipe import METHODS
 from edgevit.models.zoo.registry import get_spec
+from edgevit.text import show_log
 
 if TYPE_CHECKING:
     from edgevit.export import ExportResult
@@ -183,7 +185,8 @@ def command(
     from edgevit.export import export
 
     get_spec(model)  # a misspelt name is told even where torch is missing
-    logging.basicConfig(level=logging.INFO if verbose else logging.WARNING, format="%(message)s")
+    if verbose:
+        show_log(logging.INFO)
     if format_ is None and layout is None:
         _say_format(target)
     made = export(
@@ -217,7 +220,7 @@ def command(
     )
     _summarize(made)
     if target == GENERIC and made.path.suffix == ".onnx":
-        click.echo(describe_target(made.manifest), err=True)
+        echo_text(describe_target(made.manifest), err=True)
     if made.outcome is not None and not made.outcome.met:
         raise GateError(
             f"--max-drop {max_drop} cannot be met: the best found, written to {made.path}, loses "
@@ -229,7 +232,7 @@ def _say_format(target: str) -> None:
     """Say which file format the target's profile prefers, and why."""
     if target != GENERIC:
         profile = find_profile(target)
-        click.echo(f"format       {profile.format.preferred} for {profile.title}: {profile.format.why}", err=True)
+        echo(f"format       {profile.format.preferred} for {profile.title}: {profile.format.why}", err=True)
 
 
 def _method(calibration: tuple[str, ...]) -> Any:
@@ -252,7 +255,7 @@ def _summarize(result: "ExportResult") -> None:
     manifest = result.manifest
 
     def say(text: str) -> None:
-        click.echo(text, err=True)
+        echo(text, err=True)
 
     weights = manifest.weights
     say(f"weights      {weights.source}{f' ({weights.note})' if weights.note else ''}; licence: {weights.license}")
@@ -279,10 +282,10 @@ def _summarize(result: "ExportResult") -> None:
     if result.speedup is not None:
         advice = "" if result.speedup >= 1.05 else "; where speed matters more than size, export without int8"
         say(f"speed        {result.speedup:.2f} times that of float32 on this machine, one thread{advice}")
-    say(
-        f"\nnext:        edgevit run {result.path} PHOTO\n             edgevit selftest {result.path}    (on the board)"
-    )
-    click.echo(result.path)
+    say("")
+    say(f"next:        edgevit run {result.path} PHOTO")
+    say(f"             edgevit selftest {result.path}    (on the board)")
+    echo(str(result.path))
 
 
 def _say_search(outcome: "Outcome", say: Callable[[str], None]) -> None:

@@ -1,6 +1,6 @@
 """`edgevit info`: what a model file says about itself."""
 
-import json
+import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,8 +10,8 @@ from edgevit.cli.completion import complete_model_files
 from edgevit.cli.labels_text import describe_labels, shortened
 from edgevit.cli.sections import Command
 from edgevit.cli.tables import table
+from edgevit.cli.terminal import echo, echo_json, echo_text
 from edgevit.errors import EdgevitError
-from edgevit.text import printable
 
 if TYPE_CHECKING:
     from edgevit.artifact.manifest import Input, Manifest
@@ -37,11 +37,11 @@ def command(model: Path, as_json: bool) -> None:
     if manifest is None:
         _show_foreign(model, as_json)
     elif as_json:
-        click.echo(manifest.to_json())
+        echo_json(dataclasses.asdict(manifest))
     else:
         file = ("file", f"{model} ({model.stat().st_size / 1e6:.1f} MB, checksum good)")
-        click.echo(table([file, *describe(manifest), *_describe_runtime(model)], others="left"))
-        click.echo(f"next: edgevit run {model} IMAGE, or edgevit selftest {model}", err=True)
+        echo_text(table([file, *describe(manifest), *_describe_runtime(model)], others="left"))
+        echo(f"next: edgevit run {model} IMAGE, or edgevit selftest {model}", err=True)
 
 
 def _show_foreign(model: Path, as_json: bool) -> None:
@@ -58,16 +58,16 @@ def _show_foreign(model: Path, as_json: bool) -> None:
         reason = str(error)
     if as_json:
         found = {"metadata": pairs, **graph.to_dict(), "plan": plan and plan.to_dict(), "reason": reason}
-        click.echo(json.dumps({"edgevit": None, **found}))
+        echo_json({"edgevit": None, **found})
         return
     cut = [(key, value if len(value) <= LONGEST else f"{value[:LONGEST]}...") for key, value in pairs.items()]
     lines = [*describe_graph(graph), *(cut or [("metadata", "none")]), *_describe_runtime(model)]
-    click.echo(f"{model}: not exported by edgevit; it says")
-    click.echo(table(lines, others="left"))
-    click.echo("\nedgevit would take it so" if plan else f"\nedgevit cannot run it as it is: {printable(reason or '')}")
+    echo(f"{model}: not exported by edgevit; it says")
+    echo_text(table(lines, others="left"))
+    echo("", "edgevit would take it so" if plan else f"edgevit cannot run it as it is: {reason}")
     if plan is not None:
-        click.echo(table(describe_plan(plan), others="left"))
-        click.echo(f"next: {next_command(str(model), plan)}", err=True)
+        echo_text(table(describe_plan(plan), others="left"))
+        echo(f"next: {next_command(str(model), plan)}", err=True)
 
 
 def describe(manifest: "Manifest") -> list[tuple[str, str]]:

@@ -1,7 +1,6 @@
 """`edgevit models`: the zoo as a table, or all that is known about one model; needs no torch."""
 
 import dataclasses
-import json
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -11,6 +10,7 @@ import click
 from edgevit.cli.completion import complete_models
 from edgevit.cli.sections import Command
 from edgevit.cli.tables import table
+from edgevit.cli.terminal import echo, echo_json, echo_text
 from edgevit.models.zoo.latency import describe_conditions, find_latency
 from edgevit.models.zoo.registry import IMAGENET, find_weights, get_spec, list_models
 from edgevit.models.zoo.spec import ModelSpec, WeightsSpec
@@ -51,13 +51,13 @@ def command(name: str | None, all_models: bool, sort: str, as_json: bool) -> Non
     every = sorted(map(get_spec, list_models()), key=ORDERS[sort])
     if as_json:
         found: Any = as_document(get_spec(name)) if name else [as_document(each) for each in every]
-        click.echo(json.dumps(found, indent=2))
+        echo_json(found, indent=2)
     elif name is None:
         _list(every if all_models else list(filter(suits_small_boards, every)), all_models)
     else:
         spec = get_spec(name)
-        click.echo(details(spec))
-        click.echo(f"\nNext: edgevit export {spec.name} [--int8]", err=True)
+        echo_text(details(spec))
+        echo("", f"Next: edgevit export {spec.name} [--int8]", err=True)
 
 
 def suits_small_boards(spec: ModelSpec) -> bool:
@@ -79,7 +79,7 @@ def _list(specs: Sequence[ModelSpec], whole: bool) -> None:
         for task, header in (("classify", HEADER), ("segment", SEGMENTATION_HEADER))
         if (some := [spec for spec in specs if spec.task == task])
     ]
-    click.echo("\n\n".join(tables))
+    echo_text("\n\n".join(tables))
     first = first_model()
     notes = [
         "PI4: estimated for four threads at 1.5 GHz, never measured.",
@@ -88,7 +88,7 @@ def _list(specs: Sequence[ModelSpec], whole: bool) -> None:
         f"Start here: edgevit export {first.name} --weights {IMAGENET} --int8",
         "More: edgevit models NAME" + ("." if whole else "; edgevit models --all: larger ones, and segmentation."),
     ]
-    click.echo("\n" + "\n".join(notes), err=True)
+    echo("", *notes, err=True)
 
 
 def row(spec: ModelSpec) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ import click
 from edgevit.artifact.manifest import INTERPOLATIONS
 from edgevit.cli.sections import OTHERS, section
 from edgevit.errors import OptionError
+from edgevit.text import show_log
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -26,8 +27,9 @@ def adding(options: Sequence[Decorator]) -> Callable[[Command], Command]:
     return add
 
 
-def _start_logging(context: click.Context, option: click.Parameter, verbose: bool) -> None:
-    logging.basicConfig(level=logging.INFO if verbose else logging.WARNING, format="%(message)s")
+def _show_log(context: click.Context, option: click.Parameter, verbose: bool) -> None:
+    if verbose:
+        show_log(logging.INFO)
 
 
 VERBOSE_OPTION = click.option(
@@ -35,7 +37,7 @@ VERBOSE_OPTION = click.option(
     "--verbose",
     is_flag=True,
     expose_value=False,
-    callback=_start_logging,
+    callback=_show_log,
     help="Say which device profile and how many threads are used, and why.",
 )
 LEVELS_OPTION = click.option(

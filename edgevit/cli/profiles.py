@@ -1,6 +1,5 @@
 """`edgevit profiles`: the boards that are known, or all that is known about one of them."""
 
-import json
 from collections.abc import Iterable
 from dataclasses import asdict
 
@@ -9,6 +8,7 @@ import click
 from edgevit.cli.completion import complete_boards
 from edgevit.cli.sections import Command
 from edgevit.cli.tables import table
+from edgevit.cli.terminal import echo, echo_json, echo_text
 from edgevit.device_profiles import Profile, all_profiles, detect_profile, find_profile
 from edgevit.device_profiles.profile import Cluster
 
@@ -29,17 +29,17 @@ def command(name: str | None, as_json: bool) -> None:
     """
     if name is not None:
         profile = find_profile(name)
-        click.echo(json.dumps(asdict(profile), indent=2) if as_json else "\n".join(details(profile)))
+        echo_json(asdict(profile), indent=2) if as_json else echo(*details(profile))
         return
     detection = detect_profile()
     profiles = sorted(all_profiles(), key=lambda profile: profile.name)
     here = detection.profile.name if detection.profile else None
     if as_json:
         found = {"detected": here, "why": detection.why, "profiles": [asdict(profile) for profile in profiles]}
-        click.echo(json.dumps(found, indent=2))
+        echo_json(found, indent=2)
         return
-    click.echo(table([HEADER, *(row(profile, profile.name == here) for profile in profiles)], others="left"))
-    click.echo(f"\n* this machine: {detection.why}\nMore: edgevit profiles NAME", err=True)
+    echo_text(table([HEADER, *(row(profile, profile.name == here) for profile in profiles)], others="left"))
+    echo("", f"* this machine: {detection.why}", "More: edgevit profiles NAME", err=True)
 
 
 def row(profile: Profile, here: bool) -> tuple[str, ...]:

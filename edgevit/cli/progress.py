@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from edgevit.cli.signals import call_on_signals
+from edgevit.text import printable
 
 SHOW_CURSOR = b"\x1b[?25h\n"
 
@@ -20,7 +21,8 @@ def track(items: Iterable[Any], label: str, count: int) -> Iterator[Any]:
     if not sys.stderr.isatty():
         yield from items
         return
-    with _cursor_given_back(), click.progressbar(items, length=count, label=label, file=sys.stderr) as bar:
+    shown = printable(label)
+    with _cursor_given_back(), click.progressbar(items, length=count, label=shown, file=sys.stderr) as bar:
         yield from bar
 
 

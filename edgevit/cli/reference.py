@@ -7,6 +7,7 @@ import click
 
 from edgevit.cli import cli
 from edgevit.cli.sections import Command
+from edgevit.cli.terminal import echo_text
 
 INTRODUCTION = """\
 # The command line
@@ -75,4 +76,4 @@ def _command(command: Command, ctx: click.Context) -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    click.echo(reference(), nl=False)
+    echo_text(reference().removesuffix("\n"))

@@ -12,8 +12,8 @@ from edgevit.cli.options import model_options
 from edgevit.cli.run_options import read_run_options, run_options
 from edgevit.cli.sections import Command
 from edgevit.cli.signals import reload_on_sighup, stop_on_signals
+from edgevit.cli.terminal import say
 from edgevit.errors import EdgevitError
-from edgevit.text import printable
 
 if TYPE_CHECKING:
     from edgevit.runtime.events.event import Event
@@ -82,7 +82,7 @@ def command(**given: Any) -> int:
             reload=reload,
         )
     if done.frames > 1 or done.live or any(each.place != "stdout" for each in done.written):
-        tell_stderr(str(done))
+        say(str(done))
     # a camera sends a damaged picture now and then; a damaged file stays one
     return 1 if done.unreadable and not done.live else 0
 
@@ -96,10 +96,6 @@ def _end_at_once(text: str) -> None:
     os._exit(HUNG)
 
 
-def tell_stderr(text: str) -> None:
-    click.echo(f"edgevit: {printable(text)}", err=True)
-
-
 def keep_silent(event: "Event") -> None:
     """Leave it to the places for events."""
 
@@ -111,12 +107,12 @@ def tell_event(event: "Event") -> None:
     from edgevit.runtime.sinks.lines import event_text
 
     if event.of_source:
-        tell_stderr(f"{clock_time(event.moment.wall_s)} {event.moment.source}: {event_text(event_record(event))}")
+        say(f"{clock_time(event.moment.wall_s)} {event.moment.source}: {event_text(event_record(event))}")
 
 
 def tell_error(error: EdgevitError) -> None:
-    tell_stderr(error.command_line_text)
+    say(error.command_line_text)
 
 
 def tell_page(url: str) -> None:
-    tell_stderr(f"the page is at {url}")
+    say(f"the page is at {url}")

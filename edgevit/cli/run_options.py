@@ -10,6 +10,7 @@ import click
 
 from edgevit.cli.options import adding, take_model_options
 from edgevit.cli.sections import section
+from edgevit.cli.terminal import say
 from edgevit.errors import OptionError
 
 if TYPE_CHECKING:
@@ -150,10 +151,10 @@ OLD_KINDS = {"harvest": "hard", "save_mask": "masks", "save_overlay": "overlays"
 
 def _old_places(folders: dict[str, str | None], quota: str | None) -> list[str]:
     """Return old options as places for --to."""
-    from edgevit.runtime.addresses.destinations import parse_size
+    from edgevit.runtime.addresses.destinations import parse_bytes
 
     if quota is not None:
-        parse_size(quota, "--quota")
+        parse_bytes(quota, "--quota")
         if folders["harvest"] is None:
             raise OptionError("--quota is of --harvest; write --to 'hard:DIR?quota=SIZE', which says both")
     places = []
@@ -161,5 +162,5 @@ def _old_places(folders: dict[str, str | None], quota: str | None) -> list[str]:
         if folder is not None:
             limit = f"?quota={quota}" if name == "harvest" and quota is not None else ""
             places.append(f"{OLD_KINDS[name]}:{folder}{limit}")
-            click.echo(f"edgevit: --{name.replace('_', '-')} is an old spelling of --to '{places[-1]}'", err=True)
+            say(f"--{name.replace('_', '-')} is an old spelling of --to '{places[-1]}'")
     return places

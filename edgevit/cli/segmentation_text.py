@@ -3,6 +3,7 @@
 from edgevit.cli.tables import table
 from edgevit.cli.validation_text import share
 from edgevit.runtime.evaluation.segmentation import SegmentationValidation
+from edgevit.text import printable
 
 CLASSES = 40
 """Classes shown: those with the largest area."""
@@ -19,7 +20,7 @@ def describe(found: SegmentationValidation) -> str:
         row += [share(model.miou, 2), share(model.pixel_accuracy, 2)] if found.labelled else []
         row += [share(model.agreement, 2)] if len(found.models) > 1 else []
         rows.append(row)
-    return "\n\n".join([f"{found.data}: {found.judged.text}{known}", table(rows), table(_classes(found))])
+    return "\n\n".join([printable(f"{found.data}: {found.judged.text}{known}"), table(rows), table(_classes(found))])
 
 
 def _classes(found: SegmentationValidation) -> list[list[str]]:

@@ -7,6 +7,7 @@ import click
 from edgevit.cli.completion import complete_model_files
 from edgevit.cli.options import VERBOSE_OPTION
 from edgevit.cli.sections import Command
+from edgevit.cli.terminal import echo
 
 
 @click.command("selftest", cls=Command)
@@ -26,9 +27,9 @@ def command(model: Path, threads: int | None) -> None:
     from edgevit.runtime.selftest import check_selftest
 
     report = check_selftest(model, threads)
-    click.echo(
+    echo(
         f"{model}: self-test passed, {report.cases} pictures; "
         f"input within {report.input_difference:.2g} (allowed {report.input_tolerance:.2g}), "
         f"logits within {report.logit_difference:.2g} of the largest (allowed {report.logit_tolerance:.2g})"
     )
-    click.echo(f"next: edgevit run {model} IMAGE", err=True)
+    echo(f"next: edgevit run {model} IMAGE", err=True)

@@ -9,6 +9,7 @@ import click
 
 from edgevit.cli.options import adding
 from edgevit.cli.sections import CommandGroup
+from edgevit.cli.terminal import echo, echo_text, say
 
 if TYPE_CHECKING:
     from edgevit.runtime.service.unit import Job
@@ -56,13 +57,11 @@ def print_unit(user: bool, name: str, memory: str, watchdog: str | None, argumen
     from edgevit.runtime.service.unit import unit_text
 
     job = _job(user, name, memory, watchdog, arguments)
-    click.echo(unit_text(job), nl=False)
+    echo_text(unit_text(job).removesuffix("\n"))
     for secret in job.secrets:
         if secret.value is not None:
-            click.echo(
-                f"edgevit: {secret.name} is secret: install writes it to {secret.path}, for root alone", err=True
-            )
-    click.echo("next: edgevit service install, with the same arguments", err=True)
+            say(f"{secret.name} is secret: install writes it to {secret.path}, for root alone")
+    echo("next: edgevit service install, with the same arguments", err=True)
 
 
 @command.command("install", context_settings=_SETTINGS)
@@ -79,17 +78,15 @@ def install(force: bool, user: bool, name: str, memory: str, watchdog: str | Non
     written = write_unit(path, unit_text(job), force=force)
     write_secrets(job.secrets)
     for secret in job.secrets:
-        click.echo(f"{secret.path} holds {secret.name}", err=True)
-    click.echo(f"{path} {'was written' if written else 'is as it should be'}", err=True)
+        echo(f"{secret.path} holds {secret.name}", err=True)
+    echo(f"{path} {'was written' if written else 'is as it should be'}", err=True)
     control = "systemctl --user" if user else "sudo systemctl"
     verb = "enable" if not force else "reenable"
-    click.echo(
-        f"next: {control} daemon-reload && {control} {verb} {job.name} && {control} restart {job.name}", err=True
-    )
+    echo(f"next: {control} daemon-reload && {control} {verb} {job.name} && {control} restart {job.name}", err=True)
     if user:
-        click.echo(f"next: sudo loginctl enable-linger {getpass.getuser()}  # to run without a login", err=True)
+        echo(f"next: sudo loginctl enable-linger {getpass.getuser()}  # to run without a login", err=True)
         if _lacks_video_group(job):
-            click.echo(f"next: sudo usermod -aG video {getpass.getuser()}  # to open cameras; log in anew", err=True)
+            echo(f"next: sudo usermod -aG video {getpass.getuser()}  # to open cameras; log in anew", err=True)
 
 
 def _job(user: bool, name: str, memory: str, watchdog: str | None, arguments: Sequence[str]) -> "Job":

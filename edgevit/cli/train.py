@@ -12,9 +12,9 @@ from edgevit.cli.completion import complete_models
 from edgevit.cli.options import size
 from edgevit.cli.sections import Command
 from edgevit.cli.signals import stop_on_signals
+from edgevit.cli.terminal import echo, echo_over
 from edgevit.cli.train_options import train_options
 from edgevit.runtime.sources.stop import Stop
-from edgevit.text import printable
 
 if TYPE_CHECKING:
     from edgevit.training import Accuracy
@@ -58,19 +58,20 @@ def command(ctx: click.Context, /, name: str, **options: Any) -> None:
         display.line("stopped; nothing was saved" if options["freeze"] else saved)
         sys.exit(130)
     for label, share in result.accuracy.per_class.items():
-        click.echo(f"{printable(label):<20} {share:7.2%}")
+        echo(f"{label:<20} {share:7.2%}")
     of = f"of {result.accuracy.images:,} images that were not trained on"
     for figure, value in result.accuracy.figures.items():
-        click.echo(f"{FIGURES[figure]:<20} {'not known' if value is None else f'{value:7.2%}'}  {of}")
+        echo(f"{FIGURES[figure]:<20} {'not known' if value is None else f'{value:7.2%}'}  {of}")
     if isinstance(result.accuracy, Accuracy):
-        click.echo(describe_accuracy(result.accuracy))
-    click.echo(f"wrote {result.page}: curves, confusions and the worst photos", err=True)
-    click.echo(f"wrote {result.weights}; next:", err=True)
-    click.echo(f"  edgevit export {name} --weights {result.weights} --int8 --data {options['data']}", err=True)
+        for line in describe_accuracy(result.accuracy):
+            echo(line)
+    echo(f"wrote {result.page}: curves, confusions and the worst photos", err=True)
+    echo(f"wrote {result.weights}; next:", err=True)
+    echo(f"  edgevit export {name} --weights {result.weights} --int8 --data {options['data']}", err=True)
 
 
-def describe_accuracy(accuracy: "Accuracy") -> str:
-    """Return how sure one can be, and below it the most frequent mistakes."""
+def describe_accuracy(accuracy: "Accuracy") -> list[str]:
+    """Return how sure one can be, and lines of the most frequent mistakes."""
     from edgevit.training.interval import how_sure
 
     mistakes = sorted(
@@ -82,10 +83,8 @@ def describe_accuracy(accuracy: "Accuracy") -> str:
         ),
         key=lambda mistake: -mistake[0],
     )
-    lines = [
-        f"{count:5,}  {printable(label)} taken for {printable(name)}" for count, label, name in mistakes[:MISTAKES]
-    ]
-    return "\n".join([how_sure(accuracy.right, accuracy.images), *lines])
+    lines = [f"{count:5,}  {label} taken for {name}" for count, label, name in mistakes[:MISTAKES]]
+    return [how_sure(accuracy.right, accuracy.images), *lines]
 
 
 def _spelled_out(ctx: click.Context) -> str:
@@ -116,7 +115,7 @@ class Display:
 
     def line(self, text: str) -> None:
         """Show a line that stays."""
-        click.echo("\r" + text.ljust(self.width) if self.width else text, err=True)
+        echo_over(text, self.width, stays=True) if self.width else echo(text, err=True)
         self.width = 0
 
     def step(self, record: dict[str, Any]) -> None:
@@ -130,7 +129,7 @@ class Display:
         elif now - self.shown >= (0.5 if self.live else 60.0):
             self.shown = now
             if self.live:
-                click.echo("\r" + text.ljust(self.width), err=True, nl=False)
+                echo_over(text, self.width, stays=False)
                 self.width = len(text)
             else:
                 self.line(text)

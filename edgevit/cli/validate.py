@@ -1,7 +1,5 @@
 """`edgevit validate`: judge models on a folder of images."""
 
-import json
-import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +9,8 @@ from edgevit.cli.completion import complete_model_files, complete_models
 from edgevit.cli.options import model_options, take_model_options
 from edgevit.cli.progress import track
 from edgevit.cli.sections import Command, section
+from edgevit.cli.terminal import echo_json, echo_text, say
 from edgevit.errors import MissingExtraError, OptionError
-from edgevit.text import printable, printable_lines
 
 if TYPE_CHECKING:
     from edgevit.artifact.manifest import HeldOut
@@ -100,7 +98,6 @@ def command(
     from edgevit.export.report.place import check_report_path
     from edgevit.runtime.evaluation.validate import judge
 
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")
     if arch is not None and not any(is_checkpoint(model) for model in models):
         raise OptionError(f"--arch is for checkpoints ({' '.join(CHECKPOINTS)}); leave it out")
     if report is not None:
@@ -119,16 +116,16 @@ def command(
         limit=limit,
         seed=seed,
         track=track,
-        tell=_say,
+        tell=say,
     )
     for reason in result.unreadable:
-        _say(reason)
-    click.echo(json.dumps(result.to_dict()) if as_json else printable_lines(_describe(result)))
+        say(reason)
+    echo_json(result.to_dict()) if as_json else echo_text(_describe(result))
     if report is not None:
         _write_report(result, report)
     if result.unreadable:
         every_one = result.images + len(result.unreadable)
-        _say(f"{len(result.unreadable)} of {every_one} images could not be read")
+        say(f"{len(result.unreadable)} of {every_one} images could not be read")
     return 1 if result.unreadable else 0
 
 
@@ -157,7 +154,7 @@ def _write_report(result: "Validation | SegmentationValidation", path: Path) -> 
 
     assert isinstance(result, Validation)
     write_validation(result, path)
-    _say(f"report: {path}")
+    say(f"report: {path}")
 
 
 def is_checkpoint(path: Path) -> bool:
@@ -191,7 +188,3 @@ def _open_checkpoint(
             raise
         raise MissingExtraError(error.name, f"validating a checkpoint ({path})", "export") from error
     return load_checkpoint(path, arch, threads, labels=user_labels(labels), imgsz=imgsz)
-
-
-def _say(text: str) -> None:
-    click.echo(f"edgevit: {printable(text)}", err=True)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from edgevit.cli.tables import table
 from edgevit.runtime.evaluation.report import Agreement, ModelQuality, Validation
+from edgevit.text import printable
 
 CLASSES = 20
 """Classes shown: those that the models get wrong most often."""
@@ -14,11 +15,11 @@ CONFUSIONS = 5
 def describe(found: Validation) -> str:
     """Return the whole text: accuracy, classes, named images; below it confidence, and what differs from the first."""
     classes = f", {len(found.labels)} classes" if found.labelled else ", classes not known"
-    parts = [f"{found.data}: {found.judged.text}{classes}"]
+    parts = [printable(f"{found.data}: {found.judged.text}{classes}")]
     if found.labelled:
         parts += [table(_accuracies(found)), table(_classes(found))]
     for number, model in enumerate(found.models, start=1):
-        name = f"{number} {Path(model.model).name}"
+        name = printable(f"{number} {Path(model.model).name}")
         parts += _mistakes(found, model, name)
         if model.agreement is not None and model.agreement.flipped:
             parts.append(f"{name}, {_heading(model.agreement)}\n{_flips(model.agreement)}")
@@ -96,9 +97,11 @@ def _mistakes(found: Validation, model: ModelQuality, name: str) -> list[str]:
         if count and label != answer
     ]
     counted.sort(key=lambda mistake: -mistake[0])
-    kinds = "\n".join(f"  {count:5,}  {label} taken for {answer}" for count, label, answer in counted[:CONFUSIONS])
+    kinds = "\n".join(
+        printable(f"  {count:5,}  {label} taken for {answer}") for count, label, answer in counted[:CONFUSIONS]
+    )
     named = "\n".join(
-        f"  {mistake.source}: {mistake.answer} {mistake.conf:.2f}  (is {mistake.label})"
+        printable(f"  {mistake.source}: {mistake.answer} {mistake.conf:.2f}  (is {mistake.label})")
         for mistake in model.accuracy.mistakes
     )
     wrong, shown = sum(count for count, *_ in counted), len(model.accuracy.mistakes)
@@ -118,8 +121,10 @@ def _heading(agreement: Agreement) -> str:
 
 def _flips(agreement: Agreement) -> str:
     return "\n".join(
-        f"  {flip.source}: {flip.before} {flip.before_conf:.2f} -> {flip.after} {flip.after_conf:.2f}"
-        + ("" if flip.label is None else f"  (is {flip.label})")
+        printable(
+            f"  {flip.source}: {flip.before} {flip.before_conf:.2f} -> {flip.after} {flip.after_conf:.2f}"
+            + ("" if flip.label is None else f"  (is {flip.label})")
+        )
         for flip in agreement.flipped
     )
 

@@ -5,7 +5,14 @@ from collections.abc import Callable, Iterator
 from edgevit.doctor.board import check_model, check_profile
 from edgevit.doctor.camera import check_camera_names, check_camera_users, check_permissions, check_ribbon_camera
 from edgevit.doctor.environment import Environment, Finding
-from edgevit.doctor.packages import check_imports, check_numpy, check_onnxruntime, check_opencv, check_torch
+from edgevit.doctor.packages import (
+    check_holes,
+    check_imports,
+    check_numpy,
+    check_onnxruntime,
+    check_opencv,
+    check_torch,
+)
 from edgevit.doctor.power import check_governor, check_temperature, check_throttling
 from edgevit.doctor.system import (
     check_card,
@@ -28,6 +35,7 @@ CHECKS: tuple[Check, ...] = (
     check_numpy,
     check_opencv,
     check_torch,
+    check_holes,
     check_imports,
     check_memory,
     check_swap,

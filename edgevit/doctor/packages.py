@@ -19,6 +19,15 @@ IMPORT_TIMEOUT_S = 120.0
 GUI_BUILDS = ("opencv-python", "opencv-contrib-python")
 HEADLESS_BUILDS = ("opencv-python-headless", "opencv-contrib-python-headless")
 GOOD_ONNXRUNTIME = "pip install 'onnxruntime>=1.20,!=1.21.0'"
+KNOWN_HOLES = {
+    **dict.fromkeys(("opencv-python", "opencv-contrib-python"), ((4, 12), "its bundled image and video libraries")),
+    **dict.fromkeys(HEADLESS_BUILDS, ((4, 12), "its bundled image and video libraries")),
+    # CVE-2025-32434, CVE-2026-24747
+    "torch": ((2, 10), "its reader of weights"),
+    # CVE-2026-27489, 34445, 34446, 34447
+    "onnx": ((1, 21), "its reader of external data"),
+}
+"""Distribution to the first version without known holes, and where the older ones have them."""
 ABI_SIGNS = ("compiled using NumPy 1.x", "_ARRAY_API not found", "numpy.dtype size changed", "numpy.core.multiarray")
 """What extensions say on stderr when they were built for another numpy."""
 
@@ -97,6 +106,18 @@ def check_numpy(env: Environment) -> Iterator[Finding]:
         yield Finding("numpy", "warn", text, "pip install 'opencv-python-headless<4.12', or: pip install 'numpy>=2'")
     else:
         yield Finding("numpy", "ok", numpy)
+
+
+def check_holes(env: Environment) -> Iterator[Finding]:
+    """Versions with known holes are kept only by those who need them, as tflite-runtime needs numpy 1."""
+    for name in filter(env.packages.__contains__, KNOWN_HOLES):
+        first, where = KNOWN_HOLES[name]
+        if numbers(env.packages[name]) < first:
+            is_opencv, needs_numpy = "opencv" in name, numbers(env.packages.get("numpy", "2")) < (2,)
+            also = "; until then give it pictures of your own only" if is_opencv else ""
+            others = " ai-edge-litert 'numpy>=2'" if is_opencv and needs_numpy else ""
+            text = f"{name} {env.packages[name]} has known holes in {where}{also}"
+            yield Finding("known holes", "warn", text, f"pip install '{name}>={'.'.join(map(str, first))}'{others}")
 
 
 def check_opencv(env: Environment) -> Iterator[Finding]:

@@ -47,6 +47,8 @@ class LinearBN(nn.Module):
 class Parallel(nn.Module):
     """A sum of branches, each a linear map with BatchNorm; merged, it is one linear map with bias."""
 
+    export_form: ClassVar[str] = "merged branches"
+
     def __init__(self, *branches: LinearBN | ConvBN) -> None:
         super().__init__()
         self.branches = nn.ModuleList(branches)

@@ -6,6 +6,8 @@ the width, N = 1 + h * w the number of tokens: the class token, then patches of 
 its `mlp.fc2` is in two factors.
 """
 
+from typing import ClassVar
+
 import torch
 import torch.nn.functional as F  # noqa: N812, the name that every PyTorch user knows
 from torch import Tensor, nn
@@ -22,6 +24,8 @@ TRAINED_GRID = 14
 
 class Attention(nn.Module):
     """Multi-head self-attention: (B, N, C) to (B, N, C)."""
+
+    export_form: ClassVar[str] = "scaled queries"
 
     def __init__(self, dim: int, heads: int, *, hallucinated: bool = False) -> None:
         super().__init__()
@@ -93,6 +97,8 @@ class PatchEmbed(nn.Module):
 
 class DeiT(nn.Module):
     """Classifier: (B, 3, H, W), H and W multiples of 16, to logits (B, num_classes)."""
+
+    export_form: ClassVar[str] = "constant positions"
 
     resized_embed: Tensor
     """(1, N, C), for the first size after taking the export form."""

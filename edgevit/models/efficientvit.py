@@ -123,6 +123,8 @@ class LinearAttention(nn.Module):
     division need floating point.
     """
 
+    export_form: ClassVar[str] = "least divisor"
+
     eps: float = 1e-15
     """Added to the divisor, as in the official code."""
     floored: bool = False

@@ -6,6 +6,7 @@ brought to one width and to stride 8, added, refined by a few residual blocks, a
 
 import functools
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F  # noqa: N812, the name that every PyTorch user knows
@@ -64,6 +65,8 @@ class Upsample(nn.Module):
     Runtime's is slow. The matrices are made for the size of the first input after that. Its channels-last form has
     them multiply (B, H, W, C), as TFLite's convolutions leave it, which saves two transpositions.
     """
+
+    export_form: ClassVar[str] = "upsampling as products"
 
     upsample_rows: Tensor
     """(H * scale, H)"""

@@ -153,6 +153,8 @@ class AttentionLevel(nn.Module):
 class FasterViT(nn.Module):
     """Classifier: (B, 3, H, W) of any size from 32 on, to logits (B, num_classes)."""
 
+    export_form: ClassVar[str] = "folded last norm"
+
     def __init__(
         self,
         *,

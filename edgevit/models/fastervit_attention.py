@@ -4,6 +4,8 @@ B is images, w the side of a window, C the width. A grid is the (rows, columns) 
 row by row in its part of the batch.
 """
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor, nn
 
@@ -37,6 +39,8 @@ def from_windows(windows: Tensor, side: int, grid: Grid) -> Tensor:
 
 class Attention(nn.Module):
     """Softmax attention among tokens, with a bias by their offset."""
+
+    export_form: ClassVar[str] = "scaled queries"
 
     def __init__(self, dim: int, heads: int, tokens: int, side: int | None = None) -> None:
         super().__init__()

@@ -4,6 +4,7 @@ After Swin Transformer V2, arXiv 2111.09883, section 3.3. C is the width of a to
 """
 
 import math
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F  # noqa: N812, the name that every PyTorch user knows
@@ -46,6 +47,8 @@ class FoldedBias(nn.Module):
 
     The official model has the tensor for one number of tokens, `relative_bias`, in its state dict. It is never trained.
     """
+
+    export_form: ClassVar[str] = "constant positions"
 
     relative_bias: Tensor
 

@@ -23,6 +23,7 @@ No code was published with the paper; where it leaves a choice, this is what is 
 """
 
 from collections.abc import Mapping
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F  # noqa: N812, the name that every PyTorch user knows
@@ -39,6 +40,8 @@ def even_heads(heads: int) -> int:
 
 class Hallucination(nn.Module):
     """Attention scores of 2 * heads heads from the queries and keys of `heads` heads, each of width `head_dim`."""
+
+    export_form: ClassVar[str] = "smoothed keys"
 
     kernels: Tensor
     """Each head's 3x3 kernel for every channel of its keys, (heads * head_dim, 1, 3, 3)."""

@@ -1,5 +1,6 @@
 """Building blocks that the model families share, and the folding of BatchNorm into the layer before it."""
 
+from collections.abc import Iterator
 from typing import ClassVar, Protocol, runtime_checkable
 
 import torch
@@ -69,19 +70,35 @@ class Mlp(nn.Module):
 class HasExportForm(Protocol):
     """A module whose weights can be arranged so that the exported graph has fewer or safer operators."""
 
-    def take_export_form(self) -> str | None:
-        """Rearrange in place, the output staying the same; return a note for the user if it does not quite."""
+    export_form: ClassVar[str]
+    """What the change is called where it is judged."""
+
+    def take_export_form(self) -> None:
+        """Rearrange in place, the output staying the same."""
 
 
-def prepare_for_export(model: nn.Module) -> tuple[str, ...]:
-    """Fold BatchNorm and let each module take its export form, in place; return the notes for the user.
+def make_export_changes(model: nn.Module) -> Iterator[str]:
+    """Fold BatchNorm, then let each kind of module take its export form, in place; yield the name of each change made.
 
     Raises:
         ValueError: the model is in training mode.
     """
     fold_batchnorm(model)
-    notes = [module.take_export_form() for module in model.modules() if isinstance(module, HasExportForm)]
-    return tuple(dict.fromkeys(note for note in notes if note))
+    yield "folding"
+    kinds: dict[str, list[HasExportForm]] = {}
+    for module in model.modules():
+        if isinstance(module, HasExportForm):
+            kinds.setdefault(module.export_form, []).append(module)
+    for name, alike in kinds.items():
+        for one in alike:
+            one.take_export_form()
+        yield name
+
+
+def prepare_for_export(model: nn.Module) -> None:
+    """Make all of `make_export_changes`."""
+    for _ in make_export_changes(model):
+        pass
 
 
 def fold_batchnorm(model: nn.Module) -> None:

@@ -102,6 +102,8 @@ class ConvBlock(nn.Module):
 class RunMean(nn.Module):
     """Mean of each run of tokens: (B, N, C) to (B, N / length, C)."""
 
+    export_form: ClassVar[str] = "channels last"
+
     def __init__(self, length: int) -> None:
         super().__init__()
         self.length = length
@@ -121,6 +123,8 @@ class RunMean(nn.Module):
 
 class Attention(nn.Module):
     """Multi-head attention to tokens pooled in runs of s * s, in row order: (B, N, C) to (B, N, C)."""
+
+    export_form: ClassVar[str] = "scaled queries"
 
     def __init__(self, dim: int, reduction: int, *, hallucinated: bool = False) -> None:
         super().__init__()

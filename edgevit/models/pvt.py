@@ -8,6 +8,7 @@ row over a grid (h, w); its keys and values come from the grid reduced s times. 
 
 import re
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F  # noqa: N812, the name that every PyTorch user knows
@@ -34,6 +35,8 @@ def to_tokens(image: Tensor) -> Tensor:
 
 class Attention(nn.Module):
     """Multi-head attention to the reduced grid: (B, N, C) to (B, N, C)."""
+
+    export_form: ClassVar[str] = "scaled queries"
 
     def __init__(self, dim: int, heads: int, reduction: int, *, hallucinated: bool = False) -> None:
         super().__init__()

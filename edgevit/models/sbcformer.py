@@ -65,6 +65,8 @@ class InvertedResidual(nn.Module):
 class Attention(nn.Module):
     """Softmax attention over a grid, whose values see their 3x3 neighbourhood, with a bias by absolute offset."""
 
+    export_form: ClassVar[str] = "scaled queries"
+
     attention_bias_idxs: Tensor
 
     def __init__(self, dim: int, heads: int, key_dim: int, value_ratio: int = 2) -> None:

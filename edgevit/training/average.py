@@ -22,6 +22,7 @@ from edgevit.models import create_model
 from edgevit.models.weights.checkpoint import read_state_dict
 from edgevit.models.weights.load import canonical_state, load_state
 from edgevit.models.zoo.registry import get_spec
+from edgevit.text import printable, show_log
 from edgevit.training.data import list_data, read_data
 from edgevit.training.job import Job, Watcher, card, finish
 from edgevit.training.kinds import Quality
@@ -101,16 +102,17 @@ def main(
     out: Path,
 ) -> None:
     """Write the mean of the weights in FILES, runs of MODEL from one start, and measure it on the validation images."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    show_log(logging.INFO)
     command = shlex.join(["python", "-m", "edgevit.training.average", *sys.argv[1:]])
     try:
         recipe = Recipe(sizes=((imgsz or get_spec(model).preprocess.size[0], 1.0),), batch=64, seed=seed)
         job = Job(model, data, out, recipe, val_fraction=val_fraction, bn_batches=bn_batches, command=command)
         accuracy = average_runs(job, files, Watcher(say=logging.info))
     except EdgevitError as error:
-        raise click.ClickException(error.command_line_text) from error
+        raise click.ClickException(printable(error.command_line_text)) from error
     share = next(iter(accuracy.figures.values()))
-    click.echo(f"{share:.2%} right on {accuracy.images:,} images that were not trained on; wrote {job.weights_file}")
+    text = f"{share:.2%} right on {accuracy.images:,} images that were not trained on; wrote {job.weights_file}"
+    click.echo(printable(text))
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ from edgevit.errors import OptionError
 from edgevit.models.weights.resolve import build_with_weights, resolve_weights
 from edgevit.models.zoo.registry import SIZE_STEP, get_spec
 from edgevit.runtime.images.preprocess import center_box, scaled_size
+from edgevit.text import show_log
 
 log = logging.getLogger(__name__)
 
@@ -234,7 +235,7 @@ def _frozen(model: nn.Module) -> Iterator[None]:
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="File to write, .npz.")
 def main(model: str, weights: str | None, count: int, size: int | None, steps: int, seed: int, output: Path) -> None:
     """Write calibration images for MODEL as `images`, uint8 (COUNT, SIZE, SIZE, 3) RGB."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    show_log(logging.INFO)
     spec = get_spec(model)
     resolved = resolve_weights(spec, weights)
     images = synthesize_images(

@@ -116,7 +116,7 @@ def parse_sinks(texts: Iterable[str], environment: Mapping[str, str] = os.enviro
     return targets
 
 
-def parse_size(text: str, name: str = "a size") -> int:
+def parse_bytes(text: str, name: str = "a size") -> int:
     """Read "500MB", "1.5GiB" or "4096": bytes."""
     match = re.fullmatch(r"([0-9]{1,12}(?:\.[0-9]{1,6})?)\s*([A-Za-z]{0,3})", text.strip())
     if not match or match[2].upper() not in _UNITS or float(match[1]) == 0:
@@ -223,14 +223,14 @@ def _text(text: str) -> str:
 
 Reader = Callable[[str], Any]
 _SEND: dict[str, Reader] = {"send": _one_of(*SENDS)}
-_ROTATED: dict[str, Reader] = {**_SEND, "size": parse_size, "keep": _whole}
+_ROTATED: dict[str, Reader] = {**_SEND, "size": parse_bytes, "keep": _whole}
 
 OPTIONS: dict[str, dict[str, Reader]] = {
     "text": _ROTATED,
     "json": _ROTATED,
     "csv": {**_ROTATED, "send": _one_of("events", "results")},
-    "pictures": {**_SEND, "quota": parse_size},
-    "hard": {"quota": parse_size},
+    "pictures": {**_SEND, "quota": parse_bytes},
+    "hard": {"quota": parse_bytes},
     "masks": {},
     "overlays": {},
     "video": {"fps": _whole},

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from edgevit.device_profiles.state import MachineState
 from edgevit.errors import DataError
-from edgevit.schema import FieldError, read_value
+from edgevit.schema import FieldError, read_json, read_value
 
 SCHEMA = 1
 
@@ -113,14 +113,14 @@ def read_report(path: Path) -> Report:
         DataError: the file cannot be read or is something else.
     """
     try:
-        value = read_value(Report, json.loads(path.read_text(encoding="utf-8")), "report")
+        value = read_value(Report, read_json(path.read_text(encoding="utf-8")), "report")
     except OSError as error:
         raise DataError(
             f"{path} cannot be read: {error.strerror}; give what `edgevit benchmark --json` wrote"
         ) from error
     except FieldError as error:
         raise DataError(f"{path} is no benchmark: {error}; write it with `edgevit benchmark --json`") from error
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise DataError(f"{path} is not JSON; write it with `edgevit benchmark MODEL --json > {path}`") from error
     assert isinstance(value, Report)
     return value

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from edgevit.errors import OptionError
-from edgevit.runtime.addresses.destinations import parse_size
+from edgevit.runtime.addresses.destinations import parse_bytes
 from edgevit.runtime.collect.folder import check_label
 from edgevit.runtime.collect.likeness import ALIKE
 from edgevit.runtime.stream.options import StreamOptions
@@ -86,4 +86,4 @@ class CollectOptions:
 
     @functools.cached_property
     def quota_bytes(self) -> int:
-        return parse_size(self.quota, "--quota")
+        return parse_bytes(self.quota, "--quota")

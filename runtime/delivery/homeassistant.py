@@ -15,6 +15,7 @@ from edgevit.runtime.delivery.broker import Broker
 from edgevit.runtime.events.event import Event
 from edgevit.runtime.events.labels import UNKNOWN
 from edgevit.runtime.moment import Moment
+from edgevit.schema import read_json
 
 CHANNELS = {"source_lost": "source", "source_back": "source"}
 """Kinds of events that share a topic, as together they are one state; every other kind has its own."""
@@ -83,8 +84,8 @@ def no_longer_announced(broker: Broker, announced: Mapping[str, str], topic: str
     if topic in announced:
         return []
     try:
-        state = json.loads(message)["state_topic"]
-    except (ValueError, TypeError, KeyError, RecursionError):
+        state = read_json(message.decode())["state_topic"]
+    except (ValueError, TypeError, KeyError):
         state = None
     used = {json.loads(text)["state_topic"] for text in announced.values()}
     is_ours = isinstance(state, str) and re.fullmatch(rf"{re.escape(broker.topic)}/[^/+#]+/label", state)

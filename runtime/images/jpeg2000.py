@@ -49,6 +49,9 @@ def _is_complete(data: bytes, start: int, end: int) -> bool:
     first = place
     while data[place : place + 2] == _TILE_PART:
         length = int.from_bytes(data[place + 6 : place + 10])
-        # 0: up to the end of the codestream
-        place = place + max(length, 12) if length else end - 2
+        if length == 0:
+            # up to the end of the codestream: the last part
+            place = end - 2
+            break
+        place += max(length, 12)
     return place + 2 <= end and data[place : place + 2] == _END and data.find(_HOLE, first, place) < 0

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from edgevit.errors import OptionError
-from edgevit.runtime.addresses.destinations import STDOUT, parse_size
+from edgevit.runtime.addresses.destinations import STDOUT, parse_bytes
 from edgevit.runtime.backends.session import find_backend
 from edgevit.runtime.run.options import RunOptions
 from edgevit.runtime.serve.address import is_loopback, parse_address
@@ -89,7 +89,7 @@ def make_job(
         about=f"edgevit: {Path(options.model).name} on {plan.name}",
         kinds=tuple(source.kind for source in plan.sources),
         watchdog_s=period_s,
-        memory=parse_size(memory, "--memory"),
+        memory=parse_bytes(memory, "--memory"),
         user=user,
         network=_needs_network(options),
         readable=readable,

@@ -10,6 +10,7 @@ from edgevit.runtime.service.secrets import Credential
 from edgevit.runtime.sources.grammar import Kind
 from edgevit.runtime.sources.live import BACKOFF
 from edgevit.runtime.sources.options import SourceOptions
+from edgevit.text import printable
 
 SHORTEST_WATCHDOG_S = 300.0
 """Shorter, a camera that is away for a while would cost more in new starts than it brings."""
@@ -84,8 +85,12 @@ def quoted(argument: str) -> str:
     except UnicodeEncodeError as error:
         raise OptionError(f"{ascii(argument)} holds bytes that are not UTF-8, which a unit file cannot") from error
     text = argument.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%").replace("$", "$$")
-    text = "".join(letter if letter >= " " and letter != "\x7f" else f"\\x{ord(letter):02x}" for letter in text)
+    text = "".join(letter if printable(letter) == letter else _as_bytes(letter) for letter in text)
     return f'"{text}"'
+
+
+def _as_bytes(letter: str) -> str:
+    return "".join(f"\\x{byte:02x}" for byte in letter.encode())
 
 
 def _escaped(path: Path) -> str:

@@ -4,7 +4,7 @@ import csv
 import io
 import sys
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from edgevit.runtime.events.event import is_of_source
 from edgevit.runtime.events.labels import UNKNOWN
@@ -15,6 +15,8 @@ from edgevit.text import printable
 
 STAMP = ("time", "roi", "frame", "age_ms", "id")
 """Columns after those of a result, in files."""
+FORMULA_SIGNS = ("=", "+", "-", "@")
+"""First characters of what a spreadsheet computes, also behind blanks, tabs and line ends."""
 EVENT_COLUMNS = (
     "time",
     "source",
@@ -140,13 +142,21 @@ class CsvSink(LinesSink):
         cells = {name: record.body.get(name) for name in self._columns} | {"source": record.moment.source}
         for rank, entry in enumerate(record.body.get("top", [])[: self._top_k], 1):
             cells |= {f"label{rank}": entry["label"], f"conf{rank}": f"{entry['conf']:.4f}"}
-        row = [printable(str(cells[name])) if cells.get(name) is not None else "" for name in self._columns]
+        row = [csv_cell(cells.get(name)) for name in self._columns]
         self._write_line(csv_line(row), record)
 
 
 def result_columns(top_k: int, *, stamped: bool = True) -> tuple[str, ...]:
     ranks = [f"{name}{rank}" for rank in range(1, top_k + 1) for name in ("label", "conf")]
     return ("source", *ranks, *(STAMP if stamped else ()))
+
+
+def csv_cell(value: Any) -> str:
+    """Return a value as a cell: numbers as they are, text that a spreadsheet would compute behind an apostrophe."""
+    text = "" if value is None else str(value)
+    if isinstance(value, str) and printable(text).strip()[:1] in FORMULA_SIGNS:
+        text = f"'{text}"
+    return printable(text)
 
 
 def csv_line(cells: Sequence[str]) -> str:

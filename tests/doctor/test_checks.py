@@ -19,7 +19,14 @@ from edgevit.doctor.camera import (
 )
 from edgevit.doctor.environment import Environment, Finding, Outcome, numbers, this_machine
 from edgevit.doctor.examine import CHECKS, Check, examine
-from edgevit.doctor.packages import check_imports, check_numpy, check_onnxruntime, check_opencv, check_torch
+from edgevit.doctor.packages import (
+    check_holes,
+    check_imports,
+    check_numpy,
+    check_onnxruntime,
+    check_opencv,
+    check_torch,
+)
 from edgevit.doctor.power import check_governor, check_temperature, check_throttling
 from edgevit.doctor.system import (
     check_card,
@@ -160,6 +167,26 @@ def test_packages_of_another_numpy_are_found(
     finding = only(check_numpy, changed(board, packages=packages))
     assert finding.level == level
     assert remedy in finding.remedy
+
+
+@pytest.mark.parametrize(
+    ("packages", "remedy"),
+    [
+        ({"numpy": "1.26.4", "opencv-python-headless": "4.11.0.86"}, "ai-edge-litert 'numpy>=2'"),
+        ({"numpy": "2.4.6", "opencv-python-headless": "4.11.0.86"}, "'opencv-python-headless>=4.12'"),
+        ({"torch": "2.9.1"}, "'torch>=2.10'"),
+        ({"onnx": "1.20.1"}, "'onnx>=1.21'"),
+    ],
+)
+def test_versions_with_known_holes_are_found(board: Environment, packages: dict[str, str], remedy: str) -> None:
+    finding = only(check_holes, changed(board, packages=packages))
+    assert finding.level == "warn"
+    assert finding.remedy.endswith(remedy)
+
+
+def test_versions_without_known_holes_are_not_spoken_of(board: Environment) -> None:
+    packages = {"opencv-python-headless": "4.12.0.88", "torch": "2.10.0", "onnx": "1.21.0"}
+    assert list(check_holes(changed(board, packages=packages))) == []
 
 
 def test_opencv_with_windows_on_a_headless_board_is_found(board: Environment) -> None:

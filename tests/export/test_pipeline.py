@@ -26,6 +26,7 @@ from edgevit.export.onnx.trace import trace
 from edgevit.export.pipeline import export
 from edgevit.export.recipe import Recipe, default_output
 from edgevit.models import create_model
+from edgevit.models.efficientvit import LinearAttention
 from edgevit.runtime.datasets.folder import read_folder
 from edgevit.runtime.datasets.split import split_folder
 
@@ -67,10 +68,43 @@ def test_float_export_says_what_it_is(tmp_path: Path) -> None:
     assert manifest.labels == ("class 0", "class 1", "class 2", "class 3")
     assert manifest.preprocess.size == (64, 64)
     assert not manifest.weights.trained
-    assert [parity.step for parity in manifest.parity] == ["folding", "tracing", "simplification"]
+    assert [parity.step for parity in manifest.parity] == ["folding", "least divisor", "tracing", "simplification"]
     assert max(parity.max_abs for parity in manifest.parity) < 1e-4
     assert not [note for note in manifest.notes if "attention" in note]
     assert manifest.selftest is not None
+
+
+@pytest.fixture
+def cancelling(tmp_path: Path) -> Path:
+    """Weights whose logits are small differences of sums near 11,520: float32 keeps about a thousandth of them.
+
+    The features are a LayerNorm's plus 9, large enough for HardSwish to leave them alone, so that all 1,280 add up to
+    11,520; that sum is added to each logit by the weights, and taken away by the bias.
+    """
+    torch.manual_seed(0)
+    state = create_model(MODEL, 4, (64, 64)).state_dict()
+    state["head.op_list.2.norm.bias"].fill_(9.0)
+    state["head.op_list.3.linear.weight"].add_(1.0)
+    state["head.op_list.3.linear.bias"].sub_(11520.0)
+    torch.save(state, tmp_path / "cancelling.pt")
+    return tmp_path / "cancelling.pt"
+
+
+def test_what_float32_itself_rounds_is_no_reason_to_refuse(tmp_path: Path, photos: Path, cancelling: Path) -> None:
+    recipe = dataclasses.replace(RANDOM, weights=cancelling, data=photos)
+    parities = export(recipe, tmp_path / "m.onnx").manifest.parity
+    # with logits below 3, a ten-thousandth of 1 + the largest would not have allowed it
+    assert max(parity.max_abs for parity in parities) > 4e-4
+
+
+def test_change_that_moves_the_answers_is_named_and_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def spoil(module: LinearAttention) -> None:
+        module.eps, module.floored = 1e9, True
+
+    monkeypatch.setattr(LinearAttention, "take_export_form", spoil)
+    with pytest.raises(GateError, match="after least divisor .* of their range; .* report it"):
+        export(RANDOM, tmp_path / "m.onnx")
+    assert not (tmp_path / "m.onnx").exists()
 
 
 def test_int8_export_is_int8_and_small_and_says_how_it_was_calibrated(tmp_path: Path, photos: Path) -> None:

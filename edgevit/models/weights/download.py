@@ -30,8 +30,8 @@ def cache_dir() -> Path:
 def fetch(entry: WeightsSpec, retries: int = RETRIES) -> Path:
     """Return the file of a downloadable entry, downloading it unless it is in the cache.
 
-    The digest of the first download is written beside the file, as FILE.sha256; where the registry knows the digest,
-    that one counts.
+    The digest of the first download is written beside the file, as FILE.sha256, and a line says so; where the registry
+    knows the digest, that one counts.
 
     Raises:
         DownloadError: no connection, an answer that is not a file of weights, or a digest that is not the expected.
@@ -49,6 +49,14 @@ def fetch(entry: WeightsSpec, retries: int = RETRIES) -> Path:
             path.parent.mkdir(parents=True, exist_ok=True)
             digest = _download(entry, entry.url, path, retries)
         if not record.is_file():
+            if entry.sha256 is None:
+                # shown by default: whoever reads it can compare the digest with another download's
+                logger.warning(
+                    "%s is not pinned, as its publisher states no SHA-256; this one's is %s, and is remembered in %s",
+                    path.name,
+                    digest,
+                    record,
+                )
             with replacing(record) as file:
                 file.write_text(f"{digest}  {path.name}\n", encoding="utf-8", newline="\n")
     except OSError as error:
@@ -72,7 +80,7 @@ def _recorded(record: Path) -> str | None:
 
 
 def _check_cached(path: Path, digest: str, expected: str | None) -> None:
-    if expected is not None and digest != expected:
+    if expected is not None and not digest.startswith(expected):
         raise DownloadError(
             f"{path} is damaged: its SHA-256 is {digest[:12]}..., expected {expected[:12]}...; delete it to download "
             "it again"
@@ -109,7 +117,7 @@ def _download(entry: WeightsSpec, url: str, path: Path, retries: int) -> str:
         if page is not None:
             raise DownloadError(f"{url} answered with {page}, not weights (a quota or a login?); {by_hand}")
         digest = sha256_of(incoming)
-        if entry.sha256 is not None and digest != entry.sha256:
+        if entry.sha256 is not None and not digest.startswith(entry.sha256):
             raise DownloadError(
                 f"{url} has the SHA-256 {digest[:12]}..., expected {entry.sha256[:12]}...: changed at its source or "
                 f"damaged on its way; try again, or {by_hand}"

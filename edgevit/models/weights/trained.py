@@ -7,7 +7,7 @@ from typing import Any
 
 from edgevit.artifact.manifest import HeldOut, Preprocess
 from edgevit.errors import CheckpointError, MissingExtraError
-from edgevit.schema import read_value
+from edgevit.schema import read_json, read_value
 
 KEYS = ("edgevit_labels", "edgevit_preprocess", "edgevit_accuracy")
 """In the file's header, each a JSON string."""
@@ -47,12 +47,12 @@ def read_training_facts(path: Path) -> TrainingFacts | None:
     if KEYS[0] not in header:
         return None
     try:
-        labels, preprocessing, accuracy = (json.loads(header[key]) for key in KEYS)
+        labels, preprocessing, accuracy = (read_json(header[key]) for key in KEYS)
         values: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in preprocessing.items()}
         preprocess = Preprocess(**values)
         figures = {key: None if v is None else float(v) for key, v in accuracy.items()}
         held_out = header.get(HELD_OUT_KEY)
-        record = None if held_out is None else read_value(HeldOut, json.loads(held_out), HELD_OUT_KEY)
+        record = None if held_out is None else read_value(HeldOut, read_json(held_out), HELD_OUT_KEY)
         return TrainingFacts(tuple(map(str, labels)), preprocess, figures, record)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise CheckpointError(

@@ -1,5 +1,7 @@
 """What the tables of the model families have in common: preprocessing and weights as most of them publish."""
 
+import re
+
 from edgevit.artifact.manifest import Preprocess
 from edgevit.models.zoo.datasets import IMAGENET_1K
 from edgevit.models.zoo.spec import WeightsSpec
@@ -37,8 +39,14 @@ def imagenet(
     license: str,
     timm_tag: str | None = None,
 ) -> WeightsSpec:
-    """Describe a published file for ImageNet-1k, named for the side of its input."""
+    """Describe a published file for ImageNet-1k, named for the side of its input.
+
+    A name such as NAME-a1311bcf.pth states the beginning of the file's SHA-256, by the convention of torch.hub.
+    """
     name = f"imagenet_r{preprocess.size[0]}"
+    stated = re.search(r"-([0-9a-f]{8,64})\.pth$", file)
     return WeightsSpec(
-        name, file, url, license, "ImageNet-1k", 1000, preprocess, top1, source, IMAGENET_1K, timm_tag=timm_tag
+        *(name, file, url, license, "ImageNet-1k", 1000, preprocess, top1, source, IMAGENET_1K),
+        sha256=stated[1] if stated else None,
+        timm_tag=timm_tag,
     )

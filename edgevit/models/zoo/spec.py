@@ -60,7 +60,7 @@ class WeightsSpec:
     labels: tuple[str, ...] = ()
     """Empty: the class names do not come with the weights; --labels gives them."""
     sha256: str | None = None
-    """None: not known here; recorded at the first download and checked from then on."""
+    """SHA-256 of the file, or its beginning, as the publisher states it; None: the first download's is remembered."""
     miou: float | None = None
     """Published mean intersection over union at `preprocess.size`, in percent; None for classifiers."""
     timm_tag: str | None = None

@@ -56,7 +56,7 @@ def picture() -> np.ndarray:
 def test_float_file_takes_channels_last_and_agrees_with_pytorch(exported: ExportResult) -> None:
     given = exported.manifest.input
     assert (given.dtype, given.layout, given.shape) == ("float32", "NHWC", (1, 3, 64, 64))
-    assert [parity.step for parity in exported.manifest.parity] == ["folding", "conversion"]
+    assert [parity.step for parity in exported.manifest.parity] == ["folding", "least divisor", "conversion"]
     assert exported.manifest.parity[-1].max_abs < 1e-4
     assert "litert-torch" in exported.manifest.tools
     interpreter = Interpreter(str(exported.path))
@@ -109,7 +109,12 @@ def test_report_page_names_each_layer(tmp_path: Path) -> None:
 def test_tanh_form_of_gelu_is_checked_and_noted(tmp_path: Path) -> None:
     recipe = Recipe("sbcformer_xs", weights="random", num_classes=4, imgsz=64, format="tflite", gelu="tanh")
     manifest = export(recipe, tmp_path / "m.tflite").manifest
-    assert [parity.step for parity in manifest.parity] == ["folding", "conversion", "tanh GELU"]
+    assert [parity.step for parity in manifest.parity] == [
+        "folding",
+        "scaled queries",
+        "conversion",
+        "tanh GELU",
+    ]
     assert 1e-7 < manifest.parity[-1].max_abs < 0.05
     assert any("--gelu tanh" in note for note in manifest.notes)
     assert read_needs(tmp_path / "m.tflite").fault is None, "the runtime that this form is for can run it"

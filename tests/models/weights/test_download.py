@@ -131,6 +131,27 @@ def test_digest_of_the_registry_counts(server: Server) -> None:
     assert "is damaged" in _refusal(_entry(server.port, sha256="0" * 64))
 
 
+def test_beginning_of_a_digest_is_what_some_publishers_state(server: Server) -> None:
+    assert fetch(_entry(server.port, sha256=DIGEST[:8])).read_bytes() == CONTENT
+    assert "is damaged" in _refusal(_entry(server.port, sha256="0" * 8))
+    # stated in the names of the files at their source
+    assert get_spec("deit_tiny_patch16_224").weights[0].sha256 == "a1311bcf"
+    assert get_spec("deit_small_patch16_224").weights[0].sha256 == "cd65a155"
+
+
+def test_what_is_not_pinned_is_said_once_with_its_digest(server: Server, caplog: pytest.LogCaptureFixture) -> None:
+    for _ in range(2):
+        path = fetch(_entry(server.port))
+    (told,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert "efficientvit_b1_r224.pt is not pinned" in told
+    assert f"{DIGEST}, and is remembered in {path}.sha256" in told
+
+
+def test_what_is_pinned_is_not_spoken_of(server: Server, caplog: pytest.LogCaptureFixture) -> None:
+    fetch(_entry(server.port, sha256=DIGEST))
+    assert not [record for record in caplog.records if record.levelname == "WARNING"]
+
+
 def test_wrong_download_is_not_kept(server: Server) -> None:
     message = _refusal(_entry(server.port, sha256="0" * 64))
     assert f"has the SHA-256 {DIGEST[:12]}..., expected 000000000000..." in message

@@ -8,7 +8,7 @@ import pytest
 
 from edgevit.errors import OptionError
 from edgevit.runtime.addresses.credentials import read_secret
-from edgevit.runtime.addresses.destinations import OPTIONS, parse_sink, parse_size
+from edgevit.runtime.addresses.destinations import OPTIONS, parse_bytes, parse_sink
 from edgevit.runtime.sinks.opening import default_spool_folder, spool_path
 from tests.places import DOCS
 
@@ -103,13 +103,13 @@ def test_password_on_the_command_line_is_refused_with_the_right_variable(text: s
     ("text", "size"), [("500MB", 500_000_000), ("2GiB", 2**31), ("65536", 65536), ("1.5 kb", 1500), ("10B", 10)]
 )
 def test_sizes_are_read(text: str, size: int) -> None:
-    assert parse_size(text) == size
+    assert parse_bytes(text) == size
 
 
 @pytest.mark.parametrize("text", ["", "0", "MB", "-1MB", "1PB", "1e9", "nan", "५MB", "1,5GB"])
 def test_size_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(OptionError, match="quota= is .*, expected bytes such as 500MB, 2GiB or 65536"):
-        parse_size(text, "--quota")
+        parse_bytes(text, "--quota")
 
 
 def test_ten_thousand_random_texts_are_read_or_refused() -> None:
@@ -117,7 +117,7 @@ def test_ten_thousand_random_texts_are_read_or_refused() -> None:
     beginnings = ("", "mqtt://", "http://", "mqtt://h/t?", "a.csv?", "https://h/#", "frames/?")
     for number in range(10_000):
         tail = bytes(random.integers(0, 256, random.integers(0, 16), np.uint8)).decode("latin-1")
-        for read in (parse_sink, parse_size):
+        for read in (parse_sink, parse_bytes):
             with contextlib.suppress(OptionError):
                 read(beginnings[number % len(beginnings)] + tail)
 

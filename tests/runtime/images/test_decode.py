@@ -344,3 +344,15 @@ def test_case_of_sixteen_bits_is_the_same_by_path_and_as_an_image(name: str, lev
     np.testing.assert_array_equal(found, read_image(pillow, levels=levels))
     low, high = levels
     np.testing.assert_array_equal(found[:, :, 2], np.rint((np.asarray(pillow) - low) / (high - low) * 255))
+
+
+def test_jpeg2000_that_ends_as_a_part_begins_is_damaged_and_read_once() -> None:
+    """A part of length 0 reaches to the end; where a part's own mark stands there, a walk could begin anew for ever."""
+    data = bytearray(cv2.imencode(".jp2", np.tile(np.arange(64, dtype=np.uint8), (64, 1)))[1].tobytes())
+    part = data.index(b"\xff\x90")
+    data[part + 6 : part + 10] = bytes(4)
+    assert (header := read_header(bytes(data))) is not None
+    assert header.fault is None
+    data[-2:] = b"\xff\x90"
+    assert (header := read_header(bytes(data))) is not None
+    assert header.fault == "is a damaged or truncated JPEG 2000 picture; copy or record it again"
