@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgevit.device_profiles.profile import Feature
-from edgevit.system import machine_architecture
+from edgevit.system.platforms import machine_architecture
 
 CPUINFO_NAMES: dict[str, Feature] = {
     "asimd": "asimd",

@@ -6,9 +6,9 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from edgevit.files import replacing
 from edgevit.models.weights.download import cache_dir
 from edgevit.schema import read_json
+from edgevit.system.files import replacing
 
 log = logging.getLogger(__name__)
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edgevit.errors import OutputError
-from edgevit.files import replacing_output
+from edgevit.system.files import replacing_output
 
 MODEL, LABELS = "model.tflite", "labelmap.txt"
 

@@ -31,7 +31,6 @@ from edgevit.export.stage import ConversionJob
 from edgevit.export.tasks import rules_of
 from edgevit.export.verify import check, compare
 from edgevit.export.write import check_writable
-from edgevit.files import replacing_output
 from edgevit.models.layers import make_export_changes
 from edgevit.models.weights.load import shapes
 from edgevit.models.weights.resolve import ResolvedWeights, build_with_weights, resolve_weights
@@ -41,6 +40,7 @@ from edgevit.runtime.backends.session import open_session
 from edgevit.runtime.labels import read_labels
 from edgevit.runtime.progress import Track
 from edgevit.runtime.selftest import check_selftest, record_cases
+from edgevit.system.files import replacing_output
 
 log = logging.getLogger(__name__)
 

@@ -51,7 +51,7 @@ def strip(system: str) -> None:
         os.symlink = _forbidden
         select.select = _select_sockets
     sys.platform = system
-    importlib.import_module("edgevit.system")
+    importlib.import_module("edgevit.system.platforms")
     sys.platform = "linux"
     os.stat = _stat_what_there_is
     sys.addaudithook(_refuse_folders)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edgevit.system import SYSTEM
+from edgevit.system.platforms import SYSTEM
 from tests.places import ROOT
 
 MakeModel = Callable[..., Path]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from edgevit.errors import ModelFileError
-from edgevit.system import READ_AT_ONCE
+from edgevit.system.platforms import READ_AT_ONCE
 
 LARGEST_TEXT = 16 << 20
 """Bytes of one text inside a model's file that are read at most; the labels of 21,841 classes take half a megabyte."""

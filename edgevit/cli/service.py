@@ -94,7 +94,7 @@ def _job(user: bool, name: str, memory: str, watchdog: str | None, arguments: Se
     from edgevit.cli import run
     from edgevit.cli.run_options import read_run_options
     from edgevit.runtime.service.job import make_job
-    from edgevit.system import require_linux
+    from edgevit.system.platforms import require_linux
 
     require_linux("a service is run by systemd, which")
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from edgevit.system import require_linux
+from edgevit.system.platforms import require_linux
 
 Level = Literal["ok", "warn", "fail"]
 

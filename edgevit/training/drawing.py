@@ -1,4 +1,4 @@
-"""Where the lines and cells of a run's pictures lie, in the units of its page's drawings."""
+"""Where the lines of a run's curves lie, in the units of its page's drawings."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,10 +8,6 @@ from edgevit.export.report.chart import Tick, tick_step
 WIDTH, HEIGHT = 420, 220
 LEFT, RIGHT, TOP, BOTTOM = 52, 16, 14, 36
 """Margins, which hold the labels of the axes."""
-MOST_CLASSES = 24
-"""Most classes in a confusion matrix: those with the most mistakes."""
-CELL, NAMES = 34, 150
-"""Side of a cell, and the room for the names."""
 
 
 @dataclass(frozen=True)
@@ -53,50 +49,4 @@ def draw_curve(name: str, points: Sequence[tuple[float, float]], *, percent: boo
         tuple(
             Tick(place(0, i * step)[1], f"{i * step:.0%}" if percent else f"{i * step:.3g}") for i in range(lines + 1)
         ),
-    )
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One pair of a true class and an answer."""
-
-    x: int
-    y: int
-    count: int
-    share: float
-    """The share of the true class's pictures, 0..1."""
-    right: bool
-
-
-@dataclass(frozen=True)
-class Matrix:
-    """True classes (rows) against answers (columns)."""
-
-    names: tuple[tuple[int, str], ...]
-    """The middle of each row or column, from the first cell, and its class."""
-    cells: tuple[Cell, ...]
-    left_out: int
-    """Classes that are not drawn, as fewer of their pictures are confused."""
-    cell: int = CELL
-    margin: int = NAMES
-
-    @property
-    def side(self) -> int:
-        """Width and height of the drawing."""
-        return self.margin + len(self.names) * self.cell + 2
-
-
-def draw_confusion(confusion: Sequence[Sequence[int]], classes: Sequence[str]) -> Matrix:
-    """Place the counts, rows true classes and columns answers."""
-    mistakes = [sum(row) + sum(line[i] for line in confusion) - 2 * row[i] for i, row in enumerate(confusion)]
-    chosen = sorted(sorted(range(len(classes)), key=lambda i: -mistakes[i])[:MOST_CLASSES])
-    return Matrix(
-        tuple((place * CELL + CELL // 2, classes[i]) for place, i in enumerate(chosen)),
-        tuple(
-            Cell(column * CELL, row * CELL, count, count / sum(confusion[i]), i == j)
-            for row, i in enumerate(chosen)
-            for column, j in enumerate(chosen)
-            if (count := confusion[i][j])
-        ),
-        len(classes) - len(chosen),
     )

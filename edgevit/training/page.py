@@ -7,13 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+from markupsafe import Markup
 
+from edgevit.export.report.confusion import STYLE, confusion_svg
 from edgevit.export.report.thumbnails import THUMBNAIL_SIDE, thumbnail
-from edgevit.files import replacing_output
 from edgevit.runtime.images.read import read_image
+from edgevit.system.files import replacing_output
 from edgevit.training.accuracy import Accuracy, Mistake
 from edgevit.training.data import Data
-from edgevit.training.drawing import Curve, draw_confusion, draw_curve
+from edgevit.training.drawing import Curve, draw_curve
 from edgevit.training.interval import how_sure, wilson_interval
 from edgevit.training.kinds import Quality
 from edgevit.training.result import ADVICE
@@ -70,7 +72,8 @@ def write_page(
         rows=class_rows(data, quality),
         most=max(data.train.counts()),
         curves=draw_curves(log),
-        matrix=draw_confusion(labelled.confusion, data.val.classes) if labelled else None,
+        matrix=Markup(confusion_svg(data.val.classes, labelled.confusion)) if labelled else None,  # noqa: S704 (escaped)
+        confusion_style=Markup(STYLE),
         mistakes=[(mistake, picture_uri(mistake)) for mistake in labelled.mistakes] if labelled else [],
         facts=facts,
         recipe=json.dumps(facts["recipe"]),

@@ -8,8 +8,8 @@ import torch
 from safetensors.torch import save as to_safetensors
 from torch import Tensor, nn
 
-from edgevit.files import replacing_output
 from edgevit.models.weights.trained import MODEL_KEY, TrainingFacts
+from edgevit.system.files import replacing_output
 
 ADVICE = "free some space, or give another --out"
 """What to do where a file cannot be written."""

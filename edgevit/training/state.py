@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from edgevit.errors import CheckpointError, OutputError
-from edgevit.files import replacing
+from edgevit.system.files import replacing
 from edgevit.training.recipe import Recipe, differences
 
 

@@ -10,7 +10,7 @@ import markupsafe
 from edgevit.export.report.chart import draw_chart
 from edgevit.export.report.facts import LayerFacts, ReportData
 from edgevit.export.report.place import check_report_path
-from edgevit.files import replacing_output
+from edgevit.system.files import replacing_output
 
 TEMPLATE = "report.html.jinja"
 MOST_SENSITIVE = 5

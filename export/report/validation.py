@@ -10,9 +10,9 @@ from pathlib import Path
 from edgevit.errors import ImageError
 from edgevit.export.report.confusion import MOST_CLASSES, STYLE, confusion_svg
 from edgevit.export.report.thumbnails import THUMBNAIL_SIDE, THUMBNAILS, thumbnail
-from edgevit.files import replacing_output
 from edgevit.runtime.evaluation.report import Accuracy, Agreement, ModelQuality, Validation
 from edgevit.runtime.images.read import read_image
+from edgevit.system.files import replacing_output
 from edgevit.text import printable
 
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from edgevit.device_profiles import Profile, detect_profile
 from edgevit.device_profiles.evidence import Evidence, read_evidence
 from edgevit.errors import OptionError
-from edgevit.system import keep_to_cores, usable_cores
+from edgevit.system.platforms import keep_to_cores, usable_cores
 
 VARIABLES = ("EDGEVIT_THREADS", "OMP_NUM_THREADS")
 """Environment variables that set the number of threads, the first one wins."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from edgevit.device_profiles.evidence import machine_name
 from edgevit.device_profiles.state import ROOT, MachineState
 from edgevit.runtime.benchmark.report import Machine
-from edgevit.system import usable_cores
+from edgevit.system.platforms import usable_cores
 
 FLAGS = {0: "under-voltage", 1: "the clock was capped", 2: "throttled", 3: "at the soft temperature limit"}
 """Bits of get_throttled that hold now; 16 bits higher, the same has happened since the start."""

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from edgevit.errors import EdgevitError, ImageError, OptionError, OutputError
-from edgevit.files import PART, replacing_output
 from edgevit.runtime.collect.likeness import difference_hash, distance
 from edgevit.runtime.images.read import read_image
 from edgevit.runtime.images.resample import RGBImage
 from edgevit.runtime.sinks.folder import folder_name
+from edgevit.system.files import PART, replacing_output
 
 REMEMBERED = 1000
 """Newest photos of a class that a new one is compared with."""

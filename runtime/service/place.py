@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from edgevit.errors import OptionError, OutputError
-from edgevit.files import replacing
+from edgevit.system.files import replacing
 
 HIDDEN = ("/home", "/root", "/run/user")
 """Where ProtectHome=tmpfs lets a service see only what is bound."""

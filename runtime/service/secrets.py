@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from edgevit.errors import OutputError
-from edgevit.files import replacing
 from edgevit.runtime.addresses.address import HIDDEN
 from edgevit.runtime.addresses.credentials import read_secret
 from edgevit.runtime.addresses.destinations import Target, parse_sink
 from edgevit.runtime.sources.grammar import Source, parse_source
+from edgevit.system.files import replacing
 
 _SECRET = "secret:"
 _OF_SOURCE = ("EDGEVIT_SOURCE_USER", "EDGEVIT_SOURCE_PASSWORD")

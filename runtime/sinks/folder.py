@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgevit.errors import OutputError
-from edgevit.files import PART, replacing
+from edgevit.system.files import PART, replacing
 
 log = logging.getLogger(__name__)
 

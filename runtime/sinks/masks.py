@@ -8,11 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from edgevit.errors import OutputError
-from edgevit.files import replacing
 from edgevit.runtime.records import RESULT, Record
 from edgevit.runtime.segmentation import Segmentation
 from edgevit.runtime.sinks.folder import folder_name
 from edgevit.runtime.sinks.pictures import LEFT_FREE, jpeg
+from edgevit.system.files import replacing
 
 FORMS: dict[str, tuple[str, Callable[[Segmentation], bytes]]] = {
     "masks": (".png", lambda result: result.mask_png()),

@@ -29,7 +29,7 @@ from edgevit.runtime.sinks.lines import (
 from edgevit.runtime.sinks.masks import SegmentationSink
 from edgevit.runtime.sinks.pictures import Captions, HarvestSink, PictureSink, VideoSink
 from edgevit.runtime.sinks.rotating import KEEP, SIZE, RotatingFile
-from edgevit.system import require_linux
+from edgevit.system.platforms import require_linux
 
 PICTURES_QUOTA = 1_000_000_000
 """Bytes of annotated pictures that are kept if nothing else is said."""

@@ -17,7 +17,7 @@ from edgevit.runtime.sources.raw import RawForm
 from edgevit.runtime.sources.stdin import connect as connect_stdin
 from edgevit.runtime.sources.stdin import stdin_frames, stdin_kind
 from edgevit.runtime.sources.stop import Stop
-from edgevit.system import require_linux
+from edgevit.system.platforms import require_linux
 
 Item = Frame | Event | EdgevitError
 """A frame, what happened to the source, or why a file gave no frame."""

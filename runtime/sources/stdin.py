@@ -16,7 +16,7 @@ from edgevit.runtime.sources.grammar import Source
 from edgevit.runtime.sources.options import SourceOptions
 from edgevit.runtime.sources.stop import Stop
 from edgevit.runtime.sources.streams import CHUNK, PipeStream
-from edgevit.system import SYSTEM, require_linux
+from edgevit.system.platforms import SYSTEM, require_linux
 
 _BINARY = (b"\xff", b"\0")
 """How JPEG and H.264 begin, and no path does."""

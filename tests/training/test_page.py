@@ -9,7 +9,7 @@ import numpy as np
 from edgevit.artifact.manifest import HeldOut
 from edgevit.training.accuracy import Accuracy, Mistake
 from edgevit.training.data import Data
-from edgevit.training.drawing import draw_confusion, draw_curve
+from edgevit.training.drawing import draw_curve
 from edgevit.training.folders import Samples
 from edgevit.training.page import write_page
 
@@ -50,15 +50,3 @@ def test_a_curve_starts_at_zero_and_ends_at_the_right() -> None:
     assert [tick.text for tick in curve.rows] == ["0", "1", "2", "3", "4"]
     assert curve.last == (curve.right, curve.top)
     assert [tick.text for tick in curve.columns] == ["0", "1", "2", "3", "4"]
-
-
-def test_of_many_classes_those_with_mistakes_are_drawn() -> None:
-    confusion = np.eye(30, dtype=int) * 5
-    confusion[28, 29] = 2
-    matrix = draw_confusion(confusion.tolist(), [f"class {i}" for i in range(30)])
-    names = [name for _, name in matrix.names]
-    assert (len(names), matrix.left_out) == (24, 6)
-    assert names[-2:] == ["class 28", "class 29"]
-    (wrong,) = [cell for cell in matrix.cells if not cell.right]
-    assert (wrong.count, wrong.x - wrong.y) == (2, matrix.cell)
-    assert wrong.share == 2 / 7

@@ -8,9 +8,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from edgevit.errors import DownloadError, MissingExtraError
-from edgevit.files import replacing
 from edgevit.models.weights.checkpoint import describe_page
 from edgevit.models.zoo.spec import WeightsSpec
+from edgevit.system.files import replacing
 
 logger = logging.getLogger(__name__)
 

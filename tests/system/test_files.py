@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from edgevit.errors import OutputError
-from edgevit.files import replacing, replacing_output
+from edgevit.system.files import replacing, replacing_output
 
 
 def test_a_written_file_takes_the_place_of_the_older_one(tmp_path: Path) -> None:
