@@ -83,7 +83,7 @@ def _overdue(number: int, frame: object) -> None:
 
 
 @click.command(help=__doc__)
-@click.option("--inputs", default=300_000, show_default=True, help="Of all parsers together.")
+@click.option("--inputs", default=300_000, show_default=True, help="Random inputs for all parsers together.")
 @click.option("--seed", default=0, show_default=True)
 def main(inputs: int, seed: int) -> None:
     signal.signal(signal.SIGALRM, _overdue)
