@@ -17,7 +17,7 @@ EXAMPLES = """\b
 edgevit collect camera:0 --label hen --every 1s --to photos/
 edgevit collect clip.mp4 --label fox --every 500ms --to photos/
 edgevit collect picam --label hen --label fox --to p/ --serve 127.0.0.1:8080
-edgevit train --data photos/ --model efficientvit_b0
+edgevit train efficientvit_b0 --data photos/
 """
 
 

@@ -48,7 +48,7 @@ def hide_addresses(arguments: Sequence[str], sources: int, folder: Path) -> tupl
     """Take each address that may not be shown as it is out of a command line.
 
     Args:
-        arguments: the sources, then the options of `edgevit run`.
+        arguments: the sources, then the options of `edgevit run`, each as a word of its own.
         sources: how many there are.
         folder: of the service's secrets.
 
@@ -57,21 +57,19 @@ def hide_addresses(arguments: Sequence[str], sources: int, folder: Path) -> tupl
     """
     kept, found = list(arguments), list[Credential]()
 
-    def hide(place: int, name: str, before: str = "") -> None:
-        found.append(Credential(name, folder / name, kept[place].removeprefix(before)))
-        kept[place] = f"{before}{_SECRET}{name}"
+    def hide(place: int, name: str) -> None:
+        found.append(Credential(name, folder / name, kept[place]))
+        kept[place] = f"{_SECRET}{name}"
 
     for place in range(sources):
         source = parse_source(kept[place], {}) if not kept[place].startswith(_SECRET) else None
         if source is not None and source.url is not None and not source.url.is_shown_whole:
             hide(place, "EDGEVIT_SOURCE" if sources == 1 else f"EDGEVIT_SOURCE_{place + 1}")
     for place in range(sources, len(kept)):
-        before = "--to=" if kept[place].startswith("--to=") else ""
-        text = kept[place].removeprefix(before)
-        if (before or kept[place - 1] == "--to") and not text.startswith(_SECRET):
-            target = parse_sink(text, {})
+        if kept[place - 1] == "--to" and not kept[place].startswith(_SECRET):
+            target = parse_sink(kept[place], {})
             if target.kind == "webhook" and HIDDEN in target.parts.site:
-                hide(place, f"EDGEVIT_TO_{place}", before)
+                hide(place, f"EDGEVIT_TO_{place}")
     return kept, found
 
 

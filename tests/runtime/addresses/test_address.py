@@ -171,7 +171,7 @@ def test_secret_of_a_source_is_not_in_a_service_but_in_a_file_for_it(
     model = arguments.index(str(tiny_model))
     assert resolve(arguments[model + 1], "the source", given) == text
     assert resolve(arguments[model + 3], "--to", given) == hook
-    assert resolve(arguments[model + 4].removeprefix("--to="), "--to", given) == f"{hook}2#send=all"
+    assert resolve(arguments[model + 5], "--to", given) == f"{hook}2#send=all"
     for path in map(Path, secrets.values()):
         assert path.stat().st_mode & 0o777 == 0o600
 
@@ -198,7 +198,7 @@ def test_whole_address_may_be_a_secret(tmp_path: Path) -> None:
     assert parse_source("secret:FARM", {"CREDENTIALS_DIRECTORY": str(tmp_path)}).name == "rtsp://farm:***@10.0.0.7/yard"
     # what does not stand on the command line may hold a password
     assert parse_sink("secret:HOOK", {"HOOK": "https://farm:hay5tack@h/#send=all"}).parts.password == "hay5tack"
-    with pytest.raises(OptionError, match="--to is secret:HOOK, but HOOK is not set; set it, or HOOK_FILE"):
+    with pytest.raises(OptionError, match="to= is secret:HOOK, but HOOK is not set; set it, or HOOK_FILE"):
         parse_sink("secret:HOOK", {})
     with pytest.raises(OptionError, match="expected secret:NAME"):
         parse_source("secret:../etc/shadow", {})

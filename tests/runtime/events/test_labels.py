@@ -2,8 +2,6 @@
 
 import dataclasses
 import json
-import re
-import time
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -287,18 +285,8 @@ def test_ten_thousand_random_texts_are_read_or_refused() -> None:
                 continue
 
 
-def test_documented_fields_and_example_are_true() -> None:
+def test_documented_fields_are_true() -> None:
     page = (DOCS / "events.md").read_text()
     event = run([1e9 + second for second in range(10)], LabelRules())[1]
     others = ("active", "value", "limit", "repeated", "reason", "away_s")
     assert [name for name in (*KINDS, *event.to_dict(), *others) if f"`{name}`" not in page] == []
-    (example,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
-    printed: list[str] = []
-    names = {
-        "time": time,
-        "classifier": lambda image: Result(np.array([0.9, 0.1], np.float32), ("fox", "hen")),
-        "image": np.zeros((20, 20, 3), np.uint8),
-        "print": printed.append,
-    }
-    exec(example, names)
-    assert printed == []  # three of five frames must agree
