@@ -169,7 +169,7 @@ def test_failed_export_leaves_the_older_file_as_it_was(
 
 
 def test_int8_without_images_is_refused_with_the_choices(tmp_path: Path) -> None:
-    with pytest.raises(OptionError, match="data=FOLDER .* or calibration= synthesized"):
+    with pytest.raises(OptionError, match="data=FOLDER .* or `--calibration synthesized`"):
         export(dataclasses.replace(RANDOM, precision="int8"), tmp_path / "m.onnx")
 
 
@@ -225,7 +225,7 @@ def test_a_folder_that_is_no_class_is_told_and_never_turns_accuracy_into_agreeme
     for name, picture in (("hen", "1.png"), ("cock", "2.png")):
         (photos / name).mkdir()
         (photos / picture).rename(photos / name / picture)
-    with pytest.raises(DataError, match=r"deeper \(1 of 3 folders\) is no class of the model.*--unlabelled"):
+    with pytest.raises(DataError, match=r"deeper \(1 of 3 folders\) is no class of the model.*unlabelled="):
         read_labelled(photos, "classes", ("hen", "cock"), False)
     assert read_labelled(photos, "classes", ("hen", "cock"), True).parts["all"].classes is None
     assert not caplog.messages

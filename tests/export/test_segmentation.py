@@ -162,7 +162,7 @@ def test_pixels_are_compared_one_by_one() -> None:
     ("changes", "words"),
     [
         ({"model": "efficientvit_b0", "argmax": True}, "argmax= is for segmentation models"),
-        ({"imgsz": (64, 100)}, "each side must be a multiple of 32; try --imgsz 96 or 128"),
+        ({"imgsz": (64, 100)}, "each side must be a multiple of 32; try imgsz=96 or 128"),
     ],
 )
 def test_what_does_not_fit_the_task_is_refused(changes: dict[str, object], words: str, tmp_path: Path) -> None:
