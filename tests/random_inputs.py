@@ -215,7 +215,7 @@ PARSERS = {
     ),
     "destination": Parser(
         of_text(parse_sink),
-        (b"log.csv?size=5MB&keep=7", b"hard:hard/?quota=500MB", b"https://h/x#key-env=KEY"),
+        (b"log.csv?size=5MB&keep=7", b"hard:hard/?quota=500MB", b"https://h/x#send=all"),
         (b"mqtt://", b"https://", b"hard:", b"masks:", b".csv", b"?size=", b"&", b"=", b"9" * 400, b"MB", b"#"),
     ),
     "duration": Parser(

@@ -262,7 +262,8 @@ def test_signal_ends_the_stream_with_exit_code_0(tiny_model: Path, number: int, 
         wait_for_handler(process)
     process.send_signal(number)
     out, err = process.communicate()
-    assert (process.returncode, out, err) == (0, b"", b"edgevit: 1 frame, 0 events; 1 line on stdout\n")
+    ending = b"edgevit: 1 frame, 0 events; 1 line on stdout\n" if started else b""
+    assert (process.returncode, out, err) == (0, b"", ending)
 
 
 def wait_for_handler(process: "subprocess.Popen[bytes]") -> None:
