@@ -116,7 +116,7 @@ def _stand_in_for_export() -> None:
 def _stand_in_for_training() -> None:
     from edgevit.training import keywords
 
-    def run_job(job: Any, watcher: Any) -> NoReturn:
+    def run_job(job: Any, watcher: Any, listing: Any) -> NoReturn:
         assert job.data.is_dir(), job.data
         job.weights_file.parent.mkdir(parents=True, exist_ok=True)
         job.weights_file.write_bytes(b"")
