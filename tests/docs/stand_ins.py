@@ -64,6 +64,7 @@ def _adapted(words: Sequence[str]) -> list[str]:
         _stand_in_for_export()
     elif command == "train":
         _stand_in_for_training()
+        return [word for word in words if word != "--resume"]  # nothing was trained that could go on
     elif command == "benchmark" and not {"--compare", "--estimate", "--help"} & set(words):
         return [*words, "--rounds", "1", "--starts", "1"]
     return list(words)
