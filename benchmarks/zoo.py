@@ -1,6 +1,6 @@
 """Latency of the zoo's models, float and int8: measured on one thread of this machine, estimated for a Raspberry Pi 4.
 
-    python benchmarks/zoo.py [--model NAME]... [--rounds N] [--json edgevit/models/latency.json]
+    python benchmarks/zoo.py [--model NAME]... [--rounds N] [--json edgevit/models/zoo/latency.json]
 
 ONNX graphs with random weights at each model's own input size. All take turns in every round, so that what else the
 machine does meets all of them alike; medians of processor time. Models of more than --largest operations, which are

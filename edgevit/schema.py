@@ -9,6 +9,7 @@ import contextlib
 import dataclasses
 import difflib
 import functools
+import inspect
 import json
 import math
 import numbers
@@ -17,14 +18,16 @@ import re
 import sys
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, ParamSpec, TypeVar
 
 from edgevit.errors import OptionError
 
 Options = TypeVar("Options")
+Answer = TypeVar("Answer")
+Given = ParamSpec("Given")
 
 KINDS = {int: "a whole number", bool: "true or false", str: "text", float: "a finite number", Path: "a path"}
 """Types of single values, in words."""
@@ -217,13 +220,34 @@ def options_from(kind: type[Options], given: Mapping[str, Any]) -> Options:
     Raises:
         OptionError: it has no option of a name that was given, and which is the nearest; or a value is wrong.
     """
-    known = [field.name for field in dataclasses.fields(typing.cast(Any, kind)) if field.init]
+    _check_names(given, [field.name for field in dataclasses.fields(typing.cast(Any, kind)) if field.init])
+    return kind(**given)
+
+
+def named(function: Callable[Given, Answer]) -> Callable[Given, Answer]:
+    """Make a keyword that a function does not have an OptionError, which names the nearest that it has."""
+    known = [name for name in inspect.signature(function).parameters if name != "self"]
+
+    @functools.wraps(function)
+    def checking(*arguments: Given.args, **options: Given.kwargs) -> Answer:
+        _check_names(options, known)
+        return function(*arguments, **options)
+
+    return checking
+
+
+def named_fields(kind: type[Options]) -> type[Options]:
+    """Do the same for a dataclass that is made directly; the decorator stands above @dataclass."""
+    setattr(kind, "__init__", named(kind.__init__))  # noqa: B010 (mypy takes no assignment to a method)
+    return kind
+
+
+def _check_names(given: Iterable[str], known: Sequence[str]) -> None:
     for name in given:
         if name not in known:
             close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
             hint = f"did you mean {option_name(close[0])}?" if close else f"choose from {', '.join(known)}"
             raise OptionError(f"there is no option {option_name(name)}; {hint}")
-    return kind(**given)
 
 
 def option_name(field: str) -> str:

@@ -61,6 +61,8 @@ def export(
         if given := [*options, *(["data"] if data is not None else [])]:
             raise OptionError(f"a Recipe says all there is to say; put {', '.join(given)} into it")
     else:
+        if not isinstance(int8, bool):
+            raise OptionError(f"--int8 is {int8!r}, expected true or false")
         precision = {"precision": "int8" if int8 else "fp32"}
         recipe = options_from(Recipe, default_options({"model": name, "data": data, **precision, **options}))
     pipeline = import_module("edgevit.export.pipeline")
@@ -83,4 +85,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted(__all__)

@@ -10,7 +10,7 @@ from edgevit.device_profiles import GENERIC, Profile, find_profile
 from edgevit.device_profiles.profile import Scheme
 from edgevit.errors import OptionError
 from edgevit.models.zoo.registry import get_spec
-from edgevit.schema import Range, check_options, option_name
+from edgevit.schema import Range, check_options, named_fields, option_name
 
 Format = Literal["onnx", "tflite"]
 Method = Literal["minmax", "percentile"]
@@ -32,6 +32,7 @@ OPSETS = (17, 18, 19, 20, 21)
 MIN_CALIBRATION_IMAGES = 16
 
 
+@named_fields
 @dataclass(frozen=True)
 class Recipe:
     """One export. Values are checked on construction.

@@ -72,6 +72,12 @@ def test_every_name_is_there_and_listed() -> None:
         importlib.import_module("edgevit").nothing  # noqa: B018
 
 
+@pytest.mark.parametrize("name", ["edgevit.export", "edgevit.training"])
+def test_rooms_of_the_face_list_what_they_offer_and_no_more(name: str) -> None:
+    room = importlib.import_module(name)
+    assert dir(room) == sorted(room.__all__)
+
+
 def test_names_for_type_checkers_are_those_at_run_time() -> None:
     tree = ast.parse((ROOT / "edgevit" / "__init__.py").read_text())
     (block,) = (node for node in tree.body if isinstance(node, ast.If))
@@ -131,6 +137,30 @@ def test_closed_model_is_an_error_of_its_own(tiny_model: Path, red_image: NDArra
 def test_wrong_option_of_a_stream_is_told_at_once(tiny_model: Path, options: dict[str, object], message: str) -> None:
     with edgevit.load(tiny_model) as model, pytest.raises(edgevit.OptionError, match=message):
         model.stream("clip.mp4", **options)  # type: ignore[arg-type]
+
+
+def test_misspelt_option_is_told_with_the_nearest_that_there_is() -> None:
+    from edgevit import export, training
+
+    calls: list[tuple[Callable[..., object], dict[str, object], str]] = [
+        (edgevit.RunOptions, {"model": "m.onnx", "sources": ["camera:0"], "evry": "5s"}, "evry=; did you mean every="),
+        (edgevit.CollectOptions, {"evry": "5s"}, "evry=; did you mean every="),
+        (edgevit.LabelRules, {"stble": (3, 5)}, "stble=; did you mean stable="),
+        (edgevit.HealthRules, {"drk": (0.1, 0.2)}, "drk=; did you mean dark="),
+        (edgevit.validate, {"models": "m.onnx", "data": "photos", "limt": 3}, "limt=; did you mean limit="),
+        (export.Recipe, {"model": "sbcformer_xs", "prcision": "int8"}, "prcision=; did you mean precision="),
+        (training.Recipe, {"sizes": [(96, 1)], "bach": 8}, "bach=; did you mean batch="),
+        (training.train, {"model": "sbcformer_xs", "data": "photos", "epohcs": 3}, "epohcs=; did you mean epochs="),
+    ]
+    for call, options, message in calls:
+        with pytest.raises(edgevit.OptionError, match=rf"there is no option {message}\?"):
+            call(**options)
+
+
+@pytest.mark.parametrize("threads", [0, "4", True])
+def test_number_of_threads_is_checked(tiny_model: Path, threads: object) -> None:
+    with pytest.raises(edgevit.OptionError, match=f"threads= is {threads!r}, expected a whole number, 1 or more"):
+        edgevit.load(tiny_model, threads=threads)  # type: ignore[call-overload]
 
 
 def test_events_of_labels_are_told_after_their_answer(tiny_model: Path, tmp_path: Path) -> None:

@@ -80,10 +80,6 @@ class Table:
         place = self.place(field)
         return None if place is None else _follow(self.data, place)
 
-    def field_count(self) -> int:
-        """Return one more than the highest field number that may be present."""
-        return (_unpack(self.data, "H", self._vtable()) - 4) // 2
-
     def _vtable(self) -> int:
         return self.position - _unpack(self.data, "i", self.position)
 

@@ -9,6 +9,7 @@ from typing import Literal
 from edgevit.errors import OptionError
 from edgevit.models.zoo.registry import get_spec
 from edgevit.models.zoo.spec import ModelSpec
+from edgevit.schema import named
 from edgevit.training.augment import AugmentationName
 from edgevit.training.data import list_data
 from edgevit.training.defaults import MANY, Choices
@@ -42,6 +43,7 @@ class TrainingResult:
         return self.weights.with_suffix(".html")
 
 
+@named
 def train(
     model: str,
     data: str | os.PathLike[str],

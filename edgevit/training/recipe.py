@@ -7,11 +7,12 @@ from dataclasses import asdict, dataclass
 from typing import Annotated, Any, Self
 
 from edgevit.errors import OptionError
-from edgevit.schema import Range, check_options, read_value
+from edgevit.schema import Range, check_options, named_fields, read_value
 from edgevit.training.augment import AugmentationName
 from edgevit.training.schedule import STRIDE, Size, as_pair, as_written
 
 
+@named_fields
 @dataclass(frozen=True)
 class Recipe:
     """A run's schedule, optimizer and regularization."""

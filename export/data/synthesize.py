@@ -183,7 +183,7 @@ def roughness(pixels: Tensor) -> Tensor:
 
 
 def model_input(pixels: Tensor, preprocessing: Preprocess) -> Tensor:
-    """Preprocess pixels (B, 3, H, W) in 0..1 as the runtime does, but differentiably: (B, 3, *how.size)."""
+    """Preprocess pixels (B, 3, H, W) in 0..1 as the runtime does, but differentiably: (B, 3, height, width)."""
     size = scaled_size((pixels.shape[2], pixels.shape[3]), preprocessing)
     if size != tuple(pixels.shape[2:]):
         pixels = F.interpolate(pixels, size, mode=preprocessing.interpolation, antialias=True).clamp(0, 1)

@@ -50,7 +50,9 @@ def plan_threads(threads: int | None = None) -> ThreadPlan:
 def asked_threads(threads: int | None, environment: Mapping[str, str]) -> tuple[int, str] | None:
     """Return the number that the caller or the environment asks for, and who asks; None if nobody does."""
     if threads is not None:
-        return _positive(str(threads), "threads"), "asked for"
+        if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
+            raise OptionError(f"--threads is {threads!r}, expected a whole number, 1 or more")
+        return threads, "asked for"
     for variable in VARIABLES:
         if value := environment.get(variable):
             return _positive(value, variable), f"{variable} is {value}"

@@ -13,11 +13,12 @@ from edgevit.runtime.collect.folder import check_label
 from edgevit.runtime.collect.likeness import ALIKE
 from edgevit.runtime.stream.options import StreamOptions
 from edgevit.runtime.stream.plan import StreamPlan, plan_stream
-from edgevit.schema import Range, check_options
+from edgevit.schema import Range, check_options, named_fields
 
 QUOTA = "2GB"
 
 
+@named_fields
 @dataclass(frozen=True, kw_only=True)
 class CollectOptions:
     """Photos of one source for training. Checked on construction.

@@ -45,8 +45,8 @@ class Judged:
         Raises:
             OptionError: the limit is not a positive number.
         """
-        if limit is not None and limit < 1:
-            raise OptionError(f"a limit of {limit} images is not possible; give 1 or more")
+        if limit is not None and (not isinstance(limit, int) or limit < 1):
+            raise OptionError(f"--limit is {limit!r}, expected a whole number, 1 or more")
         count = len(self.seen)
         if limit is None or limit >= count:
             return self

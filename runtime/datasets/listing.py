@@ -106,9 +106,16 @@ def list_images(source: str) -> Iterator[Path]:
 
 
 def visible_folders(folder: Path) -> tuple[str, ...]:
-    """Return the names of the folders directly in a folder, in natural order; nothing that is hidden."""
-    with os.scandir(folder) as entries:
-        names = [entry.name for entry in entries if entry.is_dir() and not _is_hidden(entry.name)]
+    """Return the names of the folders directly in a folder, in natural order; nothing that is hidden.
+
+    Raises:
+        DataError: the folder cannot be read.
+    """
+    try:
+        with os.scandir(folder) as entries:
+            names = [entry.name for entry in entries if _is_folder(entry) and not _is_hidden(entry.name)]
+    except OSError as error:
+        raise _no_folder(folder, error) from error
     return tuple(sorted(names, key=natural_key))
 
 
@@ -135,6 +142,18 @@ def with_slashes(path: str, separator: str = os.sep) -> str:
 def no_pictures(folder: Path) -> str:
     """Return the message for a folder without pictures."""
     return f"no image in folder {folder} (looked for {' '.join(SUFFIXES)})"
+
+
+def _no_folder(folder: str | Path, error: OSError) -> DataError:
+    return DataError(f"{folder} cannot be read: {error.strerror}")
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """Return whether it is a folder or a link to one; a link that leads to itself, or nowhere we may look, is none."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
 
 
 def _is_hidden(name: str) -> bool:
@@ -169,17 +188,17 @@ def _walk(folder: str, left_out: LeftOut) -> Iterator[tuple[str, list[str]]]:
                 entries = sorted(scan, key=lambda entry: natural_key(entry.name))
         except OSError as error:
             if current == folder:
-                raise DataError(f"{folder} cannot be read: {error.strerror}") from error
+                raise _no_folder(folder, error) from error
             left_out.folders[f"{os.path.basename(current)} ({error.strerror})"] += 1
             continue
         files = []
         for entry in entries:
-            if entry.is_dir():
+            if _is_folder(entry):
                 if _is_hidden(entry.name):
                     left_out.folders[entry.name] += 1
                 else:
                     (links if entry.is_symlink() else pending).append(entry.path)
-            elif entry.is_file() or entry.is_symlink():  # a broken link is told when it is read
+            elif entry.is_symlink() or entry.is_file():  # a broken link is told when it is read
                 files.append(entry.path)
             else:
                 left_out.files["neither file nor folder"] += 1

@@ -18,6 +18,7 @@ from edgevit.runtime.evaluation.segmentation import SegmentationValidation, vali
 from edgevit.runtime.loading import Task, load
 from edgevit.runtime.progress import Track
 from edgevit.runtime.segmenter import Segmenter
+from edgevit.schema import named
 
 log = logging.getLogger(__name__)
 
@@ -62,6 +63,7 @@ def validate(
     seed: int = 0,
     track: Track = ...,
 ) -> Validation | SegmentationValidation: ...
+@named
 def validate(
     models: Model | Sequence[Model],
     data: str | os.PathLike[str],
@@ -90,7 +92,7 @@ def validate(
         track: wraps the loop over pictures, for a progress display.
 
     Raises:
-        OptionError: the models have different tasks or labels.
+        OptionError: an option is unknown or wrong, or the models have different tasks or labels.
         DataError: the folder is not as it must be, or no picture can be read.
         ModelFileError: a model cannot be opened, fails, or answers with something that is not a number.
     """

@@ -11,7 +11,7 @@ from edgevit.errors import OptionError
 from edgevit.runtime.events.event import Event
 from edgevit.runtime.moment import Moment
 from edgevit.runtime.results import Result
-from edgevit.schema import Range, check_options
+from edgevit.schema import Range, check_options, named_fields
 
 UNKNOWN = "unknown"
 """The label of a frame in which no class reaches its threshold."""
@@ -22,6 +22,7 @@ Thresholds = float | str | Sequence[float | str] | Mapping[str, float]
 """0.6 for all classes, "fox=0.8" or {"fox": 0.8} for one, or a list of such texts."""
 
 
+@named_fields
 @dataclass(frozen=True)
 class LabelRules:
     """When the label of a picture counts as changed.

@@ -8,9 +8,10 @@ from edgevit.errors import OptionError
 from edgevit.runtime.events.event import Event
 from edgevit.runtime.events.image_quality import Gray, ImageQuality, change
 from edgevit.runtime.moment import Moment
-from edgevit.schema import Range, check_options
+from edgevit.schema import Range, check_options, named_fields
 
 
+@named_fields
 @dataclass(frozen=True)
 class HealthRules:
     """Limits of a healthy picture; (enter, leave): where an alarm begins, and where it ends again.

@@ -24,7 +24,7 @@ def preprocess(image: RGBImage, preprocessing: Preprocess, *, exact: bool = Fals
 
 
 def fit(image: RGBImage, preprocessing: Preprocess, *, exact: bool = False) -> RGBImage:
-    """Scale and crop an (H, W, 3) image to how.size.
+    """Scale and crop an (H, W, 3) image to the size of `preprocessing`.
 
     Sizes and rounding are those of timm's evaluation transform on a Pillow image. With `exact` the levels are too;
     without, images over MARGIN times the scaled size are first halved.

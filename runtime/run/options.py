@@ -13,11 +13,12 @@ from edgevit.runtime.addresses.destinations import Target, parse_sinks
 from edgevit.runtime.images.regions import Region
 from edgevit.runtime.stream.options import StreamOptions
 from edgevit.runtime.stream.plan import StreamPlan, plan_stream
-from edgevit.schema import Range, option_name
+from edgevit.schema import Range, named_fields, option_name
 
 Colors = tuple[float, ...]
 
 
+@named_fields
 @dataclass(frozen=True, kw_only=True)
 class RunOptions(StreamOptions):
     """One run: which model, of which sources, with what result where. Checked on construction.

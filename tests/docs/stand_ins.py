@@ -64,6 +64,7 @@ def _adapted(words: Sequence[str]) -> list[str]:
         _stand_in_for_export()
     elif command == "train":
         _stand_in_for_training()
+        return [word for word in words if word != "--resume"]  # nothing was trained that could go on
     elif command == "benchmark" and not {"--compare", "--estimate", "--help"} & set(words):
         return [*words, "--rounds", "1", "--starts", "1"]
     return list(words)
@@ -116,7 +117,7 @@ def _stand_in_for_export() -> None:
 def _stand_in_for_training() -> None:
     from edgevit.training import keywords
 
-    def run_job(job: Any, watcher: Any) -> NoReturn:
+    def run_job(job: Any, watcher: Any, listing: Any) -> NoReturn:
         assert job.data.is_dir(), job.data
         job.weights_file.parent.mkdir(parents=True, exist_ok=True)
         job.weights_file.write_bytes(b"")

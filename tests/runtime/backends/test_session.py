@@ -95,7 +95,7 @@ def test_wrong_number_of_threads_is_refused(monkeypatch: pytest.MonkeyPatch, val
     monkeypatch.setenv("EDGEVIT_THREADS", value)
     with pytest.raises(OptionError, match=f"EDGEVIT_THREADS is '{value}', expected a whole number from 1"):
         thread_count()
-    with pytest.raises(OptionError, match="threads is '0'"):
+    with pytest.raises(OptionError, match="threads= is 0, expected a whole number, 1 or more"):
         thread_count(0)
 
 

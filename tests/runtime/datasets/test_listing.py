@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edgevit.errors import ImageError
+from edgevit.errors import DataError, ImageError
 from edgevit.runtime.datasets.listing import list_images, list_pictures, natural_key, visible_folders
 
 SaveImage = Callable[[str, NDArray[np.uint8]], Path]
@@ -136,3 +136,24 @@ def test_source_without_images_is_an_error(tmp_path: Path, source: str, reason: 
     (tmp_path / "empty").mkdir()
     with pytest.raises(ImageError, match=reason):
         list(list_images(str(tmp_path / source)))
+
+
+def test_link_to_itself_is_left_to_who_reads_it(tmp_path: Path) -> None:
+    """As a broken link is: the system refuses to say what it leads to."""
+    touch(tmp_path, "pen/a.jpg")
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "pen" / "b.jpg").symlink_to("b.jpg")
+    assert visible_folders(tmp_path) == ("pen",)
+    listing = list_pictures(tmp_path)
+    assert [path.name for path in listing.paths] == ["a.jpg", "b.jpg"]
+    assert str(listing.left_out) == "1 file left out: 1 without suffix"
+
+
+def test_folder_that_may_not_be_read_is_an_error_of_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: str) -> object:
+        raise PermissionError(13, "Permission denied", path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    for read in (visible_folders, list_pictures):
+        with pytest.raises(DataError, match="cannot be read: Permission denied"):
+            read(tmp_path)

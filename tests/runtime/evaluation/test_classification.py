@@ -219,5 +219,5 @@ def test_folder_that_is_no_class_is_named(data: Path, save_image: SaveImage, tin
 
 
 def test_limit_must_be_positive(data: Path) -> None:
-    with pytest.raises(OptionError, match="a limit of 0 images is not possible"):
+    with pytest.raises(OptionError, match="limit= is 0, expected a whole number, 1 or more"):
         find_images(data, limit=0)
