@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from edgevit.artifact.files import open_regular
 from edgevit.errors import CheckpointError, MissingExtraError
 from edgevit.models.weights.containers import at_place, find_state_dicts, is_average
 
@@ -144,12 +145,12 @@ def _read_head(path: Path) -> bytes:
     if path.is_dir():
         raise CheckpointError(f"{path} is a folder; give the file of weights in it (.pt, .pth or .safetensors)")
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             head = file.read(512)
     except FileNotFoundError as error:
         raise CheckpointError(f"{path} does not exist; give the path of a .pt, .pth or .safetensors file") from error
     except OSError as error:
-        raise CheckpointError(f"{path} cannot be read: {error.strerror}") from error
+        raise CheckpointError(f"{path} cannot be read: {error.strerror or error}") from error
     if not head:
         raise CheckpointError(f"{path} is empty; copy or download it again")
     if problem := describe_page(head):

@@ -249,6 +249,12 @@ def test_what_is_not_weights_is_refused(tmp_path: Path, content: bytes, problem:
     assert problem in _refusal(path)
 
 
+def test_pipe_and_device_are_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "w.pt")
+    assert "it is a pipe or a device, not a file" in _refusal(tmp_path / "w.pt")
+    assert "it is a pipe or a device, not a file" in _refusal(Path("/dev/zero"))
+
+
 def test_folder_is_refused(tmp_path: Path) -> None:
     assert "is a folder" in _refusal(tmp_path)
 
