@@ -12,6 +12,7 @@ Most have their test where the fault was, and are not asked again here:
 """
 
 import csv
+import dataclasses
 import io
 import json
 import shutil
@@ -23,6 +24,7 @@ import onnxruntime
 import pytest
 from numpy.typing import NDArray
 
+from tests.conftest import TINY
 from tests.places import SHARED
 
 CASES = SHARED / "cases"
@@ -136,3 +138,18 @@ def test_folder_with_a_heic_and_a_jfif_reads_one_and_names_the_other_once(
     assert [json.loads(line)["source"] for line in out.splitlines()] == [str(tmp_path / "plain.jfif")]
     told = [line for line in (*caplog.messages, *err.splitlines()) if "heic" in line]
     assert told == [f"{tmp_path}: 1 file left out: 1 .heic; convert the photos among them to JPEG or PNG"]
+
+
+def test_levels_of_an_artifact_are_shown_and_make_a_picture_of_a_camera_readable(
+    run: Run, make_model: Callable[..., Path]
+) -> None:
+    picture = CASES / "pictures" / "lepton14.tiff"
+    code, _, err = run("run", make_model(), picture)
+    assert code == 1
+    assert "uses only levels 7500 to 8265 of 0 to 65535; give --levels LOW,HIGH" in err
+    steps = dataclasses.replace(TINY.preprocess, levels=(7500.0, 8265.0))
+    model = make_model("levels.onnx", preprocess=steps)
+    assert "levels 7500 (black) to 8265 (white)" in run("info", model)[1]
+    code, out, _ = run("run", model, picture)
+    assert code == 0
+    assert "red 0.33" in out  # grey: all three channels are alike
