@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from edgevit.artifact.files import LARGEST_TEXT
+from edgevit.artifact.files import read_regular
 from edgevit.errors import OptionError
 from edgevit.schema import read_json
 
@@ -19,17 +19,15 @@ def read_labels(path: str | Path) -> tuple[str, ...]:
     """
     path = Path(path)
     try:
-        with path.open("rb") as file:
-            content = file.read(LARGEST_TEXT + 1)
-        if len(content) > LARGEST_TEXT:
-            raise OptionError(f"labels file {path} has more than {LARGEST_TEXT} bytes; expected one class name a line")
-        text = content.decode("utf-8-sig")
+        text = read_regular(path).decode("utf-8-sig")
     except FileNotFoundError as error:
         raise OptionError(f"labels file {path} does not exist") from error
     except UnicodeDecodeError as error:
         raise OptionError(f"labels file {path} is not UTF-8 text") from error
     except OSError as error:
-        raise OptionError(f"labels file {path} cannot be read: {error.strerror}") from error
+        raise OptionError(
+            f"labels file {path} cannot be read: {error.strerror or error}; expected one class name a line"
+        ) from error
     labels = _from_json(text, path) if text.lstrip()[:1] in ("[", "{") else _from_lines(text, path)
     if not labels:
         raise OptionError(f"labels file {path} is empty; expected one class name a line")

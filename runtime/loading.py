@@ -108,7 +108,10 @@ def _foreign(path: pathlib.Path, threads: int | None, told: UserMetadata) -> Cla
 def _own_labels(path: pathlib.Path, manifest: Manifest, told: UserMetadata) -> tuple[str, ...]:
     fixed = [name for name in told.options() if name != "labels"]
     if fixed:
-        raise OptionError(f"{path} was exported by edgevit and carries its own preprocessing; leave out {fixed[0]}")
+        stored = ", or export it again with --levels LOW,HIGH" if "levels" in fixed else ""
+        raise OptionError(
+            f"{path} was exported by edgevit and carries its own preprocessing; leave out {fixed[0]}{stored}"
+        )
     names = user_labels(told.labels)
     if names is not None and len(names) != len(manifest.labels):
         raise OptionError(f"{len(names)} labels were given, but {path} has {len(manifest.labels)} classes")

@@ -46,3 +46,17 @@ def open_regular(path: str | bytes | os.PathLike[str]) -> BinaryIO:
     except OSError:
         os.close(descriptor)
         raise
+
+
+def read_regular(path: str | bytes | os.PathLike[str], most: int = LARGEST_TEXT) -> bytes:
+    """Read a whole file that is one and has no more than `most` bytes.
+
+    Raises:
+        OSError: it cannot be read, is no regular file, or is larger.
+        ValueError: the path holds a zero byte.
+    """
+    with open_regular(path) as file:
+        content = file.read(most + 1)
+    if len(content) > most:
+        raise OSError(f"it has more than {most} bytes")
+    return content

@@ -80,6 +80,7 @@ def describe(manifest: "Manifest") -> list[tuple[str, str]]:
             "preprocess",
             f"{steps.interpolation}, crop {steps.crop_mode} {steps.crop_pct}, to {_by(steps.size)} (height x width)",
         ),
+        *([("", f"levels {steps.levels[0]:g} (black) to {steps.levels[1]:g} (white)")] if steps.levels else []),
         (
             "normalize",
             f"mean {_list(steps.mean)} std {_list(steps.std)}{' (in the graph)' * given.normalized_in_graph}",

@@ -9,6 +9,9 @@ from edgevit.errors import OptionError
 CREDENTIALS = "CREDENTIALS_DIRECTORY"
 """Where systemd puts what LoadCredential= names; https://systemd.io/CREDENTIALS/."""
 
+LONGEST_BYTES = 1 << 16
+"""What is read of a file at most; only its first line counts."""
+
 
 def read_secret(name: str, environment: Mapping[str, str] = os.environ) -> str | None:
     """Return what the variable `name` holds, or the first line of the file that `name`_FILE names; None without either.
@@ -31,7 +34,8 @@ def read_secret(name: str, environment: Mapping[str, str] = os.environ) -> str |
 
 def _first_line(named: str, path: Path) -> str:
     try:
-        lines = path.read_text("utf-8").splitlines()
+        with path.open("rb") as file:  # a pipe too, as a password manager may fill it
+            lines = file.read(LONGEST_BYTES).decode("utf-8").splitlines()
     except (OSError, ValueError) as error:
         raise OptionError(f"{named}, which cannot be read: {_reason(error)}") from error
     if not lines or not lines[0]:

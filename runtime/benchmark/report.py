@@ -5,6 +5,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgevit.artifact.files import read_regular
 from edgevit.device_profiles.state import MachineState
 from edgevit.errors import DataError
 from edgevit.schema import FieldError, read_json, read_value
@@ -113,10 +114,10 @@ def read_report(path: Path) -> Report:
         DataError: the file cannot be read or is something else.
     """
     try:
-        value = read_value(Report, read_json(path.read_text(encoding="utf-8")), "report")
+        value = read_value(Report, read_json(read_regular(path).decode("utf-8")), "report")
     except OSError as error:
         raise DataError(
-            f"{path} cannot be read: {error.strerror}; give what `edgevit benchmark --json` wrote"
+            f"{path} cannot be read: {error.strerror or error}; give what `edgevit benchmark --json` wrote"
         ) from error
     except FieldError as error:
         raise DataError(f"{path} is no benchmark: {error}; write it with `edgevit benchmark --json`") from error

@@ -23,6 +23,9 @@ SUFFIXES = (
 LIKE_HIDDEN = ("__MACOSX",)
 """Names that are left out as those are that begin with a dot."""
 
+CONVERTED = (".heic", ".heif", ".jxl", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf", ".orf", ".rw2")
+"""What the names of photos end with for which there is no decoder here."""
+
 _NUMBER = re.compile("([0-9]+)")
 
 
@@ -39,7 +42,7 @@ class LeftOut:
         return LeftOut(self.files + other.files, self.folders + other.folders)
 
     def __str__(self) -> str:
-        """Return one line such as "9 files left out: 9 .heic", empty for nothing."""
+        """Return one line such as "9 files left out: 2 .mp4, 7 .txt", empty for nothing."""
         count, parts = self.files.total(), []
         if count:
             kinds = ", ".join(f"{number} {kind}" for kind, number in sorted(self.files.items()))
@@ -47,6 +50,8 @@ class LeftOut:
         if self.folders:
             names = ", ".join(f"{name}{f' ({number})' if number > 1 else ''}" for name, number in self.folders.items())
             parts.append(f"folders left out: {names}")
+        if any(kind in CONVERTED for kind in self.files):
+            parts.append("convert the photos among them to JPEG or PNG")
         return "; ".join(parts)
 
 

@@ -84,6 +84,10 @@ class Backlog:
         return ", ".join(parts)
 
 
+DRAIN_S = 3.0
+"""How long a run that ends goes on delivering, in seconds; it is to be over in five."""
+
+
 class SpooledSink:
     """A sink whose records wait in a spool until a delivery took them."""
 
@@ -94,7 +98,7 @@ class SpooledSink:
         *,
         wants: Callable[[str], bool] = lambda kind: kind != RESULT,
         backoff: Backoff = Backoff(),  # noqa: B008 (frozen)
-        drain_s: float = 5.0,
+        drain_s: float = DRAIN_S,
         steady_s: float = STEADY_S,
         first: Iterable[Record] = (),
     ) -> None:
@@ -113,6 +117,7 @@ class SpooledSink:
         self._drain_s, self._steady_s = drain_s, steady_s
         self._wake, self._stop = threading.Event(), threading.Event()
         self._deadline_s = float("inf")
+        self._closed = False
         self._unsynced_s: float | None = None
         self._failures, self._away = 0, False
         self._failed_s = 0.0
@@ -152,13 +157,19 @@ class SpooledSink:
             self._unsynced_s = since_s
             raise
 
+    def finish(self) -> None:
+        """Begin to end: from now on `close` goes on delivering for `drain_s` in all, however late it is called."""
+        if not self._stop.is_set():
+            self._deadline_s = time.monotonic() + self._drain_s
+            self._stop.set()
+            self._wake.set()
+
     def close(self) -> None:
-        if self._stop.is_set():
+        if self._closed:
             return
-        self._deadline_s = time.monotonic() + self._drain_s
-        self._stop.set()
-        self._wake.set()
-        self._thread.join(self._drain_s)
+        self._closed = True
+        self.finish()
+        self._thread.join(max(0.0, self._deadline_s - time.monotonic()))
         if self._thread.is_alive():
             self._delivery.abort()
             self._thread.join()

@@ -128,8 +128,15 @@ class Sinks:
                 own.append(sink.written())
         return tuple(own)
 
+    def finish(self) -> None:
+        """Let all that deliver end at the same time, so that several that are away take no longer than one."""
+        for sink in self._sinks:
+            if isinstance(sink, SpooledSink | Sinks):
+                sink.finish()
+
     def close(self) -> None:
         """Close all, even if one fails; then raise what the first raised."""
+        self.finish()
         errors = []
         for sink in self._sinks:
             try:

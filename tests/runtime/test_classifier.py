@@ -140,6 +140,8 @@ def test_labels_may_be_translated_but_preprocessing_is_the_files_own(
         load(tiny_model, labels=("rouge", "vert"))
     with pytest.raises(OptionError, match="carries its own preprocessing; leave out mean"):
         load(tiny_model, **PLAIN)
+    with pytest.raises(OptionError, match="leave out levels, or export it again with levels=LOW,HIGH"):
+        load(tiny_model, levels=(0, 4095))
 
 
 def test_foreign_model_runs_with_what_is_told(make_foreign: MakeModel, red_image: NDArray[np.uint8]) -> None:

@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,13 @@ def test_missing_file_is_named(tmp_path: Path) -> None:
         read_labels(tmp_path)
 
 
-def test_file_without_measure_is_refused() -> None:
-    with pytest.raises(OptionError, match="labels file /dev/zero has more than 16777216 bytes"):
-        read_labels("/dev/zero")
+def test_file_without_measure_is_refused(tmp_path: Path) -> None:
+    """A sparse file takes no room; nothing ever comes out of the pipe."""
+    with (tmp_path / "long.txt").open("wb") as file:
+        file.truncate((1 << 24) + 1)
+    with pytest.raises(OptionError, match=r"long\.txt cannot be read: it has more than 16777216 bytes; expected one"):
+        read_labels(tmp_path / "long.txt")
+    os.mkfifo(tmp_path / "pipe.txt")
+    for path in (tmp_path / "pipe.txt", "/dev/zero"):
+        with pytest.raises(OptionError, match="cannot be read: it is a pipe or a device, not a file"):
+            read_labels(path)

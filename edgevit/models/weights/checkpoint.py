@@ -14,14 +14,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from edgevit.artifact.files import open_regular
 from edgevit.errors import CheckpointError, MissingExtraError
+from edgevit.models.weights.containers import at_place, find_state_dicts, is_average
 
-AVERAGED = ("state_dict_ema", "model_ema", "ema_state_dict", "model_ema_state_dict", "ema_model", "ema")
-"""Where trainers keep averaged weights inside a checkpoint: they are what a trainer evaluates, so they come first."""
-RAW = ("state_dict", "model_state_dict", "model", "module", "net", "network", "weights")
-"""Where trainers keep the weights of the last step."""
-DEEPEST = 8
-"""Folders within folders of a checkpoint that are looked into; deeper is damage, or a file that holds itself."""
 SLACK_BYTES = 1 << 24
 """By how much the parts of a zip archive may be larger than it: PyTorch stores weights as they are, but packs code."""
 COUNTERS = ("n_averaged",)
@@ -89,11 +85,12 @@ class Checkpoint:
 
     @property
     def choice(self) -> str:
-        """One line that says which weights were taken, where the file holds several; else empty."""
-        if not self.others:
+        """One line that says which weights were taken, where there are several or they are averaged; else empty."""
+        averaged = _is_averaged(self.key)
+        if not self.others and not averaged:
             return ""
-        kind = "averaged weights" if self.key.split("/")[0] in AVERAGED else "weights"
-        return f"took the {kind} {self.key!r}; the file also holds {', '.join(map(repr, self.others))}"
+        others = f"; the file also holds {', '.join(map(repr, self.others))}" if self.others else ""
+        return f"took the {'averaged weights' if averaged else 'weights'} {self.key!r}{others}"
 
 
 def read_state_dict(path: Path, key: str | None = None) -> dict[str, Tensor]:
@@ -120,16 +117,27 @@ def read_checkpoint(path: Path, key: str | None = None) -> Checkpoint:
         content = _read_safetensors(path) if _is_safetensors(head) else _read_torch(path)
     except OSError as error:
         raise CheckpointError(f"{path} cannot be read: {error.strerror or error}") from error
-    found = _state_dicts(content)
+    places = find_state_dicts(content)
+    found = places.named
     if key is not None:
-        if key not in found:
-            known = ", ".join(map(repr, filter(None, found))) or "none but the whole file"
+        chosen = found.get(key, at_place(content, key))
+        if chosen is None:
+            known = ", ".join(map(repr, found)) or "none but the whole file"
             raise CheckpointError(f"{path} has no weights under {key!r}; it has: {known}")
-        return Checkpoint(_tensors(found[key], path), key, tuple(other for other in found if other != key))
+        return Checkpoint(_tensors(chosen, path), key, tuple(other for other in found if other != key))
     if not found:
         return Checkpoint(_tensors(content, path), "")
     best = next(iter(found))
+    if places.nameless and not _is_averaged(best):
+        raise CheckpointError(
+            f"{path} holds averaged weights under {places.nameless[0]!r} without the names of their layers; save them "
+            f"with names, or take the last step's with --weights {path}:{best}"
+        )
     return Checkpoint(_tensors(found[best], path), best, tuple(found)[1:])
+
+
+def _is_averaged(key: str) -> bool:
+    return any(map(is_average, key.split("/")))
 
 
 def _read_head(path: Path) -> bytes:
@@ -137,12 +145,12 @@ def _read_head(path: Path) -> bytes:
     if path.is_dir():
         raise CheckpointError(f"{path} is a folder; give the file of weights in it (.pt, .pth or .safetensors)")
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             head = file.read(512)
     except FileNotFoundError as error:
         raise CheckpointError(f"{path} does not exist; give the path of a .pt, .pth or .safetensors file") from error
     except OSError as error:
-        raise CheckpointError(f"{path} cannot be read: {error.strerror}") from error
+        raise CheckpointError(f"{path} cannot be read: {error.strerror or error}") from error
     if not head:
         raise CheckpointError(f"{path} is empty; copy or download it again")
     if problem := describe_page(head):
@@ -219,34 +227,6 @@ def _damaged(path: Path) -> str:
     return f"{path} ({size:,} bytes) is truncated, damaged or not a PyTorch file; copy or download it again"
 
 
-def _state_dicts(content: Any) -> dict[str, Mapping[Any, Any]]:
-    """Return the state dicts that trainers' names lead to, by their keys in Checkpoint's form, the best first."""
-    found: dict[str, Mapping[Any, Any]] = {}
-
-    def look(inside: Any, names: tuple[str, ...], averages: bool) -> None:
-        if not isinstance(inside, Mapping) or len(names) > DEEPEST:
-            return
-        before = len(found)
-        for name in (*AVERAGED, *RAW):
-            if isinstance(inside.get(name), Mapping):
-                look(inside[name], (*names, name), name in AVERAGED)
-        if averages:
-            # one state dict for each decay
-            for name, value in inside.items():
-                if isinstance(name, float) or (isinstance(name, str) and _is_number(name)):
-                    look(value, (*names, str(name)), False)
-        # what surrounds the weights is no state dict, even if a tensor lies beside them
-        if names and len(found) == before and any(isinstance(value, Tensor) for value in inside.values()):
-            found["/".join(names)] = inside
-
-    look(content, (), False)
-    return found
-
-
-def _is_number(text: str) -> bool:
-    return re.fullmatch(r"[0-9]*\.[0-9]+", text) is not None
-
-
 def _tensors(content: Any, path: Path) -> dict[str, Tensor]:
     if not isinstance(content, Mapping):
         raise CheckpointError(f"{path} holds a {type(content).__name__}, not a state dict of named tensors")
@@ -258,6 +238,6 @@ def _tensors(content: Any, path: Path) -> dict[str, Tensor]:
         )
     tensors = {key: value for key, value in content.items() if isinstance(value, Tensor) and key not in COUNTERS}
     if not tensors:
-        keys = ", ".join(list(content)[:5]) or "nothing"
+        keys = ", ".join(key[:60] for key in list(content)[:5]) or "nothing"
         raise CheckpointError(f"{path} holds no weights, only: {keys}; expected a state dict of named tensors")
     return tensors

@@ -18,6 +18,8 @@ from torch import Tensor
 
 from edgevit.errors import CheckpointError
 from edgevit.models.weights.checkpoint import read_checkpoint, read_state_dict
+from edgevit.models.weights.containers import AVERAGED
+from edgevit.models.weights.containers import RAW as LAST
 
 RAW = {"stem.weight": torch.zeros(2, 2), "stem.bias": torch.zeros(2)}
 WEIGHTS = {"stem.weight": torch.arange(4.0).reshape(2, 2), "stem.bias": torch.ones(2)}
@@ -135,6 +137,18 @@ def test_what_trainers_store_beside_weights_is_no_obstacle(tmp_path: Path, besid
         ({"network": WEIGHTS}, "network"),
         ({"weights": WEIGHTS}, "weights"),
         ({"state_dict_ema": {"n_averaged": torch.tensor(3), **WEIGHTS}, "model": RAW}, "state_dict_ema"),
+        ({"ema": {"decay": 0.99, "shadow": WEIGHTS}, "state_dict": RAW}, "ema/shadow"),
+        ({"ema": {9998: WEIGHTS}, "model": RAW}, "ema/9998"),
+        ({"model": RAW, "EMA": WEIGHTS}, "EMA"),
+        ({"params": RAW, "params_ema": WEIGHTS}, "params_ema"),
+        ({"model": RAW, "averaged_model": WEIGHTS}, "averaged_model"),
+        ({"model": RAW, "swa_model": {"n_averaged": torch.tensor(3), **WEIGHTS}}, "swa_model"),
+        ({"state_dict": RAW, "callbacks": {"EMACallback": {"weights": WEIGHTS}}}, "callbacks/EMACallback/weights"),
+        (
+            {"state_dict": RAW | {f"ema_model.{key}": value for key, value in WEIGHTS.items()}},
+            "state_dict/ema_model",
+        ),
+        ({"model": WEIGHTS, "ema": None, "ema_decay": 0.99, "avg_loss": torch.tensor(1.0)}, "model"),
         (WEIGHTS, ""),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
@@ -159,6 +173,28 @@ def test_file_that_holds_itself_is_refused(tmp_path: Path) -> None:
     content: dict[str, Any] = {"state_dict": None}
     content["state_dict"] = content
     assert "holds no weights, only: state_dict" in _refusal(_saved(tmp_path / "w.pt", content))
+
+
+def test_file_that_holds_itself_under_every_name_is_walked_once(tmp_path: Path) -> None:
+    content: dict[str, Any] = {}
+    content |= dict.fromkeys((*AVERAGED, *LAST), content)
+    assert "holds no weights, only: " in _refusal(_saved(tmp_path / "w.pt", content))
+
+
+def test_averaged_weights_without_names_are_not_passed_over(tmp_path: Path) -> None:
+    averages = {"decay": 0.99, "shadow_params": list(WEIGHTS.values())}
+    path = _saved(tmp_path / "w.pt", {"state_dict": RAW, "ema": averages})
+    assert "averaged weights under 'ema/shadow_params' without the names of their layers" in _refusal(path)
+    assert read_checkpoint(path, "state_dict").tensors.keys() == RAW.keys()
+
+
+def test_any_key_can_be_chosen(tmp_path: Path) -> None:
+    path = _saved(tmp_path / "w.pt", {"student": RAW, "teacher": {"backbone": WEIGHTS}})
+    assert _same(read_checkpoint(path, "teacher/backbone").tensors)
+
+
+def test_long_name_is_shortened_in_a_refusal(tmp_path: Path) -> None:
+    assert len(_refusal(_saved(tmp_path / "w.pt", {"k" * 1_000_000: 3}))) < 1000
 
 
 def test_deeply_nested_header_is_refused(tmp_path: Path) -> None:
@@ -211,6 +247,12 @@ def test_what_is_not_weights_is_refused(tmp_path: Path, content: bytes, problem:
     path = tmp_path / "w.pt"
     path.write_bytes(content)
     assert problem in _refusal(path)
+
+
+def test_pipe_and_device_are_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "w.pt")
+    assert "it is a pipe or a device, not a file" in _refusal(tmp_path / "w.pt")
+    assert "it is a pipe or a device, not a file" in _refusal(Path("/dev/zero"))
 
 
 def test_folder_is_refused(tmp_path: Path) -> None:

@@ -45,15 +45,15 @@ def test_every_kind_of_what_is_left_out_is_counted(tmp_path: Path) -> None:
     assert [path.name for path in found.paths] == ["a.jpg", "b.JPE", "c.jfif"]
     assert str(found.left_out) == (
         "12 files left out: 1 .db, 9 .heic, 1 hidden, 1 without suffix; "
-        "folders left out: .ipynb_checkpoints, __MACOSX, .git"
+        "folders left out: .ipynb_checkpoints, __MACOSX, .git; convert the photos among them to JPEG or PNG"
     )
 
 
 def test_one_kind_is_one_short_line(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    touch(tmp_path, "a.jpg", *(f"{i}.heic" for i in range(9)))
+    touch(tmp_path, "a.jpg", *(f"{i}.txt" for i in range(9)))
     with caplog.at_level(logging.WARNING):
         assert len(list(list_images(str(tmp_path)))) == 1
-    assert caplog.messages == [f"{tmp_path}: 9 files left out: 9 .heic"]
+    assert caplog.messages == [f"{tmp_path}: 9 files left out: 9 .txt"]
 
 
 def test_a_loop_of_links_ends_and_a_linked_folder_is_read_once(tmp_path: Path) -> None:

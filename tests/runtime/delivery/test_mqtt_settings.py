@@ -11,6 +11,7 @@ from string import ascii_letters, digits
 import pytest
 
 from edgevit.errors import OptionError, OutputError
+from edgevit.runtime.addresses.credentials import read_secret
 from edgevit.runtime.addresses.destinations import parse_sink
 from edgevit.runtime.delivery.broker import Broker
 from edgevit.runtime.delivery.homeassistant import discovery, state_topic
@@ -71,6 +72,13 @@ def test_user_and_port_are_read_from_the_address() -> None:
 def test_password_file_that_is_missing_is_one_line() -> None:
     with pytest.raises(OptionError, match="EDGEVIT_MQTT_PASSWORD_FILE is /no/file, which cannot be read: No such file"):
         Broker.from_target(parse_sink("mqtt://host/a"), {"EDGEVIT_MQTT_PASSWORD_FILE": "/no/file"})
+
+
+def test_password_file_without_end_is_not_read_for_ever(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_bytes(b"hay5tack\n" + bytes(1 << 20))
+    secret = read_secret("EDGEVIT_X", {"EDGEVIT_X_FILE": str(tmp_path / "secret")})
+    assert secret == "hay5tack"
+    assert len(read_secret("EDGEVIT_X", {"EDGEVIT_X_FILE": "/dev/zero"}) or "") <= 1 << 16
 
 
 def test_regions_have_sensors_of_their_own() -> None:

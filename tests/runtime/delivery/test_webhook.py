@@ -27,6 +27,7 @@ from edgevit.runtime.delivery.webhook import WebhookDelivery, signature, signing
 from edgevit.runtime.events.event import Event
 from edgevit.runtime.moment import Moment
 from edgevit.runtime.records import Record, event_record
+from edgevit.runtime.sinks.combining import Sinks
 from edgevit.runtime.sinks.opening import SinkContext, open_sinks
 from tests.places import DOCS
 from tests.waiting import GENEROUS_S, wait_for
@@ -216,6 +217,19 @@ def test_closing_does_not_wait_for_a_stalled_server(tmp_path: Path, server: Serv
     sink.close()
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("edgevit sender")]
     assert [stored.id for stored in Spool(tmp_path / "spool.sqlite", 10_000_000).oldest(9)] == [record(1).id]
+
+
+def test_closing_several_takes_no_longer_than_one(tmp_path: Path, server: Server) -> None:
+    """One after the other they would take eight seconds."""
+    server.answers = [(0, {})] * 4
+    spools = [Spool(tmp_path / f"{number}.sqlite", 10_000_000) for number in range(4)]
+    sinks = [SpooledSink(spool, WebhookDelivery(server.url, timeout_s=3600), drain_s=2) for spool in spools]
+    for sink in sinks:
+        sink.write(record(1))
+    wait_for(lambda: len(server.requests) == 4)
+    since_s = time.monotonic()
+    Sinks(sinks).close()
+    assert 2 <= time.monotonic() - since_s < 6
 
 
 def test_server_that_drips_is_given_up() -> None:
