@@ -82,7 +82,7 @@ def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     from edgevit.export.recipe import Recipe
 
     folder, random = tmp_path_factory.mktemp(request.param), np.random.default_rng(0)
-    for number in range(16):
+    for number in range(20):
         cv2.imwrite(str(folder / f"{number}.png"), random.integers(0, 256, (64, 64, 3), np.uint8))
     recipe = Recipe(
         "efficientvit_b0",

@@ -21,8 +21,10 @@ def track(items: Iterable[Any], label: str, count: int) -> Iterator[Any]:
     if not sys.stderr.isatty():
         yield from items
         return
-    shown = printable(label)
-    with _cursor_given_back(), click.progressbar(items, length=count, label=shown, file=sys.stderr) as bar:
+    with (
+        _cursor_given_back(),
+        click.progressbar(items, length=count, label=printable(label), file=sys.stderr) as bar,
+    ):
         yield from bar
 
 
