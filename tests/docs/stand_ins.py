@@ -21,10 +21,12 @@ HOME = Path(os.environ["HOME"])
 CAMERA = os.environ["EDGEVIT_TEST_CAMERA"]
 """Address of a server on loopback: /video is MJPEG, all else a snapshot."""
 
-LIVE = re.compile(r"camera:\d|/dev/video\d|picam|rtsps?:|https?:|tcp:|-$")
+LIVE = re.compile(r"camera:|/dev/video\d|/dev/v4l/|picam|rtsps?:|https?:|tcp:|-$")
 
 ADDRESSES = (
     (re.compile(r"^(camera:(\d)|/dev/video(\d))$"), rf"{CAMERA}/video\2\3"),
+    # one that is named, or stands for its socket
+    (re.compile(r"^(camera:\D\S*|/dev/v4l/\S+)$"), f"{CAMERA}/video0"),
     (re.compile(r"^rtsps?://([^@]*@)?[^/]*/"), rf"{CAMERA}/video"),
     (re.compile(r"^https?://(?!127)[^/]*/"), f"{CAMERA}/"),
     # port 9 discards: nobody listens there, so that records wait on disk
@@ -116,7 +118,7 @@ def _stand_in_for_export() -> None:
 def _stand_in_for_training() -> None:
     from edgevit.training import keywords
 
-    def run_job(job: Any, watcher: Any) -> NoReturn:
+    def run_job(job: Any, watcher: Any, listing: Any) -> NoReturn:
         assert job.data.is_dir(), job.data
         job.weights_file.parent.mkdir(parents=True, exist_ok=True)
         job.weights_file.write_bytes(b"")
