@@ -21,12 +21,12 @@ HOME = Path(os.environ["HOME"])
 CAMERA = os.environ["EDGEVIT_TEST_CAMERA"]
 """Address of a server on loopback: /video is MJPEG, all else a snapshot."""
 
-LIVE = re.compile(r"camera:|/dev/video\d|/dev/v4l/|picam|rtsps?:|https?:|tcp:|-$")
+LIVE = re.compile(r"camera:|/dev/|picam|rtsps?:|https?:|tcp:|-$")
 
 ADDRESSES = (
     (re.compile(r"^(camera:(\d)|/dev/video(\d))$"), rf"{CAMERA}/video\2\3"),
     # one that is named, or stands for its socket
-    (re.compile(r"^(camera:\D\S*|/dev/v4l/\S+)$"), f"{CAMERA}/video0"),
+    (re.compile(r"^(camera:\D\S*|/dev/(?!video\d$)\S+)$"), f"{CAMERA}/video0"),
     (re.compile(r"^rtsps?://([^@]*@)?[^/]*/"), rf"{CAMERA}/video"),
     (re.compile(r"^https?://(?!127)[^/]*/"), f"{CAMERA}/"),
     # port 9 discards: nobody listens there, so that records wait on disk
