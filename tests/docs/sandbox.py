@@ -85,7 +85,8 @@ MASKED = 20
 PICTURES = (
     *("pen3.jpg", "cat.jpg", "dog.jpg", "a.jpg", "b.jpg", "street.jpg"),
     *(f"photos/{label}/{number}.jpg" for label in ("red", "green", "blue") for number in range(6)),
-    *("cifar10/train/red/0.jpg", "cifar10/test/red/0.jpg"),
+    *(f"cifar10/train/{label}/{number}.jpg" for label in ("red", "green") for number in range(20)),
+    *(f"cifar10/test/{label}/0.jpg" for label in ("red", "green")),
     *(f"{masked}/images/{number}.jpg" for masked in ("shapes", "fields") for number in range(MASKED)),
 )
 COPIES = {
