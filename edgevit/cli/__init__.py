@@ -56,7 +56,8 @@ class CommandTable(CommandGroup):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and not args[0].startswith("-") and args[0] not in COMMANDS and not ctx.resilient_parsing:
             if meant := habits.command_of(args):
-                raise click.UsageError(f"no command {args[0]!r}; {self._answer(ctx, *meant)}")
+                answer = self._answer(ctx, *meant)
+                raise click.UsageError(f"no command {args[0]!r}; {answer}{habits.caveat_of(args)}")
             close = difflib.get_close_matches(args[0], COMMANDS, n=1)
             hint = f"did you mean {close[0]}?" if close else f"choose one of {', '.join(self.list_commands(ctx))}"
             raise click.UsageError(f"no command {args[0]!r}; {hint}")
@@ -110,7 +111,12 @@ def _with_hint(error: click.ClickException, arguments: Sequence[str]) -> str:
         near = habits.option_name(option) if option else next(iter(error.possibilities or ()), None)
         return f"no option {error.option_name}" + (f"; did you mean {near}?" if near else "")
     meant, _ = habits.rewritten(list(filter(habits.is_pair, arguments)), command)
-    return f"{message} (did you mean {habits.spelled(meant)}?)" if meant else message
+    if meant:
+        return f"{message} (did you mean {habits.spelled(meant)}?)"
+    if isinstance(error, click.MissingParameter) and error.ctx:
+        path, pieces = error.ctx.command_path, command.collect_usage_pieces(error.ctx)
+        return f"{message.rstrip('.')}; type {' '.join([path, *pieces])}; {path} --help tells more"
+    return message
 
 
 def _fail(message: str, code: int) -> Any:

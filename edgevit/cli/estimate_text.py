@@ -16,7 +16,8 @@ def describe_estimate(guess: Estimate) -> str:
     return "\n".join(
         [
             printable(
-                f"{guess.model} on {guess.board}: estimated {guess.ms:.0f} ms ({low:.0f} to {high:.0f}), not measured"
+                f"{guess.model} on {guess.board}: estimated {_milliseconds(guess.ms)} ms "
+                f"({_milliseconds(low)} to {_milliseconds(high)}), not measured"
             ),
             f"{guess.runtime}, {guess.threads} threads, {guess.mhz / 1000:.1f} GHz, one picture, without preparing it",
             *([printable(_doubt(guess))] if guess.unpriced else []),
@@ -24,6 +25,11 @@ def describe_estimate(guess: Estimate) -> str:
             table(rows),
         ]
     )
+
+
+def _milliseconds(ms: float) -> str:
+    """Return a time with a digit more where it is so short that it would be rounded away."""
+    return f"{ms:.0f}" if ms >= 10 else f"{ms:.1f}"
 
 
 def _doubt(guess: Estimate) -> str:

@@ -28,6 +28,9 @@ SHARED_VERBS = ("train", "export", "benchmark")
 TASKS = ("classify", "detect", "segment")
 """Words that elsewhere may stand before the verb."""
 
+BOXES = ("detect", "track")
+"""Words by which other tools draw boxes around things."""
+
 OPTIONS = {
     "conf": "--threshold",
     "img": "--imgsz",
@@ -55,6 +58,12 @@ def command_of(arguments: Sequence[str]) -> tuple[str, Sequence[str]] | None:
     if verb not in (*VERBS, *SHARED_VERBS):
         return None
     return VERBS.get(verb, verb), words
+
+
+def caveat_of(arguments: Sequence[str]) -> str:
+    """Return what to know of the answer to another tool's verb, ready to be appended; "" if there is nothing."""
+    boxed = any(word in BOXES for word in itertools.takewhile(lambda word: word in (*VERBS, *SHARED_VERBS), arguments))
+    return " (no boxes: it says what is in a picture)" if boxed else ""
 
 
 def rewritten(words: Sequence[str], command: click.Command) -> tuple[list[str], list[str]]:

@@ -72,7 +72,7 @@ def command(ctx: click.Context, /, name: str, **options: Any) -> None:
 
 def describe_accuracy(accuracy: "Accuracy") -> list[str]:
     """Return how sure one can be, and lines of the most frequent mistakes."""
-    from edgevit.training.interval import how_sure
+    from edgevit.runtime.evaluation.interval import how_sure
 
     mistakes = sorted(
         (

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from edgevit.cli.tables import table
+from edgevit.runtime.evaluation.interval import wilson_interval
 from edgevit.runtime.evaluation.report import Agreement, ModelQuality, Validation
 from edgevit.text import printable
 
@@ -32,10 +33,11 @@ def describe(found: Validation) -> str:
 def _accuracies(found: Validation) -> list[list[str]]:
     accuracies = [model.accuracy for model in found.models if model.accuracy is not None]
     ranked = accuracies[0].top5 is not None
-    rows = [["model", "right", "top-1", *(["top-5"] if ranked else [])]]
+    rows = [["model", "right", "top-1", "with 95% certainty", *(["top-5"] if ranked else [])]]
     for name, accuracy in zip(_numbered(found), accuracies, strict=True):
         right = sum(accuracy.confusion[i][i] for i in range(len(found.labels)))
-        row = [name, f"{right:,} of {found.images:,}", f"{accuracy.top1:.2%}"]
+        low, high = wilson_interval(right, found.images)
+        row = [name, f"{right:,} of {found.images:,}", f"{accuracy.top1:.2%}", f"{low:.0%} to {high:.0%}"]
         rows.append([*row, share(accuracy.top5, 2)] if ranked else row)
     return rows
 
@@ -108,7 +110,7 @@ def _mistakes(found: Validation, model: ModelQuality, name: str) -> list[str]:
     which = "the surest first" if shown == wrong else f"the {shown} surest"
     return [
         *([f"{name}, most frequent mistakes\n{kinds}"] if kinds else []),
-        *([f"{name}, {wrong:,} wrong answers, {which}\n{named}"] if named else []),
+        *([f"{name}, {wrong:,} wrong {'answer' if wrong == 1 else 'answers'}, {which}\n{named}"] if named else []),
     ]
 
 
@@ -116,7 +118,8 @@ def _heading(agreement: Agreement) -> str:
     shown = len(agreement.flipped)
     which = "the surest first" if shown == agreement.flips else f"the {shown} surest"
     balance = "" if agreement.lost is None else f" ({agreement.lost} right before, {agreement.gained} right now)"
-    return f"{agreement.flips:,} other answers than 1{balance}, {which}"
+    answers = "other answer" if agreement.flips == 1 else "other answers"
+    return f"{agreement.flips:,} {answers} than 1{balance}, {which}"
 
 
 def _flips(agreement: Agreement) -> str:

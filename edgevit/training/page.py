@@ -11,12 +11,12 @@ from markupsafe import Markup
 
 from edgevit.export.report.confusion import STYLE, confusion_svg
 from edgevit.export.report.thumbnails import THUMBNAIL_SIDE, thumbnail
+from edgevit.runtime.evaluation.interval import how_sure, wilson_interval
 from edgevit.runtime.images.read import read_image
 from edgevit.system.files import replacing_output
 from edgevit.training.accuracy import Accuracy, Mistake
 from edgevit.training.data import Data
 from edgevit.training.drawing import Curve, draw_curve
-from edgevit.training.interval import how_sure, wilson_interval
 from edgevit.training.kinds import Quality
 from edgevit.training.result import ADVICE
 

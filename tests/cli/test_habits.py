@@ -25,7 +25,6 @@ def answer(capsys: pytest.CaptureFixture[str], line: str) -> str:
         ("val model=m.onnx data=photos imgsz=224", "edgevit validate m.onnx --data photos --imgsz 224"),
         ("classify m.onnx cat.jpg", "edgevit run m.onnx cat.jpg"),
         ("segment m.onnx cat.jpg --save-mask out", "edgevit run m.onnx cat.jpg --save-mask out"),
-        ("detect m.onnx cat.jpg", "edgevit run m.onnx cat.jpg"),
         ("classify val model=m.onnx data=photos", "edgevit validate m.onnx --data photos"),
         (
             "classify train model=sbcformer_xs data=photos epochs=3 lr0=0.001",
@@ -39,6 +38,26 @@ def test_other_tools_verbs_are_answered_with_the_command(
 ) -> None:
     verb = typed.split()[0]
     assert answer(capsys, typed) == f"no command {verb!r}; here it is: {command}"
+
+
+@pytest.mark.parametrize(
+    ("typed", "command"),
+    [
+        ("detect m.onnx cat.jpg", "edgevit run m.onnx cat.jpg"),
+        ("detect predict model=m.onnx source=cat.jpg", "edgevit run m.onnx cat.jpg"),
+        ("track m.onnx clip.mp4", "edgevit run m.onnx clip.mp4"),
+    ],
+)
+def test_who_wants_boxes_is_told_that_there_are_none(
+    capsys: pytest.CaptureFixture[str], typed: str, command: str
+) -> None:
+    assert answer(capsys, typed).endswith(f"; here it is: {command} (no boxes: it says what is in a picture)")
+
+
+def test_what_is_missing_is_answered_with_how_the_command_is_typed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert answer(capsys, "run m.onnx") == (
+        "Missing argument 'SOURCE...'; type edgevit run [OPTIONS] MODEL SOURCE...; edgevit run --help tells more"
+    )
 
 
 def test_what_has_no_counterpart_is_said(capsys: pytest.CaptureFixture[str]) -> None:

@@ -79,10 +79,15 @@ while cat "$HOME/.camera/1.jpg" && sleep 0.05 && cat "$HOME/.camera/2.jpg" && sl
 }
 """Name to what it does, in the shell's language."""
 
+MASKED = 20
+"""Pictures of a data set with masks, so that training holds some of them out."""
+
 PICTURES = (
     *("pen3.jpg", "cat.jpg", "dog.jpg", "a.jpg", "b.jpg", "street.jpg"),
     *(f"photos/{label}/{number}.jpg" for label in ("red", "green", "blue") for number in range(6)),
-    *("cifar10/train/red/0.jpg", "cifar10/test/red/0.jpg", "shapes/images/a.jpg", "fields/images/a.jpg"),
+    *(f"cifar10/train/{label}/{number}.jpg" for label in ("red", "green") for number in range(20)),
+    *(f"cifar10/test/{label}/0.jpg" for label in ("red", "green")),
+    *(f"{masked}/images/{number}.jpg" for masked in ("shapes", "fields") for number in range(MASKED)),
 )
 COPIES = {
     "m.onnx": (
@@ -181,7 +186,8 @@ def _draw_pictures(home: Path) -> None:
     video.release()
     for name in ("shapes", "fields"):
         (home / name / "masks").mkdir()
-        assert cv2.imwrite(str(home / name / "masks" / "a.png"), np.zeros((48, 64), np.uint8))
+        for number in range(MASKED):
+            assert cv2.imwrite(str(home / name / "masks" / f"{number}.png"), np.zeros((48, 64), np.uint8))
         (home / name / "classes.txt").write_text("red\ngreen\nblue\n")
     (home / ".camera").mkdir()
     for number in (1, 2):

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -170,6 +171,8 @@ def test_estimate_is_never_printed_as_a_measurement(tmp_path: Path, run: Any) ->
     assert code == 0
     assert "estimated" in out
     assert "not measured" in out
+    # so short a time is told with a digit more, never as "0 ms (0 to 0)"
+    assert re.search(r"estimated \d\.\d ms \(\d\.\d to \d\.\d\), not measured", out)
     document = json.loads(run("benchmark", "--estimate", "rpi4", path, "--json")[1])
     assert (document["estimate"], document["error"]) == (True, ERROR)
 

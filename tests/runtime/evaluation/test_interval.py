@@ -2,7 +2,7 @@
 
 import pytest
 
-from edgevit.training.interval import how_sure, wilson_interval
+from edgevit.runtime.evaluation.interval import how_sure, wilson_interval
 
 
 @pytest.mark.parametrize(
