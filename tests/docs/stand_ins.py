@@ -77,7 +77,9 @@ def _adapted_run(words: Sequence[str]) -> list[str]:
     live = any(LIVE.match(word) for word in words[2:])
     ends = ["--max-frames", "1" if "--every" in words else "2"] if live and "--once" not in words else []
     adapted = [_served(_located(word)) for word in words]
-    return [*adapted, *ends]
+    # the program that stands in for a Raspberry Pi's camera ends long before a camera would be warm
+    warm = ["--warmup", "0"] if "picam" in words and "--warmup" not in words else []
+    return [*adapted, *ends, *warm]
 
 
 def _adapted_collect(words: Sequence[str]) -> list[str]:

@@ -21,6 +21,7 @@ MakeModel = Callable[..., Path]
 NOT_RUN = {
     ("serve.md", "scrape_configs:"): "a part of Prometheus' configuration",
     ("sinks.md", "triggers:"): "a part of Home Assistant's configuration",
+    ("other-systems.md", "py -m venv .venv"): "for Windows' command prompt",
 }
 """Page and first line of a block that is not run, and why."""
 
