@@ -11,7 +11,7 @@ from edgevit.cli.completion import complete_models
 from edgevit.cli.sections import Command
 from edgevit.cli.tables import table
 from edgevit.cli.terminal import echo, echo_json, echo_text
-from edgevit.models.zoo.latency import describe_conditions, find_latency
+from edgevit.models.zoo.latency import PI4_BASIS, describe_conditions, find_latency
 from edgevit.models.zoo.registry import IMAGENET, find_weights, get_spec, list_models
 from edgevit.models.zoo.spec import ModelSpec, WeightsSpec
 
@@ -82,7 +82,7 @@ def _list(specs: Sequence[ModelSpec], whole: bool) -> None:
     echo_text("\n\n".join(tables))
     first = first_model()
     notes = [
-        "PI4: estimated for four threads at 1.5 GHz, never measured.",
+        f"PI4: estimated for {PI4_BASIS}, never measured.",
         f"X86: one thread, {describe_conditions()}.",
         "(NC): not for commercial use. (?): licence not stated; see the source.",
         f"Start here: edgevit export {first.name} --weights {IMAGENET} --int8",

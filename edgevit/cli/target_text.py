@@ -2,7 +2,7 @@
 
 from edgevit.artifact.manifest import Manifest
 from edgevit.device_profiles import find_profile
-from edgevit.models.zoo.latency import find_latency
+from edgevit.models.zoo.latency import PI4_BASIS, find_latency
 from edgevit.models.zoo.registry import get_spec
 
 BOARD = "rpi4"
@@ -18,8 +18,8 @@ def describe_target(manifest: Manifest) -> str:
         tflite = latency.rpi4_tflite_int8_ms if int8 else latency.rpi4_tflite_fp32_ms
         if tflite is not None:
             return (
-                f"on a {profile.title} TFLite is estimated at {tflite:.0f} ms against {onnx:.0f}: "
-                f"--target {profile.name}"
+                f"on a {profile.title} TFLite is estimated at {tflite:.0f} ms against {onnx:.0f} "
+                f"({PI4_BASIS}): --target {profile.name}"
             )
     return (
         f"for a {profile.title}: --target {profile.name} writes {profile.format.preferred}; "

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 FILE = Path(__file__).with_name("latency.json")
+PI4_BASIS = "four threads at 1.5 GHz"
+"""What the estimates for a Raspberry Pi 4 suppose."""
 
 
 @dataclass(frozen=True)
