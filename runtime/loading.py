@@ -16,7 +16,7 @@ from edgevit.runtime.foreign import UserMetadata, foreign_labels, foreign_prepro
 from edgevit.runtime.segmenter import Segmenter
 from edgevit.schema import options_from
 
-Task = Literal["classify", "segment"]
+Task = Literal["classify", "segment", "detect"]
 
 
 class LoadOptions(TypedDict, total=False):

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from edgevit.errors import OptionError
 from edgevit.runtime.moment import Moment, iso_time
 from edgevit.runtime.postprocess import top_classes
 
@@ -71,6 +72,11 @@ class Result:
         """Return (label, confidence) of the k most likely classes that reach the threshold, most likely first."""
         ranked = ((self.names[index], float(self.probs[index])) for index in top_classes(self.probs, k))
         return tuple((name, confidence) for name, confidence in ranked if confidence >= threshold)
+
+    def check_label(self, label: str) -> None:
+        """Raise OptionError if the model has no class of this name."""
+        if label not in self.names:
+            raise OptionError(f"the model has no class {label!r}; it has {', '.join(self.names)}")
 
     def to_dict(self, k: int = 5, threshold: float = 0.0) -> dict[str, Any]:
         """Return what docs/results.md describes: plain values only, the k most likely classes in `top`."""

@@ -30,8 +30,9 @@ KEY = "edgevit"
 UNSEALED = "0" * 64
 
 INTERPOLATIONS = ("bicubic", "bilinear")
-CROP_MODES = ("center", "squash")
+CROP_MODES = ("center", "squash", "letterbox")
 CHANNELS = ("RGB", "BGR", "L")
+DECODES = ("yolox", "retina", "corners")
 
 MOST_CASES = 16
 """Pictures of a self-test, which `edgevit export` gives three."""
@@ -61,7 +62,10 @@ class Preprocess:
     crop_pct: float = 0.875
     """The short side is first scaled to size / crop_pct, then the centre is cropped."""
     crop_mode: str = "center"
-    """"center", or "squash": scale to size / crop_pct without keeping the aspect, then crop."""
+    """"center"; "squash": scale to size / crop_pct without keeping the aspect, then crop; or "letterbox": scale the
+    whole picture until one side fits, put it into the upper left corner, and fill the rest with `fill`."""
+    fill: int = 114
+    """Level, 0..255, of what a letterbox leaves free."""
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
     """Subtracted from RGB values in 0..1."""
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
@@ -78,6 +82,8 @@ class Preprocess:
         _require(min(self.size) > 0, "size", self.size, "two positive numbers")
         _require(self.interpolation in INTERPOLATIONS, "interpolation", self.interpolation, " or ".join(INTERPOLATIONS))
         _require(self.crop_mode in CROP_MODES, "crop_mode", self.crop_mode, " or ".join(CROP_MODES))
+        _require(0 <= self.fill <= 255, "fill", self.fill, "a level from 0 to 255")
+        _require(self.crop_mode != "letterbox" or self.crop_pct == 1, "crop_pct", self.crop_pct, "1 with a letterbox")
         _require(0 < self.crop_pct <= 1, "crop_pct", self.crop_pct, "more than 0, at most 1")
         _require(min(self.std) > 0, "std", self.std, "three positive numbers")
         _require(self.channels in CHANNELS, "channels", self.channels, " or ".join(CHANNELS))
@@ -231,12 +237,45 @@ class MaskOutput:
 
 
 @dataclass(frozen=True)
+class BoxOutput:
+    """What a detection model's answers mean: raw numbers for each of many places, (B, places, ...) each.
+
+    Places are in rows, from the upper left, the finest level first; with anchors, those of one place follow each other.
+    """
+
+    decode: str
+    """"yolox": x, y, log width, log height in units of the level's stride, from the cell's corner. "retina": the same
+    as differences from an anchor, in units of its sides, from its centre. "corners": left, top, right, bottom in pixels
+    of the input."""
+    strides: tuple[int, ...]
+    """Pixels of the input between the places of each level."""
+    boxes: str
+    """Name of the output (B, places, 4)."""
+    scores: str
+    """Name of the output (B, places, classes): logits."""
+    objectness: str = ""
+    """Name of the output (B, places, 1): logits; empty where the model has none."""
+    threshold: float = 0.25
+    """Score, 0..1, below which a box is not told unless the user says another."""
+    overlap: float = 0.5
+    """Intersection over union above which the less sure of two boxes of one class is left out."""
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for values that nothing can be decoded with."""
+        _require(self.decode in DECODES, "decode", self.decode, " or ".join(DECODES))
+        _require(bool(self.strides) and min(self.strides) > 0, "strides", self.strides, "positive numbers")
+        _require(bool(self.boxes and self.scores), "boxes and scores", (self.boxes, self.scores), "names of outputs")
+        _require(0 <= self.threshold <= 1, "threshold", self.threshold, "a number from 0 to 1")
+        _require(0 < self.overlap <= 1, "overlap", self.overlap, "more than 0, at most 1")
+
+
+@dataclass(frozen=True)
 class Manifest:
     """The whole document."""
 
     model: str
     task: str
-    """"classify" or "segment"."""
+    """"classify", "segment" or "detect"."""
     input: Input
     preprocess: Preprocess
     labels: tuple[str, ...]
@@ -250,6 +289,8 @@ class Manifest:
     selftest: SelfTests | None = None
     pixels: MaskOutput | None = None
     """Mask output of a segmentation model; None for other models."""
+    boxes: BoxOutput | None = None
+    """Outputs of a detection model; None for other models."""
     notes: tuple[str, ...] = ()
     """What a user should know: a resized bias table, a raised epsilon."""
     sha256: str = UNSEALED

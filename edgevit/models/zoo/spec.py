@@ -6,8 +6,9 @@ from typing import Literal
 from edgevit.artifact.manifest import Preprocess
 from edgevit.models.zoo.datasets import IMAGENET_1K
 
-Task = Literal["classify", "segment"]
-""""classify": logits (B, classes). "segment": logits (B, classes, H / 8, W / 8)."""
+Task = Literal["classify", "segment", "detect"]
+""""classify": logits (B, classes). "segment": logits (B, classes, H / 8, W / 8). "detect": raw boxes, objectness (where
+there is one) and classes for each of N places: (B, N, 4), (B, N, 1), (B, N, classes)."""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,101 @@
+"""What a detection model answered about one picture."""
+
+import functools
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgevit.runtime.detection.boxes import Boxes, centres
+from edgevit.runtime.images.regions import Region, bounds
+from edgevit.runtime.images.resample import RGBImage
+from edgevit.runtime.results import Result
+
+
+@dataclass(frozen=True, eq=False)
+class Detections(Result):
+    """The answer for one picture.
+
+    `probs` holds for each class the score of its surest box, 0 where there is none, so that thresholds of single
+    classes, events and every sink take them as they take the answers of a classifier whose labels do not exclude each
+    other. `boxes`, `scores` and `classes` have one entry for each object, the surest first.
+    """
+
+    boxes: Boxes = field(default_factory=lambda: np.zeros((0, 4), np.float32))
+    """(n, 4) left, top, right, bottom in pixels of the picture as it was given, within it."""
+    scores: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
+    """(n,) how sure the model is of each, 0..1."""
+    classes: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    """(n,) index in `names` of each."""
+    ids: NDArray[np.int64] | None = None
+    """(n,) number of the track that each belongs to, from 1; 0 for a box that belongs to none yet. None without
+    tracking."""
+    image: RGBImage = field(default_factory=lambda: np.zeros((0, 0, 3), np.uint8))
+    """(H, W, 3), the picture itself."""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The label of each box."""
+        return tuple(self.names[index] for index in self.classes)
+
+    @functools.cached_property
+    def counts(self) -> dict[str, int]:
+        """Label to how many boxes it has, the most first; only classes that are there."""
+        return dict(Counter(self.labels).most_common())
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) of the picture in pixels."""
+        return self.image.shape[0], self.image.shape[1]
+
+    def count(self, label: str | None = None, threshold: float = 0.0, region: Region | None = None) -> int:
+        """Return how many boxes there are.
+
+        Args:
+            label: of this class only; None for all.
+            threshold: whose score reaches it, 0..1.
+            region: whose centre lies in it; None for the whole picture.
+
+        Raises:
+            OptionError: the model has no such class.
+            ImageError: the region reaches beyond the picture.
+        """
+        return int(self.chosen(label, threshold, region).sum())
+
+    def chosen(
+        self, label: str | None = None, threshold: float = 0.0, region: Region | None = None
+    ) -> NDArray[np.bool_]:
+        """Return for each box whether it is one that `count` counts."""
+        kept = self.scores >= threshold
+        if label is not None:
+            self.check_label(label)
+            kept &= self.classes == self.names.index(label)
+        if region is not None:
+            left, top, right, bottom = bounds(region, self.size)
+            x, y = centres(self.boxes).T
+            kept &= (x >= left) & (x < right) & (y >= top) & (y < bottom)
+        result: NDArray[np.bool_] = kept
+        return result
+
+    def to_plain_dict(self, k: int = 5, threshold: float = 0.0) -> dict[str, Any]:
+        plain = super().to_plain_dict(k, threshold)
+        kept = [i for i in range(len(self.boxes)) if self.scores[i] >= threshold]
+        found = [self._box(i) for i in kept]
+        counts = dict(Counter(self.names[self.classes[i]] for i in kept).most_common())
+        return {**plain, "task": "detect", "size": list(self.size), "counts": counts, "detections": found}
+
+    def _box(self, i: int) -> dict[str, Any]:
+        facts: Mapping[str, Any] = {} if self.ids is None else {"id": int(self.ids[i])}
+        return {
+            "label": self.names[self.classes[i]],
+            "index": int(self.classes[i]),
+            "conf": round(float(self.scores[i]), 6),
+            "box": [round(float(side), 2) for side in self.boxes[i]],
+            **facts,
+        }
+
+    def __str__(self) -> str:
+        return ", ".join(f"{label} {count}" for label, count in self.counts.items()) or "nothing"
