@@ -72,8 +72,7 @@ def check_lengths(boxes: Boxes, **others: NDArray[Any]) -> None:
 def areas(boxes: Boxes) -> NDArray[np.float32]:
     """Return the (n,) areas of boxes in square pixels; 0 for a box whose sides are turned round."""
     sides = np.maximum(boxes[:, 2:] - boxes[:, :2], 0)
-    product: NDArray[np.float32] = sides[:, 0] * sides[:, 1]
-    return product
+    return np.asarray(sides[:, 0] * sides[:, 1], np.float32)
 
 
 def overlaps(one: Boxes, other: Boxes) -> NDArray[np.float32]:
@@ -82,10 +81,9 @@ def overlaps(one: Boxes, other: Boxes) -> NDArray[np.float32]:
     sides = np.maximum(np.minimum(one[:, None, 2:], other[None, :, 2:]) - corner, 0)
     shared = sides[..., 0] * sides[..., 1]
     whole = areas(one)[:, None] + areas(other)[None] - shared
-    return np.divide(shared, whole, out=np.zeros_like(shared), where=whole > 0)
+    return np.asarray(np.divide(shared, whole, out=np.zeros_like(shared), where=whole > 0), np.float32)
 
 
 def centres(boxes: Boxes) -> NDArray[np.float32]:
     """Return the (n, 2) centres, x and y in pixels."""
-    middle: NDArray[np.float32] = (boxes[:, :2] + boxes[:, 2:]) / 2
-    return middle
+    return np.asarray((boxes[:, :2] + boxes[:, 2:]) / 2, np.float32)

@@ -77,8 +77,7 @@ class Detections(Result):
             left, top, right, bottom = bounds(region, self.size)
             x, y = centres(self.boxes).T
             kept &= (x >= left) & (x < right) & (y >= top) & (y < bottom)
-        result: NDArray[np.bool_] = kept
-        return result
+        return np.asarray(kept, np.bool_)
 
     def to_plain_dict(self, k: int = 5, threshold: float = 0.0) -> dict[str, Any]:
         plain = super().to_plain_dict(k, threshold)

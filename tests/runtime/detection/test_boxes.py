@@ -25,7 +25,7 @@ def _found(*, ids: bool = False) -> Detections:
 def test_overlap_is_intersection_over_union() -> None:
     one = np.array([[0, 0, 10, 10], [0, 0, 0, 0]], np.float32)
     other = np.array([[5, 0, 15, 10], [0, 0, 10, 5], [20, 20, 30, 30], [3, 3, 3, 3]], np.float32)
-    np.testing.assert_allclose(overlaps(one, other), [[50 / 150, 0.5, 0, 0], [0, 0, 0, 0]], rtol=1e-6)
+    assert overlaps(one, other) == pytest.approx(np.array([[1 / 3, 0.5, 0, 0], [0, 0, 0, 0]]), abs=1e-6)
 
 
 def test_counts_by_label_threshold_and_the_region_of_the_centre() -> None:
