@@ -48,7 +48,7 @@ class _Band:
 def resample(image: RGBImage, size: tuple[int, int], box: Box, interpolation: str, *, fast: bool = False) -> RGBImage:
     """Scale an (H, W, 3) image to `size` (height, width) and return the box of the result.
 
-    With `fast` it is computed in float32: a few of 100,000 values, those that lie on a rounding edge, are one level off.
+    With `fast` it is computed in float32: a few of 100,000 values, those that lie on a rounding edge, are a level off.
     """
     kind = np.float32 if fast else np.float64
     columns = _bands(image.shape[1], size[1], box.left, box.width, interpolation, kind)
