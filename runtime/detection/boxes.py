@@ -1,7 +1,7 @@
 """Boxes of one picture: those that are there, and those that were found."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 Boxes = NDArray[np.float32]
 """(n, 4): left, top, right and bottom in pixels of the picture, from its upper left corner; pixels have extent, so a
 box of the whole (H, W) picture is 0, 0, W, H."""
+
+Float = TypeVar("Float", np.float32, np.float64)
 
 
 def _no_boxes() -> Boxes:
@@ -75,11 +77,16 @@ def areas(boxes: Boxes) -> NDArray[np.float32]:
     return np.asarray(sides[:, 0] * sides[:, 1], np.float32)
 
 
-def overlaps(one: Boxes, other: Boxes) -> NDArray[np.float32]:
-    """Return the (n, m) intersection over union of each pair of boxes; 0 where both are empty."""
+def intersections(one: NDArray[Float], other: NDArray[Float]) -> NDArray[Float]:
+    """Return the (n, m) areas that each pair of boxes shares, in their own precision."""
     corner = np.maximum(one[:, None, :2], other[None, :, :2])
     sides = np.maximum(np.minimum(one[:, None, 2:], other[None, :, 2:]) - corner, 0)
-    shared = sides[..., 0] * sides[..., 1]
+    return sides[..., 0] * sides[..., 1]
+
+
+def overlaps(one: Boxes, other: Boxes) -> NDArray[np.float32]:
+    """Return the (n, m) intersection over union of each pair of boxes; 0 where both are empty."""
+    shared = intersections(one, other)
     whole = areas(one)[:, None] + areas(other)[None] - shared
     return np.asarray(np.divide(shared, whole, out=np.zeros_like(shared), where=whole > 0), np.float32)
 
