@@ -81,7 +81,8 @@ def intersections(one: NDArray[Float], other: NDArray[Float]) -> NDArray[Float]:
     """Return the (n, m) areas that each pair of boxes shares, in their own precision."""
     corner = np.maximum(one[:, None, :2], other[None, :, :2])
     sides = np.maximum(np.minimum(one[:, None, 2:], other[None, :, 2:]) - corner, 0)
-    return sides[..., 0] * sides[..., 1]
+    shared: NDArray[Float] = sides[..., 0] * sides[..., 1]
+    return shared
 
 
 def overlaps(one: Boxes, other: Boxes) -> NDArray[np.float32]:
