@@ -10,14 +10,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edgevit.runtime.detection.boxes import Boxes, FoundBoxes, TrueBoxes, intersections
+from edgevit.runtime.detection.boxes import FoundBoxes, TrueBoxes
+from edgevit.runtime.evaluation.matching import match_boxes
 
 OVERLAPS = np.linspace(0.5, 0.95, 10)
 """Intersections over unions from which a box counts as found."""
 RECALLS = np.linspace(0, 1, 101)
 """Shares of the true boxes at which the precision is read."""
-MOST_BOXES = 100
-"""Boxes of one class in one picture that are judged: the surest."""
 SIZES = np.array([(0, 1e10), (0, 32**2), (32**2, 96**2), (96**2, 1e10)])
 """Least and largest area of a true box in square pixels of its picture: of any, a small, a medium and a large one."""
 
@@ -40,20 +39,6 @@ class BoxQuality:
     """`ap` of each class."""
     per_class50: tuple[float | None, ...]
     """`ap50` of each class."""
-
-
-@dataclass(frozen=True)
-class _Matches:
-    """What became of the boxes of one class that were found, (D,) of them, by size (S,) and overlap (T,)."""
-
-    scores: NDArray[np.float32]
-    """(D,)"""
-    right: NDArray[np.bool_]
-    """(S, T, D) found a true box."""
-    ignored: NDArray[np.bool_]
-    """(S, T, D) neither right nor wrong: found a crowd, or is of another size."""
-    true: NDArray[np.int64]
-    """(S,) true boxes that are to be found."""
 
 
 def average_precision(truth: Sequence[TrueBoxes], found: Sequence[FoundBoxes], classes: int) -> BoxQuality:
@@ -89,7 +74,7 @@ def _mean(values: NDArray[np.float64]) -> float | None:
 
 def _class_table(truth: Sequence[TrueBoxes], found: Sequence[FoundBoxes], index: int) -> NDArray[np.float64]:
     """Return the (S, T) average precisions of one class; NaN where there is nothing to find."""
-    pictures = [_match(*pair, index) for pair in zip(truth, found, strict=True)]
+    pictures = [match_boxes(*pair, index, OVERLAPS, SIZES) for pair in zip(truth, found, strict=True)]
     table = np.full((len(SIZES), len(OVERLAPS)), np.nan)
     if not pictures:
         return table
@@ -110,53 +95,3 @@ def _area_under(hits: NDArray[np.float64], misses: NDArray[np.float64], true: in
     best = np.maximum.accumulate(precision[::-1])[::-1]
     at = np.searchsorted(hits / true, RECALLS, side="left")
     return float(np.append(best, 0)[at].mean())
-
-
-def _match(truth: TrueBoxes, found: FoundBoxes, index: int) -> _Matches:
-    """Give each box of one class in one picture, the surest first, the true box that it overlaps most, if it is free.
-
-    True boxes that are to be found go before those that are not, and the later one before an equal.
-    """
-    mine, own = found.classes == index, truth.classes == index
-    surest = np.argsort(-found.scores[mine], kind="stable")[:MOST_BOXES]
-    boxes, scores = found.boxes[mine][surest], found.scores[mine][surest]
-    crowd = truth.crowd[own]
-    skipped = crowd | _outside(truth.boxes[own])  # (S, G)
-    shares = _shares(boxes, truth.boxes[own], crowd)  # (D, G)
-    enough = shares[:, None] >= OVERLAPS[:, None]  # (D, T, G)
-    preference = shares.argsort(axis=1, kind="stable").argsort(axis=1)[:, None] + len(crowd) * ~skipped  # (D, S, G)
-    free = np.ones((len(SIZES), len(OVERLAPS), len(crowd)), np.bool_)
-    right = np.zeros((len(SIZES), len(OVERLAPS), len(boxes)), np.bool_)
-    ignored = np.repeat(_outside(boxes)[:, None], len(OVERLAPS), axis=1)
-    for d in range(len(boxes) if len(crowd) else 0):
-        candidates = free & enough[d]
-        best = np.where(candidates, preference[d][:, None], -1).argmax(axis=2)  # (S, T)
-        hit = candidates.any(axis=2)
-        size, overlap = np.nonzero(hit)
-        chosen = best[hit]
-        right[:, :, d] = hit
-        ignored[size, overlap, d] = skipped[size, chosen]
-        free[size, overlap, chosen] = crowd[chosen]
-    return _Matches(scores, right, ignored, (~skipped).sum(axis=1))
-
-
-def _outside(boxes: Boxes) -> NDArray[np.bool_]:
-    """Return (S, n), whether each box is of another size."""
-    area = _area(boxes)
-    return np.asarray((area < SIZES[:, :1]) | (area > SIZES[:, 1:]), np.bool_)
-
-
-def _area(boxes: Boxes) -> NDArray[np.float64]:
-    sides = boxes[:, 2:].astype(np.float64) - boxes[:, :2]
-    return np.asarray(sides[:, 0] * sides[:, 1], np.float64)
-
-
-def _shares(boxes: Boxes, truth: Boxes, crowd: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Return the (D, G) intersections over unions, over the found box alone for a crowd.
-
-    They are of double precision: 0.7 of single precision does not reach 0.7.
-    """
-    shared = intersections(boxes.astype(np.float64), truth.astype(np.float64))
-    own = _area(boxes)[:, None]
-    whole = np.where(crowd, own, own + _area(truth) - shared)
-    return np.divide(shared, whole, out=np.zeros_like(shared), where=shared > 0)
