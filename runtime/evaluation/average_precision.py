@@ -78,7 +78,8 @@ def _class_table(truth: Sequence[TrueBoxes], found: Sequence[FoundBoxes], index:
     table = np.full((len(SIZES), len(OVERLAPS)), np.nan)
     if not pictures:
         return table
-    order = np.argsort(-np.concatenate([one.scores for one in pictures]), kind="stable")
+    scores = [answer.scores[one.found] for answer, one in zip(found, pictures, strict=True)]
+    order = np.argsort(-np.concatenate(scores), kind="stable")
     right = np.concatenate([one.right for one in pictures], axis=2)[:, :, order]
     ignored = np.concatenate([one.ignored for one in pictures], axis=2)[:, :, order]
     hits = np.cumsum(right & ~ignored, axis=2, dtype=np.float64)

@@ -7,10 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgevit.runtime.detection.boxes import FoundBoxes, TrueBoxes
-from edgevit.runtime.evaluation.matching import ANY_SIZE, match_boxes
+from edgevit.runtime.evaluation.matching import ANY_SIZE, HALF, match_boxes
 
-OVERLAP = np.array([0.5])
-"""Intersection over union from which a box is right."""
 THRESHOLDS = (np.arange(1, 100) / 100).astype(np.float32)
 """Where the best one is looked for."""
 
@@ -34,14 +32,15 @@ class ClassCounts:
     f1: float | None
     """Harmonic mean of both; None where there is nothing, neither true nor counted."""
     best_threshold: float | None
-    """The threshold with the best `f1`, in hundredths; None where nothing can be right."""
+    """The threshold with the best `f1`, in hundredths; None where no box is right. For all classes, the same one."""
 
 
 @dataclass(frozen=True)
 class CountQuality:
-    """How well boxes are counted whose score reaches a threshold."""
+    """How well boxes are counted whose score reaches the threshold of their class."""
 
-    threshold: float
+    thresholds: tuple[float, ...]
+    """Of each class."""
     total: ClassCounts
     """All classes together: counts, errors and biases are sums over the classes."""
     per_class: tuple[ClassCounts, ...]
@@ -61,9 +60,7 @@ class _Seen:
     """(D,) which one each was found in."""
 
 
-def judge_counts(
-    truth: Sequence[TrueBoxes], found: Sequence[FoundBoxes], classes: int, threshold: float
-) -> CountQuality:
+def judge_counts(truth: Sequence[TrueBoxes], found: Sequence[FoundBoxes], thresholds: Sequence[float]) -> CountQuality:
     """Compare counts with those of the true boxes.
 
     What is found in a crowd is not counted, on either side.
@@ -71,29 +68,30 @@ def judge_counts(
     Args:
         truth: what is in each picture, at least one.
         found: what was found in each, in the same order; for `best_threshold`, also below the threshold.
-        classes: how many there are.
-        threshold: score from which a box is counted.
+        thresholds: for each class the score from which its boxes are counted.
     """
-    seen = [_see(truth, found, index) for index in range(classes)]
-    per_class = tuple(_counts([one], threshold) for one in seen)
-    return CountQuality(threshold, _counts(seen, threshold), per_class)
+    seen = [_see(truth, found, index) for index in range(len(thresholds))]
+    per_class = tuple(_counts([one], [least]) for one, least in zip(seen, thresholds, strict=True))
+    return CountQuality(tuple(thresholds), _counts(seen, thresholds), per_class)
 
 
 def _see(truth: Sequence[TrueBoxes], found: Sequence[FoundBoxes], index: int) -> _Seen:
-    matches = [match_boxes(*pair, index, OVERLAP, ANY_SIZE) for pair in zip(truth, found, strict=True)]
-    counted = [~one.ignored[0, 0] for one in matches]
+    matches = [match_boxes(*pair, index, HALF, ANY_SIZE) for pair in zip(truth, found, strict=True)]
+    kept = [~one.ignored[0, 0] for one in matches]
     return _Seen(
         true=np.array([one.true[0] for one in matches]),
-        scores=np.concatenate([one.scores[kept] for one, kept in zip(matches, counted, strict=True)]),
-        right=np.concatenate([one.right[0, 0, kept] for one, kept in zip(matches, counted, strict=True)]),
-        picture=np.concatenate([np.full(kept.sum(), i) for i, kept in enumerate(counted)]),
+        scores=np.concatenate(
+            [answer.scores[one.found[own]] for answer, one, own in zip(found, matches, kept, strict=True)]
+        ),
+        right=np.concatenate([one.right[0, 0, own] for one, own in zip(matches, kept, strict=True)]),
+        picture=np.concatenate([np.full(own.sum(), i) for i, own in enumerate(kept)]),
     )
 
 
-def _counts(seen: Sequence[_Seen], threshold: float) -> ClassCounts:
+def _counts(seen: Sequence[_Seen], thresholds: Sequence[float]) -> ClassCounts:
     """Return the figures of some classes together."""
     pictures = len(seen[0].true)
-    kept = [one.scores >= np.float32(threshold) for one in seen]
+    kept = [one.scores >= np.float32(least) for one, least in zip(seen, thresholds, strict=True)]
     difference = np.array(
         [np.bincount(one.picture[own], minlength=pictures) - one.true for one, own in zip(seen, kept, strict=True)]
     )

@@ -10,6 +10,8 @@ from edgevit.runtime.detection.boxes import Boxes, FoundBoxes, TrueBoxes, inters
 MOST_BOXES = 100
 """Boxes of one class in one picture that are judged: the surest."""
 ANY_SIZE = np.array([(0, 1e10)])
+HALF = np.array([0.5])
+"""The overlap from which people call a box right."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,8 +21,10 @@ class Matches:
     It is told for S ranges of sizes and T overlaps.
     """
 
-    scores: NDArray[np.float32]
-    """(D,)"""
+    found: NDArray[np.intp]
+    """(D,) index of each among the boxes found in the picture."""
+    expected: NDArray[np.intp]
+    """(G,) index of each among the picture's true boxes."""
     right: NDArray[np.bool_]
     """(S, T, D) found a true box, or a crowd."""
     ignored: NDArray[np.bool_]
@@ -45,10 +49,9 @@ def match_boxes(
         overlaps: (T,) intersections over unions from which a box counts as found.
         sizes: (S, 2) least and largest area of the true boxes that are to be found, in square pixels.
     """
-    mine, own = found.classes == index, truth.classes == index
-    surest = np.argsort(-found.scores[mine], kind="stable")[:MOST_BOXES]
-    boxes, scores = found.boxes[mine][surest], found.scores[mine][surest]
-    crowd = truth.crowd[own]
+    mine, own = np.flatnonzero(found.classes == index), np.flatnonzero(truth.classes == index)
+    mine = mine[np.argsort(-found.scores[mine], kind="stable")[:MOST_BOXES]]
+    boxes, crowd = found.boxes[mine], truth.crowd[own]
     skipped = crowd | _outside(truth.boxes[own], sizes)  # (S, G)
     shares = _shares(boxes, truth.boxes[own], crowd)  # (D, G)
     enough = shares[:, None] >= overlaps[:, None]  # (D, T, G)
@@ -65,7 +68,7 @@ def match_boxes(
         right[:, :, d] = hit
         ignored[size, overlap, d] = skipped[size, chosen]
         free[size, overlap, chosen] = crowd[chosen]
-    return Matches(scores, right, ignored, free & ~skipped[:, None], (~skipped).sum(axis=1))
+    return Matches(mine, own, right, ignored, free & ~skipped[:, None], (~skipped).sum(axis=1))
 
 
 def _outside(boxes: Boxes, sizes: NDArray[np.float64]) -> NDArray[np.bool_]:
