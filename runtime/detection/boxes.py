@@ -1,5 +1,6 @@
 """Boxes of one picture: those that are there, and those that were found."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -46,9 +47,10 @@ class FoundBoxes:
         """Raise ValueError for arrays that do not belong together."""
         check_lengths(self.boxes, classes=self.classes, scores=self.scores)
 
-    def above(self, threshold: float) -> "FoundBoxes":
-        """Return those whose score reaches the threshold."""
-        kept = self.scores >= threshold
+    def above(self, threshold: float | Sequence[float]) -> "FoundBoxes":
+        """Return those whose score reaches the threshold: one for all classes, or one for each."""
+        least = np.asarray(threshold, np.float32)
+        kept = self.scores >= (least[self.classes] if least.ndim else least)
         return FoundBoxes(self.boxes[kept], self.scores[kept], self.classes[kept])
 
 
