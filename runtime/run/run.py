@@ -131,7 +131,7 @@ def run(
         with guard.working("the model has not been opened"):
             classifier = open_model()
         leaving.callback(classifier.close)
-        options.label_rules.check_names(classifier.names)
+        options.check_model(classifier.task, classifier.names)
         monitoring = open_monitoring(options, heartbeat)
         leaving.callback(monitoring.close)
         if monitoring.server is not None:

@@ -13,10 +13,10 @@ import numpy as np
 
 from edgevit.errors import OutputError
 from edgevit.runtime.events.recent import Recent
+from edgevit.runtime.images.draw import annotate, draw_regions
 from edgevit.runtime.images.resample import RGBImage
 from edgevit.runtime.records import RESULT, Record
 from edgevit.runtime.results import Result
-from edgevit.runtime.sinks.draw import annotate, draw_regions
 from edgevit.runtime.sinks.folder import BoundedFolder
 from edgevit.runtime.sinks.lines import event_text, now_text
 from edgevit.schema import Range, check_options

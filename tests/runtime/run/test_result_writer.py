@@ -9,12 +9,12 @@ import pytest
 
 from edgevit.runtime.events.event import Event
 from edgevit.runtime.events.labels import LabelRules
+from edgevit.runtime.images.draw import FRAME, draw_regions
 from edgevit.runtime.images.regions import Region
 from edgevit.runtime.moment import Moment
 from edgevit.runtime.records import Record
 from edgevit.runtime.results import Result
 from edgevit.runtime.run.result_writer import ResultWriter
-from edgevit.runtime.sinks.draw import FRAME, draw_regions
 from edgevit.runtime.sinks.folder import BoundedFolder
 from edgevit.runtime.sinks.lines import now_text
 from edgevit.runtime.sinks.pictures import Captions, HarvestRules, HarvestSink, PictureSink
