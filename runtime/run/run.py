@@ -136,7 +136,13 @@ def run(
         leaving.callback(monitoring.close)
         if monitoring.server is not None:
             (on_page or _log_page)(monitoring.server.url)
-        output = open_output(options, classifier.task, monitoring=monitoring.sinks, page=monitoring.server is not None)
+        output = open_output(
+            options,
+            classifier.task,
+            classifier.names,
+            monitoring=monitoring.sinks,
+            page=monitoring.server is not None,
+        )
         leaving.callback(output.sinks.close)
         flushed.append(output.sinks.flush)
         monitoring.include(output.sinks, classifier.names)

@@ -214,12 +214,12 @@ def answer(
         parts = [cut(image, region) for region in regions] or [image]
         read_ms = 1e3 * (time.perf_counter() - begun) / len(parts)
         results = predictor(parts)
-    named = [
-        (result, region.name if region else None) for result, region in zip(results, regions or [None], strict=True)
-    ]
     named: Sequence[tuple[Result, str | None]]
     if isinstance(found := results[0], Detections):
         named = by_region(sure_enough(found, plan.label_rules), plan.regions)
+    else:
+        places = [region.name for region in regions] if regions else [None]
+        named = list(zip(results, places, strict=True))
     return [
         dataclasses.replace(
             result,

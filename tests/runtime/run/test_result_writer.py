@@ -80,7 +80,7 @@ def test_now_says_what_is_there_and_what_this_frame_says(label: str | None, text
 
 def test_picture_of_regions_is_one_whole_frame_with_each_of_them_drawn(tmp_path: Path) -> None:
     regions = (Region("gate", 0, 0, 0.5, 1), Region("yard", 0.5, 0, 0.5, 1))
-    sink = PictureSink(BoundedFolder(tmp_path, 10**7), Captions(regions=2))
+    sink = PictureSink(BoundedFolder(tmp_path, 10**7), Captions(answers=2))
     writer = ResultWriter(sink, regions=regions)
     for number in range(3):
         writer.picture(np.full((240, 320, 3), 90, np.uint8), Moment("camera:0", number, 0.0, 0.0))
