@@ -21,7 +21,7 @@ from edgevit.training.kinds import LearningSet
 from edgevit.training.objective import Objective, normalize
 from edgevit.training.recipe import Recipe
 from edgevit.training.schedule import Size, as_written
-from edgevit.training.state import Best, TrainingState, restore, save
+from edgevit.training.state import Best, TrainingState, keep_log, restore, save
 
 NOT_DECAYED = ("attention_biases", "cls_token", "pos_embed")
 ERASE, DROP = 2, 3
@@ -97,7 +97,8 @@ def train(
     closing = int(total * CLOSING)
     first = restore(out / "last.pt", state) if resume else 0
     started, loss_sum, seen = time.monotonic(), 0.0, 0
-    with (out / "log.jsonl").open("a" if resume else "w", encoding="utf-8", newline="\n") as log:
+    keep_log(out / "log.jsonl", first)
+    with (out / "log.jsonl").open("a", encoding="utf-8", newline="\n") as log:
         for size, step, pixels, labels in _remaining_batches(samples, objective, recipe, first, closing, workers):
             for group in optimizer.param_groups:
                 group["lr"] = recipe.rate(step, images)
