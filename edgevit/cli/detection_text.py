@@ -1,4 +1,4 @@
-"""A validation of detectors as tables for people: precision, counts, and the pictures in which most is wrong."""
+"""A validation of detectors as tables for people: counts, precision, and the pictures in which most is wrong."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,11 +18,11 @@ PICTURES = 5
 
 
 def describe(found: DetectionValidation) -> str:
-    """Return the whole text: precision and counts of each model, then of each class, then the worst pictures."""
+    """Return the whole text: counts and precision of each model, then of each class, then the worst pictures."""
     known = "" if found.labelled else ", boxes not known"
     parts = [printable(f"{found.data}: {found.judged.text}{known}")]
     if found.labelled:
-        parts += [table(_precisions(found)), table(_counts(found)), table(_classes(found))]
+        parts += [table(_counts(found)), table(_precisions(found)), table(_classes(found))]
     else:
         parts.append(table(_boxes(found)))
     for number, model in enumerate(found.models, start=1):
@@ -50,28 +50,32 @@ def _known(found: DetectionValidation) -> list[tuple[str, BoxQuality, CountQuali
 
 
 def _precisions(found: DetectionValidation) -> list[list[str]]:
-    first = found.models[0].precision
-    compared = ["AP beside 1"] if len(found.models) > 1 else []
-    rows = [["model", "AP", "AP50", "AP75", "small", "medium", "large", *compared]]
-    for name, one, _ in _known(found):
+    compared = len(found.models) > 1
+    rows = [["model", "AP", "AP50", "AP75", "small", "medium", "large", *(["AP beside 1"] if compared else [])]]
+    known = _known(found)
+    for name, one, _ in known:
         values = (one.ap, one.ap50, one.ap75, one.ap_small, one.ap_medium, one.ap_large)
-        rows.append([name, *map(share, values)])
-        if compared:
-            known = first is not None and one is not first and first.ap is not None and one.ap is not None
-            rows[-1].append(f"{100 * (one.ap - first.ap):+.1f}" if known else "")
+        rows.append([name, *map(share, values), *([_points(known[0][1].ap, one.ap)] if compared else [])])
+    if compared:
+        rows[1][-1] = ""
     return rows
+
+
+def _points(before: float | None, now: float | None) -> str:
+    return "-" if before is None or now is None else f"{round(100 * (now - before), 1) + 0:+.1f}"
 
 
 def _counts(found: DetectionValidation) -> list[list[str]]:
     """Return how well each model counts, all classes together."""
-    compared = ["wrong beside 1"] if len(found.models) > 1 else []
-    rows = [["model", "from score", "counted", "of", "wrong by", "bias", "right", "found", "best from", *compared]]
-    first: float | None = None
-    for name, _, counts in _known(found):
+    compared = len(found.models) > 1
+    heads = ["model", "from score", "counted", "of", "wrong by", "bias", "right", "found", "best from"]
+    rows = [[*heads, *(["wrong beside 1"] if compared else [])]]
+    known = _known(found)
+    for name, _, counts in known:
         rows.append([name, _thresholds(counts), *_count_cells(counts.total)])
         if compared:
-            rows[-1].append("" if not first else f"{counts.total.error / first - 1:+.1%}")
-        first = counts.total.error if first is None else first
+            first = known[0][2].total.error
+            rows[-1].append(f"{counts.total.error / first - 1:+.1%}" if first and len(rows) > 2 else "")
     return rows
 
 

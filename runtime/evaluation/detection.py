@@ -49,9 +49,9 @@ class DetectionQuality:
     found: tuple[int, ...]
     """Boxes of each class that reach the model's threshold."""
     precision: BoxQuality | None
-    """Of all boxes, sure or not; None where the boxes are not known."""
+    """Judged on all boxes, sure or not; None where the boxes are not known."""
     counts: CountQuality | None
-    """Of the boxes that reach the model's thresholds."""
+    """Judged on the boxes that reach the model's thresholds; None where the boxes are not known."""
     worst: tuple[BoxDifference, ...]
     """The pictures with the most boxes missed and wrong; no more than were asked for."""
     agreement: BoxAgreement | None
@@ -136,11 +136,11 @@ class _Seen:
     labels: tuple[str, ...]
     sources: tuple[str, ...]
     truth: tuple[TrueBoxes, ...] | None
-    """Of each picture."""
+    """One for each picture."""
     found: list[list[FoundBoxes]]
-    """Of each model, of each picture, from LEAST_SCORE on."""
+    """For each model and picture the boxes from LEAST_SCORE on."""
     thresholds: list[list[float]]
-    """Of each model, of each class."""
+    """For each model and class."""
 
     def counted(self, model: int) -> list[FoundBoxes]:
         """Return the boxes of a model that reach its thresholds."""
