@@ -3,6 +3,7 @@
 import os
 from typing import Any, TypeGuard
 
+import cv2
 import numpy as np
 
 from edgevit.artifact.files import open_regular
@@ -137,8 +138,8 @@ def _from_array(array: np.ndarray[Any, Any], bgr: bool) -> RGBImage:
         )
     if channels == 1:
         return np.repeat(array.reshape(*array.shape[:2], 1), 3, axis=2)
-    colors = array[:, :, :3]
-    return np.ascontiguousarray(colors[:, :, ::-1] if bgr else colors)
+    colors = np.ascontiguousarray(array[:, :, :3])
+    return np.asarray(cv2.cvtColor(colors, cv2.COLOR_BGR2RGB), np.uint8) if bgr else colors
 
 
 def _is_pillow(source: Any) -> TypeGuard[Any]:
