@@ -30,7 +30,7 @@ def make(job: ConversionJob) -> ConvertedModel:
         EdgevitError: of a kind that says what is wrong; GateError if a step does not agree with PyTorch.
     """
     recipe, verified, preprocessing = job.recipe, job.images.verification, job.preprocessing
-    float_graph = trace(job.model, job.shape, recipe.opset)
+    float_graph = trace(job.model, job.shape, recipe.opset, job.form.outputs)
     job.verify("tracing", run_graph(float_graph, verified, preprocessing))
     if recipe.simplify:
         float_graph = simplify(float_graph)

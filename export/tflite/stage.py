@@ -51,7 +51,7 @@ def make(job: ConversionJob) -> ConvertedModel:
     def answers(model: bytes) -> NDArray[np.float32]:
         return run_file(model, SUFFIX, job.images.verification, host)
 
-    float_model = convert(job.model, job.shape, job.preprocessing if integer else None)
+    float_model = convert(job.model, job.shape, job.preprocessing if integer else None, job.form.outputs)
     job.verify("conversion", answers(float_model))
     notes: tuple[str, ...] = ()
     if recipe.gelu == "tanh":
