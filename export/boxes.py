@@ -12,12 +12,14 @@ from edgevit.export.answers import TINY, Answers, Gate
 from edgevit.export.cache import content_key
 from edgevit.export.data.ground_truth import GroundTruth
 from edgevit.runtime.datasets.folder import Pictures
+from edgevit.runtime.datasets.marks import upright_size
 from edgevit.runtime.detection.boxes import FoundBoxes, TrueBoxes
 from edgevit.runtime.detection.decode import BOXES, decode
 from edgevit.runtime.detection.letterbox import to_picture
 from edgevit.runtime.evaluation.average_precision import average_precision
 from edgevit.runtime.evaluation.box_difference import box_difference
 from edgevit.runtime.evaluation.metrics import cosines, power_table
+from edgevit.runtime.images.header import read_header
 from edgevit.runtime.postprocess import sigmoid
 
 MOST_SHIFT_PX, MOST_SCORE = 0.1, 0.001
@@ -41,8 +43,11 @@ class BoxForm:
 
     meaning: BoxOutput
     preprocessing: Preprocess
-    gates: Mapping[Precision, Gate] = BOX_GATES
     numbers: str = "raw numbers"
+
+    @property
+    def gates(self) -> Mapping[Precision, Gate]:
+        return BOX_GATES
 
     @property
     def outputs(self) -> tuple[str, ...]:
@@ -137,10 +142,12 @@ class BoxForm:
         return FloatBoxes(self, reference)
 
     def truth(self, pictures: Pictures, names: tuple[str, ...]) -> GroundTruth | None:
-        if pictures.boxes is None:
+        boxes = pictures.boxes_by(names)
+        if boxes is None:
             return None
-        sizes = tuple(read_image(path).shape[:2] for path in pictures.paths)
-        return MarkedBoxes(self, tuple(box_classes(pictures, names)), sizes, len(names))
+        headers = (read_header(path.read_bytes()) for path in pictures.paths)
+        sizes = tuple(upright_size(header) for header in headers if header is not None)
+        return MarkedBoxes(self, boxes, sizes, len(names))
 
 
 @dataclass(frozen=True, eq=False)

@@ -26,14 +26,14 @@ from edgevit.export.report.place import check_report_path
 from edgevit.export.result import ConvertedModel, ExportResult
 from edgevit.export.stage import ConversionJob
 from edgevit.export.tasks import rules_of
-from edgevit.export.verify import check, run_torch
+from edgevit.export.verify import check, fitting_answers, run_torch
 from edgevit.export.write import check_writable
 from edgevit.models.layers import make_export_changes
 from edgevit.models.weights.load import shapes
 from edgevit.models.weights.resolve import ResolvedWeights, build_with_weights, resolve_weights
 from edgevit.models.zoo.registry import check_input_size, get_spec, numbered_labels, size_note
 from edgevit.models.zoo.spec import ModelSpec
-from edgevit.runtime.backends.session import open_session
+from edgevit.runtime.backends.session import open_exported
 from edgevit.runtime.labels import read_labels
 from edgevit.runtime.progress import Track
 from edgevit.runtime.selftest import check_selftest, record_cases
@@ -76,10 +76,12 @@ def export(
     model = build_with_weights(spec, weights, recipe.num_classes, preprocessing.size).eval()
     labels = _labels(recipe, spec, weights, model)
     form = rules.form(spec, preprocessing)
-    most = min(recipe.evaluation_images, rules.evaluation_images, fitting_answers(model, preprocessing.size))
+    fitting = fitting_answers(model, preprocessing.size)
+    most = min(recipe.evaluation_images, rules.evaluation_images, fitting)
     recipe = replace(recipe, evaluation_images=most)
     images = choose_images(recipe, weights, model, preprocessing, labels, judging=page is not None, form=form)
 
+    images = replace(images, verification=images.verification.part(slice(fitting)))
     verified = images.verification
     reference = run_torch(model, track(verified.inputs(preprocessing), "PyTorch's answers", len(verified.images)))
     parities: list[Parity] = []
@@ -189,7 +191,7 @@ def _labels_note(recipe: Recipe, spec: ModelSpec, weights: ResolvedWeights, labe
 def _write_checked(made: ConvertedModel, manifest: Manifest, path: Path) -> Manifest:
     """Write the artifact with its self-test recorded, and run that test on the finished file."""
     path.write_bytes(made.content)
-    with contextlib.closing(open_session(path, rank=None)) as session:
+    with contextlib.closing(open_exported(path, manifest)) as session:
         numbers = manifest.pixels is not None and manifest.pixels.classes_in_graph
         tests = record_cases(session, manifest.host_preprocess, manifest.precision, class_numbers=numbers)
         manifest = replace(manifest, selftest=tests)

@@ -64,6 +64,7 @@ def make(job: ConversionJob) -> ConvertedModel:
             layers=tuple(layers(float_graph)),
             operators=OPERATORS,
             noise=partial(layer_sqnr, float_graph, scoring),
+            form=job.form,
             # a search has measured whole blocks already
             only_int8=int8.quantizer.alone if int8 and int8.outcome is None else None,
         ),
