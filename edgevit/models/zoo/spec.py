@@ -123,6 +123,10 @@ class ModelSpec:
     """RGB of each of `labels`; empty but for segmentation."""
     plain: str = ""
     """Name of the model that a hallucinated model is made from, whose weights it can start from; empty for others."""
+    backbone: str = ""
+    """Name of the classifier whose backbone it has, so that `--init` takes that one's weights by name too."""
+    remark: str = ""
+    """What a user should know before taking it."""
 
     @property
     def task(self) -> Task:
