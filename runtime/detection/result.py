@@ -85,7 +85,7 @@ class Detections(Result):
         return np.asarray(kept, np.bool_)
 
     def select(self, kept: NDArray[np.bool_]) -> "Detections":
-        """Return the answer with these (n,) boxes alone; the picture stays the whole one."""
+        """Return the answer with these (n,) boxes alone and no weak ones; the picture stays the whole one."""
         probs = np.zeros_like(self.probs)
         np.maximum.at(probs, self.classes[kept], self.scores[kept])
         return dataclasses.replace(
@@ -95,6 +95,7 @@ class Detections(Result):
             scores=self.scores[kept],
             classes=self.classes[kept],
             ids=None if self.ids is None else self.ids[kept],
+            weak=None,
         )
 
     def captions(self) -> list[str]:

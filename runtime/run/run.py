@@ -22,6 +22,9 @@ from edgevit.runtime.sources.stop import Stop
 from edgevit.runtime.stream.loop import Predictor, StreamCallbacks
 from edgevit.runtime.stream.watched import watched_stream
 
+WEAK = 0.1
+"""Score of boxes that are looked at to tell whether a frame is hard."""
+
 log = logging.getLogger(__name__)
 
 
@@ -87,7 +90,7 @@ def run(
     last: tuple[str, int] | None = None
 
     def open_model() -> Classifier:
-        return load(
+        model = load(
             options.model,
             options.threads,
             labels=options.labels,
@@ -102,6 +105,7 @@ def run(
             bgr=options.bgr,
             levels=options.levels,
         )
+        return model.with_rules(options.label_rules, WEAK if options.wants_weak else None)
 
     def note(error: EdgevitError) -> None:
         nonlocal unreadable
