@@ -149,7 +149,8 @@ def run(
         )
         leaving.callback(output.sinks.close)
         flushed.append(output.sinks.flush)
-        monitoring.include(output.sinks, classifier.names)
+        # what a detector finds are no classes that a whole picture could be put into
+        monitoring.include(output.sinks, () if classifier.task == "detect" else classifier.names)
         predictor: Predictor = classifier
         if reload is not None and not options.plan.finite:
             predictor = reloadable = ReloadableModel(classifier, open_model, heartbeat.renewal, reload)
