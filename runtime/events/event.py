@@ -10,8 +10,8 @@ from edgevit.runtime.moment import Moment, iso_time, record_id
 
 SOURCE_KINDS = ("source_lost", "source_back")
 """Those that come from the loop that reads the source."""
-KINDS = ("label", "area", "class", "count", "too_dark", "too_bright", "blurred", "frozen", *SOURCE_KINDS)
-"""What an event may tell."""
+KINDS = ("label", "area", "class", "count", "counts", "too_dark", "too_bright", "blurred", "frozen", *SOURCE_KINDS)
+"""What an event may tell; `counts` alone is a state that only a broker is told."""
 
 
 def is_of_source(kind: str, facts: Mapping[str, Any]) -> bool:
