@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from edgevit.artifact.files import read_regular
 from edgevit.device_profiles.profile import Profile
 from edgevit.errors import ProfileError, UnknownNameError
 from edgevit.schema import FieldError, read_value
@@ -66,9 +67,11 @@ def read_profile(path: Path) -> Profile:
         ProfileError: the file is missing, no TOML, or a key is missing, unknown or wrong.
     """
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        document = tomllib.loads(read_regular(path).decode())
     except OSError as error:
-        raise ProfileError(f"{path} cannot be read ({error.strerror}); give the path of a device profile") from error
+        raise ProfileError(
+            f"{path} cannot be read ({error.strerror or error}); give the path of a device profile"
+        ) from error
     except ValueError as error:
         raise ProfileError(f"{path} is not TOML: {error}; see docs/device-profiles.md") from error
     try:

@@ -152,7 +152,7 @@ class Classifier:
         from edgevit.runtime.stream.watched import open_watch, watched_stream
 
         checked = options_from(StreamOptions, options)
-        checked.label_rules.check_names(self.names)
+        checked.check_model(self.task, self.names)
         plan = plan_stream([os.fspath(source)], checked)
         callbacks = StreamCallbacks(on_event, on_error, on_picture, on_black)
         watch = open_watch(checked, plan) if checked.asks_for_events else None

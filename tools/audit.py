@@ -1,15 +1,19 @@
 """Look the installed packages up among known holes: python tools/audit.py, or `make audit`.
 
 Runs pip-audit. Exit code 1 where a package has a hole; 0 where none has, or where the advisory service cannot be
-reached, which one line says.
+reached, which one line says; 2 where pip-audit is not installed.
 """
 
+import importlib.util
 import json
 import subprocess
 import sys
 
 
 def main() -> int:
+    if importlib.util.find_spec("pip_audit") is None:
+        print("audit: pip-audit is not installed; run: make audit, or pip install pip-audit")
+        return 2
     command = [sys.executable, "-m", "pip_audit", "--skip-editable", "--progress-spinner", "off", "--format", "json"]
     done = subprocess.run(command, capture_output=True, text=True)
     try:

@@ -268,6 +268,11 @@ class BoxOutput:
         _require(0 <= self.threshold <= 1, "threshold", self.threshold, "a number from 0 to 1")
         _require(0 < self.overlap <= 1, "overlap", self.overlap, "more than 0, at most 1")
 
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """The names of the graph's outputs in the order in which they are taken: boxes, objectness if any, scores."""
+        return tuple(name for name in (self.boxes, self.objectness, self.scores) if name)
+
 
 @dataclass(frozen=True)
 class Manifest:

@@ -18,7 +18,8 @@ def create_model(
     """Build a model with random weights, in training mode.
 
     It maps (B, 3, H, W), H and W multiples of 32, to logits (B, num_classes), or for segmentation
-    (B, num_classes, H / 8, W / 8); see `edgevit.models.zoo.registry.check_input_size` for exceptions.
+    (B, num_classes, H / 8, W / 8), or for detection to raw boxes (B, N, 4), objectness (B, N, 1), which RetinaNets do
+    not have, and logits (B, N, num_classes); see `edgevit.models.zoo.registry.check_input_size` for exceptions.
 
     Args:
         name: one of `list_models()`.

@@ -312,11 +312,7 @@ class EfficientViT(nn.Module):
     def __init__(self, config: "Config", num_classes: int = 1000) -> None:
         super().__init__()
         act: Activation = gelu_tanh if config.large else nn.Hardswish
-        self.backbone: nn.Module = (
-            BackboneL(config.widths, config.depths, config.dim)
-            if config.large
-            else BackboneB(config.widths, config.depths, config.dim)
-        )
+        self.backbone = build_backbone(config)
         self.head = OpSequential(
             [
                 ConvLayer(config.widths[-1], config.head[0], act=act),
@@ -327,7 +323,7 @@ class EfficientViT(nn.Module):
         )
         for module in self.modules():
             if isinstance(module, nn.BatchNorm2d | nn.LayerNorm):
-                module.eps = 1e-7 if config.large else 1e-5
+                module.eps = config.norm_eps
 
     def forward(self, x: Tensor) -> Tensor:
         return self.head(self.backbone(x)[-1])  # type: ignore[no-any-return]
@@ -342,6 +338,16 @@ class Config:
     dim: int
     head: tuple[int, int]
     large: bool = False
+
+    @property
+    def norm_eps(self) -> float:
+        return 1e-7 if self.large else 1e-5
+
+
+def build_backbone(config: Config) -> nn.Module:
+    """Build the stages, which give features at strides 8, 16 and 32."""
+    series = BackboneL if config.large else BackboneB
+    return series(config.widths, config.depths, config.dim)
 
 
 VARIANTS = {

@@ -15,14 +15,13 @@ from torch import Tensor, nn
 from edgevit.models.efficientvit import (
     VARIANTS,
     Activation,
-    BackboneB,
-    BackboneL,
     Branch,
     Config,
     ConvLayer,
     FusedMBConv,
     MBConv,
     OpSequential,
+    build_backbone,
     canonical_keys,
     gelu_tanh,
 )
@@ -179,15 +178,11 @@ class EfficientViTSeg(nn.Module):
 
     def __init__(self, config: Config, head: HeadConfig, num_classes: int) -> None:
         super().__init__()
-        self.backbone: nn.Module = (
-            BackboneL(config.widths, config.depths, config.dim)
-            if config.large
-            else BackboneB(config.widths, config.depths, config.dim)
-        )
+        self.backbone = build_backbone(config)
         self.head = SegHead(config.widths[2:], head, num_classes, large=config.large)
         for module in self.modules():
             if isinstance(module, nn.BatchNorm2d):
-                module.eps = 1e-7 if config.large else 1e-5
+                module.eps = config.norm_eps
 
     def forward(self, x: Tensor) -> Tensor:
         return self.head(self.backbone(x))  # type: ignore[no-any-return]

@@ -5,7 +5,7 @@ duplicate keys. C is a stage's width, r its pool ratio, (h, w) the attention gri
 """
 
 from collections import OrderedDict
-from typing import ClassVar
+from typing import ClassVar, TypedDict
 
 import torch
 import torch.nn.functional as F  # noqa: N812, the name that every PyTorch user knows
@@ -209,60 +209,84 @@ def _named(prefix: str, modules: list[nn.Module]) -> nn.Sequential:
     return nn.Sequential(OrderedDict((f"{prefix}_{i}", module) for i, module in enumerate(modules)))
 
 
-class SBCFormer(nn.Module):
-    """Classifier: (B, 3, H, W), H and W multiples of 32, to logits (B, num_classes)."""
+class Variant(TypedDict):
+    """Widths of the three stages, width and number of attention's heads, its blocks, expansion of the convolutions."""
 
-    def __init__(
-        self,
-        *,
-        dims: tuple[int, int, int],
-        key_dim: int,
-        heads: tuple[int, int, int],
-        mattn_depths: tuple[int, int, int],
-        invres_ratio: int = 2,
-        num_classes: int = 1000,
-        drop_path: float = 0.0,
-    ) -> None:
+    dims: tuple[int, int, int]
+    key_dim: int
+    heads: tuple[int, int, int]
+    mattn_depths: tuple[int, int, int]
+    invres_ratio: int
+
+
+class SBCFormerStages(nn.Module):
+    """The three stages, each after the convolutions that halve its input."""
+
+    def __init__(self, variant: Variant, *, drop_path: float = 0.0) -> None:
         super().__init__()
+        dims = variant["dims"]
         self.merging_blocks = nn.ModuleList(
             [Stem(dims[0]), PatchMerging(dims[0], dims[1]), PatchMerging(dims[1], dims[2])]
         )
         self.sbcformer_blocks = nn.ModuleList(
             SBCFormerBlock(
                 dim,
-                heads=stage_heads,
-                key_dim=key_dim,
+                heads=heads,
+                key_dim=variant["key_dim"],
                 ratio=ratio,
-                invres_ratio=invres_ratio,
+                invres_ratio=variant["invres_ratio"],
                 depths=(invres, 2, mattn),
                 drop_path=drop_path,
             )
-            for dim, stage_heads, ratio, invres, mattn in zip(
-                dims, heads, (4, 2, 1), (2, 2, 1), mattn_depths, strict=True
+            for dim, heads, ratio, invres, mattn in zip(
+                dims, variant["heads"], (4, 2, 1), (2, 2, 1), variant["mattn_depths"], strict=True
             )
         )
-        self.norm = nn.LayerNorm(dims[-1], eps=1e-6)
-        self.head = nn.Linear(dims[-1], num_classes)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def stages(self, x: Tensor) -> list[Tensor]:
+        """Map (B, 3, H, W), H and W multiples of 32, to the outputs of the stages, at strides 8, 16 and 32."""
+        outputs = []
         for merge, block in zip(self.merging_blocks, self.sbcformer_blocks, strict=True):
             x = block(merge(x))
-        return self.head(self.norm(x.mean(dim=(-2, -1))))  # type: ignore[no-any-return]
+            outputs.append(x)
+        return outputs
 
 
-VARIANTS = {
-    "xs": {"dims": (96, 160, 288), "key_dim": 16, "heads": (3, 5, 6), "mattn_depths": (2, 3, 2)},
-    "s": {"dims": (96, 192, 320), "key_dim": 16, "heads": (3, 5, 7), "mattn_depths": (2, 4, 3)},
-    "b": {"dims": (128, 256, 384), "key_dim": 24, "heads": (4, 6, 8), "mattn_depths": (2, 4, 3)},
+class SBCFormerBackbone(SBCFormerStages):
+    """What a detector is built on: all that `stages` returns."""
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        return self.stages(x)
+
+
+class SBCFormer(SBCFormerStages):
+    """Classifier: (B, 3, H, W), H and W multiples of 32, to logits (B, num_classes)."""
+
+    def __init__(self, variant: Variant, num_classes: int = 1000, *, drop_path: float = 0.0) -> None:
+        super().__init__(variant, drop_path=drop_path)
+        dim = variant["dims"][-1]
+        self.norm = nn.LayerNorm(dim, eps=1e-6)
+        self.head = nn.Linear(dim, num_classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.norm(self.stages(x)[-1].mean(dim=(-2, -1))))  # type: ignore[no-any-return]
+
+
+VARIANTS: dict[str, Variant] = {
+    "xs": {"dims": (96, 160, 288), "key_dim": 16, "heads": (3, 5, 6), "mattn_depths": (2, 3, 2), "invres_ratio": 2},
+    "s": {"dims": (96, 192, 320), "key_dim": 16, "heads": (3, 5, 7), "mattn_depths": (2, 4, 3), "invres_ratio": 2},
+    "b": {"dims": (128, 256, 384), "key_dim": 24, "heads": (4, 6, 8), "mattn_depths": (2, 4, 3), "invres_ratio": 2},
     "l": {"dims": (192, 288, 384), "key_dim": 32, "heads": (4, 6, 8), "mattn_depths": (2, 4, 3), "invres_ratio": 4},
 }
 
 
 def sbcformer(variant: str, num_classes: int = 1000, **options: float) -> SBCFormer:
     """Build the SBCFormer named by `variant`: xs, s, b or l."""
-    return SBCFormer(num_classes=num_classes, **VARIANTS[variant], **options)  # type: ignore[arg-type]
+    return SBCFormer(VARIANTS[variant], num_classes, **options)
 
 
+STAGES = ("merging_blocks.", "sbcformer_blocks.")
+"""Beginnings of the names of all weights but those of the classifier and the norm before it."""
 RENAMED = (
     # names of November 2023, when the official repository still called the model SlenderViT
     ("slendervit_blocks.", "sbcformer_blocks."),

@@ -23,7 +23,7 @@ from edgevit.training.hardware import keep_grouped_convolutions_float
 from edgevit.training.kinds import LearningSet
 from edgevit.training.recipe import Recipe
 from edgevit.training.schedule import Size, as_written
-from edgevit.training.state import TrainingState, restore, save
+from edgevit.training.state import TrainingState, keep_log, restore, save
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -96,7 +96,8 @@ def train(
     class_weights = _class_weights(samples).to(device) if recipe.balance else None
     first = restore(out / "last.pt", state) if resume else 0
     started, loss_sum, seen = time.monotonic(), 0.0, 0
-    with (out / "log.jsonl").open("a" if resume else "w", encoding="utf-8", newline="\n") as log:
+    keep_log(out / "log.jsonl", first)
+    with (out / "log.jsonl").open("a", encoding="utf-8", newline="\n") as log:
         for size, step, pixels, labels in _remaining_batches(samples, recipe, first, workers):
             for group in optimizer.param_groups:
                 group["lr"] = recipe.rate(step, images)

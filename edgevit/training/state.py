@@ -1,5 +1,7 @@
 """The file `last.pt`: all that a run needs to continue as if it had not stopped."""
 
+import contextlib
+import json
 import pickle
 from dataclasses import dataclass
 from pathlib import Path
@@ -104,3 +106,14 @@ def restore(path: Path, state: TrainingState) -> int:
         raise CheckpointError(f"--resume: {path} is of another model; give its name, or another --out") from error
     state.optimizer.load_state_dict(saved.document["optimizer"])
     return saved.step
+
+
+def keep_log(path: Path, done: int) -> None:
+    """Leave in a log only what was logged up to step `done`: a kill may come between a line and its checkpoint."""
+    kept = []
+    for line in path.read_text(encoding="utf-8").splitlines() if done and path.exists() else ():
+        with contextlib.suppress(ValueError, KeyError, TypeError):  # a line that the kill cut
+            if json.loads(line)["step"] <= done:
+                kept.append(f"{line}\n")
+    with replacing(path) as file:
+        file.write_text("".join(kept), encoding="utf-8", newline="\n")

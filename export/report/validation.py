@@ -1,30 +1,13 @@
-"""A validation of classifiers as one page: accuracy, confusion matrices, and the photographs with wrong answers.
+"""A validation of classifiers as one page: accuracy, confusion matrices, and the photographs with wrong answers."""
 
-It is built without jinja2, so that a board can write it too.
-"""
-
-import base64
-from html import escape
 from pathlib import Path
 
 from edgevit.errors import ImageError
 from edgevit.export.report.confusion import MOST_CLASSES, STYLE, confusion_svg
+from edgevit.export.report.markup import jpeg_uri, page, plain, share, short_path, table, write_page
 from edgevit.export.report.thumbnails import THUMBNAIL_SIDE, THUMBNAILS, thumbnail
 from edgevit.runtime.evaluation.report import Accuracy, Agreement, ModelQuality, Validation
 from edgevit.runtime.images.read import read_image
-from edgevit.system.files import replacing_output
-from edgevit.text import printable
-
-POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
-PAGE_STYLE = (
-    ":root{color-scheme:light dark}body{font:16px/1.5 system-ui,sans-serif;max-width:72rem;margin:0 auto;padding:1rem}"
-    "h1{font-size:1.5rem;overflow-wrap:anywhere}h2{margin-top:2.5rem;overflow-wrap:anywhere}"
-    ".scroll{overflow-x:auto}table{border-collapse:collapse}th,td{padding:.3rem .8rem;text-align:right;"
-    "border-top:1px solid #8886}th:first-child{text-align:left;font-weight:400}thead th{font-weight:600}"
-    ".photos{display:grid;grid-template-columns:repeat(auto-fill,minmax(8rem,1fr));gap:1rem;padding:0;list-style:none}"
-    ".photos img{display:block;width:100%;aspect-ratio:1;object-fit:contain;background:#8882}"
-    "small{overflow-wrap:anywhere;opacity:.75}"
-)
 
 
 def write_validation(found: Validation, path: Path) -> None:
@@ -33,21 +16,13 @@ def write_validation(found: Validation, path: Path) -> None:
     Raises:
         OutputError: the file cannot be written.
     """
-    with replacing_output(path) as temporary:
-        # a file name may hold what is no UTF-8
-        temporary.write_bytes(validation_page(found).encode("utf-8", "replace"))
+    write_page(validation_page(found), path)
 
 
 def validation_page(found: Validation) -> str:
     """Return the page; the photographs that it shows are read from their files."""
-    title = _text(f"{found.data}: {found.judged.text}")
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
-        f"<title>{title}</title><style>{PAGE_STYLE}{STYLE}</style></head><body><h1>{title}</h1>"
-        f"{_summary(found)}{''.join(_model(found, model) for model in found.models)}</body></html>\n"
-    )
+    title = plain(f"{found.data}: {found.judged.text}")
+    return page(title, STYLE, _summary(found) + "".join(_model(found, model) for model in found.models))
 
 
 def _summary(found: Validation) -> str:
@@ -56,18 +31,18 @@ def _summary(found: Validation) -> str:
     heads += ["confidence", *(["agrees with the first"] if len(found.models) > 1 else [])]
     rows = []
     for model in found.models:
-        cells = [_text(model.model)]
+        cells = [plain(model.model)]
         if (accuracy := model.accuracy) is not None:
-            cells += [f"{accuracy.top1:.1%}", *([_share(accuracy.top5)] if ranked else []), f"{accuracy.ece:.3f}"]
+            cells += [f"{accuracy.top1:.1%}", *([share(accuracy.top5)] if ranked else []), f"{accuracy.ece:.3f}"]
         cells.append(f"{model.mean_confidence:.3f}")
         if len(found.models) > 1:
             cells.append("" if model.agreement is None else f"{model.agreement.top1:.1%}")
         rows.append(cells)
-    return _table(heads, rows)
+    return table(heads, rows)
 
 
 def _model(found: Validation, model: ModelQuality) -> str:
-    parts = [f"<h2>{_text(Path(model.model).name)}</h2>"]
+    parts = [f"<h2>{plain(Path(model.model).name)}</h2>"]
     if model.accuracy is not None:
         parts.append(_accuracy(found, model.accuracy))
     if model.agreement is not None:
@@ -79,7 +54,7 @@ def _accuracy(found: Validation, accuracy: Accuracy) -> str:
     counts = [sum(row) for row in accuracy.confusion]
     more = f" (the {MOST_CLASSES} most confused classes)" if len(found.labels) > MOST_CLASSES else ""
     rows = [
-        [_text(label), f"{count:,}", _share(accuracy.per_class[i])]
+        [plain(label), f"{count:,}", share(accuracy.per_class[i])]
         for i, (label, count) in enumerate(zip(found.labels, counts, strict=True))
         if count
     ]
@@ -92,7 +67,7 @@ def _accuracy(found: Validation, accuracy: Accuracy) -> str:
         f"<p>Each row is a class, each column an answer{more}.</p>"
         f'<div class="scroll">{confusion_svg(found.labels, accuracy.confusion)}</div>'
         f"<h3>Wrong answers</h3>{_photos(photos, wrong)}"
-        f"<details><summary>Each class</summary>{_table(['class', 'images', 'right'], rows)}</details>"
+        f"<details><summary>Each class</summary>{table(['class', 'images', 'right'], rows)}</details>"
     )
 
 
@@ -120,26 +95,7 @@ def _photo(source: str, answer: str, label: str) -> str:
     try:
         jpeg = thumbnail(read_image(source, min_size=(THUMBNAIL_SIDE, THUMBNAIL_SIDE)))
     except ImageError as error:
-        picture = f"<small>{_text(str(error))}</small>"
+        picture = f"<small>{plain(str(error))}</small>"
     else:
-        picture = f'<img src="data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}" alt="" loading="lazy">'
-    name = "/".join(Path(source).parts[-2:])
-    return f"<li>{picture}<b>{_text(answer)}</b><br>{_text(label)}<br><small>{_text(name)}</small></li>"
-
-
-def _table(heads: list[str], rows: list[list[str]]) -> str:
-    """Return a table; the cells are markup."""
-    head = "".join(f"<th>{text}</th>" for text in heads)
-    body = "".join(
-        f'<tr><th scope="row">{first}</th>{"".join(f"<td>{text}</td>" for text in others)}</tr>'
-        for first, *others in rows
-    )
-    return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
-
-
-def _share(value: float | None) -> str:
-    return "" if value is None else f"{value:.1%}"
-
-
-def _text(text: str) -> str:
-    return escape(printable(text))
+        picture = f'<img src="{jpeg_uri(jpeg)}" alt="" loading="lazy">'
+    return f"<li>{picture}<b>{plain(answer)}</b><br>{plain(label)}<br><small>{short_path(source)}</small></li>"

@@ -1,34 +1,28 @@
 """A folder of pictures, its parts, and what is known of each picture: the one reader for train, export and validate."""
 
 import os
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
+
 from edgevit.errors import DataError
-from edgevit.runtime.datasets.listing import (
-    LeftOut,
-    list_pictures,
-    natural_key,
-    no_pictures,
-    normalized,
-    visible_folders,
-    with_slashes,
-)
+from edgevit.runtime.datasets.boxes import BoxFolder, read_boxes
+from edgevit.runtime.datasets.listing import LeftOut, list_pictures, natural_key, no_pictures, normalized, with_slashes
+from edgevit.runtime.datasets.parts import PARTS, Part, find_parts
+from edgevit.runtime.detection.boxes import TrueBoxes
 
-Layout = Literal["classes", "masks", "plain"]
-"""What is known of each picture: the class that its folder names, a mask of the same name, or nothing."""
-
-Part = Literal["train", "val", "test", "all"]
-PARTS: dict[Part, tuple[str, ...]] = {"train": ("train",), "val": ("val", "valid", "validation"), "test": ("test",)}
-"""Names of the folders that hold a part."""
+Layout = Literal["classes", "masks", "boxes", "plain"]
+"""What is known of each picture: the class that its folder names, a mask of the same name, boxes, or nothing."""
 
 
 @dataclass(frozen=True)
 class Pictures:
-    """Picture files, and what is known of each. What later is known of them, such as boxes, is one more field here."""
+    """Picture files, and what is known of each."""
 
     home: Path
     """The folder that was searched: what was asked for, or one of its parts."""
@@ -37,7 +31,13 @@ class Pictures:
     """The class of each picture: the folder in `home` that it lies in, in Unicode's composed form; None for none."""
     masks: tuple[Path, ...] | None = None
     """A PNG of class numbers for each picture; None where there are none."""
+    boxes: tuple[TrueBoxes, ...] | None = None
+    """What is marked in each picture, in pixels of the upright picture; None where nothing tells."""
+    box_names: tuple[str, ...] = ()
+    """The classes of the boxes, in the order of their numbers; also those of which there is none."""
     left_out: LeftOut = field(default_factory=LeftOut)
+    remarks: Counter[str] = field(default_factory=Counter)
+    """What was taken otherwise than it stands in the label files, and how often."""
     loose: int = 0
     """Pictures left out because they lie beside the class folders, so that their class is not known."""
 
@@ -54,7 +54,27 @@ class Pictures:
             paths=tuple(self.paths[i] for i in indices),
             classes=None if self.classes is None else tuple(self.classes[i] for i in indices),
             masks=None if self.masks is None else tuple(self.masks[i] for i in indices),
+            boxes=None if self.boxes is None else tuple(self.boxes[i] for i in indices),
         )
+
+    def boxes_by(self, names: Sequence[str]) -> tuple[TrueBoxes, ...] | None:
+        """Return the boxes with the place in `names` of each one's class; None where nothing is known of boxes.
+
+        Raises:
+            DataError: a class of which there are boxes is not among the names.
+        """
+        if self.boxes is None:
+            return None
+        index = {normalized(name): i for i, name in enumerate(names)}
+        places = np.array([index.get(normalized(name), -1) for name in self.box_names] or [0], np.int64)
+        used = sorted({int(number) for truth in self.boxes for number in truth.classes})
+        strange = [self.box_names[number] for number in used if places[number] < 0]
+        if strange:
+            raise DataError(
+                f"{self.home}: boxes of {_first(strange)}, which is no class of the model, whose labels are "
+                f"{_first(names)}; rename the class or remove its boxes"
+            )
+        return tuple(replace(truth, classes=places[truth.classes]) for truth in self.boxes)
 
     def class_names(self) -> tuple[str, ...]:
         """Return the classes that occur, in natural order."""
@@ -87,6 +107,8 @@ class PictureFolder:
     root: Path
     parts: dict[Part, Pictures]
     """Train, val and test, those that are there; or the whole folder as "all"."""
+    format: str = ""
+    """The format of the boxes, such as "COCO"; empty where there are none."""
 
     @property
     def home(self) -> Pictures | None:
@@ -108,6 +130,8 @@ class PictureFolder:
         for part in self.parts.values():
             if str(part.left_out):
                 yield f"{part.home}: {part.left_out}"
+            for text, count in part.remarks.items():
+                yield f"{part.home}: {count:,} {text}"
             if part.loose:
                 yield f"{part.loose} images beside the class folders of {part.home} have no class, and are left out"
 
@@ -116,7 +140,8 @@ def read_folder(data: Path, layout: Layout, names: Sequence[str] | None = None) 
     """List the pictures of a folder: train/, val/ (valid/, validation/) and test/ if they are there, else all of it.
 
     For classes each part holds a folder for each class; for masks, images/ beside masks/, where masks/a/street.png is
-    the mask of images/a/street.jpg. A part without either is listed, and nothing is known of its pictures.
+    the mask of images/a/street.jpg; for boxes, one of the formats of docs/data.md. A part without any of these is
+    listed, and nothing is known of its pictures.
 
     Args:
         data: the folder.
@@ -125,11 +150,14 @@ def read_folder(data: Path, layout: Layout, names: Sequence[str] | None = None) 
             a folder of classes has parts only if it has a part train.
 
     Raises:
-        DataError: it is not a folder or cannot be read, it or a part of it has no picture, or a mask is missing.
+        DataError: it is not a folder or cannot be read, it or a part of it has no picture, a mask is missing, or a
+            label file is damaged.
     """
     if not data.is_dir():
         raise DataError(f"{data} is not a folder; {EXPECTED[layout]}")
-    parts = _find_parts(data, names or ())
+    if layout == "boxes" and (found := read_boxes(data, names)):
+        return _boxed(data, found)
+    parts = find_parts(data, names or ())
     if layout == "classes" and names is None and "train" not in parts:
         parts = {}
     return PictureFolder(data, {part: read_pictures(home, layout) for part, home in (parts or {"all": data}).items()})
@@ -138,6 +166,7 @@ def read_folder(data: Path, layout: Layout, names: Sequence[str] | None = None) 
 EXPECTED: dict[Layout, str] = {
     "classes": "give one that holds images, at best one sub-folder for each class",
     "masks": "give one that holds images, at best as images/ beside masks/",
+    "boxes": "give one that holds images and label files, such as images/ beside labels/",
     "plain": "give one that holds images, at any depth",
 }
 
@@ -166,18 +195,17 @@ def training_home(part: Path) -> Pictures | None:
     return read_pictures(beside, "plain") if named and beside.is_dir() else None
 
 
-def _find_parts(data: Path, names: Sequence[str]) -> dict[Part, Path]:
-    taken = {normalized(name) for name in names}
-    parts: dict[Part, Path] = {}
-    there = set(visible_folders(data)) - taken
-    for part, spellings in PARTS.items():
-        found = [data / name for name in spellings if name in there]
-        if len(found) > 1:
-            spelled = " and ".join(path.name for path in found)
-            raise DataError(f"{data} holds {spelled}, two names of one part; put all images into one of them")
-        if found:
-            parts[part] = found[0]
-    return parts
+def _boxed(data: Path, found: BoxFolder) -> PictureFolder:
+    """Return a folder of boxes; a part that has pictures but no labels is listed."""
+    plain = {
+        part: home for part, home in find_parts(data).items() if part not in found.parts and "all" not in found.parts
+    }
+    parts = {part: read_pictures(home, "plain") for part, home in plain.items()}
+    for part, one in found.parts.items():
+        parts[part] = Pictures(
+            one.home, one.paths, boxes=one.boxes, box_names=found.names, left_out=one.left_out, remarks=one.remarks
+        )
+    return PictureFolder(data, {part: parts[part] for part in (*PARTS, "all") if part in parts}, found.format)
 
 
 def _read_masked(home: Path) -> Pictures:

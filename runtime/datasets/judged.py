@@ -104,9 +104,12 @@ def _join(folder: PictureFolder) -> Pictures:
     parts = list(folder.parts.values())
     classes = [part.classes for part in parts if part.classes is not None]
     masks = [part.masks for part in parts if part.masks is not None]
+    boxes = [part.boxes for part in parts if part.boxes is not None]
     return Pictures(
         folder.root,
         tuple(path for part in parts for path in part.paths),
         tuple(chain(*classes)) if len(classes) == len(parts) else None,
         tuple(chain(*masks)) if len(masks) == len(parts) else None,
+        tuple(chain(*boxes)) if len(boxes) == len(parts) else None,
+        next((part.box_names for part in parts if part.box_names), ()),
     )

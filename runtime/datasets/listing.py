@@ -37,9 +37,11 @@ class LeftOut:
     """By suffix, or "hidden"."""
     folders: Counter[str] = field(default_factory=Counter)
     """By name."""
+    boxes: Counter[str] = field(default_factory=Counter)
+    """By reason; of those that somebody marked in the pictures."""
 
     def __add__(self, other: "LeftOut") -> "LeftOut":
-        return LeftOut(self.files + other.files, self.folders + other.folders)
+        return LeftOut(self.files + other.files, self.folders + other.folders, self.boxes + other.boxes)
 
     def __str__(self) -> str:
         """Return one line such as "9 files left out: 2 .mp4, 7 .txt", empty for nothing."""
@@ -50,6 +52,9 @@ class LeftOut:
         if self.folders:
             names = ", ".join(f"{name}{f' ({number})' if number > 1 else ''}" for name, number in self.folders.items())
             parts.append(f"folders left out: {names}")
+        if count := self.boxes.total():
+            reasons = ", ".join(f"{number:,} {reason}" for reason, number in self.boxes.items())
+            parts.append(f"{count:,} box{'' if count == 1 else 'es'} left out: {reasons}")
         if any(kind in CONVERTED for kind in self.files):
             parts.append("convert the photos among them to JPEG or PNG")
         return "; ".join(parts)
@@ -79,6 +84,18 @@ def list_pictures(folder: Path) -> Listing:
     }
     order = sorted(folders, key=natural_key)
     return Listing(tuple(Path(path) for inside in order for path in folders[inside]), left_out)
+
+
+def list_files(folder: Path, suffix: str) -> tuple[Path, ...]:
+    """List the files of a folder and below it whose names end so, in any case; hidden ones are left out.
+
+    Raises:
+        DataError: the folder cannot be read.
+    """
+    files = (path for _, inside in _walk(str(folder), LeftOut()) for path in inside)
+    return tuple(
+        Path(path) for path in files if path.lower().endswith(suffix) and not _is_hidden(os.path.basename(path))
+    )
 
 
 def list_images(source: str) -> Iterator[Path]:

@@ -13,7 +13,8 @@ from typing import Literal
 
 from edgevit.artifact.manifest import HeldOut
 from edgevit.errors import DataError
-from edgevit.runtime.datasets.folder import Part, PictureFolder, Pictures, training_home
+from edgevit.runtime.datasets.folder import PictureFolder, Pictures, training_home
+from edgevit.runtime.datasets.parts import Part
 
 FRACTION = 0.1
 """Share held out where nobody says another."""

@@ -1,7 +1,8 @@
 """Boxes of one picture: those that are there, and those that were found."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,6 +10,8 @@ from numpy.typing import NDArray
 Boxes = NDArray[np.float32]
 """(n, 4): left, top, right and bottom in pixels of the picture, from its upper left corner; pixels have extent, so a
 box of the whole (H, W) picture is 0, 0, W, H."""
+
+Float = TypeVar("Float", np.float32, np.float64)
 
 
 def _no_boxes() -> Boxes:
@@ -44,9 +47,10 @@ class FoundBoxes:
         """Raise ValueError for arrays that do not belong together."""
         check_lengths(self.boxes, classes=self.classes, scores=self.scores)
 
-    def above(self, threshold: float) -> "FoundBoxes":
-        """Return those whose score reaches the threshold."""
-        kept = self.scores >= threshold
+    def above(self, threshold: float | Sequence[float]) -> "FoundBoxes":
+        """Return those whose score reaches the threshold: one for all classes, or one for each."""
+        least = np.asarray(threshold, np.float32)
+        kept = self.scores >= (least[self.classes] if least.ndim else least)
         return FoundBoxes(self.boxes[kept], self.scores[kept], self.classes[kept])
 
 
@@ -75,11 +79,17 @@ def areas(boxes: Boxes) -> NDArray[np.float32]:
     return np.asarray(sides[:, 0] * sides[:, 1], np.float32)
 
 
-def overlaps(one: Boxes, other: Boxes) -> NDArray[np.float32]:
-    """Return the (n, m) intersection over union of each pair of boxes; 0 where both are empty."""
+def intersections(one: NDArray[Float], other: NDArray[Float]) -> NDArray[Float]:
+    """Return the (n, m) areas that each pair of boxes shares, in their own precision."""
     corner = np.maximum(one[:, None, :2], other[None, :, :2])
     sides = np.maximum(np.minimum(one[:, None, 2:], other[None, :, 2:]) - corner, 0)
-    shared = sides[..., 0] * sides[..., 1]
+    shared: NDArray[Float] = sides[..., 0] * sides[..., 1]
+    return shared
+
+
+def overlaps(one: Boxes, other: Boxes) -> NDArray[np.float32]:
+    """Return the (n, m) intersection over union of each pair of boxes; 0 where both are empty."""
+    shared = intersections(one, other)
     whole = areas(one)[:, None] + areas(other)[None] - shared
     return np.asarray(np.divide(shared, whole, out=np.zeros_like(shared), where=whole > 0), np.float32)
 

@@ -10,7 +10,7 @@ from edgevit.runtime.moment import Moment, iso_time, record_id
 
 SOURCE_KINDS = ("source_lost", "source_back")
 """Those that come from the loop that reads the source."""
-KINDS = ("label", "area", "class", "too_dark", "too_bright", "blurred", "frozen", *SOURCE_KINDS)
+KINDS = ("label", "area", "class", "count", "too_dark", "too_bright", "blurred", "frozen", *SOURCE_KINDS)
 """What an event may tell."""
 
 
@@ -38,8 +38,9 @@ class Event:
     def id(self) -> str:
         """32 hexadecimal digits: the same for the same kind, source, region, frame and time, else different."""
         moment = self.moment
-        # one frame may tell of several classes
-        kind = f"{self.kind} {self.facts['label']}" if self.kind in ("area", "class") else self.kind
+        # one frame may tell of several classes, or of several rules
+        several = {"area": "label", "class": "label", "count": "rule"}.get(self.kind)
+        kind = self.kind if several is None else f"{self.kind} {self.facts[several]}"
         return record_id(kind, moment.source, moment.roi, moment.sequence, moment.wall_s)
 
     def to_dict(self) -> dict[str, Any]:

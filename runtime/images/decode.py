@@ -18,7 +18,7 @@ MAX_PIXELS = 64_000_000
 """A picture of more is refused before it is decoded: it takes 3 bytes a pixel, 6 where it has 16 bits."""
 MAX_PIXELS_VARIABLE = "EDGEVIT_MAX_PIXELS"
 """Environment variable that sets another limit."""
-MARGIN = 2
+MARGIN = 1.5
 """A JPEG is decoded at 1/2, 1/4 or 1/8 only if this many times the pixels that are needed remain along each side."""
 
 _REDUCED = {
@@ -115,7 +115,7 @@ def _flag(header: Header) -> int:
 
 def _decode_jpeg(data: bytes, name: str, header: Header, min_size: tuple[int, int] | None) -> np.ndarray[Any, Any]:
     # which side is which depends on the orientation, so both must do for both
-    short, needed = min(header.height, header.width), MARGIN * max(min_size) if min_size else 0
+    short, needed = min(header.height, header.width), MARGIN * max(min_size) if min_size else 0.0
     factor = next((factor for factor in _REDUCED if needed and short // factor >= needed), 1)
     flag = _REDUCED.get(factor, cv2.IMREAD_COLOR)
     image = _decode_with_opencv(data, name, flag)

@@ -3,16 +3,29 @@
 import os
 from typing import Any, TypeGuard
 
+import cv2
 import numpy as np
 
 from edgevit.artifact.files import open_regular
 from edgevit.errors import ImageError
-from edgevit.runtime.images.decode import MAX_PIXELS_VARIABLE, check_pixels, decode, pixel_limit, to_rgb, turned
+from edgevit.runtime.images.decode import (
+    MAX_PIXELS_VARIABLE,
+    check_header,
+    check_pixels,
+    decode,
+    pixel_limit,
+    to_rgb,
+    turned,
+)
+from edgevit.runtime.images.header import Header, read_header
 from edgevit.runtime.images.levels import to_bytes
 from edgevit.runtime.images.resample import RGBImage
 
 _BYTES_PER_PIXEL = 4
 """A file of more than so many for each pixel of the limit is not read."""
+
+_HEAD = 1 << 18
+"""Bytes of a JPEG in which its size almost always stands."""
 
 _EXIF_ORIENTATION = 0x0112
 _DEEP_MODES = ("I", "F", "I;16", "I;16L", "I;16B", "I;16N")
@@ -89,6 +102,23 @@ def read_picture(path: str | os.PathLike[str], max_pixels: int | None = None) ->
         raise ImageError(f"{name} cannot be read: {getattr(error, 'strerror', None) or error}") from error
 
 
+def read_picture_header(path: str | os.PathLike[str]) -> Header:
+    """Return what a picture's file says about itself; of a JPEG only the beginning is read, so that its end may lack.
+
+    Raises:
+        ImageError: it cannot be read, is no picture, or is damaged as far as can be told without decoding it.
+    """
+    name = os.fsdecode(os.fspath(path))
+    try:
+        with open_regular(path) as file:
+            header = read_header(file.read(_HEAD))
+    except (OSError, ValueError) as error:
+        raise ImageError(f"{name} cannot be read: {getattr(error, 'strerror', None) or error}") from error
+    if header is not None and header.kind == "JPEG" and min(header.height, header.width) > 0:
+        return header
+    return check_header(read_picture(path), name, pixel_limit())
+
+
 def _from_pillow(source: Any, levels: tuple[float, float] | None, max_pixels: int) -> RGBImage:
     check_pixels(source.size[1], source.size[0], "the image", max_pixels)
     orientation = source.getexif().get(_EXIF_ORIENTATION)
@@ -108,8 +138,8 @@ def _from_array(array: np.ndarray[Any, Any], bgr: bool) -> RGBImage:
         )
     if channels == 1:
         return np.repeat(array.reshape(*array.shape[:2], 1), 3, axis=2)
-    colors = array[:, :, :3]
-    return np.ascontiguousarray(colors[:, :, ::-1] if bgr else colors)
+    colors = np.ascontiguousarray(array[:, :, :3])
+    return np.asarray(cv2.cvtColor(colors, cv2.COLOR_BGR2RGB), np.uint8) if bgr else colors
 
 
 def _is_pillow(source: Any) -> TypeGuard[Any]:

@@ -9,6 +9,7 @@ the horizontal pass first, and so does this; Pillow 13 takes the vertical one fi
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -18,10 +19,10 @@ RGBImage = NDArray[np.uint8]
 """(H, W, 3), red first."""
 
 _WEIGHT_STEPS = 1 << 22
-_BLOCK = 16
+_BLOCK = 8
 """Output pixels computed by one matrix product: few enough that the band of inputs they share is narrow."""
-_ROWS = 64
-"""Image rows converted to float64 at a time, so that they stay in the cache."""
+_PRODUCTS = 1 << 18
+"""Multiplications of a matrix product, at most: for more, OpenBLAS wakes threads that cost more than they do."""
 
 
 @dataclass(frozen=True)
@@ -40,67 +41,76 @@ class _Band:
 
     source: slice
     target: slice
-    weights: NDArray[np.float64]
-    """(inputs, outputs)"""
+    weights: NDArray[np.floating[Any]]
+    """(outputs, inputs)"""
 
 
-def resample(image: RGBImage, size: tuple[int, int], box: Box, interpolation: str) -> RGBImage:
-    """Scale an (H, W, 3) image to `size` (height, width) and return the box of the result."""
-    columns = _bands(image.shape[1], size[1], box.left, box.width, interpolation)
-    rows = _bands(image.shape[0], size[0], box.top, box.height, interpolation)
-    first = min(band.source.start for band in rows)
-    last = max(band.source.stop for band in rows)
-    left = min(band.source.start for band in columns)
-    right = max(band.source.stop for band in columns)
-    across = _scale_columns(image[first:last, left:right], left, columns, box.width)
-    planes = np.empty((3, box.height, box.width))
-    for band in rows:
+def resample(image: RGBImage, size: tuple[int, int], box: Box, interpolation: str, *, fast: bool = False) -> RGBImage:
+    """Scale an (H, W, 3) image to `size` (height, width) and return the box of the result.
+
+    With `fast` it is computed in float32: a few of 100,000 values, those that lie on a rounding edge, are a level off.
+    """
+    kind = np.float32 if fast else np.float64
+    columns = _bands(image.shape[1], size[1], box.left, box.width, interpolation, kind)
+    rows = _bands(image.shape[0], size[0], box.top, box.height, interpolation, kind)
+    top, bottom = _covered(rows)
+    left, right = _covered(columns)
+    # each pass weighs whole lines, which then lie one after the other in memory
+    across = _weigh(_turned(image[top:bottom, left:right]), columns, left)
+    down = _weigh(_turned(across.reshape(box.width, bottom - top, 3)), rows, top)
+    return down.reshape(box.height, box.width, 3)
+
+
+def _covered(bands: tuple[_Band, ...]) -> tuple[int, int]:
+    """Return the first of the input pixels that are needed, and the one behind the last."""
+    return min(band.source.start for band in bands), max(band.source.stop for band in bands)
+
+
+def _turned(image: RGBImage) -> NDArray[np.uint8]:
+    """Return the columns of an (H, W, 3) image as lines: (W, H * 3)."""
+    return np.asarray(cv2.transpose(image), np.uint8).reshape(image.shape[1], -1)
+
+
+def _weigh(lines: NDArray[np.uint8], bands: tuple[_Band, ...], first: int) -> NDArray[np.uint8]:
+    """Return weighted sums of (inputs, n) lines, of which the first is number `first` of the bands': (outputs, n)."""
+    sums = np.empty((bands[-1].target.stop, lines.shape[1]), np.uint8)
+    for band in bands:
         source = slice(band.source.start - first, band.source.stop - first)
-        np.matmul(band.weights.T, across[:, source], out=planes[:, band.target])
-    return np.asarray(cv2.merge(list(_to_levels(planes).astype(np.uint8))), np.uint8)
-
-
-def _scale_columns(image: RGBImage, left: int, bands: tuple[_Band, ...], width: int) -> NDArray[np.float64]:
-    """Return (3, H, width) whole levels 0..255 from (H, W, 3), whose first column is number `left` of the bands'."""
-    across = np.empty((3, image.shape[0], width))
-    for start in range(0, image.shape[0], _ROWS):
-        strip = image[start : start + _ROWS]
-        planes = np.stack(cv2.split(strip)).astype(np.float64)  # (3, rows, W)
-        out = across[:, start : start + _ROWS]
-        for band in bands:
-            source = slice(band.source.start - left, band.source.stop - left)
-            np.matmul(planes[:, :, source], band.weights, out=out[:, :, band.target])
-        _to_levels(out)
-    return across
-
-
-def _to_levels(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Round halves up and clip to 0..255, in place."""
-    values += 0.5
-    np.floor(values, out=values)
-    return np.clip(values, 0, 255, out=values)
+        length = max(1, _PRODUCTS // band.weights.size)
+        for start in range(0, lines.shape[1], length):
+            piece = slice(start, start + length)
+            values = band.weights @ lines[source, piece].astype(band.weights.dtype)
+            # halves are rounded up; as no value is negative then, what is cut off rounds down
+            values += 0.5
+            sums[band.target, piece] = np.clip(values, 0, 255.5, out=values)
+    return sums
 
 
 @functools.lru_cache(maxsize=32)
-def _bands(length: int, scaled: int, first: int, count: int, interpolation: str) -> tuple[_Band, ...]:
+def _bands(
+    length: int, scaled: int, first: int, count: int, interpolation: str, kind: type[np.floating[Any]]
+) -> tuple[_Band, ...]:
     """Return how pixels first..first+count of `length` pixels scaled to `scaled` are made of the originals."""
     kernel, radius = KERNELS[interpolation]
     scale = length / scaled
     stretch = max(scale, 1.0)
+    centers = (np.arange(first, first + count) + 0.5) * scale
+    low = np.maximum((centers - radius * stretch + 0.5).astype(np.int64), 0)
+    high = np.minimum((centers + radius * stretch + 0.5).astype(np.int64), length)
+    taps = low[:, None] + np.arange((high - low).max())  # (count, most taps)
+    shares = np.where(taps < high[:, None], kernel((taps - centers[:, None] + 0.5) / stretch), 0.0)
+    # added one after the other, as Pillow does
+    shares /= np.cumsum(shares, axis=1)[:, -1:]
+    steps = np.trunc(shares * _WEIGHT_STEPS + np.copysign(0.5, shares))
     bands = []
-    for start in range(first, first + count, _BLOCK):
-        outputs = range(start, min(start + _BLOCK, first + count))
-        centers = [(x + 0.5) * scale for x in outputs]
-        low = [max(int(center - radius * stretch + 0.5), 0) for center in centers]
-        high = [min(int(center + radius * stretch + 0.5), length) for center in centers]
-        weights = np.zeros((high[-1] - low[0], len(outputs)))
-        for column, center in enumerate(centers):
-            taps = np.arange(low[column], high[column], dtype=np.float64)
-            shares = kernel((taps - center + 0.5) / stretch)
-            steps = np.trunc(shares / shares.sum() * _WEIGHT_STEPS + np.copysign(0.5, shares))
-            weights[low[column] - low[0] : high[column] - low[0], column] = steps / _WEIGHT_STEPS
-        target = slice(start - first, start - first + len(outputs))
-        bands.append(_Band(slice(low[0], high[-1]), target, weights))
+    for start in range(0, count, _BLOCK):
+        stop = min(start + _BLOCK, count)
+        begin, end = int(low[start]), int(high[stop - 1])
+        weights = np.zeros((stop - start, end - begin), kind)
+        for row in range(start, stop):
+            inputs = high[row] - low[row]
+            weights[row - start, low[row] - begin :][:inputs] = steps[row, :inputs] / _WEIGHT_STEPS
+        bands.append(_Band(slice(begin, end), slice(start, stop), weights))
     return tuple(bands)
 
 

@@ -106,7 +106,7 @@ class RunOptions(StreamOptions):
         return tuple(found)
 
 
-REPEATED = ("roi", "threshold", "to")
+REPEATED = ("roi", "threshold", "count", "to")
 """Options that may be given several times."""
 _SEPARATORS = {"stable": "/"}
 

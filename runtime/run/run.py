@@ -131,12 +131,18 @@ def run(
         with guard.working("the model has not been opened"):
             classifier = open_model()
         leaving.callback(classifier.close)
-        options.label_rules.check_names(classifier.names)
+        options.check_model(classifier.task, classifier.names)
         monitoring = open_monitoring(options, heartbeat)
         leaving.callback(monitoring.close)
         if monitoring.server is not None:
             (on_page or _log_page)(monitoring.server.url)
-        output = open_output(options, classifier.task, monitoring=monitoring.sinks, page=monitoring.server is not None)
+        output = open_output(
+            options,
+            classifier.task,
+            classifier.names,
+            monitoring=monitoring.sinks,
+            page=monitoring.server is not None,
+        )
         leaving.callback(output.sinks.close)
         flushed.append(output.sinks.flush)
         monitoring.include(output.sinks, classifier.names)

@@ -10,12 +10,12 @@ import cv2
 import numpy as np
 
 from edgevit.runtime.events.recent import Recent
+from edgevit.runtime.images.draw import annotate, draw_regions
 from edgevit.runtime.images.regions import Region, bounds, cut
 from edgevit.runtime.images.resample import RGBImage
 from edgevit.runtime.moment import Moment
 from edgevit.runtime.records import RESULT, Record
 from edgevit.runtime.segmentation import Segmentation
-from edgevit.runtime.sinks.draw import annotate, draw_regions
 from edgevit.runtime.sinks.lines import now_text
 from edgevit.runtime.sinks.pictures import jpeg
 

@@ -13,22 +13,17 @@ from edgevit.runtime.addresses.credentials import read_secret
 from edgevit.runtime.addresses.destinations import STDOUT, Target
 from edgevit.runtime.delivery.sender import Delivery, SpooledSink
 from edgevit.runtime.delivery.spool import Spool
+from edgevit.runtime.detection.yolo_text import class_lines, write_once
+from edgevit.runtime.events.labels import LabelRules
 from edgevit.runtime.records import RESULT, Record, Sink, event_record
+from edgevit.runtime.sinks.answer_files import FORMS, AnswerFileSink
 from edgevit.runtime.sinks.combining import CountingSink, DiskGuard, FilteredSink, Sinks, Wants, Written
 from edgevit.runtime.sinks.folder import BoundedFolder
-from edgevit.runtime.sinks.lines import (
-    EVENT_COLUMNS,
-    CsvSink,
-    JsonSink,
-    Lines,
-    Stdout,
-    TextSink,
-    csv_line,
-    result_columns,
-)
-from edgevit.runtime.sinks.masks import SegmentationSink
+from edgevit.runtime.sinks.hard_boxes import BoxHarvestSink, UnsureRules
+from edgevit.runtime.sinks.lines import JsonSink, Lines, Stdout, TextSink
 from edgevit.runtime.sinks.pictures import Captions, HarvestSink, PictureSink, VideoSink
 from edgevit.runtime.sinks.rotating import KEEP, SIZE, RotatingFile
+from edgevit.runtime.sinks.tables import CsvSink, Table, box_table, class_table, count_table, event_table
 from edgevit.system.platforms import require_linux
 
 PICTURES_QUOTA = 1_000_000_000
@@ -43,8 +38,10 @@ _WANTS: dict[str, Wants] = {
     "results": lambda kind: kind == RESULT,
     "all": lambda kind: True,
 }
+_DOES = {"classify": "classifies", "segment": "segments", "detect": "finds objects"}
+_TASKS = {"segment": "segmentation", "detect": "detection"}
 _SENDS = {"mqtt": "events", "webhook": "events"}
-_SENDS |= dict.fromkeys(("csv", "pictures", "video", "hard", "masks", "overlays"), "results")
+_SENDS |= dict.fromkeys(("csv", "pictures", "video", "hard", "masks", "overlays", "labels"), "results")
 """What a kind takes if nothing else is said; the others take all."""
 
 
@@ -62,9 +59,11 @@ class SinkContext:
 
     task: str = "classify"
     """What the model does."""
+    names: tuple[str, ...] = ()
+    """The model's classes."""
     top_k: int = 5
-    threshold: float = 0.0
-    """Classes below are left out of texts, 0..1."""
+    rules: LabelRules = LabelRules()
+    """Classes below their threshold are left out of texts, boxes everywhere."""
     alone: bool = False
     """There is one image: its name need not be printed."""
     fps: float = 10.0
@@ -83,7 +82,8 @@ class SinkContext:
     @property
     def captions(self) -> Captions:
         """What is written on frames."""
-        return Captions(self.top_k, self.threshold, len(self.rois))
+        whole = self.task == "detect" or not self.rois
+        return Captions(self.top_k, self.rules.threshold, len(self.rois) + whole)
 
 
 def open_sinks(targets: Iterable[Target], around: SinkContext) -> Sinks:
@@ -127,7 +127,7 @@ def open_sink(target: Target, around: SinkContext) -> Sink:
     def written() -> Written:
         return Written(sink.written, sink.unit, target.name)
 
-    hard = sink.folder if isinstance(sink, HarvestSink) else None
+    hard = sink.folder if isinstance(sink, HarvestSink | BoxHarvestSink) else None
     # a reader of stdout that goes away ends the run
     return FilteredSink(sink if target.place == STDOUT else DiskGuard(sink, target.place), wants, written, hard)
 
@@ -164,13 +164,24 @@ def _lines(target: Target, header: str = "") -> Lines:
 def _text(target: Target, around: SinkContext) -> CountingSink:
     on_screen = target.place == STDOUT
     return TextSink(
-        _lines(target), around.top_k, around.threshold, alone=around.alone and on_screen, on_screen=on_screen
+        _lines(target), around.top_k, around.rules.threshold, alone=around.alone and on_screen, on_screen=on_screen
     )
 
 
 def _csv(target: Target, around: SinkContext) -> CountingSink:
-    columns = EVENT_COLUMNS if target.sends == "events" else result_columns(around.top_k)
-    return CsvSink(_lines(target, csv_line(columns)), columns, around.top_k)
+    table = _table(target, around)
+    return CsvSink(_lines(target, table.header), table)
+
+
+def _table(target: Target, around: SinkContext) -> Table:
+    boxes = target.options.get("rows") == "boxes"
+    if boxes and (around.task != "detect" or target.sends == "events"):
+        raise OptionError(f"--to {target.text}: rows=boxes is for the results of detection models; leave it out")
+    if target.sends == "events":
+        return event_table()
+    if around.task == "detect":
+        return box_table() if boxes else count_table(around.names)
+    return class_table(around.top_k)
 
 
 def _pictures(target: Target, around: SinkContext) -> CountingSink:
@@ -180,13 +191,22 @@ def _pictures(target: Target, around: SinkContext) -> CountingSink:
 
 
 def _hard(target: Target, around: SinkContext) -> CountingSink:
-    return HarvestSink(BoundedFolder(Path(target.place), target.options.get("quota", HARVEST_QUOTA)))
+    folder, quota = Path(target.place), target.options.get("quota", HARVEST_QUOTA)
+    if around.task == "detect":
+        return BoxHarvestSink(folder, quota, around.names, UnsureRules(around.rules))
+    return HarvestSink(BoundedFolder(folder, quota))
 
 
-def _segmentation(target: Target, around: SinkContext) -> CountingSink:
-    if around.task != "segment":
-        raise OptionError(f"--to {target.text} is for segmentation models; this one classifies: leave it out")
-    return SegmentationSink(Path(target.place), target.kind)
+def _answer_files(target: Target, around: SinkContext) -> CountingSink:
+    forms = FORMS.get(around.task, {})
+    if target.kind not in forms:
+        tasks = " and ".join(_TASKS[task] for task, kinds in FORMS.items() if target.kind in kinds)
+        remedy = f"take {' or '.join(f'{kind}:DIR' for kind in forms)}" if forms else "leave it out"
+        raise OptionError(f"--to {target.text} is for {tasks} models; this one {_DOES[around.task]}: {remedy}")
+    sink = AnswerFileSink(Path(target.place), forms[target.kind])
+    if target.kind == "labels":
+        write_once(Path(target.place) / "classes.txt", class_lines(around.names))
+    return sink
 
 
 def _video(target: Target, around: SinkContext) -> CountingSink:
@@ -214,8 +234,9 @@ FILES: dict[str, Callable[[Target, SinkContext], CountingSink]] = {
     "csv": _csv,
     "pictures": _pictures,
     "hard": _hard,
-    "masks": _segmentation,
-    "overlays": _segmentation,
+    "masks": _answer_files,
+    "overlays": _answer_files,
+    "labels": _answer_files,
     "video": _video,
 }
 """Kinds of sinks on this machine."""

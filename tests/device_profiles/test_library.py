@@ -166,6 +166,14 @@ def test_missing_file_is_named(tmp_path: Path) -> None:
         find_profile(str(tmp_path / "none.toml"))
 
 
+def test_a_profile_without_an_end_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ProfileError, match=r"/dev/zero cannot be read \(it is a pipe or a device, not a file\)"):
+        read_profile(Path("/dev/zero"))
+    (tmp_path / "huge.toml").write_bytes(b"#" * 200_000_000)
+    with pytest.raises(ProfileError, match=r"huge\.toml cannot be read"):
+        read_profile(tmp_path / "huge.toml")
+
+
 @pytest.mark.parametrize(
     "kind", [Profile, Isa, Cluster, Memory, Camera, System, Threads, QuantizationChoice, FormatChoice]
 )

@@ -1,9 +1,7 @@
 """The segmentation models have the official names, shapes and logits; the export's upsampling is the same function."""
 
-import importlib.util
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -17,32 +15,19 @@ from edgevit.models.weights.resolve import build_with_weights, resolve_weights
 from edgevit.models.zoo.datasets import ADE20K, CITYSCAPES, DatasetClasses
 from edgevit.models.zoo.registry import get_spec
 from tests.places import SHARED
+from tests.recordings import fill, rule
 
 GOLDEN = [name for name in list_models("segment") if (SHARED / "golden" / f"{name}.npz").is_file()]
 
 recorded = pytest.mark.skipif(not GOLDEN, reason="the recordings of the official models are not beside this checkout")
 
 
-def _rule() -> Any:
-    """Return the module that says which weights and inputs the recordings were made with."""
-    spec = importlib.util.spec_from_file_location("golden_rule", SHARED / "golden" / "rule.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 @recorded
 @pytest.mark.parametrize("name", GOLDEN)
 def test_logits_are_the_official_ones(name: str) -> None:
-    rule, golden = _rule(), np.load(SHARED / "golden" / f"{name}.npz")
-    model = create_model(name).eval()
-    for key, value in model.state_dict().items():
-        if value.dtype.is_floating_point:
-            value.copy_(torch.from_numpy(rule.golden_value(key, tuple(value.shape))))
+    golden, model = np.load(SHARED / "golden" / f"{name}.npz"), fill(create_model(name))
     shape, step = tuple(int(side) for side in golden["input_shape"]), int(golden["logits_stride"])
-    inputs = {"logits": rule.golden_input(shape), "logits_lf": rule.golden_input_lf(shape)}
+    inputs = {"logits": rule().golden_input(shape), "logits_lf": rule().golden_input_lf(shape)}
     with torch.inference_mode():
         for key, x in inputs.items():
             found = model(torch.from_numpy(x)).numpy()

@@ -1,9 +1,6 @@
 """Names, shapes and logits equal those recorded from the official implementations."""
 
-import importlib.util
 import json
-from functools import cache
-from typing import Any
 
 import numpy as np
 import pytest
@@ -12,47 +9,30 @@ from torch import nn
 
 from edgevit.models import create_model, list_models
 from edgevit.models.layers import fold_batchnorm
-from edgevit.models.weights.load import DERIVED
 from edgevit.models.zoo.registry import get_spec
 from tests.places import SHARED
+from tests.recordings import fill, rule
 
 RESIZED = {f"faster_vit_0_any_res__{h}x{w}": (h, w) for h, w in ((224, 224), (256, 256), (288, 480))}
 """Recordings of models that were built for other sizes than the published one, (height, width)."""
 GOLDEN = [name for name in (*list_models("classify"), *RESIZED) if (SHARED / "golden" / f"{name}.npz").is_file()]
+OFFICIAL = [name for name in list_models() if not name.endswith("_det")]
+"""edgevit's own detectors have no official implementation."""
 
 pytestmark = pytest.mark.skipif(not GOLDEN, reason="the recordings of the official models are not beside this checkout")
-
-
-@cache
-def _rule() -> Any:
-    """Return the module that says which weights and inputs the recordings were made with."""
-    spec = importlib.util.spec_from_file_location("golden_rule", SHARED / "golden" / "rule.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def _create(recording: str) -> nn.Module:
     return create_model(recording.partition("__")[0], size=RESIZED.get(recording))
 
 
-def _golden_model(recording: str) -> nn.Module:
-    model = _create(recording).eval()
-    for key, value in model.state_dict().items():
-        if value.dtype.is_floating_point and not key.endswith(DERIVED):
-            value.copy_(torch.from_numpy(_rule().golden_value(key, tuple(value.shape))))
-    return model
-
-
 def _inputs(recording: str) -> dict[str, torch.Tensor]:
     shape = (2, 3, *RESIZED.get(recording, (224, 224)))
-    made = {"logits": _rule().golden_input(shape), "logits_lf": _rule().golden_input_lf(shape)}
+    made = {"logits": rule().golden_input(shape), "logits_lf": rule().golden_input_lf(shape)}
     return {key: torch.from_numpy(value) for key, value in made.items()}
 
 
-@pytest.mark.parametrize("name", [*(name for name in list_models() if not get_spec(name).plain), *RESIZED])
+@pytest.mark.parametrize("name", [*(name for name in OFFICIAL if not get_spec(name).plain), *RESIZED])
 def test_names_and_shapes_are_the_official_ones(name: str) -> None:
     aliases = json.loads((SHARED / "keys" / "_aliases.json").read_text()).get(name, {})
     official = json.loads((SHARED / "keys" / f"{name}.json").read_text())
@@ -64,7 +44,7 @@ def test_names_and_shapes_are_the_official_ones(name: str) -> None:
 @pytest.mark.parametrize("name", GOLDEN)
 def test_logits_are_the_official_ones(name: str) -> None:
     recorded = np.load(SHARED / "golden" / f"{name}.npz")
-    model = _golden_model(name)
+    model = fill(_create(name))
     with torch.inference_mode():
         for key, x in _inputs(name).items():
             # in float64: in float32 the recording has rounded as its machine does, and this one rounds in another way

@@ -105,6 +105,19 @@ def test_the_log_has_one_json_line_for_each_epoch(samples: Samples, tmp_path: Pa
     assert [record["step"] for record in records] == list(range(1, 25))
 
 
+def test_an_epoch_whose_checkpoint_a_kill_prevented_is_logged_once(samples: Samples, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    train(make_model(), samples, no_validation, RECIPE, out, should_stop=stop_after(8))
+    state, log = (out / "last.pt").read_bytes(), out / "log.jsonl"
+    train(make_model(), samples, no_validation, RECIPE, out, resume=True, should_stop=stop_after(5))
+    # as if killed: the line of step 12 is there, its checkpoint is not, and the next line is cut
+    (out / "last.pt").write_bytes(state)
+    with log.open("a") as file:
+        file.write('{"step": 1')
+    train(make_model(), samples, no_validation, RECIPE, out, resume=True)
+    assert [json.loads(line)["step"] for line in log.read_text().splitlines()] == [4, 8, 12, 16, 20, 24]
+
+
 def test_a_run_resumes_only_with_its_own_options_and_images(samples: Samples, tmp_path: Path) -> None:
     out = tmp_path / "run"
     with pytest.raises(CheckpointError, match="last.pt does not exist; run without resume="):

@@ -239,5 +239,18 @@ def _tensors(content: Any, path: Path) -> dict[str, Tensor]:
     tensors = {key: value for key, value in content.items() if isinstance(value, Tensor) and key not in COUNTERS}
     if not tensors:
         keys = ", ".join(key[:60] for key in list(content)[:5]) or "nothing"
-        raise CheckpointError(f"{path} holds no weights, only: {keys}; expected a state dict of named tensors")
+        raise CheckpointError(
+            f"{path} holds no weights, only: {keys}; expected a state dict of named tensors{_advise(content, path)}"
+        )
     return tensors
+
+
+def _advise(content: Mapping[Any, Any], path: Path) -> str:
+    """Return how to choose one of the entries that hold tensors under names that no trainer known here uses."""
+    holding = (
+        key
+        for key, value in content.items()
+        if isinstance(value, Mapping) and any(isinstance(entry, Tensor) for entry in value.values())
+    )
+    first = next(holding, None)
+    return "" if first is None else f"; choose with --weights {path}:{first}"

@@ -74,10 +74,10 @@ def infer_num_classes(spec: ModelSpec, state: Mapping[str, Tensor], source: str 
         CheckpointError: it has no classifier of this family.
     """
     head = canonical_state(spec, state).get(spec.family.head)
-    if head is None or head.ndim not in (2, 4):
+    if head is None or head.ndim not in (2, 4) or head.shape[0] % spec.family.anchors:
         cause = _likely_model(spec, state) or "give weights with a head"
         raise CheckpointError(f"{source} has no classifier {spec.family.head} of {spec.name}: {cause}")
-    return head.shape[0]
+    return head.shape[0] // spec.family.anchors
 
 
 def canonical_state(spec: ModelSpec, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -118,7 +118,7 @@ def check_fit(spec: ModelSpec, expected: Shapes, state: Mapping[str, Tensor], so
         wrong=[key for key in state if key in expected and tuple(state[key].shape) != expected[key]],
     )
     if mismatch != Mismatch([], [], []):
-        if not mismatch.missing and not mismatch.unexpected and all(_in_head(spec, key) for key in mismatch.wrong):
+        if not mismatch.missing and not mismatch.unexpected and all(spec.family.in_head(key) for key in mismatch.wrong):
             raise CheckpointError(_class_count(spec, expected, state, source))
         if other := _likely_model(spec, state):
             raise CheckpointError(f"{source} does not fit {spec.name}: {other}")
@@ -141,12 +141,9 @@ def _optional(spec: ModelSpec, key: str) -> bool:
     return any(part in key for part in spec.family.optional)
 
 
-def _in_head(spec: ModelSpec, key: str) -> bool:
-    return key.rpartition(".")[0] == spec.family.head.rpartition(".")[0]
-
-
 def _class_count(spec: ModelSpec, expected: Shapes, state: Mapping[str, Tensor], source: str) -> str:
-    found, wanted = state[spec.family.head].shape[0], expected[spec.family.head][0]
+    family = spec.family
+    found, wanted = (rows // family.anchors for rows in (state[family.head].shape[0], expected[family.head][0]))
     return (
         f"{source} has {found:,} classes, but {spec.name} was built for {wanted:,}; "
         f"pass --num-classes {found}, or leave it out"
@@ -161,7 +158,9 @@ def fitting_models(state: Mapping[str, Tensor]) -> Iterator[str]:
 def fits(spec: ModelSpec, state: Mapping[str, Tensor]) -> bool:
     """Return whether a model's layers, the classifier aside, are all in the state dict."""
     found = {key: tuple(value.shape) for key, value in canonical_state(spec, state).items()}
-    body = {key: shape for key, shape in shapes(spec.name).items() if not _derived(key) and not _in_head(spec, key)}
+    body = {
+        key: shape for key, shape in shapes(spec.name).items() if not _derived(key) and not spec.family.in_head(key)
+    }
     return body.items() <= found.items()
 
 
@@ -184,7 +183,7 @@ def _describe(mismatch: Mismatch, spec: ModelSpec, expected: Shapes, state: Mapp
         cause = "no layer has a known name: another architecture"
     elif missing and all(_optional(spec, key) for key in missing):
         cause = "weights for another input size, which does without these; pass the size that they were trained at"
-    elif missing and all(_in_head(spec, key) for key in missing):
+    elif missing and all(spec.family.in_head(key) for key in missing):
         cause = "no classifier: a backbone that must be trained on your classes first"
     elif missing and not unexpected and not wrong:
         cause = "only a part of the weights was saved"

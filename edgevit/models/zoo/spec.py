@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from edgevit.artifact.manifest import Preprocess
+from edgevit.artifact.manifest import BoxOutput, Preprocess
 from edgevit.models.zoo.datasets import IMAGENET_1K
 
 Task = Literal["classify", "segment", "detect"]
@@ -26,7 +26,7 @@ class Family:
     build: str
     """Function there: (variant, num_classes, **options) to the model."""
     head: str
-    """State-dict key of the classifier's weight, (classes, features), or (classes, features, 1, 1)."""
+    """State-dict key of the classifier's weight, (classes, features), or (classes, features, k, k) of a convolution."""
     fixed_grid: bool = False
     """Whether weights belong to one input size, so that another size needs them cropped or resized."""
     resized: str = ""
@@ -38,6 +38,21 @@ class Family:
     optional: tuple[str, ...] = ()
     """Parts of the names of weights that a model built for another size may not have, and does without."""
     task: Task = "classify"
+    more_heads: tuple[str, ...] = ()
+    """Keys of the weights of further classifiers, of detectors' other levels."""
+    anchors: int = 1
+    """Answers for each place: the classifier's weight has anchors * classes rows."""
+    boxes: BoxOutput | None = None
+    """What a detector's answers mean; None for other tasks."""
+
+    @property
+    def class_layers(self) -> tuple[str, ...]:
+        """Names of the layers whose shape depends on the number of classes, such as "head"."""
+        return tuple(key.rpartition(".")[0] for key in (self.head, *self.more_heads))
+
+    def in_head(self, key: str) -> bool:
+        """Return whether a state-dict key is one of `class_layers`."""
+        return key.rpartition(".")[0] in self.class_layers
 
 
 @dataclass(frozen=True)
@@ -63,7 +78,9 @@ class WeightsSpec:
     sha256: str | None = None
     """SHA-256 of the file, or its beginning, as the publisher states it; None: the first download's is remembered."""
     miou: float | None = None
-    """Published mean intersection over union at `preprocess.size`, in percent; None for classifiers."""
+    """Published mean intersection over union at `preprocess.size`, in percent; None for other tasks."""
+    ap: float | None = None
+    """Published average precision (COCO's, over IoU .50 to .95) at `preprocess.size`, in percent; None for others."""
     timm_tag: str | None = None
     """What timm calls these weights, behind the dot of a model's name; None where timm has no such."""
 
@@ -92,7 +109,8 @@ class ModelSpec:
     preprocess: Preprocess
     """The default input size and how images become that input."""
     accuracy: float | None
-    """Published at the default input size, in percent: ImageNet-1k top-1 accuracy, or the data set's mean IoU."""
+    """Published at the default input size, in percent: ImageNet-1k top-1 accuracy, or the data set's mean IoU
+    or average precision."""
     source: str
     """Who publishes `accuracy`."""
     weights: tuple[WeightsSpec, ...] = ()
@@ -102,7 +120,7 @@ class ModelSpec:
     labels: tuple[str, ...] = IMAGENET_1K
     """Names of the classes that it is published with, `num_classes` of them."""
     palette: tuple[tuple[int, int, int], ...] = ()
-    """RGB of each of `labels`; empty for classifiers."""
+    """RGB of each of `labels`; empty but for segmentation."""
     plain: str = ""
     """Name of the model that a hallucinated model is made from, whose weights it can start from; empty for others."""
 

@@ -191,6 +191,7 @@ def test_averaged_weights_without_names_are_not_passed_over(tmp_path: Path) -> N
 def test_any_key_can_be_chosen(tmp_path: Path) -> None:
     path = _saved(tmp_path / "w.pt", {"student": RAW, "teacher": {"backbone": WEIGHTS}})
     assert _same(read_checkpoint(path, "teacher/backbone").tensors)
+    assert _refusal(path).endswith(f"{path}:student")
 
 
 def test_long_name_is_shortened_in_a_refusal(tmp_path: Path) -> None:

@@ -65,7 +65,7 @@ def test_bundled_weights_are_the_default_and_say_that_they_are_not_imagenet() ->
 
 
 def test_preprocessing_is_the_official_evaluation() -> None:
-    crops = {name: get_spec(name).preprocess.crop_pct for name in list_models()}
+    crops = {name: get_spec(name).preprocess.crop_pct for name in list_models("classify")}
     assert {crops[name] for name in crops if name.startswith("sbcformer")} == {0.875}
     assert crops["efficientvit_b0"] == crops["efficientvit_b1"] == 0.95
     assert {crops[f"efficientvit_{variant}"] for variant in ("b2", "b3", "l1", "l2", "l3")} == {1.0}

@@ -25,6 +25,13 @@ def test_scaling_equals_pillow(shape: tuple[int, int], size: tuple[int, int], in
     np.testing.assert_array_equal(ours, _pillow(image, size, interpolation))
 
 
+@pytest.mark.parametrize("size", [(48, 80), (256, 384), (417, 601)])
+def test_fast_form_is_at_most_one_level_off_and_seldom(photo: NDArray[np.uint8], size: tuple[int, int]) -> None:
+    exact, fast = (resample(photo, size, Box(0, 0, *size), "bicubic", fast=fast).astype(int) for fast in (False, True))
+    assert np.abs(exact - fast).max() <= 1
+    assert (exact != fast).mean() < 2e-4
+
+
 def test_kept_box_equals_a_crop_of_the_whole(photo: NDArray[np.uint8]) -> None:
     whole = resample(photo, (256, 384), Box(0, 0, 256, 384), "bicubic")
     part = resample(photo, (256, 384), Box(16, 80, 224, 200), "bicubic")

@@ -1,0 +1,150 @@
+"""Label files of which each picture has one, beside it or in a folder beside that of the pictures."""
+
+import re
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgevit.errors import DataError
+from edgevit.runtime.datasets.listing import LeftOut, list_files, list_pictures, normalized, with_slashes
+from edgevit.runtime.datasets.parts import PARTS, Part, find_parts
+from edgevit.runtime.datasets.yaml_lists import read_yaml
+from edgevit.runtime.datasets.yolo import NAMES_FILES, read_text, yaml_files
+
+PICTURES = ("images", "JPEGImages")
+"""Folders that hold the pictures where labels lie in a folder of their own."""
+DARKNET: dict[Part, str] = {"train": "obj_train_data", "val": "obj_valid_data", "test": "obj_test_data"}
+"""Folders of CVAT's "YOLO 1.1"."""
+
+_PREFIX = re.compile(r"(^|/)[0-9a-f]{8}-(?=[^/]+$)")
+"""What Label Studio puts in front of a picture's name."""
+_NO_LABELS = re.compile(r"(classes|readme.*|licen[cs]e|train|val|valid|validation|test|trainval)$", re.IGNORECASE)
+"""Names of text files beside pictures that label none."""
+
+
+@dataclass(frozen=True)
+class Form:
+    """A format of label files."""
+
+    name: str
+    suffix: str
+    folders: tuple[str, ...]
+    """Names of the folders of label files."""
+    companions: tuple[str, ...] = ()
+    """Suffixes of other files that belong to it."""
+
+
+YOLO = Form("YOLO", ".txt", ("labels",), (".yaml", ".yml", ".names", ".data", ".json"))
+VOC = Form("Pascal VOC", ".xml", ("Annotations", "annotations", "labels", "xmls"))
+
+
+@dataclass(frozen=True)
+class Paired:
+    """Pictures and their label files."""
+
+    home: Path
+    paths: tuple[Path, ...]
+    labels: tuple[Path | None, ...]
+    """None for a picture that has none."""
+    left_out: LeftOut
+    remarks: Counter[str]
+
+
+def find_homes(root: Path) -> dict[Part, Path]:
+    """Return the folder of each part, or the whole as "all"."""
+    places = [root / name for name in PICTURES if (root / name).is_dir()]
+    for parts in (*map(find_parts, (*places, root)), _parts_of_yaml(root)):
+        if parts:
+            return parts
+    darknet = {part: root / name for part, name in DARKNET.items() if (root / name).is_dir()}
+    return darknet or {"all": root}
+
+
+def pair(home: Path, form: Form, *, is_named: bool) -> Paired | None:
+    """Return the pictures of a part and their label files; None where there are no label files of that form.
+
+    Args:
+        home: the part's folder.
+        form: the format.
+        is_named: whether something tells the classes' names. Where nothing does, text files beside pictures may be
+            anything, and are no labels.
+
+    Raises:
+        DataError: there are label files but no pictures.
+    """
+    pictures = next((home / name for name in PICTURES if (home / name).is_dir()), home)
+    apart = _labels_apart(home, pictures, form)
+    if apart is None and not is_named:
+        return None
+    files = _by_key(apart or pictures, form)
+    listing = list_pictures(pictures)
+    keys = [_key(path, pictures) for path in listing.paths]
+    if apart is None:
+        files = {key: path for key, path in files.items() if key in set(keys) or not _NO_LABELS.match(path.stem)}
+        if not files.keys() & set(keys):
+            return None
+    if not listing.paths:
+        raise DataError(
+            f"{apart or pictures} holds {len(files)} label files, but {pictures} no picture; put the pictures there "
+            "(a tool whose pictures lie in a cloud exports none)"
+        )
+    matched, prefixed = _match(keys, files)
+    left_out, remarks = listing.left_out, Counter[str]()
+    if pictures == home:
+        for suffix in (form.suffix, *form.companions):
+            left_out.files.pop(suffix, None)
+    if orphans := len(files) - len(matched):
+        left_out.files[f"{form.suffix} labels without a picture"] += orphans
+    if prefixed:
+        remarks["labels matched to pictures whose names lack Label Studio's prefix"] += prefixed
+    labels = tuple(matched.get(key) for key in keys)
+    if lacking := labels.count(None):
+        remarks["pictures without a label file, taken for pictures without objects"] += lacking
+    return Paired(home, listing.paths, labels, left_out, remarks)
+
+
+def _labels_apart(home: Path, pictures: Path, form: Form) -> Path | None:
+    """Return the folder of the label files, if they have one of their own."""
+    parts = list(pictures.parts)
+    place = next((i for i in reversed(range(len(parts))) if parts[i] in PICTURES), None)
+    for name in form.folders:
+        swapped = [Path(*parts[:place], name, *parts[place + 1 :])] if place is not None else []
+        for folder in (*swapped, home / name):
+            if folder.is_dir() and (list_files(folder, form.suffix) or not any(folder.iterdir())):
+                return folder
+    return None
+
+
+def _by_key(folder: Path, form: Form) -> dict[str, Path]:
+    files = (path for path in list_files(folder, form.suffix) if path.name not in NAMES_FILES)
+    return {_key(path, folder): path for path in files}
+
+
+def _key(path: Path, folder: Path) -> str:
+    """Return what a picture and its label file have in common."""
+    return with_slashes(normalized(str(path.relative_to(folder).with_suffix(""))))
+
+
+def _match(keys: list[str], files: Mapping[str, Path]) -> tuple[dict[str, Path], int]:
+    """Return the label file of each picture that has one, and how many were found without a prefix."""
+    matched = {key: files[key] for key in keys if key in files}
+    bare = {_PREFIX.sub(r"\1", key): path for key, path in files.items() if key not in matched}
+    prefixed = {key: bare[key] for key in keys if key in bare and key not in matched}
+    return matched | prefixed, len(prefixed)
+
+
+def _parts_of_yaml(root: Path) -> dict[Part, Path]:
+    """Return the folders that data.yaml names as parts, if they are here, wherever they were when it was written."""
+    for path in yaml_files(root):
+        found = read_yaml(read_text(path), str(path))
+        parts: dict[Part, Path] = {}
+        for part, spellings in PARTS.items():
+            told = next((value for name in spellings if isinstance(value := found.get(name), str)), "")
+            names = [name for name in told.replace("\\", "/").split("/") if name not in ("", ".", "..")]
+            tails = (root.joinpath(*names[start:]) for start in range(len(names)))
+            if folder := next((tail for tail in tails if tail.is_dir()), None):
+                parts[part] = folder
+        if len(set(parts.values())) == len(parts) > 0:
+            return parts
+    return {}

@@ -1,0 +1,91 @@
+"""Which picture on the disk each entry of a COCO document means."""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from edgevit.artifact.files import read_regular
+from edgevit.errors import DataError
+from edgevit.runtime.datasets.coco import LARGEST
+from edgevit.runtime.datasets.listing import normalized, visible_folders, with_slashes
+from edgevit.runtime.datasets.parts import PARTS, Part, find_parts
+
+_PREFIX = re.compile("^[0-9a-f]{8}-")
+"""What Label Studio puts in front of a picture's name."""
+
+
+def find_documents(root: Path) -> dict[Path, Part]:
+    """Return the COCO documents of a folder, and the part that each tells of.
+
+    They lie in the folder itself, in annotations/, or beside the pictures of a part.
+
+    Raises:
+        DataError: some tell of a part by their name or place, and others do not.
+    """
+    homes = find_parts(root)
+    folders = [root, *(root / name for name in visible_folders(root) if name.lower() == "annotations"), *homes.values()]
+    found = [path for folder in folders for path in sorted(folder.glob("*.json")) if _is_document(path)]
+    # COCO's own folder holds captions and keypoints of the same pictures, too
+    found = [path for path in found if path.stem.startswith("instances")] or found
+    beside = {home: part for part, home in homes.items()}
+    parts = {path: beside.get(path.parent) or _part_of(path.stem) for path in found}
+    if "all" in parts.values() and len(set(parts.values())) > 1:
+        unknown = next(path for path, part in parts.items() if part == "all")
+        raise DataError(f"{unknown} does not say of which part it tells; name it as the others, such as _train or _val")
+    return parts
+
+
+class PictureIndex:
+    """Pictures by their names."""
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self._by_name: dict[str, list[Path]] = defaultdict(list)
+        for path in paths:
+            self._by_name[normalized(path.name)].append(path)
+
+    def find(self, file_name: str, part: Part) -> Path | None:
+        """Return the picture that a document means, wherever it lay when that was written; None if it is not here.
+
+        Raises:
+            DataError: it may be one of several.
+        """
+        told = [name for name in normalized(file_name).replace("\\", "/").split("/") if name]
+        if not told:
+            return None
+        found = self._by_name.get(told[-1]) or self._by_name.get(_PREFIX.sub("", told[-1])) or []
+        ranks = [(_common_end(path, told), _is_in(path, part)) for path in found]
+        best = [path for path, rank in zip(found, ranks, strict=True) if rank == max(ranks)]
+        if len(best) > 1:
+            raise DataError(
+                f"{file_name} may be {best[0]} or {best[1]}; give pictures different names, or tell folders"
+            )
+        return best[0] if best else None
+
+
+def _is_document(path: Path) -> bool:
+    if path.name.startswith("."):
+        return False
+    try:
+        content = read_regular(path, LARGEST)
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
+    return all(key in content for key in (b'"images"', b'"annotations"', b'"categories"'))
+
+
+def _part_of(stem: str) -> Part:
+    words = set(re.split(r"[^a-z]+", stem.lower()))
+    return next((part for part, spellings in PARTS.items() if words & set(spellings)), "all")
+
+
+def _common_end(path: Path, told: Sequence[str]) -> int:
+    own = with_slashes(normalized(str(path))).split("/")
+    return next(_differences(own[-2::-1], told[-2::-1]), min(len(own), len(told)))
+
+
+def _differences(one: Sequence[str], other: Sequence[str]) -> Iterator[int]:
+    return (place for place, (a, b) in enumerate(zip(one, other, strict=False)) if a != b)
+
+
+def _is_in(path: Path, part: Part) -> bool:
+    return part != "all" and any(_part_of(name) == part for name in path.parts[:-1])

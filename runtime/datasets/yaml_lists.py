@@ -1,0 +1,120 @@
+"""The few things that a data.yaml of detection tools says, read without a YAML library, which the board does not have.
+
+Keys at the margin are read that hold text, a list, or one level of keys, in brackets or indented. What lies deeper,
+such as the settings of a training, is passed over.
+"""
+
+import json
+from collections.abc import Iterator
+
+from edgevit.errors import DataError
+
+Value = str | list[str] | dict[str, str]
+
+
+def read_yaml(text: str, where: str) -> dict[str, Value]:
+    """Return what the keys at the margin hold.
+
+    Raises:
+        DataError: a bracket or a quote is never closed.
+    """
+    found: dict[str, Value] = {}
+    for key, first, block in _blocks(text):
+        # brackets may go on over several lines
+        joined = " ".join([first, *(line.strip() for line in block)]).strip()
+        if first[:1] in ("[", "{"):
+            found[key] = _read_brackets(joined, f"{where}: {key}")
+        elif first:
+            found[key] = _scalar(joined)
+        else:
+            found[key] = _read_block(block)
+    return found
+
+
+def _blocks(text: str) -> Iterator[tuple[str, str, list[str]]]:
+    """Yield each key at the margin, what stands behind it, and the lines below that belong to it."""
+    key, first, block = "", "", list[str]()
+    for line in map(_without_comment, text.splitlines()):
+        pair = _split_pair(line) if line[:1] not in (" ", "\t", "-", "]", "}", "") else None
+        if pair is not None:
+            if key:
+                yield key, first, block
+            (key, first), block = pair, []
+        elif line.strip() and not (line.startswith(("---", "..."))):
+            block.append(line)
+    if key:
+        yield key, first, block
+
+
+def _read_block(lines: list[str]) -> Value:
+    """Return lines of "- item", or of "key: value"; those that are indented deeper than the first belong to others."""
+    margin = min((_indent(line) for line in lines), default=0)
+    own = [line.strip() for line in lines if _indent(line) == margin]
+    if own and all(line.startswith("-") for line in own):
+        return [_scalar(line[1:].strip()) for line in own]
+    return dict(_pairs(own))
+
+
+def _read_brackets(text: str, where: str) -> Value:
+    places = list(_unquoted(text))
+    depths = [depth for _, _, depth in places]
+    if not places or depths[-1] != 0 or text[-1] not in "]}":
+        raise DataError(f"{where} has a bracket or a quote that is never closed; write a name a line, each behind a -")
+    commas = [0, *(place for place, character, depth in places if character == "," and depth == 1), len(text) - 1]
+    entries = [text[start + 1 : end].strip() for start, end in zip(commas, commas[1:], strict=False)]
+    entries = [entry for entry in entries if entry]
+    return [_scalar(entry) for entry in entries] if text[0] == "[" else dict(_pairs(entries))
+
+
+def _pairs(entries: list[str]) -> Iterator[tuple[str, str]]:
+    for entry in entries:
+        if pair := _split_pair(entry):
+            yield pair[0], _scalar(pair[1])
+
+
+def _split_pair(text: str) -> tuple[str, str] | None:
+    for place, character, depth in _unquoted(text):
+        if character == ":" and depth == 0 and text[place + 1 : place + 2] in (" ", "\t", ""):
+            return _scalar(text[:place].strip()), text[place + 1 :].strip()
+    return None
+
+
+def _unquoted(text: str) -> Iterator[tuple[int, str, int]]:
+    """Yield place, character and depth in brackets, after it, of all that stands outside of quotes."""
+    quote, before, depth, place = "", "", 0, 0
+    while place < len(text):
+        character = text[place]
+        if quote:
+            if quote == '"' and character == "\\":
+                place += 1
+            elif character == quote:
+                quote = ""
+        elif character in "\"'" and before in ("", ",", "[", "{", ":", "-"):
+            quote = character
+        else:
+            depth += (character in "[{") - (character in "]}")
+            yield place, character, depth
+        before = before if character.isspace() else character
+        place += 1
+
+
+def _without_comment(line: str) -> str:
+    for place, character, _ in _unquoted(line):
+        if character == "#" and (place == 0 or line[place - 1].isspace()):
+            return line[:place].rstrip()
+    return line.rstrip()
+
+
+def _scalar(text: str) -> str:
+    if len(text) > 1 and text[0] == text[-1] == "'":
+        return text[1:-1].replace("''", "'")
+    if len(text) > 1 and text[0] == text[-1] == '"':
+        try:
+            return str(json.loads(text))
+        except ValueError:
+            return text[1:-1]
+    return text
+
+
+def _indent(line: str) -> int:
+    return len(line) - len(line.lstrip())

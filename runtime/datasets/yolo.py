@@ -1,0 +1,132 @@
+"""YOLO's label files, a text file for each picture, and the names of its classes."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+from edgevit.artifact.files import read_regular
+from edgevit.errors import DataError
+from edgevit.runtime.datasets.marks import SHARES, Mark, Marked, Tally
+from edgevit.runtime.datasets.yaml_lists import Value, read_yaml
+from edgevit.schema import read_json
+
+NAMES_FILES = ("classes.txt", "obj.names", "notes.json")
+"""Files that name the classes, where no *.yaml does: LabelImg's and Label Studio's, darknet's and CVAT's."""
+
+_MOST = 10.0
+"""Shares of the picture that are read; more is in pixels."""
+
+
+def read_marks(path: Path, names: Sequence[str], tally: Tally) -> Marked:
+    """Read the label file of a picture: `class x y width height` a line, shares of the picture around the centre.
+
+    A sixth number is how sure somebody's model was, and is not used; more numbers are the points of a polygon, for
+    which the box around them is taken. An empty file says that nothing is there.
+
+    Raises:
+        DataError: it cannot be read, a line is of another form, or has a class that has no name.
+    """
+    return parse_marks(read_text(path), str(path), names, tally)
+
+
+def parse_marks(text: str, where: str, names: Sequence[str], tally: Tally) -> Marked:
+    """Return the marks in a label file's text; see read_marks."""
+    lines = [(number, line.split()) for number, line in enumerate(text.splitlines(), 1)]
+    return Marked(where, [_mark(line, f"{where}, line {n}", names, tally) for n, line in lines if line], SHARES)
+
+
+def find_names(root: Path) -> tuple[str, ...] | None:
+    """Return the names of the classes that a file in a folder, or in the one above it, tells; None if there is none.
+
+    Raises:
+        DataError: such a file cannot be read or is of another form.
+    """
+    for folder in (root, root.absolute().parent):
+        for path in yaml_files(folder):
+            if "names" in (found := read_yaml(read_text(path), str(path))):
+                return _names_of_yaml(found, path)
+        for path in (folder / name for name in NAMES_FILES):
+            if path.is_file():
+                return _checked(_names_of(path), path)
+    return None
+
+
+def yaml_files(folder: Path) -> list[Path]:
+    """Return the files of a folder that may say what data.yaml says, that one first."""
+    found = sorted(path for path in folder.glob("*.y*ml") if path.suffix in (".yaml", ".yml") and path.is_file())
+    return sorted(found, key=lambda path: path.stem != "data")
+
+
+def read_text(path: Path) -> str:
+    """Return the text of a small file.
+
+    Raises:
+        DataError: it cannot be read, or is no UTF-8.
+    """
+    try:
+        return read_regular(path).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} is not UTF-8 text; save it as such") from error
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
+
+
+def _mark(words: Sequence[str], where: str, names: Sequence[str], tally: Tally) -> Mark:
+    try:
+        numbers = [float(word) for word in words]
+    except ValueError:
+        numbers = []
+    if not numbers or not all(map(math.isfinite, numbers)) or not numbers[0].is_integer():
+        raise DataError(f"{where} is {' '.join(words)[:60]!r}, expected the number of a class and four shares")
+    index, shares = int(numbers[0]), numbers[1:]
+    if not 0 <= index < len(names):
+        raise DataError(f"{where} has class {index}, but only {len(names)} are named (0 to {len(names) - 1})")
+    if any(abs(share) > _MOST for share in shares):
+        raise DataError(f"{where} has {max(shares, key=abs):g}, expected shares of the picture from 0 to 1, no pixels")
+    if len(shares) == 5:
+        tally.remark("boxes with a sixth number, which is not used", where)
+    elif len(shares) >= 6 and len(shares) % 2 == 0:
+        tally.remark("polygons taken as the box around them", where)
+        x, y = shares[::2], shares[1::2]
+        return Mark(names[index], (min(x), min(y), max(x), max(y)))
+    elif len(shares) != 4:
+        raise DataError(f"{where} has {len(words)} numbers, expected 5 (class, centre, size), or a class and points")
+    x_centre, y_centre, width, height = shares[:4]
+    return Mark(
+        names[index],
+        (x_centre - width / 2, y_centre - height / 2, x_centre + width / 2, y_centre + height / 2),
+    )
+
+
+def _names_of_yaml(found: dict[str, Value], path: Path) -> tuple[str, ...]:
+    names = found["names"]
+    if isinstance(names, dict):
+        numbered = {int(key): name for key, name in names.items() if key.isdecimal() and len(key) < 10}
+        if sorted(numbered) != list(range(len(names))):
+            raise DataError(f"{path}: the names have other keys than the numbers 0 to {len(names) - 1}")
+        names = [numbered[index] for index in range(len(names))]
+    if not isinstance(names, list):
+        raise DataError(f"{path}: names is {names[:60]!r}, expected a list of the classes")
+    count = found.get("nc")
+    if isinstance(count, str) and count != str(len(names)):
+        raise DataError(f"{path}: nc is {count[:20]}, but there are {len(names)} names; mend the one that is wrong")
+    return _checked(names, path)
+
+
+def _names_of(path: Path) -> list[str]:
+    text = read_text(path)
+    if path.suffix != ".json":
+        return [line.strip() for line in text.rstrip().splitlines()]
+    try:
+        notes = read_json(text)
+        return [str(one["name"]) for one in sorted(notes["categories"], key=lambda one: int(one["id"]))]
+    except (ValueError, KeyError, TypeError, OverflowError) as error:
+        raise DataError(
+            f"{path} is of another form than Label Studio's; expected categories with id and name"
+        ) from error
+
+
+def _checked(names: Sequence[str], path: Path) -> tuple[str, ...]:
+    if not names or not all(names) or len(set(names)) < len(names):
+        raise DataError(f"{path} names {len(names)} classes, expected one or more, none empty and none twice")
+    return tuple(names)
