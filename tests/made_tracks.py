@@ -141,19 +141,18 @@ def _found(scene: Scene, draw: np.random.Generator, there: NDArray[np.int64], bo
     )
 
 
-def detections(found: FoundBoxes, number: int, time_s: float, source: str = "yard") -> Detections:
-    """Return what a detector would say of a live frame."""
+def detections(found: FoundBoxes) -> Detections:
+    """Return what a detector would say of it: boxes from SURE on count, the others are weak."""
+    sure = found.scores >= SURE
     probs = np.zeros(len(NAMES), np.float32)
-    np.maximum.at(probs, found.classes, found.scores)
+    np.maximum.at(probs, found.classes[sure], found.scores[sure])
     return Detections(
         probs=probs,
         names=NAMES,
-        source=source,
-        moment=Moment(source, number, time_s, 1.8e9 + time_s),
-        age_ms=1.0,
-        boxes=found.boxes,
-        scores=found.scores,
-        classes=found.classes,
+        boxes=found.boxes[sure],
+        scores=found.scores[sure],
+        classes=found.classes[sure],
+        weak=FoundBoxes(found.boxes[~sure], found.scores[~sure], found.classes[~sure]),
         image=_BLANK,
     )
 
@@ -166,9 +165,9 @@ def judge(frames: list[FilmedFrame], *, clock: Callable[[], float] | None = None
     ids: set[int] = set()
     crossed, took = [0, 0], []
     for number, frame in enumerate(frames):
-        found = detections(frame.found, number, frame.time_s)
+        found, moment = detections(frame.found), Moment("yard", number, frame.time_s, frame.time_s)
         begun = clock() if clock else 0.0
-        shown, events = follower.follow(found, found.scores >= SURE, found.moment or Moment("", 0, 0, 0), frame.time_s)
+        shown, events = follower.follow(found, moment, frame.time_s)
         took.append((clock() if clock else 0.0) - begun)
         for event in events:
             crossed[event.facts["direction"] == "out"] += 1

@@ -9,14 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgevit.errors import OptionError
-from edgevit.runtime.detection.boxes import FoundBoxes, centres
+from edgevit.runtime.detection.boxes import FoundBoxes, centres, nothing_found
 from edgevit.runtime.detection.result import Detections
 from edgevit.runtime.events.event import Event
 from edgevit.runtime.events.recent import Recent
 from edgevit.runtime.images.regions import Region
 from edgevit.runtime.moment import Moment
-from edgevit.runtime.tracking.lines import Line, LineState, Seen, next_crossings
-from edgevit.runtime.tracking.stays import StayRule, StayState, next_stays
+from edgevit.runtime.sources.frames import Frame
+from edgevit.runtime.tracking.lines import Crossing, Line, LineState, Seen, next_crossings
+from edgevit.runtime.tracking.stays import Stay, StayRule, StayState, next_stays
 from edgevit.runtime.tracking.tracks import TrackRules, Tracks, next_tracks
 
 
@@ -51,45 +52,61 @@ class Follower:
         self._sources: Recent[str, _Followed] = Recent()
 
     def follow(
-        self, found: Detections, sure: NDArray[np.bool_], moment: Moment, now_s: float
+        self, found: Detections, moment: Moment, now_s: float, position_s: float | None = None
     ) -> tuple[Detections, tuple[Event, ...]]:
         """Take what was found in a whole picture.
 
         Args:
-            found: all boxes from `rules.tracks.doubtful` on.
-            sure: (n,) whether each is to be believed and shown.
+            found: boxes that count, and as `weak` those from `rules.tracks.doubtful` on that do not.
             moment: which frame.
             now_s: its time in seconds: of a video its own, else that of the monotonic clock.
+            position_s: its time within a video, for events.
 
         Returns:
-            The sure boxes alone, with ids; and what happened.
+            The same answer with ids, and what happened.
+
+        Raises:
+            ImageError: a region of a stay lies outside the picture, or reaches beyond it.
         """
         state = self._sources.get(moment.source, _Followed())
-        rules, size = self.rules, found.size
-        boxes = FoundBoxes(found.boxes, found.scores, found.classes)
-        tracks, ids = next_tracks(rules.tracks, state.tracks, boxes, sure, now_s)
-        seen, living = _seen(found, ids), {int(track) for track in tracks.ids if track}
-        position = {} if found.position_s is None else {"position_s": round(found.position_s, 3)}
-        lines, stays, events = {}, {}, []
-        for line in rules.lines:
-            before = state.lines.get(line.name, LineState())
-            after, crossings = next_crossings(line, before, seen, size)
-            lines[line.name] = after.kept(living)
-            for crossing in crossings:
-                facts: dict[str, Any] = {"line": line.name, "label": crossing.label, "track": crossing.track}
-                way = {"direction": "in" if crossing.inwards else "out"}
-                events.append(Event("line", moment, facts | way | dict(crossing.counts) | position))
-        regions = {region.name: region for region in rules.regions}
-        for rule in rules.stays:
-            visits = state.stays.get(rule, StayState())
-            stays[rule], told = next_stays(rule, regions[rule.region], visits, seen, living, size, now_s)
-            there = dataclasses.replace(moment, roi=rule.region)
-            for stay in told:
-                facts = {"label": stay.label, "track": stay.track, "active": not stay.over}
-                times = {"value": round(stay.stayed_s, 3), "limit": rule.limit_s}
-                events.append(Event("dwell", there, facts | times | position))
+        boxes, sure = _together(found)
+        tracks, ids = next_tracks(self.rules.tracks, state.tracks, boxes, sure, now_s)
+        seen, living = _seen(boxes, ids, found.names), {int(track) for track in tracks.ids if track}
+        position = {} if position_s is None else {"position_s": round(position_s, 3)}
+        lines, crossings = self._crossings(state.lines, seen, living, found.size)
+        stays, told = self._stays(state.stays, seen, living, found.size, now_s)
         self._sources[moment.source] = _Followed(tracks, lines, stays)
-        return _shown(found, ids, sure), tuple(events)
+        events = [Event("line", moment, _crossing_facts(crossing) | position) for crossing in crossings]
+        for rule, stay in told:
+            there = dataclasses.replace(moment, roi=rule.region)
+            events.append(Event("dwell", there, _stay_facts(rule, stay) | position))
+        return dataclasses.replace(found, ids=ids[sure]), tuple(events)
+
+    def _crossings(
+        self, states: Mapping[str, LineState], seen: Sequence[Seen], living: set[int], size: tuple[int, int]
+    ) -> tuple[dict[str, LineState], list[Crossing]]:
+        after, crossings = {}, []
+        for line in self.rules.lines:
+            state, found = next_crossings(line, states.get(line.name, LineState()), seen, size)
+            after[line.name] = state.kept(living)
+            crossings += found
+        return after, crossings
+
+    def _stays(
+        self,
+        states: Mapping[StayRule, StayState],
+        seen: Sequence[Seen],
+        living: set[int],
+        size: tuple[int, int],
+        now_s: float,
+    ) -> tuple[dict[StayRule, StayState], list[tuple[StayRule, Stay]]]:
+        after, told = {}, []
+        regions = {region.name: region for region in self.rules.regions}
+        for rule in self.rules.stays:
+            state = states.get(rule, StayState())
+            after[rule], found = next_stays(rule, regions[rule.region], state, seen, living, size, now_s)
+            told += [(rule, stay) for stay in found]
+        return after, told
 
     def gap(self, source: str) -> None:
         """Say that the source was lost: things after it are others than those before; what was counted stays."""
@@ -98,40 +115,52 @@ class Follower:
             self._sources[source] = dataclasses.replace(state, tracks=state.tracks.after_gap())
 
 
-def frame_time_s(found: Detections) -> float:
-    """Return the time by which things move in a stream's answer, in seconds.
+def frame_time_s(frame: Frame) -> float:
+    """Return the time by which things move in a frame, in seconds.
 
     Raises:
         OptionError: it is a picture without a time.
     """
-    if found.position_s is not None:
-        return found.position_s
-    if found.age_ms is None or found.moment is None:
+    if frame.position_s is not None:
+        return frame.position_s
+    if not frame.live:
         raise OptionError(
-            f"--track follows things from frame to frame, but {found.source} has no time; "
+            f"--track follows things from frame to frame, but {frame.moment.source} has no time; "
             "give a video, a camera or a stream, or leave --track, --line and --dwell out"
         )
-    return found.moment.monotonic_s
+    return frame.moment.monotonic_s
 
 
-def _seen(found: Detections, ids: NDArray[np.int64]) -> Sequence[Seen]:
-    sides = (found.boxes[:, 2:] - found.boxes[:, :2]).mean(axis=1)
-    points = centres(found.boxes)
+def _together(found: Detections) -> tuple[FoundBoxes, NDArray[np.bool_]]:
+    """Return all boxes, those that count first, and whether each counts."""
+    weak = nothing_found() if found.weak is None else found.weak
+    boxes = FoundBoxes(
+        np.concatenate([found.boxes, weak.boxes]),
+        np.concatenate([found.scores, weak.scores]),
+        np.concatenate([found.classes, weak.classes]),
+    )
+    return boxes, np.arange(len(boxes.scores)) < len(found.scores)
+
+
+def _seen(boxes: FoundBoxes, ids: NDArray[np.int64], names: Sequence[str]) -> list[Seen]:
+    sides = (boxes.boxes[:, 2:] - boxes.boxes[:, :2]).mean(axis=1)
+    points = centres(boxes.boxes)
     return [
-        Seen(int(ids[i]), found.names[found.classes[i]], (float(points[i, 0]), float(points[i, 1])), float(sides[i]))
+        Seen(int(ids[i]), names[boxes.classes[i]], (float(points[i, 0]), float(points[i, 1])), float(sides[i]))
         for i in np.flatnonzero(ids)
     ]
 
 
-def _shown(found: Detections, ids: NDArray[np.int64], sure: NDArray[np.bool_]) -> Detections:
-    """Return the sure boxes with their ids."""
-    probs = np.zeros_like(found.probs)
-    np.maximum.at(probs, found.classes[sure], found.scores[sure])
-    return dataclasses.replace(
-        found,
-        probs=probs,
-        boxes=found.boxes[sure],
-        scores=found.scores[sure],
-        classes=found.classes[sure],
-        ids=ids[sure],
-    )
+def _crossing_facts(crossing: Crossing) -> dict[str, Any]:
+    return {
+        "line": crossing.line,
+        "label": crossing.label,
+        "track": crossing.track,
+        "direction": "in" if crossing.inwards else "out",
+        **crossing.counts,
+    }
+
+
+def _stay_facts(rule: StayRule, stay: Stay) -> dict[str, Any]:
+    value = round(stay.stayed_s, 3)
+    return {"label": stay.label, "track": stay.track, "active": not stay.over, "value": value, "limit": rule.limit_s}

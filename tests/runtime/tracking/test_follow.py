@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +11,8 @@ from edgevit.errors import OptionError
 from edgevit.runtime.detection.boxes import FoundBoxes
 from edgevit.runtime.events.event import Event
 from edgevit.runtime.images.regions import parse_region
+from edgevit.runtime.moment import Moment
+from edgevit.runtime.sources.frames import Frame
 from edgevit.runtime.tracking.follow import Follower, FollowRules, frame_time_s
 from edgevit.runtime.tracking.lines import parse_line
 from edgevit.runtime.tracking.stays import parse_stay
@@ -36,9 +39,7 @@ def _follow(follower: Follower, way: list[tuple[float, float]], source: str = "y
     """Return what happens while a hen is at these times at these x."""
     events = []
     for number, (now_s, x) in enumerate(way):
-        found = detections(_at(x), number, now_s, source)
-        assert found.moment is not None
-        events += follower.follow(found, found.scores >= 0.5, found.moment, frame_time_s(found))[1]
+        events += follower.follow(detections(_at(x)), Moment(source, number, now_s, 1.8e9 + now_s), now_s)[1]
     return events
 
 
@@ -61,9 +62,7 @@ def test_two_over_the_line_in_one_frame_are_two_events() -> None:
         one = _at(x)
         boxes = np.concatenate([one.boxes, one.boxes + np.array([0, 200, 0, 200], np.float32)])
         both = FoundBoxes(boxes, one.scores.repeat(2), np.zeros(2, np.int64))
-        found = detections(both, number, now_s)
-        assert found.moment is not None
-        events += follower.follow(found, found.scores >= 0.5, found.moment, now_s)[1]
+        events += follower.follow(detections(both), Moment("yard", number, now_s, 1.8e9 + now_s), now_s)[1]
     assert [event.facts["in"] for event in events] == [1, 2]
     assert events[0].id != events[1].id
 
@@ -105,9 +104,8 @@ def test_stay_that_was_told_ends_with_a_lost_source() -> None:
 def test_answer_shows_sure_boxes_alone_though_doubtful_ones_keep_a_track() -> None:
     follower, shown = Follower(FollowRules()), []
     for number, score in enumerate([0.9, 0.9, 0.2, 0.2, 0.9]):
-        found = detections(_at(300, score), number, 0.1 * number)
-        assert found.moment is not None
-        shown.append(follower.follow(found, found.scores >= 0.5, found.moment, 0.1 * number)[0])
+        moment = Moment("yard", number, 0.1 * number, 1.8e9)
+        shown.append(follower.follow(detections(_at(300, score)), moment, 0.1 * number)[0])
     assert [None if one.ids is None else one.ids.tolist() for one in shown] == [[0], [1], [], [], [1]]
     assert [one.probs.tolist() for one in shown[1:3]] == [[pytest.approx(0.9), 0], [0, 0]]
     assert shown[4].to_plain_dict()["detections"][0]["id"] == 1
@@ -119,7 +117,8 @@ def test_same_film_gives_the_same_events() -> None:
 
 
 def test_picture_without_a_time_is_refused_in_one_line() -> None:
-    photo = dataclasses.replace(detections(_at(300), 0, 0.0, "photos/a.jpg"), age_ms=None)
+    photo = Frame(Path("photos/a.jpg"), Moment("photos/a.jpg", 0, 7.0, 1.8e9))
     with pytest.raises(OptionError, match="photos/a.jpg has no time; give a video, a camera or a stream"):
         frame_time_s(photo)
     assert frame_time_s(dataclasses.replace(photo, position_s=4.5)) == 4.5
+    assert frame_time_s(dataclasses.replace(photo, dropped=0)) == 7.0
