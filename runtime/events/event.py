@@ -10,8 +10,9 @@ from edgevit.runtime.moment import Moment, iso_time, record_id
 
 SOURCE_KINDS = ("source_lost", "source_back")
 """Those that come from the loop that reads the source."""
-KINDS = ("label", "area", "class", "count", "line", "dwell", "too_dark", "too_bright", "blurred", "frozen", *SOURCE_KINDS)
-"""What an event may tell."""
+_OF_RULES = ("label", "area", "class", "count", "line", "dwell", "too_dark", "too_bright", "blurred", "frozen")
+KINDS = (*_OF_RULES, "counts", *SOURCE_KINDS)
+"""What an event may tell; `counts` alone is a state that only a broker is told."""
 
 SEVERAL: Mapping[str, tuple[str, ...]] = {
     "area": ("label",),

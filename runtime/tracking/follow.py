@@ -85,7 +85,8 @@ class Follower:
     def _crossings(
         self, states: Mapping[str, LineState], seen: Sequence[Seen], living: set[int], size: tuple[int, int]
     ) -> tuple[dict[str, LineState], list[Crossing]]:
-        after, crossings = {}, []
+        after: dict[str, LineState] = {}
+        crossings: list[Crossing] = []
         for line in self.rules.lines:
             state, found = next_crossings(line, states.get(line.name, LineState()), seen, size)
             after[line.name] = state.kept(living)
@@ -100,7 +101,8 @@ class Follower:
         size: tuple[int, int],
         now_s: float,
     ) -> tuple[dict[StayRule, StayState], list[tuple[StayRule, Stay]]]:
-        after, told = {}, []
+        after: dict[StayRule, StayState] = {}
+        told: list[tuple[StayRule, Stay]] = []
         regions = {region.name: region for region in self.rules.regions}
         for rule in self.rules.stays:
             state = states.get(rule, StayState())

@@ -12,7 +12,7 @@ from edgevit.runtime.tracking.assignment import assign
 
 def _gain(costs: np.ndarray, pairs: list[tuple[int, int]], limit: float) -> float:
     """Return what pairs save against everybody alone."""
-    return sum(limit - costs[pair] for pair in pairs)
+    return float(sum(limit - costs[pair] for pair in pairs))
 
 
 def _best_gain(costs: np.ndarray, limit: float) -> float:

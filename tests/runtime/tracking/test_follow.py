@@ -37,7 +37,7 @@ def _at(x: float, score: float = 0.9) -> FoundBoxes:
 
 def _follow(follower: Follower, way: list[tuple[float, float]], source: str = "yard") -> list[Event]:
     """Return what happens while a hen is at these times at these x."""
-    events = []
+    events: list[Event] = []
     for number, (now_s, x) in enumerate(way):
         events += follower.follow(detections(_at(x)), Moment(source, number, now_s, 1.8e9 + now_s), now_s)[1]
     return events
@@ -57,7 +57,8 @@ def test_crossing_is_an_event_with_its_counts() -> None:
 
 
 def test_two_over_the_line_in_one_frame_are_two_events() -> None:
-    follower, events = Follower(FollowRules(lines=(GATE,))), []
+    follower = Follower(FollowRules(lines=(GATE,)))
+    events: list[Event] = []
     for number, (now_s, x) in enumerate(_walk(0, 400, 240)):
         one = _at(x)
         boxes = np.concatenate([one.boxes, one.boxes + np.array([0, 200, 0, 200], np.float32)])

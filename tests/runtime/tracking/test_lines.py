@@ -1,5 +1,7 @@
 """Lines: in and out, trembling, ways round the end, and things that were hidden."""
 
+from collections.abc import Sequence
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,9 +14,10 @@ GATE = parse_line("gate=0.5,0,0.5,1")
 SIZE = (100, 200)
 
 
-def _walk(line: Line, points: list[tuple[float, float]], *, track: int = 1, side: float = 20) -> list[Crossing]:
+def _walk(line: Line, points: Sequence[tuple[float, float]], *, track: int = 1, side: float = 20) -> list[Crossing]:
     """Return who goes over the line on a way through these points."""
-    state, crossings = LineState(), []
+    state = LineState()
+    crossings: list[Crossing] = []
     for point in points:
         state, found = next_crossings(line, state, [Seen(track, "hen", point, side)], SIZE)
         crossings += found

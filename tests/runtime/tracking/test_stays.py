@@ -1,5 +1,7 @@
 """How long things stay in a region."""
 
+from collections.abc import Sequence
+
 import pytest
 
 from edgevit.errors import OptionError
@@ -13,9 +15,10 @@ SIZE = (100, 200)
 RULE = StayRule("coop", 10)
 
 
-def _stays(frames: list[tuple[float, float | None]], living: bool = True) -> list[Stay]:
+def _stays(frames: Sequence[tuple[float, float | None]], living: bool = True) -> list[Stay]:
     """Return what is told of a hen at these times and x; None where it is hidden, or gone unless it is living."""
-    state, told = StayState(), []
+    state = StayState()
+    told: list[Stay] = []
     for now_s, x in frames:
         seen = [] if x is None else [Seen(4, "hen", (x, 50), 20)]
         alive = {4} if seen or living else set()
