@@ -33,9 +33,12 @@ class TorchSession:
         self.input_shape = (0, 3, *size)
 
     def run(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
+        return self.run_outputs(batch)[0]
+
+    def run_outputs(self, batch: NDArray[np.float32]) -> tuple[NDArray[np.float32], ...]:
         with torch.inference_mode():
-            logits: NDArray[np.float32] = self._model(torch.from_numpy(batch)).numpy()
-        return logits
+            answer = self._model(torch.from_numpy(batch))
+        return tuple(each.numpy() for each in (answer if isinstance(answer, tuple) else (answer,)))
 
     def close(self) -> None:
         del self._model

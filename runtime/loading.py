@@ -10,8 +10,9 @@ import numpy as np
 from edgevit.artifact.manifest import Manifest, read_manifest, read_metadata
 from edgevit.errors import ModelFileError, OptionError
 from edgevit.runtime.backends.meaning import find_meaning
-from edgevit.runtime.backends.session import answer_rank, check_input, find_backend, open_session
+from edgevit.runtime.backends.session import find_backend, open_exported, open_session
 from edgevit.runtime.classifier import Classifier
+from edgevit.runtime.detector import Detector
 from edgevit.runtime.foreign import UserMetadata, foreign_labels, foreign_preprocess, user_labels
 from edgevit.runtime.segmenter import Segmenter
 from edgevit.schema import options_from
@@ -44,20 +45,24 @@ def load(
 ) -> Segmenter: ...
 @overload
 def load(
-    path: Path, threads: int | None = None, *, task: Literal["classify"] | None = None, **options: Unpack[LoadOptions]
+    path: Path, threads: int | None = None, *, task: Literal["detect"], **options: Unpack[LoadOptions]
+) -> Detector: ...
+@overload
+def load(
+    path: Path, threads: int | None = None, *, task: Task | None = None, **options: Unpack[LoadOptions]
 ) -> Classifier: ...
 def load(
     path: Path, threads: int | None = None, *, task: Task | None = None, **options: Unpack[LoadOptions]
 ) -> Classifier:
-    """Open a model for classifying images, or for segmenting them.
+    """Open a model for classifying images, segmenting them, or finding objects in them.
 
     A file written by `edgevit export` knows its labels and preprocessing. For any other model they must be given.
 
     Args:
         path: the model's file.
         threads: how many to use; None for EDGEVIT_THREADS, OMP_NUM_THREADS, or what the board's profile recommends.
-        task: "classify" or "segment": what the file must do, and what type checkers take the answers for; None for
-            whatever it does.
+        task: "classify", "segment" or "detect": what the file must do, and what type checkers take the answers
+            for; None for whatever it does.
         options: labels (class names, or the path of a labels file; for an exported model they replace its own); and
             for other models only mean and std (of RGB in 0..1), imgsz ((height, width) in pixels, or one number),
             interpolation ("bicubic", the default, or "bilinear"), crop_pct (share of the scaled image's short side
@@ -86,12 +91,11 @@ def load(
     if manifest is None:
         return _foreign(path, threads, told)
     names = _own_labels(path, manifest, told)
-    session = open_session(path, threads, rank=answer_rank(manifest))
-    check_input(path, manifest, session)
+    session = open_exported(path, manifest, threads)
     return TASKS[found](session, manifest.host_preprocess, names, manifest)
 
 
-TASKS: dict[str, type[Classifier]] = {"classify": Classifier, "segment": Segmenter}
+TASKS: dict[str, type[Classifier]] = {"classify": Classifier, "segment": Segmenter, "detect": Detector}
 """Task of a file to the class of what `load` returns."""
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from edgevit.artifact.manifest import Precision, Preprocess, SelfTest, SelfTests, read_manifest
 from edgevit.errors import GateError, ModelFileError
-from edgevit.runtime.backends.session import Session, answer_rank, check_input, find_backend, open_session
+from edgevit.runtime.backends.session import Session, find_backend, open_exported
 from edgevit.runtime.images.preprocess import preprocess
 from edgevit.runtime.images.read import read_image
 from edgevit.runtime.images.resample import RGBImage
@@ -98,9 +98,8 @@ def check_selftest(path: str | Path, threads: int | None = None) -> SelfTestRepo
         raise ModelFileError(f"{path} was not exported by edgevit, so it holds no self-test; use `edgevit run`")
     if manifest.selftest is None or not manifest.selftest.cases:
         raise ModelFileError(f"{path} holds no self-test; export it again")
-    session = open_session(path, threads, rank=answer_rank(manifest))
+    session = open_exported(path, manifest, threads)
     try:
-        check_input(path, manifest, session)
         return check_cases(session, manifest.host_preprocess, manifest.selftest)
     finally:
         session.close()

@@ -25,6 +25,7 @@ from edgevit.runtime.backends.session import open_session
 from edgevit.runtime.classifier import Classifier
 from edgevit.runtime.loading import load
 from edgevit.runtime.selftest import record_cases
+from tests import made_detector
 
 if TYPE_CHECKING:
     from edgevit.export.tflite.metadata import Fields
@@ -149,6 +150,23 @@ def make_segmenter(make_model: MakeModel) -> MakeModel:
 def colours(make_segmenter: MakeModel) -> Path:
     """Return the path of a sound artifact that segments a picture by colour."""
     return make_segmenter()
+
+
+@pytest.fixture
+def make_detector(tmp_path: Path) -> MakeModel:
+    """Write a sealed artifact that finds coloured squares; see tests/made_detector.py. Its document may be changed."""
+
+    def make(name: str = "squares.onnx", graph: onnx.ModelProto | None = None, **changes: Any) -> Path:
+        manifest = dataclasses.replace(made_detector.MANIFEST, **changes)
+        return write_artifact(tmp_path / name, graph or made_detector.squares_graph(), manifest)
+
+    return make
+
+
+@pytest.fixture
+def tiny_detector(make_detector: MakeModel) -> Path:
+    """Return the path of a sound artifact that finds red, green and blue squares."""
+    return make_detector()
 
 
 @pytest.fixture

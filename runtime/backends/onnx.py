@@ -16,6 +16,7 @@ instead of 5.7. Other processors have only exact kernels.
 """
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgevit.errors import ClosedError, MissingExtraError, ModelFileError
-from edgevit.runtime.backends.onnx_tensor import check_input, check_output, scores
-from edgevit.runtime.backends.session import LONGEST_REASON, Tensors
+from edgevit.runtime.backends.onnx_tensor import check_input, check_output, open_sides, scores
+from edgevit.runtime.backends.session import LONGEST_REASON, Output, Tensors, choose_outputs
 
 _PREAMBLE = re.compile(r"^\[ONNXRuntimeError\] : \d+ : \w+ : (Load model from .*? failed: ?)?")
 _SIGNATURE = re.compile(r"^/\S+\.(?:cc|h|cpp|hpp):\d+ \S.*?\)(?: const)? (?=[A-Z])")
@@ -36,7 +37,14 @@ class OnnxSession:
 
     runtime = "onnxruntime"
 
-    def __init__(self, path: Path, threads: int, rank: int | None = 2, output: str | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        threads: int,
+        rank: int | None = 2,
+        output: str | None = None,
+        outputs: Sequence[str] | None = None,
+    ) -> None:
         options = session_options(threads)
         try:
             self._session = _import_onnxruntime().InferenceSession(
@@ -49,38 +57,61 @@ class OnnxSession:
         self._path = path
         self._input = check_input(path, self._session.get_inputs())
         self.input_shape = self._input.shape
-        self._output, self._singly = check_output(path, self._session.get_outputs(), rank, output)
-        self._rank = rank
+        declared = [Output(each.name, open_sides(each.shape)) for each in self._session.get_outputs()]
+        if outputs is None:
+            name, self._singly = check_output(path, self._session.get_outputs(), rank, output)
+            self._outputs, self._scores_only = [name], rank == 2
+        else:
+            self._outputs = [declared[place].name for place in choose_outputs(path, declared, outputs)]
+            self._singly = self._scores_only = False
         given = self._input
-        self.tensors = Tensors(given.dtype.name, given.layout, given.limits, self._output)
+        self.tensors = Tensors(given.dtype.name, given.layout, given.limits, self._outputs[0], outputs=tuple(declared))
 
     def run(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
+        return self.run_outputs(batch)[0]
+
+    def run_outputs(self, batch: NDArray[np.float32]) -> tuple[NDArray[np.float32], ...]:
         session = self._session
         if session is None:
             raise ClosedError(f"{self._path} was closed; load it again")
         size = self.input_shape[0] or (1 if self._singly else len(batch))
         answers = [self._run_part(session, batch[start : start + size], size) for start in range(0, len(batch), size)]
-        return np.concatenate(answers)
+        return tuple(np.concatenate(each) for each in zip(*answers, strict=True))
 
-    def _run_part(self, session: Any, part: NDArray[np.float32], size: int) -> NDArray[np.float32]:
+    def _run_part(self, session: Any, part: NDArray[np.float32], size: int) -> list[NDArray[np.float32]]:
         """Run up to `size` images; a model of fixed batch gets blank ones for the rest."""
         full = np.zeros((size, *part.shape[1:]), np.float32) if len(part) < size else np.ascontiguousarray(part)
         full[: len(part)] = part
         try:
-            (output,) = session.run([self._output], {self._input.name: self._input.store(full)})
+            answers = session.run(self._outputs, {self._input.name: self._input.store(full)})
         except MemoryError:
             raise
         except Exception as error:  # its errors share no base class
             raise ModelFileError(f"{self._path} failed on input {full.shape}: {_one_line(error)}") from error
-        answer = scores(self._path, output, size) if self._rank == 2 else np.asarray(output, np.float32)
-        return answer[: len(part)]
+        if self._scores_only:
+            answers = [scores(self._path, answers[0], size)]
+        return [self._of_pictures(answer, size)[: len(part)] for answer in answers]
+
+    def _of_pictures(self, answer: Any, size: int) -> NDArray[np.float32]:
+        values = np.asarray(answer, np.float32)
+        if values.ndim == 0 or len(values) != size:
+            raise ModelFileError(
+                f"{self._path} answers with shape {values.shape} for {size} pictures; expected (batch, ...)"
+            )
+        return values
 
     def close(self) -> None:
         self._session = None
 
 
-def open_backend(path: Path, threads: int, rank: int | None = 2, output: str | None = None) -> OnnxSession:
-    return OnnxSession(path, threads, rank, output)
+def open_backend(
+    path: Path,
+    threads: int,
+    rank: int | None = 2,
+    output: str | None = None,
+    outputs: Sequence[str] | None = None,
+) -> OnnxSession:
+    return OnnxSession(path, threads, rank, output, outputs)
 
 
 def session_options(threads: int) -> Any:

@@ -1,5 +1,6 @@
 """The input and output of an ONNX graph: their types and axes, and how pictures and scores lie in them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,7 +60,7 @@ def check_input(path: Path, inputs: Any) -> ImageInput:
     name, kind, axes = inputs[0].name, inputs[0].type, inputs[0].shape
     if kind not in IMAGE_TYPES:
         raise ModelFileError(f"{path} takes {kind}; {EXPECTED}")
-    sides = [axis if isinstance(axis, int) and axis > 0 else 0 for axis in axes]
+    sides = list(open_sides(axes))
     batched = len(sides) == 4
     if not batched:
         sides = [1, *sides]
@@ -72,6 +73,11 @@ def check_input(path: Path, inputs: Any) -> ImageInput:
         raise ModelFileError(f"{path} takes an input of shape {axes}; {EXPECTED}")
     layout = "NHWC" if last else "NCHW"
     return ImageInput(name, IMAGE_TYPES[kind], layout, (batch, channels, height, width), batched)
+
+
+def open_sides(axes: Sequence[Any]) -> tuple[int, ...]:
+    """Return the sides of a shape as ONNX Runtime tells it, 0 where one is open."""
+    return tuple(axis if isinstance(axis, int) and axis > 0 else 0 for axis in axes)
 
 
 def check_output(path: Path, outputs: Any, rank: int | None, wanted: str | None) -> tuple[str, bool]:

@@ -25,6 +25,18 @@ LONGEST_REASON = 2000
 
 
 @dataclass(frozen=True)
+class Output:
+    """An output as the graph declares it."""
+
+    name: str
+    shape: tuple[int, ...]
+    """0 where it is open."""
+
+    def __str__(self) -> str:
+        return f"{self.name} {'x'.join(str(side or '?') for side in self.shape) or 'without axes'}"
+
+
+@dataclass(frozen=True)
 class Tensors:
     """How the graph itself keeps what `run` takes and returns as float32 (B, 3, H, W) and (B, classes)."""
 
@@ -34,7 +46,9 @@ class Tensors:
     limits: tuple[float, float] | None = None
     """What the lowest and the highest level of an integer input stand for; None for float."""
     output: str | int = ""
-    """What the graph calls its output: a name in ONNX, a number in TFLite."""
+    """What the graph calls the first output that is taken: a name in ONNX, a number in TFLite."""
+    outputs: tuple["Output", ...] = ()
+    """All outputs of the graph, in its order."""
     probabilities: bool = False
     """Whether an integer output has the levels that are prescribed for a softmax."""
     int8_tolerance: float = 0.05
@@ -59,15 +73,23 @@ class Session(Protocol):
     def run(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the answer, (B, classes) or (B, classes, h, w), for (B, 3, H, W), whatever the model's own batch.
 
-        A model of one channel is given the first.
+        A model of one channel is given the first. Where several outputs are taken, it is the first of them.
         """
+
+    def run_outputs(self, batch: NDArray[np.float32]) -> tuple[NDArray[np.float32], ...]:
+        """Return each output that is taken, (B, ...), in the order in which they were asked for; see `run`."""
 
     def close(self) -> None:
         """Free the model; `run` raises ClosedError afterwards."""
 
 
 def open_session(
-    path: str | os.PathLike[str], threads: int | None = None, *, rank: int | None = 2, output: str | None = None
+    path: str | os.PathLike[str],
+    threads: int | None = None,
+    *,
+    rank: int | None = 2,
+    output: str | None = None,
+    outputs: Sequence[str] | None = None,
 ) -> Session:
     """Open a model with the backend for its suffix.
 
@@ -76,6 +98,8 @@ def open_session(
         threads: how many to use; None for EDGEVIT_THREADS, OMP_NUM_THREADS, or what the board's profile recommends.
         rank: axes of the answer, one of FORMS; None for any of them. With 2, further axes of one are left out.
         output: the name of the one to take, where the model has several.
+        outputs: the names of several to take, of whatever form, instead of `rank` and `output`; none for all. In a
+            TFLite file also their numbers, from 0.
 
     Raises:
         ModelFileError: the file is not a model that can be run, or answers in another form.
@@ -89,8 +113,27 @@ def open_session(
     backend = importlib.import_module(find_backend(path))
     plan = plan_threads(threads)
     with started_on(plan.cores):
-        session = backend.open_backend(path, plan.count, rank, output)
+        session = backend.open_backend(path, plan.count, rank, output, outputs)
     assert isinstance(session, Session)
+    return session
+
+
+def open_exported(path: Path, manifest: Manifest, threads: int | None = None) -> Session:
+    """Open a model that edgevit exported, so that it answers with what its document says.
+
+    Raises:
+        ModelFileError: the graph does not take or answer with what its document says.
+        EdgevitError: see open_session.
+    """
+    if manifest.boxes is None:
+        session = open_session(path, threads, rank=2 if manifest.pixels is None else 4)
+    else:
+        session = open_session(path, threads, outputs=manifest.boxes.outputs)
+    try:
+        check_input(path, manifest, session)
+    except ModelFileError:
+        session.close()
+        raise
     return session
 
 
@@ -108,6 +151,21 @@ def choose_output(path: Path, names: Sequence[str], wanted: str | None, expected
     return 0 if wanted is None else names.index(wanted)
 
 
+def choose_outputs(path: Path, outputs: Sequence[Output], wanted: Sequence[str]) -> list[int]:
+    """Return the places of the outputs to take among a model's, by their names or numbers; all if none is named.
+
+    Raises:
+        ModelFileError: it has none of that name.
+    """
+    names = [output.name for output in outputs]
+    numbers = {str(number): number for number in range(len(names))}
+    for name in wanted:
+        if name not in names and name not in numbers:
+            raise ModelFileError(f"{path} has no output {name!r}; it has {', '.join(names)}: export it again")
+    places = [names.index(name) if name in names else numbers[name] for name in wanted]
+    return places or list(range(len(names)))
+
+
 def find_backend(path: Path) -> str:
     """Return the module that opens this file, judged by its suffix; ModelFileError if there is none."""
     backend = SESSIONS.get(path.suffix.lower())
@@ -123,15 +181,10 @@ def thread_count(threads: int | None = None) -> int:
     return plan_threads(threads).count
 
 
-def answer_rank(manifest: Manifest) -> int:
-    """Return how many axes the model's answer has; see open_session."""
-    return 2 if manifest.pixels is None else 4
-
-
 def check_input(path: Path, manifest: Manifest, session: Session) -> None:
     """Raise ModelFileError if the graph does not take what its document says, or what this runtime can give."""
     given, graph = manifest.input, session.tensors
-    if given.color != "RGB":
+    if given.color not in ("RGB", manifest.preprocess.channels):
         kind = f"{given.dtype} {given.layout} {given.color}"
         raise ModelFileError(f"{path} takes {kind} input; this edgevit gives RGB: upgrade it")
     if (given.dtype, given.layout) != (graph.dtype, graph.layout):

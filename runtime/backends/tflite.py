@@ -2,6 +2,7 @@
 
 import importlib
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgevit.errors import ClosedError, MissingExtraError, ModelFileError, OptionError
-from edgevit.runtime.backends.session import LONGEST_REASON, Tensors
+from edgevit.runtime.backends.session import LONGEST_REASON, Output, Tensors, choose_outputs
 from edgevit.runtime.backends.tflite_operators import read_needs
-from edgevit.runtime.backends.tflite_tensor import check_input, check_output
+from edgevit.runtime.backends.tflite_tensor import check_input, check_number, check_output, read_tensor
 
 RUNTIMES = {"ai_edge_litert": "ai-edge-litert", "tflite_runtime": "tflite-runtime"}
 """Module to package, the preferred one first; both have the same `interpreter.Interpreter`."""
@@ -20,7 +21,14 @@ RUNTIMES = {"ai_edge_litert": "ai-edge-litert", "tflite_runtime": "tflite-runtim
 class TfliteSession:
     """See edgevit.runtime.backends.session.Session."""
 
-    def __init__(self, path: Path, threads: int, rank: int | None = 2, output: str | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        threads: int,
+        rank: int | None = 2,
+        output: str | None = None,
+        outputs: Sequence[str] | None = None,
+    ) -> None:
         interpreter_class = _import_interpreter(path)
         self._path = path
         self.runtime = _package(interpreter_class)
@@ -35,58 +43,74 @@ class TfliteSession:
                 f"{path} cannot be run by {_package(interpreter_class)}: {_one_line(error)}"
             ) from error
         self._input = check_input(path, self._interpreter.get_input_details())
-        self._output = check_output(path, self._interpreter.get_output_details(), rank, output)
-        # a map of scores has its four axes; scores alone may have some of one
-        self._is_map = rank != 2 and max(self._output.shape[2:], default=1) > 1
+        details = self._interpreter.get_output_details()
+        declared = [Output(detail["name"], read_tensor(detail).shape) for detail in details]
+        if outputs is None:
+            self._outputs = [check_output(path, details, rank, output)]
+            # a map of scores has its four axes; scores alone may have some of one
+            self._scores_only = rank == 2 or max(self._outputs[0].shape[2:], default=1) <= 1
+        else:
+            self._outputs = [check_number(path, details[at]) for at in choose_outputs(path, declared, outputs)]
+            self._scores_only = False
         layout = "NHWC" if self._input.channels_last else "NCHW"
         self.input_shape = self._input.image_shape
         self.tensors = Tensors(
             self._input.dtype,
             layout,
             self._input.limits,
-            self._output.index,
-            probabilities=self._output.holds_softmax,
+            self._outputs[0].index,
+            tuple(declared),
+            probabilities=self._outputs[0].holds_softmax,
             int8_tolerance=0.15,
         )
 
     def run(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
+        return self.run_outputs(batch)[0]
+
+    def run_outputs(self, batch: NDArray[np.float32]) -> tuple[NDArray[np.float32], ...]:
         # a model of open batch size is asked about one image at a time: others would have it allocate anew
         size = self.input_shape[0] or 1
         answers = [self._run_part(batch[start : start + size], size) for start in range(0, len(batch), size)]
-        return np.concatenate(answers)
+        return tuple(np.concatenate(each) for each in zip(*answers, strict=True))
 
-    def _run_part(self, part: NDArray[np.float32], size: int) -> NDArray[np.float32]:
+    def _run_part(self, part: NDArray[np.float32], size: int) -> list[NDArray[np.float32]]:
         """Run up to `size` images; a model of fixed batch gets blank ones for the rest."""
         if blank := size - len(part):
             full = np.concatenate([part, np.zeros((blank, *part.shape[1:]), np.float32)])
-            return self._run_part(full, size)[: len(part)]
+            return [values[: len(part)] for values in self._run_part(full, size)]
         stored = self._input.store(part)
         with self._lock:
             interpreter = self._interpreter
             if interpreter is None:
                 raise ClosedError(f"{self._path} was closed; load it again")
             try:
-                answer = self._invoke(interpreter, stored)
+                answers = self._invoke(interpreter, stored)
             except (ValueError, RuntimeError) as error:
                 raise ModelFileError(f"{self._path} failed on input {part.shape}: {_one_line(error)}") from error
-        values = self._output.load(answer)
-        return values if self._is_map else values.reshape(size, -1)
+        loaded = [output.load(answer) for output, answer in zip(self._outputs, answers, strict=True)]
+        return [values.reshape(size, -1) for values in loaded] if self._scores_only else loaded
 
-    def _invoke(self, interpreter: Any, stored: NDArray[Any]) -> Any:
+    def _invoke(self, interpreter: Any, stored: NDArray[Any]) -> list[Any]:
         if 0 in self._input.shape[1:] and tuple(interpreter.get_input_details()[0]["shape"]) != stored.shape:
             interpreter.resize_tensor_input(self._input.index, stored.shape)
             interpreter.allocate_tensors()
         interpreter.set_tensor(self._input.index, stored)
         interpreter.invoke()
-        return interpreter.get_tensor(self._output.index)
+        return [interpreter.get_tensor(output.index) for output in self._outputs]
 
     def close(self) -> None:
         with self._lock:
             self._interpreter = None
 
 
-def open_backend(path: Path, threads: int, rank: int | None = 2, output: str | None = None) -> TfliteSession:
-    return TfliteSession(path, threads, rank, output)
+def open_backend(
+    path: Path,
+    threads: int,
+    rank: int | None = 2,
+    output: str | None = None,
+    outputs: Sequence[str] | None = None,
+) -> TfliteSession:
+    return TfliteSession(path, threads, rank, output, outputs)
 
 
 def _import_interpreter(path: Path) -> Any:

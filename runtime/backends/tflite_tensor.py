@@ -70,7 +70,7 @@ class Tensor:
 
     def load(self, stored: NDArray[Any]) -> NDArray[np.float32]:
         """Return what the tensor holds as numbers."""
-        if self.dtype == "float32":
+        if not self.scale:
             return np.asarray(stored, np.float32)
         return (stored.astype(np.float32) - np.float32(self.zero_point)) * np.float32(self.scale)
 
@@ -103,6 +103,12 @@ def check_output(path: Path, details: Any, rank: int | None = 2, wanted: str | N
     if tensor.dtype not in TYPES:
         raise ModelFileError(f"{path} answers with {tensor.dtype}; expected float32, int8 or uint8")
     return _with_scale(path, tensor)
+
+
+def check_number(path: Path, detail: Any) -> Tensor:
+    """Return one of several outputs, of whatever form; ModelFileError if its integers cannot be read as numbers."""
+    tensor = read_tensor(detail)
+    return _with_scale(path, tensor) if tensor.dtype in TYPES else tensor
 
 
 def read_tensor(detail: Any) -> Tensor:

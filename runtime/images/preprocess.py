@@ -24,7 +24,7 @@ def preprocess(image: RGBImage, preprocessing: Preprocess, *, exact: bool = Fals
 
 
 def fit(image: RGBImage, preprocessing: Preprocess, *, exact: bool = False) -> RGBImage:
-    """Scale and crop an (H, W, 3) image to the size of `preprocessing`.
+    """Scale an (H, W, 3) image and crop it, or with a letterbox fill it up, to the size of `preprocessing`.
 
     Sizes and rounding are those of timm's evaluation transform on a Pillow image. With `exact` the levels are too;
     without, images over MARGIN times the scaled size are first halved.
@@ -32,7 +32,11 @@ def fit(image: RGBImage, preprocessing: Preprocess, *, exact: bool = False) -> R
     if not exact:
         image = _halve(image, MARGIN * np.array(scaled_size(image.shape[:2], preprocessing)))
     size = scaled_size(image.shape[:2], preprocessing)
-    return resample(image, size, center_box(size, preprocessing.size), preprocessing.interpolation)
+    if preprocessing.crop_mode != "letterbox":
+        return resample(image, size, center_box(size, preprocessing.size), preprocessing.interpolation)
+    boxed = np.full((*preprocessing.size, 3), preprocessing.fill, np.uint8)
+    boxed[: size[0], : size[1]] = resample(image, size, Box(0, 0, *size), preprocessing.interpolation)
+    return boxed
 
 
 def normalize(image: RGBImage, preprocessing: Preprocess) -> NDArray[np.float32]:
@@ -55,11 +59,14 @@ def _brightness(image: RGBImage) -> RGBImage:
 
 
 def scaled_size(size: tuple[int, int], preprocessing: Preprocess) -> tuple[int, int]:
-    """Return the (height, width) that an image of this size is scaled to before the crop."""
+    """Return the (height, width) that an image of this size is scaled to before it is cropped or filled up."""
     wanted = min_decode_size(preprocessing)
     if preprocessing.crop_mode == "squash":
         return wanted
     height, width = size
+    if preprocessing.crop_mode == "letterbox":
+        ratio = min(wanted[0] / height, wanted[1] / width)
+        return max(1, round(height * ratio)), max(1, round(width * ratio))
     if wanted[0] == wanted[1]:  # torchvision's Resize: the long side is rounded down
         short = wanted[0]
         return (short, int(short * width / height)) if height <= width else (int(short * height / width), short)

@@ -199,6 +199,9 @@ class FakeSession:
         self.asked += 1
         return self.answers[(self.asked - 1) % len(self.answers)]
 
+    def run_outputs(self, batch: NDArray[np.float32]) -> tuple[NDArray[np.float32], ...]:
+        return (self.run(batch),)
+
     def close(self) -> None:
         pass
 

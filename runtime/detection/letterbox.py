@@ -1,0 +1,36 @@
+"""From boxes in pixels of a model's input back to boxes in pixels of the picture."""
+
+import numpy as np
+
+from edgevit.artifact.manifest import Preprocess
+from edgevit.runtime.detection.boxes import Boxes, FoundBoxes
+from edgevit.runtime.images.preprocess import scaled_size
+
+
+def to_picture(found: FoundBoxes, picture: tuple[int, int], preprocessing: Preprocess) -> FoundBoxes:
+    """Return what was found in the input, in pixels of the picture of (height, width) that the input was made of.
+
+    Boxes are cut at the picture's edges; what lies beyond them, in what a letterbox leaves free, is left out.
+    """
+    boxes = clip(found.boxes * _ratios(picture, preprocessing), picture)
+    inside = (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
+    return FoundBoxes(boxes[inside], found.scores[inside], found.classes[inside])
+
+
+def to_input(boxes: Boxes, picture: tuple[int, int], preprocessing: Preprocess) -> Boxes:
+    """Return boxes of a picture of (height, width) in pixels of the input that is made of it."""
+    return np.asarray(boxes / _ratios(picture, preprocessing), np.float32)
+
+
+def clip(boxes: Boxes, size: tuple[int, int]) -> Boxes:
+    """Return boxes, cut at the edges of a picture of (height, width)."""
+    return np.asarray(np.clip(boxes, 0, np.array([size[1], size[0]] * 2)), np.float32)
+
+
+def _ratios(picture: tuple[int, int], preprocessing: Preprocess) -> Boxes:
+    """Return how many pixels of the picture one of the input is, for each side of a box.
+
+    Both sides of the picture are rounded to whole pixels when it is scaled, so that each axis has a ratio of its own.
+    """
+    scaled = scaled_size(picture, preprocessing)
+    return np.array([picture[1] / scaled[1], picture[0] / scaled[0]] * 2, np.float32)

@@ -1,0 +1,236 @@
+"""Object detection: boxes of the objects in a picture."""
+
+import copy
+import time
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Protocol, Self, Unpack, cast, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgevit.artifact.manifest import Manifest, Preprocess
+from edgevit.errors import ModelFileError, OptionError
+from edgevit.runtime.backends.session import Session
+from edgevit.runtime.classifier import Classifier, Image, source_name
+from edgevit.runtime.detection.boxes import FoundBoxes
+from edgevit.runtime.detection.decode import RawBoxes
+from edgevit.runtime.detection.letterbox import to_picture
+from edgevit.runtime.detection.result import Detections
+from edgevit.runtime.detection.suppress import MOST, Limits
+from edgevit.runtime.images.preprocess import preprocess
+from edgevit.runtime.images.read import read_image
+from edgevit.runtime.images.resample import RGBImage
+from edgevit.runtime.results import Result
+
+if TYPE_CHECKING:
+    import os
+
+    from edgevit.errors import EdgevitError
+    from edgevit.runtime.events.event import Event
+    from edgevit.runtime.events.labels import LabelRules
+    from edgevit.runtime.moment import Moment
+    from edgevit.runtime.sources.stop import Stop
+    from edgevit.runtime.stream.options import StreamKeywords
+
+Floats = NDArray[np.float32]
+
+
+class BoxDecoder(Protocol):
+    """What knows what the outputs of a detection model mean."""
+
+    @property
+    def threshold(self) -> float:
+        """Score, 0..1, below which a box is not told unless the user says another."""
+
+    def check(self, shapes: Sequence[tuple[int, ...]], classes: int) -> None:
+        """Raise ModelFileError unless the outputs of one picture have the forms that it reads."""
+
+    def find(self, outputs: Sequence[Floats], limits: Limits) -> FoundBoxes:
+        """Return what was found in one picture, in pixels of the input, the surest first."""
+
+
+class Detector(Classifier):
+    """A loaded detection model; made by `load`. Calling it with a picture returns Detections."""
+
+    task = "detect"
+    whole_pictures = True
+
+    def __init__(
+        self,
+        session: Session,
+        preprocessing: Preprocess,
+        names: tuple[str, ...],
+        manifest: Manifest | None,
+        decoder: BoxDecoder | None = None,
+    ) -> None:
+        """Take what the answers mean from the manifest unless a decoder is given.
+
+        Raises:
+            ModelFileError: nothing says what the answers mean, or the preprocessing cuts off a part of the picture.
+        """
+        super().__init__(session, preprocessing, names, manifest)
+        # a single class is no yes or no here
+        self.names = names
+        if decoder is None and manifest is not None and manifest.boxes is not None:
+            decoder = RawBoxes(manifest.boxes, preprocessing.size)
+        if decoder is None:
+            raise ModelFileError("the model's document does not say what its answers mean; export it again")
+        if preprocessing.crop_mode == "center" or preprocessing.crop_pct != 1:
+            raise ModelFileError(
+                f"the model's document says crop_mode {preprocessing.crop_mode!r} and crop_pct "
+                f"{preprocessing.crop_pct:g}, expected 'letterbox' or 'squash' and 1; export it again"
+            )
+        self._decoder = decoder
+        self._thresholds: Floats = np.full(len(names), decoder.threshold, np.float32)
+        self._least: float | None = None
+        """Score of boxes that are known though they do not count."""
+
+    @property
+    def thresholds(self) -> dict[str, float]:
+        """Label to the score, 0..1, that a box of it must reach to be told."""
+        return {name: float(value) for name, value in zip(self.names, self._thresholds, strict=True)}
+
+    def set_thresholds(self, common: float | None = None, **single: float) -> None:
+        """Say which boxes are told from now on.
+
+        Args:
+            common: least score of all classes, 0..1; None for the one in the model's file.
+            single: label to that of a single class.
+
+        Raises:
+            OptionError: a score is none, or the model has no such class.
+        """
+        values = np.full(len(self.names), self._decoder.threshold if common is None else common, np.float32)
+        for label, value in single.items():
+            if label not in self.names:
+                raise OptionError(f"the model has no class {label!r}; it has {', '.join(self.names)}")
+            values[self.names.index(label)] = value
+        if not ((values >= 0) & (values <= 1)).all():
+            raise OptionError(f"a threshold is {[common, *single.values()]}, expected numbers from 0 to 1")
+        self._thresholds = values
+
+    def with_rules(self, rules: "LabelRules", least: float | None = None) -> Self:
+        """Return this detector as one that tells the boxes that reach the rules' thresholds; both share the model.
+
+        Args:
+            rules: thresholds of single classes and of all others; where there is none, this detector's own holds.
+            least: boxes from this score on are the answers' `weak`, 0..1; None for no such.
+        """
+        other, own = copy.copy(self), self.thresholds
+        limits = [rules.thresholds.get(name, rules.threshold or own[name]) for name in self.names]
+        other._thresholds, other._least = np.array(limits, np.float32), least
+        return other
+
+    # a list of Detections is no list[Result] to a type checker, as somebody might append to it; nobody does
+    @overload  # type: ignore[override]
+    def __call__(self, source: Image, *, bgr: bool = False) -> Detections: ...
+    @overload
+    def __call__(self, source: list[Any] | tuple[Any, ...], *, bgr: bool = False) -> list[Detections]: ...
+    def __call__(self, source: Any, *, bgr: bool = False) -> Detections | list[Detections]:
+        """Find objects in one picture, or in each of a list or tuple; see Classifier."""
+        return cast("Detections | list[Detections]", super().__call__(source, bgr=bgr))
+
+    if TYPE_CHECKING:
+
+        def stream(
+            self,
+            source: str | os.PathLike[str],
+            *,
+            on_event: Callable[[Event], None] | None = None,
+            on_error: Callable[[EdgevitError], None] | None = None,
+            on_picture: Callable[[NDArray[np.uint8], Moment], None] | None = None,
+            on_black: Callable[[Moment], None] | None = None,
+            stop: Stop | None = None,
+            **options: Unpack[StreamKeywords],
+        ) -> Generator[Detections, None, None]: ...
+
+    def find(
+        self,
+        source: Image,
+        *,
+        threshold: float | None = None,
+        overlap: float | None = None,
+        candidates: int | None = None,
+        most: int = MOST,
+        bgr: bool = False,
+    ) -> FoundBoxes:
+        """Return what is found in one picture, the surest first, in pixels of it, within it.
+
+        Args:
+            source: the picture, as for calling the detector.
+            threshold: least score, 0..1, of all classes; None for what is told otherwise.
+            overlap: intersection over union, 0..1, above which the less sure of two boxes of a class is left out; None
+                for the one in the model's file.
+            candidates: how many boxes may reach that comparison, the surest; None for 300, or with anchors 1000 of
+                each level.
+            most: how many are returned.
+            bgr: arrays hold blue, green, red.
+
+        Raises:
+            ImageError: the picture cannot be read.
+            ModelFileError: the model fails, or answers with something that is not a number.
+        """
+        image = read_image(source, bgr=bgr, levels=self.preprocess.levels)
+        answers = self.outputs(preprocess(image, self.preprocess)[None])
+        found = self._found([answer[0] for answer in answers], image, Limits(threshold, overlap, candidates, most))
+        return found if threshold is not None else found.above(self._thresholds.tolist())
+
+    def _found(self, answers: Sequence[Floats], image: RGBImage, limits: Limits) -> FoundBoxes:
+        if limits.threshold is None:
+            floor = min(float(self._thresholds.min()), 1.0 if self._least is None else self._least)
+            limits = replace(limits, threshold=floor)
+        return to_picture(self._decoder.find(answers, limits), (image.shape[0], image.shape[1]), self.preprocess)
+
+    def _classify(self, sources: Sequence[Any], bgr: bool) -> list[Result]:
+        images, prepared, preprocess_ms = [], [], []
+        for source in sources:
+            start = time.perf_counter()
+            images.append(read_image(source, bgr=bgr, levels=self.preprocess.levels))
+            prepared.append(preprocess(images[-1], self.preprocess))
+            preprocess_ms.append(1e3 * (time.perf_counter() - start))
+        start = time.perf_counter()
+        outputs = self.outputs(np.stack(prepared))
+        inference_ms = 1e3 * (time.perf_counter() - start) / len(sources)
+        results: list[Result] = []
+        for number, (source, image, before_ms) in enumerate(zip(sources, images, preprocess_ms, strict=True)):
+            start = time.perf_counter()
+            found = self._found([output[number] for output in outputs], image, Limits())
+            times = (before_ms, inference_ms, 1e3 * (time.perf_counter() - start))
+            results.append(self._result(source, image, found, times))
+        return results
+
+    def _result(
+        self, source: Any, image: RGBImage, found: FoundBoxes, times_ms: tuple[float, float, float]
+    ) -> Detections:
+        told = found.above(self._thresholds.tolist())
+        weak = None
+        if self._least is not None:
+            below = found.scores < self._thresholds[found.classes]
+            weak = FoundBoxes(found.boxes[below], found.scores[below], found.classes[below])
+        surest: Floats = np.zeros(len(self.names), np.float32)
+        np.maximum.at(surest, told.classes, told.scores)
+        return Detections(
+            surest,
+            self.names,
+            source_name(source),
+            *times_ms,
+            multi_label=True,
+            boxes=told.boxes,
+            scores=told.scores,
+            classes=told.classes,
+            weak=weak,
+            image=image,
+        )
+
+    def outputs(self, inputs: Floats) -> tuple[Floats, ...]:  # type: ignore[override]
+        """Return the model's own answers, (B, ...) each, for prepared inputs (B, 3, H, W).
+
+        Raises:
+            ModelFileError: the model fails, or answers in another form or with something that is not a number.
+        """
+        outputs = self._session.run_outputs(inputs)
+        self._decoder.check([output.shape[1:] for output in outputs], len(self.names))
+        if not all(np.isfinite(output).all() for output in outputs):
+            raise ModelFileError("the model answered NaN or infinity; run: edgevit selftest MODEL, or export it again")
+        return outputs

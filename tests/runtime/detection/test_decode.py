@@ -1,0 +1,127 @@
+"""Decoding and suppression: the official ones' recordings, and cases that can be worked out by hand."""
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from edgevit.artifact.manifest import BoxOutput
+from edgevit.errors import ModelFileError
+from edgevit.runtime.detection.decode import anchors, decode
+from edgevit.runtime.detection.suppress import suppress
+from tests.places import SHARED
+
+Floats = NDArray[np.float32]
+YOLOX = BoxOutput("yolox", (8, 16, 32), "boxes", "scores", "objectness")
+RETINA = BoxOutput("retina", (8, 16, 32, 64, 128), "boxes", "scores")
+recorded = pytest.mark.skipif(
+    not (SHARED / "golden" / "yolox_postprocess.npz").is_file(), reason="the recordings are not beside this checkout"
+)
+
+
+@recorded
+@pytest.mark.parametrize("picture", [0, 1])
+def test_yolox_detections_are_the_official_ones_in_their_order(picture: int) -> None:
+    golden = np.load(SHARED / "golden" / "yolox_postprocess.npz")
+    levels = [[golden[f"{kind}_p{level}"][picture] for level in (3, 4, 5)] for kind in ("reg", "obj", "cls")]
+    raw = [np.concatenate([level.reshape(len(level), -1).T for level in kind]) for kind in levels]
+    found = decode(raw, YOLOX, (192, 320), threshold=0.05, overlap=0.45, candidates=1260, most=1000)
+    wanted = golden[f"post_{picture}_x1y1x2y2_obj_cls_label"]
+    assert len(found.boxes) == len(wanted) > 100
+    np.testing.assert_array_equal(found.classes, wanted[:, 6])
+    np.testing.assert_allclose(found.boxes, wanted[:, :4], atol=1e-4)
+    np.testing.assert_allclose(found.scores, wanted[:, 4] * wanted[:, 5], atol=1e-4)
+
+
+@recorded
+def test_retinanet_detections_are_the_official_ones_in_their_order() -> None:
+    golden = np.load(SHARED / "golden" / "retina_postprocess.npz")
+    names = [f"p{level}" for level in range(3, 8)]
+    wanted_anchors = np.concatenate([golden[f"anchors_{name}"] for name in names])
+    np.testing.assert_allclose(anchors(RETINA.strides, (192, 320)), wanted_anchors, atol=1e-4)
+    boxes, scores = (
+        np.concatenate([golden[f"{kind}_{name}"][0].transpose(1, 2, 0).reshape(-1, width) for name in names])
+        for kind, width in (("reg", 4), ("cls", 3))
+    )
+    found = decode([boxes, scores], RETINA, (192, 320), threshold=0.05)
+    np.testing.assert_array_equal(found.classes, golden["det_labels"])
+    np.testing.assert_allclose(found.boxes, golden["det_boxes"], atol=1e-4)
+    np.testing.assert_allclose(found.scores, golden["det_scores"], atol=1e-4)
+
+
+def empty(places: int = 21, classes: int = 2) -> list[Floats]:
+    """Return raw answers for an input of 32 x 32 pixels in which nothing is: 16, 4 and 1 places."""
+    return [
+        np.zeros((places, 4), np.float32),
+        np.full((places, 1), -9, np.float32),
+        np.full((places, classes), -9, np.float32),
+    ]
+
+
+def test_a_box_is_counted_from_its_cells_corner_in_strides() -> None:
+    raw = empty()
+    # the third cell of the second level: row 1, column 0, stride 16
+    raw[0][18] = (0.25, -0.5, np.log(2), 0)
+    raw[1][18], raw[2][18, 1] = 0, 0
+    found = decode(raw, YOLOX, (32, 32), threshold=0.25)
+    # centre (.25 * 16, 16 - .5 * 16), width 2 * 16, height 16
+    np.testing.assert_allclose(found.boxes, [[4 - 16, 8 - 8, 4 + 16, 8 + 8]], atol=1e-5)
+    np.testing.assert_allclose(found.scores, [0.25], atol=1e-6)
+    assert found.classes.tolist() == [1]
+    assert len(decode(raw, YOLOX, (32, 32), threshold=0.2501).boxes) == 0
+
+
+def test_wild_answers_neither_overflow_nor_disturb_the_others() -> None:
+    raw = empty()
+    raw[0][20] = (0.5, 0.5, 0, 0)
+    raw[1][20], raw[2][20, 0] = 9, 9
+    raw[0][:3] = [[3e38, 3e38, 3e38, 3e38], [-3e38, 0, 3e38, -3e38], [0, 0, -3e38, -3e38]]
+    raw[1][:3] = raw[2][:3] = 3e38
+    with np.errstate(all="raise", under="ignore"):
+        found = decode(raw, YOLOX, (32, 32))
+        also = decode([raw[0], raw[2]], BoxOutput("yolox", (8, 16, 32), "boxes", "scores"), (32, 32), threshold=0)
+    assert np.isfinite(found.boxes).all()
+    assert np.isfinite(also.boxes).all()
+    assert any(np.allclose(box, (0, 0, 32, 32), atol=1e-4) for box in found.boxes)
+    with np.errstate(all="raise", under="ignore"):
+        deltas = np.full((9 * (16 + 4 + 1 + 1 + 1), 4), 3e38, np.float32)
+        wild = decode([deltas, deltas[:, :2]], RETINA, (32, 32))
+    assert np.isfinite(wild.boxes).all()
+
+
+def test_only_boxes_of_one_class_suppress_each_other() -> None:
+    # the second overlaps the first by 80 / 120, the fourth is of another class, the third far away
+    boxes = np.array([[0, 0, 10, 10], [0, 2, 10, 12], [-50, 0, -40, 10], [0, 0, 10, 10]], np.float32)
+    scores = np.array([0.8, 0.9, 0.2, 0.3], np.float32)
+    classes = np.array([0, 0, 0, 1])
+    found = suppress(boxes, scores, classes, 0.5)
+    np.testing.assert_array_equal(found.boxes, boxes[[1, 3, 2]])
+    np.testing.assert_array_equal(found.scores, scores[[1, 3, 2]])
+    assert found.classes.tolist() == [0, 1, 0]
+    assert len(suppress(boxes, scores, classes, 0.67).boxes) == 4
+    assert len(suppress(boxes, scores, classes, 0.5, most=1).boxes) == 1
+
+
+def test_empty_boxes_are_left_out() -> None:
+    boxes = np.array([[5, 5, 5, 9], [7, 7, 3, 9]], np.float32)
+    assert len(suppress(boxes, np.ones(2, np.float32), np.zeros(2, np.int64), 0.5).boxes) == 0
+
+
+def test_equal_scores_stay_in_their_order() -> None:
+    boxes = np.array([[20 * x, 0, 20 * x + 9, 9] for x in range(50)], np.float32)
+    found = suppress(boxes, np.full(50, 0.5, np.float32), np.zeros(50, np.int64), 0.5)
+    np.testing.assert_array_equal(found.boxes, boxes)
+
+
+def test_answers_of_another_form_are_refused_with_what_was_seen() -> None:
+    raw = empty()
+    with pytest.raises(ModelFileError, match=r"answers with 20x4, 20x1, 20x2 .* says 21x4, 21x1, 21xclasses"):
+        decode([output[:20] for output in raw], YOLOX, (32, 32))
+    with pytest.raises(ModelFileError, match="21x4, 21x2"):
+        decode([raw[0], raw[2]], YOLOX, (32, 32))
+
+
+def test_corners_are_taken_as_they_are() -> None:
+    corners = BoxOutput("corners", (8,), "boxes", "scores")
+    found = decode([np.array([[1, 2, 3, 4]], np.float32), np.zeros((1, 1), np.float32)], corners, (32, 32))
+    assert found.boxes.tolist() == [[1, 2, 3, 4]]
+    assert found.scores.tolist() == [0.5]

@@ -1,0 +1,149 @@
+"""A loaded detector: boxes in pixels of the picture, whatever it was given as."""
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from numpy.typing import NDArray
+
+import edgevit
+from edgevit.errors import ModelFileError, OptionError
+from tests.conftest import MakeModel, SaveImage
+from tests.made_detector import BOXES, LABELS, PREPROCESS, scene, squares_graph
+
+SCORE = 1 / (1 + np.exp(-8.0))
+"""How sure it is that a square is there, whatever its class, whose logit is about 6.2."""
+
+
+def test_boxes_are_in_pixels_of_the_picture(tiny_detector: Path) -> None:
+    with edgevit.load(tiny_detector, task="detect") as detector:
+        result = detector(scene(("red", 0, 1), ("blue", 1, 2)))
+    assert isinstance(result, edgevit.Detections)
+    assert sorted(zip(result.labels, result.boxes.tolist(), strict=True)) == [
+        ("blue", [128, 64, 192, 128]),
+        ("red", [64, 0, 128, 64]),
+    ]
+    assert result.size == (128, 192)
+    assert result.counts == {"red": 1, "blue": 1}
+    assert result.count("green") == 0
+    assert result.scores.min() > 0.99
+    np.testing.assert_allclose(result.probs, (result.scores.max(), 0, result.scores.max()), atol=1e-3)
+
+
+def test_a_picture_of_another_shape_is_letterboxed(tiny_detector: Path) -> None:
+    # 128 x 128 becomes 64 x 64; the right third of the input is filled
+    picture = scene(("green", 1, 1))[:, :128]
+    with edgevit.load(tiny_detector, task="detect") as detector:
+        assert detector(picture).boxes.tolist() == [[64, 64, 128, 128]]
+
+
+def test_a_large_photo_gives_boxes_in_its_own_pixels(
+    tiny_detector: Path, save_image: SaveImage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = save_image("large.jpg", scene(("red", 1, 0), scale=25))
+    with edgevit.load(tiny_detector, task="detect") as detector:
+        for source in (path, path.read_bytes(), scene(("red", 1, 0), scale=25)):
+            result = detector(source)
+            assert result.size == (1600, 2400)
+            np.testing.assert_allclose(result.boxes, [[0, 800, 800, 1600]])
+
+
+def test_nothing_is_found_where_nothing_is(tiny_detector: Path) -> None:
+    with edgevit.load(tiny_detector, task="detect") as detector:
+        result = detector(scene())
+    assert result.boxes.shape == (0, 4)
+    assert result.counts == {}
+    assert str(result) == "nothing"
+    assert result.probs.tolist() == [0, 0, 0]
+
+
+def test_a_list_is_answered_one_by_one(tiny_detector: Path) -> None:
+    with edgevit.load(tiny_detector, task="detect") as detector:
+        results = detector([scene(), scene(("red", 0, 0)), scene(("blue", 0, 0), ("blue", 1, 1))])
+    assert [result.counts for result in results] == [{}, {"red": 1}, {"blue": 2}]
+
+
+def test_find_takes_any_threshold(tiny_detector: Path) -> None:
+    with edgevit.load(tiny_detector, task="detect") as detector:
+        # grey cells: sigmoid(-4 - 2 * .212 + ...) is about .018, times sigmoid(8)
+        assert len(detector.find(scene(), threshold=0.01).boxes) == 6
+        assert len(detector.find(scene(), threshold=0.03).boxes) == 0
+        assert len(detector.find(scene(), threshold=0.01, most=2).boxes) == 2
+        assert len(detector.find(scene()).boxes) == 0
+
+
+def test_thresholds_of_single_classes_decide_what_is_told(tiny_detector: Path) -> None:
+    picture = scene(("red", 0, 0), ("blue", 1, 1))
+    with edgevit.load(tiny_detector, task="detect") as detector:
+        assert detector.thresholds == {"red": 0.25, "green": 0.25, "blue": 0.25}
+        detector.set_thresholds(blue=1.0)
+        assert detector(picture).counts == {"red": 1}
+        detector.set_thresholds(0.01)
+        assert len(detector(picture).boxes) == 6
+        detector.set_thresholds()
+        assert detector(picture).counts == {"red": 1, "blue": 1}
+        with pytest.raises(OptionError, match="no class 'hen'; it has red, green, blue"):
+            detector.set_thresholds(hen=0.5)
+        with pytest.raises(OptionError, match=r"threshold is \[1.5\], expected numbers from 0 to 1"):
+            detector.set_thresholds(1.5)
+
+
+def test_labels_may_be_replaced(tiny_detector: Path) -> None:
+    with edgevit.load(tiny_detector, task="detect", labels=["fox", "hen", "cat"]) as detector:
+        assert detector(scene(("red", 0, 0))).counts == {"fox": 1}
+
+
+def test_a_single_class_is_no_yes_or_no(make_detector: MakeModel) -> None:
+    graph = squares_graph()
+    del graph.graph.output[2]
+    graph.graph.node.append(onnx.helper.make_node("Slice", ["scores", "from", "to", "axis"], ["red"]))
+    for name, value in (("from", 0), ("to", 1), ("axis", 2)):
+        graph.graph.initializer.append(onnx.numpy_helper.from_array(np.array([value], np.int64), name))
+    graph.graph.output.append(onnx.helper.make_tensor_value_info("red", onnx.TensorProto.FLOAT, (1, 126, 1)))
+
+    path = make_detector(graph=graph, labels=("hen",), boxes=dataclasses.replace(BOXES, scores="red"))
+    with edgevit.load(path, task="detect") as detector:
+        assert detector.names == ("hen",)
+        assert detector(scene(("red", 0, 0), ("blue", 0, 1))).counts == {"hen": 1}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"boxes": None}, "does not say what its answers mean|has 3 outputs"),
+        ({"labels": ("red", "green")}, "answers for 3 classes, but has 2 labels"),
+        ({"preprocess": PREPROCESS.__class__(size=PREPROCESS.size)}, "crop_mode 'center'"),
+    ],
+)
+def test_a_document_that_does_not_fit_is_refused(
+    make_detector: Callable[..., Path], changes: dict[str, object], message: str
+) -> None:
+    path = make_detector(**changes)
+    with pytest.raises((ModelFileError, OptionError), match=message), edgevit.load(path) as detector:
+        detector(scene())
+
+
+def test_a_name_that_the_graph_does_not_have_is_refused(make_detector: MakeModel) -> None:
+
+    path = make_detector(boxes=dataclasses.replace(BOXES, scores="classes"))
+    with pytest.raises(ModelFileError, match="no output 'classes'; it has boxes, objectness, scores"):
+        edgevit.load(path)
+
+
+def test_numbers_that_are_none_are_refused(make_detector: MakeModel) -> None:
+    graph = squares_graph()
+    values = next(each for each in graph.graph.initializer if each.name == "box_values")
+    broken: NDArray[np.float32] = onnx.numpy_helper.to_array(values).copy()
+    broken[0, 3, 1] = np.inf
+    values.CopyFrom(onnx.numpy_helper.from_array(broken, "box_values"))
+    with edgevit.load(make_detector(graph=graph)) as detector, pytest.raises(ModelFileError, match="NaN or infinity"):
+        detector(scene())
+
+
+def test_it_says_what_it_is(tiny_detector: Path) -> None:
+    with edgevit.load(tiny_detector) as detector:
+        assert repr(detector) == "Detector('squares', fp32, 3 classes, 64x96, onnxruntime)"
+    assert LABELS == ("red", "green", "blue")
