@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from edgevit.errors import OptionError
-from edgevit.models.zoo.registry import get_spec
+from edgevit.models.zoo.registry import get_spec, relatives
 from edgevit.models.zoo.spec import ModelSpec
 from edgevit.schema import named
 from edgevit.training.augment import AugmentationName
@@ -192,7 +192,7 @@ def _detector_start(spec: ModelSpec) -> str | None:
 
     Where all have to be downloaded, it is the first of all; None where nothing is published.
     """
-    entries = spec.weights + (get_spec(spec.backbone).weights if spec.backbone else ())
+    entries = [entry for each in relatives(spec) for entry in each.weights]
     return next((entry.name for entry in sorted(entries, key=lambda entry: not entry.bundled)), None)
 
 
