@@ -4,11 +4,10 @@ from collections.abc import Sequence
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from edgevit.runtime.detection.boxes import Boxes
 from edgevit.runtime.images.draw import FONT, plain_text
-from edgevit.runtime.images.palette import RGB, spread_palette
+from edgevit.runtime.images.palette import RGB
 from edgevit.runtime.images.resample import RGBImage
 
 CROWD = 50
@@ -16,7 +15,7 @@ CROWD = 50
 DARK, LIGHT = (0, 0, 0), (255, 255, 255)
 
 
-def draw_boxes(image: RGBImage, boxes: Boxes, classes: NDArray[np.int64], texts: Sequence[str]) -> RGBImage:
+def draw_boxes(image: RGBImage, boxes: Boxes, colours: Sequence[RGB], texts: Sequence[str]) -> RGBImage:
     """Return a copy of an (H, W, 3) image with (n, 4) boxes in its pixels, the first of them on top.
 
     Lines and letters grow with the picture. A text stands above its box, or within where there is no room above.
@@ -24,13 +23,12 @@ def draw_boxes(image: RGBImage, boxes: Boxes, classes: NDArray[np.int64], texts:
     drawn = np.ascontiguousarray(image).copy()
     side = sum(drawn.shape[:2]) / 2
     thickness, scale = max(1, round(side / 350)), max(0.35, side / 1200)
-    colours = spread_palette(1 + int(classes.max(initial=0)))
-    for box, index, text in reversed(list(zip(boxes, classes, texts, strict=True))):
+    for box, colour, text in reversed(list(zip(boxes, colours, texts, strict=True))):
         left, top, right, bottom = (round(float(edge)) for edge in box)
         corner = (max(left, right - 1), max(top, bottom - 1))
-        cv2.rectangle(drawn, (left, top), corner, colours[index], thickness)
+        cv2.rectangle(drawn, (left, top), corner, colour, thickness)
         if len(boxes) <= CROWD:
-            _write(drawn, plain_text(text), (left, top), colours[index], scale)
+            _write(drawn, plain_text(text), (left, top), colour, scale)
     return drawn
 
 

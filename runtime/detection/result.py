@@ -12,9 +12,13 @@ from numpy.typing import NDArray
 
 from edgevit.runtime.detection.boxes import Boxes, FoundBoxes, centres
 from edgevit.runtime.detection.drawing import draw_boxes
+from edgevit.runtime.images.palette import RGB, spread_palette
 from edgevit.runtime.images.regions import Region, bounds
 from edgevit.runtime.images.resample import RGBImage
 from edgevit.runtime.results import Result
+
+NOTHING = "nothing"
+"""What is said of a picture in which nothing was found."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +56,15 @@ class Detections(Result):
         return dict(Counter(self.labels).most_common())
 
     @property
+    def headline(self) -> str:
+        """The label of which there is most, or "nothing"."""
+        return next(iter(self.counts), NOTHING)
+
+    def all_counts(self) -> dict[str, int]:
+        """Return how many boxes there are of each class, also of those that are not there."""
+        return {name: self.counts.get(name, 0) for name in self.names}
+
+    @property
     def size(self) -> tuple[int, int]:
         """(height, width) of the picture in pixels."""
         return self.image.shape[0], self.image.shape[1]
@@ -85,7 +98,7 @@ class Detections(Result):
         return np.asarray(kept, np.bool_)
 
     def select(self, kept: NDArray[np.bool_]) -> "Detections":
-        """Return the answer with these (n,) boxes alone; the picture stays the whole one."""
+        """Return the answer with these (n,) boxes alone and no weak ones; the picture stays the whole one."""
         probs = np.zeros_like(self.probs)
         np.maximum.at(probs, self.classes[kept], self.scores[kept])
         return dataclasses.replace(
@@ -95,7 +108,13 @@ class Detections(Result):
             scores=self.scores[kept],
             classes=self.classes[kept],
             ids=None if self.ids is None else self.ids[kept],
+            weak=None,
         )
+
+    @property
+    def palette(self) -> tuple[RGB, ...]:
+        """RGB of each class, in which its boxes are drawn."""
+        return spread_palette(len(self.names))
 
     def captions(self) -> list[str]:
         """Return what is written at each box: "hen 0.87", of a track "#3 hen 0.87"."""
@@ -111,7 +130,7 @@ class Detections(Result):
         """Return a copy of an (h, w, 3) image, which is the picture at any size, with the boxes drawn on it."""
         height, width = self.size
         scale = np.array([image.shape[1] / max(1, width), image.shape[0] / max(1, height)] * 2, np.float32)
-        return draw_boxes(image, self.boxes * scale, self.classes, self.captions())
+        return draw_boxes(image, self.boxes * scale, [self.palette[index] for index in self.classes], self.captions())
 
     def to_plain_dict(self, k: int = 5, threshold: float = 0.0) -> dict[str, Any]:
         plain = super().to_plain_dict(k, threshold)
@@ -131,4 +150,4 @@ class Detections(Result):
         }
 
     def __str__(self) -> str:
-        return ", ".join(f"{label} {count}" for label, count in self.counts.items()) or "nothing"
+        return ", ".join(f"{label} {count}" for label, count in self.counts.items()) or NOTHING

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgevit.errors import OutputError
+from edgevit.errors import OptionError, OutputError
 from edgevit.runtime.detection.result import Detections
 from edgevit.runtime.detection.yolo_text import label_lines
 from edgevit.runtime.records import RESULT, Record
@@ -40,7 +40,24 @@ FORMS: dict[str, dict[str, FileForm]] = {
 }
 """A model's task, and the kind of folder, to what is written."""
 
+_TASKS = {"segment": "segmentation", "detect": "detection"}
+_DOES = {"classify": "classifies", "segment": "segments", "detect": "finds objects"}
+
 _SCHEME = re.compile(r"\w+://")
+
+
+def find_form(task: str, kind: str) -> FileForm:
+    """Return what a folder of this kind gets from a model of this task.
+
+    Raises:
+        OptionError: its answers have no such form.
+    """
+    forms = FORMS.get(task, {})
+    if kind not in forms:
+        others = " and ".join(_TASKS[other] for other, known in FORMS.items() if kind in known)
+        remedy = f"take {' or '.join(f'{known}:DIR' for known in forms)}" if forms else "leave it out"
+        raise OptionError(f"--to {kind}:DIR is for {others} models; this one {_DOES[task]}: {remedy}")
+    return forms[kind]
 
 
 class AnswerFileSink:

@@ -11,12 +11,13 @@ from edgevit.errors import OptionError
 from edgevit.runtime.addresses.address import Address
 from edgevit.runtime.addresses.credentials import read_secret
 from edgevit.runtime.addresses.destinations import STDOUT, Target
+from edgevit.runtime.delivery.count_states import CountStates
 from edgevit.runtime.delivery.sender import Delivery, SpooledSink
 from edgevit.runtime.delivery.spool import Spool
 from edgevit.runtime.detection.yolo_text import class_lines, write_once
 from edgevit.runtime.events.labels import LabelRules
 from edgevit.runtime.records import RESULT, Record, Sink, event_record
-from edgevit.runtime.sinks.answer_files import FORMS, AnswerFileSink
+from edgevit.runtime.sinks.answer_files import AnswerFileSink, find_form
 from edgevit.runtime.sinks.combining import CountingSink, DiskGuard, FilteredSink, Sinks, Wants, Written
 from edgevit.runtime.sinks.folder import BoundedFolder
 from edgevit.runtime.sinks.hard_boxes import BoxHarvestSink, UnsureRules
@@ -38,8 +39,6 @@ _WANTS: dict[str, Wants] = {
     "results": lambda kind: kind == RESULT,
     "all": lambda kind: True,
 }
-_DOES = {"classify": "classifies", "segment": "segments", "detect": "finds objects"}
-_TASKS = {"segment": "segmentation", "detect": "detection"}
 _SENDS = {"mqtt": "events", "webhook": "events"}
 _SENDS |= dict.fromkeys(("csv", "pictures", "video", "hard", "masks", "overlays", "labels"), "results")
 """What a kind takes if nothing else is said; the others take all."""
@@ -64,6 +63,8 @@ class SinkContext:
     top_k: int = 5
     rules: LabelRules = LabelRules()
     """Classes below their threshold are left out of texts, boxes everywhere."""
+    watched: tuple[str, ...] = ()
+    """Classes that rules of counts are about."""
     alone: bool = False
     """There is one image: its name need not be printed."""
     fps: float = 10.0
@@ -121,7 +122,9 @@ def open_sink(target: Target, around: SinkContext) -> Sink:
         require_linux(f"--to {target.name} sends records through a spool, which", "write them into a file, NAME.jsonl")
         delivery = DELIVERIES[target.kind](target, around)
         spool = Spool(spool_path(around.spool, target.parts, delivery.name), around.spool_quota)
-        return SpooledSink(spool, delivery, wants=wants, first=first_records(target, around))
+        counts = CountStates(around.rules.stable[1])
+        states = counts.after if target.kind == "mqtt" else _no_states
+        return SpooledSink(spool, delivery, wants=wants, first=first_records(target, around), states=states)
     sink = FILES[target.kind](target, around)
 
     def written() -> Written:
@@ -151,7 +154,12 @@ def first_records(target: Target, around: SinkContext) -> list[Record]:
         return []
     from edgevit.runtime.delivery.homeassistant import first_events
 
-    return [event_record(event) for event in first_events(around.source, around.rois, time.monotonic(), time.time())]
+    events = first_events(around.source, around.rois, time.monotonic(), time.time(), counted=around.task == "detect")
+    return [event_record(event) for event in events]
+
+
+def _no_states(record: Record) -> tuple[Record, ...]:
+    return ()
 
 
 def _lines(target: Target, header: str = "") -> Lines:
@@ -198,12 +206,7 @@ def _hard(target: Target, around: SinkContext) -> CountingSink:
 
 
 def _answer_files(target: Target, around: SinkContext) -> CountingSink:
-    forms = FORMS.get(around.task, {})
-    if target.kind not in forms:
-        tasks = " and ".join(_TASKS[task] for task, kinds in FORMS.items() if target.kind in kinds)
-        remedy = f"take {' or '.join(f'{kind}:DIR' for kind in forms)}" if forms else "leave it out"
-        raise OptionError(f"--to {target.text} is for {tasks} models; this one {_DOES[around.task]}: {remedy}")
-    sink = AnswerFileSink(Path(target.place), forms[target.kind])
+    sink = AnswerFileSink(Path(target.place), find_form(around.task, target.kind))
     if target.kind == "labels":
         write_once(Path(target.place) / "classes.txt", class_lines(around.names))
     return sink
@@ -218,7 +221,14 @@ def _mqtt(target: Target, around: SinkContext) -> Delivery:
     from edgevit.runtime.delivery.mqtt import MqttDelivery
 
     broker = Broker.from_target(target, around.environment)
-    return MqttDelivery(broker, device=around.device, rois=around.rois, run=str(around.spool.absolute()))
+    return MqttDelivery(
+        broker,
+        device=around.device,
+        rois=around.rois,
+        classes=around.names if around.task == "detect" else (),
+        watched=around.watched,
+        run=str(around.spool.absolute()),
+    )
 
 
 def _webhook(target: Target, around: SinkContext) -> Delivery:

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from edgevit.errors import OutputError
-from edgevit.runtime.detection.result import Detections
+from edgevit.runtime.detection.result import NOTHING, Detections
 from edgevit.runtime.events.recent import Recent
 from edgevit.runtime.images.draw import annotate, draw_regions
 from edgevit.runtime.images.resample import RGBImage
@@ -130,7 +130,7 @@ def _name(record: Record) -> str:
     if record.kind != RESULT or record.result is None:
         return record.kind
     if isinstance(record.result, Detections):
-        return "+".join(f"{label}-{count}" for label, count in record.result.counts.items()) or "nothing"
+        return "+".join(f"{label}-{count}" for label, count in record.result.counts.items()) or NOTHING
     return record.present or record.result.top1
 
 

@@ -25,7 +25,7 @@ from edgevit.runtime.sources.live import Live
 from edgevit.runtime.sources.opening import Item
 from edgevit.runtime.sources.several import LiveSet, open_all
 from edgevit.runtime.sources.stop import Stop
-from edgevit.runtime.stream.detections import by_region, sure_enough
+from edgevit.runtime.stream.detections import by_region
 from edgevit.runtime.stream.plan import StreamPlan
 
 BLACK = 16
@@ -216,7 +216,7 @@ def answer(
         results = predictor(parts)
     named: Sequence[tuple[Result, str | None]]
     if isinstance(found := results[0], Detections):
-        named = by_region(sure_enough(found, plan.label_rules), plan.regions)
+        named = by_region(found, plan.regions)
     else:
         places = [region.name for region in regions] if regions else [None]
         named = list(zip(results, places, strict=True))

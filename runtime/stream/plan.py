@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from edgevit.errors import OptionError
-from edgevit.runtime.events.labels import LabelRules
 from edgevit.runtime.images.regions import Region
 from edgevit.runtime.sources.grammar import Source, parse_source
 from edgevit.runtime.sources.opening import CONNECT, check_reading
@@ -25,8 +24,6 @@ class StreamPlan:
     """Degrees clockwise."""
     regions: tuple[Region, ...] = ()
     """Regions of the turned picture; none for the whole."""
-    label_rules: LabelRules = LabelRules()
-    """Its thresholds say which boxes of a detection count."""
 
     @property
     def name(self) -> str:
@@ -51,7 +48,7 @@ def plan_stream(sources: Sequence[str], options: StreamOptions) -> StreamPlan:
     for source in parsed:
         check_reading(source, options.source_options)
     max_frames = 1 if options.once else options.max_frames
-    return StreamPlan(parsed, options.source_options, max_frames, options.rotate, options.regions, options.label_rules)
+    return StreamPlan(parsed, options.source_options, max_frames, options.rotate, options.regions)
 
 
 def _check_together(sources: tuple[Source, ...], options: StreamOptions) -> None:
