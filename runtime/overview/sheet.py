@@ -114,7 +114,9 @@ def _cell(place: _Place) -> RGBImage:
             f"{pictures.box_names[number]}{' (crowd)' if crowd else ''}"
             for number, crowd in zip(truth.classes, truth.crowd, strict=True)
         ]
-        return draw_boxes(image, np.asarray(truth.boxes * scale, np.float32), truth.classes, texts)
+        palette = spread_palette(len(pictures.box_names))
+        colours = [palette[number] for number in truth.classes]
+        return draw_boxes(image, np.asarray(truth.boxes * scale, np.float32), colours, texts)
     if pictures.masks is not None:
         mask = read_mask(pictures.masks[place.index])
         near = cv2.resize(mask, size[::-1], interpolation=cv2.INTER_NEAREST)
