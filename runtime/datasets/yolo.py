@@ -38,12 +38,11 @@ def parse_marks(text: str, where: str, names: Sequence[str], tally: Tally) -> Ma
 
 def names_files(folders: Iterable[Path]) -> list[Path]:
     """Return the files in folders that name classes, one of each folder at most."""
-    found = []
+    found: list[Path] = []
     for folder in folders:
         named = (path for path in yaml_files(folder) if "names" in read_yaml(read_text(path)))
         others = (path for name in NAMES_FILES if (path := folder / name).is_file())
-        if (path := next(named, None) or next(others, None)) is not None:
-            found.append(path)
+        found += [*named, *others][:1]
     return found
 
 

@@ -120,6 +120,6 @@ def _cell(place: _Place) -> RGBImage:
     if pictures.masks is not None:
         mask = read_mask(pictures.masks[place.index])
         near = cv2.resize(mask, size[::-1], interpolation=cv2.INTER_NEAREST)
-        colours = np.array(spread_palette(256), np.uint8)[np.minimum(near, 255)]
-        return np.asarray(cv2.addWeighted(image, 0.5, colours, 0.5, 0), np.uint8)
+        coloured = np.array(spread_palette(256), np.uint8)[np.minimum(near, 255)]
+        return np.asarray(cv2.addWeighted(image, 0.5, coloured, 0.5, 0), np.uint8)
     return annotate(image, pictures.classes[place.index]) if pictures.classes is not None else image
