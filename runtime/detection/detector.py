@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Protocol, Unpack, cast, overload
+from typing import TYPE_CHECKING, Any, Unpack, cast, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,7 @@ from edgevit.errors import ModelFileError, OptionError
 from edgevit.runtime.backends.session import Session
 from edgevit.runtime.classifier import Classifier, Image, source_name
 from edgevit.runtime.detection.boxes import FoundBoxes
-from edgevit.runtime.detection.decode import RawBoxes
+from edgevit.runtime.detection.decode import BoxDecoder, own_decoder
 from edgevit.runtime.detection.letterbox import to_picture
 from edgevit.runtime.detection.result import Detections
 from edgevit.runtime.detection.suppress import MOST, Limits
@@ -34,25 +34,12 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float32]
 
 
-class BoxDecoder(Protocol):
-    """What knows what the outputs of a detection model mean."""
-
-    @property
-    def threshold(self) -> float:
-        """Score, 0..1, below which a box is not told unless the user says another."""
-
-    def check(self, shapes: Sequence[tuple[int, ...]], classes: int) -> None:
-        """Raise ModelFileError unless the outputs of one picture have the forms that it reads."""
-
-    def find(self, outputs: Sequence[Floats], limits: Limits) -> FoundBoxes:
-        """Return what was found in one picture, in pixels of the input, the surest first."""
-
-
 class Detector(Classifier):
     """A loaded detection model; made by `load`. Calling it with a picture returns Detections."""
 
     task = "detect"
     whole_pictures = True
+    _decoder: BoxDecoder
 
     def __init__(
         self,
@@ -70,17 +57,16 @@ class Detector(Classifier):
         super().__init__(session, preprocessing, names, manifest)
         # a single class is no yes or no here
         self.names = names
-        if decoder is None and manifest is not None and manifest.boxes is not None:
-            decoder = RawBoxes(manifest.boxes, preprocessing.size)
-        if decoder is None:
+        found = decoder or (None if manifest is None else own_decoder(manifest))
+        if found is None:
             raise ModelFileError("the model's document does not say what its answers mean; export it again")
         if preprocessing.crop_mode == "center" or preprocessing.crop_pct != 1:
             raise ModelFileError(
                 f"the model's document says crop_mode {preprocessing.crop_mode!r} and crop_pct "
                 f"{preprocessing.crop_pct:g}, expected 'letterbox' or 'squash' and 1; export it again"
             )
-        self._decoder = decoder
-        self._thresholds: Floats = np.full(len(names), decoder.threshold, np.float32)
+        self._decoder = found
+        self._thresholds: Floats = np.full(len(names), found.threshold, np.float32)
 
     @property
     def thresholds(self) -> dict[str, float]:
