@@ -18,6 +18,7 @@ from edgevit.runtime.detection.decode import BoxDecoder, own_decoder
 from edgevit.runtime.detection.letterbox import to_picture
 from edgevit.runtime.detection.result import Detections
 from edgevit.runtime.detection.suppress import MOST, Limits
+from edgevit.runtime.detection.tiles import detect_in_tiles
 from edgevit.runtime.images.preprocess import preprocess
 from edgevit.runtime.images.read import read_image
 from edgevit.runtime.images.resample import RGBImage
@@ -130,6 +131,27 @@ class Detector(Classifier):
             stop: Stop | None = None,
             **options: Unpack[StreamKeywords],
         ) -> Generator[Detections, None, None]: ...
+
+    def in_tiles(self, source: Image, columns: int, rows: int, *, bgr: bool = False) -> Detections:
+        """Find objects in one picture that are small in it: in overlapping tiles of it, and in the whole of it.
+
+        It takes as many answers of the model as there are tiles, and one more.
+
+        Args:
+            source: the picture, as for calling the detector.
+            columns: tiles in a row.
+            rows: rows of tiles.
+            bgr: arrays hold blue, green, red.
+
+        Raises:
+            ImageError: the picture cannot be read.
+            ModelFileError: the model fails, or answers with something that is not a number.
+        """
+        start = time.perf_counter()
+        image = read_image(source, bgr=bgr, levels=self.preprocess.levels)
+        read_ms = 1e3 * (time.perf_counter() - start)
+        found = detect_in_tiles(self, image, columns, rows)
+        return replace(found, source=source_name(source), preprocess_ms=read_ms + found.preprocess_ms)
 
     def find(
         self,
