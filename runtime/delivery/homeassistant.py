@@ -175,7 +175,9 @@ def discovery(
         specific |= {} if few or label in watched else {"enabled_by_default": False}
         shown = f"{place} {label}" if place else label
         channel = f"{roi}/counts" if roi else "counts"
-        yield message("sensor", count_key(roi, label), channel, name=shown, **specific, **seen, **expires)
+        yield message(
+            "sensor", count_key(roi, label), channel, name=shown, value_template=template, **specific, **seen, **expires
+        )
     for roi in () if classes else rois or ("",):
         channel, shown = (f"{roi}/label", roi) if roi else ("label", "Label")
         # a name from the command line may hold bytes that are not UTF-8
