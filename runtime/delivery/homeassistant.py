@@ -167,11 +167,7 @@ def discovery(
         label, place = (text.encode("utf-8", "replace").decode() for text in (label, roi))
         # of what is not known yet there is no number, and None means that to Home Assistant
         template = f"{{{{ value_json.counts.get({json.dumps(label, ensure_ascii=False)}) }}}}"
-        specific: dict[str, Any] = {
-            "state_class": "measurement",
-            "unit_of_measurement": "objects",
-            "value_template": template,
-        }
+        specific: dict[str, Any] = {"state_class": "measurement", "unit_of_measurement": "objects"}
         specific |= {} if few or label in watched else {"enabled_by_default": False}
         shown = f"{place} {label}" if place else label
         channel = f"{roi}/counts" if roi else "counts"
