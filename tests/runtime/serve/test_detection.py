@@ -83,7 +83,7 @@ def samples(status: RunStatus) -> dict[tuple[str, str, str], float]:
     parser = pytest.importorskip("prometheus_client.parser", reason="prometheus_client is not installed")
     families = parser.text_string_to_metric_families(ROUTES["/metrics"](state(status), {}).body.decode())
     found = [sample for family in families for sample in family.samples if sample.name == "edgevit_count"]
-    return {tuple(sample.labels[name] for name in ("label", "roi", "source")): sample.value for sample in found}  # type: ignore[misc]
+    return {tuple(sample.labels[name] for name in ("label", "roi", "source")): sample.value for sample in found}
 
 
 def test_metrics_tell_the_newest_counts_of_each_place_until_its_source_is_lost() -> None:
