@@ -28,9 +28,9 @@ def median_latencies_ms(models: Sequence[bytes], suffix: str, rounds: int = 15) 
         for number, model in enumerate(models):
             path = Path(folder) / f"{number}{suffix}"
             path.write_bytes(model)
-            session = stack.enter_context(contextlib.closing(open_session(path, threads=1, rank=None)))
+            session = stack.enter_context(contextlib.closing(open_session(path, threads=1, outputs=())))
             values = np.random.default_rng(0).standard_normal(session.input_shape, np.float32)
-            runs.append(partial(session.run, values))
+            runs.append(partial(session.run_outputs, values))
         return [float(value) for value in np.median(interleaved_ms(runs, rounds), axis=1)]
 
 

@@ -5,19 +5,16 @@ import functools
 import importlib.metadata
 import logging
 import math
-from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
 from torch import nn
 
 import edgevit
 from edgevit.artifact.manifest import Manifest, Parity, Precision, Preprocess, Weights
 from edgevit.errors import OptionError
+from edgevit.export.answers import Answers
 from edgevit.export.data.choose import choose_images
 from edgevit.export.extras import import_module
 from edgevit.export.frigate import make_folder, write_labels
@@ -29,14 +26,14 @@ from edgevit.export.report.place import check_report_path
 from edgevit.export.result import ConvertedModel, ExportResult
 from edgevit.export.stage import ConversionJob
 from edgevit.export.tasks import rules_of
-from edgevit.export.verify import check, compare
+from edgevit.export.verify import check, fitting_answers, run_torch
 from edgevit.export.write import check_writable
 from edgevit.models.layers import make_export_changes
 from edgevit.models.weights.load import shapes
 from edgevit.models.weights.resolve import ResolvedWeights, build_with_weights, resolve_weights
 from edgevit.models.zoo.registry import check_input_size, get_spec, numbered_labels, size_note
 from edgevit.models.zoo.spec import ModelSpec
-from edgevit.runtime.backends.session import open_session
+from edgevit.runtime.backends.session import open_exported
 from edgevit.runtime.labels import read_labels
 from edgevit.runtime.progress import Track
 from edgevit.runtime.selftest import check_selftest, record_cases
@@ -73,35 +70,42 @@ def export(
     stage = import_module(STAGES[recipe.format])
     if page is not None:
         check_report_path(page)
-    recipe = replace(recipe, evaluation_images=min(recipe.evaluation_images, rules.evaluation_images))
     _check_file_size(spec)
     weights = resolve_weights(spec, None if recipe.weights is None else str(recipe.weights))
     preprocessing = _preprocess(recipe, spec, weights)
     model = build_with_weights(spec, weights, recipe.num_classes, preprocessing.size).eval()
     labels = _labels(recipe, spec, weights, model)
-    images = choose_images(recipe, weights, model, preprocessing, labels, judging=page is not None)
+    form = rules.form(spec, preprocessing)
+    fitting = fitting_answers(model, preprocessing.size)
+    most = min(recipe.evaluation_images, rules.evaluation_images, fitting)
+    recipe = replace(recipe, evaluation_images=most)
+    images = choose_images(recipe, weights, model, preprocessing, labels, judging=page is not None, form=form)
 
+    images = replace(images, verification=images.verification.part(slice(fitting)))
     verified = images.verification
-    reference = _torch_logits(model, track(verified.inputs(preprocessing), "PyTorch's answers", len(verified.images)))
+    reference = run_torch(model, track(verified.inputs(preprocessing), "PyTorch's answers", len(verified.images)))
     parities: list[Parity] = []
 
     @functools.cache
     def rounding_noise() -> float:
         # built anew, as the model itself has been changed by then
         exact = build_with_weights(spec, weights, recipe.num_classes, preprocessing.size).eval().double()
-        return float(np.abs(_torch_logits(exact, verified.inputs(preprocessing)) - reference).max())
+        return float(np.abs(run_torch(exact, verified.inputs(preprocessing)) - reference).max())
 
-    def verify(step: str, logits: NDArray[np.float32], precision: Precision = "fp32") -> None:
-        parity = replace(compare(step, reference, logits), source=verified.origin)
-        check(parity, precision, reference, trained=weights.trained, noise=rounding_noise)
+    def verify(step: str, answers: Answers, precision: Precision = "fp32") -> None:
+        parity = replace(form.compare(step, reference, answers), source=verified.origin)
+        check(form, parity, precision, reference, trained=weights.trained, noise=rounding_noise)
         parities.append(parity)
         log.info(
-            "%s: logits within %.2g of PyTorch's, %.1f %% same class", step, parity.max_abs, 100 * parity.top1_agreement
+            "%s: %s within %.2g of PyTorch's, %.1f %% the same answer",
+            *(step, form.numbers, parity.max_abs, 100 * parity.top1_agreement),
         )
 
     for change in make_export_changes(model):
-        verify(change, _torch_logits(model, verified.inputs(preprocessing)))
-    made = stage.make(ConversionJob(recipe, spec.family.name, model, preprocessing, labels, images, verify, track))
+        verify(change, run_torch(model, verified.inputs(preprocessing)))
+    made = stage.make(
+        ConversionJob(recipe, spec.family.name, model, preprocessing, labels, form, images, verify, track)
+    )
 
     manifest = Manifest(
         model=spec.name,
@@ -118,6 +122,7 @@ def export(
         parity=tuple(parities),
         quantization=made.quantization,
         pixels=rules.pixels(spec, labels, recipe.argmax),
+        boxes=spec.family.boxes,
         notes=tuple(
             note
             for note in (
@@ -166,7 +171,7 @@ def _preprocess(recipe: Recipe, spec: ModelSpec, weights: ResolvedWeights) -> Pr
 
 
 def _labels(recipe: Recipe, spec: ModelSpec, weights: ResolvedWeights, model: nn.Module) -> tuple[str, ...]:
-    classes = model.state_dict()[spec.family.head].shape[0]
+    classes = model.state_dict()[spec.family.head].shape[0] // spec.family.anchors
     if recipe.labels is None:
         known = (names for names in (weights.labels, spec.labels) if len(names) == classes)
         return next(known, numbered_labels(classes))
@@ -183,17 +188,10 @@ def _labels_note(recipe: Recipe, spec: ModelSpec, weights: ResolvedWeights, labe
     return f"labels are {spec.dataset}'s, since the weights have as many classes; --labels FILE gives others"
 
 
-def _torch_logits(model: nn.Module, inputs: Iterable[NDArray[np.float32]]) -> NDArray[Any]:
-    """Return the logits in the precision of the model's weights."""
-    dtype = next(model.parameters()).dtype
-    with torch.inference_mode():
-        return np.concatenate([model(torch.from_numpy(batch).to(dtype)).numpy() for batch in inputs])
-
-
 def _write_checked(made: ConvertedModel, manifest: Manifest, path: Path) -> Manifest:
     """Write the artifact with its self-test recorded, and run that test on the finished file."""
     path.write_bytes(made.content)
-    with contextlib.closing(open_session(path, rank=None)) as session:
+    with contextlib.closing(open_exported(path, manifest)) as session:
         numbers = manifest.pixels is not None and manifest.pixels.classes_in_graph
         tests = record_cases(session, manifest.host_preprocess, manifest.precision, class_numbers=numbers)
         manifest = replace(manifest, selftest=tests)

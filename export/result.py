@@ -8,11 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgevit.artifact.manifest import Input, Manifest, Preprocess, Quantization
+from edgevit.export.answers import CLASSES, AnswerForm
 from edgevit.export.data.images import ImageSet
 from edgevit.export.layers import Layer
 from edgevit.export.quantization.search import Outcome
 from edgevit.export.verify import run_file
-from edgevit.runtime.evaluation.metrics import power_table, sqnr_db
+from edgevit.runtime.evaluation.metrics import sqnr_db
 from edgevit.runtime.progress import Track
 
 
@@ -33,6 +34,8 @@ class Comparison:
     """Inputs (B, 3, H, W) to the signal-to-quantization-noise ratio in dB of each layer's output, by its name."""
     only_int8: Callable[[str], bytes] | None = None
     """A layer's name to the model in which it alone is int8; None where each layer's sensitivity is not asked for."""
+    form: AnswerForm = CLASSES
+    """What the answers mean."""
     kept_because: str = "kept float by the preset of the family"
     """Why a layer is float that neither the budget nor its operator keeps."""
 
@@ -43,7 +46,7 @@ class Comparison:
         batch: int = 1,
         track: Track = lambda items, label, count: items,
     ) -> Mapping[str, float | None]:
-        """Return the logits' signal-to-quantization-noise ratio in dB when one layer alone is int8, for each layer.
+        """Return the answers' signal-to-quantization-noise ratio in dB when one layer alone is int8, for each layer.
 
         A low one means that the layer needs float. None: there is no noise.
         """
@@ -55,7 +58,7 @@ class Comparison:
 
         def alone(name: str) -> float | None:
             found = run_file(only_int8(name), self.suffix, images, preprocessing, batch)
-            return sqnr_db(power_table(reference, found))
+            return sqnr_db(self.form.powers(reference, found))
 
         return {name: alone(name) for name in track(names, "sensitivity of each layer", len(names))}
 

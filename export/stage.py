@@ -3,20 +3,19 @@
 from dataclasses import dataclass
 from typing import Protocol
 
-import numpy as np
-from numpy.typing import NDArray
 from torch import nn
 
 from edgevit.artifact.manifest import Precision, Preprocess
+from edgevit.export.answers import AnswerForm, Answers
 from edgevit.export.data.images import ExportImages
 from edgevit.export.recipe import Recipe
 from edgevit.runtime.progress import Track
 
 
 class Verify(Protocol):
-    """Compare one step's logits (images, classes) with PyTorch's and note how far they are; GateError if too far."""
+    """Compare one step's answers with PyTorch's and note how far they are; GateError if too far."""
 
-    def __call__(self, step: str, logits: NDArray[np.float32], precision: Precision = "fp32") -> None: ...
+    def __call__(self, step: str, answers: Answers, precision: Precision = "fp32") -> None: ...
 
 
 @dataclass(frozen=True)
@@ -29,6 +28,8 @@ class ConversionJob:
     """In eval mode, prepared by `edgevit.models.layers.prepare_for_export`."""
     preprocessing: Preprocess
     labels: tuple[str, ...]
+    form: AnswerForm
+    """What the answers mean."""
     images: ExportImages
     verify: Verify
     track: Track

@@ -3,8 +3,10 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from edgevit.artifact.manifest import MaskOutput
+from edgevit.artifact.manifest import MaskOutput, Preprocess
 from edgevit.errors import OptionError
+from edgevit.export.answers import CLASSES, PIXELS, AnswerForm
+from edgevit.export.boxes import BoxForm
 from edgevit.export.recipe import Recipe
 from edgevit.models.zoo.spec import ModelSpec
 from edgevit.models.zoo.spec import Task as TaskName
@@ -22,6 +24,8 @@ class TaskRules:
     """Raise OptionError where the recipe does not fit the task."""
     pixels: Callable[[ModelSpec, tuple[str, ...], bool], MaskOutput | None]
     """What the model's answer means, by its labels and by whether it is class numbers; None for whole images."""
+    form: Callable[[ModelSpec, Preprocess], AnswerForm]
+    """What the model's answers mean where two of them are compared, by its preprocessing."""
     layout: Layout
     """What --data says of its pictures."""
     evaluation_images: int
@@ -31,6 +35,10 @@ class TaskRules:
 def rules_of(spec: ModelSpec) -> TaskRules:
     """Return the rules for a model's task."""
     return RULES[spec.task]
+
+
+def _no_masks(spec: ModelSpec, labels: tuple[str, ...], classes_in_graph: bool) -> None:
+    return None
 
 
 def _check_classify(recipe: Recipe) -> None:
@@ -43,12 +51,23 @@ def _check_segment(recipe: Recipe) -> None:
         raise OptionError(f"--layout {recipe.layout!r} is for classifiers; {recipe.model} segments: leave it out")
 
 
+def _check_detect(recipe: Recipe) -> None:
+    if recipe.argmax:
+        raise OptionError(f"--argmax is for segmentation models; {recipe.model} detects: leave it out")
+
+
+def _box_form(spec: ModelSpec, preprocessing: Preprocess) -> AnswerForm:
+    assert spec.family.boxes is not None
+    return BoxForm(spec.family.boxes, preprocessing)
+
+
 def _segment_pixels(spec: ModelSpec, labels: tuple[str, ...], classes_in_graph: bool) -> MaskOutput:
     palette = spec.palette if len(spec.palette) == len(labels) else spread_palette(len(labels))
     return MaskOutput(SEG_STRIDE, palette, classes_in_graph)
 
 
 RULES: dict[TaskName, TaskRules] = {
-    "classify": TaskRules(_check_classify, lambda spec, labels, numbers: None, "classes", 100_000),
-    "segment": TaskRules(_check_segment, _segment_pixels, "masks", 64),
+    "classify": TaskRules(_check_classify, _no_masks, lambda spec, how: CLASSES, "classes", 100_000),
+    "segment": TaskRules(_check_segment, _segment_pixels, lambda spec, how: PIXELS, "masks", 64),
+    "detect": TaskRules(_check_detect, _no_masks, _box_form, "boxes", 256),
 }

@@ -2,46 +2,28 @@
 
 import contextlib
 import tempfile
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from onnx import ModelProto
+from torch import Tensor, nn
 
 from edgevit.artifact.manifest import Parity, Precision, Preprocess
 from edgevit.errors import GateError
+from edgevit.export.answers import PIXEL_GATES, AnswerForm, Answers
 from edgevit.export.data.images import ImageSet
 from edgevit.export.recipe import SUFFIXES
 from edgevit.runtime.backends.session import open_session
 from edgevit.runtime.progress import Track
 
-
-@dataclass(frozen=True)
-class Gate:
-    """The least that an exported model must agree with PyTorch."""
-
-    relative: float | None
-    """Largest difference of a logit, as a share of 1 + |logit|; None: not asked for."""
-    cosine: float
-    top1_agreement: float
-
-
-GATES: dict[Precision, Gate] = {
-    "fp32": Gate(relative=1e-4, cosine=0.99999, top1_agreement=1.0),
-    "fp16": Gate(relative=None, cosine=0.999, top1_agreement=0.98),
-    "dynamic": Gate(relative=None, cosine=0.98, top1_agreement=0.95),
-    "int8": Gate(relative=None, cosine=0.95, top1_agreement=0.9),
-}
-
-
-PIXEL_GATES: dict[Precision, Gate] = {**GATES, "fp32": Gate(relative=1e-4, cosine=0.99999, top1_agreement=0.999)}
-"""For segmentation: of some million pixels a few lie between two classes."""
-
+MOST_BYTES = 2**28
+"""Most memory that the answers of one model to all images may take."""
 
 NOISE_ALLOWED = 4.0
-"""Allowed differences of logits in float32, in multiples of PyTorch's own from float64.
+"""Allowed differences of answers in float32, in multiples of PyTorch's own from float64.
 
 A graph that rounds as well as PyTorch, but in another order, lies as far from the exact answer as PyTorch does, so that
 the two are up to twice as far from each other. The largest of few differences is met by chance: twice that again.
@@ -57,74 +39,52 @@ REMEDIES = {
 """What to do about a step that moves the answers too far; of the others REPORT."""
 
 
-def compare(step: str, reference: NDArray[np.float32], logits: NDArray[np.float32]) -> Parity:
-    """Compare logits (images, classes) or (images, classes, h, w) with PyTorch's.
-
-    Cosine and agreement are means over images, or over all pixels.
-    """
-    images, reference, logits = len(reference), answers(reference), answers(logits)
-    norms = np.linalg.norm(reference, axis=1) * np.linalg.norm(logits, axis=1)
-    cosines = np.einsum("nc,nc->n", reference, logits) / np.maximum(norms, np.finfo(np.float32).tiny)
-    return Parity(
-        step=step,
-        max_abs=float(np.abs(reference - logits).max()),
-        cosine=float(cosines.mean()),
-        top1_agreement=float((reference.argmax(1) == logits.argmax(1)).mean()),
-        images=images,
-    )
-
-
-def answers(logits: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return (answers, classes): an image's one answer, or those of all its pixels."""
-    return np.moveaxis(logits, 1, -1).reshape(-1, logits.shape[1])
-
-
 def check_numbers(logits: NDArray[np.float32], numbers: NDArray[np.float32]) -> None:
     """Raise GateError unless class numbers (images, 1, h, w) are the best classes of logits, but for equals."""
     equal = float((logits.argmax(axis=1) == numbers[:, 0]).mean())
-    if equal < PIXEL_GATES["fp32"].top1_agreement:
+    if equal < PIXEL_GATES["fp32"].agreement:
         raise GateError(f"after argmax {equal:.1%} of the pixels have their best class; the export was not written")
 
 
 def check(
+    form: AnswerForm,
     parity: Parity,
     precision: Precision,
-    reference: NDArray[np.float32],
+    reference: Answers,
     *,
     trained: bool,
     noise: Callable[[], float] = lambda: 0.0,
 ) -> None:
     """Raise GateError if a step's result is not finite, or agrees with PyTorch less than its precision's gate asks.
 
-    Of untrained models in 8 bits only finite answers are asked: their logits lie too close together to agree on.
+    Of untrained models in 8 bits only finite answers are asked: their numbers lie too close together to agree on.
 
     Args:
+        form: what the answers mean.
         parity: of the step.
         precision: in which its result computes.
-        reference: PyTorch's logits in float32.
+        reference: PyTorch's answers in float32.
         trained: whether the weights are.
         noise: how far these are from PyTorch's in float64; asked for only where the gate's own figure is not met.
     """
-    gate = (GATES if reference.ndim == 2 else PIXEL_GATES)[precision]
+    gate = form.gates[precision]
     if not np.isfinite(parity.max_abs):
         raise GateError(f"after {parity.step} the model answers NaN or infinity; the export was not written")
     if precision in ("int8", "dynamic") and not trained:
         return
-    bound = None if gate.relative is None else gate.relative * (1 + float(np.abs(reference).max()))
+    bound = None if gate.relative is None else gate.relative * form.unit(reference)
     if bound is not None and parity.max_abs > bound:
         rounding = noise()
         allowed = max(bound, NOISE_ALLOWED * rounding)
         if parity.max_abs > allowed:
             share = parity.max_abs / (float(np.ptp(reference)) or 1.0)
             about = f" (PyTorch's own rounding in float32 is {rounding:.1g})" if rounding else ""
-            found = f"logits differ by up to {parity.max_abs:.2g}, allowed is {allowed:.2g}{about}"
+            found = f"{form.numbers} differ by up to {parity.max_abs:.2g}, allowed is {allowed:.2g}{about}"
             _fail(parity, f"{found}; that is {share:.1%} of their range")
     if parity.cosine < gate.cosine:
-        _fail(parity, f"the logits' cosine is {parity.cosine:.4f}, at least {gate.cosine} is asked")
-    if parity.top1_agreement < gate.top1_agreement:
-        of = "" if reference.ndim == 2 else "the pixels of "
-        found = f"{parity.top1_agreement:.1%} of {of}{parity.images} images keep their class"
-        _fail(parity, f"{found}, at least {gate.top1_agreement:.0%} is asked")
+        _fail(parity, f"the {form.numbers}' cosine is {parity.cosine:.4f}, at least {gate.cosine} is asked")
+    if (lost := form.shortfall(parity, gate)) is not None:
+        _fail(parity, lost)
 
 
 def _fail(parity: Parity, what: str) -> None:
@@ -134,7 +94,24 @@ def _fail(parity: Parity, what: str) -> None:
     )
 
 
-def run_graph(graph: ModelProto, images: ImageSet, preprocessing: Preprocess) -> NDArray[np.float32]:
+def run_torch(model: nn.Module, inputs: Iterable[NDArray[np.float32]]) -> Answers:
+    """Return PyTorch's answers to inputs (B, 3, H, W), in the precision of the model's weights."""
+    dtype = next(model.parameters()).dtype
+    with torch.inference_mode():
+        return np.concatenate([_joined(model(torch.from_numpy(batch).to(dtype))) for batch in inputs])
+
+
+def _joined(outputs: Tensor | tuple[Tensor, ...]) -> Answers:
+    answers: Answers = (outputs if isinstance(outputs, Tensor) else torch.cat(outputs, dim=-1)).numpy()
+    return answers
+
+
+def fitting_answers(model: nn.Module, size: tuple[int, int]) -> int:
+    """Return how many images' answers fit into MOST_BYTES, for inputs of (height, width) pixels."""
+    return max(1, MOST_BYTES // run_torch(model, [np.zeros((1, 3, *size), np.float32)]).nbytes)
+
+
+def run_graph(graph: ModelProto, images: ImageSet, preprocessing: Preprocess) -> Answers:
     """Return the answers, one for each image, that the board's runtime gets from an ONNX graph."""
     return run_file(graph.SerializeToString(), SUFFIXES["onnx"], images, preprocessing)
 
@@ -146,7 +123,7 @@ def run_file(
     preprocessing: Preprocess,
     batch: int = 1,
     track: Track = lambda items, label, count: items,
-) -> NDArray[np.float32]:
+) -> Answers:
     """Return the answers, one for each image, that the board's runtime gets from a file's content.
 
     Args:
@@ -160,6 +137,7 @@ def run_file(
     with tempfile.TemporaryDirectory() as folder:
         path = (Path(folder) / "step").with_suffix(suffix)
         path.write_bytes(content)
-        with contextlib.closing(open_session(path, rank=None)) as session:
+        with contextlib.closing(open_session(path, outputs=())) as session:
             inputs = track(images.inputs(preprocessing, batch), "answers", -(-len(images.images) // batch))
-            return np.concatenate([session.run(one) for one in inputs])[: len(images.images)]
+            answers = [np.concatenate(session.run_outputs(one), axis=-1) for one in inputs]
+            return np.concatenate(answers)[: len(images.images)]

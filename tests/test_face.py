@@ -36,14 +36,18 @@ classifier = edgevit.load("m.onnx")
 label: str = classifier("a.jpg").top1
 rules = edgevit.LabelRules(stable=(3, 5), threshold=0.6)
 summary = edgevit.run(edgevit.RunOptions(model="m.onnx", sources=["camera:0"], every="5s"))
-print(width, shares, label, rules, summary.results, edgevit.UNKNOWN)
+counts = edgevit.validate("m.onnx", "farm/", task="detect", threshold={"hen": 0.4}).models[0].counts
+wrong_by: float = counts.total.error if counts is not None else 0.0
+print(wrong_by, width, shares, label, rules, summary.results, edgevit.UNKNOWN)
 """
 WRONG = """
 import edgevit
 
+edgevit.validate("m.onnx", "farm/", task="segment").models[0].counts
+
 edgevit.load("m.onnx")("a.jpg").mask
 edgevit.load("m.onnx").stream("camera:0", evry="5s")
-edgevit.load("m.onnx", task="detect")
+edgevit.load("m.onnx", task="sort")
 """
 
 
@@ -60,6 +64,7 @@ def test_script_with_a_typed_choice_passes_a_strict_type_check(tmp_path: Path) -
     assert check_types(SCRIPT, tmp_path) == "Success: no issues found in 1 source file\n"
     said = check_types(WRONG, tmp_path)
     assert '"Result" has no attribute "mask"' in said
+    assert '"SegmentationQuality" has no attribute "counts"' in said
     assert 'Unexpected keyword argument "evry"' in said
     assert 'No overload variant of "load"' in said
 

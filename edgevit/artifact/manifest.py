@@ -167,16 +167,37 @@ class Quantization:
 
 
 @dataclass(frozen=True)
+class BoxParity:
+    """How far one step of the export moved the boxes of a detector from PyTorch's, over the verification images."""
+
+    found: int
+    """Boxes that PyTorch finds, at the model's own threshold."""
+    lost: int
+    """Those of them that no box of their class overlaps by half after the step."""
+    new: int
+    """Boxes after the step that overlap none of PyTorch's."""
+    shift_px: float
+    """How far a side has moved at most, in pixels of the input, where PyTorch's score reaches the threshold."""
+    score_difference: float
+    """How far a score has changed there at most."""
+
+
+@dataclass(frozen=True)
 class Parity:
-    """How far one step of the export moved the logits from PyTorch's, over the verification images."""
+    """How far one step of the export moved the answers from PyTorch's, over the verification images."""
 
     step: str
     max_abs: float
+    """Largest difference of a logit; of a detector, of any raw number."""
     cosine: float
+    """Of a detector, that of the output that has the lowest."""
     top1_agreement: float
+    """Share of images or pixels that keep their class; of PyTorch's boxes, share of those that are found again."""
     images: int
     source: str = ""
     """Which images they are."""
+    boxes: BoxParity | None = None
+    """None for models that find no boxes."""
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,7 @@ from edgevit.errors import MissingExtraError, OptionError
 if TYPE_CHECKING:
     from edgevit.artifact.manifest import HeldOut
     from edgevit.runtime.classifier import Classifier
-    from edgevit.runtime.evaluation.report import Validation
-    from edgevit.runtime.evaluation.segmentation import SegmentationValidation
+    from edgevit.runtime.evaluation.validate import AnyValidation
 
 CHECKPOINTS = (".pt", ".pth", ".tar", ".safetensors")
 """Suffixes of what PyTorch reads; everything else is a model for the runtime."""
@@ -24,6 +23,7 @@ CHECKPOINTS = (".pt", ".pth", ".tar", ".safetensors")
 EXAMPLES = """\b
 edgevit validate sbcformer_xs-int8.onnx --data photos/
 edgevit validate pens.onnx pens-int8.onnx --data photos/ --report pens.html
+edgevit validate hens.onnx hens-int8.onnx --data farm/ --threshold 0.4
 edgevit validate pens.safetensors pens-int8.onnx --data photos/ --json
 """
 
@@ -56,10 +56,16 @@ edgevit validate pens.safetensors pens-int8.onnx --data photos/ --json
     help="Changed answers, and wrong ones, to list for each model.",
 )
 @click.option(
+    "--threshold",
+    multiple=True,
+    metavar="[CLASS=]P",
+    help="Count boxes of at least this score, 0..1; CLASS=P for one class.  [default: the model's]",
+)
+@click.option(
     "--report",
     type=click.Path(path_type=Path),
     metavar="FILE.html",
-    help="Write a page: confusion matrices, and the photographs with wrong or changed answers.",
+    help="Write a page: confusion matrices or counts, and the photographs with wrong or changed answers.",
 )
 @click.option(
     "--arch",
@@ -75,6 +81,7 @@ def command(
     unlabelled: bool,
     as_json: bool,
     flips: int,
+    threshold: tuple[str, ...],
     report: Path | None,
     limit: int | None,
     seed: int,
@@ -87,12 +94,13 @@ def command(
 
     Where DIR holds one sub-folder for each class, named as the model names it: accuracy, calibration error, what is
     taken for what. Else: how often each model answers as the first one, and how sure it is. For segmentation,
-    DIR/images beside DIR/masks (PNG files of class numbers): mean IoU.
+    DIR/images beside DIR/masks (PNG files of class numbers): mean IoU. For detection, pictures with labels in any usual
+    form: average precision, and how well the model counts.
 
     DIR/val (valid, validation) or DIR/test is used in its place if it exists. Else, if `edgevit train` made the model
     from DIR, the images that it held out; where that is not known all are used, and a line says so.
 
-    MODEL is an exported file, another ONNX or TFLite classifier, or (with torch) a checkpoint. An image that cannot be
+    MODEL is an exported file, another ONNX or TFLite model, or (with torch) a checkpoint. An image that cannot be
     read is named on stderr, the others are still used, and the exit code is 1.
     """
     from edgevit.export.report.place import check_report_path
@@ -105,7 +113,7 @@ def command(
     told = take_model_options(given)
     opened = [(str(model), _open(model, arch, labels, told, threads)) for model in models]
     if report is not None and (other := next((name for name, model in opened if model.task == "segment"), None)):
-        raise OptionError(f"--report shows the answers of classifiers, and {other} segments; leave it out")
+        raise OptionError(f"--report shows classes and boxes, and {other} segments; leave it out")
     result = judge(
         opened,
         data,
@@ -113,6 +121,7 @@ def command(
         unlabelled=unlabelled,
         every=every,
         flips=flips,
+        threshold=threshold,
         limit=limit,
         seed=seed,
         track=track,
@@ -141,19 +150,27 @@ def _held_out(path: Path, classifier: "Classifier") -> "HeldOut | None":
     return None if facts is None else facts.held_out
 
 
-def _describe(result: "Validation | SegmentationValidation") -> str:
-    from edgevit.cli import segmentation_text, validation_text
+def _describe(result: "AnyValidation") -> str:
+    from edgevit.cli import detection_text, segmentation_text, validation_text
+    from edgevit.runtime.evaluation.detection import DetectionValidation
     from edgevit.runtime.evaluation.report import Validation
 
+    if isinstance(result, DetectionValidation):
+        return detection_text.describe(result)
     return validation_text.describe(result) if isinstance(result, Validation) else segmentation_text.describe(result)
 
 
-def _write_report(result: "Validation | SegmentationValidation", path: Path) -> None:
+def _write_report(result: "AnyValidation", path: Path) -> None:
+    from edgevit.export.report.detection import write_detection
     from edgevit.export.report.validation import write_validation
+    from edgevit.runtime.evaluation.detection import DetectionValidation
     from edgevit.runtime.evaluation.report import Validation
 
-    assert isinstance(result, Validation)
-    write_validation(result, path)
+    if isinstance(result, DetectionValidation):
+        write_detection(result, path)
+    else:
+        assert isinstance(result, Validation)
+        write_validation(result, path)
     say(f"report: {path}")
 
 

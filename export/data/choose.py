@@ -8,8 +8,9 @@ from torch import nn
 
 from edgevit.artifact.manifest import HeldOut, Preprocess
 from edgevit.errors import DataError, OptionError
+from edgevit.export.answers import CLASSES, AnswerForm
 from edgevit.export.data.images import VERIFICATION_IMAGES, ExportImages, ImageSet, draw_images
-from edgevit.export.data.synthesize import ENOUGH_IMAGES, synthesize_images
+from edgevit.export.data.synthesize import ENOUGH_IMAGES, affordable_images, synthesize_images
 from edgevit.export.recipe import MIN_CALIBRATION_IMAGES, Recipe
 from edgevit.export.tasks import rules_of
 from edgevit.models.weights.resolve import ResolvedWeights
@@ -37,6 +38,7 @@ def choose_images(
     labels: tuple[str, ...] = (),
     *,
     judging: bool = False,
+    form: AnswerForm = CLASSES,
 ) -> ExportImages:
     """Return the images of --data, those made from the weights, or those shipped with the bundled weights.
 
@@ -47,6 +49,7 @@ def choose_images(
         preprocessing: of the model.
         labels: the model's classes, by which folders are known.
         judging: whether accuracy will be told, though no budget asks for it.
+        form: what the model's answers mean.
 
     Raises:
         OptionError: int8 was asked for and nothing says which images to calibrate with.
@@ -55,9 +58,11 @@ def choose_images(
     if recipe.data is not None:
         judging = judging or recipe.max_drop is not None
         folder = read_labelled(recipe.data, rules_of(get_spec(recipe.model)).layout, labels, recipe.unlabelled)
-        return folder_images(folder, weights.held_out, labels, recipe, judging=judging, levels=preprocessing.levels)
+        levels = preprocessing.levels
+        return folder_images(folder, weights.held_out, labels, recipe, judging=judging, levels=levels, form=form)
     if recipe.synthesized:
-        count = min(recipe.calibration_images, ENOUGH_IMAGES)
+        wanted = min(recipe.calibration_images, ENOUGH_IMAGES)
+        count = affordable_images(wanted, get_spec(recipe.model), preprocessing.size)
         return _in_memory("synthesized", synthesize_images(model, count, preprocessing, seed=recipe.seed))
     if weights.entry is not None and weights.entry.bundled:
         with np.load(SHIPPED / f"{Path(weights.entry.file).stem}-calibration.npz") as file:
@@ -87,7 +92,7 @@ def read_labelled(data: Path, layout: Layout, labels: tuple[str, ...], unlabelle
         if classes and not unlabelled:
             log.warning("%s: no sub-folder is a class of the model, so what is on the images is not known", data)
         return read_folder(data, "plain", labels)
-    return read_folder(data, layout, labels)
+    return read_folder(data, "plain" if unlabelled else layout, labels)
 
 
 def folder_images(
@@ -98,6 +103,7 @@ def folder_images(
     *,
     judging: bool,
     levels: tuple[float, float] | None = None,
+    form: AnswerForm = CLASSES,
 ) -> ExportImages:
     """Draw the three sets from a folder, at random but repeatably: what was trained on calibrates, the rest judges.
 
@@ -111,7 +117,7 @@ def folder_images(
     calibrating, judged, role = _roles(folder, record)
     calibration = None
     if recipe.precision == "int8":
-        calibration = draw_images(calibrating, labels, recipe.calibration_images, recipe.seed, levels=levels)
+        calibration = draw_images(calibrating, labels, recipe.calibration_images, recipe.seed, levels=levels, form=form)
         if len(calibration.images) < MIN_CALIBRATION_IMAGES:
             raise DataError(
                 f"--data {folder.root} holds {len(calibration.images)} readable images to calibrate with "
@@ -122,7 +128,7 @@ def folder_images(
         used = set() if calibration is None else set(map(str, calibration.images))
         judged = folder.home.subset([i for i, path in enumerate(folder.home.paths) if str(path) not in used])
     wanted = recipe.evaluation_images if judging else VERIFICATION_IMAGES
-    drawn = draw_images(judged, labels, max(wanted, VERIFICATION_IMAGES), recipe.seed, role, levels)
+    drawn = draw_images(judged, labels, max(wanted, VERIFICATION_IMAGES), recipe.seed, role, levels, form)
     if not drawn.images:
         raise DataError(f"--data {folder.root}: none of the {len(judged.paths)} held-out images can be read; add some")
     return ExportImages(calibration, drawn.part(slice(VERIFICATION_IMAGES)), drawn.part(slice(wanted)))

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from edgevit.artifact.manifest import Preprocess
 from edgevit.errors import ImageError
-from edgevit.export.data.ground_truth import GroundTruth, Labels, Masks
+from edgevit.export.answers import CLASSES, AnswerForm
+from edgevit.export.data.ground_truth import GroundTruth
 from edgevit.runtime.datasets.folder import Pictures
 from edgevit.runtime.images.preprocess import min_decode_size, preprocess
 from edgevit.runtime.images.read import read_image
@@ -95,6 +96,7 @@ def draw_images(
     seed: int,
     role: str = "",
     levels: tuple[float, float] | None = None,
+    form: AnswerForm = CLASSES,
 ) -> ImageSet:
     """Draw at most `wanted` readable pictures at random but repeatably; the others are skipped and counted.
 
@@ -105,6 +107,7 @@ def draw_images(
         seed: decides which.
         role: see ImageSet.
         levels: as for read_image.
+        form: knows what may be known of the pictures.
 
     Raises:
         DataError: a picture's class is none of the names.
@@ -122,11 +125,4 @@ def draw_images(
         else:
             good.append(i)
     drawn = pictures.subset(good)
-    return ImageSet("folder", drawn.paths, skipped, _truth_of(drawn, names), role)
-
-
-def _truth_of(pictures: Pictures, names: tuple[str, ...]) -> GroundTruth | None:
-    if pictures.masks is not None:
-        return Masks(pictures.masks, len(names))
-    labels = pictures.labels(names)
-    return None if labels is None else Labels(np.array(labels, np.int64))
+    return ImageSet("folder", drawn.paths, skipped, form.truth(drawn, names), role)

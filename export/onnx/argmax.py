@@ -2,8 +2,6 @@
 
 from onnx import ModelProto, TensorProto, helper
 
-from edgevit.export.onnx.trace import OUTPUT
-
 BYTE_CLASSES = 256
 
 
@@ -17,14 +15,15 @@ def with_argmax(model: ModelProto) -> ModelProto:
     graph = result.graph
     (output,) = graph.output
     batch, classes, height, width = (axis.dim_value for axis in output.type.tensor_type.shape.dim)
-    logits = f"{OUTPUT}_of_classes"
+    name = output.name
+    logits = f"{name}_of_classes"
     for node in graph.node:
         for names in (node.input, node.output):
-            for i, name in enumerate(names):
-                if name == OUTPUT:
+            for i, known in enumerate(names):
+                if known == name:
                     names[i] = logits
     kind = TensorProto.UINT8 if classes <= BYTE_CLASSES else TensorProto.INT32
     graph.node.append(helper.make_node("ArgMax", [logits], ["class_numbers"], name="argmax", axis=1, keepdims=1))
-    graph.node.append(helper.make_node("Cast", ["class_numbers"], [OUTPUT], name="argmax_cast", to=kind))
-    output.CopyFrom(helper.make_tensor_value_info(OUTPUT, kind, (batch, 1, height, width)))
+    graph.node.append(helper.make_node("Cast", ["class_numbers"], [name], name="argmax_cast", to=kind))
+    output.CopyFrom(helper.make_tensor_value_info(name, kind, (batch, 1, height, width)))
     return result

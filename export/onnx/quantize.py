@@ -65,6 +65,8 @@ PRESETS = {
         ("deit_hmhsa", "pvt_hmhsa", "nextvit_hmhsa"),
         Preset(float_stem=1, float_weights=(".kernels", ".mixing")),
     ),
+    "efficientvit_det": Preset(float_stem=5),
+    **dict.fromkeys(("sbcformer_det", "sbcformer_retinanet", "yolox"), Preset(float_stem=1)),
     "efficientvit_seg": Preset(float_stem=5, float_heads=1, float_weights=(".upsample_rows", ".upsample_columns")),
 }
 """The first layers work on large images with few channels: int8 saves least there, and costs most accuracy.

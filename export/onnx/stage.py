@@ -30,7 +30,7 @@ def make(job: ConversionJob) -> ConvertedModel:
         EdgevitError: of a kind that says what is wrong; GateError if a step does not agree with PyTorch.
     """
     recipe, verified, preprocessing = job.recipe, job.images.verification, job.preprocessing
-    float_graph = trace(job.model, job.shape, recipe.opset)
+    float_graph = trace(job.model, job.shape, recipe.opset, job.form.outputs)
     job.verify("tracing", run_graph(float_graph, verified, preprocessing))
     if recipe.simplify:
         float_graph = simplify(float_graph)
@@ -64,6 +64,7 @@ def make(job: ConversionJob) -> ConvertedModel:
             layers=tuple(layers(float_graph)),
             operators=OPERATORS,
             noise=partial(layer_sqnr, float_graph, scoring),
+            form=job.form,
             # a search has measured whole blocks already
             only_int8=int8.quantizer.alone if int8 and int8.outcome is None else None,
         ),

@@ -5,7 +5,7 @@ import io
 import logging
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import onnx
@@ -15,7 +15,7 @@ from torch import nn
 
 from edgevit.errors import EdgevitError
 
-INPUT, OUTPUT = "image", "logits"
+INPUT = "image"
 
 DYNAMO_SINCE = 18
 """torch's newer exporter cannot write opsets before this one: it writes 18 instead, without an error."""
@@ -25,13 +25,16 @@ class TraceError(EdgevitError, RuntimeError):
     """torch.onnx.export failed, or wrote something other than was asked."""
 
 
-def trace(model: nn.Module, shape: tuple[int, int, int, int], opset: int) -> ModelProto:
+def trace(
+    model: nn.Module, shape: tuple[int, int, int, int], opset: int, outputs: Sequence[str] = ("logits",)
+) -> ModelProto:
     """Return the model as one self-contained ONNX graph with static shapes.
 
     Args:
         model: in eval mode, prepared by `edgevit.models.layers.prepare_for_export`.
         shape: of the input, (batch, 3, height, width).
         opset: the ONNX operator set.
+        outputs: what to call them.
 
     Raises:
         TraceError: the exporter failed, or wrote another opset.
@@ -47,7 +50,7 @@ def trace(model: nn.Module, shape: tuple[int, int, int, int], opset: int) -> Mod
                 (example,),
                 path,
                 input_names=[INPUT],
-                output_names=[OUTPUT],
+                output_names=list(outputs),
                 opset_version=opset,
                 dynamo=opset >= DYNAMO_SINCE,
                 external_data=False,

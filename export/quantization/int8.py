@@ -53,7 +53,7 @@ def make_int8(
     if recipe.max_drop is not None:
         images = job.images.evaluation
         reference = run_file(model, quantizer.suffix, images, preprocessing)
-        evaluator = evaluator_of(images, preprocessing, reference)
+        evaluator = evaluator_of(images, preprocessing, reference, job.form)
         outcome = search(quantizer, kept, evaluator, recipe.max_drop, job.track)
         kept |= layers_of(quantizer.layers, outcome.chosen.float_blocks)
     content = quantizer.make(kept)

@@ -1,6 +1,6 @@
 """Mixed precision within an accuracy budget: float back the blocks that cost most accuracy for their time.
 
-First every block alone is made int8 and the noise that it adds to the logits is measured. Then blocks go back to
+First every block alone is made int8 and the noise that it adds to the answers is measured. Then blocks go back to
 float, those first that add most noise per multiply-accumulate (float arithmetic's extra time is about proportional to
 it), until the images that decided nothing so far say that the budget is met.
 """
@@ -10,11 +10,11 @@ from dataclasses import asdict, dataclass
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edgevit.artifact.manifest import Preprocess
+from edgevit.export.answers import CLASSES, TINY, AnswerForm, Answers
 from edgevit.export.cache import cached, content_key
-from edgevit.export.data.ground_truth import FloatAnswers, GroundTruth
+from edgevit.export.data.ground_truth import GroundTruth
 from edgevit.export.data.images import ImageSet
 from edgevit.export.layers import Layer, int8_share
 from edgevit.export.verify import run_file
@@ -77,7 +77,7 @@ class Outcome:
     trials: tuple[Trial, ...]
     """In the order they were made; the first leaves every block int8."""
     sensitivity: Mapping[str, float]
-    """Block to the logits' signal-to-noise ratio in dB when it alone is int8: low means that it needs float."""
+    """Block to the answers' signal-to-noise ratio in dB when it alone is int8: low means that it needs float."""
     measure: str
     """What drops are points of: accuracy, mean IoU, or agreement with the float model."""
     images: int
@@ -92,22 +92,24 @@ class Evaluator:
 
     images: ImageSet
     preprocessing: Preprocess
-    reference: NDArray[np.float32]
-    """The float model's logits, (images, classes) or (images, classes, height, width)."""
+    reference: Answers
+    """The float model's answers."""
     truth: GroundTruth
+    form: AnswerForm = CLASSES
 
-    def drop(self, logits: NDArray[np.float32]) -> float:
+    def drop(self, answers: Answers) -> float:
         """Return the loss against float, in percentage points of the truth's measure."""
-        return 100 * (self.truth.score(self.reference) - self.truth.score(logits))
+        return 100 * (self.truth.score(self.reference) - self.truth.score(answers))
 
     def part(self, which: slice) -> "Evaluator":
         """Return an evaluator of some of the images."""
-        return Evaluator(self.images.part(which), self.preprocessing, self.reference[which], self.truth.part(which))
+        truth = self.truth.part(which)
+        return Evaluator(self.images.part(which), self.preprocessing, self.reference[which], truth, self.form)
 
 
-def evaluator_of(images: ImageSet, preprocessing: Preprocess, reference: NDArray[np.float32]) -> Evaluator:
+def evaluator_of(images: ImageSet, preprocessing: Preprocess, reference: Answers, form: AnswerForm) -> Evaluator:
     """Return the evaluator by what is known to be on the images, or else by the float model's answers."""
-    return Evaluator(images, preprocessing, reference, images.truth or FloatAnswers(reference))
+    return Evaluator(images, preprocessing, reference, images.truth or form.agreement(reference), form)
 
 
 def search(
@@ -153,8 +155,7 @@ def search(
             break
     met = trials[-1].drop <= max_drop
     chosen = trials[-1] if met else min(trials, key=lambda trial: (trial.drop, -trial.int8_share))
-    signal = float(np.mean(_centered(few.reference) ** 2))
-    sensitivity = {block: _decibel(signal, power) for block, power in noise.items()}
+    sensitivity = {block: _decibel(power) for block, power in noise.items()}
     decided = evaluator.images
     measure = evaluator.truth.measure
     return Outcome(chosen, met, tuple(trials), sensitivity, measure, len(decided.images), decided.origin)
@@ -167,35 +168,26 @@ def layers_of(layers: Iterable[Layer], blocks: Iterable[str]) -> set[str]:
 
 
 def _sensitivity(quantizer: Quantizer, floated: Set[str], few: Evaluator, key: str) -> float:
-    """Return the noise power that the layers which are not float add to the logits."""
+    """Return the noise that the layers which are not float add to the answers, as a share of their power."""
 
     def measure() -> float:
-        logits = run_file(quantizer.make(floated), quantizer.suffix, few.images, few.preprocessing)
-        return _noise(few.reference, logits)
+        answers = run_file(quantizer.make(floated), quantizer.suffix, few.images, few.preprocessing)
+        return few.form.noise(few.reference, answers)
 
-    return float(cached("sensitivity", key, measure))
+    return float(cached("noise", key, measure))
 
 
 def _trial(quantizer: Quantizer, floated: Set[str], back: tuple[str, ...], evaluator: Evaluator, key: str) -> Trial:
     def measure() -> dict[str, object]:
         model = quantizer.make(floated)
-        logits = run_file(model, quantizer.suffix, evaluator.images, evaluator.preprocessing)
+        answers = run_file(model, quantizer.suffix, evaluator.images, evaluator.preprocessing)
         share = int8_share(quantizer.layers, quantizer.float_layers(model))
-        return asdict(Trial(back, share, evaluator.drop(logits)))
+        return asdict(Trial(back, share, evaluator.drop(answers)))
 
     kept = cached("trials", key, measure)
     return Trial(tuple(kept["float_blocks"]), kept["int8_share"], kept["drop"])
 
 
-def _noise(reference: NDArray[np.float32], logits: NDArray[np.float32]) -> float:
-    """Return the mean square of the error, without what shifts all logits of an image alike."""
-    return float(np.mean(_centered(logits - reference) ** 2))
-
-
-def _centered(logits: NDArray[np.float32]) -> NDArray[np.float64]:
-    centered: NDArray[np.float64] = logits.astype(np.float64) - logits.mean(axis=1, keepdims=True)
-    return centered
-
-
-def _decibel(signal: float, noise: float) -> float:
-    return 10 * float(np.log10(max(signal, 1e-30) / max(noise, 1e-30)))
+def _decibel(noise: float) -> float:
+    """Return the signal-to-noise ratio of which `noise` is the reciprocal."""
+    return -10 * float(np.log10(max(noise, TINY)))

@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgevit.artifact.manifest import Manifest
-from edgevit.export.data.ground_truth import FloatAnswers, GroundTruth, Labels, Masks
+from edgevit.export.answers import AnswerForm, Answers
+from edgevit.export.data.ground_truth import GroundTruth, Labels, Masks
 from edgevit.export.data.images import ImageSet
 from edgevit.export.layers import Layer
 from edgevit.export.quantization.search import Outcome
@@ -16,7 +17,7 @@ from edgevit.export.report.masks import mask_facts
 from edgevit.export.report.thumbnails import THUMBNAILS, thumbnail
 from edgevit.export.result import Comparison, ExportResult
 from edgevit.export.verify import run_file
-from edgevit.runtime.evaluation.metrics import power_table, sqnr_db
+from edgevit.runtime.evaluation.metrics import sqnr_db
 from edgevit.runtime.evaluation.report import Flip
 from edgevit.runtime.images.preprocess import fit
 from edgevit.runtime.images.read import read_image
@@ -49,7 +50,7 @@ def measure(
         run_file(model, models.suffix, images, preprocessing, batch, track)
         for model in (models.float_model, models.model)
     )
-    score = _score(reference, found, truth, images.origin)
+    score = _score(models.form, reference, found, truth, images.origin)
     masks, flips = None, []
     if manifest.pixels is None:
         flips = list(_flips(reference, found, truth.labels if isinstance(truth, Labels) else None, images, manifest))
@@ -106,15 +107,15 @@ def _checkpoint_name(layer: Layer) -> str:
     return weight.removesuffix(".weight") if "." in weight else layer.name
 
 
-def _score(reference: NDArray[np.float32], found: NDArray[np.float32], truth: GroundTruth | None, origin: str) -> Score:
-    truth = truth or FloatAnswers(reference)
+def _score(form: AnswerForm, reference: Answers, found: Answers, truth: GroundTruth | None, origin: str) -> Score:
+    truth = truth or form.agreement(reference)
     return Score(
         measure=truth.measure,
         float32=truth.score(reference),
         exported=truth.score(found),
         images=len(reference),
         source=origin,
-        logit_sqnr_db=sqnr_db(power_table(reference, found)),
+        logit_sqnr_db=sqnr_db(form.powers(reference, found)),
     )
 
 

@@ -7,14 +7,14 @@ import logging
 import os
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import nn
 
 from edgevit.artifact.manifest import Preprocess
 from edgevit.errors import EdgevitError
-from edgevit.export.tflite.forms import OUTPUT, tflite_form
+from edgevit.export.tflite.forms import tflite_form
 from edgevit.export.tflite.graph import opened, packed
 
 INPUT = "image"
@@ -28,27 +28,33 @@ class ConvertError(EdgevitError, RuntimeError):
     """litert-torch failed."""
 
 
-def convert(model: nn.Module, shape: tuple[int, int, int, int], normalize: Preprocess | None = None) -> bytes:
-    """Return the model as a float32 TFLite file that takes (B, H, W, 3) and gives logits (B, classes).
+def convert(
+    model: nn.Module,
+    shape: tuple[int, int, int, int],
+    normalize: Preprocess | None = None,
+    outputs: Sequence[str] = ("logits",),
+) -> bytes:
+    """Return the model as a float32 TFLite file that takes (B, H, W, 3) and answers as the model does.
 
     Args:
         model: in eval mode, prepared by `edgevit.models.layers.prepare_for_export`; it is left unchanged.
         shape: (batch, 3, height, width).
         normalize: see tflite_form.
+        outputs: what to call them, in their order.
 
     Raises:
         ConvertError: the converter failed.
     """
     batch, channels, height, width = shape
     example = {INPUT: torch.zeros(batch, height, width, channels)}
-    form = tflite_form(model, normalize)
+    form = tflite_form(model, normalize, outputs)
     try:
         with _quiet():
             import litert_torch  # here, since its import already prints
 
             # folding constants by running them spares the board SBCFormer's tiled upsampling weights
             converted = litert_torch.convert(form, sample_kwargs=example, runtime_constant_folding=True)
-            return rename_tensors(bytes(converted.model_content()), module_names(form))
+            return rename_tensors(bytes(converted.model_content()), module_names(form), outputs)
     except Exception as error:  # its errors share no base class
         summary = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ConvertError(f"litert-torch could not convert the model to TFLite: {summary}") from error
@@ -75,18 +81,22 @@ def _class_name(module: nn.Module) -> str:
     return f"{type(module).__module__}.{type(module).__qualname__}"
 
 
-def rename_tensors(model: bytes, modules: dict[str, str]) -> bytes:
+def rename_tensors(model: bytes, modules: dict[str, str], outputs: Sequence[str] = ("logits",)) -> bytes:
     """Return the model with its tensors named for the modules that they come from: an eighth of the length.
 
-    The input is named INPUT, the output OUTPUT; other names get a number.
+    The input is named INPUT, the outputs by the signature's names of them and in the order given; other names get a
+    number.
     """
     tree = opened(model)
-    for graph in tree.subgraphs:
-        for index, tensor in enumerate(graph.tensors):
-            path = tensor.name.decode().split(";;")[-1].split(";")[0]
-            tensor.name = f"{modules.get(path, '')};{index}".encode()
-        graph.tensors[graph.inputs[0]].name = INPUT.encode()
-        graph.tensors[graph.outputs[0]].name = OUTPUT.encode()
+    graph, (signature,) = tree.subgraphs[0], tree.signatureDefs
+    for index, tensor in enumerate(graph.tensors):
+        path = tensor.name.decode().split(";;")[-1].split(";")[0]
+        tensor.name = f"{modules.get(path, '')};{index}".encode()
+    graph.tensors[graph.inputs[0]].name = INPUT.encode()
+    places = {entry.name.decode(): entry.tensorIndex for entry in signature.outputs}
+    graph.outputs = [places[name] for name in outputs]
+    for name, index in places.items():
+        graph.tensors[index].name = name.encode()
     return packed(tree)
 
 

@@ -1,14 +1,13 @@
 """The form in which a model becomes TFLite: channels-last input, LayerNorm as a few plain operators."""
 
 import copy
+from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 
 from edgevit.artifact.manifest import Preprocess
-
-OUTPUT = "logits"
 
 
 @runtime_checkable
@@ -33,25 +32,30 @@ class PlainLayerNorm(nn.Module):
 
 
 class ChannelsLast(nn.Module):
-    """A classifier that takes (B, H, W, 3), as TFLite's users expect, and names its output."""
+    """A model that takes (B, H, W, 3), as TFLite's users expect, and names its outputs."""
 
-    def __init__(self, model: nn.Module, normalization: nn.Module) -> None:
+    def __init__(self, model: nn.Module, normalization: nn.Module, outputs: Sequence[str]) -> None:
         super().__init__()
         self.normalization = normalization
         self.model = model
+        self.outputs = tuple(outputs)
 
     def forward(self, image: Tensor) -> dict[str, Tensor]:
-        """Map (B, H, W, 3) to logits (B, classes), by name."""
-        return {OUTPUT: self.model(self.normalization(image.permute(0, 3, 1, 2)))}
+        """Map (B, H, W, 3) to the model's outputs, by name."""
+        answers = self.model(self.normalization(image.permute(0, 3, 1, 2)))
+        return dict(zip(self.outputs, (answers,) if isinstance(answers, Tensor) else answers, strict=True))
 
 
-def tflite_form(model: nn.Module, normalize: Preprocess | None = None) -> ChannelsLast:
+def tflite_form(
+    model: nn.Module, normalize: Preprocess | None = None, outputs: Sequence[str] = ("logits",)
+) -> ChannelsLast:
     """Return a copy of a model in the form to convert.
 
     Args:
         model: in eval mode, prepared by `edgevit.models.layers.prepare_for_export`.
         normalize: whose mean and deviation the graph itself is to apply, for an input of RGB in 0..1; None for an input
             that is normalized already.
+        outputs: what to call them.
     """
     plain = copy.deepcopy(model)
     _replace_layernorms(plain)
@@ -59,7 +63,7 @@ def tflite_form(model: nn.Module, normalize: Preprocess | None = None) -> Channe
     for module in plain.modules():
         if isinstance(module, HasChannelsLastForm):
             module.take_channels_last_form()
-    return ChannelsLast(plain, nn.Identity() if normalize is None else normalization(normalize)).eval()
+    return ChannelsLast(plain, nn.Identity() if normalize is None else normalization(normalize), outputs).eval()
 
 
 def normalization(preprocessing: Preprocess) -> nn.Conv2d:

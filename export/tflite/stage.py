@@ -51,7 +51,7 @@ def make(job: ConversionJob) -> ConvertedModel:
     def answers(model: bytes) -> NDArray[np.float32]:
         return run_file(model, SUFFIX, job.images.verification, host)
 
-    float_model = convert(job.model, job.shape, job.preprocessing if integer else None)
+    float_model = convert(job.model, job.shape, job.preprocessing if integer else None, job.form.outputs)
     job.verify("conversion", answers(float_model))
     notes: tuple[str, ...] = ()
     if recipe.gelu == "tanh":
@@ -97,6 +97,7 @@ def make(job: ConversionJob) -> ConvertedModel:
             layers=every,
             operators=WEIGHTED,
             noise=partial(layer_sqnr, float_model, scoring),
+            form=job.form,
             # a search has measured whole blocks already
             only_int8=int8.quantizer.alone if int8 and int8.outcome is None else None,
             kept_because="writes float logits: rounding them would cost more than it saves",

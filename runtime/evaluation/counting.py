@@ -40,7 +40,7 @@ class CountQuality:
     """How well boxes are counted whose score reaches the threshold of their class."""
 
     thresholds: tuple[float, ...]
-    """Of each class."""
+    """For each class the score from which its boxes were counted."""
     total: ClassCounts
     """All classes together: counts, errors and biases are sums over the classes."""
     per_class: tuple[ClassCounts, ...]

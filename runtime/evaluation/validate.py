@@ -5,22 +5,27 @@ import logging
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Literal, overload
+from typing import Literal, cast, overload
 
 from edgevit.artifact.manifest import HeldOut
 from edgevit.errors import OptionError
 from edgevit.runtime.classifier import Classifier
 from edgevit.runtime.datasets.folder import Layout, read_folder
 from edgevit.runtime.datasets.judged import choose_judged
+from edgevit.runtime.detection.detector import Detector
 from edgevit.runtime.evaluation.classification import validate as validate_classifiers
+from edgevit.runtime.evaluation.detection import DetectionValidation, validate_detection
 from edgevit.runtime.evaluation.report import Validation
 from edgevit.runtime.evaluation.segmentation import SegmentationValidation, validate_segmentation
+from edgevit.runtime.events.labels import Thresholds
 from edgevit.runtime.loading import Task, load
 from edgevit.runtime.progress import Track
 from edgevit.runtime.segmenter import Segmenter
 from edgevit.schema import named
 
 log = logging.getLogger(__name__)
+
+AnyValidation = Validation | SegmentationValidation | DetectionValidation
 
 Model = str | os.PathLike[str] | Classifier
 """A model's file, or a model that is open already."""
@@ -55,14 +60,29 @@ def validate(
     models: Model | Sequence[Model],
     data: str | os.PathLike[str],
     *,
+    task: Literal["detect"],
+    unlabelled: bool = False,
+    every: bool = False,
+    flips: int = 20,
+    threshold: Thresholds = (),
+    limit: int | None = None,
+    seed: int = 0,
+    track: Track = ...,
+) -> DetectionValidation: ...
+@overload
+def validate(
+    models: Model | Sequence[Model],
+    data: str | os.PathLike[str],
+    *,
     task: None = None,
     unlabelled: bool = False,
     every: bool = False,
     flips: int = 20,
+    threshold: Thresholds = (),
     limit: int | None = None,
     seed: int = 0,
     track: Track = ...,
-) -> Validation | SegmentationValidation: ...
+) -> AnyValidation: ...
 @named
 def validate(
     models: Model | Sequence[Model],
@@ -72,21 +92,25 @@ def validate(
     unlabelled: bool = False,
     every: bool = False,
     flips: int = 20,
+    threshold: Thresholds = (),
     limit: int | None = None,
     seed: int = 0,
     track: Track = lambda items, label, count: items,
-) -> Validation | SegmentationValidation:
+) -> AnyValidation:
     """Judge models on the pictures of a folder that they were not trained on; see docs/validation.md.
 
     What is not known of the pictures, and which are left out, is logged; `judged` of the result says which were taken.
 
     Args:
         models: one, or several of the same task and classes; the first is what the others are compared with.
-        data: a folder with one sub-folder for each class; for segmentation, images/ beside masks/.
-        task: "classify" or "segment": what all of them must do; None for whatever they do.
-        unlabelled: the sub-folders are no classes: compare answers only.
+        data: a folder with one sub-folder for each class; for segmentation, images/ beside masks/; for detection,
+            pictures with labels as docs/data.md says.
+        task: "classify", "segment" or "detect": what all of them must do; None for whatever they do.
+        unlabelled: the sub-folders are no classes, or nothing is marked in the pictures: compare answers only.
         every: take all pictures, also those that the models were trained on.
-        flips: how many changed answers of each model to list.
+        flips: how many changed answers of each model to list, and wrong ones; for detection, pictures with such.
+        threshold: for detection, score from which boxes are counted: 0.4 for all classes, {"hen": 0.4} for one; else
+            that of each model's file.
         limit: draw so many pictures at random; None for all.
         seed: decides which.
         track: wraps the loop over pictures, for a progress display.
@@ -114,6 +138,7 @@ def validate(
             unlabelled=unlabelled,
             every=every,
             flips=flips,
+            threshold=threshold,
             limit=limit,
             seed=seed,
             track=track,
@@ -128,18 +153,17 @@ def judge(
     unlabelled: bool,
     every: bool,
     flips: int,
+    threshold: Thresholds = (),
     limit: int | None,
     seed: int,
     track: Track,
     tell: Callable[[str], None] = log.warning,
-) -> Validation | SegmentationValidation:
+) -> AnyValidation:
     """Judge open models; `records` say what each one's training held out, and `tell` is told of the pictures."""
-    segmenters = [(name, model) for name, model in named if isinstance(model, Segmenter)]
-    if segmenters and len(segmenters) < len(named):
-        other = next(name for name, model in named if not isinstance(model, Segmenter))
-        raise OptionError(f"{other} classifies, others segment; compare models of the same task")
-    layout: Layout = "masks" if segmenters else "plain" if unlabelled else "classes"
-    folder = read_folder(data, layout, named[0][1].names)
+    task = _common_task(named)
+    if threshold != () and task != "detect":
+        raise OptionError("--threshold is for models that detect; leave it out")
+    folder = read_folder(data, "plain" if unlabelled else LAYOUTS[task], named[0][1].names)
     judged = choose_judged(
         folder, [(name, record) for (name, _), record in zip(named, records, strict=True)], every=every
     )
@@ -152,6 +176,23 @@ def judge(
         tell(f"warning: {doubt}: if it was trained on some of these pictures, its figures are too good")
     more = "" if every or len(judged.seen) == judged.of else f"; --all for all {judged.of:,}"
     tell(f"judged on {judged}{more}")
-    if segmenters:
-        return validate_segmentation(segmenters, judged, track)
+    if task == "segment":
+        return validate_segmentation(cast("Sequence[tuple[str, Segmenter]]", named), judged, track)
+    if task == "detect":
+        return validate_detection(cast("Sequence[tuple[str, Detector]]", named), judged, flips, threshold, track)
     return validate_classifiers(named, judged, flips, track)
+
+
+LAYOUTS: dict[str, Layout] = {"classify": "classes", "segment": "masks", "detect": "boxes"}
+"""What a task wants to know of each picture."""
+DOES = {"classify": "classifies", "segment": "segments", "detect": "detects"}
+
+
+def _common_task(named: Sequence[tuple[str, Classifier]]) -> str:
+    (first_name, first), *others = named
+    for name, model in others:
+        if model.task != first.task:
+            raise OptionError(
+                f"{first_name} {DOES[first.task]}, {name} {DOES[model.task]}; compare models of the same task"
+            )
+    return first.task

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+import edgevit
 from tests.made_detector import scene
 
 Run = Callable[..., tuple[int, str, str]]
@@ -200,10 +201,8 @@ def test_video_has_a_frame_for_each_picture(run: Run, tiny_detector: Path, clip:
 
 
 def test_what_a_script_asks_is_what_the_command_asks(tiny_detector: Path, clip: Path) -> None:
-    import edgevit
-
     told: list[edgevit.Event] = []
-    with edgevit.load(tiny_detector) as detector:
+    with edgevit.load(tiny_detector, task="detect") as detector:
         stream = detector.stream(clip, count=["red>=2"], threshold={"blue": 0.9999}, on_event=told.append)
         counts = [result.counts for result in stream]
         # what a stream asks for is its own

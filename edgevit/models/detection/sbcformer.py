@@ -4,6 +4,7 @@ from torch import Tensor
 
 from edgevit.models import sbcformer
 from edgevit.models.detection.light import LightDetector
+from edgevit.models.detection.retinanet import RetinaNet
 
 PREFIX = "backbone."
 
@@ -12,6 +13,12 @@ def sbcformer_det(variant: str, num_classes: int, **options: float) -> LightDete
     """Build the light detector on the SBCFormer named by `variant`: xs, s, b or l."""
     config = sbcformer.VARIANTS[variant]
     return LightDetector(sbcformer.SBCFormerBackbone(config, **options), config["dims"], num_classes)
+
+
+def sbcformer_retinanet(variant: str, num_classes: int, **options: float) -> RetinaNet:
+    """Build the RetinaNet on the SBCFormer named by `variant`: xs, s, b or l."""
+    config = sbcformer.VARIANTS[variant]
+    return RetinaNet(sbcformer.SBCFormerBackbone(config, **options), config["dims"], num_classes)
 
 
 def canonical_keys(state: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -38,6 +38,8 @@ class Family:
     optional: tuple[str, ...] = ()
     """Parts of the names of weights that a model built for another size may not have, and does without."""
     task: Task = "classify"
+    backbone: tuple[str, ...] = ()
+    """Beginnings of the names of the weights that models for other tasks have too; empty where there are none."""
     more_heads: tuple[str, ...] = ()
     """Keys of the weights of further classifiers, of detectors' other levels."""
     anchors: int = 1
@@ -123,6 +125,10 @@ class ModelSpec:
     """RGB of each of `labels`; empty but for segmentation."""
     plain: str = ""
     """Name of the model that a hallucinated model is made from, whose weights it can start from; empty for others."""
+    backbone: str = ""
+    """Name of the classifier whose backbone it has, so that `--init` takes that one's weights by name too."""
+    remark: str = ""
+    """What a user should know before taking it."""
 
     @property
     def task(self) -> Task:
