@@ -110,8 +110,8 @@ class RunStatus:
                 self._events[record.kind] += 1
                 if record.kind == "line":
                     line, label, direction = (record.body[name] for name in ("line", "label", "direction"))
-                    place = (source, line, label, direction)
-                    self._crossings[place] = self._crossings.get(place, 0) + 1
+                    crossed = (source, line, label, direction)
+                    self._crossings[crossed] = self._crossings.get(crossed, 0) + 1
                 if record.kind == "source_lost":
                     self._trouble[source] = f"{source} is lost: {record.body.get('reason', 'no picture')}"
                     # nobody knows how many there are now
