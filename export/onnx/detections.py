@@ -95,10 +95,10 @@ def with_joined_boxes(model: ModelProto, meaning: BoxOutput, size: tuple[int, in
 
 
 def with_suppression(model: ModelProto, meaning: BoxOutput, size: tuple[int, int]) -> tuple[ModelProto, BoxOutput]:
-    """Return a graph that tells MOST boxes which overlap no surer one of their class, the surest first; and its meaning.
+    """Return a graph that leaves out boxes which overlap a surer one of their class, and what its answers mean.
 
-    Its outputs are corners (1, MOST, 4) in pixels of the input, and logits (1, MOST, classes), under the names of the raw
-    ones; each row is of one class, and where there are fewer boxes the last rows are of none.
+    They are corners (1, MOST, 4) in pixels of the input and logits (1, MOST, classes), the surest first, under the
+    names of the raw ones; each row is of one class, and where there are fewer boxes the last rows are of none.
     """
     _, _, classes = _sides(model)
     constants: dict[str, NDArray[np.generic]] = {
