@@ -23,9 +23,10 @@ from edgevit.export.quantization.search import evaluator_of
 from edgevit.export.recipe import Recipe
 from edgevit.export.verify import check, check_numbers
 from edgevit.models import create_model
-from edgevit.models.zoo.datasets import CITYSCAPES, spread_palette
+from edgevit.models.zoo.datasets import CITYSCAPES
 from edgevit.models.zoo.registry import get_spec
 from edgevit.runtime.images.mask_png import mask_png
+from edgevit.runtime.images.palette import spread_palette
 from edgevit.runtime.segmentation import Segmentation
 from edgevit.runtime.selftest import check_selftest
 from tests.places import SHARED
