@@ -30,7 +30,12 @@ STREAM_OPTIONS = (
         metavar="NAME=X,Y,W,H",
         help="Classify this region, in pixels, or shares if all are at most 1; may be given several times.",
     ),
-    click.option("--tiles", metavar="CxR", help="Classify C x R equal tiles, such as 3x2, each by itself."),
+    click.option(
+        "--tiles",
+        metavar="CxR",
+        help="Classify C x R equal tiles, such as 3x2, each by itself; a detector looks at tiles that overlap, and at "
+        "the whole, for one answer.",
+    ),
     section("Cameras and streams"),
     click.option("--raw", metavar="WxH[:FORMAT]", help="Raw frames on stdin, tcp:// or from picam: 640x480:rgb24."),
     click.option("--capture", metavar="WxH", help="Size to ask a camera for, such as 1280x720."),

@@ -13,6 +13,7 @@ from typing import Protocol
 from edgevit.artifact.manifest import Preprocess
 from edgevit.errors import EdgevitError, ImageError, SourceLostError
 from edgevit.runtime.detection.result import Detections
+from edgevit.runtime.detection.tiles import detect_in_tiles
 from edgevit.runtime.events.event import Event
 from edgevit.runtime.events.recent import Recent
 from edgevit.runtime.images.preprocess import min_decode_size
@@ -195,9 +196,10 @@ def answer(
         ImageError: it cannot be decoded, or is smaller than a region.
     """
     age_ms = 1e3 * (clock.monotonic_s() - frame.moment.monotonic_s) if frame.live else None
+    grid = plan.grid if predictor.task == "detect" else None
     regions, turned = () if predictor.task == "detect" else plan.regions, plan.rotate != 0
     begun = time.perf_counter()
-    if isinstance(frame.picture, Path) and not (regions or turned or callbacks.picture):
+    if isinstance(frame.picture, Path) and not (regions or grid or turned or callbacks.picture):
         results = predictor([frame.picture])
         read_ms = 0.0
     else:
@@ -213,10 +215,10 @@ def answer(
             return []
         parts = [cut(image, region) for region in regions] or [image]
         read_ms = 1e3 * (time.perf_counter() - begun) / len(parts)
-        results = predictor(parts)
+        results = predictor(parts) if grid is None else [detect_in_tiles(predictor, image, *grid)]
     named: Sequence[tuple[Result, str | None]]
     if isinstance(found := results[0], Detections):
-        named = by_region(found, plan.regions)
+        named = by_region(found, plan.rois)
     else:
         places = [region.name for region in regions] if regions else [None]
         named = list(zip(results, places, strict=True))

@@ -8,7 +8,7 @@ from typing import Annotated, Literal, TypedDict
 from edgevit.errors import OptionError
 from edgevit.runtime.events.counts import CountRules, parse_count
 from edgevit.runtime.events.labels import LabelRules, Thresholds, parse_stable, read_thresholds
-from edgevit.runtime.images.regions import Region, check_regions, parse_region, parse_tiles
+from edgevit.runtime.images.regions import Region, check_regions, parse_grid, parse_region, tile_regions
 from edgevit.runtime.sources.camera_settings import parse_settings
 from edgevit.runtime.sources.options import SourceOptions
 from edgevit.runtime.sources.raw import parse_raw
@@ -113,10 +113,19 @@ class StreamOptions:
         )
 
     @functools.cached_property
+    def rois(self) -> tuple[Region, ...]:
+        """Regions of the turned picture that have a name; none for the whole."""
+        return check_regions([region if isinstance(region, Region) else parse_region(region) for region in self.roi])
+
+    @functools.cached_property
+    def grid(self) -> tuple[int, int] | None:
+        """Columns and rows of tiles; None for no tiles."""
+        return None if self.tiles is None else parse_grid(self.tiles)
+
+    @functools.cached_property
     def regions(self) -> tuple[Region, ...]:
-        """Parts of the turned picture; none for the whole."""
-        given = [region if isinstance(region, Region) else parse_region(region) for region in self.roi]
-        return check_regions([*given, *(() if self.tiles is None else parse_tiles(self.tiles))])
+        """All parts of the turned picture that are classified by themselves; none for the whole."""
+        return check_regions([*self.rois, *(() if self.grid is None else tile_regions(*self.grid))])
 
     @functools.cached_property
     def label_rules(self) -> LabelRules:
@@ -136,7 +145,7 @@ class StreamOptions:
         rules = CountRules(
             [parse_count(text) for text in self.count], self.label_rules.stable, self.label_rules.cooldown_s
         )
-        rules.check_regions([region.name for region in self.regions])
+        rules.check_regions([region.name for region in self.rois])
         return rules
 
     def check_model(self, task: str, names: Sequence[str]) -> None:
