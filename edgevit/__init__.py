@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from edgevit.runtime.collect.collect import CollectSummary as CollectSummary
     from edgevit.runtime.collect.collect import collect as collect
     from edgevit.runtime.collect.options import CollectOptions as CollectOptions
-    from edgevit.runtime.detection.detector import Detector as Detector
     from edgevit.runtime.detection.result import Detections as Detections
+    from edgevit.runtime.detector import Detector as Detector
     from edgevit.runtime.evaluation.validate import validate as validate
     from edgevit.runtime.events.event import Event as Event
     from edgevit.runtime.events.labels import UNKNOWN as UNKNOWN
@@ -63,7 +63,7 @@ _HOMES = {
     "edgevit.runtime.classifier": ("Classifier",),
     "edgevit.runtime.collect.collect": ("CollectSummary", "collect"),
     "edgevit.runtime.collect.options": ("CollectOptions",),
-    "edgevit.runtime.detection.detector": ("Detector",),
+    "edgevit.runtime.detector": ("Detector",),
     "edgevit.runtime.detection.result": ("Detections",),
     "edgevit.runtime.evaluation.validate": ("validate",),
     "edgevit.runtime.events.event": ("Event",),

@@ -101,7 +101,9 @@ class BoxForm:
         place, index = np.nonzero(was >= least)
         shift, score = 0.0, 0.0
         if len(place):
-            sides = [BOXES[self.meaning.decode](raw[place, :4], place, self.meaning, self.size) for raw in (reference, found)]
+            sides = [
+                BOXES[self.meaning.decode](raw[place, :4], place, self.meaning, self.size) for raw in (reference, found)
+            ]
             shift = float(np.abs(sides[0] - sides[1]).max())
             score = float(np.abs(was[place, index] - now[place, index]).max())
         new = int(sum(box.alone and (box.conf or 0) >= least for box in difference.found))

@@ -8,10 +8,10 @@ from edgevit.errors import OptionError
 from edgevit.export.answers import CLASSES, PIXELS, AnswerForm
 from edgevit.export.boxes import BoxForm
 from edgevit.export.recipe import Recipe
-from edgevit.models.zoo.datasets import spread_palette
 from edgevit.models.zoo.spec import ModelSpec
 from edgevit.models.zoo.spec import Task as TaskName
 from edgevit.runtime.datasets.folder import Layout
+from edgevit.runtime.images.palette import spread_palette
 
 SEG_STRIDE = 8
 

@@ -19,7 +19,6 @@ from edgevit.export.recipe import SUFFIXES
 from edgevit.runtime.backends.session import open_session
 from edgevit.runtime.progress import Track
 
-
 MOST_BYTES = 2**28
 """Most memory that the answers of one model to all images may take."""
 

@@ -20,6 +20,7 @@ from edgevit.schema import options_from
 
 if TYPE_CHECKING:
     from edgevit.runtime.events.event import Event
+    from edgevit.runtime.events.labels import LabelRules
     from edgevit.runtime.moment import Moment
     from edgevit.runtime.selftest import SelfTestReport
     from edgevit.runtime.sources.stop import Stop
@@ -152,11 +153,22 @@ class Classifier:
         from edgevit.runtime.stream.watched import open_watch, watched_stream
 
         checked = options_from(StreamOptions, options)
-        checked.label_rules.check_names(self.names)
+        checked.check_model(self.task, self.names)
         plan = plan_stream([os.fspath(source)], checked)
         callbacks = StreamCallbacks(on_event, on_error, on_picture, on_black)
         watch = open_watch(checked, plan) if checked.asks_for_events else None
-        return watched_stream(self, plan, callbacks, watch, stop, self._closers)
+        return watched_stream(self.with_rules(checked.label_rules), plan, callbacks, watch, stop, self._closers)
+
+    def with_rules(self, rules: "LabelRules", least: float | None = None) -> "Self":
+        """Return this model as one whose answers follow the rules' thresholds, as far as they concern answers.
+
+        Classes are told with their probabilities whatever these are, so that this is the classifier itself.
+
+        Args:
+            rules: their thresholds.
+            least: score of boxes that are to be known though they do not count, 0..1; None for none.
+        """
+        return self
 
     def outputs(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the model's own (B, classes), or (B, 1) of a yes or no, for prepared inputs (B, 3, H, W).

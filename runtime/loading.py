@@ -12,7 +12,7 @@ from edgevit.errors import ModelFileError, OptionError
 from edgevit.runtime.backends.meaning import find_meaning
 from edgevit.runtime.backends.session import find_backend, open_exported, open_session
 from edgevit.runtime.classifier import Classifier
-from edgevit.runtime.detection.detector import Detector
+from edgevit.runtime.detector import Detector
 from edgevit.runtime.foreign import UserMetadata, foreign_labels, foreign_preprocess, user_labels
 from edgevit.runtime.segmenter import Segmenter
 from edgevit.schema import options_from

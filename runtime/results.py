@@ -60,6 +60,11 @@ class Result:
         return float(self.probs[self.top1_index])
 
     @property
+    def headline(self) -> str:
+        """What the answer is called in a word: here its best label."""
+        return self.top1
+
+    @property
     def top5(self) -> tuple[str, ...]:
         """Labels of the five most likely classes (fewer if the model has fewer), most likely first."""
         return tuple(self.names[index] for index in self._top5)

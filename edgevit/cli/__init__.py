@@ -30,6 +30,7 @@ COMMANDS = {
     "selftest": "edgevit.cli.selftest",
     "benchmark": "edgevit.cli.benchmark",
     "collect": "edgevit.cli.collect",
+    "data": "edgevit.cli.data",
     "train": "edgevit.cli.train",
     "profiles": "edgevit.cli.profiles",
     "doctor": "edgevit.cli.doctor",

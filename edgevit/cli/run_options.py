@@ -64,11 +64,23 @@ EVENT_OPTIONS = (
         "--threshold",
         multiple=True,
         metavar="[CLASS=]P",
-        help="Show and believe only classes of at least this confidence, 0..1, else 'unknown'; CLASS=P for one class.",
+        help="Show and believe only classes of at least this confidence, 0..1, else 'unknown'; CLASS=P for one class. "
+        "Of a detection: count only boxes of at least this score.",
     ),
-    click.option("--stable", metavar="K/N", help="A label is an event when K of the last N frames speak for it."),
+    click.option(
+        "--count",
+        multiple=True,
+        metavar="RULE",
+        help="Tell when a detection's count begins or ends to be so: 'hen>=10', 'egg==0', of a region 'fox>=1@coop'; "
+        "in quotes; may be given several times.",
+    ),
+    click.option(
+        "--stable", metavar="K/N", help="A label, or a rule of --count, is an event when K of the last N frames say so."
+    ),
     click.option("--hysteresis", type=float, default=0.0, metavar="P", help="How far a label may sink before it goes."),
-    click.option("--cooldown", metavar="TIME", help="How long a label's next event is held back, such as 10m."),
+    click.option(
+        "--cooldown", metavar="TIME", help="How long the next event of a label or rule is held back, such as 10m."
+    ),
 )
 
 OUTPUT_OPTIONS = (

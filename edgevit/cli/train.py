@@ -19,8 +19,17 @@ from edgevit.runtime.sources.stop import Stop
 if TYPE_CHECKING:
     from edgevit.training import Accuracy
 
-FIGURES = {"top1": "all", "macro": "mean of classes", "pixel_accuracy": "pixels", "miou": "mean IoU"}
+FIGURES = {
+    "top1": "all",
+    "macro": "mean of classes",
+    "pixel_accuracy": "pixels",
+    "miou": "mean IoU",
+    "ap": "AP",
+    "ap50": "AP50",
+}
 """What the figures of a run are called."""
+SHORTLY = {"top1": "held out", "miou": "held out, mean IoU", "ap": "held out, AP"}
+"""What the figure of an epoch is called, the first that there is."""
 MISTAKES = 5
 """Kinds of mistakes that are printed: the most frequent ones."""
 
@@ -38,14 +47,15 @@ edgevit train sbcformer_xs --init cifar10 --data photos/ --resume
 @train_options
 @click.pass_context
 def command(ctx: click.Context, /, name: str, **options: Any) -> None:
-    """Train the model NAME on folders of images, one for each class, or of images and masks.
+    """Train the model NAME on folders of images, one for each class, or of images with masks or boxes.
 
     DIR holds train/ and val/, or the class folders themselves, of which a tenth of the images is then held out.
-    For segmentation the folders are images/ and masks/, and DIR/classes.txt names the classes; see docs/training.md.
+    For segmentation the folders are images/ and masks/, and DIR/classes.txt names the classes; for detection DIR is as
+    YOLO, COCO or Pascal VOC have it; see docs/training.md.
     What is left out depends on the number of images, and is said at the start. Writes NAME.safetensors, which
     `edgevit export --weights` reads, its facts in NAME.json, and NAME.html: curves, confusions and the worst photos.
     """
-    from edgevit.training import Accuracy, Watcher, train
+    from edgevit.training import Accuracy, BoxAccuracy, Watcher, train
 
     command_line = _spelled_out(ctx)
     display, stop = Display(), Stop()
@@ -59,12 +69,18 @@ def command(ctx: click.Context, /, name: str, **options: Any) -> None:
         sys.exit(130)
     for label, share in result.accuracy.per_class.items():
         echo(f"{label:<20} {share:7.2%}")
-    of = f"of {result.accuracy.images:,} images that were not trained on"
+    found_boxes = isinstance(result.accuracy, BoxAccuracy)
+    of = f"{'on' if found_boxes else 'of'} {result.accuracy.images:,} images that were not trained on"
     for figure, value in result.accuracy.figures.items():
         echo(f"{FIGURES[figure]:<20} {'not known' if value is None else f'{value:7.2%}'}  {of}")
     if isinstance(result.accuracy, Accuracy):
         for line in describe_accuracy(result.accuracy):
             echo(line)
+    if isinstance(result.accuracy, BoxAccuracy):
+        echo(
+            f"best threshold {result.accuracy.threshold:.2f}: counts are then off by "
+            f"{result.accuracy.count_error:.2g} a class and image on average"
+        )
     echo(f"wrote {result.page}: curves, confusions and the worst photos", err=True)
     echo(f"wrote {result.weights}; next:", err=True)
     echo(f"  edgevit export {name} --weights {result.weights} --int8 --data {options['data']}", err=True)
@@ -145,9 +161,9 @@ def describe(record: dict[str, Any], left_s: float | None) -> str:
     parts = [f"step {record['step']}/{record['of']}", f"{pixels} px"]
     parts += [f"loss {record['loss']:.3f}"] if "loss" in record else []
     if "epoch" in record:
-        share = record["miou"] if "miou" in record else record["top1"]
+        figure = next(name for name in SHORTLY if name in record)
         parts.insert(0, f"epoch {record['epoch']:g}")
-        parts.append(f"{'held out, mean IoU' if 'miou' in record else 'held out'} {share:.2%}")
+        parts.append(f"{SHORTLY[figure]} {record[figure]:.2%}")
     if left_s is not None and record["step"] < record["of"]:
         parts.append(f"{left_s / 60:.0f} min left" if left_s >= 90 else f"{left_s:.0f} s left")
     return "  ".join(parts)

@@ -37,7 +37,7 @@ OPTIONS = (
         metavar="N",
         help="Passes over the images.  [default: 60, with --init 15, with --freeze 3]",
     ),
-    click.option("--imgsz", metavar="N|H,W", help="Final image size in pixels.  [default: the model's own]"),
+    click.option("--imgsz", metavar="N|HxW", help="Final image size in pixels.  [default: the model's own]"),
     click.option(
         "--sizes",
         metavar="LIST",
@@ -86,6 +86,9 @@ OPTIONS = (
         "--augmentation",
         type=click.Choice(["strong", "moderate", "light"]),
         help="How much images are changed at random.  [default: strong, with --init and few of them moderate]",
+    ),
+    click.option(
+        "--vertical-flip", is_flag=True, help="Turn half of the images upside down, too, which suits those from above."
     ),
     click.option("--balance", is_flag=True, help="Let rare classes count as much as common ones."),
     click.option(

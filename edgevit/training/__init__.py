@@ -7,15 +7,17 @@ from edgevit.errors import MissingExtraError
 
 if TYPE_CHECKING:
     from edgevit.training.accuracy import Accuracy
+    from edgevit.training.detection.measure import BoxAccuracy
     from edgevit.training.job import Watcher
     from edgevit.training.keywords import TrainingResult, train
     from edgevit.training.masked import MaskAccuracy
     from edgevit.training.recipe import Recipe
 
-__all__ = ["Accuracy", "MaskAccuracy", "Recipe", "TrainingResult", "Watcher", "train"]
+__all__ = ["Accuracy", "BoxAccuracy", "MaskAccuracy", "Recipe", "TrainingResult", "Watcher", "train"]
 
 _HOMES = {
     "Accuracy": "accuracy",
+    "BoxAccuracy": "detection.measure",
     "MaskAccuracy": "masked",
     "Recipe": "recipe",
     "TrainingResult": "keywords",

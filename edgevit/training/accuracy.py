@@ -59,6 +59,15 @@ class Accuracy:
         """The figures for the log and the header."""
         return {"top1": self.top1, "macro": self.macro}
 
+    @property
+    def main_figure(self) -> float:
+        """The one by which models are compared."""
+        return self.top1
+
+    @property
+    def threshold(self) -> None:
+        """No score is suggested: the surest class is the answer."""
+
 
 def measure_accuracy(
     model: nn.Module,

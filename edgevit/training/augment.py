@@ -20,14 +20,20 @@ class Augmentation:
     """Whether colour and sharpness change too."""
     erase: float
     """Probability of erasing a random square of an image."""
+    zoom: tuple[float, float]
+    """Smallest and largest size of a picture with boxes, 1 where it just fits."""
+    mosaic: float
+    """Probability of composing a picture with boxes from parts of four."""
+    vertical_flip: bool = False
+    """Whether half of the images stand on their heads."""
 
 
 AugmentationName = Literal["strong", "moderate", "light"]
 
 AUGMENTATIONS: dict[AugmentationName, Augmentation] = {
-    "strong": Augmentation(area=(0.4, 1.0), looks=True, erase=0.25),
-    "moderate": Augmentation(area=(0.6, 1.0), looks=True, erase=0.0),
-    "light": Augmentation(area=(0.6, 1.0), looks=False, erase=0.0),
+    "strong": Augmentation(area=(0.4, 1.0), looks=True, erase=0.25, zoom=(0.5, 1.5), mosaic=0.5),
+    "moderate": Augmentation(area=(0.6, 1.0), looks=True, erase=0.0, zoom=(0.5, 1.5), mosaic=0.5),
+    "light": Augmentation(area=(0.6, 1.0), looks=False, erase=0.0, zoom=(0.7, 1.5), mosaic=0.0),
 }
 """By name. "moderate" fits a small model, which "strong" keeps from learning the images themselves; "light" fits few
 images of one fixed camera."""
@@ -43,6 +49,8 @@ def augment_masked(
     mask = np.asarray(cv2.resize(np.ascontiguousarray(mask[box]), size[::-1], interpolation=cv2.INTER_NEAREST_EXACT))
     if rng.random() < 0.5:
         image, mask = image[:, ::-1], mask[:, ::-1]
+    if augmentation.vertical_flip and rng.random() < 0.5:
+        image, mask = image[::-1], mask[::-1]
     image = np.ascontiguousarray(image)
     return (random_sharpness(random_colour(image, rng), rng) if augmentation.looks else image), mask
 
@@ -54,6 +62,8 @@ def augment(
     image = random_resized_crop(image, size, rng, augmentation.area)
     if rng.random() < 0.5:
         image = image[:, ::-1]
+    if augmentation.vertical_flip and rng.random() < 0.5:
+        image = image[::-1]
     image = np.ascontiguousarray(image)
     return random_sharpness(random_colour(image, rng), rng) if augmentation.looks else image
 

@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from edgevit.runtime.detection.boxes import TrueBoxes
 from edgevit.runtime.images.read import read_image
 from edgevit.runtime.images.resample import RGBImage
 from edgevit.training.augment import AUGMENTATIONS, Augmentation, augment
@@ -17,8 +18,8 @@ from edgevit.training.schedule import Size
 ORDER, IMAGE = 0, 1
 """Random streams of a run: the order of an epoch, and the changes to one image."""
 
-Label = int | NDArray[np.uint8]
-"""The class of an image, or of each of its pixels."""
+Label = int | NDArray[np.uint8] | TrueBoxes
+"""The class of an image, or of each of its pixels, or its boxes."""
 
 
 class Examples(Protocol):
@@ -30,7 +31,7 @@ class Examples(Protocol):
     def example(
         self, index: int, size: Size, rng: np.random.Generator, augmentation: Augmentation
     ) -> tuple[RGBImage, Label]:
-        """Read and augment one image: (*size, 3) and its label, or the mask of labels, as large as `size`."""
+        """Read and augment one image: (*size, 3) and its label, mask of labels or boxes, as they lie in `size`."""
 
 
 def training_batches(
@@ -41,8 +42,8 @@ def training_batches(
     seed: int,
     workers: int = 2,
     augmentation: Augmentation = AUGMENTATIONS["strong"],
-) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.int64]]]:
-    """Yield augmented images (B, *size, 3) uint8 RGB and labels (B,) or (B, *size) for each step.
+) -> Iterator[tuple[NDArray[np.uint8], tuple[Label, ...]]]:
+    """Yield augmented images (B, *size, 3) uint8 RGB and their B labels for each step.
 
     One batch is read ahead.
 
@@ -67,7 +68,7 @@ def training_batches(
             if step + 1 < steps.stop:
                 ahead = submit()
             images, labels = zip(*(example.result() for example in current), strict=True)
-            yield np.stack(images), np.array(labels, np.int64)
+            yield np.stack(images), labels
 
 
 def visit_order(count: int, seed: int, start: int) -> Iterator[int]:

@@ -1,10 +1,12 @@
 """A recipe from what a user gives and, for what is left out, from the number of images."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 from edgevit.errors import OptionError
+from edgevit.models.zoo.spec import Task
 from edgevit.schema import check_options, option_name
 from edgevit.training.augment import AugmentationName
 from edgevit.training.recipe import Recipe
@@ -26,6 +28,14 @@ NAMES = ("batch", "learning_rate", "warmup_epochs", "ema_decay", "augmentation")
 """Options that depend on the images."""
 MANY = 5000
 """So many images allow strong augmentation: fewer are seen too seldom for it."""
+BOX_STEPS = 1000.0
+"""Steps in which a detector learns its classes..."""
+BOX_EPOCHS = (30.0, 100.0)
+"""...and the fewest and most epochs that they may take."""
+BOX_RATE = 2e-3
+BOX_BATCHES = (16, 8)
+MANY_STEPS = 125
+"""An epoch of a detector has so many before its batch is made larger."""
 
 
 @dataclass(frozen=True)
@@ -58,13 +68,14 @@ class Choices:
         return replace(self, schedule=schedule, **before)
 
     def fill(
-        self, images: int, size: int | Size, *, fine_tuning: bool, freeze: bool, **others: Any
+        self, images: int, size: int | Size, task: Task = "classify", *, fine_tuning: bool, freeze: bool, **others: Any
     ) -> tuple[Recipe, str]:
         """Return the recipe, and a line that names the options that were left out, with what they became.
 
         Args:
             images: how many there are to train on.
             size: of the model's input, where none was given.
+            task: what the model is for.
             fine_tuning: whether trained weights are there to start from.
             freeze: whether only the last layer learns.
             others: more fields of the recipe.
@@ -75,14 +86,15 @@ class Choices:
         useless = ("learning_rate", "warmup_epochs", "ema_decay")
         if freeze and (odd := [option_name(name) for name in useless if getattr(self, name) is not None]):
             raise OptionError(f"--freeze has no use for {odd[0]}; leave it out")
-        epochs = FROZEN_EPOCHS if freeze else FINE_TUNING_EPOCHS if fine_tuning else EPOCHS
+        habits = HABITS[task]
+        batch = habits.batch(images) if self.batch is None else self.batch
+        epochs = FROZEN_EPOCHS if freeze else habits.epochs(images / batch, fine_tuning)
         sizes = self.schedule.phases(size, epochs, progressive=not fine_tuning and not freeze)
         total = sum(each for _, each in sizes)
-        batch = choose_batch(images) if self.batch is None else self.batch
         found = {
             "batch": batch,
-            "learning_rate": choose_rate(total * images / batch, fine_tuning=fine_tuning),
-            "warmup_epochs": min(1.0, total / 10),
+            "learning_rate": habits.rate(total * images / batch, fine_tuning),
+            "warmup_epochs": min(habits.longest_warmup, total / 10),
             "ema_decay": choose_ema_decay(total * images / batch),
             "augmentation": choose_augmentation(images, fine_tuning=fine_tuning),
         }
@@ -96,7 +108,23 @@ def choose_batch(images: int) -> int:
     return next((batch for batch in BATCHES if images >= STEPS * batch), BATCHES[-1])
 
 
-def choose_rate(steps: float, *, fine_tuning: bool) -> float:
+def choose_box_batch(images: int) -> int:
+    """Return the batch of a detector, small so that few pictures give many steps."""
+    return next((batch for batch in BOX_BATCHES if images >= MANY_STEPS * batch), BOX_BATCHES[-1])
+
+
+def choose_epochs(steps: float, fine_tuning: bool) -> float:
+    """Return the passes over the images, whatever steps an epoch has."""
+    return FINE_TUNING_EPOCHS if fine_tuning else EPOCHS
+
+
+def choose_box_epochs(steps: float, fine_tuning: bool) -> float:
+    """Return the passes over the pictures of a detector, whose epochs have so many steps."""
+    fewest, most = BOX_EPOCHS
+    return float(round(min(most, max(fewest, BOX_STEPS / steps))))
+
+
+def choose_rate(steps: float, fine_tuning: bool) -> float:
     """Return the peak learning rate: a short fine-tuning has to learn faster, up to twice as fast."""
     if not fine_tuning:
         return RATE
@@ -123,3 +151,25 @@ def describe(left_out: dict[str, Any], images: int, batch: int) -> str:
     )
     steps = max(1, round(images / batch))
     return f"for {images:,} images, {steps:,} step{'s' if steps > 1 else ''} an epoch: {options}"
+
+
+@dataclass(frozen=True)
+class Habits:
+    """What is usual for a task."""
+
+    batch: Callable[[int], int]
+    """The number of images to how many a step has."""
+    epochs: Callable[[float, bool], float]
+    """The steps of an epoch, and whether trained weights are there, to the passes over the images."""
+    rate: Callable[[float, bool], float]
+    """All steps, and whether trained weights are there, to the peak learning rate."""
+    longest_warmup: float
+    """Epochs in which the rate rises, at most."""
+
+
+_PICTURES = Habits(choose_batch, choose_epochs, choose_rate, 1.0)
+HABITS: dict[Task, Habits] = {
+    "classify": _PICTURES,
+    "segment": _PICTURES,
+    "detect": Habits(choose_box_batch, choose_box_epochs, lambda steps, fine_tuning: BOX_RATE, 3.0),
+}

@@ -12,7 +12,7 @@ from edgevit.training.accuracy import plain_inputs
 from edgevit.training.augment import AUGMENTATIONS
 from edgevit.training.batches import training_batches
 from edgevit.training.folders import Samples
-from edgevit.training.loop import normalize
+from edgevit.training.objective import normalize
 from edgevit.training.recipe import Recipe
 
 PENALTY = 0.003
@@ -80,7 +80,7 @@ def _inputs(
         for pixels, numbers in training_batches(
             samples, size, recipe.batch, range(changed), recipe.seed, workers, changes
         ):
-            yield normalize(pixels), torch.from_numpy(numbers)
+            yield normalize(pixels, preprocessing), torch.tensor(numbers)
 
 
 @torch.no_grad()

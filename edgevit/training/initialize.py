@@ -1,51 +1,86 @@
-"""Start from trained weights: everything is loaded, except a classifier for other classes.
+"""Start from trained weights: everything that fits is loaded, what is for other classes or another task starts anew.
 
-A hallucinated model (edgevit/models/hallucinated.py) also starts from weights of the plain one, with what both have.
+Weights of another task fit where the backbone is the same: a detector starts from a classifier's, a classifier from a
+detector's. A hallucinated model (edgevit/models/hallucinated.py) starts from the plain one's, with what both have.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from torch import nn
+from torch import Tensor, nn
 
 from edgevit.models.hallucinated import shared_weights
 from edgevit.models.weights.checkpoint import read_state_dict
-from edgevit.models.weights.load import canonical_state, fits, infer_num_classes, load_state
-from edgevit.models.weights.resolve import resolve_weights
-from edgevit.models.zoo.registry import find_weights, get_spec
+from edgevit.models.weights.load import canonical_state, fits, infer_num_classes, is_derived, load_state
+from edgevit.models.weights.resolve import ResolvedWeights, resolve_weights
+from edgevit.models.zoo.registry import find_weights, get_spec, relatives
 from edgevit.models.zoo.spec import ModelSpec
 
 
 def load_initial(model: nn.Module, spec: ModelSpec, weights: str, classes: Sequence[str]) -> str:
     """Load weights, a file or a registry entry, into a model for `classes`; say in a few words what was loaded.
 
-    The classifier is left as it is where that of the weights has another number of classes, or other class names.
+    The classifier is left as it is where that of the weights has another number of classes, or other class names; so
+    is all but the backbone where they are for another task.
+
+    Args:
+        model: built by `create_model` for these classes.
+        spec: what it is.
+        weights: a name that the registry has for this model or one of its `relatives`, a file, or "random".
+        classes: names, in order.
 
     Raises:
         UnknownNameError: neither an entry nor a file has this name.
         CheckpointError: the file cannot be read, or is of another model; the model is then as it was.
         DownloadError: an entry could not be downloaded.
     """
-    plain = get_spec(spec.plain) if spec.plain else None
-    entries = plain if plain and find_weights(plain, weights) else spec
-    resolved = resolve_weights(entries, weights)
+    resolved = resolve_weights(_registered(spec, weights), weights)
     if resolved.path is None:
         return f"{resolved.source} weights"
     raw, own = read_state_dict(resolved.path, resolved.key), model.state_dict()
+    plain = get_spec(spec.plain) if spec.plain else None
     if plain and not fits(spec, raw) and fits(plain, raw):
         found = infer_num_classes(plain, raw, resolved.source)
-        state = shared_weights(model, canonical_state(plain, raw))
+        state = own | shared_weights(model, canonical_state(plain, raw))
         what = f"the weights that {spec.name} has in common with {plain.name}, of {resolved.source}"
-        state = own | state
     else:
         state = canonical_state(spec, raw)
+        if not fits(spec, raw) and _has_backbone(spec, own, state):
+            return _load_common(model, spec, state, resolved)
         found = infer_num_classes(spec, state, resolved.source)
         what = f"all weights of {resolved.source}"
     same_classes = found == len(classes) and resolved.labels in ((), tuple(classes))
     if not same_classes:
-        head = spec.family.head.rpartition(".")[0] + "."
-        state |= {key: value for key, value in own.items() if key.startswith(head)}
+        state |= {key: value for key, value in own.items() if spec.family.in_head(key)}
     load_state(model, spec, state, resolved.source)
     if same_classes:
         return what
     why = f"{found} classes there, {len(classes)} here" if found != len(classes) else "it is for other classes"
     return f"{what} but the classifier, which starts anew ({why})"
+
+
+def _registered(spec: ModelSpec, weights: str) -> ModelSpec:
+    """Return which of a model's relatives the registry has weights of this name for; else one that has any."""
+    known = relatives(spec)
+    having = [each for each in known if find_weights(each, weights)] or [each for each in known if each.weights]
+    return having[0] if having else spec
+
+
+def _has_backbone(spec: ModelSpec, own: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> bool:
+    """Return whether a state dict under the model's names has the whole backbone."""
+    keys = [key for key in own if key.startswith(spec.family.backbone) and not is_derived(key)]
+    return bool(spec.family.backbone) and all(key in state and state[key].shape == own[key].shape for key in keys)
+
+
+def _load_common(model: nn.Module, spec: ModelSpec, state: Mapping[str, Tensor], resolved: ResolvedWeights) -> str:
+    """Load what has the names and shapes of the model's own weights, the classifier aside; say how much that was."""
+    own = model.state_dict()
+    taken = {
+        key: state[key]
+        for key, value in own.items()
+        if key in state and state[key].shape == value.shape and not spec.family.in_head(key)
+    }
+    load_state(model, spec, own | taken, resolved.source)
+    wanted = [key for key in own if not is_derived(key)]
+    anew = dict.fromkeys(key.split(".")[0] for key in wanted if key not in taken)
+    count = sum(key in taken for key in wanted)
+    return f"{count} of {len(wanted)} tensors of {resolved.source}; new: {', '.join(anew)}"

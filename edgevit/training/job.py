@@ -1,5 +1,6 @@
 """One training job from folders of images to a file of weights: check, initialize, train, finish, measure, write."""
 
+import copy
 import shlex
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
@@ -75,6 +76,13 @@ class Job:
             raise OptionError(f"--val-fraction {self.val_fraction:g} is not possible; expected between 0 and 1")
         if self.freeze and get_spec(self.model).task != "classify":
             raise OptionError(f"--freeze is for models that classify, which {self.model} does not; leave it out")
+        if self.recipe.balance and not self.kind.balances:
+            raise OptionError(
+                f"--balance weighs images or pixels, and {self.model} finds boxes, of which each counts alike; leave "
+                "it out, and add photos of what is rare"
+            )
+        if self.crop_pct != 1 and not self.kind.crops:
+            raise OptionError(f"--crop-pct leaves out borders, and {self.model} looks at all of a photo; leave it out")
         if self.freeze and self.init in (None, RANDOM):
             raise OptionError("--freeze needs trained weights below the last layer; give --init FILE")
         if self.freeze and self.resume:
@@ -98,7 +106,14 @@ class Job:
         return KINDS[get_spec(self.model).task]
 
     def preprocess(self, size: Size) -> Preprocess:
-        return self.kind.preprocess(size, self.crop_pct)
+        return self.kind.preprocess(get_spec(self.model), size, self.crop_pct)
+
+    def measure(
+        self, model: nn.Module, samples: LearningSet, preprocessing: Preprocess, *, bfloat16: bool = False
+    ) -> Quality:
+        """Return how good a model is; see measure_accuracy."""
+        measure = self.kind.measure(get_spec(self.model))
+        return measure(model, samples, preprocessing, device=self.device, bfloat16=bfloat16, workers=self.workers)
 
 
 @dataclass(frozen=True)
@@ -186,15 +201,13 @@ def _learn(job: Job, model: nn.Module, data: Data, listing: Listing, watcher: Wa
     quick = data.val.subset(range(0, len(data.val.paths), -(-len(data.val.paths) // QUICK_VALIDATION)))
 
     def validate(averaged: nn.Module, size: Size) -> dict[str, float | None]:
-        preprocessing, bfloat16 = job.preprocess(size), job.recipe.bfloat16
-        quality = job.kind.measure(
-            averaged, quick, preprocessing, device=job.device, bfloat16=bfloat16, workers=job.workers
-        )
-        return quality.figures
+        return job.measure(averaged, quick, job.preprocess(size), bfloat16=job.recipe.bfloat16).figures
 
+    preprocessing = job.preprocess(job.recipe.final_size)
     outcome = train(
         model,
         data.train,
+        job.kind.objective(get_spec(job.model), job.recipe, data.train, preprocessing),
         validate,
         job.recipe,
         job.out,
@@ -233,16 +246,27 @@ def _learn_head(job: Job, model: nn.Module, data: Data, watcher: Watcher) -> nn.
 
 
 def finish(job: Job, model: nn.Module, data: Data, watcher: Watcher) -> Quality:
-    """Refresh the statistics, round the weights, measure them on all validation images, and write them."""
-    if job.bn_batches and not job.freeze:
-        watcher.say("computing the BatchNorm statistics of the averaged weights")
-        _refresh_statistics(job, model, data.train)
-    state = round_to_half(model)
+    """Round the weights, measure them on all validation images, and write them with the better BatchNorm statistics."""
     watcher.say(f"measuring accuracy on {len(data.val.paths):,} images that were not trained on")
     preprocessing = job.preprocess(job.recipe.final_size)
-    accuracy = job.kind.measure(model, data.val, preprocessing, device=job.device, workers=job.workers)
+    state = round_to_half(model)
+    accuracy = job.measure(model, data.val, preprocessing)
+    if job.bn_batches and not job.freeze:
+        averaged, before = copy.deepcopy(state), accuracy
+        _refresh_statistics(job, model, data.train)
+        state = round_to_half(model)
+        accuracy = job.measure(model, data.val, preprocessing)
+        anew, kept = accuracy.main_figure, before.main_figure
+        watcher.say(
+            f"held out: {anew:.2%} with BatchNorm statistics computed anew, {kept:.2%} with the averaged ones; "
+            f"keeping {'the averaged ones' if kept > anew else 'those computed anew'}"
+        )
+        if kept > anew:
+            state, accuracy = averaged, before
     figures = {key: None if share is None else round(share, 4) for key, share in accuracy.figures.items()}
-    facts = TrainingFacts(data.train.classes, preprocessing, {**figures, "images": accuracy.images}, data.held_out)
+    facts = TrainingFacts(
+        data.train.classes, preprocessing, {**figures, "images": accuracy.images}, data.held_out, accuracy.threshold
+    )
     write_weights(job.weights_file, state, facts, job.model)
     return accuracy
 

@@ -61,6 +61,7 @@ def train(
     warmup_epochs: float | None = None,
     ema_decay: float | None = None,
     augmentation: AugmentationName | None = None,
+    vertical_flip: bool = False,
     balance: bool = False,
     crop_pct: float = 1.0,
     val_fraction: float = 0.1,
@@ -99,6 +100,7 @@ def train(
             back a tenth of all steps, and at most 500.
         augmentation: how much images are changed at random; "strong" unless given, with `init` and few of them
             "moderate".
+        vertical_flip: turn half of the images upside down, too, which suits pictures from above.
         balance: let rare classes count as much as common ones.
         crop_pct: central part of an image that is used, above 0, at most 1.
         val_fraction: share of the images held out where there is no `val` folder, between 0 and 1.
@@ -132,7 +134,8 @@ def train(
     def fill(choices: Choices, images: int) -> tuple[Recipe, str]:
         side, fine_tuning = spec.preprocess.size[0], initial is not None
         others = {"weight_decay": weight_decay, "seed": seed, "bfloat16": bfloat16, "balance": balance}
-        return choices.fill(images, side, fine_tuning=fine_tuning, freeze=freeze, **others)
+        others["vertical_flip"] = vertical_flip
+        return choices.fill(images, side, spec.task, fine_tuning=fine_tuning, freeze=freeze, **others)
 
     job = Job(
         model=model,

@@ -5,31 +5,29 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F  # noqa: N812, the name that every PyTorch user knows
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from edgevit.errors import DataError
-from edgevit.runtime.datasets.masks import IGNORED
-from edgevit.training.augment import AUGMENTATIONS
-from edgevit.training.batches import training_batches
+from edgevit.training.batches import Examples, Label, training_batches
 from edgevit.training.hardware import keep_grouped_convolutions_float
 from edgevit.training.kinds import LearningSet
+from edgevit.training.objective import Objective, normalize
 from edgevit.training.recipe import Recipe
 from edgevit.training.schedule import Size, as_written
-from edgevit.training.state import TrainingState, keep_log, restore, save
+from edgevit.training.state import Best, TrainingState, keep_log, restore, save
 
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
 NOT_DECAYED = ("attention_biases", "cls_token", "pos_embed")
 ERASE, DROP = 2, 3
 """Random streams of a run, beside those of `batches`: what is erased, and what the model itself draws."""
+CLOSING = 0.9
+"""Share of a run after which pictures are composed no more."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +44,7 @@ class Outcome:
 def train(
     model: nn.Module,
     samples: LearningSet,
+    objective: Objective,
     validate: Callable[[nn.Module, Size], Mapping[str, float | None]],
     recipe: Recipe,
     out: Path,
@@ -64,8 +63,9 @@ def train(
     run was stopped and resumed in between.
 
     Args:
-        model: maps (B, 3, H, W) normalized images to (B, classes) logits, or to (B, classes, h, w).
-        samples: the labelled images, or images with masks.
+        model: maps (B, 3, H, W) normalized images to what the objective's loss takes.
+        samples: the images and what is known of them.
+        objective: what to minimize.
         validate: called with (averaged model, (height, width)); its figures go to the log.
         recipe: see `Recipe`.
         out: folder of the run, made if needed.
@@ -89,19 +89,20 @@ def train(
         keep_grouped_convolutions_float(model)
     averaged = copy.deepcopy(model).eval().requires_grad_(False)
     optimizer = torch.optim.AdamW(_decay_groups(model, recipe.weight_decay), lr=recipe.learning_rate)
-    state = TrainingState(model, averaged, optimizer, recipe, samples.fingerprint(), listed)
+    best = Best()
+    state = TrainingState(model, averaged, optimizer, recipe, samples.fingerprint(), listed, best)
     images = len(samples.paths)
     total = recipe.total_steps(images)
     validate_every = validate_every or max(1, images // recipe.batch)
-    class_weights = _class_weights(samples).to(device) if recipe.balance else None
+    closing = int(total * CLOSING)
     first = restore(out / "last.pt", state) if resume else 0
     started, loss_sum, seen = time.monotonic(), 0.0, 0
     keep_log(out / "log.jsonl", first)
     with (out / "log.jsonl").open("a", encoding="utf-8", newline="\n") as log:
-        for size, step, pixels, labels in _remaining_batches(samples, recipe, first, workers):
+        for size, step, pixels, labels in _remaining_batches(samples, objective, recipe, first, closing, workers):
             for group in optimizer.param_groups:
                 group["lr"] = recipe.rate(step, images)
-            loss_sum += _train_step(state, pixels, labels, step, class_weights)
+            loss_sum += _train_step(state, objective, pixels, labels, step, closing=step >= closing)
             seen += 1
             done = step + 1
             record: dict[str, Any] = {"step": done, "of": total, "size": as_written(size), "loss": loss_sum / seen}
@@ -113,6 +114,8 @@ def train(
                     **validate(averaged, size),
                 }
                 loss_sum, seen = 0.0, 0
+                if size == recipe.final_size:
+                    best.offer(record.get(objective.best), averaged)
                 log.write(json.dumps(record) + "\n")
                 log.flush()
                 save(out / "last.pt", state, done)
@@ -120,35 +123,33 @@ def train(
             if should_stop() and done < total:
                 save(out / "last.pt", state, done)
                 return Outcome(averaged, done, finished=False)
+    best.load_into(averaged)
     return Outcome(averaged, total, finished=True)
 
 
 def _remaining_batches(
-    samples: LearningSet, recipe: Recipe, first: int, workers: int
-) -> Iterator[tuple[Size, int, NDArray[np.uint8], NDArray[np.int64]]]:
-    """Yield image size, step, images and labels of each step from `first` on."""
+    samples: Examples, objective: Objective, recipe: Recipe, first: int, closing: int, workers: int
+) -> Iterator[tuple[Size, int, NDArray[np.uint8], tuple[Label, ...]]]:
+    """Yield image size, step, images and labels of each step from `first` on; none is composed from `closing` on."""
+    changes = objective.augmentation
     for size, steps in recipe.phases(len(samples.paths)):
-        todo = range(max(steps.start, first), steps.stop)
-        if todo:
-            changes = AUGMENTATIONS[recipe.augmentation]
-            batches = training_batches(samples, size, recipe.batch, todo, recipe.seed, workers, changes)
-            for step, (pixels, labels) in zip(todo, batches, strict=True):
-                yield size, step, pixels, labels
-
-
-def normalize(pixels: NDArray[np.uint8], device: str = "cpu") -> Tensor:
-    """Map RGB images (B, H, W, 3) uint8 to (B, 3, H, W) float32 with ImageNet's mean and deviation, channels last."""
-    x = torch.from_numpy(pixels).to(device).float().div_(255)
-    x = (x - torch.tensor(IMAGENET_MEAN, device=device)) / torch.tensor(IMAGENET_STD, device=device)
-    return x.permute(0, 3, 1, 2)
+        early = range(max(steps.start, first), min(steps.stop, closing))
+        late = range(max(steps.start, first, closing), steps.stop)
+        for todo, changed in ((early, changes), (late, replace(changes, mosaic=0.0))):
+            if todo:
+                batches = training_batches(samples, size, recipe.batch, todo, recipe.seed, workers, changed)
+                for step, (pixels, labels) in zip(todo, batches, strict=True):
+                    yield size, step, pixels, labels
 
 
 def _train_step(
     state: TrainingState,
+    objective: Objective,
     pixels: NDArray[np.uint8],
-    labels: NDArray[np.int64],
+    labels: tuple[Label, ...],
     step: int,
-    class_weights: Tensor | None,
+    *,
+    closing: bool,
 ) -> float:
     """Take one step and return its loss."""
     recipe, model = state.recipe, state.model
@@ -156,12 +157,11 @@ def _train_step(
     # what the model draws (stochastic depth) is also a function of (seed, step)
     torch.manual_seed(int(np.random.default_rng((recipe.seed, DROP, step)).integers(2**63)))
     model.train()
-    x = normalize(pixels, device)
-    _erase(x, AUGMENTATIONS[recipe.augmentation].erase, np.random.default_rng((recipe.seed, ERASE, step)))
-    target = torch.from_numpy(labels).to(device)
+    x = normalize(pixels, objective.preprocess, device)
+    _erase(x, objective.augmentation.erase, np.random.default_rng((recipe.seed, ERASE, step)))
     with torch.autocast(device, torch.bfloat16, enabled=recipe.bfloat16):
-        logits = model(x)
-    loss = _loss(logits.float(), target, class_weights, recipe.label_smoothing)
+        answers = model(x)
+    loss = objective.loss(answers, labels, (x.shape[2], x.shape[3]), closing=closing)
     state.optimizer.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
     nn.utils.clip_grad_norm_(model.parameters(), 5.0)
@@ -171,14 +171,6 @@ def _train_step(
     if not math.isfinite(value):
         raise DataError(f"the loss became {value} at step {step}; lower --learning-rate, or pass --no-bfloat16")
     return value
-
-
-def _loss(logits: Tensor, target: Tensor, class_weights: Tensor | None, smoothing: float) -> Tensor:
-    """Return the cross-entropy of logits (B, classes) and labels (B,), or (B, classes, h, w) and masks (B, H, W)."""
-    if target.ndim == 3:
-        # as the board enlarges them
-        logits = F.interpolate(logits, target.shape[1:], mode="bilinear", align_corners=False)
-    return F.cross_entropy(logits, target, class_weights, ignore_index=IGNORED, label_smoothing=smoothing)
 
 
 @torch.no_grad()
@@ -198,12 +190,6 @@ def _erase(x: Tensor, probability: float, rng: np.random.Generator) -> None:
             side = int(min(height, width) * rng.uniform(0.15, 0.45))
             top, left = rng.integers((height - side, width - side))
             image[:, top : top + side, left : left + side] = 0.0
-
-
-def _class_weights(samples: LearningSet) -> Tensor:
-    """Return each class's weight in the loss, in inverse proportion to its images; one image weighs 1 on average."""
-    counts = torch.tensor(samples.counts(), dtype=torch.float32).clamp(min=1)
-    return counts.sum() / (len(counts) * counts)
 
 
 def _decay_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:

@@ -34,6 +34,8 @@ class Recipe:
     bfloat16: bool = True
     balance: bool = False
     """Whether a class counts in the loss in inverse proportion to its images."""
+    vertical_flip: bool = False
+    """Whether half of the images stand on their heads, which suits pictures from above."""
 
     def __post_init__(self) -> None:
         """Check every value once.

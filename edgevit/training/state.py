@@ -3,16 +3,35 @@
 import contextlib
 import json
 import pickle
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from edgevit.errors import CheckpointError, OutputError
 from edgevit.system.files import replacing
 from edgevit.training.recipe import Recipe, differences
+
+
+@dataclass
+class Best:
+    """The averaged weights with the highest figure so far."""
+
+    figure: float | None = None
+    weights: dict[str, Tensor] = field(default_factory=dict)
+
+    def offer(self, figure: float | None, averaged: nn.Module) -> None:
+        """Remember the weights if none were better."""
+        if figure is not None and (self.figure is None or figure >= self.figure):
+            self.figure = figure
+            self.weights = {key: value.detach().cpu().clone() for key, value in averaged.state_dict().items()}
+
+    def load_into(self, averaged: nn.Module) -> None:
+        """Give a model the remembered weights, if there are any."""
+        if self.weights:
+            averaged.load_state_dict(self.weights)
 
 
 @dataclass(frozen=True)
@@ -28,6 +47,7 @@ class TrainingState:
     """Fingerprint of the training images."""
     listed: str | None = None
     """Fingerprint of all that were listed, readable or not; None where that is not known."""
+    best: Best = field(default_factory=Best)
 
 
 def save(path: Path, state: TrainingState, step: int) -> None:
@@ -44,6 +64,7 @@ def save(path: Path, state: TrainingState, step: int) -> None:
         "model": state.model.state_dict(),
         "state_dict_ema": state.averaged.state_dict(),
         "optimizer": state.optimizer.state_dict(),
+        "best": {"figure": state.best.figure, "weights": state.best.weights},
     }
     try:
         with replacing(path) as temporary:
@@ -105,6 +126,8 @@ def restore(path: Path, state: TrainingState) -> int:
     except RuntimeError as error:
         raise CheckpointError(f"--resume: {path} is of another model; give its name, or another --out") from error
     state.optimizer.load_state_dict(saved.document["optimizer"])
+    found = saved.document.get("best", {})  # which files of older versions do not have
+    state.best.figure, state.best.weights = found.get("figure"), found.get("weights", {})
     return saved.step
 
 

@@ -10,7 +10,7 @@ from edgevit.artifact.manifest import HeldOut, Preprocess
 from edgevit.errors import DataError, OptionError
 from edgevit.export.answers import CLASSES, AnswerForm
 from edgevit.export.data.images import VERIFICATION_IMAGES, ExportImages, ImageSet, draw_images
-from edgevit.export.data.synthesize import ENOUGH_IMAGES, synthesize_images
+from edgevit.export.data.synthesize import ENOUGH_IMAGES, affordable_images, synthesize_images
 from edgevit.export.recipe import MIN_CALIBRATION_IMAGES, Recipe
 from edgevit.export.tasks import rules_of
 from edgevit.models.weights.resolve import ResolvedWeights
@@ -61,7 +61,8 @@ def choose_images(
         levels = preprocessing.levels
         return folder_images(folder, weights.held_out, labels, recipe, judging=judging, levels=levels, form=form)
     if recipe.synthesized:
-        count = min(recipe.calibration_images, ENOUGH_IMAGES)
+        wanted = min(recipe.calibration_images, ENOUGH_IMAGES)
+        count = affordable_images(wanted, get_spec(recipe.model), preprocessing.size)
         return _in_memory("synthesized", synthesize_images(model, count, preprocessing, seed=recipe.seed))
     if weights.entry is not None and weights.entry.bundled:
         with np.load(SHIPPED / f"{Path(weights.entry.file).stem}-calibration.npz") as file:

@@ -13,6 +13,7 @@ As a program it writes the images that are shipped beside bundled weights:
 import contextlib
 import logging
 import math
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,6 +29,7 @@ from edgevit.artifact.manifest import Preprocess
 from edgevit.errors import OptionError
 from edgevit.models.weights.resolve import build_with_weights, resolve_weights
 from edgevit.models.zoo.registry import SIZE_STEP, get_spec
+from edgevit.models.zoo.spec import ModelSpec
 from edgevit.runtime.images.preprocess import center_box, scaled_size
 from edgevit.text import show_log
 
@@ -35,6 +37,12 @@ log = logging.getLogger(__name__)
 
 ENOUGH_IMAGES = 64
 """They set ranges as wide as as many real images do; more of them take minutes for little."""
+FEWEST_IMAGES = 16
+"""Of fewer the statistics are too rough."""
+AFFORDABLE_MACS = 10e9
+"""Multiply-accumulates of one pass over all images: for more than that, fewer images are made."""
+ESTIMATED_STEP = 2
+"""After it, it is said how long all take."""
 MIN_NORMS = 4
 """With fewer BatchNorm layers the statistics say too little about the images."""
 
@@ -56,6 +64,13 @@ class Synthesis:
     """Weight of the mean absolute difference of neighbouring pixels."""
     label_smoothing: float = 0.1
     """As in training, lest the scores grow beyond those of real images."""
+
+
+def affordable_images(wanted: int, spec: ModelSpec, size: tuple[int, int]) -> int:
+    """Return how many images of (height, width) to make, at most `wanted`: fewer for a large model."""
+    designed = spec.preprocess.size
+    macs = spec.macs * (size[0] * size[1]) / (designed[0] * designed[1])
+    return min(wanted, max(FEWEST_IMAGES, int(AFFORDABLE_MACS / macs)))
 
 
 def synthesize_images(
@@ -127,6 +142,7 @@ def _optimize(
         for norm in norms
     ]
     try:
+        started = time.monotonic()
         for step in range(synthesis.steps):
             optimizer.param_groups[0]["lr"] = synthesis.rate * 0.5 * (1 + math.cos(math.pi * step / synthesis.steps))
             losses.clear()
@@ -141,12 +157,20 @@ def _optimize(
             with torch.no_grad():
                 pixels.clamp_(0, 1)
             report(step + 1)
+            if step == ESTIMATED_STEP and first == 0:
+                log.info("making calibration images takes about %.0f s", _seconds(started, synthesis))
             if step % 20 == 0 or step + 1 == synthesis.steps:
                 log.info("step %d: statistics %.4f, recognition %.3f", step + 1, statistics.item(), recognition.item())
     finally:
         for hook in hooks:
             hook.remove()
     pixels.requires_grad_(False)
+
+
+def _seconds(started: float, synthesis: Synthesis) -> float:
+    """Return how long all steps take, judged by the first ones, which cost a quarter of a later one."""
+    coarse = (time.monotonic() - started) / (ESTIMATED_STEP + 1)
+    return synthesis.steps * coarse * (synthesis.coarse + 4 * (1 - synthesis.coarse))
 
 
 def _recognition(logits: Tensor, first: int, synthesis: Synthesis) -> Tensor:

@@ -14,8 +14,8 @@ from edgevit.runtime.addresses.address import Address, parse_address, resolve, s
 SENDS = ("events", "results", "all")
 """What a sink may be asked to take: what happened, the answer for each frame, or both."""
 FORMS = (
-    "text, json or csv (stdout); NAME.txt, .jsonl, .csv, .avi or .mp4; FOLDER/; hard:FOLDER, masks:FOLDER or "
-    "overlays:FOLDER; mqtt://HOST/TOPIC; https://..."
+    "text, json or csv (stdout); NAME.txt, .jsonl, .csv, .avi or .mp4; FOLDER/; hard:FOLDER, masks:FOLDER, "
+    "overlays:FOLDER or labels:FOLDER; mqtt://HOST/TOPIC; https://..."
 )
 
 SUFFIXES = {
@@ -31,7 +31,7 @@ SUFFIXES = {
 }
 SCHEMES = {"mqtt": "mqtt", "mqtts": "mqtt", "http": "webhook", "https": "webhook"}
 EXAMPLES = {"mqtt": "mqtt://192.168.1.5:1883/farm/pen3", "webhook": "https://example.org/hook"}
-FOLDERS = ("hard", "masks", "overlays")
+FOLDERS = ("hard", "masks", "overlays", "labels")
 """Kinds whose name stands before a folder: hard:DIR."""
 STDOUT = "-"
 
@@ -228,11 +228,12 @@ _ROTATED: dict[str, Reader] = {**_SEND, "size": parse_bytes, "keep": _whole}
 OPTIONS: dict[str, dict[str, Reader]] = {
     "text": _ROTATED,
     "json": _ROTATED,
-    "csv": {**_ROTATED, "send": _one_of("events", "results")},
+    "csv": {**_ROTATED, "send": _one_of("events", "results"), "rows": _one_of("pictures", "boxes")},
     "pictures": {**_SEND, "quota": parse_bytes},
     "hard": {"quota": parse_bytes},
     "masks": {},
     "overlays": {},
+    "labels": {},
     "video": {"fps": _whole},
     "mqtt": {
         **_SEND,

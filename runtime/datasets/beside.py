@@ -61,21 +61,20 @@ def find_homes(root: Path) -> dict[Part, Path]:
     return darknet or {"all": root}
 
 
-def pair(home: Path, form: Form, *, is_named: bool) -> Paired | None:
+def pair(home: Path, form: Form, *, beside: bool = True) -> Paired | None:
     """Return the pictures of a part and their label files; None where there are no label files of that form.
 
     Args:
         home: the part's folder.
         form: the format.
-        is_named: whether something tells the classes' names. Where nothing does, text files beside pictures may be
-            anything, and are no labels.
+        beside: whether files beside the pictures are labels; text files there may be anything.
 
     Raises:
         DataError: there are label files but no pictures.
     """
     pictures = next((home / name for name in PICTURES if (home / name).is_dir()), home)
     apart = _labels_apart(home, pictures, form)
-    if apart is None and not is_named:
+    if apart is None and not beside:
         return None
     files = _by_key(apart or pictures, form)
     listing = list_pictures(pictures)

@@ -65,7 +65,11 @@ def read_boxes(root: Path, names: Sequence[str] | None = None) -> BoxFolder | No
     told = yolo.find_names(root)
     documents = find_documents(root)
     pairs = {
-        form: {part: paired for part, home in homes.items() if (paired := pair(home, form, is_named=told is not None))}
+        form: {
+            part: paired
+            for part, home in homes.items()
+            if (paired := pair(home, form, beside=form is VOC or told is not None))
+        }
         for form in (YOLO, VOC)
     }
     found = {form.name: _where(form, parts) for form, parts in pairs.items() if parts}
@@ -177,7 +181,7 @@ def _find_pictures(home: Path, listing: Listing, part: Part, documents: Mapping[
                 found[picture] = marks[image.id]
     if not found:
         raise DataError(
-            f"{next(iter(documents))} names {absent} pictures, none of which lies in {home}; put them there"
+            f"{next(iter(documents))} names {absent} pictures, but none of them is in {home}; put them there"
         )
     left_out = replace(listing.left_out, files=Counter(listing.left_out.files))
     if absent:

@@ -1,7 +1,7 @@
 """COCO's label files: one JSON document for many pictures."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -47,12 +47,20 @@ class Annotation:
 
 
 @dataclass(frozen=True)
+class License:
+    """What the pictures may be used for."""
+
+    name: str | None = None
+
+
+@dataclass(frozen=True)
 class Document:
     """What is read of a COCO file; it has much else."""
 
     images: Sequence[Image]
     categories: Sequence[Category]
-    annotations: Sequence[Annotation] = field(default=())
+    annotations: Sequence[Annotation] = ()
+    licenses: Sequence[License] = ()
 
 
 def read_document(path: Path) -> Document:

@@ -57,9 +57,7 @@ class PictureIndex:
         ranks = [(_common_end(path, told), _is_in(path, part)) for path in found]
         best = [path for path, rank in zip(found, ranks, strict=True) if rank == max(ranks)]
         if len(best) > 1:
-            raise DataError(
-                f"{file_name} may be {best[0]} or {best[1]}; give pictures different names, or tell folders"
-            )
+            raise DataError(f"{file_name} may be {best[0]} or {best[1]}; give the pictures different names")
         return best[0] if best else None
 
 

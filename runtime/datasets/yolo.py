@@ -122,7 +122,7 @@ def _names_of(path: Path) -> list[str]:
         return [str(one["name"]) for one in sorted(notes["categories"], key=lambda one: int(one["id"]))]
     except (ValueError, KeyError, TypeError, OverflowError) as error:
         raise DataError(
-            f"{path} is of another form than Label Studio's; expected categories with id and name"
+            f"{path} has no categories with id and name, as Label Studio's has; name the classes in classes.txt"
         ) from error
 
 

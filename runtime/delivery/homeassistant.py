@@ -19,9 +19,11 @@ from edgevit.schema import read_json
 
 CHANNELS = {"source_lost": "source", "source_back": "source"}
 """Kinds of events that share a topic, as together they are one state; every other kind has its own."""
-STATES = ("label", "too_dark", "too_bright", "blurred", "frozen", "source")
+STATES = ("label", "counts", "too_dark", "too_bright", "blurred", "frozen", "source")
 """Topics below the base whose last message is kept by the broker (retained): what is true until the next."""
 ONLINE, OFFLINE = "online", "offline"
+SHOWN_CLASSES = 20
+"""Of a model with more classes only those that a rule names get a sensor that is switched on."""
 PROBLEMS = {"too_dark": "Too dark", "too_bright": "Too bright", "blurred": "Blurred", "frozen": "Frozen"}
 
 
@@ -48,7 +50,9 @@ def check_regions(rois: Sequence[str]) -> None:
             )
 
 
-def first_events(source: str, rois: Sequence[str], monotonic_s: float, wall_s: float) -> list[Event]:
+def first_events(
+    source: str, rois: Sequence[str], monotonic_s: float, wall_s: float, *, counted: bool = False
+) -> list[Event]:
     """Return an event for each state, as it is before the first picture: what an earlier run left is not true any more.
 
     Args:
@@ -56,12 +60,19 @@ def first_events(source: str, rois: Sequence[str], monotonic_s: float, wall_s: f
         rois: regions of the picture, each with a label of its own; none for the whole picture.
         monotonic_s: now.
         wall_s: now, in Unix time.
+        counted: objects are counted, in the whole picture and in each region; there is no label.
     """
     moment = Moment(source, 0, monotonic_s, wall_s)
-    labels = [Moment(source, 0, monotonic_s, wall_s, roi) for roi in rois] or [moment]
-    nothing = {"label": UNKNOWN, "previous": None, "conf": 0.0, "start": True}
+    regions = [Moment(source, 0, monotonic_s, wall_s, roi) for roi in rois]
+    unknown: dict[str, Any] = {"label": UNKNOWN, "previous": None, "conf": 0.0, "start": True}
+    # 0 would be a count
+    uncounted: dict[str, Any] = {"counts": {}, "start": True}
+    if counted:
+        states = [Event("counts", each, uncounted) for each in (moment, *regions)]
+    else:
+        states = [Event("label", each, unknown) for each in regions or [moment]]
     return [
-        *(Event("label", each, nothing) for each in labels),
+        *states,
         *(Event(kind, moment, {"active": False, "start": True}) for kind in PROBLEMS),
         Event("source_back", moment, {"start": True}),
     ]
@@ -73,7 +84,7 @@ def subscription(broker: Broker) -> str:
 
 
 def no_longer_announced(broker: Broker, announced: Mapping[str, str], topic: str, message: bytes) -> list[str]:
-    """Return the topics to clear for an announcement that the broker kept: its own, and that of its label.
+    """Return the topics to clear for an announcement that the broker kept: its own, and that of its label or counts.
 
     Args:
         broker: ours.
@@ -88,7 +99,7 @@ def no_longer_announced(broker: Broker, announced: Mapping[str, str], topic: str
     except (ValueError, TypeError, KeyError):
         state = None
     used = {json.loads(text)["state_topic"] for text in announced.values()}
-    is_ours = isinstance(state, str) and re.fullmatch(rf"{re.escape(broker.topic)}/[^/+#]+/label", state)
+    is_ours = isinstance(state, str) and re.fullmatch(rf"{re.escape(broker.topic)}/([^/+#]+/)?(label|counts)", state)
     return [topic, state] if is_ours and state not in used else [topic]
 
 
@@ -106,13 +117,26 @@ def entity_key(roi: str) -> str:
     return f"label_{re.sub(r'[^A-Za-z0-9_-]', '_', roi)[:27]}_{digest}"
 
 
-def discovery(broker: Broker, name: str, rois: Sequence[str] = ()) -> Iterator[tuple[str, str]]:
+def count_key(roi: str, label: str) -> str:
+    """Return what tells the entity of a class's count from all others, in the characters that Home Assistant allows."""
+    if not roi and re.fullmatch(r"[A-Za-z0-9-]{1,40}", label, re.ASCII):
+        return f"count_{label}"
+    shown = re.sub(r"[^A-Za-z0-9_-]", "_", f"{roi}_{label}" if roi else label)[:27]
+    return f"count_{shown}_{hashlib.sha256(json.dumps([roi, label]).encode()).hexdigest()[:12]}"
+
+
+def discovery(
+    broker: Broker, name: str, rois: Sequence[str] = (), classes: Sequence[str] = (), watched: Sequence[str] = ()
+) -> Iterator[tuple[str, str]]:
     """Yield (topic, payload) of the messages that announce a board.
 
     Args:
         broker: its discovery prefix is where Home Assistant listens; below its topic the board publishes.
         name: of the device, to people.
         rois: regions of the picture, each a sensor of its own; none for the whole picture.
+        classes: whose objects are counted, in the whole picture and in each region, in place of a label; each a sensor
+            of its own.
+        watched: those of them that rules are about.
     """
     node, base = node_id(broker), broker.topic
     status = {"topic": f"{base}/status", "payload_available": ONLINE, "payload_not_available": OFFLINE}
@@ -137,7 +161,22 @@ def discovery(broker: Broker, name: str, rois: Sequence[str] = ()) -> Iterator[t
     # a label is not known while the camera is lost; where nothing is kept, nobody could tell that it is there
     seen = {"availability": [status, camera]} if broker.retain else {}
     expires = {} if broker.expire_after_s is None else {"expire_after": broker.expire_after_s}
-    for roi in rois or ("",):
+    few = len(classes) <= SHOWN_CLASSES
+    for roi, label in ((roi, label) for roi in ("", *rois) for label in classes):
+        # a name from the command line may hold bytes that are not UTF-8
+        label, place = (text.encode("utf-8", "replace").decode() for text in (label, roi))
+        # of what is not known yet there is no number, and None means that to Home Assistant
+        template = f"{{{{ value_json.counts.get({json.dumps(label, ensure_ascii=False)}) }}}}"
+        specific: dict[str, Any] = {
+            "state_class": "measurement",
+            "unit_of_measurement": "objects",
+            "value_template": template,
+        }
+        specific |= {} if few or label in watched else {"enabled_by_default": False}
+        shown = f"{place} {label}" if place else label
+        channel = f"{roi}/counts" if roi else "counts"
+        yield message("sensor", count_key(roi, label), channel, name=shown, **specific, **seen, **expires)
+    for roi in () if classes else rois or ("",):
         channel, shown = (f"{roi}/label", roi) if roi else ("label", "Label")
         # a name from the command line may hold bytes that are not UTF-8
         shown = shown.encode("utf-8", "replace").decode()

@@ -39,13 +39,24 @@ Message = tuple[str, bytes | str, bool]
 class MqttDelivery:
     """A session with one broker at a time: after any trouble a new one, so that nothing old is left in the client."""
 
-    def __init__(self, broker: Broker, *, device: str = "", rois: Sequence[str] = (), run: str = "") -> None:
+    def __init__(
+        self,
+        broker: Broker,
+        *,
+        device: str = "",
+        rois: Sequence[str] = (),
+        classes: Sequence[str] = (),
+        watched: Sequence[str] = (),
+        run: str = "",
+    ) -> None:
         """Connect to nothing yet.
 
         Args:
             broker: where to.
             device: name that Home Assistant shows; the machine's by default.
             rois: regions that it announces.
+            classes: whose counts it announces, in place of a label.
+            watched: those of them that rules are about.
             run: tells runs on one board apart, such as the folder of their spools.
 
         Raises:
@@ -58,7 +69,7 @@ class MqttDelivery:
         check_regions(rois)
         self._announced: dict[str, str] = {}
         if broker.discovery:
-            self._announced = dict(discovery(broker, device or f"edgevit {platform.node()}", rois))
+            self._announced = dict(discovery(broker, device or f"edgevit {platform.node()}", rois, classes, watched))
         self._session: Session | None = None
         self._knows_5 = True
         self._unanswered = self._losses = 0

@@ -101,6 +101,7 @@ class SpooledSink:
         drain_s: float = DRAIN_S,
         steady_s: float = STEADY_S,
         first: Iterable[Record] = (),
+        states: Callable[[Record], Iterable[Record]] = lambda record: (),
     ) -> None:
         """Start the thread.
 
@@ -112,8 +113,10 @@ class SpooledSink:
             drain_s: how long `close` goes on delivering; what is left stays in the spool, for the next start.
             steady_s: how long attempts must succeed before the pauses begin anew.
             first: records that are written before all others.
+            states: makes of each record, wanted or not, further ones that are written after it.
         """
         self._spool, self._delivery, self._wants, self._backoff = spool, delivery, wants, backoff
+        self._states = states
         self._drain_s, self._steady_s = drain_s, steady_s
         self._wake, self._stop = threading.Event(), threading.Event()
         self._deadline_s = float("inf")
@@ -130,12 +133,13 @@ class SpooledSink:
         self._thread.start()
 
     def write(self, record: Record) -> None:
-        if self._wants(record.kind):
-            roi = record.moment.roi
-            channel = record.kind if roi is None else f"{roi}/{record.kind}"
+        wanted = [record] if self._wants(record.kind) else []
+        for each in (*wanted, *self._states(record)):
+            roi = each.moment.roi
+            channel = each.kind if roi is None else f"{roi}/{each.kind}"
             # a name from the command line may hold bytes that are not UTF-8
             channel = channel.encode("utf-8", "replace").decode()
-            self._spool.put(record.id, channel, record.to_json().encode())
+            self._spool.put(each.id, channel, each.to_json().encode())
             self.stored += 1
             if self._unsynced_s is None:
                 self._unsynced_s = time.monotonic()

@@ -202,7 +202,7 @@ BOXES = {"yolox": _yolox_boxes, "retina": _retina_boxes, "corners": _as_they_are
 
 @dataclass(frozen=True)
 class RawBoxes:
-    """Knows what the raw answers of a model mean; see edgevit.runtime.detection.detector.BoxDecoder."""
+    """Knows what the raw answers of a model mean; see edgevit.runtime.detector.BoxDecoder."""
 
     meaning: BoxOutput
     size: tuple[int, int]

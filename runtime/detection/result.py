@@ -1,5 +1,6 @@
 """What a detection model answered about one picture."""
 
+import dataclasses
 import functools
 from collections import Counter
 from collections.abc import Mapping
@@ -9,10 +10,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgevit.runtime.detection.boxes import Boxes, centres
+from edgevit.runtime.detection.boxes import Boxes, FoundBoxes, centres
+from edgevit.runtime.detection.drawing import draw_boxes
+from edgevit.runtime.images.palette import RGB, spread_palette
 from edgevit.runtime.images.regions import Region, bounds
 from edgevit.runtime.images.resample import RGBImage
 from edgevit.runtime.results import Result
+
+NOTHING = "nothing"
+"""What is said of a picture in which nothing was found."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +39,9 @@ class Detections(Result):
     ids: NDArray[np.int64] | None = None
     """(n,) number of the track that each belongs to, from 1; 0 for a box that belongs to none yet. None without
     tracking."""
+    weak: FoundBoxes | None = None
+    """Boxes that were left out because their score does not reach the threshold; None where none was asked for. They
+    tell that a frame is hard, and count nowhere."""
     image: RGBImage = field(default_factory=lambda: np.zeros((0, 0, 3), np.uint8))
     """(H, W, 3), the picture itself."""
 
@@ -45,6 +54,15 @@ class Detections(Result):
     def counts(self) -> dict[str, int]:
         """Label to how many boxes it has, the most first; only classes that are there."""
         return dict(Counter(self.labels).most_common())
+
+    @property
+    def headline(self) -> str:
+        """The label of which there is most, or "nothing"."""
+        return next(iter(self.counts), NOTHING)
+
+    def all_counts(self) -> dict[str, int]:
+        """Return how many boxes there are of each class, also of those that are not there."""
+        return {name: self.counts.get(name, 0) for name in self.names}
 
     @property
     def size(self) -> tuple[int, int]:
@@ -79,6 +97,41 @@ class Detections(Result):
             kept &= (x >= left) & (x < right) & (y >= top) & (y < bottom)
         return np.asarray(kept, np.bool_)
 
+    def select(self, kept: NDArray[np.bool_]) -> "Detections":
+        """Return the answer with these (n,) boxes alone and no weak ones; the picture stays the whole one."""
+        probs = np.zeros_like(self.probs)
+        np.maximum.at(probs, self.classes[kept], self.scores[kept])
+        return dataclasses.replace(
+            self,
+            probs=probs,
+            boxes=self.boxes[kept],
+            scores=self.scores[kept],
+            classes=self.classes[kept],
+            ids=None if self.ids is None else self.ids[kept],
+            weak=None,
+        )
+
+    @property
+    def palette(self) -> tuple[RGB, ...]:
+        """RGB of each class, in which its boxes are drawn."""
+        return spread_palette(len(self.names))
+
+    def captions(self) -> list[str]:
+        """Return what is written at each box: "hen 0.87", of a track "#3 hen 0.87"."""
+        ids = [0] * len(self.scores) if self.ids is None else [int(number) for number in self.ids]
+        named = zip(ids, self.labels, self.scores, strict=True)
+        return [f"{f'#{number} ' if number else ''}{label} {score:.2f}" for number, label, score in named]
+
+    def overlay(self) -> RGBImage:
+        """Return the picture (H, W, 3) with the boxes drawn on it."""
+        return self.draw_on(self.image)
+
+    def draw_on(self, image: RGBImage) -> RGBImage:
+        """Return a copy of an (h, w, 3) image, which is the picture at any size, with the boxes drawn on it."""
+        height, width = self.size
+        scale = np.array([image.shape[1] / max(1, width), image.shape[0] / max(1, height)] * 2, np.float32)
+        return draw_boxes(image, self.boxes * scale, [self.palette[index] for index in self.classes], self.captions())
+
     def to_plain_dict(self, k: int = 5, threshold: float = 0.0) -> dict[str, Any]:
         plain = super().to_plain_dict(k, threshold)
         kept = [i for i in range(len(self.boxes)) if self.scores[i] >= threshold]
@@ -97,4 +150,4 @@ class Detections(Result):
         }
 
     def __str__(self) -> str:
-        return ", ".join(f"{label} {count}" for label, count in self.counts.items()) or "nothing"
+        return ", ".join(f"{label} {count}" for label, count in self.counts.items()) or NOTHING

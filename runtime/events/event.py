@@ -10,8 +10,18 @@ from edgevit.runtime.moment import Moment, iso_time, record_id
 
 SOURCE_KINDS = ("source_lost", "source_back")
 """Those that come from the loop that reads the source."""
-KINDS = ("label", "area", "class", "too_dark", "too_bright", "blurred", "frozen", *SOURCE_KINDS)
-"""What an event may tell."""
+_OF_RULES = ("label", "area", "class", "count", "line", "dwell", "too_dark", "too_bright", "blurred", "frozen")
+KINDS = (*_OF_RULES, "counts", *SOURCE_KINDS)
+"""What an event may tell; `counts` alone is a state that only a broker is told."""
+
+SEVERAL: Mapping[str, tuple[str, ...]] = {
+    "area": ("label",),
+    "class": ("label",),
+    "count": ("rule",),
+    "line": ("line", "track"),
+    "dwell": ("track", "limit", "active"),
+}
+"""Kinds of which one frame may tell several, and the facts that tell these apart."""
 
 
 def is_of_source(kind: str, facts: Mapping[str, Any]) -> bool:
@@ -38,8 +48,9 @@ class Event:
     def id(self) -> str:
         """32 hexadecimal digits: the same for the same kind, source, region, frame and time, else different."""
         moment = self.moment
-        # one frame may tell of several classes
-        kind = f"{self.kind} {self.facts['label']}" if self.kind in ("area", "class") else self.kind
+        # one frame may tell of several classes, rules or things
+        several = SEVERAL.get(self.kind, ())
+        kind = " ".join([self.kind, *(str(self.facts[name]) for name in several)])
         return record_id(kind, moment.source, moment.roi, moment.sequence, moment.wall_s)
 
     def to_dict(self) -> dict[str, Any]:

@@ -1,7 +1,10 @@
 """All rules over all sources: the one object here that remembers."""
 
 from edgevit.errors import OptionError
-from edgevit.runtime.events.areas import AreaStates, next_areas
+from edgevit.runtime.detection.result import Detections
+from edgevit.runtime.events.areas import next_areas
+from edgevit.runtime.events.condition import Conditions
+from edgevit.runtime.events.counts import CountRule, CountRules, next_counts
 from edgevit.runtime.events.event import Event
 from edgevit.runtime.events.image_quality import measure
 from edgevit.runtime.events.labels import LabelRules, LabelState, next_state
@@ -18,12 +21,19 @@ HEALTH_EVERY_S = 1.0
 class Watch:
     """Turns answers into events; deterministic in what it is given, clocks included. For one thread."""
 
-    def __init__(self, labels: LabelRules, health: HealthRules | None = None) -> None:
+    def __init__(
+        self,
+        labels: LabelRules,
+        health: HealthRules | None = None,
+        counts: CountRules = CountRules(),  # noqa: B008 (frozen)
+    ) -> None:
         """Follow these rules; without health rules, pictures are not measured."""
         self._label_rules = labels
+        self._count_rules = counts
         self._health_rules = health
         self._labels: Recent[tuple[str, str | None], LabelState] = Recent()
-        self._areas: Recent[tuple[str, str | None], AreaStates] = Recent()
+        self._areas: Recent[tuple[str, str | None], Conditions[str]] = Recent()
+        self._counts: Recent[tuple[str, str | None], Conditions[CountRule]] = Recent()
         self._health: Recent[str, HealthState] = Recent()
         self._measured_s: Recent[str, float] = Recent()
 
@@ -46,11 +56,16 @@ class Watch:
         if moment is None:
             raise OptionError("this answer does not come from a stream, so nobody knows its moment: give one")
         key = (moment.source, moment.roi)
+        if isinstance(result, Detections):
+            # there may be objects of several classes, or none: no label is that of the picture
+            states = self._counts.get(key, Conditions())
+            self._counts[key], counted = next_counts(self._count_rules, states, result, moment)
+            return counted
         rules = self._label_rules.for_several() if result.multi_label else self._label_rules
         self._labels[key], events = next_state(rules, self._labels.get(key, LabelState()), result, moment)
         if not (result.of_areas or result.multi_label):
             return events
-        self._areas[key], further = next_areas(rules, self._areas.get(key, AreaStates()), result, moment)
+        self._areas[key], further = next_areas(rules, self._areas.get(key, Conditions()), result, moment)
         return (*events, *further)
 
     def look(self, image: RGBImage, moment: Moment) -> tuple[Event, ...]:
@@ -71,5 +86,8 @@ class Watch:
         for key, areas in list(self._areas.items()):
             if key[0] == source:
                 self._areas[key] = areas.after_gap()
+        for key, counts in list(self._counts.items()):
+            if key[0] == source:
+                self._counts[key] = counts.after_gap()
         if source in self._health:
             self._health[source] = self._health[source].after_gap()

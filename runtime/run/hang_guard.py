@@ -108,6 +108,10 @@ class GuardedPredictor:
         self._predictor, self._guard = predictor, guard
 
     @property
+    def task(self) -> str:
+        return self._predictor.task
+
+    @property
     def preprocess(self) -> Preprocess:
         return self._predictor.preprocess
 

@@ -54,6 +54,10 @@ class ReloadableModel:
         self._thread.start()
 
     @property
+    def task(self) -> str:
+        return self._current().task
+
+    @property
     def preprocess(self) -> Preprocess:
         return self._current().preprocess
 

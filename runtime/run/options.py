@@ -89,6 +89,11 @@ class RunOptions(StreamOptions):
         """Where results and events go."""
         return parse_sinks(self.to)
 
+    @property
+    def wants_weak(self) -> bool:
+        """Whether somebody looks at boxes that are not sure enough to count."""
+        return any(target.kind == "hard" for target in self.targets)
+
     def arguments(self) -> tuple[str, ...]:
         """Return the arguments of `edgevit run` that say the same.
 
@@ -106,7 +111,7 @@ class RunOptions(StreamOptions):
         return tuple(found)
 
 
-REPEATED = ("roi", "threshold", "to")
+REPEATED = ("roi", "threshold", "count", "to")
 """Options that may be given several times."""
 _SEPARATORS = {"stable": "/"}
 

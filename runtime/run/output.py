@@ -33,12 +33,15 @@ class Output:
     """Takes the pictures; None where no sink needs them."""
 
 
-def open_output(options: RunOptions, task: str, *, monitoring: Sequence[Sink] = (), page: bool = False) -> Output:
+def open_output(
+    options: RunOptions, task: str, names: Sequence[str], *, monitoring: Sequence[Sink] = (), page: bool = False
+) -> Output:
     """Open what the options name; the caller closes the sinks.
 
     Args:
         options: of the run.
         task: what the model does.
+        names: its classes.
         monitoring: further sinks, which get each record after the others have it.
         page: somebody looks at events, even if no place takes them.
 
@@ -54,20 +57,22 @@ def open_output(options: RunOptions, task: str, *, monitoring: Sequence[Sink] = 
     # hard frames and masks lie beside the answers, which still want a place
     if all(target.kind in FOLDERS for target in targets):
         targets = (Target("text", STDOUT, {"send": "all" if wanted else "results"}, "text"), *targets)
-    sinks = Sinks([open_sinks(targets, _context(options, task)), *monitoring])
+    sinks = Sinks([open_sinks(targets, _context(options, task, names)), *monitoring])
     rules, regions = options.label_rules, options.plan.regions
     watch = open_watch(options, options.plan) if wanted or page else None
     writer = ResultWriter(sinks, regions=regions, top_k=options.top_k, rules=rules)
     return Output(sinks, writer, watch, writer.picture if needs_pictures(targets) else None)
 
 
-def _context(options: RunOptions, task: str) -> SinkContext:
+def _context(options: RunOptions, task: str, names: Sequence[str]) -> SinkContext:
     plan, interval_s = options.plan, options.source_options.pace.interval_s
     only = plan.sources[0] if len(plan.sources) == 1 else None
     return SinkContext(
         task=task,
+        names=tuple(names),
         top_k=options.top_k,
-        threshold=options.label_rules.threshold,
+        rules=options.label_rules,
+        watched=tuple(rule.label for rule in options.count_rules.rules),
         alone=only is not None and not plan.regions and _is_picture(only),
         fps=VIDEO_FPS if interval_s is None else 1 / interval_s,
         rois=tuple(region.name for region in plan.regions),

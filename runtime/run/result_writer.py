@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Sequence
 
 from edgevit.errors import ImageError
+from edgevit.runtime.detection.result import Detections
 from edgevit.runtime.events.event import Event
 from edgevit.runtime.events.labels import UNKNOWN, LabelRules, LabelState, next_state
 from edgevit.runtime.events.recent import Recent
@@ -55,7 +56,9 @@ class ResultWriter:
         if moment is None:
             raise ImageError("only answers of a stream can be written: this one has no moment; use Classifier.stream")
         self._result = result
-        record = result_record(result, moment, self._image(moment), k=self._top_k, threshold=self._rules.threshold)
+        # boxes below the threshold of their own class are left out already
+        threshold = 0.0 if isinstance(result, Detections) else self._rules.threshold
+        record = result_record(result, moment, self._image(moment), k=self._top_k, threshold=threshold)
         self._sinks.write(self._in_its_scene(dataclasses.replace(record, present=self._present(result, moment))))
 
     def event(self, event: Event) -> None:
@@ -68,8 +71,8 @@ class ResultWriter:
         self._sinks.write(self._in_its_scene(event_record(event, result, image)))
 
     def _present(self, result: Result, moment: Moment) -> str | None:
-        """Return the label that the rules leave; None of areas, of which many are there at once."""
-        if result.of_areas:
+        """Return the label that the rules leave; None of areas and boxes, of which many are there at once."""
+        if result.of_areas or isinstance(result, Detections):
             return None
         key = (moment.source, moment.roi)
         rules = self._rules.for_several() if result.multi_label else self._rules

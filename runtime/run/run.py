@@ -22,6 +22,9 @@ from edgevit.runtime.sources.stop import Stop
 from edgevit.runtime.stream.loop import Predictor, StreamCallbacks
 from edgevit.runtime.stream.watched import watched_stream
 
+WEAK = 0.1
+"""Score of boxes that are looked at to tell whether a frame is hard."""
+
 log = logging.getLogger(__name__)
 
 
@@ -87,7 +90,7 @@ def run(
     last: tuple[str, int] | None = None
 
     def open_model() -> Classifier:
-        return load(
+        model = load(
             options.model,
             options.threads,
             labels=options.labels,
@@ -102,6 +105,7 @@ def run(
             bgr=options.bgr,
             levels=options.levels,
         )
+        return model.with_rules(options.label_rules, WEAK if options.wants_weak else None)
 
     def note(error: EdgevitError) -> None:
         nonlocal unreadable
@@ -131,15 +135,22 @@ def run(
         with guard.working("the model has not been opened"):
             classifier = open_model()
         leaving.callback(classifier.close)
-        options.label_rules.check_names(classifier.names)
+        options.check_model(classifier.task, classifier.names)
         monitoring = open_monitoring(options, heartbeat)
         leaving.callback(monitoring.close)
         if monitoring.server is not None:
             (on_page or _log_page)(monitoring.server.url)
-        output = open_output(options, classifier.task, monitoring=monitoring.sinks, page=monitoring.server is not None)
+        output = open_output(
+            options,
+            classifier.task,
+            classifier.names,
+            monitoring=monitoring.sinks,
+            page=monitoring.server is not None,
+        )
         leaving.callback(output.sinks.close)
         flushed.append(output.sinks.flush)
-        monitoring.include(output.sinks, classifier.names)
+        # what a detector finds are no classes that a whole picture could be put into
+        monitoring.include(output.sinks, () if classifier.task == "detect" else classifier.names)
         predictor: Predictor = classifier
         if reload is not None and not options.plan.finite:
             predictor = reloadable = ReloadableModel(classifier, open_model, heartbeat.renewal, reload)

@@ -58,7 +58,9 @@ def hard_section(secret: str, hard: HardPictures) -> str:
         return ""
     figures = "".join(_figure(secret, picture, hard.labels) for picture in hard.newest())
     body = f'<div class="hard">{figures}</div>' if figures else '<p class="none">none wait</p>'
-    return f'<section class="card"><h2>Hard pictures: what do they show?</h2>{body}</section>'
+    # boxes are no classes of the whole picture: they are corrected in a tool for that
+    heading = "Hard pictures: what do they show?" if hard.labels else "Hard pictures, with labels to correct"
+    return f'<section class="card"><h2>{heading}</h2>{body}</section>'
 
 
 def _figure(secret: str, picture: HardPicture, labels: Sequence[str]) -> str:

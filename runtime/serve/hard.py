@@ -26,7 +26,7 @@ class HardPictures:
     def __init__(self) -> None:
         self._folders: tuple[BoundedFolder, ...] = ()
         self.labels: tuple[str, ...] = ()
-        """Classes that a picture may be put into."""
+        """Classes that a picture may be put into; none where pictures have no class."""
 
     def include(self, folders: Sequence[BoundedFolder], labels: Sequence[str]) -> None:
         """Show these folders, whose pictures may be put into these classes."""

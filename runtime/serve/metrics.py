@@ -68,12 +68,29 @@ class _Collector:
             ("edgevit_pictures_damaged", "Pictures that could not be read.", snapshot.damaged),
         ):
             yield core.CounterMetricFamily(name, text, value=count)
+        yield from _count_families(snapshot)
         yield from _backlog_families(snapshot.backlogs)
         for name, text, total_s in (
             ("edgevit_preprocess_seconds", "Reading, decoding, scaling, normalising.", snapshot.preprocess_s),
             ("edgevit_inference_seconds", "The model.", snapshot.inference_s),
         ):
             yield core.SummaryMetricFamily(name, text, count_value=answers, sum_value=total_s)
+
+
+def _count_families(snapshot: StatusSnapshot) -> Iterator[Any]:
+    """Yield how many objects there are; nothing where no detector looks."""
+    from prometheus_client import core
+
+    if not snapshot.counts:
+        return
+    family = core.GaugeMetricFamily(
+        "edgevit_count", "Objects in the newest picture.", labels=["label", "roi", "source"]
+    )
+    for (source, roi), counts in snapshot.counts.items():
+        for label, count in counts.items():
+            names = [text.encode("utf-8", "replace").decode() for text in (label, roi or "", source)]
+            family.add_metric(names, count)
+    yield family
 
 
 def _backlog_families(backlogs: tuple[Backlog, ...]) -> Iterator[Any]:

@@ -8,6 +8,7 @@ from html import escape
 from importlib import resources
 
 from edgevit.runtime.delivery.sender import Backlog
+from edgevit.runtime.detection.result import Detections
 from edgevit.runtime.moment import iso_time
 from edgevit.runtime.records import Record
 from edgevit.runtime.results import Result
@@ -92,15 +93,27 @@ def _answers(shown: Shown) -> str:
         place = [record.moment.source] if shown.several else []
         place += [] if record.moment.roi is None else [record.moment.roi]
         heading = f'<h2 class="place">{_text(" / ".join(place))}</h2>' if place else ""
-        rows = "".join(_class_row(*entry, _key(record.result, entry[0])) for entry in record.result.top(CLASSES))
+        rows = _rows(record.result)
         best = _text(now_text(record.result, record.present))
         blocks.append(f'{heading}<div class="best">{best}</div><table>{rows}</table>')
     return "".join(blocks) or '<p class="none">nothing yet</p>'
 
 
+def _rows(result: Result) -> str:
+    """Return a row for each class: how sure the model is of it, or how many it found."""
+    if isinstance(result, Detections):
+        return "".join(_count_row(result, label, count) for label, count in result.counts.items())
+    return "".join(_class_row(*entry, _key(result, entry[0])) for entry in result.top(CLASSES))
+
+
+def _count_row(result: Detections, label: str, count: int) -> str:
+    key = _key(result, label)
+    return f'<tr><th>{key}{_text(label)}</th><td class="bar"></td><td class="number">{count:,}</td></tr>'
+
+
 def _key(result: Result, label: str) -> str:
-    """Return a patch of the colour that a segmentation gives to a class; nothing for other answers."""
-    if not isinstance(result, Segmentation):
+    """Return a patch of the colour that a class has in the picture; nothing where it has none."""
+    if not isinstance(result, Segmentation | Detections):
         return ""
     red, green, blue = result.palette[result.names.index(label)]
     # an attribute of SVG, as the policy forbids styles other than the page's own

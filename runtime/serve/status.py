@@ -3,10 +3,11 @@
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from edgevit.runtime.delivery.sender import Backlog
+from edgevit.runtime.detection.result import Detections
 from edgevit.runtime.events.recent import Recent
 from edgevit.runtime.moment import Moment
 from edgevit.runtime.records import RESULT, Record
@@ -14,6 +15,10 @@ from edgevit.runtime.sources.frames import Clock
 
 State = Literal["starting", "running", "late", "dark", "lost"]
 """`dark`: pictures come, but nothing is on them; `lost`: none come, or the same one again and again."""
+
+
+Place = tuple[str, str | None]
+"""A source, and a region of its pictures; None for the whole."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +43,7 @@ class StatusSnapshot:
     last_age_s: float | None
     """How long ago the last result was; None if there was none."""
     results: Mapping[str, int]
-    """By label."""
+    """By label; of a detection by that of which there is most."""
     events: Mapping[str, int]
     """By kind."""
     black: int
@@ -55,6 +60,8 @@ class StatusSnapshot:
     """In all results together."""
     backlogs: tuple[Backlog, ...] = ()
     """What waits for each network destination."""
+    counts: Mapping[Place, Mapping[str, int]] = field(default_factory=dict)
+    """How many objects a detector found last, by where it looked, of each class."""
 
 
 class RunStatus:
@@ -80,6 +87,7 @@ class RunStatus:
         self._dark = False
         self._results: Counter[str] = Counter()
         self._events: Counter[str] = Counter()
+        self._counts: Recent[Place, Mapping[str, int]] = Recent()
         self._black = self._damaged = 0
         self._dropped: Recent[str, int] = Recent()
         self._frame_age_s: float | None = None
@@ -97,13 +105,20 @@ class RunStatus:
                 self._events[record.kind] += 1
                 if record.kind == "source_lost":
                     self._trouble[source] = f"{source} is lost: {record.body.get('reason', 'no picture')}"
+                    # nobody knows how many there are now
+                    for place in [place for place in self._counts if place[0] == source]:
+                        del self._counts[place]
                 elif record.kind == "frozen" and record.body.get("active") and record.body.get("repeated"):
                     self._trouble[source] = f"{source} keeps repeating the same picture"
                 return
             result = record.result
+            if isinstance(result, Detections):
+                self._counts[source, record.moment.roi] = result.all_counts()
+                if record.moment.roi is not None:
+                    return
             self._last_s, self._dark = self._now_s(), False
             self._trouble.pop(source, None)
-            self._results[result.top1] += 1
+            self._results[result.headline] += 1
             if result.dropped is not None:
                 self._dropped[source] = result.dropped
             self._frame_age_s = None if result.age_ms is None else result.age_ms / 1e3
@@ -155,6 +170,7 @@ class RunStatus:
                 preprocess_s=self._preprocess_s,
                 inference_s=self._inference_s,
                 backlogs=backlogs,
+                counts=dict(self._counts),
             )
 
     def _health(self, uptime_s: float, age_s: float | None, backlogs: tuple[Backlog, ...]) -> Health:

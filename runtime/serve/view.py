@@ -9,13 +9,14 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from edgevit.runtime.detection.result import Detections
 from edgevit.runtime.events.recent import Recent
+from edgevit.runtime.images.draw import annotate, draw_regions
 from edgevit.runtime.images.regions import Region, bounds, cut
 from edgevit.runtime.images.resample import RGBImage
 from edgevit.runtime.moment import Moment
 from edgevit.runtime.records import RESULT, Record
 from edgevit.runtime.segmentation import Segmentation
-from edgevit.runtime.sinks.draw import annotate, draw_regions
 from edgevit.runtime.sinks.lines import now_text
 from edgevit.runtime.sinks.pictures import jpeg
 
@@ -155,8 +156,12 @@ class View:
             return self._encoded
 
     def _drawn(self, image: RGBImage, source: str, answers: tuple[Record, ...]) -> RGBImage:
-        """Return the picture as it is shown: small, with its segmentation, its regions, and its source if need be."""
+        """Return the picture as it is shown: small, with its segmentation or boxes, its regions, and its source."""
         shown = _small(self._coloured(image, answers))
+        for record in answers:
+            # those of its regions are the same boxes
+            if isinstance(record.result, Detections) and record.moment.roi is None:
+                shown = record.result.draw_on(shown)
         marked = [
             (_scaled(self._regions[record.moment.roi], image, shown), now_text(record.result, record.present))
             for record in answers

@@ -34,25 +34,30 @@ class BoundedFolder:
     moved into the folder of another class is theirs: it is neither counted nor deleted.
     """
 
-    def __init__(self, root: Path, quota: int, *, durable: bool = True) -> None:
+    def __init__(self, root: Path, quota: int, *, durable: bool = True, labels: Path | None = None) -> None:
         """Make the folder, or take over what an earlier run left in it.
 
         Args:
             root: the folder.
             quota: bytes that its pictures may take.
+            labels: a folder in which a text file lies for each picture, under its name. Both count for the quota and
+                are deleted together; where somebody changed the text, both are his.
             durable: flush each picture to the disk, which on an SD card takes tens of milliseconds. Without, a power
                 cut may leave the last ones empty; the next start removes them.
 
         Raises:
             OutputError: it cannot be written.
         """
-        self.root, self._quota, self._durable = root, quota, durable
+        self.root, self._quota, self._durable, self._labels = root, quota, durable, labels
+        beside = () if labels is None else (labels,)
         try:
-            root.mkdir(parents=True, exist_ok=True)
+            for made in (root, *beside):
+                made.mkdir(parents=True, exist_ok=True)
             folders = (root, *_folders(root))
-            for part in (part for folder in folders for part in folder.glob(f"{PART}*")):
+            for part in (part for folder in (*folders, *beside) for part in folder.glob(f"{PART}*")):
                 part.unlink(missing_ok=True)
-            found = [kept for folder in folders for path in folder.iterdir() if (kept := _own(path, root))]
+            numbers = [int(match[1]) for path in root.iterdir() if (match := _NUMBERED.fullmatch(path.name))]
+            found = [kept for folder in folders for path in folder.iterdir() if (kept := _own(path, root, labels))]
             with tempfile.TemporaryFile(dir=root):
                 pass
         except OSError as error:
@@ -65,21 +70,24 @@ class BoundedFolder:
         self._guard = threading.Lock()
         """Pictures are stored by the run's thread, and put into classes by those of its page."""
         self._bytes = sum(kept.size for kept in self._kept)
-        self._next = max((kept.number for kept in self._kept), default=-1) + 1
+        # a picture whose text somebody changed is no longer counted, but keeps its name
+        self._next = max((*numbers, *(kept.number for kept in self._kept)), default=-1) + 1
         self._make_room(0)
 
-    def store(self, label: str, notes: str, picture: bytes, *, sort: bool) -> Path | None:
+    def store(self, label: str, notes: str, picture: bytes, *, sort: bool, text: bytes = b"") -> Path | None:
         """Write a picture, named by its number, its label and `notes`; in a folder named by the label if `sort`.
+
+        `text` goes into the folder of texts, where there is one.
 
         Return its path; None if it is larger than the quota.
 
         Raises:
             OSError: the disk does not take it.
         """
-        if len(picture) > self._quota:
+        if len(picture) + len(text) > self._quota:
             return None
         with self._guard:
-            return self._store(label, notes, picture, sort=sort)
+            return self._store(label, notes, picture, text, sort=sort)
 
     def newest(self, most: int) -> list[Path]:
         """Return the newest pictures that nobody has put into a class yet, at most so many."""
@@ -116,16 +124,20 @@ class BoundedFolder:
             self._bytes -= kept.size
             return moved
 
-    def _store(self, label: str, notes: str, picture: bytes, *, sort: bool) -> Path:
-        self._make_room(len(picture))
+    def _store(self, label: str, notes: str, picture: bytes, text: bytes, *, sort: bool) -> Path:
+        self._make_room(len(picture) + len(text))
         name = folder_name(label)
         folder = self.root / name if sort else self.root
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"{self._next:08d}-{name}{notes}.jpg"
+        # first, so that a text that is newer than its picture is one that somebody changed
+        if self._labels is not None:
+            with replacing(_label(path, self._labels), durable=self._durable) as part:
+                part.write_bytes(text)
         with replacing(path, durable=self._durable) as part:
             part.write_bytes(picture)
-        self._kept.append(_Kept(self._next, path, len(picture)))
-        self._bytes += len(picture)
+        self._kept.append(_Kept(self._next, path, len(picture) + len(text)))
+        self._bytes += len(picture) + len(text)
         self._next += 1
         return path
 
@@ -133,7 +145,11 @@ class BoundedFolder:
         while self._kept and self._bytes + size > self._quota:
             oldest = self._kept.popleft()
             self._bytes -= oldest.size
-            oldest.path.unlink(missing_ok=True)
+            if self._labels is None:
+                oldest.path.unlink(missing_ok=True)
+            elif _is_untouched(oldest.path, self._labels):
+                oldest.path.unlink()
+                _label(oldest.path, self._labels).unlink()
 
 
 def folder_name(label: str) -> str:
@@ -147,11 +163,26 @@ def _folders(root: Path) -> list[Path]:
     return [path for path in root.iterdir() if path.is_dir() and not path.is_symlink()]
 
 
-def _own(path: Path, root: Path) -> _Kept | None:
-    """Return a picture that this class wrote and nobody moved."""
+def _own(path: Path, root: Path, labels: Path | None) -> _Kept | None:
+    """Return a picture that this class wrote and nobody moved, nor changed the text of."""
     match = _NUMBERED.fullmatch(path.name)
     if match is None or path.is_symlink() or not path.is_file():
         return None
     folder = path.parent.name
     is_home = path.parent == root or match[2] == folder or match[2].startswith(f"{folder}-")
-    return _Kept(int(match[1]), path, path.stat().st_size) if is_home else None
+    if not is_home or (labels is not None and not _is_untouched(path, labels)):
+        return None
+    text_size = 0 if labels is None else _label(path, labels).stat().st_size
+    return _Kept(int(match[1]), path, path.stat().st_size + text_size)
+
+
+def _label(picture: Path, labels: Path) -> Path:
+    return labels / f"{picture.stem}.txt"
+
+
+def _is_untouched(picture: Path, labels: Path) -> bool:
+    """Tell whether a picture and its text are there as they were written: the text first."""
+    try:
+        return _label(picture, labels).stat().st_mtime_ns <= picture.stat().st_mtime_ns
+    except FileNotFoundError:
+        return False

@@ -1,36 +1,15 @@
-"""Records as lines: text for people, JSON, CSV; on stdout or in a file."""
+"""Records as lines: text for people, and JSON; on stdout or in a file."""
 
-import csv
-import io
 import sys
-from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
+from edgevit.runtime.detection.result import Detections
 from edgevit.runtime.events.event import is_of_source
 from edgevit.runtime.events.labels import UNKNOWN
 from edgevit.runtime.moment import clock_time, iso_time, position_time
 from edgevit.runtime.records import RESULT, Record
 from edgevit.runtime.results import Result
 from edgevit.text import printable
-
-STAMP = ("time", "roi", "frame", "age_ms", "id")
-"""Columns after those of a result, in files."""
-FORMULA_SIGNS = ("=", "+", "-", "@")
-"""First characters of what a spreadsheet computes, also behind blanks, tabs and line ends."""
-EVENT_COLUMNS = (
-    "time",
-    "source",
-    "roi",
-    "frame",
-    "event",
-    "label",
-    "previous",
-    "conf",
-    "active",
-    "value",
-    "limit",
-    "id",
-)
 
 
 class Lines(Protocol):
@@ -130,47 +109,13 @@ class JsonSink(LinesSink):
         self._write_line(record.to_json(), record)
 
 
-class CsvSink(LinesSink):
-    """One row a record; the header is the caller's to write, as only it knows whether the file is new."""
-
-    def __init__(self, lines: Lines, columns: Sequence[str], top_k: int) -> None:
-        super().__init__(lines)
-        self._columns, self._top_k = columns, top_k
-
-    def write(self, record: Record) -> None:
-        # each column is asked for by its name: a mask's run lengths have none, and are costly to make
-        cells = {name: record.body.get(name) for name in self._columns} | {"source": record.moment.source}
-        for rank, entry in enumerate(record.body.get("top", [])[: self._top_k], 1):
-            cells |= {f"label{rank}": entry["label"], f"conf{rank}": f"{entry['conf']:.4f}"}
-        row = [csv_cell(cells.get(name)) for name in self._columns]
-        self._write_line(csv_line(row), record)
-
-
-def result_columns(top_k: int, *, stamped: bool = True) -> tuple[str, ...]:
-    ranks = [f"{name}{rank}" for rank in range(1, top_k + 1) for name in ("label", "conf")]
-    return ("source", *ranks, *(STAMP if stamped else ()))
-
-
-def csv_cell(value: Any) -> str:
-    """Return a value as a cell: numbers as they are, text that a spreadsheet would compute behind an apostrophe."""
-    text = "" if value is None else str(value)
-    if isinstance(value, str) and printable(text).strip()[:1] in FORMULA_SIGNS:
-        text = f"'{text}"
-    return printable(text)
-
-
-def csv_line(cells: Sequence[str]) -> str:
-    """Return cells as a row, quoted where needed, without its end."""
-    row = io.StringIO()
-    csv.writer(row, lineterminator="").writerow(cells)
-    return row.getvalue()
-
-
 def answer_text(result: Result, top_k: int = 5, threshold: float = 0.0) -> str:
     """Return "cat 0.93  dog 0.04", or "unknown (best: dog 0.39)" if no class reaches the threshold.
 
-    Classes that would read 0.00 are left out, unless the first.
+    Classes that would read 0.00 are left out, unless the first. Of a detection it is "hen 7, fox 1", or "nothing".
     """
+    if isinstance(result, Detections):
+        return str(result)
     found = result.top(top_k, threshold)
     if not found:
         return f"{UNKNOWN} (best: {result.top1} {result.top1_conf:.2f})"
@@ -183,6 +128,8 @@ def now_text(result: Result, present: str | None, top_k: int = 1, threshold: flo
 
     "hen 0.93", "unknown (best: dog 0.39)", "hen (this frame: dog 0.71)".
     """
+    if isinstance(result, Detections):
+        return str(result)
     if present == UNKNOWN != result.top1:
         return f"{UNKNOWN} (best: {result.top1} {result.top1_conf:.2f})"
     frame = answer_text(result, top_k, threshold)
@@ -192,8 +139,8 @@ def now_text(result: Result, present: str | None, top_k: int = 1, threshold: flo
 def event_text(record: Record) -> str:
     """Return what an event tells.
 
-    "now fox 0.91, before unknown", "soil above 0.3 (0.352)", "too dark (0.031)", "no longer too dark (0.2)",
-    "source lost: REASON".
+    "now fox 0.91, before unknown", "soil above 0.3 (0.352)", "hen>=10 (12)", "no longer hen>=10 (7)", "too dark
+    (0.031)", "source lost: REASON".
     """
     facts, kind = record.body, record.kind.replace("_", " ")
     if record.kind == "label":
@@ -206,6 +153,8 @@ def event_text(record: Record) -> str:
         return (
             f"{facts['label']} {'' if facts['active'] else 'no longer '}above {facts['limit']:g} ({facts['value']:.3g})"
         )
+    if record.kind == "count":
+        return f"{'' if facts['active'] else 'no longer '}{facts['rule']} ({facts['count']})"
     if "active" in facts:
         measured = f" ({facts['value']:.3g})" if "value" in facts else ""
         return f"{'' if facts['active'] else 'no longer '}{kind}{measured}"

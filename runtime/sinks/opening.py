@@ -11,24 +11,20 @@ from edgevit.errors import OptionError
 from edgevit.runtime.addresses.address import Address
 from edgevit.runtime.addresses.credentials import read_secret
 from edgevit.runtime.addresses.destinations import STDOUT, Target
+from edgevit.runtime.delivery.count_states import CountStates
 from edgevit.runtime.delivery.sender import Delivery, SpooledSink
 from edgevit.runtime.delivery.spool import Spool
+from edgevit.runtime.detection.yolo_text import class_lines, write_once
+from edgevit.runtime.events.labels import LabelRules
 from edgevit.runtime.records import RESULT, Record, Sink, event_record
+from edgevit.runtime.sinks.answer_files import AnswerFileSink, find_form
 from edgevit.runtime.sinks.combining import CountingSink, DiskGuard, FilteredSink, Sinks, Wants, Written
 from edgevit.runtime.sinks.folder import BoundedFolder
-from edgevit.runtime.sinks.lines import (
-    EVENT_COLUMNS,
-    CsvSink,
-    JsonSink,
-    Lines,
-    Stdout,
-    TextSink,
-    csv_line,
-    result_columns,
-)
-from edgevit.runtime.sinks.masks import SegmentationSink
+from edgevit.runtime.sinks.hard_boxes import BoxHarvestSink, UnsureRules
+from edgevit.runtime.sinks.lines import JsonSink, Lines, Stdout, TextSink
 from edgevit.runtime.sinks.pictures import Captions, HarvestSink, PictureSink, VideoSink
 from edgevit.runtime.sinks.rotating import KEEP, SIZE, RotatingFile
+from edgevit.runtime.sinks.tables import CsvSink, Table, box_table, class_table, count_table, event_table
 from edgevit.system.platforms import require_linux
 
 PICTURES_QUOTA = 1_000_000_000
@@ -44,7 +40,7 @@ _WANTS: dict[str, Wants] = {
     "all": lambda kind: True,
 }
 _SENDS = {"mqtt": "events", "webhook": "events"}
-_SENDS |= dict.fromkeys(("csv", "pictures", "video", "hard", "masks", "overlays"), "results")
+_SENDS |= dict.fromkeys(("csv", "pictures", "video", "hard", "masks", "overlays", "labels"), "results")
 """What a kind takes if nothing else is said; the others take all."""
 
 
@@ -62,9 +58,13 @@ class SinkContext:
 
     task: str = "classify"
     """What the model does."""
+    names: tuple[str, ...] = ()
+    """The model's classes."""
     top_k: int = 5
-    threshold: float = 0.0
-    """Classes below are left out of texts, 0..1."""
+    rules: LabelRules = LabelRules()
+    """Classes below their threshold are left out of texts, boxes everywhere."""
+    watched: tuple[str, ...] = ()
+    """Classes that rules of counts are about."""
     alone: bool = False
     """There is one image: its name need not be printed."""
     fps: float = 10.0
@@ -83,7 +83,8 @@ class SinkContext:
     @property
     def captions(self) -> Captions:
         """What is written on frames."""
-        return Captions(self.top_k, self.threshold, len(self.rois))
+        whole = self.task == "detect" or not self.rois
+        return Captions(self.top_k, self.rules.threshold, len(self.rois) + whole)
 
 
 def open_sinks(targets: Iterable[Target], around: SinkContext) -> Sinks:
@@ -121,13 +122,15 @@ def open_sink(target: Target, around: SinkContext) -> Sink:
         require_linux(f"--to {target.name} sends records through a spool, which", "write them into a file, NAME.jsonl")
         delivery = DELIVERIES[target.kind](target, around)
         spool = Spool(spool_path(around.spool, target.parts, delivery.name), around.spool_quota)
-        return SpooledSink(spool, delivery, wants=wants, first=first_records(target, around))
+        counts = CountStates(around.rules.stable[1])
+        states = counts.after if target.kind == "mqtt" else _no_states
+        return SpooledSink(spool, delivery, wants=wants, first=first_records(target, around), states=states)
     sink = FILES[target.kind](target, around)
 
     def written() -> Written:
         return Written(sink.written, sink.unit, target.name)
 
-    hard = sink.folder if isinstance(sink, HarvestSink) else None
+    hard = sink.folder if isinstance(sink, HarvestSink | BoxHarvestSink) else None
     # a reader of stdout that goes away ends the run
     return FilteredSink(sink if target.place == STDOUT else DiskGuard(sink, target.place), wants, written, hard)
 
@@ -151,7 +154,12 @@ def first_records(target: Target, around: SinkContext) -> list[Record]:
         return []
     from edgevit.runtime.delivery.homeassistant import first_events
 
-    return [event_record(event) for event in first_events(around.source, around.rois, time.monotonic(), time.time())]
+    events = first_events(around.source, around.rois, time.monotonic(), time.time(), counted=around.task == "detect")
+    return [event_record(event) for event in events]
+
+
+def _no_states(record: Record) -> tuple[Record, ...]:
+    return ()
 
 
 def _lines(target: Target, header: str = "") -> Lines:
@@ -164,13 +172,24 @@ def _lines(target: Target, header: str = "") -> Lines:
 def _text(target: Target, around: SinkContext) -> CountingSink:
     on_screen = target.place == STDOUT
     return TextSink(
-        _lines(target), around.top_k, around.threshold, alone=around.alone and on_screen, on_screen=on_screen
+        _lines(target), around.top_k, around.rules.threshold, alone=around.alone and on_screen, on_screen=on_screen
     )
 
 
 def _csv(target: Target, around: SinkContext) -> CountingSink:
-    columns = EVENT_COLUMNS if target.sends == "events" else result_columns(around.top_k)
-    return CsvSink(_lines(target, csv_line(columns)), columns, around.top_k)
+    table = _table(target, around)
+    return CsvSink(_lines(target, table.header), table)
+
+
+def _table(target: Target, around: SinkContext) -> Table:
+    boxes = target.options.get("rows") == "boxes"
+    if boxes and (around.task != "detect" or target.sends == "events"):
+        raise OptionError(f"--to {target.text}: rows=boxes is for the results of detection models; leave it out")
+    if target.sends == "events":
+        return event_table()
+    if around.task == "detect":
+        return box_table() if boxes else count_table(around.names)
+    return class_table(around.top_k)
 
 
 def _pictures(target: Target, around: SinkContext) -> CountingSink:
@@ -180,13 +199,17 @@ def _pictures(target: Target, around: SinkContext) -> CountingSink:
 
 
 def _hard(target: Target, around: SinkContext) -> CountingSink:
-    return HarvestSink(BoundedFolder(Path(target.place), target.options.get("quota", HARVEST_QUOTA)))
+    folder, quota = Path(target.place), target.options.get("quota", HARVEST_QUOTA)
+    if around.task == "detect":
+        return BoxHarvestSink(folder, quota, around.names, UnsureRules(around.rules))
+    return HarvestSink(BoundedFolder(folder, quota))
 
 
-def _segmentation(target: Target, around: SinkContext) -> CountingSink:
-    if around.task != "segment":
-        raise OptionError(f"--to {target.text} is for segmentation models; this one classifies: leave it out")
-    return SegmentationSink(Path(target.place), target.kind)
+def _answer_files(target: Target, around: SinkContext) -> CountingSink:
+    sink = AnswerFileSink(Path(target.place), find_form(around.task, target.kind))
+    if target.kind == "labels":
+        write_once(Path(target.place) / "classes.txt", class_lines(around.names))
+    return sink
 
 
 def _video(target: Target, around: SinkContext) -> CountingSink:
@@ -198,7 +221,14 @@ def _mqtt(target: Target, around: SinkContext) -> Delivery:
     from edgevit.runtime.delivery.mqtt import MqttDelivery
 
     broker = Broker.from_target(target, around.environment)
-    return MqttDelivery(broker, device=around.device, rois=around.rois, run=str(around.spool.absolute()))
+    return MqttDelivery(
+        broker,
+        device=around.device,
+        rois=around.rois,
+        classes=around.names if around.task == "detect" else (),
+        watched=around.watched,
+        run=str(around.spool.absolute()),
+    )
 
 
 def _webhook(target: Target, around: SinkContext) -> Delivery:
@@ -214,8 +244,9 @@ FILES: dict[str, Callable[[Target, SinkContext], CountingSink]] = {
     "csv": _csv,
     "pictures": _pictures,
     "hard": _hard,
-    "masks": _segmentation,
-    "overlays": _segmentation,
+    "masks": _answer_files,
+    "overlays": _answer_files,
+    "labels": _answer_files,
     "video": _video,
 }
 """Kinds of sinks on this machine."""

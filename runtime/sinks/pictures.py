@@ -12,11 +12,12 @@ import cv2
 import numpy as np
 
 from edgevit.errors import OutputError
+from edgevit.runtime.detection.result import NOTHING, Detections
 from edgevit.runtime.events.recent import Recent
+from edgevit.runtime.images.draw import annotate, draw_regions
 from edgevit.runtime.images.resample import RGBImage
 from edgevit.runtime.records import RESULT, Record
 from edgevit.runtime.results import Result
-from edgevit.runtime.sinks.draw import annotate, draw_regions
 from edgevit.runtime.sinks.folder import BoundedFolder
 from edgevit.runtime.sinks.lines import event_text, now_text
 from edgevit.schema import Range, check_options
@@ -45,8 +46,8 @@ class Captions:
     """Classes of an answer."""
     threshold: float = 0.0
     """Classes below are left out, 0..1."""
-    regions: int = 0
-    """How many answers of regions belong to a frame; 0 where the whole of it has one."""
+    answers: int = 1
+    """How many belong to a frame: one for each region, and of a detection one more, for the whole of it."""
 
     def text(self, record: Record) -> str:
         if record.kind == RESULT and record.result is not None:
@@ -59,8 +60,11 @@ class Captions:
         scene = first.image if first.scene is None else first.scene
         if scene is None:
             return None
+        if isinstance(first.result, Detections):
+            scene = first.result.draw_on(scene)
         marked = [(record.region, self.text(record)) for record in records if record.region is not None]
-        return draw_regions(scene, marked) if marked else annotate(scene, self.text(first))
+        scene = draw_regions(scene, marked) if marked else scene
+        return annotate(scene, self.text(first)) if first.region is None else scene
 
 
 class FrameSink:
@@ -81,7 +85,7 @@ class FrameSink:
         if self._waiting and _frame(self._waiting[0]) != _frame(record):
             self._waiting.clear()
         self._waiting.append(record)
-        if len(self._waiting) >= self._captions.regions:
+        if len(self._waiting) >= self._captions.answers:
             records, self._waiting = self._waiting, []
             self._draw(records)
 
@@ -109,7 +113,9 @@ class PictureSink(FrameSink):
         self._folder = folder
 
     def _store(self, drawn: RGBImage, records: Sequence[Record]) -> bool:
-        name = "+".join(_name(record) for record in records)
+        # of a detection the first is that of the whole picture
+        named = records[:1] if isinstance(records[0].result, Detections) else records
+        name = "+".join(_name(record) for record in named)
         return self._folder.store(name, "", jpeg(drawn), sort=False) is not None
 
     def flush(self) -> None:
@@ -123,6 +129,8 @@ def _name(record: Record) -> str:
     """Return what a picture is named by."""
     if record.kind != RESULT or record.result is None:
         return record.kind
+    if isinstance(record.result, Detections):
+        return "+".join(f"{label}-{count}" for label, count in record.result.counts.items()) or NOTHING
     return record.present or record.result.top1
 
 

@@ -5,13 +5,14 @@ import dataclasses
 import logging
 import random
 import time
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from edgevit.artifact.manifest import Preprocess
 from edgevit.errors import EdgevitError, ImageError, SourceLostError
+from edgevit.runtime.detection.result import Detections
 from edgevit.runtime.events.event import Event
 from edgevit.runtime.events.recent import Recent
 from edgevit.runtime.images.preprocess import min_decode_size
@@ -24,6 +25,7 @@ from edgevit.runtime.sources.live import Live
 from edgevit.runtime.sources.opening import Item
 from edgevit.runtime.sources.several import LiveSet, open_all
 from edgevit.runtime.sources.stop import Stop
+from edgevit.runtime.stream.detections import by_region
 from edgevit.runtime.stream.plan import StreamPlan
 
 BLACK = 16
@@ -38,6 +40,8 @@ log = logging.getLogger(__name__)
 class Predictor(Protocol):
     """What the loop needs of a Classifier."""
 
+    @property
+    def task(self) -> str: ...
     @property
     def preprocess(self) -> Preprocess: ...
     @property
@@ -185,11 +189,13 @@ def answer(
 ) -> list[Result]:
     """Classify a frame, or each of its regions; nothing if it is live and black.
 
+    A detector looks at the whole picture once: its answer comes first, then that for each region, with the boxes in it.
+
     Raises:
         ImageError: it cannot be decoded, or is smaller than a region.
     """
     age_ms = 1e3 * (clock.monotonic_s() - frame.moment.monotonic_s) if frame.live else None
-    regions, turned = plan.regions, plan.rotate != 0
+    regions, turned = () if predictor.task == "detect" else plan.regions, plan.rotate != 0
     begun = time.perf_counter()
     if isinstance(frame.picture, Path) and not (regions or turned or callbacks.picture):
         results = predictor([frame.picture])
@@ -208,17 +214,23 @@ def answer(
         parts = [cut(image, region) for region in regions] or [image]
         read_ms = 1e3 * (time.perf_counter() - begun) / len(parts)
         results = predictor(parts)
+    named: Sequence[tuple[Result, str | None]]
+    if isinstance(found := results[0], Detections):
+        named = by_region(found, plan.regions)
+    else:
+        places = [region.name for region in regions] if regions else [None]
+        named = list(zip(results, places, strict=True))
     return [
         dataclasses.replace(
             result,
             source=frame.moment.source,
             preprocess_ms=read_ms + result.preprocess_ms,
-            moment=dataclasses.replace(frame.moment, roi=region.name if region else None),
+            moment=dataclasses.replace(frame.moment, roi=roi),
             age_ms=age_ms,
             dropped=frame.dropped,
             position_s=frame.position_s,
         )
-        for result, region in zip(results, regions or [None], strict=True)
+        for result, roi in named
     ]
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated, Literal, TypedDict
 
 from edgevit.errors import OptionError
+from edgevit.runtime.events.counts import CountRules, parse_count
 from edgevit.runtime.events.labels import LabelRules, Thresholds, parse_stable, read_thresholds
 from edgevit.runtime.images.regions import Region, check_regions, parse_region, parse_tiles
 from edgevit.runtime.sources.camera_settings import parse_settings
@@ -34,6 +35,7 @@ class StreamKeywords(TypedDict, total=False):
     stall_timeout: str | float
     wait: bool
     threshold: Thresholds
+    count: Sequence[str]
     stable: str | tuple[int, int] | None
     hysteresis: float
     cooldown: str | float | None
@@ -77,20 +79,24 @@ class StreamOptions:
     wait: bool = True
     """Whether to wait for a live source that is lost."""
     threshold: Thresholds = ()
-    """Confidence, 0..1, below which a class is not believed: the frame speaks for "unknown"."""
+    """Confidence, 0..1, below which a class is not believed: the frame speaks for "unknown". Of a detection, the score
+    below which a box does not count."""
+    count: Sequence[str] = ()
+    """Rules about how many objects a detection finds, each an event when it begins or ends to hold: "hen>=10", of a
+    region "fox>=1@coop"."""
     stable: str | tuple[int, int] | None = None
-    """A label is an event when k of the last n frames speak for it: "3/5"."""
+    """A label, or a rule of `count`, is an event when k of the last n frames speak for it: "3/5"."""
     hysteresis: Annotated[float, Range(0, 1)] = 0.0
     """How far the confidence of the present label may sink below its threshold before it is given up."""
     cooldown: str | float | None = None
-    """How long the next event for a label is held back: "10m"."""
+    """How long the next event for a label, or of a rule of `count`, is held back: "10m"."""
 
     def __post_init__(self) -> None:
         check_options(self)
         if self.once and self.max_frames is not None:
             raise OptionError("--once means --max-frames 1; give one of them")
         # read now, so that what is wrong is said here
-        for name in ("source_options", "regions", "label_rules"):
+        for name in ("source_options", "regions", "label_rules", "count_rules"):
             getattr(self, name)
 
     @functools.cached_property
@@ -124,10 +130,28 @@ class StreamOptions:
             cooldown_s=0.0 if self.cooldown is None else parse_duration(self.cooldown, "--cooldown"),
         )
 
+    @functools.cached_property
+    def count_rules(self) -> CountRules:
+        """Which counts are told of."""
+        rules = CountRules(
+            [parse_count(text) for text in self.count], self.label_rules.stable, self.label_rules.cooldown_s
+        )
+        rules.check_regions([region.name for region in self.regions])
+        return rules
+
+    def check_model(self, task: str, names: Sequence[str]) -> None:
+        """Raise OptionError for what a model of this task, with classes of these names, cannot be asked."""
+        self.label_rules.check_names(names)
+        if task != "detect" and self.count:
+            raise OptionError(f"--count is for detection models; this one does not find objects ({task}): leave it out")
+        if task == "detect" and self.hysteresis:
+            raise OptionError("--hysteresis is about confidences, and counts have none: smooth them with --stable 3/5")
+        self.count_rules.check_names(names)
+
     @property
     def asks_for_events(self) -> bool:
-        """Whether an option makes sense only where somebody listens to events of labels."""
-        return bool(self.stable or self.hysteresis or self.cooldown or self.label_rules.thresholds)
+        """Whether an option makes sense only where somebody listens to events of labels or counts."""
+        return bool(self.count or self.stable or self.hysteresis or self.cooldown or self.label_rules.thresholds)
 
 
 def parse_capture(text: str) -> tuple[int, int]:

@@ -17,8 +17,8 @@ from edgevit.runtime.stream.plan import StreamPlan
 
 
 def open_watch(options: StreamOptions, plan: StreamPlan) -> Watch:
-    """Return what finds events: of labels, and of the pictures' health where they are live."""
-    return Watch(options.label_rules, None if plan.finite else HealthRules())
+    """Return what finds events: of labels and counts, and of the pictures' health where they are live."""
+    return Watch(options.label_rules, None if plan.finite else HealthRules(), options.count_rules)
 
 
 def watched_stream(

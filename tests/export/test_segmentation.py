@@ -12,6 +12,7 @@ import pytest
 import edgevit
 from edgevit.artifact.manifest import read_manifest
 from edgevit.errors import GateError, OptionError
+from edgevit.export.answers import PIXELS
 from edgevit.export.data.ground_truth import Masks
 from edgevit.export.data.images import ImageSet
 from edgevit.export.data.synthesize import Synthesis, synthesize_images
@@ -20,11 +21,12 @@ from edgevit.export.onnx.quantize import PRESETS, preset_layers
 from edgevit.export.pipeline import export
 from edgevit.export.quantization.search import evaluator_of
 from edgevit.export.recipe import Recipe
-from edgevit.export.verify import check, check_numbers, compare
+from edgevit.export.verify import check, check_numbers
 from edgevit.models import create_model
-from edgevit.models.zoo.datasets import CITYSCAPES, spread_palette
+from edgevit.models.zoo.datasets import CITYSCAPES
 from edgevit.models.zoo.registry import get_spec
 from edgevit.runtime.images.mask_png import mask_png
+from edgevit.runtime.images.palette import spread_palette
 from edgevit.runtime.segmentation import Segmentation
 from edgevit.runtime.selftest import check_selftest
 from tests.places import SHARED
@@ -147,12 +149,12 @@ def test_pixels_are_compared_one_by_one() -> None:
     reference[:, 0] = 1
     logits = reference.copy()
     logits[0, :, 0, 0] = (0, 1)
-    parity = compare("step", reference, logits)
+    parity = PIXELS.compare("step", reference, logits)
     assert (parity.images, parity.top1_agreement, parity.cosine) == (1, 0.75, 0.75)
     with pytest.raises(
         GateError, match="75.0% of the pixels of 1 images keep their class, at least 90% is asked|cosine"
     ):
-        check(parity, "int8", reference, trained=True)
+        check(PIXELS, parity, "int8", reference, trained=True)
     check_numbers(logits, logits.argmax(axis=1)[:, None].astype(np.float32))
     with pytest.raises(GateError, match=r"after argmax 75.0% of the pixels"):
         check_numbers(logits, np.zeros((1, 1, 2, 2), np.float32))
@@ -196,7 +198,7 @@ def test_mean_iou_of_masks_is_that_by_hand(masked: Path) -> None:
     logits[:, 0] = 1
     assert truth.score(logits) == pytest.approx((1 / 3 + 0) / 2)
     assert truth.part(slice(1)).score(logits[:1]) == pytest.approx((1 / 3 + 0) / 2)
-    evaluator = evaluator_of(images, get_spec(MODEL).preprocess, logits)
+    evaluator = evaluator_of(images, get_spec(MODEL).preprocess, logits, PIXELS)
     right = logits.copy()
     right[:, 1, :, 6:] = 2
     assert evaluator.drop(right) == pytest.approx(100 * (1 / 6 - 1))
@@ -207,7 +209,7 @@ def test_without_masks_answers_are_compared_with_floats(photos: Path) -> None:
     images = ImageSet("folder", tuple(sorted(photos.iterdir()))[:1])
     logits = np.zeros((1, 2, 2, 2), np.float32)
     logits[:, 0] = 1
-    evaluator = evaluator_of(images, get_spec(MODEL).preprocess, logits)
+    evaluator = evaluator_of(images, get_spec(MODEL).preprocess, logits, PIXELS)
     assert evaluator.truth.measure == "pixel agreement with float32"
     other = logits.copy()
     other[0, :, 0, 0] = (0, 1)

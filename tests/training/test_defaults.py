@@ -24,10 +24,10 @@ def test_averaged_weights_look_back_a_tenth_of_the_run_and_at_most_500_steps() -
 
 
 def test_a_short_fine_tuning_learns_up_to_twice_as_fast() -> None:
-    assert choose_rate(80, fine_tuning=True) == 0.001
-    assert choose_rate(250, fine_tuning=True) == 0.00071  # 0.0005 * sqrt(2)
-    assert choose_rate(500, fine_tuning=True) == choose_rate(10_000, fine_tuning=True) == 0.0005
-    assert choose_rate(80, fine_tuning=False) == 0.002
+    assert choose_rate(80, True) == 0.001
+    assert choose_rate(250, True) == 0.00071  # 0.0005 * sqrt(2)
+    assert choose_rate(500, True) == choose_rate(10_000, True) == 0.0005
+    assert choose_rate(80, False) == 0.002
 
 
 def test_defaults_are_said_in_one_line_and_given_options_are_not() -> None:

@@ -11,12 +11,16 @@ import pytest
 import torch
 from torch import nn
 
+from edgevit.artifact.manifest import Preprocess
 from edgevit.errors import CheckpointError, DataError
 from edgevit.training.folders import Samples
-from edgevit.training.loop import normalize, train
+from edgevit.training.loop import Outcome
+from edgevit.training.loop import train as run
+from edgevit.training.objective import cross_entropy, normalize
 from edgevit.training.recipe import Recipe
 from edgevit.training.statistics import reestimate_batchnorm
 
+PLAIN = Preprocess(size=(64, 64))
 RECIPE = Recipe(sizes=((32, 4), (64, 2)), batch=4, learning_rate=0.01, warmup_epochs=0, bfloat16=False)
 
 
@@ -45,6 +49,12 @@ def samples(tmp_path: Path) -> Samples:
     return Samples(tuple(paths), (0,) * 8 + (1,) * 8, ("red", "blue"))
 
 
+def train(
+    model: nn.Module, samples: Samples, validate: Callable[..., dict[str, float]], recipe: Recipe, out: Path, **more: Any
+) -> Outcome:
+    return run(model, samples, cross_entropy(recipe, samples.counts(), PLAIN), validate, recipe, out, **more)
+
+
 def weights(model: nn.Module) -> dict[str, torch.Tensor]:
     return {key: value.clone() for key, value in model.state_dict().items()}
 
@@ -68,7 +78,7 @@ def test_two_colors_are_learnt(samples: Samples, tmp_path: Path) -> None:
     outcome = train(make_model(), samples, no_validation, RECIPE, tmp_path / "run")
     pixels = np.stack([np.full((64, 64, 3), color, np.uint8) for color in ((200, 60, 40), (40, 60, 200))])
     with torch.inference_mode():
-        assert outcome.averaged(normalize(pixels)).argmax(dim=1).tolist() == [0, 1]
+        assert outcome.averaged(normalize(pixels, PLAIN)).argmax(dim=1).tolist() == [0, 1]
     assert outcome.finished
     assert outcome.step == RECIPE.total_steps(16) == 24
 

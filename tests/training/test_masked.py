@@ -15,8 +15,8 @@ from edgevit.runtime.datasets.split import split_folder
 from edgevit.runtime.images.mask_png import mask_png
 from edgevit.training.augment import AUGMENTATIONS, augment_masked
 from edgevit.training.job import Job, Watcher, run_job
-from edgevit.training.loop import _loss
 from edgevit.training.masked import MaskAccuracy, MaskedSamples, drop_unreadable_masked, masked_samples, measure_masks
+from edgevit.training.objective import CrossEntropy
 from edgevit.training.recipe import Recipe
 
 NAME = "efficientvit_seg_b0_cityscapes"
@@ -59,8 +59,8 @@ def test_picture_and_mask_are_cropped_and_flipped_alike() -> None:
 def test_pixels_without_a_class_do_not_count_in_the_loss() -> None:
     logits = torch.zeros(1, 2, 2, 2)
     logits[:, 1, 0, 0] = 5
-    target = torch.tensor([[[255, 0], [0, 0]]])
-    assert _loss(logits, target, None, 0.0).item() == pytest.approx(np.log(2))
+    masks = [np.array([[255, 0], [0, 0]], np.uint8)]
+    assert CrossEntropy(0.0)(logits, masks, (2, 2)).item() == pytest.approx(np.log(2))
 
 
 def test_classes_and_masks_are_checked_before_training(data: Path, tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """RetinaNet (arXiv 1708.02002) with a feature pyramid of five levels: names and arithmetic of MMDetection 3.3.0.
 
-MMDetection (github.com/open-mmlab/mmdetection) is Apache-2.0. Most of its work is in the head: eight 3x3 convolutions of
-256 channels on the finest level alone are more than the whole of a small backbone.
+MMDetection (github.com/open-mmlab/mmdetection) is Apache-2.0. Most of the work is in the head: its eight 3x3 convolutions
+of 256 channels on the finest level alone are more than the whole of a small backbone.
 """
 
 import math
@@ -35,7 +35,7 @@ class Conv(nn.Module):
 class FeaturePyramid(nn.Module):
     """Features at strides 8, 16 and 32 to five levels (B, 256, ., .), at strides 8 to 128.
 
-    The two coarsest are convolutions of the backbone's last features, as RetinaNet has them, with no activation between.
+    The two coarsest are convolutions of the backbone's last features, with no activation between them.
     """
 
     def __init__(self, levels: Sequence[int]) -> None:

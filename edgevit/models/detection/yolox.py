@@ -1,7 +1,7 @@
 """YOLOX nano and tiny: a CSP Darknet, a path aggregation network, the decoupled head (arXiv 2107.08430).
 
-State-dict keys and shapes equal those of the official repository (Megvii-BaseDetection/YOLOX, Apache-2.0), whose weights
-for COCO load as they are.
+State-dict keys and shapes equal those of the official repository (Megvii-BaseDetection/YOLOX, Apache-2.0), so that its
+weights for COCO load as they are.
 """
 
 from collections.abc import Callable, Sequence
@@ -54,7 +54,7 @@ class Focus(nn.Module):
             return
         small = self.conv.conv
         large = nn.Conv2d(3, small.out_channels, 6, 2, 2, bias=small.bias is not None).to(small.weight)
-        for place, corner in enumerate(small.weight.split(3, dim=1)):
+        for place, corner in enumerate(torch.split(small.weight, 3, dim=1)):
             large.weight[:, :, place % 2 :: 2, place // 2 :: 2] = corner
         if large.bias is not None and small.bias is not None:
             large.bias.copy_(small.bias)

@@ -64,7 +64,7 @@ def load_state(model: nn.Module, spec: ModelSpec, state: Mapping[str, Tensor], s
         logger.warning("%s: left out %s: an input of this size has no use for them", source, _first(idle))
     fitting = {key: value for key, value in fitting.items() if key not in idle}
     check_fit(spec, {key: tuple(value.shape) for key, value in own.items()}, fitting, source)
-    model.load_state_dict({**{key: own[key] for key in own if _derived(key)}, **fitting})
+    model.load_state_dict({**{key: own[key] for key in own if is_derived(key)}, **fitting})
 
 
 def infer_num_classes(spec: ModelSpec, state: Mapping[str, Tensor], source: str = "the file") -> int:
@@ -113,7 +113,7 @@ def check_fit(spec: ModelSpec, expected: Shapes, state: Mapping[str, Tensor], so
         CheckpointError: they differ, or a weight is not a finite floating-point number.
     """
     mismatch = Mismatch(
-        missing=[key for key in expected if key not in state and not _derived(key)],
+        missing=[key for key in expected if key not in state and not is_derived(key)],
         unexpected=[key for key in state if key not in expected],
         wrong=[key for key in state if key in expected and tuple(state[key].shape) != expected[key]],
     )
@@ -124,14 +124,14 @@ def check_fit(spec: ModelSpec, expected: Shapes, state: Mapping[str, Tensor], so
             raise CheckpointError(f"{source} does not fit {spec.name}: {other}")
         raise CheckpointError(_describe(mismatch, spec, expected, state, source))
     for key, value in state.items():
-        if not _derived(key) and not value.dtype.is_floating_point:
+        if not is_derived(key) and not value.dtype.is_floating_point:
             kind = str(value.dtype).removeprefix("torch.")
             raise CheckpointError(f"{source}: {key} is {kind}, expected float; give the weights before quantization")
-        if not _derived(key) and not bool(torch.isfinite(value).all()):
+        if not is_derived(key) and not bool(torch.isfinite(value).all()):
             raise CheckpointError(f"{source}: {key} holds NaN or infinity: training diverged; use an earlier file")
 
 
-def _derived(key: str) -> bool:
+def is_derived(key: str) -> bool:
     """Whether an entry is a counter, an index or a table: no trained number, and left out of some files."""
     return key.endswith(DERIVED)
 
@@ -159,7 +159,7 @@ def fits(spec: ModelSpec, state: Mapping[str, Tensor]) -> bool:
     """Return whether a model's layers, the classifier aside, are all in the state dict."""
     found = {key: tuple(value.shape) for key, value in canonical_state(spec, state).items()}
     body = {
-        key: shape for key, shape in shapes(spec.name).items() if not _derived(key) and not spec.family.in_head(key)
+        key: shape for key, shape in shapes(spec.name).items() if not is_derived(key) and not spec.family.in_head(key)
     }
     return body.items() <= found.items()
 
@@ -179,7 +179,7 @@ def _describe(mismatch: Mismatch, spec: ModelSpec, expected: Shapes, state: Mapp
         cause = other
     elif wrong and about_positions([*missing, *unexpected, *wrong]):
         cause = "weights for another size of the input or of its attention windows; name the model of that size"
-    elif len(missing) == sum(not _derived(key) for key in expected):
+    elif len(missing) == sum(not is_derived(key) for key in expected):
         cause = "no layer has a known name: another architecture"
     elif missing and all(_optional(spec, key) for key in missing):
         cause = "weights for another input size, which does without these; pass the size that they were trained at"

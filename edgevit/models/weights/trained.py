@@ -13,6 +13,8 @@ KEYS = ("edgevit_labels", "edgevit_preprocess", "edgevit_accuracy")
 """In the file's header, each a JSON string."""
 MODEL_KEY = "edgevit_model"
 """There too: the name of the model."""
+THRESHOLD_KEY = "edgevit_threshold"
+"""There too, for detection models."""
 HELD_OUT_KEY = "edgevit_held_out"
 """There too, except in files of older versions: a HeldOut as a JSON object."""
 
@@ -24,16 +26,21 @@ class TrainingFacts:
     labels: tuple[str, ...]
     preprocess: Preprocess
     accuracy: dict[str, float | None]
-    """Shares 0..1 over the held-out images, `top1` and `macro` or `pixel_accuracy` and `miou`; `images`, their number.
+    """Shares 0..1 over the held-out images, `top1` and `macro`, `pixel_accuracy` and `miou`, or `ap` and `ap50`;
+    `images`, their number.
 
     `macro` is None where a class has no image among them.
     """
     held_out: HeldOut | None = None
     """Which pictures were not trained on."""
+    threshold: float | None = None
+    """The score, 0..1, from which a box is to be told; None for models that find no boxes."""
 
     def to_metadata(self) -> dict[str, str]:
         values = (list(self.labels), asdict(self.preprocess), self.accuracy)
         texts = {key: json.dumps(value, ensure_ascii=False) for key, value in zip(KEYS, values, strict=True)}
+        if self.threshold is not None:
+            texts[THRESHOLD_KEY] = json.dumps(self.threshold)
         return texts | ({} if self.held_out is None else {HELD_OUT_KEY: json.dumps(asdict(self.held_out))})
 
 
@@ -53,7 +60,8 @@ def read_training_facts(path: Path) -> TrainingFacts | None:
         figures = {key: None if v is None else float(v) for key, v in accuracy.items()}
         held_out = header.get(HELD_OUT_KEY)
         record = None if held_out is None else read_value(HeldOut, read_json(held_out), HELD_OUT_KEY)
-        return TrainingFacts(tuple(map(str, labels)), preprocess, figures, record)
+        threshold = float(read_json(header[THRESHOLD_KEY])) if THRESHOLD_KEY in header else None
+        return TrainingFacts(tuple(map(str, labels)), preprocess, figures, record, threshold)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise CheckpointError(
             f"{path}: its labels or preprocessing cannot be read ({error}); train again, or pass --labels"

@@ -5,7 +5,6 @@ those of the data sets' own evaluation: Cityscapes' 19 training classes, and the
 benchmark, each by the first of its names.
 """
 
-import colorsys
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,16 +81,3 @@ ADE20K = DatasetClasses(
         "4700ff 7a00ff 00ffb8 005cff b8ff00 0085ff ffd600 19c2c2 66ff00 5c00ff"
     ),
 )
-
-GOLDEN = 0.618034
-"""Steps of the golden ratio around the circle of hues never come close to one another soon."""
-
-
-def spread_palette(count: int) -> tuple[RGB, ...]:
-    """Return colours for classes that have none of their own, neighbours unlike one another."""
-    return tuple(_colour(0.08 + GOLDEN * i, 0.9 - 0.15 * (i % 3)) for i in range(count))
-
-
-def _colour(hue: float, value: float) -> RGB:
-    red, green, blue = (round(255 * part) for part in colorsys.hsv_to_rgb(hue % 1, 0.75, value))
-    return red, green, blue

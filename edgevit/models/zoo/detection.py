@@ -24,6 +24,7 @@ def _light(family: Family) -> Family:
         build=name,
         head=YOLOX_HEADS[0],
         more_heads=YOLOX_HEADS[1:],
+        backbone=("backbone.",),
         task="detect",
         boxes=YOLOX_BOXES,
     )

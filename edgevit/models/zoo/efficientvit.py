@@ -11,6 +11,7 @@ EFFICIENTVIT = Family(
     module="edgevit.models.efficientvit",
     build="efficientvit",
     head="head.op_list.3.linear.weight",
+    backbone=("backbone.",),
 )
 HUB = "https://huggingface.co/han-cai/efficientvit-cls/resolve/main/"
 TIMM_HUB = "https://huggingface.co/timm/"

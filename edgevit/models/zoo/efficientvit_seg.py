@@ -64,6 +64,7 @@ def _segment(
         dataset=scenes.name,
         labels=scenes.labels,
         palette=scenes.palette,
+        backbone=f"efficientvit_{variant.partition('_')[0]}",
     )
 
 

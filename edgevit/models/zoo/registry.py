@@ -41,6 +41,11 @@ def get_spec(name: str) -> ModelSpec:
     return replace(spec, weights=(chosen, *(entry for entry in spec.weights if entry is not chosen)))
 
 
+def relatives(spec: ModelSpec) -> tuple[ModelSpec, ...]:
+    """Return the model itself, then those whose weights its training can start from: the plain one, its backbone's."""
+    return (spec, *(get_spec(name) for name in (spec.plain, spec.backbone) if name))
+
+
 def find_weights(spec: ModelSpec, name: str) -> WeightsSpec | None:
     """Return a model's weights by name or by timm's tag; "imagenet" are the first for ImageNet-1k."""
     if name == IMAGENET:

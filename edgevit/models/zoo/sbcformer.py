@@ -12,6 +12,7 @@ SBCFORMER = Family(
     build="sbcformer",
     head="head.weight",
     fixed_grid=True,
+    backbone=("merging_blocks.", "sbcformer_blocks."),
 )
 DRIVE = "https://drive.google.com/uc?id="
 

@@ -38,6 +38,8 @@ class Family:
     optional: tuple[str, ...] = ()
     """Parts of the names of weights that a model built for another size may not have, and does without."""
     task: Task = "classify"
+    backbone: tuple[str, ...] = ()
+    """Beginnings of the names of the weights that models for other tasks have too; empty where there are none."""
     more_heads: tuple[str, ...] = ()
     """Keys of the weights of further classifiers, of detectors' other levels."""
     anchors: int = 1

@@ -13,12 +13,14 @@ from edgevit.artifact.manifest import Preprocess
 from edgevit.errors import OptionError
 from edgevit.export.data.synthesize import (
     Synthesis,
+    affordable_images,
     main,
     model_input,
     roughness,
     statistics_distance,
     synthesize_images,
 )
+from edgevit.models.zoo.registry import get_spec
 from edgevit.runtime.images.preprocess import preprocess
 
 HOW = Preprocess(size=(32, 32), crop_pct=1.0)
@@ -118,3 +120,13 @@ def test_the_program_writes_the_same_file_each_time(tmp_path: Path) -> None:
         assert file["images"].shape == (2, 32, 32, 3)
         assert file["images"].dtype == np.uint8
     assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "count"),
+    [("efficientvit_b0", (224, 224), 64), ("efficientvit_b1", (224, 224), 19), ("efficientvit_b3", (224, 224), 16)],
+)
+def test_a_large_model_gets_fewer_images(name: str, size: tuple[int, int], count: int) -> None:
+    # 10 GMACs a pass: b0 has 0.10 GMACs an image, b1 0.52, b3 4.0
+    assert affordable_images(64, get_spec(name), size) == count
+    assert affordable_images(5, get_spec(name), size) == 5

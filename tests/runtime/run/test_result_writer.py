@@ -9,12 +9,12 @@ import pytest
 
 from edgevit.runtime.events.event import Event
 from edgevit.runtime.events.labels import LabelRules
+from edgevit.runtime.images.draw import FRAME, draw_regions
 from edgevit.runtime.images.regions import Region
 from edgevit.runtime.moment import Moment
 from edgevit.runtime.records import Record
 from edgevit.runtime.results import Result
 from edgevit.runtime.run.result_writer import ResultWriter
-from edgevit.runtime.sinks.draw import FRAME, draw_regions
 from edgevit.runtime.sinks.folder import BoundedFolder
 from edgevit.runtime.sinks.lines import now_text
 from edgevit.runtime.sinks.pictures import Captions, HarvestRules, HarvestSink, PictureSink
@@ -80,7 +80,7 @@ def test_now_says_what_is_there_and_what_this_frame_says(label: str | None, text
 
 def test_picture_of_regions_is_one_whole_frame_with_each_of_them_drawn(tmp_path: Path) -> None:
     regions = (Region("gate", 0, 0, 0.5, 1), Region("yard", 0.5, 0, 0.5, 1))
-    sink = PictureSink(BoundedFolder(tmp_path, 10**7), Captions(regions=2))
+    sink = PictureSink(BoundedFolder(tmp_path, 10**7), Captions(answers=2))
     writer = ResultWriter(sink, regions=regions)
     for number in range(3):
         writer.picture(np.full((240, 320, 3), 90, np.uint8), Moment("camera:0", number, 0.0, 0.0))

@@ -19,10 +19,10 @@ from edgevit.runtime.moment import Moment
 from edgevit.runtime.records import Record, Sink, result_record
 from edgevit.runtime.results import Result
 from edgevit.runtime.segmentation import Segmentation
-from edgevit.runtime.sinks import masks
+from edgevit.runtime.sinks import answer_files
+from edgevit.runtime.sinks.answer_files import FORMS, AnswerFileSink
 from edgevit.runtime.sinks.combining import DiskGuard
 from edgevit.runtime.sinks.folder import BoundedFolder
-from edgevit.runtime.sinks.masks import SegmentationSink
 from edgevit.runtime.sinks.opening import SinkContext, open_sink
 from edgevit.runtime.sinks.pictures import HarvestRules, HarvestSink
 
@@ -72,7 +72,7 @@ def to(place: str) -> Callable[[Path], Sink]:
 
 
 def save(form: str) -> Callable[[Path], Sink]:
-    return lambda disk: DiskGuard(SegmentationSink(disk / "seg", form), str(disk / "seg"))
+    return lambda disk: DiskGuard(AnswerFileSink(disk / "seg", FORMS["segment"][form]), str(disk / "seg"))
 
 
 def whole_csv(path: Path) -> int:
@@ -115,7 +115,7 @@ def test_full_disk_is_one_line_and_nothing_is_there_by_halves(
     disk: Path, name: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     caplog.set_level(logging.WARNING)
-    monkeypatch.setattr(masks, "LEFT_FREE", 0)
+    monkeypatch.setattr(answer_files, "LEFT_FREE", 0)
     open_it, place, count = {**FILES, **FOLDERS}[name]
     sink = open_it(disk)
     fill(disk)
@@ -140,7 +140,7 @@ def test_disk_that_becomes_read_only_is_one_line_and_it_goes_on_later(
 ) -> None:
     """As a kernel makes the file system of an SD card that fails."""
     caplog.set_level(logging.WARNING)
-    monkeypatch.setattr(masks, "LEFT_FREE", 0)
+    monkeypatch.setattr(answer_files, "LEFT_FREE", 0)
     open_it, place, count = FOLDERS[name]
     sink = open_it(disk)
     sink.write(record(0))

@@ -15,6 +15,7 @@ import pytest
 from edgevit.errors import OptionError, OutputError
 from edgevit.runtime.addresses.destinations import parse_sinks
 from edgevit.runtime.events.event import Event
+from edgevit.runtime.events.labels import LabelRules
 from edgevit.runtime.moment import Moment
 from edgevit.runtime.records import Record, event_record, result_record
 from edgevit.runtime.results import Result
@@ -287,7 +288,7 @@ def answered(**facts: Any) -> Record:
 
 
 def test_text_on_a_screen_has_the_time_and_a_video_its_position(capsys: pytest.CaptureFixture[str]) -> None:
-    sink = open_one("text", threshold=0.35)
+    sink = open_one("text", rules=LabelRules(threshold=0.35))
     sink.write(answered(age_ms=20.0))
     sink.write(answered(age_ms=20.0, roi="gate"))
     sink.write(answered(position_s=3725.204))
@@ -301,7 +302,7 @@ def test_text_on_a_screen_has_the_time_and_a_video_its_position(capsys: pytest.C
 
 
 def test_what_no_class_is_sure_enough_for_is_unknown_and_the_best_is_told(capsys: pytest.CaptureFixture[str]) -> None:
-    open_one("text", threshold=0.5).write(answered(age_ms=20.0))
+    open_one("text", rules=LabelRules(threshold=0.5)).write(answered(age_ms=20.0))
     assert capsys.readouterr().out == "12:00:00 camera:0  unknown (best: dog 0.39)\n"
 
 

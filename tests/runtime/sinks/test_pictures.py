@@ -7,9 +7,9 @@ import cv2
 import numpy as np
 import pytest
 
+from edgevit.runtime.images.draw import annotate, plain_text
 from edgevit.runtime.results import Result
 from edgevit.runtime.sinks.combining import DiskGuard
-from edgevit.runtime.sinks.draw import annotate, plain_text
 from edgevit.runtime.sinks.folder import BoundedFolder, folder_name
 from edgevit.runtime.sinks.pictures import HarvestRules, HarvestSink, hardness, jpeg
 from tests.made_records import DAY_S, NAMES, NOON, event, open_one, record, scene, small_disk

@@ -1,9 +1,10 @@
 """Object detection: boxes of the objects in a picture."""
 
+import copy
 import time
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Protocol, Unpack, cast, overload
+from typing import TYPE_CHECKING, Any, Protocol, Self, Unpack, cast, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from edgevit.errors import EdgevitError
     from edgevit.runtime.events.event import Event
+    from edgevit.runtime.events.labels import LabelRules
     from edgevit.runtime.moment import Moment
     from edgevit.runtime.sources.stop import Stop
     from edgevit.runtime.stream.options import StreamKeywords
@@ -81,6 +83,8 @@ class Detector(Classifier):
             )
         self._decoder = decoder
         self._thresholds: Floats = np.full(len(names), decoder.threshold, np.float32)
+        self._least: float | None = None
+        """Score of boxes that are known though they do not count."""
 
     @property
     def thresholds(self) -> dict[str, float]:
@@ -105,6 +109,18 @@ class Detector(Classifier):
         if not ((values >= 0) & (values <= 1)).all():
             raise OptionError(f"a threshold is {[common, *single.values()]}, expected numbers from 0 to 1")
         self._thresholds = values
+
+    def with_rules(self, rules: "LabelRules", least: float | None = None) -> Self:
+        """Return this detector as one that tells the boxes that reach the rules' thresholds; both share the model.
+
+        Args:
+            rules: thresholds of single classes and of all others; where there is none, this detector's own holds.
+            least: boxes from this score on are the answers' `weak`, 0..1; None for no such.
+        """
+        other, own = copy.copy(self), self.thresholds
+        limits = [rules.thresholds.get(name, rules.threshold or own[name]) for name in self.names]
+        other._thresholds, other._least = np.array(limits, np.float32), least
+        return other
 
     # a list of Detections is no list[Result] to a type checker, as somebody might append to it; nobody does
     @overload  # type: ignore[override]
@@ -157,16 +173,14 @@ class Detector(Classifier):
         """
         image = read_image(source, bgr=bgr, levels=self.preprocess.levels)
         answers = self.outputs(preprocess(image, self.preprocess)[None])
-        return self._found([answer[0] for answer in answers], image, Limits(threshold, overlap, candidates, most))
+        found = self._found([answer[0] for answer in answers], image, Limits(threshold, overlap, candidates, most))
+        return found if threshold is not None else found.above(self._thresholds.tolist())
 
     def _found(self, answers: Sequence[Floats], image: RGBImage, limits: Limits) -> FoundBoxes:
         if limits.threshold is None:
-            found = self._decoder.find(answers, replace(limits, threshold=float(self._thresholds.min())))
-            kept = found.scores >= self._thresholds[found.classes]
-            found = FoundBoxes(found.boxes[kept], found.scores[kept], found.classes[kept])
-        else:
-            found = self._decoder.find(answers, limits)
-        return to_picture(found, (image.shape[0], image.shape[1]), self.preprocess)
+            floor = min(float(self._thresholds.min()), 1.0 if self._least is None else self._least)
+            limits = replace(limits, threshold=floor)
+        return to_picture(self._decoder.find(answers, limits), (image.shape[0], image.shape[1]), self.preprocess)
 
     def _classify(self, sources: Sequence[Any], bgr: bool) -> list[Result]:
         images, prepared, preprocess_ms = [], [], []
@@ -189,17 +203,23 @@ class Detector(Classifier):
     def _result(
         self, source: Any, image: RGBImage, found: FoundBoxes, times_ms: tuple[float, float, float]
     ) -> Detections:
+        told = found.above(self._thresholds.tolist())
+        weak = None
+        if self._least is not None:
+            below = found.scores < self._thresholds[found.classes]
+            weak = FoundBoxes(found.boxes[below], found.scores[below], found.classes[below])
         surest: Floats = np.zeros(len(self.names), np.float32)
-        np.maximum.at(surest, found.classes, found.scores)
+        np.maximum.at(surest, told.classes, told.scores)
         return Detections(
             surest,
             self.names,
             source_name(source),
             *times_ms,
             multi_label=True,
-            boxes=found.boxes,
-            scores=found.scores,
-            classes=found.classes,
+            boxes=told.boxes,
+            scores=told.scores,
+            classes=told.classes,
+            weak=weak,
             image=image,
         )
 

@@ -1,0 +1,115 @@
+"""How well a model finds boxes in pictures, which are preprocessed and decoded as the board will do it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+
+from edgevit.artifact.manifest import BoxOutput, Preprocess
+from edgevit.runtime.detection.boxes import FoundBoxes
+from edgevit.runtime.detection.decode import decode
+from edgevit.runtime.detection.letterbox import to_picture
+from edgevit.runtime.evaluation.average_precision import average_precision
+from edgevit.training.accuracy import plain_inputs
+from edgevit.training.detection.judge import ShownPicture, best_threshold, judge_pictures, show_worst
+from edgevit.training.detection.samples import BoxedSamples
+
+LEAST_SCORE = 0.01
+"""Of the boxes that the average precision is computed from."""
+BATCH = 8
+
+
+@dataclass(frozen=True)
+class BoxAccuracy:
+    """How well boxes are found; shares 0..1."""
+
+    ap: float
+    """Average precision over overlaps from 0.5 to 0.95, as COCO defines it; the mean of the classes."""
+    ap50: float
+    """The same for boxes that overlap by half."""
+    per_class: dict[str, float]
+    """The average precision of each class; those without boxes are left out."""
+    threshold: float
+    """The score at which the harmonic mean of precision and recall is highest."""
+    count_error: float
+    """How far the number of boxes with that score is from the true one: the mean over images and classes."""
+    images: int
+    shown: tuple[ShownPicture, ...]
+    """Those with the most mistakes first."""
+
+    @property
+    def figures(self) -> dict[str, float | None]:
+        """The figures for the log and the header."""
+        return {"ap": self.ap, "ap50": self.ap50}
+
+    @property
+    def main_figure(self) -> float:
+        """The one by which models are compared."""
+        return self.ap
+
+
+def measure_boxes(
+    model: nn.Module,
+    samples: BoxedSamples,
+    preprocessing: Preprocess,
+    *,
+    meaning: BoxOutput,
+    device: str = "cpu",
+    bfloat16: bool = False,
+    workers: int = 2,
+) -> BoxAccuracy:
+    """Look for boxes in every picture with `model`, which is left in evaluation mode.
+
+    Raises:
+        ImageError: an image cannot be read.
+    """
+    found = find_boxes(
+        model, samples, preprocessing, meaning=meaning, device=device, bfloat16=bfloat16, workers=workers
+    )
+    quality = average_precision(samples.truth, found, len(samples.classes))
+    judged = judge_pictures(samples.truth, found)
+    threshold = best_threshold(judged)
+    counts = [_counts(one.above(threshold).classes, len(samples.classes)) for one in found]
+    true = [_counts(one.classes[~one.crowd], len(samples.classes)) for one in samples.truth]
+    return BoxAccuracy(
+        ap=quality.ap or 0.0,
+        ap50=quality.ap50 or 0.0,
+        per_class={
+            name: round(ap, 4)
+            for name, ap in zip(samples.classes, quality.per_class, strict=True)
+            if ap is not None
+        },
+        threshold=threshold,
+        count_error=round(float(np.abs(np.array(counts) - np.array(true)).mean()), 3),
+        images=len(samples.paths),
+        shown=show_worst(samples, judged, threshold),
+    )
+
+
+def find_boxes(
+    model: nn.Module,
+    samples: BoxedSamples,
+    preprocessing: Preprocess,
+    *,
+    meaning: BoxOutput,
+    device: str = "cpu",
+    bfloat16: bool = False,
+    workers: int = 2,
+) -> list[FoundBoxes]:
+    """Return what the model finds in each picture, in the picture's pixels, down to low scores."""
+    model.eval()
+    found: list[FoundBoxes] = []
+    with torch.inference_mode(), torch.autocast(device, torch.bfloat16, enabled=bfloat16):
+        for inputs in plain_inputs(samples, preprocessing, workers, batch=BATCH):
+            answers = [answer.float().cpu().numpy() for answer in model(inputs.to(device))]
+            for raw in zip(*answers, strict=True):
+                boxes = decode(raw, meaning, preprocessing.size, threshold=LEAST_SCORE)
+                found.append(to_picture(boxes, samples.sizes[len(found)], preprocessing))
+    return found
+
+
+def _counts(classes: "Sequence[int] | np.ndarray[tuple[int], np.dtype[np.int64]]", most: int) -> list[int]:
+    counts: list[int] = np.bincount(np.asarray(classes, np.int64), minlength=most).tolist()
+    return counts

@@ -1,0 +1,19 @@
+"""What a run of a detection model minimizes."""
+
+from dataclasses import replace
+
+from edgevit.artifact.manifest import BoxOutput, Preprocess
+from edgevit.training.augment import AUGMENTATIONS
+from edgevit.training.detection.retina import RetinaLoss
+from edgevit.training.detection.yolox import YoloxLoss
+from edgevit.training.objective import Objective
+from edgevit.training.recipe import Recipe
+
+LOSSES = {"yolox": YoloxLoss, "retina": RetinaLoss}
+"""What a model's answers mean to its loss."""
+
+
+def find_boxes_objective(recipe: Recipe, meaning: BoxOutput, preprocess: Preprocess) -> Objective:
+    """Return the objective of a model whose answers have this meaning; nothing is erased, which may be an object."""
+    changes = replace(AUGMENTATIONS[recipe.augmentation], erase=0.0, vertical_flip=recipe.vertical_flip)
+    return Objective(LOSSES[meaning.decode](meaning.strides), changes, preprocess, best="ap")

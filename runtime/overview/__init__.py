@@ -1,0 +1,1 @@
+"""What a folder of pictures holds, before anything is made of it."""

@@ -1,0 +1,113 @@
+"""Answers as files, each named as its picture: masks and overlays of a segmentation, labels and overlays of boxes."""
+
+import errno
+import os
+import re
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edgevit.errors import OptionError, OutputError
+from edgevit.runtime.detection.result import Detections
+from edgevit.runtime.detection.yolo_text import label_lines
+from edgevit.runtime.records import RESULT, Record
+from edgevit.runtime.results import Result
+from edgevit.runtime.sinks.folder import folder_name
+from edgevit.runtime.sinks.pictures import LEFT_FREE, jpeg
+from edgevit.system.files import replacing
+
+
+@dataclass(frozen=True)
+class FileForm:
+    """What is written of an answer."""
+
+    unit: str
+    """What one file is, in the singular."""
+    suffix: str
+    make: Callable[[Any], bytes]
+    """Takes an answer of the task."""
+
+
+_OVERLAY = FileForm("overlay", ".jpg", lambda result: jpeg(result.overlay()))
+FORMS: dict[str, dict[str, FileForm]] = {
+    "segment": {"masks": FileForm("mask", ".png", lambda result: result.mask_png()), "overlays": _OVERLAY},
+    "detect": {
+        "labels": FileForm("label file", ".txt", lambda result: label_lines(result).encode()),
+        "overlays": _OVERLAY,
+    },
+}
+"""A model's task, and the kind of folder, to what is written."""
+
+_TASKS = {"segment": "segmentation", "detect": "detection"}
+_DOES = {"classify": "classifies", "segment": "segments", "detect": "finds objects"}
+
+_SCHEME = re.compile(r"\w+://")
+
+
+def find_form(task: str, kind: str) -> FileForm:
+    """Return what a folder of this kind gets from a model of this task.
+
+    Raises:
+        OptionError: its answers have no such form.
+    """
+    forms = FORMS.get(task, {})
+    if kind not in forms:
+        others = " and ".join(_TASKS[other] for other, known in FORMS.items() if kind in known)
+        remedy = f"take {' or '.join(f'{known}:DIR' for known in forms)}" if forms else "leave it out"
+        raise OptionError(f"--to {kind}:DIR is for {others} models; this one {_DOES[task]}: {remedy}")
+    return forms[kind]
+
+
+class AnswerFileSink:
+    """One file for each answer: street.png for street.jpg; of cameras and videos NAME-NUMBER.png."""
+
+    def __init__(self, folder: Path, form: FileForm) -> None:
+        """Write into a folder, which is made if it is missing.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(f"the folder {folder} cannot be made: {error.strerror}; choose another") from error
+        self._folder, self._form = folder, form
+        self._names: set[str] = set()
+        self.unit = form.unit
+        self.written = 0
+        """How many files."""
+
+    def write(self, record: Record) -> None:
+        result = record.result
+        if (
+            record.kind != RESULT
+            or result is None
+            or (isinstance(result, Detections) and record.moment.roi is not None)
+        ):
+            return
+        # a full disk would stop more than these pictures
+        if shutil.disk_usage(self._folder).free < LEFT_FREE:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        path = self._folder / self._name(record, result)
+        with replacing(path) as part:
+            part.write_bytes(self._form.make(result))
+        self.written += 1
+
+    def flush(self) -> None:
+        """Leave it to the system, which writes files within seconds."""
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def _name(self, record: Record, result: Result) -> str:
+        source, moment = record.moment.source, record.moment
+        own_file = not _SCHEME.match(source) and result.age_ms is None and result.position_s is None
+        name = folder_name(Path(source).stem if own_file else _SCHEME.sub("", source))
+        name += "" if moment.roi is None else f"-{folder_name(moment.roi)}"
+        if not own_file or name in self._names:
+            # a frame of a stream, or a second picture of this name from another folder
+            return f"{name}-{moment.sequence:08d}{self._form.suffix}"
+        self._names.add(name)
+        return f"{name}{self._form.suffix}"
