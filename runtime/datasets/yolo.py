@@ -80,7 +80,7 @@ def _mark(words: Sequence[str], where: str, names: Sequence[str], tally: Tally) 
         raise DataError(f"{where} is {' '.join(words)[:60]!r}, expected the number of a class and four shares")
     index, shares = int(numbers[0]), numbers[1:]
     if not 0 <= index < len(names):
-        raise DataError(f"{where} has class {index}, but only {len(names)} are named (0 to {len(names) - 1})")
+        raise DataError(f"{where} has class {numbers[0]:g}, but only {len(names)} are named (0 to {len(names) - 1})")
     if any(abs(share) > _MOST for share in shares):
         raise DataError(f"{where} has {max(shares, key=abs):g}, expected shares of the picture from 0 to 1, no pixels")
     if len(shares) == 5:

@@ -81,6 +81,8 @@ while cat "$HOME/.camera/1.jpg" && sleep 0.05 && cat "$HOME/.camera/2.jpg" && sl
 
 MASKED = 20
 """Pictures of a data set with masks, so that training holds some of them out."""
+BOXED = 20
+"""Pictures of a data set with boxes."""
 
 PICTURES = (
     *("pen3.jpg", "cat.jpg", "dog.jpg", "a.jpg", "b.jpg", "street.jpg"),
@@ -88,6 +90,7 @@ PICTURES = (
     *(f"cifar10/train/{label}/{number}.jpg" for label in ("red", "green") for number in range(20)),
     *(f"cifar10/test/{label}/0.jpg" for label in ("red", "green")),
     *(f"{masked}/images/{number}.jpg" for masked in ("shapes", "fields") for number in range(MASKED)),
+    *(f"farm/images/{number}.jpg" for number in range(BOXED)),
 )
 COPIES = {
     "m.onnx": (
@@ -189,6 +192,10 @@ def _draw_pictures(home: Path) -> None:
         for number in range(MASKED):
             assert cv2.imwrite(str(home / name / "masks" / f"{number}.png"), np.zeros((48, 64), np.uint8))
         (home / name / "classes.txt").write_text("red\ngreen\nblue\n")
+    (home / "farm" / "labels").mkdir()
+    for number in range(BOXED):
+        (home / "farm" / "labels" / f"{number}.txt").write_text(f"{number % 2} 0.5 0.5 0.25 0.5\n")
+    (home / "farm" / "classes.txt").write_text("hen\nfox\n")
     (home / ".camera").mkdir()
     for number in (1, 2):
         assert cv2.imwrite(str(home / ".camera" / f"{number}.jpg"), red + np.uint8(number))
