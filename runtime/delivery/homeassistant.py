@@ -167,15 +167,13 @@ def discovery(
         label, place = (text.encode("utf-8", "replace").decode() for text in (label, roi))
         # of what is not known yet there is no number, and None means that to Home Assistant
         template = f"{{{{ value_json.counts.get({json.dumps(label, ensure_ascii=False)}) }}}}"
-        specific: dict[str, Any] = {
-            "state_class": "measurement",
-            "unit_of_measurement": "objects",
-            "value_template": template,
-        }
+        specific: dict[str, Any] = {"state_class": "measurement", "unit_of_measurement": "objects"}
         specific |= {} if few or label in watched else {"enabled_by_default": False}
         shown = f"{place} {label}" if place else label
         channel = f"{roi}/counts" if roi else "counts"
-        yield message("sensor", count_key(roi, label), channel, name=shown, **specific, **seen, **expires)
+        yield message(
+            "sensor", count_key(roi, label), channel, name=shown, value_template=template, **specific, **seen, **expires
+        )
     for roi in () if classes else rois or ("",):
         channel, shown = (f"{roi}/label", roi) if roi else ("label", "Label")
         # a name from the command line may hold bytes that are not UTF-8

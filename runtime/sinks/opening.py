@@ -206,7 +206,7 @@ def _hard(target: Target, around: SinkContext) -> CountingSink:
 
 
 def _answer_files(target: Target, around: SinkContext) -> CountingSink:
-    sink = AnswerFileSink(Path(target.place), find_form(around.task, target.kind))
+    sink = AnswerFileSink(Path(target.place), find_form(around.task, target.kind, target.text))
     if target.kind == "labels":
         write_once(Path(target.place) / "classes.txt", class_lines(around.names))
     return sink
