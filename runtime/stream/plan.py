@@ -9,6 +9,7 @@ from edgevit.runtime.sources.grammar import Source, parse_source
 from edgevit.runtime.sources.opening import CONNECT, check_reading
 from edgevit.runtime.sources.options import SourceOptions
 from edgevit.runtime.stream.options import StreamOptions
+from edgevit.runtime.tracking.follow import FollowRules
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,8 @@ class StreamPlan:
     """Degrees clockwise."""
     regions: tuple[Region, ...] = ()
     """Regions of the turned picture; none for the whole."""
+    follow: FollowRules | None = None
+    """What is to be followed from frame to frame; None for nothing."""
 
     @property
     def name(self) -> str:
@@ -48,7 +51,7 @@ def plan_stream(sources: Sequence[str], options: StreamOptions) -> StreamPlan:
     for source in parsed:
         check_reading(source, options.source_options)
     max_frames = 1 if options.once else options.max_frames
-    return StreamPlan(parsed, options.source_options, max_frames, options.rotate, options.regions)
+    return StreamPlan(parsed, options.source_options, max_frames, options.rotate, options.regions, options.follow_rules)
 
 
 def _check_together(sources: tuple[Source, ...], options: StreamOptions) -> None:
