@@ -22,7 +22,7 @@ from edgevit.runtime.datasets.coco import class_names, marks_of, parse_document
 from edgevit.runtime.datasets.marks import Tally
 from edgevit.runtime.datasets.voc import parse_marks as parse_voc
 from edgevit.runtime.datasets.yaml_lists import read_yaml
-from edgevit.runtime.datasets.yolo import find_names
+from edgevit.runtime.datasets.yolo import names_files, read_names
 from edgevit.runtime.datasets.yolo import parse_marks as parse_yolo
 from edgevit.runtime.delivery.broker import Broker
 from edgevit.runtime.delivery.homeassistant import state_topic
@@ -132,6 +132,11 @@ def _coco(data: bytes) -> None:
     marks_of(document, "x.json", Tally())
 
 
+def _names(path: Path) -> None:
+    for found in names_files([path.parent]):
+        read_names(found)
+
+
 DOCUMENT = (
     Manifest(
         model="tiny",
@@ -211,12 +216,12 @@ PARSERS = {
         (b"<annotation>", b"</annotation>", b"<object>", b"<a>" * 200, b"<!DOCTYPE a [", b"<!ENTITY", b"&a;", b"\0"),
     ),
     "names of boxes in YAML": Parser(
-        in_a_file(lambda path: find_names(path.parent), "data.yaml"),
+        in_a_file(_names, "data.yaml"),
         (b"nc: 2\nnames: ['hen', \"fox\"]  # two\n", b"names:\n  0: hen\n  1: fox\n", b"names:\n- hen\n"),
         (b"names", b":", b" ", b"[", b"{", b"]", b"}", b"'", b'"', b"\n", b"- ", b"#", b"\\", b"\xc2\xb2", b"9" * 400),
     ),
     "YAML": Parser(
-        of_text(lambda text: read_yaml(text, "data.yaml")),
+        of_text(read_yaml),
         (b"roboflow:\n  license: CC BY 4.0\npath: a\n",),
         (b"a", b":", b" ", b"[", b"{", b"]", b"}", b"'", b'"', b"\n", b"- ", b"#", b"\\", b"\r", b"\x85"),
     ),
