@@ -107,12 +107,13 @@ def test_line_and_dwell_turn_tracking_on() -> None:
     ("given", "message"),
     [
         ({"line": [THIRD, THIRD]}, "two lines are named 'third'"),
+        ({"tiles": "2x1", "dwell": ["r1c1>=1s"]}, "the picture has no region 'r1c1'"),
         ({"dwell": ["right>=1s"]}, "the picture has no region 'right'; name it with roi= right=X,Y,W,H"),
         ({"roi": [RIGHT], "dwell": ["right>=1s", "right >= 1"]}, "dwell= right>=1s stands twice"),
     ],
 )
 def test_what_contradicts_itself_is_refused_before_anything_is_opened(
-    given: dict[str, list[str]], message: str
+    given: dict[str, object], message: str
 ) -> None:
     with pytest.raises(OptionError, match=message):
         StreamOptions(**given)  # type: ignore[arg-type]
