@@ -14,6 +14,7 @@ from edgevit.runtime.moment import Moment
 from edgevit.runtime.run.options import RunOptions
 from edgevit.runtime.run.run import run
 from edgevit.runtime.sources.frames import Clock, Frame
+from edgevit.runtime.sources.opening import Item
 from edgevit.runtime.sources.stop import Stop
 from edgevit.runtime.stream.loop import StreamCallbacks, predictions
 from edgevit.runtime.stream.options import StreamOptions
@@ -132,7 +133,7 @@ def test_lost_camera_ends_the_tracks_and_keeps_the_counts(tiny_detector: Path) -
     told: list[Event] = []
     plan = plan_stream(["camera:0"], StreamOptions(line=[THIRD]))
     with edgevit.load(tiny_detector) as detector:
-        items = [*frames(0.0), lost, *frames(5.0)]
+        items: list[Item] = [*frames(0.0), lost, *frames(5.0)]
         results = list(predictions(detector, items, plan, StreamCallbacks(event=told.append), Stop(), Clock()))
     ids = [box["id"] for result in results for box in result.to_plain_dict()["detections"]]
     assert ids == [0, *[1] * 7, 0, *[2] * 7]
