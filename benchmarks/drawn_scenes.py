@@ -20,9 +20,9 @@ SIZE = (240, 320)
 """(height, width) in pixels."""
 MOST = 8
 """Objects of a scene; about a tenth of the scenes have none."""
-SIDES = (10, 70)
+SIDES = (16, 72)
 """Shortest and longest side of an object in pixels."""
-MOST_HIDDEN = 0.4
+MOST_HIDDEN = 0.25
 """Largest share of an object's box that another's may take."""
 TRIES = 20
 

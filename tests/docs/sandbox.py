@@ -106,6 +106,7 @@ COPIES = {
         "runs/sbcformer_xs/sbcformer_xs.safetensors",
     ),
     "m-seg.onnx": ("efficientvit_seg_b0_cityscapes.onnx",),
+    "m-det.onnx": ("hens.onnx", "yolov8n.onnx", "runs/efficientvit_b0_det/efficientvit_b0_det.safetensors"),
 }
 """A model to the names under which documents have it, or a file that is only passed on."""
 
@@ -149,8 +150,8 @@ class Sandbox:
         )
 
 
-def make_sandbox(folder: Path, classifier: Path, segmenter: Path, camera: str) -> Sandbox:
-    """Fill a folder with what blocks name; the two models are moved there."""
+def make_sandbox(folder: Path, classifier: Path, segmenter: Path, detector: Path, camera: str) -> Sandbox:
+    """Fill a folder with what blocks name; the three models are moved there."""
     home, programs = folder / "home", folder / "programs"
     for place in (home, programs):
         place.mkdir()
@@ -159,6 +160,7 @@ def make_sandbox(folder: Path, classifier: Path, segmenter: Path, camera: str) -
         (programs / name).chmod(0o755)
     classifier.rename(home / "m.onnx")
     segmenter.rename(home / "m-seg.onnx")
+    detector.rename(home / "m-det.onnx")
     _copy_models(home)
     _draw_pictures(home)
     subprocess.run([programs / "python", "-m", "venv", ".venv"], cwd=home, env={"PATH": f"{programs}:{os.defpath}",
