@@ -63,7 +63,7 @@ def export(
     spec = get_spec(recipe.model)
     rules = rules_of(spec)
     rules.check(recipe)
-    file = make_folder(out) if recipe.layout == "frigate" else out
+    file = make_folder(out, SUFFIXES[recipe.format]) if recipe.layout == "frigate" else out
     check_writable(file, SUFFIXES[recipe.format])
     stage = import_module(STAGES[recipe.format])
     if page is not None:
@@ -102,7 +102,9 @@ def export(
     for change in make_export_changes(model):
         verify(change, run_torch(model, verified.inputs(preprocessing)))
     made = stage.make(
-        ConversionJob(recipe, spec.family.name, model, preprocessing, labels, form, images, verify, track)
+        ConversionJob(
+            *(recipe, spec.family.name, model, preprocessing, labels, form, spec.family.boxes, images, verify, track)
+        )
     )
 
     manifest = Manifest(
@@ -120,7 +122,7 @@ def export(
         parity=tuple(parities),
         quantization=made.quantization,
         pixels=rules.pixels(spec, labels, recipe.argmax),
-        boxes=spec.family.boxes,
+        boxes=made.boxes,
         notes=tuple(
             note
             for note in (

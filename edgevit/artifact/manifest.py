@@ -32,7 +32,7 @@ UNSEALED = "0" * 64
 INTERPOLATIONS = ("bicubic", "bilinear")
 CROP_MODES = ("center", "squash", "letterbox")
 CHANNELS = ("RGB", "BGR", "L")
-DECODES = ("yolox", "retina", "corners")
+DECODES = ("yolox", "retina", "corners", "joined")
 
 MOST_CASES = 16
 """Pictures of a self-test, which `edgevit export` gives three."""
@@ -303,7 +303,8 @@ class BoxOutput:
     decode: str
     """"yolox": x, y, log width, log height in units of the level's stride, from the cell's corner. "retina": the same
     as differences from an anchor, in units of its sides, from its centre. "corners": left, top, right, bottom in pixels
-    of the input."""
+    of the input. "joined": one output (B, 4 + classes, places) with the centre's x and y, width and height in pixels of
+    the input, and the score of each class, 0..1."""
     strides: tuple[int, ...]
     """Pixels of the input between the places of each level."""
     boxes: str
@@ -328,7 +329,7 @@ class BoxOutput:
     @property
     def outputs(self) -> tuple[str, ...]:
         """The names of the graph's outputs in the order in which they are taken: boxes, objectness if any, scores."""
-        return tuple(name for name in (self.boxes, self.objectness, self.scores) if name)
+        return tuple(dict.fromkeys(name for name in (self.boxes, self.objectness, self.scores) if name))
 
 
 @dataclass(frozen=True)
