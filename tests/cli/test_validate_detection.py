@@ -10,10 +10,10 @@ import onnx
 import pytest
 from numpy.typing import NDArray
 from onnx import numpy_helper
-from tests.made_detector import scene
 
 import edgevit
 from tests import made_detector
+from tests.made_detector import scene
 from tests.places import DOCS
 
 MakeModel = Callable[..., Path]

@@ -127,3 +127,20 @@ def test_hard_pictures_are_shown_without_buttons_and_nothing_moves_them(tmp_path
     assert ROUTES["/hard.jpg"](page, {"name": name}).status == 200
     assert act(page, "/sort", {"secret": page.secret, "name": name, "label": "hen"}).status == 409
     assert (tmp_path / "images" / "00000000-hen-unsure-0.40.jpg").is_file()
+
+
+def test_crossings_of_lines_are_counted_on_the_page_and_in_its_metrics() -> None:
+    parser = pytest.importorskip("prometheus_client.parser", reason="prometheus_client is not installed")
+    status = RunStatus(60.0)
+    for track, direction in enumerate(("in", "in", "out"), 1):
+        facts = {"line": "gate", "label": "hen", "track": track, "direction": direction, "in": 2, "out": 1}
+        status.write(event_record(Event("line", Moment("camera:0", track, 1.0, 1.0), facts)))
+    text = panel(View().shown(), status.snapshot())
+    assert '<tr><th>hen in over gate</th><td class="number">2</td></tr>' in text
+    assert '<tr><th>hen out over gate</th><td class="number">1</td></tr>' in text
+    families = parser.text_string_to_metric_families(ROUTES["/metrics"](state(status), {}).body.decode())
+    found = [sample for family in families for sample in family.samples if "crossings_total" in sample.name]
+    assert {(sample.labels["line"], sample.labels["direction"]): sample.value for sample in found} == {
+        ("gate", "in"): 2,
+        ("gate", "out"): 1,
+    }
