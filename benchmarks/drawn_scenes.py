@@ -20,9 +20,9 @@ SIZE = (240, 320)
 """(height, width) in pixels."""
 MOST = 8
 """Objects of a scene; about a tenth of the scenes have none."""
-SIDES = (10, 70)
+SIDES = (16, 72)
 """Shortest and longest side of an object in pixels."""
-MOST_HIDDEN = 0.4
+MOST_HIDDEN = 0.25
 """Largest share of an object's box that another's may take."""
 TRIES = 20
 
@@ -76,7 +76,11 @@ def _draw_free(
             mask[top : top + height, left : left + width] = 1
         else:
             tip = int(left + rng.integers(width))
-            corners = [(tip, int(top)), (int(left), int(top + height - 1)), (int(left + width - 1), int(top + height - 1))]
+            corners = [
+                (tip, int(top)),
+                (int(left), int(top + height - 1)),
+                (int(left + width - 1), int(top + height - 1)),
+            ]
             cv2.fillPoly(mask, [np.array(corners, np.int32)], 1)
         if _most_hidden(_box(mask > 0), taken) < MOST_HIDDEN:
             return mask > 0
@@ -96,8 +100,8 @@ def _most_hidden(box: NDArray[np.float32], taken: NDArray[np.float32]) -> float:
     return float((areas(both) / smaller).max(initial=0))
 
 
-def write_scenes(folder: Path, seeds: range) -> None:
-    """Write scenes as folder/images/N.png and folder/labels/N.txt."""
+def write_scenes(folder: Path, seeds: range, first: int = 0) -> None:
+    """Write scenes as folder/images/N.png and folder/labels/N.txt; `first` is the number of the first class there."""
     for name in ("images", "labels"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     for seed in seeds:
@@ -107,7 +111,7 @@ def write_scenes(folder: Path, seeds: range) -> None:
         lines = []
         for box, number in zip(truth.boxes / sides, truth.classes, strict=True):
             centre, side = (box[:2] + box[2:]) / 2, box[2:] - box[:2]
-            lines.append(" ".join([str(number), *(f"{value:.6f}" for value in (*centre, *side))]) + "\n")
+            lines.append(" ".join([str(first + number), *(f"{value:.6f}" for value in (*centre, *side))]) + "\n")
         (folder / "labels" / f"{seed:05d}.txt").write_text("".join(lines))
 
 

@@ -44,6 +44,8 @@ if TYPE_CHECKING:
     from edgevit.runtime.images.regions import Region as Region
     from edgevit.runtime.loading import load as load
     from edgevit.runtime.moment import Moment as Moment
+    from edgevit.runtime.overview.summary import DataSummary as DataSummary
+    from edgevit.runtime.overview.summary import describe_data as describe_data
     from edgevit.runtime.results import Result as Result
     from edgevit.runtime.run.options import RunOptions as RunOptions
     from edgevit.runtime.run.run import RunSummary as RunSummary
@@ -73,6 +75,7 @@ _HOMES = {
     "edgevit.runtime.images.regions": ("Region",),
     "edgevit.runtime.loading": ("load",),
     "edgevit.runtime.moment": ("Moment",),
+    "edgevit.runtime.overview.summary": ("DataSummary", "describe_data"),
     "edgevit.runtime.results": ("Result",),
     "edgevit.runtime.run.options": ("RunOptions",),
     "edgevit.runtime.run.run": ("RunSummary", "run"),

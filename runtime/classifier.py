@@ -160,7 +160,8 @@ class Classifier:
         plan = plan_stream([os.fspath(source)], checked)
         callbacks = StreamCallbacks(on_event, on_error, on_picture, on_black)
         watch = open_watch(checked, plan) if checked.asks_for_events else None
-        return watched_stream(self.with_rules(checked.label_rules), plan, callbacks, watch, stop, self._closers)
+        model = self.with_rules(checked.label_rules, checked.least_score)
+        return watched_stream(model, plan, callbacks, watch, stop, self._closers)
 
     def with_rules(self, rules: "LabelRules", least: float | None = None) -> "Self":
         """Return this model as one whose answers follow the rules' thresholds, as far as they concern answers.

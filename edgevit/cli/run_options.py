@@ -79,6 +79,19 @@ EVENT_OPTIONS = (
         help="Tell when a detection's count begins or ends to be so: 'hen>=10', 'egg==0', of a region 'fox>=1@coop'; "
         "in quotes; may be given several times.",
     ),
+    click.option("--track", is_flag=True, help="Follow what is found from frame to frame, and number it."),
+    click.option(
+        "--line",
+        multiple=True,
+        metavar="NAME=X1,Y1,X2,Y2",
+        help="Count what goes over this line, in and out; may be given several times; see docs/tracking.md.",
+    ),
+    click.option(
+        "--dwell",
+        multiple=True,
+        metavar="'NAME>=TIME'",
+        help="Tell when something stays so long in the region of --roi NAME, such as 'gate>=30s'.",
+    ),
     click.option(
         "--stable", metavar="K/N", help="A label, or a rule of --count, is an event when K of the last N frames say so."
     ),

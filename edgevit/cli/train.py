@@ -79,7 +79,7 @@ def command(ctx: click.Context, /, name: str, **options: Any) -> None:
     if isinstance(result.accuracy, BoxAccuracy):
         echo(
             f"best threshold {result.accuracy.threshold:.2f}: counts are then off by "
-            f"{result.accuracy.count_error:.2g} a class and image on average"
+            f"{result.accuracy.count_error:.2g} an image on average"
         )
     echo(f"wrote {result.page}: curves, confusions and the worst photos", err=True)
     echo(f"wrote {result.weights}; next:", err=True)

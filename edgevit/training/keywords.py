@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from edgevit.errors import OptionError
-from edgevit.models.zoo.registry import get_spec
+from edgevit.models.zoo.registry import get_spec, relatives
 from edgevit.models.zoo.spec import ModelSpec
 from edgevit.schema import named
 from edgevit.training.augment import AugmentationName
@@ -168,19 +168,32 @@ def train(
 
 
 def _initial_weights(spec: ModelSpec, init: str | os.PathLike[str] | None, *, freeze: bool) -> str | None:
-    """Return a file or a name to start from; with `freeze` the first that the registry has, unless one was given.
+    """Return a file or a name to start from; for boxes, and with `freeze`, one of the registry unless one was given.
 
     Raises:
         OptionError: with `freeze`, none was given, and the registry has none.
     """
-    if init is not None or not freeze:
+    if init is not None:
         return os.fspath(init) if isinstance(init, os.PathLike) else init
+    if spec.task == "detect":
+        return _detector_start(spec)
+    if not freeze:
+        return None
     if not spec.weights:
         raise OptionError(
             f"--freeze needs trained weights below the last layer, and none of {spec.name} are published; give "
             "--init FILE"
         )
     return spec.weights[0].name
+
+
+def _detector_start(spec: ModelSpec) -> str | None:
+    """Return weights that a detector starts from: the first of its own or of its backbone's that need no download.
+
+    Where all have to be downloaded, it is the first of all; None where nothing is published.
+    """
+    entries = [entry for each in relatives(spec) for entry in each.weights]
+    return next((entry.name for entry in sorted(entries, key=lambda entry: not entry.bundled)), None)
 
 
 def _as_path(value: str | os.PathLike[str]) -> Path:

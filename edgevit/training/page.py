@@ -125,7 +125,7 @@ def describe(quality: Quality) -> Head:
             f"On {quality.images:,} held-out images. AP50 asks that a box overlaps the true one by half; AP is the "
             f"mean over overlaps from 50 to 95 %. Boxes with a score of {quality.threshold:.2f} or more are the best "
             f"compromise between wrong and missed ones; their number in an image is then off by "
-            f"{quality.count_error:.2g} a class on average.",
+            f"{quality.count_error:.2g} on average.",
             "boxes",
             "AP",
             sure=False,

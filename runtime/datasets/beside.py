@@ -2,15 +2,22 @@
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from edgevit.errors import DataError
-from edgevit.runtime.datasets.listing import LeftOut, list_files, list_pictures, normalized, with_slashes
+from edgevit.runtime.datasets.listing import (
+    LeftOut,
+    list_files,
+    list_pictures,
+    normalized,
+    visible_folders,
+    with_slashes,
+)
 from edgevit.runtime.datasets.parts import PARTS, Part, find_parts
 from edgevit.runtime.datasets.yaml_lists import read_yaml
-from edgevit.runtime.datasets.yolo import NAMES_FILES, read_text, yaml_files
+from edgevit.runtime.datasets.yolo import NAMES_FILES, YAML, read_text, yaml_files
 
 PICTURES = ("images", "JPEGImages")
 """Folders that hold the pictures where labels lie in a folder of their own."""
@@ -35,7 +42,7 @@ class Form:
     """Suffixes of other files that belong to it."""
 
 
-YOLO = Form("YOLO", ".txt", ("labels",), (".yaml", ".yml", ".names", ".data", ".json"))
+YOLO = Form("YOLO", ".txt", ("labels",), (*YAML, ".names", ".data", ".json"))
 VOC = Form("Pascal VOC", ".xml", ("Annotations", "annotations", "labels", "xmls"))
 
 
@@ -59,6 +66,13 @@ def find_homes(root: Path) -> dict[Part, Path]:
             return parts
     darknet = {part: root / name for part, name in DARKNET.items() if (root / name).is_dir()}
     return darknet or {"all": root}
+
+
+def strange_folders(homes: Iterable[Path]) -> list[str]:
+    """Return the folders beside those of the parts that are none, and hold no labels either."""
+    known = {*PICTURES, *YOLO.folders, *VOC.folders, "ImageSets", *(home.name for home in homes)}
+    above = {home.parent for home in homes}
+    return [name for folder in above for name in visible_folders(folder) if name not in known]
 
 
 def pair(home: Path, form: Form, *, beside: bool = True) -> Paired | None:
@@ -103,6 +117,13 @@ def pair(home: Path, form: Form, *, beside: bool = True) -> Paired | None:
     return Paired(home, listing.paths, labels, left_out, remarks)
 
 
+def labels_folders(root: Path, homes: Iterable[Path]) -> list[Path]:
+    """Return where files may lie that tell of all labels: the folder, its parts, and their folders of labels."""
+    above = [root.absolute().parent] if any(root.name in spellings for spellings in PARTS.values()) else []
+    inside = [folder / name for folder in dict.fromkeys((root, *homes)) for name in ("", *YOLO.folders)]
+    return [folder for folder in (*inside, *above) if folder.is_dir()]
+
+
 def _labels_apart(home: Path, pictures: Path, form: Form) -> Path | None:
     """Return the folder of the label files, if they have one of their own."""
     parts = list(pictures.parts)
@@ -136,7 +157,7 @@ def _match(keys: list[str], files: Mapping[str, Path]) -> tuple[dict[str, Path],
 def _parts_of_yaml(root: Path) -> dict[Part, Path]:
     """Return the folders that data.yaml names as parts, if they are here, wherever they were when it was written."""
     for path in yaml_files(root):
-        found = read_yaml(read_text(path), str(path))
+        found = read_yaml(read_text(path))
         parts: dict[Part, Path] = {}
         for part, spellings in PARTS.items():
             told = next((value for name in spellings if isinstance(value := found.get(name), str)), "")

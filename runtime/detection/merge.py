@@ -1,7 +1,7 @@
 """From the boxes of overlapping tiles to those of the picture, as pure functions.
 
-Tiles overlap, so that what is smaller than the overlap lies whole in one of them. What is larger, and cut by a border, is
-found in pieces: a piece is dropped where a whole box covers most of it, else joined with the piece on the other side.
+Tiles overlap, so that what is smaller than the overlap lies whole in one of them. What is larger, and cut by a border,
+is found in pieces: a piece is dropped where a whole box covers most of it, else joined with the one on the other side.
 """
 
 from collections.abc import Sequence
@@ -49,11 +49,11 @@ def merge_boxes(parts: Sequence[tuple[FoundBoxes, Tile]], size: tuple[int, int],
         size: (height, width) of the picture in pixels.
         most: how many boxes to return.
     """
-    found = [_in_picture(boxes, tile, size) for boxes, tile in parts] or [
-        _in_picture(nothing_found(), (0, 0, 1, 1), size)
-    ]
-    pool = _together(found)
-    pieces, whole = pool.chosen(pool.cut.any(axis=1)), pool.chosen(~pool.cut.any(axis=1))
+    if not parts:
+        return nothing_found()
+    pool = _together([_in_picture(found, tile, size) for found, tile in parts])
+    cut: Flags = np.asarray(pool.cut.any(axis=1), np.bool_)
+    pieces, whole = pool.chosen(cut), pool.chosen(~cut)
     pool = _together([whole, _joined(pieces.chosen(~_covered(pieces, whole)))])
     return suppress(pool.boxes, pool.scores, pool.classes, SAME, most)
 

@@ -73,6 +73,7 @@ def _context(options: RunOptions, task: str, names: Sequence[str]) -> SinkContex
         top_k=options.top_k,
         rules=options.label_rules,
         watched=tuple(rule.label for rule in options.count_rules.rules),
+        lines=() if options.follow_rules is None else tuple(line.name for line in options.follow_rules.lines),
         alone=only is not None and not plan.regions and _is_picture(only),
         fps=VIDEO_FPS if interval_s is None else 1 / interval_s,
         rois=tuple(region.name for region in plan.told(task)),

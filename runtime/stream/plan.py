@@ -9,6 +9,7 @@ from edgevit.runtime.sources.grammar import Source, parse_source
 from edgevit.runtime.sources.opening import CONNECT, check_reading
 from edgevit.runtime.sources.options import SourceOptions
 from edgevit.runtime.stream.options import StreamOptions
+from edgevit.runtime.tracking.follow import FollowRules
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,8 @@ class StreamPlan:
     """Those of them that have a name of the user's."""
     grid: tuple[int, int] | None = None
     """Columns and rows of tiles; None for no tiles."""
+    follow: FollowRules | None = None
+    """What is to be followed from frame to frame; None for nothing."""
 
     def told(self, task: str) -> tuple[Region, ...]:
         """Return the parts of which a model for this task tells: what a detector finds in tiles is one answer."""
@@ -57,7 +60,14 @@ def plan_stream(sources: Sequence[str], options: StreamOptions) -> StreamPlan:
         check_reading(source, options.source_options)
     max_frames = 1 if options.once else options.max_frames
     return StreamPlan(
-        parsed, options.source_options, max_frames, options.rotate, options.regions, options.rois, options.grid
+        parsed,
+        options.source_options,
+        max_frames,
+        options.rotate,
+        options.regions,
+        options.rois,
+        options.grid,
+        options.follow_rules,
     )
 
 

@@ -1,9 +1,7 @@
 """How well a model finds boxes in pictures, which are preprocessed and decoded as the board will do it."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import nn
 
@@ -12,9 +10,10 @@ from edgevit.runtime.detection.boxes import FoundBoxes
 from edgevit.runtime.detection.decode import decode
 from edgevit.runtime.detection.letterbox import to_picture
 from edgevit.runtime.evaluation.average_precision import average_precision
+from edgevit.runtime.evaluation.counting import judge_counts
 from edgevit.training.accuracy import plain_inputs
-from edgevit.training.detection.judge import ShownPicture, best_threshold, judge_pictures, show_worst
 from edgevit.training.detection.samples import BoxedSamples
+from edgevit.training.detection.shown import ShownPicture, show_worst
 
 LEAST_SCORE = 0.01
 """Of the boxes that the average precision is computed from."""
@@ -34,7 +33,7 @@ class BoxAccuracy:
     threshold: float
     """The score at which the harmonic mean of precision and recall is highest."""
     count_error: float
-    """How far the number of boxes with that score is from the true one: the mean over images and classes."""
+    """How far the numbers of boxes with that score are from the true ones in an image, summed over the classes."""
     images: int
     shown: tuple[ShownPicture, ...]
     """Those with the most mistakes first."""
@@ -69,10 +68,10 @@ def measure_boxes(
         model, samples, preprocessing, meaning=meaning, device=device, bfloat16=bfloat16, workers=workers
     )
     quality = average_precision(samples.truth, found, len(samples.classes))
-    judged = judge_pictures(samples.truth, found)
-    threshold = best_threshold(judged)
-    counts = [_counts(one.above(threshold).classes, len(samples.classes)) for one in found]
-    true = [_counts(one.classes[~one.crowd], len(samples.classes)) for one in samples.truth]
+    classes = len(samples.classes)
+    best = judge_counts(samples.truth, found, [meaning.threshold] * classes).total.best_threshold
+    threshold = meaning.threshold if best is None else best
+    counted = judge_counts(samples.truth, found, [threshold] * classes).total
     return BoxAccuracy(
         ap=quality.ap or 0.0,
         ap50=quality.ap50 or 0.0,
@@ -82,9 +81,9 @@ def measure_boxes(
             if ap is not None
         },
         threshold=threshold,
-        count_error=round(float(np.abs(np.array(counts) - np.array(true)).mean()), 3),
+        count_error=round(counted.error, 3),
         images=len(samples.paths),
-        shown=show_worst(samples, judged, threshold),
+        shown=show_worst(samples, found, threshold),
     )
 
 
@@ -108,8 +107,3 @@ def find_boxes(
                 boxes = decode(raw, meaning, preprocessing.size, threshold=LEAST_SCORE)
                 found.append(to_picture(boxes, samples.sizes[len(found)], preprocessing))
     return found
-
-
-def _counts(classes: "Sequence[int] | np.ndarray[tuple[int], np.dtype[np.int64]]", most: int) -> list[int]:
-    counts: list[int] = np.bincount(np.asarray(classes, np.int64), minlength=most).tolist()
-    return counts

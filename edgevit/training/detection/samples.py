@@ -68,7 +68,8 @@ def boxed_samples(data: Path, split: Split) -> tuple[BoxedSamples, BoxedSamples]
     Raises:
         DataError: the boxes are missing, or one of the two would be empty.
     """
-    train, val = (_samples(part) for part in (split.train, split.held_out))
+    classes = split.train.box_names
+    train, val = (_samples(part, classes) for part in (split.train, split.held_out))
     if not train.paths or not val.paths:
         raise DataError(
             f"{data}: {len(train.paths)} images to train and {len(val.paths)} held out; add images, or change "
@@ -80,13 +81,14 @@ def boxed_samples(data: Path, split: Split) -> tuple[BoxedSamples, BoxedSamples]
     return train, val
 
 
-def _samples(pictures: Pictures) -> BoxedSamples:
-    if pictures.boxes is None:
+def _samples(pictures: Pictures, classes: tuple[str, ...]) -> BoxedSamples:
+    boxes = pictures.boxes_by(classes)
+    if boxes is None:
         raise DataError(
             f"{pictures.home} has no boxes; put YOLO's text files, a COCO json or Pascal VOC's xml files there, see "
             "docs/training.md"
         )
-    return BoxedSamples(pictures.paths, pictures.boxes, pictures.box_names)
+    return BoxedSamples(pictures.paths, boxes, classes)
 
 
 def drop_unreadable_boxed(

@@ -110,7 +110,7 @@ def test_detector_finds_in_tiles_what_is_too_small_in_the_whole(tiny_detector: P
     assert result.source is None
     assert result.counts["red"] == 1
     assert result.counts["blue"] == 1
-    boxes = {label: box for label, box in zip(result.labels, result.boxes.tolist(), strict=True)}
+    boxes = dict(zip(result.labels, result.boxes.tolist(), strict=True))
     assert np.abs(np.array(boxes["red"]) - (0, 0, 32, 32)).max() < 5
     assert np.abs(np.array(boxes["blue"]) - (160, 96, 192, 128)).max() < 5
     assert result.probs[0] == result.scores[result.labels.index("red")]
