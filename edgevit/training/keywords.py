@@ -132,10 +132,10 @@ def train(
     bfloat16 = hardware.uses_bfloat16()
 
     def fill(choices: Choices, images: int) -> tuple[Recipe, str]:
-        side, fine_tuning = spec.preprocess.size[0], initial is not None
+        fine_tuning = initial is not None
         others = {"weight_decay": weight_decay, "seed": seed, "bfloat16": bfloat16, "balance": balance}
         others["vertical_flip"] = vertical_flip
-        return choices.fill(images, side, spec.task, fine_tuning=fine_tuning, freeze=freeze, **others)
+        return choices.fill(images, spec, fine_tuning=fine_tuning, freeze=freeze, **others)
 
     job = Job(
         model=model,

@@ -124,7 +124,7 @@ def test_pictures_without_any_label_are_refused(data: Path, tmp_path: Path) -> N
 
 
 def test_retinanet_trains_by_its_own_assignment(data: Path, tmp_path: Path) -> None:
-    recipe = Recipe((((64, 96), 0.5),), batch=4, warmup_epochs=0.1, bfloat16=False)
+    recipe = Recipe((((64, 96), 0.5),), 4, 2e-4, warmup_epochs=0.1, bfloat16=False)
     losses: list[float] = []
     watcher = Watcher(report=lambda record: losses.append(record["loss"]))
     found = run_job(Job("sbcformer_xs_retinanet", data, tmp_path / "run", recipe, bn_batches=0), watcher)
