@@ -4,7 +4,7 @@ from pathlib import Path
 
 import cv2
 
-from edgevit.runtime.selftest import draw_picture
+from edgevit.runtime.images.drawn import draw_picture
 
 
 def draw_folder(folder: Path, size: tuple[int, int], count: int) -> Path:

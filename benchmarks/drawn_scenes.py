@@ -98,8 +98,8 @@ def _most_hidden(box: NDArray[np.float32], taken: NDArray[np.float32]) -> float:
     return float((areas(both) / smaller).max(initial=0))
 
 
-def write_scenes(folder: Path, seeds: range) -> None:
-    """Write scenes as folder/images/N.png and folder/labels/N.txt."""
+def write_scenes(folder: Path, seeds: range, first: int = 0) -> None:
+    """Write scenes as folder/images/N.png and folder/labels/N.txt; `first` is the number of the first class there."""
     for name in ("images", "labels"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     for seed in seeds:
@@ -109,7 +109,7 @@ def write_scenes(folder: Path, seeds: range) -> None:
         lines = []
         for box, number in zip(truth.boxes / sides, truth.classes, strict=True):
             centre, side = (box[:2] + box[2:]) / 2, box[2:] - box[:2]
-            lines.append(" ".join([str(number), *(f"{value:.6f}" for value in (*centre, *side))]) + "\n")
+            lines.append(" ".join([str(first + number), *(f"{value:.6f}" for value in (*centre, *side))]) + "\n")
         (folder / "labels" / f"{seed:05d}.txt").write_text("".join(lines))
 
 

@@ -23,10 +23,10 @@ import cv2
 import numpy as np
 
 from edgevit.cli.options import size as read_size
+from edgevit.runtime.images.drawn import draw_picture
 from edgevit.runtime.images.masks import bilinear_mask, class_areas
 from edgevit.runtime.images.preprocess import preprocess
 from edgevit.runtime.images.resample import Box, resample
-from edgevit.runtime.selftest import draw_picture
 
 MODELS = ("efficientvit_seg_b0_cityscapes", "efficientvit_seg_b1_cityscapes")
 PICTURE = (720, 1280)

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from edgevit.runtime.detection.result import Detections as Detections
     from edgevit.runtime.detector import Detector as Detector
     from edgevit.runtime.evaluation.validate import validate as validate
+    from edgevit.runtime.events.counts import CountRule as CountRule
+    from edgevit.runtime.events.counts import CountRules as CountRules
     from edgevit.runtime.events.event import Event as Event
     from edgevit.runtime.events.labels import UNKNOWN as UNKNOWN
     from edgevit.runtime.events.labels import LabelRules as LabelRules
@@ -44,6 +46,8 @@ if TYPE_CHECKING:
     from edgevit.runtime.images.regions import Region as Region
     from edgevit.runtime.loading import load as load
     from edgevit.runtime.moment import Moment as Moment
+    from edgevit.runtime.overview.summary import DataSummary as DataSummary
+    from edgevit.runtime.overview.summary import describe_data as describe_data
     from edgevit.runtime.results import Result as Result
     from edgevit.runtime.run.options import RunOptions as RunOptions
     from edgevit.runtime.run.run import RunSummary as RunSummary
@@ -66,6 +70,7 @@ _HOMES = {
     "edgevit.runtime.detector": ("Detector",),
     "edgevit.runtime.detection.result": ("Detections",),
     "edgevit.runtime.evaluation.validate": ("validate",),
+    "edgevit.runtime.events.counts": ("CountRule", "CountRules"),
     "edgevit.runtime.events.event": ("Event",),
     "edgevit.runtime.events.labels": ("UNKNOWN", "LabelRules"),
     "edgevit.runtime.events.quality_alarms": ("HealthRules",),
@@ -73,6 +78,7 @@ _HOMES = {
     "edgevit.runtime.images.regions": ("Region",),
     "edgevit.runtime.loading": ("load",),
     "edgevit.runtime.moment": ("Moment",),
+    "edgevit.runtime.overview.summary": ("DataSummary", "describe_data"),
     "edgevit.runtime.results": ("Result",),
     "edgevit.runtime.run.options": ("RunOptions",),
     "edgevit.runtime.run.run": ("RunSummary", "run"),

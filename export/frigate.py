@@ -1,4 +1,4 @@
-"""The folder that Frigate's own classification models live in: model.tflite and labelmap.txt."""
+"""The folder that Frigate is pointed at: model.tflite of a classifier or model.onnx of a detector, and labelmap.txt."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,11 +6,11 @@ from pathlib import Path
 from edgevit.errors import OutputError
 from edgevit.system.files import replacing_output
 
-MODEL, LABELS = "model.tflite", "labelmap.txt"
+MODEL, LABELS = "model", "labelmap.txt"
 
 
-def make_folder(folder: Path) -> Path:
-    """Make the folder if it is not there; return the path of the model in it.
+def make_folder(folder: Path, suffix: str) -> Path:
+    """Make the folder if it is not there; return the path of the model in it, a file of this suffix.
 
     Raises:
         OutputError: it cannot be made.
@@ -21,7 +21,7 @@ def make_folder(folder: Path) -> Path:
         folder.mkdir(exist_ok=True)
     except OSError as error:
         raise OutputError(f"-o {folder} cannot be made: {error.strerror}; choose another place") from error
-    return folder / MODEL
+    return folder / f"{MODEL}{suffix}"
 
 
 def write_labels(folder: Path, labels: Sequence[str]) -> None:

@@ -1,6 +1,5 @@
 """The whole way from a model's name to a checked artifact."""
 
-import contextlib
 import functools
 import importlib.metadata
 import logging
@@ -33,10 +32,9 @@ from edgevit.models.weights.load import shapes
 from edgevit.models.weights.resolve import ResolvedWeights, build_with_weights, resolve_weights
 from edgevit.models.zoo.registry import check_input_size, get_spec, numbered_labels, size_note
 from edgevit.models.zoo.spec import ModelSpec
-from edgevit.runtime.backends.session import open_exported
 from edgevit.runtime.labels import read_labels
 from edgevit.runtime.progress import Track
-from edgevit.runtime.selftest import check_selftest, record_cases
+from edgevit.runtime.selftest import check_selftest, record_selftest
 from edgevit.system.files import replacing_output
 
 log = logging.getLogger(__name__)
@@ -65,7 +63,7 @@ def export(
     spec = get_spec(recipe.model)
     rules = rules_of(spec)
     rules.check(recipe)
-    file = make_folder(out) if recipe.layout == "frigate" else out
+    file = make_folder(out, SUFFIXES[recipe.format]) if recipe.layout == "frigate" else out
     check_writable(file, SUFFIXES[recipe.format])
     stage = import_module(STAGES[recipe.format])
     if page is not None:
@@ -104,7 +102,9 @@ def export(
     for change in make_export_changes(model):
         verify(change, run_torch(model, verified.inputs(preprocessing)))
     made = stage.make(
-        ConversionJob(recipe, spec.family.name, model, preprocessing, labels, form, images, verify, track)
+        ConversionJob(
+            *(recipe, spec.family.name, model, preprocessing, labels, form, spec.family.boxes, images, verify, track)
+        )
     )
 
     manifest = Manifest(
@@ -122,7 +122,7 @@ def export(
         parity=tuple(parities),
         quantization=made.quantization,
         pixels=rules.pixels(spec, labels, recipe.argmax),
-        boxes=spec.family.boxes,
+        boxes=made.boxes,
         notes=tuple(
             note
             for note in (
@@ -191,10 +191,7 @@ def _labels_note(recipe: Recipe, spec: ModelSpec, weights: ResolvedWeights, labe
 def _write_checked(made: ConvertedModel, manifest: Manifest, path: Path) -> Manifest:
     """Write the artifact with its self-test recorded, and run that test on the finished file."""
     path.write_bytes(made.content)
-    with contextlib.closing(open_exported(path, manifest)) as session:
-        numbers = manifest.pixels is not None and manifest.pixels.classes_in_graph
-        tests = record_cases(session, manifest.host_preprocess, manifest.precision, class_numbers=numbers)
-        manifest = replace(manifest, selftest=tests)
+    manifest = replace(manifest, selftest=record_selftest(path, manifest))
     path.write_bytes(made.seal(made.content, manifest))
     check_selftest(path)
     return manifest

@@ -10,6 +10,7 @@ from edgevit.device_profiles import GENERIC, Profile, find_profile
 from edgevit.device_profiles.profile import Scheme
 from edgevit.errors import OptionError
 from edgevit.models.zoo.registry import get_spec
+from edgevit.models.zoo.spec import Task
 from edgevit.schema import Range, check_options, named_fields, option_name
 
 Format = Literal["onnx", "tflite"]
@@ -23,7 +24,7 @@ SUFFIXES: dict[Format, str] = {"onnx": ".onnx", "tflite": ".tflite"}
 FRIGATE_SIZE = 224
 """Side in pixels of the pictures that Frigate gives a classifier."""
 
-TFLITE_ONLY = {"io": "float", "layout": "file", "gelu": "exact"}
+TFLITE_ONLY = {"io": "float", "gelu": "exact"}
 """Options that ONNX files do not have, to the value that asks for nothing."""
 
 OPSETS = (17, 18, 19, 20, 21)
@@ -50,7 +51,8 @@ class Recipe:
     io: Ends = "float"
     """Type of an int8 TFLite model's input and output; integer inputs take raw pixels."""
     layout: Layout = "file"
-    """"frigate": a folder with model.tflite, which answers with probabilities, and labelmap.txt."""
+    """"frigate": a folder with labelmap.txt and model.tflite, which answers with probabilities, or of a detector
+    model.onnx, whose one output Frigate calls yolo-generic."""
     gelu: Gelu = "exact"
     """Form of a TFLite file's GELU: tanh is quicker in tflite-runtime 2.14."""
     num_classes: Annotated[int, Range(2)] | None = None
@@ -77,6 +79,8 @@ class Recipe:
     simplify: bool = True
     argmax: bool = False
     """Let a segmentation graph answer with class numbers instead of logits."""
+    nms: bool = False
+    """Let a detector's graph itself leave out the less sure of two boxes on one object."""
     target: str = GENERIC
     """Name or path of a device profile."""
     scheme: Scheme | None = None
@@ -91,6 +95,8 @@ class Recipe:
             self._check_onnx()
         else:
             self._check_tflite()
+        if self.layout == "frigate":
+            self._check_frigate(get_spec(self.model).task)
         if self.synthesized and self.data is not None:
             raise OptionError(
                 "`--calibration synthesized` and --data both name the calibration images; give one of them"
@@ -118,11 +124,22 @@ class Recipe:
             raise OptionError(f"--scheme {self.scheme!r} is for ONNX; TFLite's int8 is S8S8: leave it out")
         if self.io != "float" and self.precision != "int8":
             raise OptionError(f"--io {self.io!r} needs an int8 model; give --int8 too")
-        if self.layout == "frigate" and (self.io, self.batch) != ("uint8", 1):
+
+    def _check_frigate(self, task: Task) -> None:
+        if task == "detect":
+            if (self.format, self.batch, self.nms) != ("onnx", 1, False):
+                raise OptionError(
+                    "--layout 'frigate' writes a detector as ONNX for one picture at a time, whose boxes Frigate sorts "
+                    "out itself; leave out --format, --batch and --nms"
+                )
+            return
+        if self.format != "tflite":
+            raise OptionError("--layout 'frigate' is for TFLite; give --format 'tflite' too")
+        if (self.io, self.batch) != ("uint8", 1):
             raise OptionError(
                 "--layout 'frigate' takes one uint8 picture at a time; give --int8, --io 'uint8' and no --batch"
             )
-        if self.layout == "frigate" and self.imgsz not in (None, FRIGATE_SIZE, (FRIGATE_SIZE, FRIGATE_SIZE)):
+        if self.imgsz not in (None, FRIGATE_SIZE, (FRIGATE_SIZE, FRIGATE_SIZE)):
             raise OptionError(
                 f"--layout 'frigate' with --imgsz {self.size_text} is not possible: Frigate gives pictures of "
                 f"{FRIGATE_SIZE} pixels; leave out --imgsz"
@@ -150,14 +167,22 @@ class Recipe:
         return None if self.target == GENERIC else find_profile(self.target)
 
 
+FRIGATE_OPTIONS: dict[Task, dict[str, Any]] = {
+    "classify": {"io": "uint8", "format": "tflite", "precision": "int8"},
+    "detect": {"format": "onnx"},
+}
+"""Task to what follows from Frigate's layout: it gives a classifier raw pixels, a detector levels in 0..1."""
+
+
 def default_options(given: Mapping[str, Any]) -> dict[str, Any]:
     """Return a recipe's options with those that follow from others.
 
-    The format is the layout's, else what was found better on the target; Frigate's layout feeds raw pixels.
+    The format is the layout's, else what was found better on the target.
     """
-    target, chosen = given.get("target", GENERIC), {"layout": "file", "io": "float", "format": "onnx"}
+    target = given.get("target", GENERIC)
+    chosen = {"layout": "file", "io": "float", "format": "onnx", "precision": "fp32"}
     if given.get("layout") == "frigate":
-        chosen |= {"io": "uint8", "format": "tflite"}
+        chosen |= FRIGATE_OPTIONS.get(get_spec(given["model"]).task, {})
     elif isinstance(target, str) and target != GENERIC:
         chosen["format"] = find_profile(target).format.preferred
     return chosen | {name: value for name, value in given.items() if value is not None or name not in chosen}

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edgevit.artifact.manifest import Input, Manifest, Preprocess, Quantization
+from edgevit.artifact.manifest import BoxOutput, Input, Manifest, Preprocess, Quantization
 from edgevit.export.answers import CLASSES, AnswerForm
 from edgevit.export.data.images import ImageSet
 from edgevit.export.layers import Layer
@@ -74,6 +74,8 @@ class ConvertedModel:
     packages: tuple[str, ...]
     """Names of the packages that made it."""
     comparison: Comparison
+    boxes: BoxOutput | None = None
+    """What the file's answers mean; None where it finds no boxes."""
     quantization: Quantization | None = None
     outcome: Outcome | None = None
     notes: tuple[str, ...] = ()

@@ -5,7 +5,7 @@ from typing import Protocol
 
 from torch import nn
 
-from edgevit.artifact.manifest import Precision, Preprocess
+from edgevit.artifact.manifest import BoxOutput, Precision, Preprocess
 from edgevit.export.answers import AnswerForm, Answers
 from edgevit.export.data.images import ExportImages
 from edgevit.export.recipe import Recipe
@@ -30,6 +30,8 @@ class ConversionJob:
     labels: tuple[str, ...]
     form: AnswerForm
     """What the answers mean."""
+    boxes: BoxOutput | None
+    """The same of a detector, as its document says it; None for other models."""
     images: ExportImages
     verify: Verify
     track: Track

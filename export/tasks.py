@@ -42,18 +42,35 @@ def _no_masks(spec: ModelSpec, labels: tuple[str, ...], classes_in_graph: bool) 
 
 
 def _check_classify(recipe: Recipe) -> None:
-    if recipe.argmax:
-        raise OptionError(f"--argmax is for segmentation models; {recipe.model} classifies: leave it out")
+    _refuse(recipe, "classifies", "argmax", "nms")
 
 
 def _check_segment(recipe: Recipe) -> None:
+    _refuse(recipe, "segments", "nms")
     if recipe.layout != "file":
-        raise OptionError(f"--layout {recipe.layout!r} is for classifiers; {recipe.model} segments: leave it out")
+        raise OptionError(
+            f"--layout {recipe.layout!r} is for classifiers and detectors; {recipe.model} segments: leave it out"
+        )
 
 
 def _check_detect(recipe: Recipe) -> None:
-    if recipe.argmax:
-        raise OptionError(f"--argmax is for segmentation models; {recipe.model} detects: leave it out")
+    _refuse(recipe, "detects", "argmax")
+    if recipe.nms and (recipe.format != "onnx" or recipe.batch != 1):
+        raise OptionError(
+            "--nms is for ONNX and one picture at a time, as TFLite has no such operator; leave it out: "
+            "edgevit run does the same outside the graph"
+        )
+
+
+FOR = {"argmax": "segmentation models", "nms": "detectors"}
+"""Option that changes a graph's answers, to what models it is for."""
+
+
+def _refuse(recipe: Recipe, does: str, *names: str) -> None:
+    """Raise OptionError for a flag that is for another task."""
+    for name in names:
+        if getattr(recipe, name):
+            raise OptionError(f"--{name} is for {FOR[name]}; {recipe.model} {does}: leave it out")
 
 
 def _box_form(spec: ModelSpec, preprocessing: Preprocess) -> AnswerForm:

@@ -19,6 +19,7 @@ from edgevit.runtime.results import Result
 from edgevit.schema import options_from
 
 if TYPE_CHECKING:
+    from edgevit.runtime.detection.decode import BoxDecoder
     from edgevit.runtime.events.event import Event
     from edgevit.runtime.events.labels import LabelRules
     from edgevit.runtime.moment import Moment
@@ -46,6 +47,8 @@ class Classifier:
     task = "classify"
     whole_pictures = False
     """Whether huge pictures must be decoded at full size, because the answer is about each of their pixels."""
+    _decoder: "BoxDecoder | None" = None
+    """What makes boxes of the outputs of a detection model."""
 
     def __init__(
         self,
@@ -157,7 +160,8 @@ class Classifier:
         plan = plan_stream([os.fspath(source)], checked)
         callbacks = StreamCallbacks(on_event, on_error, on_picture, on_black)
         watch = open_watch(checked, plan) if checked.asks_for_events else None
-        return watched_stream(self.with_rules(checked.label_rules), plan, callbacks, watch, stop, self._closers)
+        model = self.with_rules(checked.label_rules, checked.least_score)
+        return watched_stream(model, plan, callbacks, watch, stop, self._closers)
 
     def with_rules(self, rules: "LabelRules", least: float | None = None) -> "Self":
         """Return this model as one whose answers follow the rules' thresholds, as far as they concern answers.
@@ -194,7 +198,7 @@ class Classifier:
 
         if self.manifest is None or self.manifest.selftest is None or not self.manifest.selftest.cases:
             raise ModelFileError("the model holds no self-test; export it with edgevit")
-        return check_cases(self._session, self.preprocess, self.manifest.selftest)
+        return check_cases(self._session, self.preprocess, self.manifest.selftest, self._decoder)
 
     def close(self) -> None:
         """End all streams, and free the model."""

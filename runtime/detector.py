@@ -4,7 +4,7 @@ import copy
 import time
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Protocol, Self, Unpack, cast, overload
+from typing import TYPE_CHECKING, Any, Self, Unpack, cast, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,10 +14,11 @@ from edgevit.errors import ModelFileError, OptionError
 from edgevit.runtime.backends.session import Session
 from edgevit.runtime.classifier import Classifier, Image, source_name
 from edgevit.runtime.detection.boxes import FoundBoxes
-from edgevit.runtime.detection.decode import RawBoxes
+from edgevit.runtime.detection.decode import BoxDecoder, own_decoder
 from edgevit.runtime.detection.letterbox import to_picture
 from edgevit.runtime.detection.result import Detections
 from edgevit.runtime.detection.suppress import MOST, Limits
+from edgevit.runtime.detection.tiles import detect_in_tiles
 from edgevit.runtime.images.preprocess import preprocess
 from edgevit.runtime.images.read import read_image
 from edgevit.runtime.images.resample import RGBImage
@@ -36,25 +37,12 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float32]
 
 
-class BoxDecoder(Protocol):
-    """What knows what the outputs of a detection model mean."""
-
-    @property
-    def threshold(self) -> float:
-        """Score, 0..1, below which a box is not told unless the user says another."""
-
-    def check(self, shapes: Sequence[tuple[int, ...]], classes: int) -> None:
-        """Raise ModelFileError unless the outputs of one picture have the forms that it reads."""
-
-    def find(self, outputs: Sequence[Floats], limits: Limits) -> FoundBoxes:
-        """Return what was found in one picture, in pixels of the input, the surest first."""
-
-
 class Detector(Classifier):
     """A loaded detection model; made by `load`. Calling it with a picture returns Detections."""
 
     task = "detect"
     whole_pictures = True
+    _decoder: BoxDecoder
 
     def __init__(
         self,
@@ -72,17 +60,16 @@ class Detector(Classifier):
         super().__init__(session, preprocessing, names, manifest)
         # a single class is no yes or no here
         self.names = names
-        if decoder is None and manifest is not None and manifest.boxes is not None:
-            decoder = RawBoxes(manifest.boxes, preprocessing.size)
-        if decoder is None:
+        found = decoder or (None if manifest is None else own_decoder(manifest))
+        if found is None:
             raise ModelFileError("the model's document does not say what its answers mean; export it again")
         if preprocessing.crop_mode == "center" or preprocessing.crop_pct != 1:
             raise ModelFileError(
                 f"the model's document says crop_mode {preprocessing.crop_mode!r} and crop_pct "
                 f"{preprocessing.crop_pct:g}, expected 'letterbox' or 'squash' and 1; export it again"
             )
-        self._decoder = decoder
-        self._thresholds: Floats = np.full(len(names), decoder.threshold, np.float32)
+        self._decoder = found
+        self._thresholds: Floats = np.full(len(names), found.threshold, np.float32)
         self._least: float | None = None
         """Score of boxes that are known though they do not count."""
 
@@ -144,6 +131,27 @@ class Detector(Classifier):
             stop: Stop | None = None,
             **options: Unpack[StreamKeywords],
         ) -> Generator[Detections, None, None]: ...
+
+    def in_tiles(self, source: Image, columns: int, rows: int, *, bgr: bool = False) -> Detections:
+        """Find objects in one picture that are small in it: in overlapping tiles of it, and in the whole of it.
+
+        It takes as many answers of the model as there are tiles, and one more.
+
+        Args:
+            source: the picture, as for calling the detector.
+            columns: tiles in a row.
+            rows: rows of tiles.
+            bgr: arrays hold blue, green, red.
+
+        Raises:
+            ImageError: the picture cannot be read.
+            ModelFileError: the model fails, or answers with something that is not a number.
+        """
+        start = time.perf_counter()
+        image = read_image(source, bgr=bgr, levels=self.preprocess.levels)
+        read_ms = 1e3 * (time.perf_counter() - start)
+        found = detect_in_tiles(self, image, columns, rows)
+        return replace(found, source=source_name(source), preprocess_ms=read_ms + found.preprocess_ms)
 
     def find(
         self,

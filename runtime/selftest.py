@@ -1,29 +1,34 @@
 """Proof that this board, this runtime and this preprocessing give what was measured at export.
 
-The pictures are drawn, not photographed: hard diagonal edges of every period show another filter, stretch or crop;
-three unlike channels show swapped colours; no axis is symmetric, so mirrored or turned pictures show. They go through
-the same decoding, scaling and session as a user's images.
+Drawn pictures go through the same decoding, scaling and session as a user's images.
 """
 
 import base64
-from dataclasses import dataclass
+import contextlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edgevit.artifact.manifest import Precision, Preprocess, SelfTest, SelfTests, read_manifest
+from edgevit.artifact.manifest import Manifest, Precision, Preprocess, SelfTest, SelfTests, read_manifest
 from edgevit.errors import GateError, ModelFileError
 from edgevit.runtime.backends.session import Session, find_backend, open_exported
+from edgevit.runtime.detection.decode import BoxDecoder, own_decoder
+from edgevit.runtime.detection.reference import (
+    FLOAT_SCORE,
+    INT8_MISSING,
+    BoxComparison,
+    compare_boxes,
+    record_boxes,
+)
+from edgevit.runtime.images.drawn import draw_pictures
 from edgevit.runtime.images.preprocess import preprocess
 from edgevit.runtime.images.read import read_image
 from edgevit.runtime.images.resample import RGBImage
 
-SIZES = ((1.0, 1.6), (0.7, 0.45), (0.2, 0.31))
-"""Pictures' height and width as shares of the model's: wide and larger, tall and smaller, tiny."""
-LARGEST = 384
-"""Longest side of a picture in pixels, so that the cases of a model with a huge input stay small."""
 MAX_PIXELS = 1_000_000
 """A self-test's picture of more is not decoded; none that is drawn here has as many as LARGEST squared."""
 NUMBERS_TOLERANCE = 0.05
@@ -66,22 +71,58 @@ class SelfTestReport:
     logit_difference: float
     """Largest difference of a logit, as a share of its case's largest absolute logit."""
     logit_tolerance: float
+    boxes: BoxComparison | None = None
+    """How a detector's boxes were found again; None for other models."""
+    score_tolerance: float = 0.0
+
+
+def record_selftest(path: Path, manifest: Manifest) -> SelfTests:
+    """Return the self-test of a model's file that lies at `path`, as `manifest` describes it.
+
+    Raises:
+        ModelFileError: the graph does not take or answer with what its document says.
+    """
+    with contextlib.closing(open_exported(path, manifest)) as session:
+        return record_cases(
+            session,
+            manifest.host_preprocess,
+            manifest.precision,
+            class_numbers=manifest.pixels is not None and manifest.pixels.classes_in_graph,
+            decoder=own_decoder(manifest),
+        )
 
 
 def record_cases(
-    session: Session, preprocessing: Preprocess, precision: Precision, *, class_numbers: bool = False
+    session: Session,
+    preprocessing: Preprocess,
+    precision: Precision,
+    *,
+    class_numbers: bool = False,
+    decoder: BoxDecoder | None = None,
 ) -> SelfTests:
-    """Return the self-test of a model: drawn pictures, their preprocessing, and the session's answers."""
+    """Return the self-test of a model: drawn pictures, their preprocessing, and the session's answers.
+
+    With a detector's `decoder`, those are its boxes, and the raw answers too where they are of a float model.
+    """
+    integers = precision in ("int8", "dynamic")
     cases = tuple(
-        _record(session, preprocessing, picture, seed) for seed, picture in enumerate(draw_pictures(preprocessing.size))
+        _record(session, preprocessing, picture, seed, decoder, integers)
+        for seed, picture in enumerate(draw_pictures(preprocessing.size))
     )
     one_level = 1 / 255 / min(preprocessing.std)
-    tolerance = session.tensors.int8_tolerance if precision in ("int8", "dynamic") else FLOAT_TOLERANCE
+    tolerance = session.tensors.int8_tolerance if integers else FLOAT_TOLERANCE
     if session.tensors.probabilities:
         tolerance = PROBABILITY_TOLERANCE
     if class_numbers:
         tolerance = NUMBERS_TOLERANCE
-    return SelfTests(cases, 1.5 * one_level, tolerance, class_numbers)
+    tests = SelfTests(cases, 1.5 * one_level, tolerance, class_numbers)
+    if decoder is None:
+        return tests
+    return replace(
+        tests,
+        score_tolerance=session.tensors.int8_tolerance if integers else FLOAT_SCORE,
+        missing_boxes=INT8_MISSING if integers else 0.0,
+    )
 
 
 def check_selftest(path: str | Path, threads: int | None = None) -> SelfTestReport:
@@ -100,52 +141,46 @@ def check_selftest(path: str | Path, threads: int | None = None) -> SelfTestRepo
         raise ModelFileError(f"{path} holds no self-test; export it again")
     session = open_exported(path, manifest, threads)
     try:
-        return check_cases(session, manifest.host_preprocess, manifest.selftest)
+        return check_cases(session, manifest.host_preprocess, manifest.selftest, own_decoder(manifest))
     finally:
         session.close()
 
 
-def check_cases(session: Session, preprocessing: Preprocess, tests: SelfTests) -> SelfTestReport:
-    """Compare preprocessing and session with what was recorded; raises as check_selftest does."""
-    differences = [
-        _check(session, preprocessing, number, case, tests) for number, case in enumerate(tests.cases, start=1)
+def check_cases(
+    session: Session, preprocessing: Preprocess, tests: SelfTests, decoder: BoxDecoder | None = None
+) -> SelfTestReport:
+    """Compare preprocessing, session and a detector's decoder with what was recorded; raises as check_selftest does."""
+    found = [
+        _check(session, preprocessing, number, case, tests, decoder) for number, case in enumerate(tests.cases, start=1)
     ]
-    of_input, of_logits = (max(column) for column in zip(*differences, strict=True))
-    return SelfTestReport(len(tests.cases), of_input, tests.input_tolerance, of_logits, tests.logit_tolerance)
+    of_input, of_logits, boxes = zip(*found, strict=True)
+    return SelfTestReport(
+        len(tests.cases),
+        max(of_input),
+        tests.input_tolerance,
+        max(of_logits),
+        tests.logit_tolerance,
+        None if decoder is None else sum(boxes, BoxComparison()),
+        tests.score_tolerance,
+    )
 
 
-def draw_pictures(size: tuple[int, int] = (224, 224)) -> list[RGBImage]:
-    """Return the pictures that a model of this input size is tested with."""
-    pictures = []
-    for number, shares in enumerate(SIZES):
-        shrink = min(1.0, LARGEST / max(side * share for side, share in zip(size, shares, strict=True)))
-        height, width = (max(8, round(shrink * side * share)) for side, share in zip(size, shares, strict=True))
-        pictures.append(draw_picture((height, width), seed=number))
-    return pictures
-
-
-def draw_picture(size: tuple[int, int], seed: int) -> RGBImage:
-    """Return an (H, W, 3) picture of stripes and discs that is unlike its mirror image and its turned self."""
-    random = np.random.default_rng(seed)
-    y, x = np.mgrid[: size[0], : size[1]] / max(size)  # 0..1
-    picture = np.zeros((*size, 3), np.uint8)
-    for channel, (slope, level) in enumerate([(0.3, 250), (-1.1, 170), (2.7, 90)]):
-        # the stripes get finer towards one side, down to four pixels
-        phase = (x + slope * y) * (4 + 0.12 * max(size) * (x if channel != 1 else y))
-        picture[:, :, channel] = np.where(np.floor(phase) % 2 == 0, level, 255 - level)
-    for _ in range(6):
-        (top, left), radius = random.random(2), 0.05 + 0.15 * random.random()
-        inside = (y - top * y.max()) ** 2 + (x - left * x.max()) ** 2 < radius**2
-        picture[inside] = random.integers(0, 256, 3)
-    return picture
-
-
-def _record(session: Session, preprocessing: Preprocess, picture: RGBImage, seed: int) -> SelfTest:
+def _record(
+    session: Session,
+    preprocessing: Preprocess,
+    picture: RGBImage,
+    seed: int,
+    decoder: BoxDecoder | None,
+    integers: bool,
+) -> SelfTest:
     found, png = cv2.imencode(".png", picture[:, :, ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 9])
     assert found
     values = preprocess(read_image(png.tobytes()), preprocessing)
     places = np.sort(np.random.default_rng(seed).choice(values.size, min(SAMPLES, values.size), replace=False))
-    answer = session.run(values[None])[0].reshape(-1)
+    outputs = [output[0] for output in session.run_outputs(values[None])]
+    boxes = () if decoder is None else record_boxes(decoder, outputs)
+    # raw numbers of an int8 detector move further than its boxes
+    answer = _flat(outputs) if not (boxes and integers) else np.zeros(0, np.float32)
     drawn = _draw_logits(answer, seed)
     return SelfTest(
         png=base64.b64encode(png.tobytes()).decode(),
@@ -153,7 +188,12 @@ def _record(session: Session, preprocessing: Preprocess, picture: RGBImage, seed
         input_values=tuple(_short(values.flat[place]) for place in places),
         logits=tuple(_short(logit) for logit in (answer[drawn] if len(drawn) else answer)),
         logit_indices=tuple(int(place) for place in drawn),
+        boxes=boxes,
     )
+
+
+def _flat(outputs: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+    return np.concatenate([output.reshape(-1) for output in outputs])
 
 
 def _draw_logits(answer: NDArray[np.float32], seed: int) -> NDArray[np.int64]:
@@ -169,9 +209,14 @@ def _short(value: np.float32) -> float:
 
 
 def _check(
-    session: Session, preprocessing: Preprocess, number: int, case: SelfTest, tests: SelfTests
-) -> tuple[float, float]:
-    """Return the largest differences of input and logits."""
+    session: Session,
+    preprocessing: Preprocess,
+    number: int,
+    case: SelfTest,
+    tests: SelfTests,
+    decoder: BoxDecoder | None,
+) -> tuple[float, float, BoxComparison]:
+    """Return the largest differences of input and logits, and how the boxes were found again."""
     try:
         image = read_image(base64.b64decode(case.png, validate=True), max_pixels=MAX_PIXELS)
     except ValueError as error:
@@ -193,13 +238,17 @@ def _check(
             f"column {column}, expected {wanted[first]:.4f} within {tests.input_tolerance:.4f}; "
             "this machine does not prepare images as the export did"
         )
-    answer = session.run(values[None])[0].reshape(-1)
+    outputs = [output[0] for output in session.run_outputs(values[None])]
+    boxes = BoxComparison() if decoder is None else compare_boxes(decoder, outputs, case.boxes, tests, where)
+    if not case.logits:
+        return float(of_input.max()), 0.0, boxes
+    answer = _flat(outputs)
     if case.logit_indices:
         if max(case.logit_indices) >= answer.size or min(case.logit_indices) < 0:
             raise ModelFileError(f"case {number} of the self-test is for another answer; export the model again")
         answer = answer[list(case.logit_indices)]
     of_logits = _check_logits(answer, np.array(case.logits, np.float32), tests, where)
-    return float(of_input.max()), of_logits
+    return float(of_input.max()), of_logits, boxes
 
 
 def _check_logits(found: NDArray[np.float32], wanted: NDArray[np.float32], tests: SelfTests, where: str) -> float:

@@ -24,7 +24,7 @@ from edgevit.cli import main
 from edgevit.runtime.backends.session import open_session
 from edgevit.runtime.classifier import Classifier
 from edgevit.runtime.loading import load
-from edgevit.runtime.selftest import record_cases
+from edgevit.runtime.selftest import record_cases, record_selftest
 from tests import made_detector
 
 if TYPE_CHECKING:
@@ -166,7 +166,7 @@ def make_detector(tmp_path: Path) -> MakeModel:
 @pytest.fixture
 def tiny_detector(make_detector: MakeModel) -> Path:
     """Return the path of a sound artifact that finds red, green and blue squares."""
-    return make_detector()
+    return make_detector(selftest=record_selftest(make_detector(), made_detector.MANIFEST))
 
 
 @pytest.fixture

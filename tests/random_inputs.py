@@ -18,6 +18,12 @@ from edgevit.device_profiles.evidence import core_parts, cpuinfo_features, hwcap
 from edgevit.errors import EdgevitError
 from edgevit.runtime.addresses.credentials import read_secret
 from edgevit.runtime.addresses.destinations import parse_sink
+from edgevit.runtime.datasets.coco import class_names, marks_of, parse_document
+from edgevit.runtime.datasets.marks import Tally
+from edgevit.runtime.datasets.voc import parse_marks as parse_voc
+from edgevit.runtime.datasets.yaml_lists import read_yaml
+from edgevit.runtime.datasets.yolo import names_files, read_names
+from edgevit.runtime.datasets.yolo import parse_marks as parse_yolo
 from edgevit.runtime.delivery.broker import Broker
 from edgevit.runtime.delivery.homeassistant import state_topic
 from edgevit.runtime.delivery.webhook import signing_key
@@ -26,7 +32,7 @@ from edgevit.runtime.images.jpeg import jpeg_facts
 from edgevit.runtime.images.mask_png import mask_png, read_mask
 from edgevit.runtime.images.png import png_is_sound
 from edgevit.runtime.images.read import read_image
-from edgevit.runtime.images.regions import parse_region, parse_tiles
+from edgevit.runtime.images.regions import parse_grid, parse_region
 from edgevit.runtime.images.tiff_tags import exif_orientation
 from edgevit.runtime.labels import parse_names, read_labels
 from edgevit.runtime.run.sd_notify import Notifier
@@ -120,6 +126,17 @@ def _cpuinfo(text: str) -> None:
     cpuinfo_features(text)
 
 
+def _coco(data: bytes) -> None:
+    document = parse_document(data, "x.json")
+    class_names([document])
+    marks_of(document, "x.json", Tally())
+
+
+def _names(path: Path) -> None:
+    for found in names_files([path.parent]):
+        read_names(found)
+
+
 DOCUMENT = (
     Manifest(
         model="tiny",
@@ -177,6 +194,37 @@ PARSERS = {
     ),
     "raw frames": Parser(of_bytes(lambda data: feed(RawCutter(RawForm(2, 2, "yuvj420")), data))),
     "description of raw frames": Parser(of_text(parse_raw), (b"640x480:yuv420",), (b"1", b"x", b":", b"gray")),
+    "boxes of YOLO": Parser(
+        of_text(lambda text: parse_yolo(text, "a.txt", ("hen", "fox"), Tally())),
+        (b"0 0.5 0.5 0.25 0.5\n1 0.1 0.1 0.9 0.1 0.5 0.9\n",),
+        (b"0", b"1", b" ", b"\n", b"0.5", b"nan", b"1e999", b"-", b"\xc2\xb2", b"9" * 400, b"1_0"),
+    ),
+    "boxes of COCO": Parser(
+        of_bytes(_coco),
+        (
+            b'{"images": [{"id": 1, "file_name": "a.jpg"}], "categories": [{"id": 2, "name": "hen"}], "annotations": '
+            b'[{"image_id": 1, "category_id": 2, "bbox": [1, 2, 3, 4], "segmentation": [[1, 2, 3, 4]]}]}',
+        ),
+        (b"{", b"}", b"[" * 90, b'"images"', b":", b",", b"NaN", b"9" * 5000, b'"\\ud800"', b"null"),
+    ),
+    "boxes of Pascal VOC": Parser(
+        of_bytes(lambda data: parse_voc(data, "a.xml", Tally())),
+        (
+            b'<?xml version="1.0"?><annotation><size><width>9</width><height>9</height></size><object><name>hen</name>'
+            b"<bndbox><xmin>1</xmin><ymin>2</ymin><xmax>3</xmax><ymax>4.5</ymax></bndbox></object></annotation>",
+        ),
+        (b"<annotation>", b"</annotation>", b"<object>", b"<a>" * 200, b"<!DOCTYPE a [", b"<!ENTITY", b"&a;", b"\0"),
+    ),
+    "names of boxes in YAML": Parser(
+        in_a_file(_names, "data.yaml"),
+        (b"nc: 2\nnames: ['hen', \"fox\"]  # two\n", b"names:\n  0: hen\n  1: fox\n", b"names:\n- hen\n"),
+        (b"names", b":", b" ", b"[", b"{", b"]", b"}", b"'", b'"', b"\n", b"- ", b"#", b"\\", b"\xc2\xb2", b"9" * 400),
+    ),
+    "YAML": Parser(
+        of_text(read_yaml),
+        (b"roboflow:\n  license: CC BY 4.0\npath: a\n",),
+        (b"a", b":", b" ", b"[", b"{", b"]", b"}", b"'", b'"', b"\n", b"- ", b"#", b"\\", b"\r", b"\x85"),
+    ),
     "labels": Parser(
         in_a_file(read_labels, "labels.txt"),
         (b'{"0": "cat", "1": "dog"}', b'["cat", "dog"]', b"0 cat\n1 dog\n"),
@@ -222,7 +270,7 @@ PARSERS = {
         of_text(lambda text: parse_duration(text, "--every")), (b"500ms",), (b"1", b".", b"e9", b"s", b"m")
     ),
     "region": Parser(of_text(parse_region), (b"gate=0.1,0.2,0.5,0.5",), (b"a=", b",", b"nan", b"-1", b"1e999", b"0.5")),
-    "tiles": Parser(of_text(parse_tiles), (b"3x2",), (b"x", b"9", b"-", b"1000000")),
+    "tiles": Parser(of_text(parse_grid), (b"3x2",), (b"x", b"9", b"-", b"1000000")),
     "tags of a TIFF": Parser(
         of_bytes(exif_orientation), (b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0",)
     ),

@@ -32,11 +32,13 @@ UNSEALED = "0" * 64
 INTERPOLATIONS = ("bicubic", "bilinear")
 CROP_MODES = ("center", "squash", "letterbox")
 CHANNELS = ("RGB", "BGR", "L")
-DECODES = ("yolox", "retina", "corners")
+DECODES = ("yolox", "retina", "corners", "joined")
 
 MOST_CASES = 16
 """Pictures of a self-test, which `edgevit export` gives three."""
 MOST_LABELS = 100_000
+MOST_BOXES = 100
+"""Reference boxes of one picture."""
 MOST_VALUES = 65_536
 """Values that a self-test may hold of one picture's input or answer."""
 INPUT_TOLERANCE_LEVELS = 2.0
@@ -46,6 +48,11 @@ LOGIT_TOLERANCE = 0.25
 
 A file declares its own tolerances, so that without a limit it could pass whatever it answers.
 """
+
+SCORE_TOLERANCE = 0.25
+"""Largest tolerance of a reference box's score that is believed."""
+MISSING_BOXES = 0.25
+"""Largest share of reference boxes that may be missing."""
 
 Precision = Literal["fp32", "fp16", "int8", "dynamic"]
 """"fp16": stored weights only. "dynamic": int8 weights, activations quantized while the model runs."""
@@ -201,6 +208,25 @@ class Parity:
 
 
 @dataclass(frozen=True)
+class ReferenceBox:
+    """A box that a detection model found in a reference image."""
+
+    box: tuple[float, float, float, float]
+    """Left, top, right and bottom in pixels of the model's input."""
+    score: float
+    """How sure it was, 0..1."""
+    index: int
+    """Of its class."""
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for what is no box."""
+        left, top, right, bottom = self.box
+        _require(left < right and top < bottom, "box", self.box, "left < right and top < bottom")
+        _require(0 <= self.score <= 1, "score", self.score, "a number from 0 to 1")
+        _require(self.index >= 0, "index", self.index, "0 or more")
+
+
+@dataclass(frozen=True)
 class SelfTest:
     """One reference image, what preprocessing must make of it, and what the model must answer."""
 
@@ -211,8 +237,12 @@ class SelfTest:
     input_values: tuple[float, ...]
     """The input's values there."""
     logits: tuple[float, ...]
+    """Numbers of the model's answer; may be empty where there are boxes."""
     logit_indices: tuple[int, ...] = ()
-    """Flat C-order indices of `logits` into the model's answer for the image; empty where they are all of it."""
+    """Flat C-order indices of `logits` into the model's answer for the image, several outputs after each other; empty
+    where they are all of it."""
+    boxes: tuple[ReferenceBox, ...] = ()
+    """The surest boxes of a detection model, before any threshold."""
 
     def __post_init__(self) -> None:
         """Raise ValueError for lists that do not belong together."""
@@ -220,11 +250,13 @@ class SelfTest:
         _require(1 <= places <= MOST_VALUES, "input_indices", f"{places} places", f"1 to {MOST_VALUES}")
         _require(places == values, "input_values", f"{values} values", f"{places}, as many as input_indices")
         _require(min(self.input_indices) >= 0, "input_indices", min(self.input_indices), "0 or more")
-        _require(1 <= len(self.logits) <= MOST_VALUES, "logits", f"{len(self.logits)} values", f"1 to {MOST_VALUES}")
+        least = 0 if self.boxes else 1
+        found = len(self.logits)
+        _require(least <= found <= MOST_VALUES, "logits", f"{found} values", f"{least} to {MOST_VALUES}")
+        _require(len(self.boxes) <= MOST_BOXES, "boxes", f"{len(self.boxes)} boxes", f"at most {MOST_BOXES}")
         if self.logit_indices:
-            expected = f"{len(self.logits)}, as many as logits"
-            found = len(self.logit_indices)
-            _require(found == len(self.logits), "logit_indices", f"{found} places", expected)
+            places = len(self.logit_indices)
+            _require(places == found, "logit_indices", f"{places} places", f"{found}, as many as logits")
             _require(min(self.logit_indices) >= 0, "logit_indices", min(self.logit_indices), "0 or more")
 
 
@@ -239,6 +271,10 @@ class SelfTests:
     """Largest difference allowed in a logit, as a share of the largest absolute logit of the case."""
     class_numbers: bool = False
     """Whether the model answers with class numbers; `logit_tolerance` is then the share of them that may differ."""
+    score_tolerance: float = 0.0
+    """Largest difference allowed in the score of a reference box."""
+    missing_boxes: float = 0.0
+    """Share of an image's reference boxes that may be missing."""
 
     def __post_init__(self) -> None:
         """Raise ValueError for more cases than a self-test has."""
@@ -267,7 +303,8 @@ class BoxOutput:
     decode: str
     """"yolox": x, y, log width, log height in units of the level's stride, from the cell's corner. "retina": the same
     as differences from an anchor, in units of its sides, from its centre. "corners": left, top, right, bottom in pixels
-    of the input."""
+    of the input. "joined": one output (B, 4 + classes, places) with the centre's x and y, width and height in pixels of
+    the input, and the score of each class, 0..1."""
     strides: tuple[int, ...]
     """Pixels of the input between the places of each level."""
     boxes: str
@@ -292,7 +329,7 @@ class BoxOutput:
     @property
     def outputs(self) -> tuple[str, ...]:
         """The names of the graph's outputs in the order in which they are taken: boxes, objectness if any, scores."""
-        return tuple(name for name in (self.boxes, self.objectness, self.scores) if name)
+        return tuple(dict.fromkeys(name for name in (self.boxes, self.objectness, self.scores) if name))
 
 
 @dataclass(frozen=True)
@@ -328,7 +365,12 @@ class Manifest:
         if self.selftest is None:
             return
         input_limit = INPUT_TOLERANCE_LEVELS / 255 / min(1.0, *self.preprocess.std)
-        limits = {"input_tolerance": input_limit, "logit_tolerance": LOGIT_TOLERANCE}
+        limits = {
+            "input_tolerance": input_limit,
+            "logit_tolerance": LOGIT_TOLERANCE,
+            "score_tolerance": SCORE_TOLERANCE,
+            "missing_boxes": MISSING_BOXES,
+        }
         for name, limit in limits.items():
             found = getattr(self.selftest, name)
             _require(0 <= found <= limit, f"selftest.{name}", found, f"at most {limit:.4g}")

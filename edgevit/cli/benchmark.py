@@ -156,7 +156,7 @@ def _picture(path: Path | None) -> tuple[bytes, str]:
         return read_picture(path), path.name
     import cv2
 
-    from edgevit.runtime.selftest import draw_picture
+    from edgevit.runtime.images.drawn import draw_picture
 
     _, jpeg = cv2.imencode(".jpg", draw_picture(DRAWN, seed=0))
     return jpeg.tobytes(), f"drawn JPEG of {DRAWN[1]} x {DRAWN[0]} pixels"

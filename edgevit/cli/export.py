@@ -11,6 +11,7 @@ from edgevit.artifact.manifest import Precision
 from edgevit.cli.completion import complete_boards, complete_models, complete_weights
 from edgevit.cli.labels_text import describe_labels
 from edgevit.cli.options import LEVELS_OPTION, low_and_high, size
+from edgevit.cli.parity_text import describe_parity
 from edgevit.cli.progress import track
 from edgevit.cli.sections import OTHERS, Command, section
 from edgevit.cli.target_text import describe_target
@@ -80,7 +81,8 @@ edgevit export sbcformer_xs --weights pens.safetensors --half -o pens.onnx
 @click.option(
     "--layout",
     type=click.Choice(["frigate"]),
-    help="Write a folder for Frigate: an int8 model.tflite with uint8 input and output, and labelmap.txt.",
+    help="Write a folder for Frigate: labelmap.txt, and an int8 model.tflite with uint8 input and output, or of a "
+    "detector a model.onnx.",
 )
 @click.option(
     "--gelu",
@@ -113,7 +115,7 @@ edgevit export sbcformer_xs --weights pens.safetensors --half -o pens.onnx
     "--max-drop",
     type=float,
     metavar="PCT",
-    help="Keep blocks float until int8 loses at most this many percentage points of accuracy.",
+    help="Keep blocks float until int8 loses at most this many percentage points of accuracy, mean IoU or AP.",
 )
 @click.option(
     "--calibration-images",
@@ -134,6 +136,7 @@ edgevit export sbcformer_xs --weights pens.safetensors --half -o pens.onnx
 )
 @click.option("--opset", type=int, default=20, show_default=True, metavar="N", help="ONNX operator set of the file.")
 @click.option("--argmax", is_flag=True, help="Let a segmentation graph answer with class numbers: a smaller answer.")
+@click.option("--nms", is_flag=True, help="Let a detector's ONNX graph sort out boxes on one object itself.")
 @click.option("--no-simplify", is_flag=True, help="Leave the graph as PyTorch writes it.")
 @section("Output")
 @click.option(
@@ -176,6 +179,7 @@ def command(
     target: str,
     scheme: Any,
     argmax: bool,
+    nms: bool,
     no_simplify: bool,
     output: Path | None,
     report: Path | None,
@@ -196,7 +200,7 @@ def command(
         track=track,
         weights=weights,
         format=format_,
-        precision=_precision(int8 or layout is not None, half, precision),
+        precision=_precision(int8, half, precision),
         io=io,
         layout=layout,
         gelu=gelu,
@@ -216,6 +220,7 @@ def command(
         scheme=scheme,
         simplify=not no_simplify,
         argmax=argmax,
+        nms=nms,
         seed=seed,
     )
     _summarize(made)
@@ -242,13 +247,14 @@ def _method(calibration: tuple[str, ...]) -> Any:
     return methods[0] if methods else METHODS[0]
 
 
-def _precision(int8: bool, half: bool, named: Precision | None) -> Precision:
+def _precision(int8: bool, half: bool, named: Precision | None) -> Precision | None:
+    """Return the precision that was asked for; None where none was."""
     if int8 and half:
         raise OptionError("--int8 and --half are two different files; export twice, with one of them each")
     flagged: Precision | None = "int8" if int8 else "fp16" if half else None
     if named is not None and flagged not in (None, named):
         raise OptionError(f"--precision {named} and {flagged} are two different files; export twice, with one each")
-    return named or flagged or "fp32"
+    return named or flagged
 
 
 def _summarize(result: "ExportResult") -> None:
@@ -262,11 +268,7 @@ def _summarize(result: "ExportResult") -> None:
     if not weights.trained:
         say("             UNTRAINED: random weights, the answers mean nothing")
     say(f"labels       {describe_labels(manifest.labels)}")
-    last, of = manifest.parity[-1], "the pixels of " if manifest.pixels else ""
-    say(
-        f"checked      {last.top1_agreement:.1%} of {of}{last.images} images {last.source} get PyTorch's class, "
-        f"cosine of logits {last.cosine:.4f}, largest difference {last.max_abs:.2g}; self-test passed"
-    )
+    say(f"checked      {describe_parity(manifest)}; self-test passed")
     if manifest.quantization is not None:
         calibration = manifest.quantization.calibration
         how = "activations are rounded image by image"

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from edgevit.artifact.manifest import Preprocess
 from edgevit.cli.completion import complete_models
 from edgevit.cli.sections import Command
 from edgevit.cli.tables import table
@@ -16,7 +17,10 @@ from edgevit.models.zoo.registry import IMAGENET, find_weights, get_spec, list_m
 from edgevit.models.zoo.spec import ModelSpec, WeightsSpec
 
 HEADER = ("MODEL", "PARAMS", "PI4 MS", "X86 MS", "TOP-1", "WEIGHTS")
-SEGMENTATION_HEADER = (*HEADER[:4], "MIOU", "WEIGHTS")
+HEADERS = {"classify": HEADER, "segment": (*HEADER[:4], "MIOU", "WEIGHTS"), "detect": (*HEADER[:4], "AP", "WEIGHTS")}
+"""One table for each task, which differ in what the accuracy is."""
+MEASURES = {"classify": "", "segment": " mIoU", "detect": " AP"}
+"""What stands behind a published accuracy."""
 SMALL_BOARD_MS = 100.0
 """Most that a model for small boards may take for one image on a Raspberry Pi 4, estimated, in milliseconds."""
 FREE = ("Apache-2.0", "MIT")
@@ -45,8 +49,8 @@ def command(name: str | None, all_models: bool, sort: str, as_json: bool) -> Non
 
     PARAMS are parameters in millions. PI4 MS and X86 MS are the milliseconds that an int8 ONNX file takes for one
     image, estimated for a Raspberry Pi 4 and measured on one thread of a PC; "-" where neither was done. TOP-1 is the
-    published accuracy on ImageNet-1k, MIOU the mean IoU on the data set in the model's name. WEIGHTS are what
-    `edgevit export --weights` takes by name; "-" means that you train your own.
+    published accuracy on ImageNet-1k, MIOU the mean IoU on the data set in the model's name, AP the average precision
+    on COCO. WEIGHTS are what `edgevit export --weights` takes by name; "-" means that you train your own.
     """
     every = sorted(map(get_spec, list_models()), key=ORDERS[sort])
     if as_json:
@@ -61,9 +65,13 @@ def command(name: str | None, all_models: bool, sort: str, as_json: bool) -> Non
 
 
 def suits_small_boards(spec: ModelSpec) -> bool:
-    """Tell whether a model has a published accuracy, and at most SMALL_BOARD_MS on a Raspberry Pi 4, estimated."""
+    """Tell whether a model takes at most SMALL_BOARD_MS on a Raspberry Pi 4, estimated, and others know its accuracy.
+
+    Detectors need no published accuracy: people train them on their own classes.
+    """
     latency = find_latency(spec.name)
-    return latency is not None and latency.rpi4_int8_ms <= SMALL_BOARD_MS and spec.accuracy is not None
+    known = spec.accuracy is not None or spec.task == "detect"
+    return latency is not None and latency.rpi4_int8_ms <= SMALL_BOARD_MS and known
 
 
 def first_model() -> ModelSpec:
@@ -73,10 +81,10 @@ def first_model() -> ModelSpec:
 
 
 def _list(specs: Sequence[ModelSpec], whole: bool) -> None:
-    """Print the table of models, those for segmentation below the others."""
+    """Print a table of models for each task that there are some for."""
     tables = [
         table([header, *map(row, some)], others="left")
-        for task, header in (("classify", HEADER), ("segment", SEGMENTATION_HEADER))
+        for task, header in HEADERS.items()
         if (some := [spec for spec in specs if spec.task == task])
     ]
     echo_text("\n\n".join(tables))
@@ -105,10 +113,8 @@ def row(spec: ModelSpec) -> tuple[str, ...]:
 
 
 def published(spec: ModelSpec) -> str:
-    """Return the published accuracy: "75.8 %", "75.7 % mIoU" of a segmentation model, or "-" where none is known."""
-    if spec.accuracy is None:
-        return "-"
-    return f"{spec.accuracy:.1f} %{' mIoU' if spec.task == 'segment' else ''}"
+    """Return the published accuracy: "75.8 %", "75.7 % mIoU", "25.8 % AP", or "-" where none is known."""
+    return "-" if spec.accuracy is None else f"{spec.accuracy:.1f} %{MEASURES[spec.task]}"
 
 
 def details(spec: ModelSpec) -> str:
@@ -120,14 +126,25 @@ def details(spec: ModelSpec) -> str:
         ("parameters", f"{spec.parameters:,} ({spec.num_classes:,} classes)"),
         ("MACs", f"{spec.macs:,} at {_size(steps.size)}"),
         ("input", f"{_size(steps.size)}; {_sides(spec)}"),
-        ("preprocessing", f"{steps.interpolation}, crop_pct {steps.crop_pct}, mean {steps.mean}, std {steps.std}"),
+        ("preprocessing", _preprocessing(steps)),
         ("accuracy", _accuracy(spec)),
         ("latency", _latency(spec)),
         ("official code", f"{spec.family.reference} ({spec.family.reference_license}); edgevit's own is Apache-2.0"),
+        *([("note", spec.remark)] if spec.remark else []),
         ("weights", "none published; pass --weights FILE, or train some" if not spec.weights else ""),
     ]
     lines = [f"{label:<15}{text}".rstrip() for label, text in facts]
     return "\n".join(lines + [line for weights in spec.weights for line in _weights_lines(weights)])
+
+
+def _preprocessing(steps: Preprocess) -> str:
+    if steps.crop_mode == "letterbox":
+        scaled = f"{steps.interpolation}, letterbox (the whole picture, level {steps.fill} around it)"
+    else:
+        scaled = f"{steps.interpolation}, crop_pct {steps.crop_pct}"
+    if steps.channels == "BGR" and steps.mean == (0, 0, 0) and steps.std == (1 / 255,) * 3:
+        return f"{scaled}, BGR, levels 0 to 255"
+    return f"{scaled}, mean {steps.mean}, std {steps.std}"
 
 
 def _accuracy(spec: ModelSpec) -> str:
@@ -160,9 +177,9 @@ def _sides(spec: ModelSpec) -> str:
 
 
 def _weights_lines(weights: WeightsSpec) -> list[str]:
-    figures = {"top-1": weights.top1, "mIoU": weights.miou}
+    figures = {"top-1": weights.top1, "mIoU": weights.miou, "AP": weights.ap}
     accuracy = next((f"{name} {value:.1f} %" for name, value in figures.items() if value is not None), None)
-    accuracy = accuracy or "top-1: see the model card"
+    accuracy = accuracy or "accuracy: see the model card"
     return [
         f"  {weights.name}: {weights.note}; input {_size(weights.preprocess.size)}; {accuracy}",
         f"    licence {weights.license}; source {weights.source}; {weights.url or f'bundled as {weights.file}'}",
@@ -185,6 +202,8 @@ def as_document(spec: ModelSpec) -> dict[str, Any]:
         "dataset": spec.dataset,
         "accuracy": spec.accuracy,
         "accuracy_source": spec.source,
+        "remark": spec.remark,
+        "boxes": family.boxes and dataclasses.asdict(family.boxes),
         "preprocess": dataclasses.asdict(spec.preprocess),
         "latency": latency and dataclasses.asdict(latency),
         "weights": [dataclasses.asdict(weights) | {"bundled": weights.bundled} for weights in spec.weights],
@@ -192,9 +211,10 @@ def as_document(spec: ModelSpec) -> dict[str, Any]:
 
 
 def _available(spec: ModelSpec) -> str:
-    """Name the weights, all those for ImageNet as one, and mark those that not everybody may use."""
+    """Name the weights, all those for ImageNet as one, and mark those that not everybody may use; then the remark."""
     names = [f"{_short_name(weights)}{_mark(weights.license)}" for weights in spec.weights]
-    return " ".join(dict.fromkeys(names)) or "-"
+    remark = [f"({spec.remark.partition(':')[0]})"] if spec.remark else []
+    return " ".join([*dict.fromkeys(names or ["-"]), *remark])
 
 
 def _short_name(weights: WeightsSpec) -> str:

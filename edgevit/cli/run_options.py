@@ -28,9 +28,15 @@ STREAM_OPTIONS = (
         "--roi",
         multiple=True,
         metavar="NAME=X,Y,W,H",
-        help="Classify this region, in pixels, or shares if all are at most 1; may be given several times.",
+        help="Classify this region, or count in it, in pixels, or shares if all are at most 1; may be given several "
+        "times.",
     ),
-    click.option("--tiles", metavar="CxR", help="Classify C x R equal tiles, such as 3x2, each by itself."),
+    click.option(
+        "--tiles",
+        metavar="CxR",
+        help="Classify C x R equal tiles, such as 3x2, each by itself; a detector looks at tiles that overlap, and at "
+        "the whole, for one answer.",
+    ),
     section("Cameras and streams"),
     click.option("--raw", metavar="WxH[:FORMAT]", help="Raw frames on stdin, tcp:// or from picam: 640x480:rgb24."),
     click.option("--capture", metavar="WxH", help="Size to ask a camera for, such as 1280x720."),
@@ -74,6 +80,19 @@ EVENT_OPTIONS = (
         help="Tell when a detection's count begins or ends to be so: 'hen>=10', 'egg==0', of a region 'fox>=1@coop'; "
         "in quotes; may be given several times.",
     ),
+    click.option("--track", is_flag=True, help="Follow what is found from frame to frame, and number it."),
+    click.option(
+        "--line",
+        multiple=True,
+        metavar="NAME=X1,Y1,X2,Y2",
+        help="Count what goes over this line, in and out; may be given several times; see docs/tracking.md.",
+    ),
+    click.option(
+        "--dwell",
+        multiple=True,
+        metavar="'NAME>=TIME'",
+        help="Tell when something stays so long in the region of --roi NAME, such as 'gate>=30s'.",
+    ),
     click.option(
         "--stable", metavar="K/N", help="A label, or a rule of --count, is an event when K of the last N frames say so."
     ),
@@ -94,7 +113,8 @@ OUTPUT_OPTIONS = (
         metavar="PLACE",
         help="Where results and events go: text, json, csv, FILE.jsonl, FILE.csv, FOLDER/, FILE.avi, "
         "mqtt://HOST/TOPIC, https://...; or hard frames for the next training (hard:DIR), a segmentation's masks "
-        "(masks:DIR) and coloured pictures (overlays:DIR); may be given several times; see docs/sinks.md.",
+        "(masks:DIR), a detector's labels (labels:DIR), and pictures with what was found drawn on them (overlays:DIR); "
+        "may be given several times; see docs/sinks.md.",
     ),
     click.option(
         "--spool",

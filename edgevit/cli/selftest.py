@@ -27,9 +27,16 @@ def command(model: Path, threads: int | None) -> None:
     from edgevit.runtime.selftest import check_selftest
 
     report = check_selftest(model, threads)
+    if report.boxes is None:
+        answers = f"logits within {report.logit_difference:.2g} of the largest (allowed {report.logit_tolerance:.2g})"
+    else:
+        found = report.boxes.recorded - report.boxes.missing
+        answers = (
+            f"{found} of {report.boxes.recorded} boxes found again, scores within "
+            f"{report.boxes.score_difference:.2g} (allowed {report.score_tolerance:.2g})"
+        )
     echo(
         f"{model}: self-test passed, {report.cases} pictures; "
-        f"input within {report.input_difference:.2g} (allowed {report.input_tolerance:.2g}), "
-        f"logits within {report.logit_difference:.2g} of the largest (allowed {report.logit_tolerance:.2g})"
+        f"input within {report.input_difference:.2g} (allowed {report.input_tolerance:.2g}), {answers}"
     )
     echo(f"next: edgevit run {model} IMAGE", err=True)

@@ -18,8 +18,8 @@ from edgevit.models.zoo.registry import get_spec
 from edgevit.runtime.datasets.folder import Layout, PictureFolder, Pictures, read_folder
 from edgevit.runtime.datasets.listing import normalized
 from edgevit.runtime.datasets.split import FRACTION, are_seen, find_exceptions, is_held_out
+from edgevit.runtime.images.drawn import draw_pictures
 from edgevit.runtime.images.resample import RGBImage
-from edgevit.runtime.selftest import draw_pictures
 
 log = logging.getLogger(__name__)
 

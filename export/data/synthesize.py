@@ -173,10 +173,13 @@ def _seconds(started: float, synthesis: Synthesis) -> float:
     return synthesis.steps * coarse * (synthesis.coarse + 4 * (1 - synthesis.coarse))
 
 
-def _recognition(logits: Tensor, first: int, synthesis: Synthesis) -> Tensor:
-    """Return how badly logits (B, classes) recognize a class each, in turn; 0 for maps, which may show any classes."""
-    if logits.ndim != 2:
-        return logits.new_zeros(())
+def _recognition(logits: Tensor | tuple[Tensor, ...], first: int, synthesis: Synthesis) -> Tensor:
+    """Return how badly logits (B, classes) recognize a class each, in turn.
+
+    0 for maps and for a detector's answers, as any classes may be shown.
+    """
+    if isinstance(logits, tuple) or logits.ndim != 2:
+        return torch.zeros(())
     wanted = torch.arange(first, first + len(logits)) % logits.shape[1]
     return F.cross_entropy(logits, wanted, label_smoothing=synthesis.label_smoothing)
 
@@ -211,9 +214,14 @@ def model_input(pixels: Tensor, preprocessing: Preprocess) -> Tensor:
     size = scaled_size((pixels.shape[2], pixels.shape[3]), preprocessing)
     if size != tuple(pixels.shape[2:]):
         pixels = F.interpolate(pixels, size, mode=preprocessing.interpolation, antialias=True).clamp(0, 1)
-    box = center_box(size, preprocessing.size)
-    pixels = pixels[:, :, box.top : box.top + box.height, box.left : box.left + box.width]
-    return (pixels - torch.tensor(preprocessing.mean)[:, None, None]) / torch.tensor(preprocessing.std)[:, None, None]
+    if preprocessing.crop_mode == "letterbox":
+        free = [wanted - side for wanted, side in zip(preprocessing.size, size, strict=True)]
+        pixels = F.pad(pixels, (0, free[1], 0, free[0]), value=preprocessing.fill / 255)
+    else:
+        box = center_box(size, preprocessing.size)
+        pixels = pixels[:, :, box.top : box.top + box.height, box.left : box.left + box.width]
+    values = (pixels - torch.tensor(preprocessing.mean)[:, None, None]) / torch.tensor(preprocessing.std)[:, None, None]
+    return values.flip(1) if preprocessing.channels == "BGR" else values
 
 
 def _initial_pixels(count: int, side: int, generator: torch.Generator) -> Tensor:

@@ -8,6 +8,7 @@ from edgevit.artifact.manifest import Input
 from edgevit.export.onnx.argmax import with_argmax
 from edgevit.export.onnx.artifact import artifact_bytes
 from edgevit.export.onnx.calibrate import calibrate
+from edgevit.export.onnx.detections import with_joined_boxes, with_normalization, with_suppression
 from edgevit.export.onnx.graph import layers
 from edgevit.export.onnx.half import store_half
 from edgevit.export.onnx.layer_noise import layer_sqnr
@@ -47,7 +48,14 @@ def make(job: ConversionJob) -> ConvertedModel:
         graph = store_half(ModelProto.FromString(int8.content))
     if recipe.precision != "fp32":
         job.verify(recipe.precision, run_graph(graph, verified, preprocessing), recipe.precision)
-    scoring = graph
+    scoring, meaning = graph, job.boxes
+    if recipe.nms or recipe.layout == "frigate":
+        assert meaning is not None
+        decoded = with_suppression if recipe.nms else with_joined_boxes
+        graph, meaning = decoded(graph, meaning, job.preprocessing.size)
+    normalized = recipe.layout == "frigate"
+    if normalized:
+        graph = with_normalization(graph, job.preprocessing)
     if recipe.argmax:
         logits, graph = run_graph(graph, verified, preprocessing), with_argmax(graph)
         check_numbers(logits, run_graph(graph, verified, preprocessing))
@@ -55,7 +63,8 @@ def make(job: ConversionJob) -> ConvertedModel:
     return ConvertedModel(
         content=graph.SerializeToString(),
         seal=artifact_bytes,
-        input=Input(name=INPUT, shape=job.shape),
+        input=Input(INPUT, job.shape, color=job.preprocessing.channels, normalized_in_graph=normalized),
+        boxes=meaning,
         packages=PACKAGES,
         comparison=Comparison(
             suffix=SUFFIXES["onnx"],

@@ -7,6 +7,7 @@ from edgevit.export.report.markup import jpeg_uri, plain, short_path
 from edgevit.export.report.thumbnails import thumbnail
 from edgevit.runtime.evaluation.box_difference import BoxDifference, MarkedBox
 from edgevit.runtime.images.read import read_image
+from edgevit.runtime.images.resample import RGBImage
 
 SIDE = 384
 """Longest side of a photograph in pixels: small things are to be seen."""
@@ -41,14 +42,18 @@ def _picture(difference: BoxDifference) -> str:
         image = read_image(difference.source)
     except ImageError as error:
         return f"<li><small>{plain(str(error))}</small><b>{text}</b></li>"
+    return f"<li>{box_svg(image, difference)}<b>{text}</b><br><small>{short_path(difference.source)}</small></li>"
+
+
+def box_svg(image: RGBImage, difference: BoxDifference) -> str:
+    """Return an (H, W, 3) photograph and the boxes in it as markup, which needs BOX_STYLE."""
     height, width = image.shape[:2]
     boxes = [_box(one, "missed") for one in difference.expected if one.alone]
     boxes += [_box(one, "extra" if one.alone else "same") for one in difference.found]
-    name = short_path(difference.source)
+    text = f"{short_path(difference.source)}: {difference.missed} missed, {difference.extra} extra"
     return (
-        f'<li><svg role="img" aria-label="{name}: {text}" viewBox="0 0 {width} {height}">'
+        f'<svg role="img" aria-label="{text}" viewBox="0 0 {width} {height}">'
         f'<image href="{jpeg_uri(thumbnail(image, SIDE))}" width="{width}" height="{height}"/>{"".join(boxes)}</svg>'
-        f"<b>{text}</b><br><small>{name}</small></li>"
     )
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from edgevit.export.result import ExportResult
+from edgevit.runtime.evaluation.box_difference import BoxDifference
 from edgevit.runtime.evaluation.report import Flip
 
 SCHEMA = 1
@@ -34,7 +35,8 @@ class Score:
     """How good the answers are on some images."""
 
     measure: str
-    """"top-1 accuracy" or "mean IoU"; "top-1" or "pixel agreement with float32" where the classes are not known."""
+    """"top-1 accuracy", "mean IoU" or "average precision"; "top-1", "pixel" or "box agreement with float32" where it is
+    not known what is on the images."""
     float32: float
     """0..1; 1 for agreement."""
     exported: float
@@ -109,6 +111,39 @@ class MaskFacts:
 
 
 @dataclass(frozen=True)
+class ChangedBoxes:
+    """A picture of which the export changed the boxes: those of float32 and of this file beside what is expected."""
+
+    float32: BoxDifference | None
+    """None where nobody marked boxes, so that float32's are what is expected."""
+    exported: BoxDifference
+    lost: int
+    """Boxes of float32 that this file does not find."""
+    new: int
+    """Boxes of this file that float32 does not find."""
+    pictures: tuple[str, ...]
+    """The same as markup for a page."""
+
+
+@dataclass(frozen=True)
+class BoxFacts:
+    """The answers of a detector."""
+
+    against: str
+    """What the boxes are drawn beside."""
+    found: int
+    """Boxes that float32 finds at the model's own threshold."""
+    lost: int
+    """How many of them this file does not find."""
+    new: int
+    """Boxes that only this file finds."""
+    changed: tuple[ChangedBoxes, ...]
+    """The most changed first."""
+    changed_images: int
+    """How many pictures have lost or new boxes."""
+
+
+@dataclass(frozen=True)
 class ReportData:
     """One export and what was measured of it."""
 
@@ -122,7 +157,9 @@ class ReportData:
     flipped: tuple[FlippedImage, ...]
     """The surest new answers first."""
     masks: MaskFacts | None = None
-    """None for a classifier."""
+    """None where the model gives no masks."""
+    boxes: BoxFacts | None = None
+    """None where the model finds no boxes."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON, without pictures: neither thumbnails nor the self-test's."""
@@ -142,4 +179,6 @@ class ReportData:
         del measured["result"]
         for changed in measured["masks"]["changed"] if measured["masks"] else ():
             del changed["float32"], changed["exported"]
+        for changed in measured["boxes"]["changed"] if measured["boxes"] else ():
+            del changed["pictures"]
         return {"schema": SCHEMA, **made, **measured, "flipped": [image["flip"] for image in measured["flipped"]]}

@@ -8,10 +8,12 @@ from numpy.typing import NDArray
 
 from edgevit.artifact.manifest import Manifest
 from edgevit.export.answers import AnswerForm, Answers
+from edgevit.export.boxes import BoxForm, MarkedBoxes
 from edgevit.export.data.ground_truth import GroundTruth, Labels, Masks
 from edgevit.export.data.images import ImageSet
 from edgevit.export.layers import Layer
 from edgevit.export.quantization.search import Outcome
+from edgevit.export.report.changed_boxes import box_facts
 from edgevit.export.report.facts import FlippedImage, LayerFacts, ReportData, Score, SearchPoint
 from edgevit.export.report.masks import mask_facts
 from edgevit.export.report.thumbnails import THUMBNAILS, thumbnail
@@ -51,8 +53,11 @@ def measure(
         for model in (models.float_model, models.model)
     )
     score = _score(models.form, reference, found, truth, images.origin)
-    masks, flips = None, []
-    if manifest.pixels is None:
+    masks, boxes, flips = None, None, []
+    if isinstance(models.form, BoxForm):
+        marked = truth if isinstance(truth, MarkedBoxes) else None
+        boxes = box_facts(models.form, reference, found, marked, images, manifest)
+    elif manifest.pixels is None:
         flips = list(_flips(reference, found, truth.labels if isinstance(truth, Labels) else None, images, manifest))
     else:
         masks = mask_facts(reference, found, truth if isinstance(truth, Masks) else None, images, manifest)
@@ -62,12 +67,13 @@ def measure(
         score=score,
         points=_points(manifest, score, outcome),
         layers=_layer_facts(manifest, models, images, outcome, track),
-        flips=masks.changed_images if masks else len(flips),
+        flips=changed.changed_images if (changed := masks or boxes) else len(flips),
         flipped=tuple(
             FlippedImage(flip, thumbnail(fit(read_image(images.images[i], levels=preprocessing.levels), preprocessing)))
             for i, flip in flips[:THUMBNAILS]
         ),
         masks=masks,
+        boxes=boxes,
     )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path, PurePath
 import jinja2
 import markupsafe
 
+from edgevit.export.report.boxes import BOX_STYLE, box_legend
 from edgevit.export.report.chart import draw_chart
 from edgevit.export.report.facts import LayerFacts, ReportData
 from edgevit.export.report.place import check_report_path
@@ -49,6 +50,8 @@ def render(report: ReportData) -> str:
         chart=draw_chart(report.points),
         total_macs=sum(layer.macs for layer in report.layers),
         sensitive=most_sensitive(report.layers),
+        box_style=markupsafe.Markup(BOX_STYLE),
+        box_legend=markupsafe.Markup(box_legend("expected, not found", "found, not expected")),
         measured_sensitivity=any(layer.sensitivity_db is not None for layer in report.layers),
     )
 
@@ -81,4 +84,11 @@ def jpeg_uri(data: bytes) -> str:
     return f"data:image/jpeg;base64,{base64.b64encode(data).decode()}"
 
 
-FILTERS = {"percent": percent, "decibel": decibel, "breakable": breakable, "ending": last_parts, "jpeg": jpeg_uri}
+FILTERS = {
+    "percent": percent,
+    "decibel": decibel,
+    "breakable": breakable,
+    "ending": last_parts,
+    "jpeg": jpeg_uri,
+    "markup": markupsafe.Markup,
+}

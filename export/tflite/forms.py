@@ -68,7 +68,8 @@ def tflite_form(
 
 def normalization(preprocessing: Preprocess) -> nn.Conv2d:
     """Return (x - mean) / std as a depthwise 1x1 convolution, which a quantizer turns into one int8 operator."""
-    mean, std = torch.tensor(preprocessing.mean), torch.tensor(preprocessing.std)
+    order = -1 if preprocessing.channels == "BGR" else 1
+    mean, std = (torch.tensor(values[::order]) for values in (preprocessing.mean, preprocessing.std))
     layer = nn.Conv2d(3, 3, 1, groups=3)
     with torch.no_grad():
         layer.weight.copy_((1 / std).reshape(3, 1, 1, 1))

@@ -147,6 +147,8 @@ class TfliteQuantizer:
     """Ranges of the tensors that `calibrate` looks at."""
     ends: tuple[End, ...] = ()
     """What of the input and output is int8."""
+    float_heads: int = 1
+    """How many of the last products write float answers, unless these are to be rounded."""
     suffix: str = SUFFIXES["tflite"]
     scheme: str = "S8S8"
 
@@ -160,9 +162,9 @@ class TfliteQuantizer:
 
     @property
     def kept(self) -> frozenset[str]:
-        """Names of the layers that stay float: the last product writes float logits, unless they are to be rounded."""
+        """Names of the layers that stay float."""
         weighted = [layer.name for layer in self.layers if layer.weight is not None]
-        return frozenset(() if "OUTPUT" in self.ends else weighted[-1:])
+        return frozenset(() if "OUTPUT" in self.ends else weighted[len(weighted) - self.float_heads :])
 
     def make(self, keep_float: Set[str]) -> bytes:
         return quantize(self.model, self.ranges, sorted(keep_float), self.ends)

@@ -87,8 +87,10 @@ def make(job: ConversionJob) -> ConvertedModel:
             shape=job.shape,
             dtype=recipe.io if integer else "float32",
             layout="NHWC",
+            color=job.preprocessing.channels,
             normalized_in_graph=integer,
         ),
+        boxes=job.boxes,
         packages=PACKAGES,
         comparison=Comparison(
             suffix=SUFFIX,
@@ -109,8 +111,11 @@ def make(job: ConversionJob) -> ConvertedModel:
 
 
 def _quantizer(job: ConversionJob, model: bytes, ranges: Ranges) -> TfliteQuantizer:
+    # each level of a detector has predictions of its own scale, which are joined in float
+    float_heads = 1 if job.boxes is None else 0
     if job.recipe.io == "float":
-        return TfliteQuantizer(model, ranges)
-    # logits that become something else in the graph need no rounding first
-    ends: tuple[End, ...] = ("INPUT",) if job.recipe.layout == "frigate" or job.recipe.argmax else ("INPUT", "OUTPUT")
-    return TfliteQuantizer(model, {**ranges, INPUT: PIXELS}, ends)
+        return TfliteQuantizer(model, ranges, float_heads=float_heads)
+    # logits that become something else in the graph need no rounding first, and raw boxes would suffer from it
+    rounded = job.recipe.layout == "file" and not job.recipe.argmax and job.boxes is None
+    ends: tuple[End, ...] = ("INPUT", "OUTPUT") if rounded else ("INPUT",)
+    return TfliteQuantizer(model, {**ranges, INPUT: PIXELS}, ends, float_heads)

@@ -2,15 +2,22 @@
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from edgevit.errors import DataError
-from edgevit.runtime.datasets.listing import LeftOut, list_files, list_pictures, normalized, with_slashes
+from edgevit.runtime.datasets.listing import (
+    LeftOut,
+    list_files,
+    list_pictures,
+    normalized,
+    visible_folders,
+    with_slashes,
+)
 from edgevit.runtime.datasets.parts import PARTS, Part, find_parts
 from edgevit.runtime.datasets.yaml_lists import read_yaml
-from edgevit.runtime.datasets.yolo import NAMES_FILES, read_text, yaml_files
+from edgevit.runtime.datasets.yolo import NAMES_FILES, YAML, read_text, yaml_files
 
 PICTURES = ("images", "JPEGImages")
 """Folders that hold the pictures where labels lie in a folder of their own."""
@@ -35,7 +42,7 @@ class Form:
     """Suffixes of other files that belong to it."""
 
 
-YOLO = Form("YOLO", ".txt", ("labels",), (".yaml", ".yml", ".names", ".data", ".json"))
+YOLO = Form("YOLO", ".txt", ("labels",), (*YAML, ".names", ".data", ".json"))
 VOC = Form("Pascal VOC", ".xml", ("Annotations", "annotations", "labels", "xmls"))
 
 
@@ -61,6 +68,13 @@ def find_homes(root: Path) -> dict[Part, Path]:
     return darknet or {"all": root}
 
 
+def strange_folders(homes: Iterable[Path]) -> list[str]:
+    """Return the folders beside those of the parts that are none, and hold no labels either."""
+    known = {*PICTURES, *YOLO.folders, *VOC.folders, "ImageSets", *(home.name for home in homes)}
+    above = {home.parent for home in homes}
+    return [name for folder in above for name in visible_folders(folder) if name not in known]
+
+
 def pair(home: Path, form: Form, *, beside: bool = True) -> Paired | None:
     """Return the pictures of a part and their label files; None where there are no label files of that form.
 
@@ -83,6 +97,8 @@ def pair(home: Path, form: Form, *, beside: bool = True) -> Paired | None:
         files = {key: path for key, path in files.items() if key in set(keys) or not _NO_LABELS.match(path.stem)}
         if not files.keys() & set(keys):
             return None
+    if not listing.paths and not files:
+        return None
     if not listing.paths:
         raise DataError(
             f"{apart or pictures} holds {len(files)} label files, but {pictures} no picture; put the pictures there "
@@ -103,16 +119,27 @@ def pair(home: Path, form: Form, *, beside: bool = True) -> Paired | None:
     return Paired(home, listing.paths, labels, left_out, remarks)
 
 
+def labels_folders(root: Path, homes: Iterable[Path]) -> list[Path]:
+    """Return where files may lie that tell of all labels: the folder, its parts, and their folders of labels."""
+    above = [root.absolute().parent] if any(root.name in spellings for spellings in PARTS.values()) else []
+    inside = [place for folder in dict.fromkeys((root, *homes)) for place in (folder, *_labels_places(folder, YOLO))]
+    return [folder for folder in (*inside, *above) if folder.is_dir()]
+
+
 def _labels_apart(home: Path, pictures: Path, form: Form) -> Path | None:
     """Return the folder of the label files, if they have one of their own."""
+    for folder in (*_labels_places(pictures, form), *(home / name for name in form.folders)):
+        if folder.is_dir() and (list_files(folder, form.suffix) or not any(folder.iterdir())):
+            return folder
+    return None
+
+
+def _labels_places(pictures: Path, form: Form) -> list[Path]:
+    """Return where labels may lie of the pictures in a folder: labels/train of images/train, and labels/ within it."""
     parts = list(pictures.parts)
     place = next((i for i in reversed(range(len(parts))) if parts[i] in PICTURES), None)
-    for name in form.folders:
-        swapped = [Path(*parts[:place], name, *parts[place + 1 :])] if place is not None else []
-        for folder in (*swapped, home / name):
-            if folder.is_dir() and (list_files(folder, form.suffix) or not any(folder.iterdir())):
-                return folder
-    return None
+    swapped = [Path(*parts[:place], name, *parts[place + 1 :]) for name in form.folders] if place is not None else []
+    return [*swapped, *(pictures / name for name in form.folders)]
 
 
 def _by_key(folder: Path, form: Form) -> dict[str, Path]:
@@ -136,7 +163,7 @@ def _match(keys: list[str], files: Mapping[str, Path]) -> tuple[dict[str, Path],
 def _parts_of_yaml(root: Path) -> dict[Part, Path]:
     """Return the folders that data.yaml names as parts, if they are here, wherever they were when it was written."""
     for path in yaml_files(root):
-        found = read_yaml(read_text(path), str(path))
+        found = read_yaml(read_text(path))
         parts: dict[Part, Path] = {}
         for part, spellings in PARTS.items():
             told = next((value for name in spellings if isinstance(value := found.get(name), str)), "")

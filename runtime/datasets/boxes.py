@@ -1,17 +1,19 @@
 """The boxes that somebody marked in the pictures of a folder, in whichever format they are."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from edgevit.errors import DataError, ImageError
-from edgevit.runtime.datasets import coco, voc, yolo
-from edgevit.runtime.datasets.beside import VOC, YOLO, Form, Paired, find_homes, pair
-from edgevit.runtime.datasets.coco_pictures import PictureIndex, find_documents
-from edgevit.runtime.datasets.listing import LeftOut, Listing, list_pictures, natural_key, normalized
-from edgevit.runtime.datasets.marks import Marked, Tally, true_boxes
-from edgevit.runtime.datasets.parts import PARTS, Part
+from edgevit.runtime.datasets import voc, yolo
+from edgevit.runtime.datasets.beside import VOC, YOLO, Form, Paired, find_homes, labels_folders, pair, strange_folders
+from edgevit.runtime.datasets.coco_pictures import find_documents
+from edgevit.runtime.datasets.coco_pictures import read_marks as read_coco
+from edgevit.runtime.datasets.listing import LeftOut, natural_key
+from edgevit.runtime.datasets.lists import divide, read_lists
+from edgevit.runtime.datasets.marks import Marked, MarkedPart, Tally, true_boxes
+from edgevit.runtime.datasets.parts import Part
 from edgevit.runtime.detection.boxes import TrueBoxes
 from edgevit.runtime.images.read import read_picture_header
 
@@ -37,18 +39,8 @@ class BoxFolder:
     """The classes; boxes tell their place here."""
     parts: Mapping[Part, BoxedPart]
     """Only those that have labels."""
-
-
-@dataclass(frozen=True)
-class _MarkedPart:
-    """Pictures, and what label files say of them."""
-
-    home: Path
-    paths: tuple[Path, ...]
-    marked: tuple[Marked, ...]
-    left_out: LeftOut
-    tally: Tally
-    remarks: Counter[str]
+    unlabelled: Mapping[Part, Path]
+    """The folders of those that have none."""
 
 
 def read_boxes(root: Path, names: Sequence[str] | None = None) -> BoxFolder | None:
@@ -62,135 +54,77 @@ def read_boxes(root: Path, names: Sequence[str] | None = None) -> BoxFolder | No
         DataError: it holds several formats, or a label file is damaged, or no picture can be read.
     """
     homes = find_homes(root)
-    told = yolo.find_names(root)
+    named = yolo.names_files(labels_folders(root, homes.values()))
     documents = find_documents(root)
-    pairs = {
-        form: {
-            part: paired
-            for part, home in homes.items()
-            if (paired := pair(home, form, beside=form is VOC or told is not None))
-        }
-        for form in (YOLO, VOC)
-    }
-    found = {form.name: _where(form, parts) for form, parts in pairs.items() if parts}
-    found |= {"COCO": next(iter(documents))} if documents else {}
+    yolo_pairs = _pairs(homes, YOLO, beside=bool(named))
+    voc_pairs = _pairs(homes, VOC, beside=True)
+    found = {form.name: _where(form, parts) for form, parts in ((YOLO, yolo_pairs), (VOC, voc_pairs)) if parts} | (
+        {"COCO": next(iter(documents))} if documents else {}
+    )
+    if not found:
+        return None
     if len(found) > 1:
         shown = " and ".join(f"{name} ({where})" for name, where in found.items())
         raise DataError(f"{root} holds boxes in {len(found)} formats, {shown}; move all but one elsewhere")
     if documents:
-        classes, parts = _read_coco(root, documents)
-    elif pairs[YOLO]:
-        classes, parts = _read_yolo(root, pairs[YOLO], told or names)
-    elif pairs[VOC]:
-        classes, parts = _read_voc(root, pairs[VOC])
+        classes, parts = read_coco(root, documents)
+    elif yolo_pairs:
+        classes = _yolo_names(root, named, names)
+        parts = _marked_parts(yolo_pairs, lambda label, tally: yolo.read_marks(label, classes, tally), root)
     else:
-        return None
-    return BoxFolder(next(iter(found)), classes, {part: _boxed(marked, classes) for part, marked in parts.items()})
+        parts = _marked_parts(voc_pairs, voc.read_marks, root / voc.LISTS)
+        labels = {mark.label for part in parts.values() for marked in part.marked for mark in marked.marks}
+        classes = tuple(sorted(labels, key=natural_key))
+    if not documents and "all" not in homes:
+        next(iter(parts.values())).left_out.folders.update(strange_folders(homes.values()))
+    boxed = {part: _boxed(marked, classes) for part, marked in parts.items()}
+    unlabelled = {} if "all" in (*boxed, *homes) else {part: homes[part] for part in homes if part not in boxed}
+    return BoxFolder(next(iter(found)), classes, boxed, unlabelled)
+
+
+def _pairs(homes: Mapping[Part, Path], form: Form, *, beside: bool) -> dict[Part, Paired]:
+    pairs = {part: pair(home, form, beside=beside) for part, home in homes.items()}
+    return {part: paired for part, paired in pairs.items() if paired is not None}
 
 
 def _where(form: Form, parts: Mapping[Part, Paired]) -> Path:
+    """Return a label file, or where there would be some."""
     labels = (label for paired in parts.values() for label in paired.labels if label is not None)
     return next(labels, next(iter(parts.values())).home / form.folders[0])
 
 
-def _read_yolo(
-    root: Path, pairs: Mapping[Part, Paired], names: Sequence[str] | None
-) -> tuple[tuple[str, ...], dict[Part, _MarkedPart]]:
-    if names is None:
+def _yolo_names(root: Path, files: Sequence[Path], names: Sequence[str] | None) -> tuple[str, ...]:
+    """Return the classes that files name, which must agree; where there are none, those that are known otherwise."""
+    told = {path: yolo.read_names(path) for path in files}
+    for path, others in told.items():
+        if others != told[files[0]]:
+            raise DataError(f"{files[0]} and {path} do not name the same classes in the same order; mend or remove one")
+    known = told[files[0]] if files else names
+    if known is None:
         raise DataError(
             f"{root} holds YOLO labels, but nothing names their classes; write {root / 'classes.txt'}, a name a line, "
             "in the order of their numbers"
         )
-    known = tuple(names)
-    return known, {part: _marked(paired, YOLO, known) for part, paired in pairs.items()}
+    return tuple(known)
 
 
-def _read_voc(root: Path, pairs: Mapping[Part, Paired]) -> tuple[tuple[str, ...], dict[Part, _MarkedPart]]:
-    parts = {part: _marked(paired, VOC) for part, paired in pairs.items()}
-    labels = {mark.label for part in parts.values() for marked in part.marked for mark in marked.marks}
-    if "all" in parts and (lists := voc.read_lists(root)):
-        parts = _divided(parts["all"], lists)
-    return tuple(sorted(labels, key=natural_key)), parts
-
-
-def _marked(paired: Paired, form: Form, names: Sequence[str] = ()) -> _MarkedPart:
-    tally = Tally()
-
-    def read(picture: Path, label: Path | None) -> Marked:
-        if label is None:
-            return Marked(str(picture), ())
-        return yolo.read_marks(label, names, tally) if form is YOLO else voc.read_marks(label, tally)
-
-    marked = tuple(map(read, paired.paths, paired.labels))
-    return _MarkedPart(paired.home, paired.paths, marked, paired.left_out, tally, paired.remarks)
-
-
-def _divided(whole: _MarkedPart, lists: Mapping[Part, frozenset[str]]) -> dict[Part, _MarkedPart]:
-    """Return the parts that lists of pictures' names make of a folder; what was left out is told of the first."""
-    parts: dict[Part, _MarkedPart] = {}
-    names = [normalized(path.stem) for path in whole.paths]
-    for part, listed in lists.items():
-        chosen = [i for i, name in enumerate(names) if name in listed]
-        kept = replace(
-            whole,
-            paths=tuple(whole.paths[i] for i in chosen),
-            marked=tuple(whole.marked[i] for i in chosen),
+def _marked_parts(
+    pairs: Mapping[Part, Paired], read: Callable[[Path, Tally], Marked], lists: Path
+) -> dict[Part, MarkedPart]:
+    """Read the label files of each part; a folder without parts has those of the lists that lie in `lists`."""
+    parts: dict[Part, MarkedPart] = {}
+    for part, paired in pairs.items():
+        tally = Tally()
+        marked = tuple(
+            Marked(str(picture), ()) if label is None else read(label, tally)
+            for picture, label in zip(paired.paths, paired.labels, strict=True)
         )
-        parts[part] = kept if not parts else replace(kept, left_out=LeftOut(), tally=Tally(), remarks=Counter())
-    first = next(iter(parts.values()))
-    if unlisted := len(set(names) - frozenset().union(*lists.values())):
-        first.left_out.files[f"in no list of {voc.LISTS}"] += unlisted
-    if absent := len(frozenset().union(*lists.values()) - set(names)):
-        first.left_out.files[f"in a list of {voc.LISTS}, but not there"] += absent
-    return {part: marked for part, marked in parts.items() if marked.paths}
+        parts[part] = MarkedPart(paired.home, paired.paths, marked, paired.left_out, paired.remarks, tally)
+    divided = read_lists(lists) if "all" in parts else {}
+    return divide(parts["all"], divided, lists) if divided else parts
 
 
-def _read_coco(root: Path, documents: Mapping[Path, Part]) -> tuple[tuple[str, ...], dict[Part, _MarkedPart]]:
-    read = {path: coco.read_document(path) for path in documents}
-    listings: dict[Path, Listing] = {}
-    parts: dict[Part, _MarkedPart] = {}
-    for part in (*PARTS, "all"):
-        own = [path for path, its_part in documents.items() if its_part == part]
-        if not own:
-            continue
-        home = own[0].parent if own[0].parent.name in PARTS.get(part, ()) else root
-        listing = listings.setdefault(home, list_pictures(home))
-        parts[part] = _find_pictures(home, listing, part, {path: read[path] for path in own})
-    used = {path for part in parts.values() for path in part.paths}
-    for home, listing in listings.items():
-        first = next(part for part in parts.values() if part.home == home)
-        for suffix in (".json", ".yaml", ".yml"):
-            first.left_out.files.pop(suffix, None)
-        if strange := len(set(listing.paths) - used):
-            first.left_out.files["pictures that no document names"] += strange
-    return coco.class_names(read.values()), parts
-
-
-def _find_pictures(home: Path, listing: Listing, part: Part, documents: Mapping[Path, coco.Document]) -> _MarkedPart:
-    index, tally, absent = PictureIndex(listing.paths), Tally(), 0
-    found: dict[Path, Marked] = {}
-    for path, document in documents.items():
-        marks = coco.marks_of(document, str(path), tally)
-        for image in document.images:
-            picture = index.find(image.file_name, part)
-            if picture is None:
-                absent += 1
-            elif picture in found:
-                found[picture] = replace(found[picture], marks=(*found[picture].marks, *marks[image.id].marks))
-            else:
-                found[picture] = marks[image.id]
-    if not found:
-        raise DataError(
-            f"{next(iter(documents))} names {absent} pictures, but none of them is in {home}; put them there"
-        )
-    left_out = replace(listing.left_out, files=Counter(listing.left_out.files))
-    if absent:
-        left_out.files["named by a document, but not there"] += absent
-    order = sorted(found, key=lambda path: natural_key(str(path)))
-    return _MarkedPart(home, tuple(order), tuple(found[path] for path in order), left_out, tally, Counter())
-
-
-def _boxed(part: _MarkedPart, names: Sequence[str]) -> BoxedPart:
+def _boxed(part: MarkedPart, names: Sequence[str]) -> BoxedPart:
     classes = {name: i for i, name in enumerate(names)}
     paths, boxes, tally = [], [], part.tally
     unfit = Tally()

@@ -1,7 +1,7 @@
 """COCO's label files: one JSON document for many pictures."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,8 @@ from edgevit.schema import FieldError, read_json, read_value
 
 LARGEST = 1 << 29
 """Bytes of a document that are read at most; COCO's own has 470 million."""
+
+_FARTHEST = 1e9
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,13 @@ def read_document(path: Path) -> Document:
 def parse_document(content: bytes, where: str) -> Document:
     """Return what a COCO file's content says; see read_document."""
     try:
-        document = read_value(Document, read_json(content.decode("utf-8-sig")), "document")
+        found = read_json(content.decode("utf-8-sig"))
+        annotations = found.get("annotations", []) if isinstance(found, dict) else []
+        document = read_value(Document, {**found, "annotations": []} if annotations else found, "document")
+        if annotations:
+            objects = read_value(Sequence[Any], annotations, "document.annotations")
+            read = tuple(_annotation(one, f"document.annotations[{i}]") for i, one in enumerate(objects))
+            document = replace(document, annotations=read)
     except FieldError as error:
         raise DataError(f"{where} is no COCO file: {error}") from error
     except ValueError as error:
@@ -126,6 +134,18 @@ def marks_of(document: Document, where: str, tally: Tally) -> Mapping[int | str,
             if not annotation.bbox:
                 tally.remark("polygons taken as the box around them", place)
     return {image.id: Marked(f"{where}, {image.file_name}", marks[image.id], _size(image)) for image in document.images}
+
+
+def _annotation(found: Any, where: str) -> Annotation:
+    """Return an object; a usual one is known by a look, as a document may have a million."""
+    usual = isinstance(found, dict)
+    usual = usual and type(found.get("image_id")) is int and type(found.get("category_id")) is int
+    usual = usual and found.get("iscrowd", 0) in (0, 1) and type(found.get("bbox")) is list and len(found["bbox"]) == 4
+    if usual and all(type(side) in (int, float) and abs(side) < _FARTHEST for side in found["bbox"]):
+        return Annotation(found["image_id"], found["category_id"], found["bbox"], None, found.get("iscrowd", 0))
+    read = read_value(Annotation, found, where)
+    assert isinstance(read, Annotation)
+    return read
 
 
 def _sides(annotation: Annotation, place: str) -> tuple[float, float, float, float] | None:

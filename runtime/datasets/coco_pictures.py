@@ -1,14 +1,23 @@
 """Which picture on the disk each entry of a COCO document means."""
 
 import re
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from edgevit.artifact.files import read_regular
 from edgevit.errors import DataError
-from edgevit.runtime.datasets.coco import LARGEST
-from edgevit.runtime.datasets.listing import normalized, visible_folders, with_slashes
+from edgevit.runtime.datasets import coco
+from edgevit.runtime.datasets.listing import (
+    Listing,
+    list_pictures,
+    natural_key,
+    normalized,
+    visible_folders,
+    with_slashes,
+)
+from edgevit.runtime.datasets.marks import Marked, MarkedPart, Tally
 from edgevit.runtime.datasets.parts import PARTS, Part, find_parts
 
 _PREFIX = re.compile("^[0-9a-f]{8}-")
@@ -61,11 +70,61 @@ class PictureIndex:
         return best[0] if best else None
 
 
+def read_marks(root: Path, documents: Mapping[Path, Part]) -> tuple[tuple[str, ...], dict[Part, MarkedPart]]:
+    """Return the classes, and the pictures of each part that documents name.
+
+    Raises:
+        DataError: a document is damaged, none of its pictures is there, or one may be either of two.
+    """
+    read = {path: coco.read_document(path) for path in documents}
+    listings: dict[Path, Listing] = {}
+    parts: dict[Part, MarkedPart] = {}
+    for part in (*PARTS, "all"):
+        own = [path for path, its_part in documents.items() if its_part == part]
+        if not own:
+            continue
+        home = own[0].parent if own[0].parent.name in PARTS.get(part, ()) else root
+        listing = listings.setdefault(home, list_pictures(home))
+        parts[part] = _find_pictures(home, listing, part, {path: read[path] for path in own})
+    used = {path for part in parts.values() for path in part.paths}
+    for home, listing in listings.items():
+        first = next(part for part in parts.values() if part.home == home)
+        for suffix in (".json", ".yaml", ".yml"):
+            first.left_out.files.pop(suffix, None)
+        if strange := len(set(listing.paths) - used):
+            first.left_out.files["pictures that no document names"] += strange
+    return coco.class_names(read.values()), parts
+
+
+def _find_pictures(home: Path, listing: Listing, part: Part, documents: Mapping[Path, coco.Document]) -> MarkedPart:
+    index, tally, absent = PictureIndex(listing.paths), Tally(), 0
+    found: dict[Path, Marked] = {}
+    for path, document in documents.items():
+        marks = coco.marks_of(document, str(path), tally)
+        for image in document.images:
+            picture = index.find(image.file_name, part)
+            if picture is None:
+                absent += 1
+            elif picture in found:
+                found[picture] = replace(found[picture], marks=(*found[picture].marks, *marks[image.id].marks))
+            else:
+                found[picture] = marks[image.id]
+    if not found:
+        raise DataError(
+            f"{next(iter(documents))} names {absent} pictures, but none of them is in {home}; put them there"
+        )
+    left_out = replace(listing.left_out, files=Counter(listing.left_out.files))
+    if absent:
+        left_out.files["named by a document, but not there"] += absent
+    order = sorted(found, key=lambda path: natural_key(str(path)))
+    return MarkedPart(home, tuple(order), tuple(found[path] for path in order), left_out, tally=tally)
+
+
 def _is_document(path: Path) -> bool:
     if path.name.startswith("."):
         return False
     try:
-        content = read_regular(path, LARGEST)
+        content = read_regular(path, coco.LARGEST)
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
     return all(key in content for key in (b'"images"', b'"annotations"', b'"categories"'))

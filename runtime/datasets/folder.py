@@ -197,10 +197,7 @@ def training_home(part: Path) -> Pictures | None:
 
 def _boxed(data: Path, found: BoxFolder) -> PictureFolder:
     """Return a folder of boxes; a part that has pictures but no labels is listed."""
-    plain = {
-        part: home for part, home in find_parts(data).items() if part not in found.parts and "all" not in found.parts
-    }
-    parts = {part: read_pictures(home, "plain") for part, home in plain.items()}
+    parts = {part: read_pictures(home, "plain") for part, home in found.unlabelled.items()}
     for part, one in found.parts.items():
         parts[part] = Pictures(
             one.home, one.paths, boxes=one.boxes, box_names=found.names, left_out=one.left_out, remarks=one.remarks

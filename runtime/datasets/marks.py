@@ -2,12 +2,14 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgevit.runtime.datasets.listing import LeftOut
 from edgevit.runtime.detection.boxes import TrueBoxes
 from edgevit.runtime.images.header import Header
 
@@ -70,6 +72,26 @@ class Tally:
     def told(self, counter: Counter[str]) -> Counter[str]:
         """Return a counter whose texts say where the first was."""
         return Counter({f"{text} (the first in {self._first[text]})": count for text, count in counter.items()})
+
+
+@dataclass(frozen=True)
+class MarkedPart:
+    """Pictures of a part, and what label files say of them."""
+
+    home: Path
+    paths: tuple[Path, ...]
+    marked: tuple[Marked, ...]
+    left_out: LeftOut = field(default_factory=LeftOut)
+    remarks: Counter[str] = field(default_factory=Counter)
+    tally: Tally = field(default_factory=Tally)
+
+    def subset(self, indices: Sequence[int]) -> "MarkedPart":
+        """Return some of the pictures, in the order of the indices."""
+        return replace(self, paths=tuple(self.paths[i] for i in indices), marked=tuple(self.marked[i] for i in indices))
+
+    def without_facts(self) -> "MarkedPart":
+        """Return the pictures without what was left out and remarked, so that it is told of another part only."""
+        return MarkedPart(self.home, self.paths, self.marked)
 
 
 def true_boxes(marked: Marked, header: Header, classes: Mapping[str, int], tally: Tally) -> TrueBoxes | None:

@@ -7,10 +7,7 @@ from xml.parsers import expat
 
 from edgevit.artifact.files import read_regular
 from edgevit.errors import DataError
-from edgevit.runtime.datasets.listing import normalized
 from edgevit.runtime.datasets.marks import Mark, Marked, Tally
-from edgevit.runtime.datasets.parts import PARTS, Part
-from edgevit.runtime.datasets.yolo import read_text
 
 LISTS = "ImageSets/Main"
 """Folder of the lists, a name a line, that divide the pictures into parts."""
@@ -52,23 +49,6 @@ def parse_marks(content: bytes, where: str, tally: Tally) -> Marked:
         left, top, right, bottom = (_number(box, side, where) for side in _SIDES)
         marks.append(Mark(name, (left, top, right, bottom)))
     return Marked(where, marks, _size(root))
-
-
-def read_lists(root: Path) -> dict[Part, frozenset[str]]:
-    """Return the names, without suffix, of the pictures of each part that a list tells; nothing where there are none.
-
-    Raises:
-        DataError: a list cannot be read.
-    """
-    lists: dict[Part, frozenset[str]] = {}
-    for part, spellings in PARTS.items():
-        # the challenge itself has train and val together where one of them is not given apart
-        names = (*spellings, "trainval") if part == "train" else spellings
-        path = next((path for name in names if (path := root / LISTS / f"{name}.txt").is_file()), None)
-        if path is not None:
-            listed = frozenset(normalized(line.split()[0]) for line in read_text(path).splitlines() if line.strip())
-            lists |= {part: listed} if listed else {}
-    return lists
 
 
 def parse_xml(content: bytes, where: str) -> Element:

@@ -7,23 +7,17 @@ such as the settings of a training, is passed over.
 import json
 from collections.abc import Iterator
 
-from edgevit.errors import DataError
-
-Value = str | list[str] | dict[str, str]
+Value = str | list[str] | dict[str, str] | None
 
 
-def read_yaml(text: str, where: str) -> dict[str, Value]:
-    """Return what the keys at the margin hold.
-
-    Raises:
-        DataError: a bracket or a quote is never closed.
-    """
+def read_yaml(text: str) -> dict[str, Value]:
+    """Return what the keys at the margin hold; None where a bracket or a quote is never closed."""
     found: dict[str, Value] = {}
     for key, first, block in _blocks(text):
         # brackets may go on over several lines
         joined = " ".join([first, *(line.strip() for line in block)]).strip()
         if first[:1] in ("[", "{"):
-            found[key] = _read_brackets(joined, f"{where}: {key}")
+            found[key] = _read_brackets(joined)
         elif first:
             found[key] = _scalar(joined)
         else:
@@ -55,11 +49,11 @@ def _read_block(lines: list[str]) -> Value:
     return dict(_pairs(own))
 
 
-def _read_brackets(text: str, where: str) -> Value:
+def _read_brackets(text: str) -> Value:
     places = list(_unquoted(text))
     depths = [depth for _, _, depth in places]
     if not places or depths[-1] != 0 or text[-1] not in "]}":
-        raise DataError(f"{where} has a bracket or a quote that is never closed; write a name a line, each behind a -")
+        return None
     commas = [0, *(place for place, character, depth in places if character == "," and depth == 1), len(text) - 1]
     entries = [text[start + 1 : end].strip() for start, end in zip(commas, commas[1:], strict=False)]
     entries = [entry for entry in entries if entry]

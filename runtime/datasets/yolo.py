@@ -1,7 +1,7 @@
 """YOLO's label files, a text file for each picture, and the names of its classes."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from edgevit.artifact.files import read_regular
@@ -12,6 +12,7 @@ from edgevit.schema import read_json
 
 NAMES_FILES = ("classes.txt", "obj.names", "notes.json")
 """Files that name the classes, where no *.yaml does: LabelImg's and Label Studio's, darknet's and CVAT's."""
+YAML = (".yaml", ".yml")
 
 _MOST = 10.0
 """Shares of the picture that are read; more is in pixels."""
@@ -35,26 +36,33 @@ def parse_marks(text: str, where: str, names: Sequence[str], tally: Tally) -> Ma
     return Marked(where, [_mark(line, f"{where}, line {n}", names, tally) for n, line in lines if line], SHARES)
 
 
-def find_names(root: Path) -> tuple[str, ...] | None:
-    """Return the names of the classes that a file in a folder, or in the one above it, tells; None if there is none.
+def names_files(folders: Iterable[Path]) -> list[Path]:
+    """Return the files in folders that name classes, one of each folder at most."""
+    found: list[Path] = []
+    for folder in folders:
+        named = (path for path in yaml_files(folder) if "names" in read_yaml(read_text(path)))
+        others = (path for name in NAMES_FILES if (path := folder / name).is_file())
+        found += [*named, *others][:1]
+    return found
+
+
+def read_names(path: Path) -> tuple[str, ...]:
+    """Return the names of the classes that a file tells.
 
     Raises:
-        DataError: such a file cannot be read or is of another form.
+        DataError: it cannot be read, or does not name classes.
     """
-    for folder in (root, root.absolute().parent):
-        for path in yaml_files(folder):
-            if "names" in (found := read_yaml(read_text(path), str(path))):
-                return _names_of_yaml(found, path)
-        for path in (folder / name for name in NAMES_FILES):
-            if path.is_file():
-                return _checked(_names_of(path), path)
-    return None
+    if path.suffix in YAML:
+        return _checked(_names_of_yaml(read_yaml(read_text(path)), path), path)
+    if path.suffix == ".json":
+        return _checked(_names_of_notes(read_text(path), path), path)
+    return _checked([line.strip() for line in read_text(path).rstrip().splitlines()], path)
 
 
 def yaml_files(folder: Path) -> list[Path]:
     """Return the files of a folder that may say what data.yaml says, that one first."""
-    found = sorted(path for path in folder.glob("*.y*ml") if path.suffix in (".yaml", ".yml") and path.is_file())
-    return sorted(found, key=lambda path: path.stem != "data")
+    found = (path for path in folder.glob("[!.]*.y*ml") if path.suffix in YAML and path.is_file())
+    return sorted(found, key=lambda path: (path.stem != "data", path.name))
 
 
 def read_text(path: Path) -> str:
@@ -80,7 +88,7 @@ def _mark(words: Sequence[str], where: str, names: Sequence[str], tally: Tally) 
         raise DataError(f"{where} is {' '.join(words)[:60]!r}, expected the number of a class and four shares")
     index, shares = int(numbers[0]), numbers[1:]
     if not 0 <= index < len(names):
-        raise DataError(f"{where} has class {index}, but only {len(names)} are named (0 to {len(names) - 1})")
+        raise DataError(f"{where} has class {numbers[0]:g}, but only {len(names)} are named (0 to {len(names) - 1})")
     if any(abs(share) > _MOST for share in shares):
         raise DataError(f"{where} has {max(shares, key=abs):g}, expected shares of the picture from 0 to 1, no pixels")
     if len(shares) == 5:
@@ -98,7 +106,7 @@ def _mark(words: Sequence[str], where: str, names: Sequence[str], tally: Tally) 
     )
 
 
-def _names_of_yaml(found: dict[str, Value], path: Path) -> tuple[str, ...]:
+def _names_of_yaml(found: dict[str, Value], path: Path) -> list[str]:
     names = found["names"]
     if isinstance(names, dict):
         numbered = {int(key): name for key, name in names.items() if key.isdecimal() and len(key) < 10}
@@ -106,20 +114,17 @@ def _names_of_yaml(found: dict[str, Value], path: Path) -> tuple[str, ...]:
             raise DataError(f"{path}: the names have other keys than the numbers 0 to {len(names) - 1}")
         names = [numbered[index] for index in range(len(names))]
     if not isinstance(names, list):
-        raise DataError(f"{path}: names is {names[:60]!r}, expected a list of the classes")
+        raise DataError(f"{path}: names is no list that ends; write a name a line below names:, each behind a -")
     count = found.get("nc")
     if isinstance(count, str) and count != str(len(names)):
         raise DataError(f"{path}: nc is {count[:20]}, but there are {len(names)} names; mend the one that is wrong")
-    return _checked(names, path)
+    return names
 
 
-def _names_of(path: Path) -> list[str]:
-    text = read_text(path)
-    if path.suffix != ".json":
-        return [line.strip() for line in text.rstrip().splitlines()]
+def _names_of_notes(text: str, path: Path) -> list[str]:
     try:
-        notes = read_json(text)
-        return [str(one["name"]) for one in sorted(notes["categories"], key=lambda one: int(one["id"]))]
+        categories = read_json(text)["categories"]
+        return [str(one["name"]) for one in sorted(categories, key=lambda one: int(one["id"]))]
     except (ValueError, KeyError, TypeError, OverflowError) as error:
         raise DataError(
             f"{path} has no categories with id and name, as Label Studio's has; name the classes in classes.txt"

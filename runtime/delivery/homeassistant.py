@@ -19,7 +19,7 @@ from edgevit.schema import read_json
 
 CHANNELS = {"source_lost": "source", "source_back": "source"}
 """Kinds of events that share a topic, as together they are one state; every other kind has its own."""
-STATES = ("label", "counts", "too_dark", "too_bright", "blurred", "frozen", "source")
+STATES = ("label", "counts", "lines", "too_dark", "too_bright", "blurred", "frozen", "source")
 """Topics below the base whose last message is kept by the broker (retained): what is true until the next."""
 ONLINE, OFFLINE = "online", "offline"
 SHOWN_CLASSES = 20
@@ -51,7 +51,13 @@ def check_regions(rois: Sequence[str]) -> None:
 
 
 def first_events(
-    source: str, rois: Sequence[str], monotonic_s: float, wall_s: float, *, counted: bool = False
+    source: str,
+    rois: Sequence[str],
+    monotonic_s: float,
+    wall_s: float,
+    *,
+    counted: bool = False,
+    crossed: bool = False,
 ) -> list[Event]:
     """Return an event for each state, as it is before the first picture: what an earlier run left is not true any more.
 
@@ -61,6 +67,7 @@ def first_events(
         monotonic_s: now.
         wall_s: now, in Unix time.
         counted: objects are counted, in the whole picture and in each region; there is no label.
+        crossed: what goes over lines is counted; that begins at 0.
     """
     moment = Moment(source, 0, monotonic_s, wall_s)
     regions = [Moment(source, 0, monotonic_s, wall_s, roi) for roi in rois]
@@ -71,6 +78,8 @@ def first_events(
         states = [Event("counts", each, uncounted) for each in (moment, *regions)]
     else:
         states = [Event("label", each, unknown) for each in regions or [moment]]
+    if crossed:
+        states.append(Event("lines", moment, {"lines": {}, "start": True}))
     return [
         *states,
         *(Event(kind, moment, {"active": False, "start": True}) for kind in PROBLEMS),
@@ -99,7 +108,9 @@ def no_longer_announced(broker: Broker, announced: Mapping[str, str], topic: str
     except (ValueError, TypeError, KeyError):
         state = None
     used = {json.loads(text)["state_topic"] for text in announced.values()}
-    is_ours = isinstance(state, str) and re.fullmatch(rf"{re.escape(broker.topic)}/([^/+#]+/)?(label|counts)", state)
+    is_ours = isinstance(state, str) and re.fullmatch(
+        rf"{re.escape(broker.topic)}/([^/+#]+/)?(label|counts|lines)", state
+    )
     return [topic, state] if is_ours and state not in used else [topic]
 
 
@@ -125,8 +136,19 @@ def count_key(roi: str, label: str) -> str:
     return f"count_{shown}_{hashlib.sha256(json.dumps([roi, label]).encode()).hexdigest()[:12]}"
 
 
+def line_key(line: str, label: str, way: str) -> str:
+    """Return what tells the entity of a line, a class and "in" or "out" from all others, as `count_key`."""
+    shown = re.sub(r"[^A-Za-z0-9_-]", "_", f"{line}_{label}_{way}")[:27]
+    return f"line_{shown}_{hashlib.sha256(json.dumps([line, label, way]).encode()).hexdigest()[:12]}"
+
+
 def discovery(
-    broker: Broker, name: str, rois: Sequence[str] = (), classes: Sequence[str] = (), watched: Sequence[str] = ()
+    broker: Broker,
+    name: str,
+    rois: Sequence[str] = (),
+    classes: Sequence[str] = (),
+    watched: Sequence[str] = (),
+    lines: Sequence[str] = (),
 ) -> Iterator[tuple[str, str]]:
     """Yield (topic, payload) of the messages that announce a board.
 
@@ -137,6 +159,7 @@ def discovery(
         classes: whose objects are counted, in the whole picture and in each region, in place of a label; each a sensor
             of its own.
         watched: those of them that rules are about.
+        lines: over which they are counted, in and out; each a sensor for each class and direction.
     """
     node, base = node_id(broker), broker.topic
     status = {"topic": f"{base}/status", "payload_available": ONLINE, "payload_not_available": OFFLINE}
@@ -167,15 +190,20 @@ def discovery(
         label, place = (text.encode("utf-8", "replace").decode() for text in (label, roi))
         # of what is not known yet there is no number, and None means that to Home Assistant
         template = f"{{{{ value_json.counts.get({json.dumps(label, ensure_ascii=False)}) }}}}"
-        specific: dict[str, Any] = {
-            "state_class": "measurement",
-            "unit_of_measurement": "objects",
-            "value_template": template,
-        }
+        specific: dict[str, Any] = {"state_class": "measurement", "unit_of_measurement": "objects"}
         specific |= {} if few or label in watched else {"enabled_by_default": False}
         shown = f"{place} {label}" if place else label
         channel = f"{roi}/counts" if roi else "counts"
-        yield message("sensor", count_key(roi, label), channel, name=shown, **specific, **seen, **expires)
+        yield message(
+            "sensor", count_key(roi, label), channel, name=shown, value_template=template, **specific, **seen, **expires
+        )
+    for line, label, way in ((line, label, way) for line in lines for label in classes for way in ("in", "out")):
+        label, place = (text.encode("utf-8", "replace").decode() for text in (label, line))
+        names = [json.dumps(text, ensure_ascii=False) for text in (place, label, way)]
+        template = "{{{{ value_json.lines.get({}, {{}}).get({}, {{}}).get({}, 0) }}}}".format(*names)
+        specific = {"state_class": "total_increasing", "unit_of_measurement": "objects", "value_template": template}
+        specific |= {} if few or label in watched else {"enabled_by_default": False}
+        yield message("sensor", line_key(line, label, way), "lines", name=f"{place} {label} {way}", **specific)
     for roi in () if classes else rois or ("",):
         channel, shown = (f"{roi}/label", roi) if roi else ("label", "Label")
         # a name from the command line may hold bytes that are not UTF-8

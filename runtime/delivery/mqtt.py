@@ -47,6 +47,7 @@ class MqttDelivery:
         rois: Sequence[str] = (),
         classes: Sequence[str] = (),
         watched: Sequence[str] = (),
+        lines: Sequence[str] = (),
         run: str = "",
     ) -> None:
         """Connect to nothing yet.
@@ -57,6 +58,7 @@ class MqttDelivery:
             rois: regions that it announces.
             classes: whose counts it announces, in place of a label.
             watched: those of them that rules are about.
+            lines: whose totals it announces.
             run: tells runs on one board apart, such as the folder of their spools.
 
         Raises:
@@ -69,7 +71,8 @@ class MqttDelivery:
         check_regions(rois)
         self._announced: dict[str, str] = {}
         if broker.discovery:
-            self._announced = dict(discovery(broker, device or f"edgevit {platform.node()}", rois, classes, watched))
+            shown = device or f"edgevit {platform.node()}"
+            self._announced = dict(discovery(broker, shown, rois, classes, watched, lines))
         self._session: Session | None = None
         self._knows_5 = True
         self._unanswered = self._losses = 0

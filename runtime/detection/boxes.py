@@ -13,6 +13,10 @@ box of the whole (H, W) picture is 0, 0, W, H."""
 
 Float = TypeVar("Float", np.float32, np.float64)
 
+WEAK = 0.1
+"""Score from which boxes are looked at that are not sure enough to count: they make a frame hard, and may continue a
+track, for which it is ByteTrack's value."""
+
 
 def _no_boxes() -> Boxes:
     return np.zeros((0, 4), np.float32)

@@ -8,11 +8,12 @@ import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgevit.artifact.manifest import BoxOutput
+from edgevit.artifact.manifest import BoxOutput, Manifest
 from edgevit.errors import ModelFileError
 from edgevit.runtime.detection.boxes import Boxes, FoundBoxes
 from edgevit.runtime.detection.letterbox import clip
@@ -200,9 +201,23 @@ BOXES = {"yolox": _yolox_boxes, "retina": _retina_boxes, "corners": _as_they_are
 """Decoding, as a BoxOutput names it, to what makes corners of the raw boxes (n, 4) of some places."""
 
 
+class BoxDecoder(Protocol):
+    """What knows what the outputs of a detection model mean."""
+
+    @property
+    def threshold(self) -> float:
+        """Score, 0..1, below which a box is not told unless the user says another."""
+
+    def check(self, shapes: Sequence[tuple[int, ...]], classes: int) -> None:
+        """Raise ModelFileError unless the outputs of one picture have the forms that it reads."""
+
+    def find(self, outputs: Sequence[Floats], limits: Limits) -> FoundBoxes:
+        """Return what was found in one picture, in pixels of the input, the surest first."""
+
+
 @dataclass(frozen=True)
 class RawBoxes:
-    """Knows what the raw answers of a model mean; see edgevit.runtime.detector.BoxDecoder."""
+    """Knows what the raw answers of a model mean; see BoxDecoder."""
 
     meaning: BoxOutput
     size: tuple[int, int]
@@ -227,3 +242,8 @@ class RawBoxes:
             candidates=limits.candidates,
             most=limits.most,
         )
+
+
+def own_decoder(manifest: Manifest) -> BoxDecoder | None:
+    """Return what knows the outputs of a detection model that edgevit exported; None for other models."""
+    return None if manifest.boxes is None else RawBoxes(manifest.boxes, manifest.preprocess.size)

@@ -44,7 +44,8 @@ def suppress(
     filled = np.flatnonzero((boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1]))
     order = filled[np.argsort(-scores[filled], kind="stable")]
     boxes, scores, classes = boxes[order], scores[order], classes[order]
-    kept = _kept(boxes, classes, overlap)[:most] if len(order) else order
+    # nothing overlaps by more than 1
+    kept = _kept(boxes, classes, overlap)[:most] if len(order) and overlap < 1 else np.arange(min(most, len(order)))
     return FoundBoxes(boxes[kept], scores[kept], classes[kept])
 
 

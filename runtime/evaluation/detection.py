@@ -9,7 +9,7 @@ import numpy as np
 from edgevit.errors import ImageError
 from edgevit.runtime.datasets.judged import Judged
 from edgevit.runtime.detection.boxes import FoundBoxes, TrueBoxes
-from edgevit.runtime.detection.detector import Detector
+from edgevit.runtime.detector import Detector
 from edgevit.runtime.evaluation.average_precision import BoxQuality, average_precision
 from edgevit.runtime.evaluation.box_difference import BoxDifference, box_difference
 from edgevit.runtime.evaluation.common import common_labels, common_levels, describe_pictures, naming, readable

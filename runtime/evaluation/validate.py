@@ -12,7 +12,7 @@ from edgevit.errors import OptionError
 from edgevit.runtime.classifier import Classifier
 from edgevit.runtime.datasets.folder import Layout, read_folder
 from edgevit.runtime.datasets.judged import choose_judged
-from edgevit.runtime.detection.detector import Detector
+from edgevit.runtime.detector import Detector
 from edgevit.runtime.evaluation.classification import validate as validate_classifiers
 from edgevit.runtime.evaluation.detection import DetectionValidation, validate_detection
 from edgevit.runtime.evaluation.report import Validation

@@ -15,7 +15,7 @@ from edgevit.schema import Range, check_options, named_fields
 
 COMPARISONS = {">=": operator.ge, "<=": operator.le, "==": operator.eq, ">": operator.gt, "<": operator.lt}
 
-_RULE = re.compile(r"\s*(.*?[^\s<>=])\s*(>=|<=|==|>|<)\s*([0-9]{1,6})\s*(?:@(.*\S)\s*)?", re.DOTALL)
+_RULE = re.compile(r"\s*(.*?[^\s<>=])\s*(>=|<=|==|>|<)\s*([0-9]{1,6})\s*(?:@\s*(.*\S)\s*)?", re.DOTALL)
 
 
 @dataclass(frozen=True)

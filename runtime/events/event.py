@@ -11,8 +11,8 @@ from edgevit.runtime.moment import Moment, iso_time, record_id
 SOURCE_KINDS = ("source_lost", "source_back")
 """Those that come from the loop that reads the source."""
 _OF_RULES = ("label", "area", "class", "count", "line", "dwell", "too_dark", "too_bright", "blurred", "frozen")
-KINDS = (*_OF_RULES, "counts", *SOURCE_KINDS)
-"""What an event may tell; `counts` alone is a state that only a broker is told."""
+KINDS = (*_OF_RULES, "counts", "lines", *SOURCE_KINDS)
+"""What an event may tell; `counts` and `lines` are states that only a broker is told."""
 
 SEVERAL: Mapping[str, tuple[str, ...]] = {
     "area": ("label",),
@@ -20,6 +20,7 @@ SEVERAL: Mapping[str, tuple[str, ...]] = {
     "count": ("rule",),
     "line": ("line", "track"),
     "dwell": ("track", "limit", "active"),
+    "lines": ("lines",),
 }
 """Kinds of which one frame may tell several, and the facts that tell these apart."""
 

@@ -86,8 +86,8 @@ def parse_region(text: str) -> Region:
     return Region(name.strip(), *values)
 
 
-def parse_tiles(text: str) -> tuple[Region, ...]:
-    """Read "3x2" (columns x rows): regions r1c1, r1c2, r1c3, r2c1... that cover the picture.
+def parse_grid(text: str) -> tuple[int, int]:
+    """Read "3x2" (columns x rows).
 
     Raises:
         OptionError: it is something else, or more than 100 tiles.
@@ -97,6 +97,11 @@ def parse_tiles(text: str) -> tuple[Region, ...]:
     across, down = (int(columns), int(rows)) if valid else (0, 0)
     if not 0 < across * down <= 100:
         raise OptionError(f"--tiles is {text!r}, expected columns x rows such as 3x2, at most 100 tiles")
+    return across, down
+
+
+def tile_regions(across: int, down: int) -> tuple[Region, ...]:
+    """Return regions r1c1, r1c2, r1c3, r2c1... that cover the picture."""
     places = [(row, column) for row in range(down) for column in range(across)]
     return tuple(
         Region(f"r{row + 1}c{column + 1}", column / across, row / down, 1 / across, 1 / down) for row, column in places

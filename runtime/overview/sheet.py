@@ -114,10 +114,12 @@ def _cell(place: _Place) -> RGBImage:
             f"{pictures.box_names[number]}{' (crowd)' if crowd else ''}"
             for number, crowd in zip(truth.classes, truth.crowd, strict=True)
         ]
-        return draw_boxes(image, np.asarray(truth.boxes * scale, np.float32), truth.classes, texts)
+        palette = spread_palette(len(pictures.box_names))
+        colours = [palette[number] for number in truth.classes]
+        return draw_boxes(image, np.asarray(truth.boxes * scale, np.float32), colours, texts)
     if pictures.masks is not None:
         mask = read_mask(pictures.masks[place.index])
         near = cv2.resize(mask, size[::-1], interpolation=cv2.INTER_NEAREST)
-        colours = np.array(spread_palette(256), np.uint8)[np.minimum(near, 255)]
-        return np.asarray(cv2.addWeighted(image, 0.5, colours, 0.5, 0), np.uint8)
+        coloured = np.array(spread_palette(256), np.uint8)[np.minimum(near, 255)]
+        return np.asarray(cv2.addWeighted(image, 0.5, coloured, 0.5, 0), np.uint8)
     return annotate(image, pictures.classes[place.index]) if pictures.classes is not None else image

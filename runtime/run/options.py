@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 from edgevit.errors import OptionError
 from edgevit.runtime.addresses.destinations import Target, parse_sinks
+from edgevit.runtime.detection.boxes import WEAK
 from edgevit.runtime.images.regions import Region
 from edgevit.runtime.stream.options import StreamOptions
 from edgevit.runtime.stream.plan import StreamPlan, plan_stream
@@ -90,9 +91,8 @@ class RunOptions(StreamOptions):
         return parse_sinks(self.to)
 
     @property
-    def wants_weak(self) -> bool:
-        """Whether somebody looks at boxes that are not sure enough to count."""
-        return any(target.kind == "hard" for target in self.targets)
+    def least_score(self) -> float | None:
+        return WEAK if any(target.kind == "hard" for target in self.targets) else super().least_score
 
     def arguments(self) -> tuple[str, ...]:
         """Return the arguments of `edgevit run` that say the same.
@@ -111,7 +111,7 @@ class RunOptions(StreamOptions):
         return tuple(found)
 
 
-REPEATED = ("roi", "threshold", "count", "to")
+REPEATED = ("roi", "threshold", "count", "line", "dwell", "to")
 """Options that may be given several times."""
 _SEPARATORS = {"stable": "/"}
 

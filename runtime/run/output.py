@@ -58,7 +58,7 @@ def open_output(
     if all(target.kind in FOLDERS for target in targets):
         targets = (Target("text", STDOUT, {"send": "all" if wanted else "results"}, "text"), *targets)
     sinks = Sinks([open_sinks(targets, _context(options, task, names)), *monitoring])
-    rules, regions = options.label_rules, options.plan.regions
+    rules, regions = options.label_rules, options.plan.told(task)
     watch = open_watch(options, options.plan) if wanted or page else None
     writer = ResultWriter(sinks, regions=regions, top_k=options.top_k, rules=rules)
     return Output(sinks, writer, watch, writer.picture if needs_pictures(targets) else None)
@@ -73,9 +73,10 @@ def _context(options: RunOptions, task: str, names: Sequence[str]) -> SinkContex
         top_k=options.top_k,
         rules=options.label_rules,
         watched=tuple(rule.label for rule in options.count_rules.rules),
+        lines=() if options.follow_rules is None else tuple(line.name for line in options.follow_rules.lines),
         alone=only is not None and not plan.regions and _is_picture(only),
         fps=VIDEO_FPS if interval_s is None else 1 / interval_s,
-        rois=tuple(region.name for region in plan.regions),
+        rois=tuple(region.name for region in plan.told(task)),
         source=plan.name,
         spool=default_spool_folder() if options.spool is None else Path(options.spool),
     )

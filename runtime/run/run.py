@@ -22,9 +22,6 @@ from edgevit.runtime.sources.stop import Stop
 from edgevit.runtime.stream.loop import Predictor, StreamCallbacks
 from edgevit.runtime.stream.watched import watched_stream
 
-WEAK = 0.1
-"""Score of boxes that are looked at to tell whether a frame is hard."""
-
 log = logging.getLogger(__name__)
 
 
@@ -105,7 +102,7 @@ def run(
             bgr=options.bgr,
             levels=options.levels,
         )
-        return model.with_rules(options.label_rules, WEAK if options.wants_weak else None)
+        return model.with_rules(options.label_rules, options.least_score)
 
     def note(error: EdgevitError) -> None:
         nonlocal unreadable

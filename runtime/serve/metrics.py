@@ -69,6 +69,7 @@ class _Collector:
         ):
             yield core.CounterMetricFamily(name, text, value=count)
         yield from _count_families(snapshot)
+        yield from _crossing_families(snapshot)
         yield from _backlog_families(snapshot.backlogs)
         for name, text, total_s in (
             ("edgevit_preprocess_seconds", "Reading, decoding, scaling, normalising.", snapshot.preprocess_s),
@@ -90,6 +91,20 @@ def _count_families(snapshot: StatusSnapshot) -> Iterator[Any]:
         for label, count in counts.items():
             names = [text.encode("utf-8", "replace").decode() for text in (label, roi or "", source)]
             family.add_metric(names, count)
+    yield family
+
+
+def _crossing_families(snapshot: StatusSnapshot) -> Iterator[Any]:
+    """Yield how many went over lines; nothing before the first."""
+    from prometheus_client import core
+
+    if not snapshot.crossings:
+        return
+    family = core.CounterMetricFamily(
+        "edgevit_line_crossings", "Objects that went over a line.", labels=["source", "line", "label", "direction"]
+    )
+    for place, count in snapshot.crossings.items():
+        family.add_metric([text.encode("utf-8", "replace").decode() for text in place], count)
     yield family
 
 

@@ -152,6 +152,7 @@ def _counters(snapshot: StatusSnapshot) -> str:
         ("running for", duration(snapshot.uptime_s)),
         ("results", f"{answers:,}"),
         *((f"of them {label}", f"{count:,}") for label, count in _most(snapshot)),
+        *_crossings(snapshot),
         ("events", f"{sum(snapshot.events.values()):,}"),
         ("frames dropped", f"{snapshot.dropped:,}"),
         ("pictures damaged", f"{snapshot.damaged:,}"),
@@ -166,6 +167,14 @@ def _counters(snapshot: StatusSnapshot) -> str:
     rows += [(_told_backlog(backlog), f"{backlog.counts.waiting:,}") for backlog in snapshot.backlogs]
     cells = "".join(f'<tr><th>{_text(name)}</th><td class="number">{value}</td></tr>' for name, value in rows)
     return f"<table>{cells}</table>"
+
+
+def _crossings(snapshot: StatusSnapshot) -> list[tuple[str, str]]:
+    several = len({source for source, *_ in snapshot.crossings}) > 1
+    return [
+        (f"{f'{source}: ' if several else ''}{label} {direction} over {line}", f"{count:,}")
+        for (source, line, label, direction), count in sorted(snapshot.crossings.items())
+    ]
 
 
 def _told_backlog(backlog: Backlog) -> str:

@@ -19,6 +19,8 @@ State = Literal["starting", "running", "late", "dark", "lost"]
 
 Place = tuple[str, str | None]
 """A source, and a region of its pictures; None for the whole."""
+Crossed = tuple[str, str, str, str]
+"""A source, a line, a class and "in" or "out"."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,8 @@ class StatusSnapshot:
     """What waits for each network destination."""
     counts: Mapping[Place, Mapping[str, int]] = field(default_factory=dict)
     """How many objects a detector found last, by where it looked, of each class."""
+    crossings: Mapping[Crossed, int] = field(default_factory=dict)
+    """How many went over lines."""
 
 
 class RunStatus:
@@ -88,6 +92,7 @@ class RunStatus:
         self._results: Counter[str] = Counter()
         self._events: Counter[str] = Counter()
         self._counts: Recent[Place, Mapping[str, int]] = Recent()
+        self._crossings: Recent[Crossed, int] = Recent()
         self._black = self._damaged = 0
         self._dropped: Recent[str, int] = Recent()
         self._frame_age_s: float | None = None
@@ -103,6 +108,10 @@ class RunStatus:
         with self._lock:
             if record.kind != RESULT or record.result is None:
                 self._events[record.kind] += 1
+                if record.kind == "line":
+                    line, label, direction = (record.body[name] for name in ("line", "label", "direction"))
+                    crossed = (source, line, label, direction)
+                    self._crossings[crossed] = self._crossings.get(crossed, 0) + 1
                 if record.kind == "source_lost":
                     self._trouble[source] = f"{source} is lost: {record.body.get('reason', 'no picture')}"
                     # nobody knows how many there are now
@@ -171,6 +180,7 @@ class RunStatus:
                 inference_s=self._inference_s,
                 backlogs=backlogs,
                 counts=dict(self._counts),
+                crossings=dict(self._crossings),
             )
 
     def _health(self, uptime_s: float, age_s: float | None, backlogs: tuple[Backlog, ...]) -> Health:

@@ -46,8 +46,8 @@ _DOES = {"classify": "classifies", "segment": "segments", "detect": "finds objec
 _SCHEME = re.compile(r"\w+://")
 
 
-def find_form(task: str, kind: str) -> FileForm:
-    """Return what a folder of this kind gets from a model of this task.
+def find_form(task: str, kind: str, text: str) -> FileForm:
+    """Return what a folder of this kind, which `text` names, gets from a model of this task.
 
     Raises:
         OptionError: its answers have no such form.
@@ -56,7 +56,7 @@ def find_form(task: str, kind: str) -> FileForm:
     if kind not in forms:
         others = " and ".join(_TASKS[other] for other, known in FORMS.items() if kind in known)
         remedy = f"take {' or '.join(f'{known}:DIR' for known in forms)}" if forms else "leave it out"
-        raise OptionError(f"--to {kind}:DIR is for {others} models; this one {_DOES[task]}: {remedy}")
+        raise OptionError(f"--to {text} is for {others} models; this one {_DOES[task]}: {remedy}")
     return forms[kind]
 
 

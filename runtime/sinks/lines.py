@@ -139,8 +139,8 @@ def now_text(result: Result, present: str | None, top_k: int = 1, threshold: flo
 def event_text(record: Record) -> str:
     """Return what an event tells.
 
-    "now fox 0.91, before unknown", "soil above 0.3 (0.352)", "hen>=10 (12)", "no longer hen>=10 (7)", "too dark
-    (0.031)", "source lost: REASON".
+    "now fox 0.91, before unknown", "soil above 0.3 (0.352)", "hen>=10 (12)", "no longer hen>=10 (7)", "hen #7 went in
+    over gate (by now in 3, out 1)", "hen #7 has been there for 30.2 s", "too dark (0.031)", "source lost: REASON".
     """
     facts, kind = record.body, record.kind.replace("_", " ")
     if record.kind == "label":
@@ -155,6 +155,13 @@ def event_text(record: Record) -> str:
         )
     if record.kind == "count":
         return f"{'' if facts['active'] else 'no longer '}{facts['rule']} ({facts['count']})"
+    if record.kind == "line":
+        thing, counts = f"{facts['label']} #{facts['track']}", f"in {facts['in']}, out {facts['out']}"
+        return f"{thing} went {facts['direction']} over {facts['line']} (by now {counts})"
+    if record.kind == "dwell":
+        thing = f"{facts['label']} #{facts['track']}"
+        how = "has been there for" if facts["active"] else "has left after"
+        return f"{thing} {how} {facts['value']:.1f} s"
     if "active" in facts:
         measured = f" ({facts['value']:.3g})" if "value" in facts else ""
         return f"{'' if facts['active'] else 'no longer '}{kind}{measured}"

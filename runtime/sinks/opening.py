@@ -3,7 +3,7 @@
 import hashlib
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from edgevit.runtime.addresses.address import Address
 from edgevit.runtime.addresses.credentials import read_secret
 from edgevit.runtime.addresses.destinations import STDOUT, Target
 from edgevit.runtime.delivery.count_states import CountStates
+from edgevit.runtime.delivery.line_states import LineStates
 from edgevit.runtime.delivery.sender import Delivery, SpooledSink
 from edgevit.runtime.delivery.spool import Spool
 from edgevit.runtime.detection.yolo_text import class_lines, write_once
@@ -65,6 +66,8 @@ class SinkContext:
     """Classes below their threshold are left out of texts, boxes everywhere."""
     watched: tuple[str, ...] = ()
     """Classes that rules of counts are about."""
+    lines: tuple[str, ...] = ()
+    """Lines whose crossings are counted."""
     alone: bool = False
     """There is one image: its name need not be printed."""
     fps: float = 10.0
@@ -122,8 +125,7 @@ def open_sink(target: Target, around: SinkContext) -> Sink:
         require_linux(f"--to {target.name} sends records through a spool, which", "write them into a file, NAME.jsonl")
         delivery = DELIVERIES[target.kind](target, around)
         spool = Spool(spool_path(around.spool, target.parts, delivery.name), around.spool_quota)
-        counts = CountStates(around.rules.stable[1])
-        states = counts.after if target.kind == "mqtt" else _no_states
+        states = _broker_states(around) if target.kind == "mqtt" else _no_states
         return SpooledSink(spool, delivery, wants=wants, first=first_records(target, around), states=states)
     sink = FILES[target.kind](target, around)
 
@@ -154,8 +156,16 @@ def first_records(target: Target, around: SinkContext) -> list[Record]:
         return []
     from edgevit.runtime.delivery.homeassistant import first_events
 
-    events = first_events(around.source, around.rois, time.monotonic(), time.time(), counted=around.task == "detect")
+    counted, crossed = around.task == "detect", bool(around.lines)
+    now = time.monotonic(), time.time()
+    events = first_events(around.source, around.rois, *now, counted=counted, crossed=crossed)
     return [event_record(event) for event in events]
+
+
+def _broker_states(around: SinkContext) -> Callable[[Record], Sequence[Record]]:
+    """Return what makes of each record the states that a broker is told besides."""
+    counts, lines = CountStates(around.rules.stable[1]), LineStates()
+    return lambda record: [*counts.after(record), *lines.after(record)]
 
 
 def _no_states(record: Record) -> tuple[Record, ...]:
@@ -206,7 +216,7 @@ def _hard(target: Target, around: SinkContext) -> CountingSink:
 
 
 def _answer_files(target: Target, around: SinkContext) -> CountingSink:
-    sink = AnswerFileSink(Path(target.place), find_form(around.task, target.kind))
+    sink = AnswerFileSink(Path(target.place), find_form(around.task, target.kind, target.text))
     if target.kind == "labels":
         write_once(Path(target.place) / "classes.txt", class_lines(around.names))
     return sink
@@ -227,6 +237,7 @@ def _mqtt(target: Target, around: SinkContext) -> Delivery:
         rois=around.rois,
         classes=around.names if around.task == "detect" else (),
         watched=around.watched,
+        lines=around.lines,
         run=str(around.spool.absolute()),
     )
 

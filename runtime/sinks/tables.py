@@ -29,6 +29,11 @@ EVENTS = (
     "id",
     "count",
     "rule",
+    "line",
+    "track",
+    "direction",
+    "in",
+    "out",
 )
 BOX = ("label", "conf", "left", "top", "right", "bottom", "track")
 """Columns of a box, its sides in pixels of the whole picture."""

@@ -13,6 +13,7 @@ from typing import Protocol
 from edgevit.artifact.manifest import Preprocess
 from edgevit.errors import EdgevitError, ImageError, SourceLostError
 from edgevit.runtime.detection.result import Detections
+from edgevit.runtime.detection.tiles import detect_in_tiles
 from edgevit.runtime.events.event import Event
 from edgevit.runtime.events.recent import Recent
 from edgevit.runtime.images.preprocess import min_decode_size
@@ -27,6 +28,7 @@ from edgevit.runtime.sources.several import LiveSet, open_all
 from edgevit.runtime.sources.stop import Stop
 from edgevit.runtime.stream.detections import by_region
 from edgevit.runtime.stream.plan import StreamPlan
+from edgevit.runtime.tracking.follow import Follower, frame_time_s
 
 BLACK = 16
 """A live picture none of whose sampled levels is higher is no picture: black in limited range, 16, wrongly decoded."""
@@ -118,9 +120,12 @@ def predictions(
 ) -> Generator[Result, None, None]:
     """Yield the results of items that are open already; the caller closes them."""
     left = plan.max_frames
+    follower = None if plan.follow is None else Follower(plan.follow)
     cameras: Recent[str, Camera] = Recent()
     for item in items:
         if not isinstance(item, Frame):
+            if follower is not None and isinstance(item, Event) and item.kind == "source_lost":
+                follower.gap(item.moment.source)
             callbacks.tell(item)
             continue
         camera = cameras.get(item.moment.source) or Camera(
@@ -128,19 +133,23 @@ def predictions(
         )
         cameras[item.moment.source] = camera
         try:
-            results = answer(predictor, item, plan, callbacks, clock)
+            results, events = answer(predictor, item, plan, callbacks, clock, follower)
         except ImageError as error:
             # a camera that sends rubbish does so many times a second
             if not (item.live and camera.damaged):
                 callbacks.tell(error)
-            camera.damaged, results = True, []
+            camera.damaged, results, events = True, [], ()
         else:
             # who is shown the pictures has rules of his own for dark ones
             if callbacks.picture is None and (event := camera.blackout.after(not results, item.moment)):
                 callbacks.tell(event)
         if results:
             camera.usable_s, camera.damaged = clock.monotonic_s(), False
-            yield from results
+            for result in results:
+                yield result
+                for event in events:
+                    if event.moment == result.moment:
+                        callbacks.tell(event)
             left = None if left is None else left - 1
         elif (
             item.live
@@ -185,19 +194,27 @@ class Blackout:
 
 
 def answer(
-    predictor: Predictor, frame: Frame, plan: StreamPlan, callbacks: StreamCallbacks, clock: Clock
-) -> list[Result]:
+    predictor: Predictor,
+    frame: Frame,
+    plan: StreamPlan,
+    callbacks: StreamCallbacks,
+    clock: Clock,
+    follower: Follower | None = None,
+) -> tuple[list[Result], tuple[Event, ...]]:
     """Classify a frame, or each of its regions; nothing if it is live and black.
 
     A detector looks at the whole picture once: its answer comes first, then that for each region, with the boxes in it.
+    With a follower boxes have ids, and what it tells is returned too.
 
     Raises:
         ImageError: it cannot be decoded, or is smaller than a region.
+        OptionError: it has no time, and is to be followed.
     """
     age_ms = 1e3 * (clock.monotonic_s() - frame.moment.monotonic_s) if frame.live else None
+    grid = plan.grid if predictor.task == "detect" else None
     regions, turned = () if predictor.task == "detect" else plan.regions, plan.rotate != 0
     begun = time.perf_counter()
-    if isinstance(frame.picture, Path) and not (regions or turned or callbacks.picture):
+    if isinstance(frame.picture, Path) and not (regions or grid or turned or callbacks.picture):
         results = predictor([frame.picture])
         read_ms = 0.0
     else:
@@ -210,17 +227,20 @@ def answer(
         if frame.live and is_black(image):
             if callbacks.black is not None:
                 callbacks.black(frame.moment)
-            return []
+            return [], ()
         parts = [cut(image, region) for region in regions] or [image]
         read_ms = 1e3 * (time.perf_counter() - begun) / len(parts)
-        results = predictor(parts)
+        results = predictor(parts) if grid is None else [detect_in_tiles(predictor, image, *grid)]
     named: Sequence[tuple[Result, str | None]]
+    events: tuple[Event, ...] = ()
     if isinstance(found := results[0], Detections):
-        named = by_region(found, plan.regions)
+        if follower is not None:
+            found, events = follower.follow(found, frame.moment, frame_time_s(frame), frame.position_s)
+        named = by_region(found, plan.rois)
     else:
         places = [region.name for region in regions] if regions else [None]
         named = list(zip(results, places, strict=True))
-    return [
+    stamped = [
         dataclasses.replace(
             result,
             source=frame.moment.source,
@@ -232,6 +252,7 @@ def answer(
         )
         for result, roi in named
     ]
+    return stamped, events
 
 
 def is_black(image: RGBImage) -> bool:

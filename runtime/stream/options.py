@@ -6,13 +6,15 @@ from dataclasses import dataclass
 from typing import Annotated, Literal, TypedDict
 
 from edgevit.errors import OptionError
+from edgevit.runtime.detection.boxes import WEAK
 from edgevit.runtime.events.counts import CountRules, parse_count
 from edgevit.runtime.events.labels import LabelRules, Thresholds, parse_stable, read_thresholds
-from edgevit.runtime.images.regions import Region, check_regions, parse_region, parse_tiles
+from edgevit.runtime.images.regions import Region, check_regions, parse_grid, parse_region, tile_regions
 from edgevit.runtime.sources.camera_settings import parse_settings
 from edgevit.runtime.sources.options import SourceOptions
 from edgevit.runtime.sources.raw import parse_raw
 from edgevit.runtime.sources.sampling import parse_duration, parse_pace, parse_warmup
+from edgevit.runtime.tracking.follow import FollowRules, read_follow_rules
 from edgevit.schema import Range, check_options
 
 
@@ -36,6 +38,9 @@ class StreamKeywords(TypedDict, total=False):
     wait: bool
     threshold: Thresholds
     count: Sequence[str]
+    track: bool
+    line: Sequence[str]
+    dwell: Sequence[str]
     stable: str | tuple[int, int] | None
     hysteresis: float
     cooldown: str | float | None
@@ -84,6 +89,12 @@ class StreamOptions:
     count: Sequence[str] = ()
     """Rules about how many objects a detection finds, each an event when it begins or ends to hold: "hen>=10", of a
     region "fox>=1@coop"."""
+    track: bool = False
+    """Follow what a detection finds from frame to frame, and number it."""
+    line: Sequence[str] = ()
+    """Lines such as "gate=0.5,0,0.5,1"; what goes over one is counted, each an event. They turn on `track`."""
+    dwell: Sequence[str] = ()
+    """How long something may stay in a region before that is an event, such as "gate>=30s". They turn on `track`."""
     stable: str | tuple[int, int] | None = None
     """A label, or a rule of `count`, is an event when k of the last n frames speak for it: "3/5"."""
     hysteresis: Annotated[float, Range(0, 1)] = 0.0
@@ -96,7 +107,7 @@ class StreamOptions:
         if self.once and self.max_frames is not None:
             raise OptionError("--once means --max-frames 1; give one of them")
         # read now, so that what is wrong is said here
-        for name in ("source_options", "regions", "label_rules", "count_rules"):
+        for name in ("source_options", "regions", "label_rules", "count_rules", "follow_rules"):
             getattr(self, name)
 
     @functools.cached_property
@@ -113,10 +124,19 @@ class StreamOptions:
         )
 
     @functools.cached_property
+    def rois(self) -> tuple[Region, ...]:
+        """Regions of the turned picture that have a name; none for the whole."""
+        return check_regions([region if isinstance(region, Region) else parse_region(region) for region in self.roi])
+
+    @functools.cached_property
+    def grid(self) -> tuple[int, int] | None:
+        """Columns and rows of tiles; None for no tiles."""
+        return None if self.tiles is None else parse_grid(self.tiles)
+
+    @functools.cached_property
     def regions(self) -> tuple[Region, ...]:
-        """Parts of the turned picture; none for the whole."""
-        given = [region if isinstance(region, Region) else parse_region(region) for region in self.roi]
-        return check_regions([*given, *(() if self.tiles is None else parse_tiles(self.tiles))])
+        """All parts of the turned picture that are classified by themselves; none for the whole."""
+        return check_regions([*self.rois, *(() if self.grid is None else tile_regions(*self.grid))])
 
     @functools.cached_property
     def label_rules(self) -> LabelRules:
@@ -136,14 +156,29 @@ class StreamOptions:
         rules = CountRules(
             [parse_count(text) for text in self.count], self.label_rules.stable, self.label_rules.cooldown_s
         )
-        rules.check_regions([region.name for region in self.regions])
+        rules.check_regions([region.name for region in self.rois])
         return rules
+
+    @functools.cached_property
+    def follow_rules(self) -> FollowRules | None:
+        """What is to be followed from frame to frame; None for nothing."""
+        return read_follow_rules(self.track, self.line, self.dwell, self.regions)
+
+    @property
+    def least_score(self) -> float | None:
+        """Score from which boxes are looked at that are not sure enough to count; None if nobody does."""
+        return None if self.follow_rules is None else WEAK
 
     def check_model(self, task: str, names: Sequence[str]) -> None:
         """Raise OptionError for what a model of this task, with classes of these names, cannot be asked."""
         self.label_rules.check_names(names)
         if task != "detect" and self.count:
             raise OptionError(f"--count is for detection models; this one does not find objects ({task}): leave it out")
+        if task != "detect" and self.follow_rules is not None:
+            raise OptionError(
+                f"--track, --line and --dwell are for detection models; this one does not find objects ({task}): "
+                "leave them out"
+            )
         if task == "detect" and self.hysteresis:
             raise OptionError("--hysteresis is about confidences, and counts have none: smooth them with --stable 3/5")
         self.count_rules.check_names(names)
@@ -151,7 +186,8 @@ class StreamOptions:
     @property
     def asks_for_events(self) -> bool:
         """Whether an option makes sense only where somebody listens to events of labels or counts."""
-        return bool(self.count or self.stable or self.hysteresis or self.cooldown or self.label_rules.thresholds)
+        wanted = self.count or self.line or self.dwell
+        return bool(wanted or self.stable or self.hysteresis or self.cooldown or self.label_rules.thresholds)
 
 
 def parse_capture(text: str) -> tuple[int, int]:

@@ -9,6 +9,7 @@ from edgevit.runtime.sources.grammar import Source, parse_source
 from edgevit.runtime.sources.opening import CONNECT, check_reading
 from edgevit.runtime.sources.options import SourceOptions
 from edgevit.runtime.stream.options import StreamOptions
+from edgevit.runtime.tracking.follow import FollowRules
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,17 @@ class StreamPlan:
     rotate: int = 0
     """Degrees clockwise."""
     regions: tuple[Region, ...] = ()
-    """Regions of the turned picture; none for the whole."""
+    """Parts of the turned picture that are classified by themselves, tiles too; none for the whole."""
+    rois: tuple[Region, ...] = ()
+    """Those of them that have a name of the user's."""
+    grid: tuple[int, int] | None = None
+    """Columns and rows of tiles; None for no tiles."""
+    follow: FollowRules | None = None
+    """What is to be followed from frame to frame; None for nothing."""
+
+    def told(self, task: str) -> tuple[Region, ...]:
+        """Return the parts of which a model for this task tells: what a detector finds in tiles is one answer."""
+        return self.rois if task == "detect" else self.regions
 
     @property
     def name(self) -> str:
@@ -48,7 +59,16 @@ def plan_stream(sources: Sequence[str], options: StreamOptions) -> StreamPlan:
     for source in parsed:
         check_reading(source, options.source_options)
     max_frames = 1 if options.once else options.max_frames
-    return StreamPlan(parsed, options.source_options, max_frames, options.rotate, options.regions)
+    return StreamPlan(
+        parsed,
+        options.source_options,
+        max_frames,
+        options.rotate,
+        options.regions,
+        options.rois,
+        options.grid,
+        options.follow_rules,
+    )
 
 
 def _check_together(sources: tuple[Source, ...], options: StreamOptions) -> None:

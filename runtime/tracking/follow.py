@@ -16,8 +16,8 @@ from edgevit.runtime.events.recent import Recent
 from edgevit.runtime.images.regions import Region
 from edgevit.runtime.moment import Moment
 from edgevit.runtime.sources.frames import Frame
-from edgevit.runtime.tracking.lines import Crossing, Line, LineState, Seen, next_crossings
-from edgevit.runtime.tracking.stays import Stay, StayRule, StayState, next_stays
+from edgevit.runtime.tracking.lines import Crossing, Line, LineState, Seen, check_lines, next_crossings, parse_line
+from edgevit.runtime.tracking.stays import Stay, StayRule, StayState, next_stays, parse_stay
 from edgevit.runtime.tracking.tracks import TrackRules, Tracks, next_tracks
 
 
@@ -30,6 +30,23 @@ class FollowRules:
     regions: tuple[Region, ...] = ()
     """Those that stays are about, and others."""
     tracks: TrackRules = TrackRules()
+
+
+def read_follow_rules(
+    track: bool, lines: Sequence[str], dwell: Sequence[str], regions: tuple[Region, ...]
+) -> FollowRules | None:
+    """Read --track, --line and --dwell; None if nothing is to be followed.
+
+    Raises:
+        OptionError: a line or rule is wrong or stands twice, or a rule is about a region that is none of these.
+    """
+    stays = tuple(parse_stay(text) for text in dwell)
+    for rule in stays:
+        rule.check_regions(regions)
+        if stays.count(rule) > 1:
+            raise OptionError(f"--dwell {rule} stands twice; leave one of them out")
+    rules = FollowRules(check_lines([parse_line(text) for text in lines]), stays, regions)
+    return rules if track or rules.lines or rules.stays else None
 
 
 @dataclass(frozen=True)
@@ -57,7 +74,7 @@ class Follower:
         """Take what was found in a whole picture.
 
         Args:
-            found: boxes that count, and as `weak` those from `rules.tracks.doubtful` on that do not.
+            found: boxes that count, and as `weak` those from WEAK on that do not.
             moment: which frame.
             now_s: its time in seconds: of a video its own, else that of the monotonic clock.
             position_s: its time within a video, for events.

@@ -26,9 +26,11 @@ class StayRule:
         names = [region.name for region in regions]
         if self.region not in names:
             known = f"it has {', '.join(names)}" if names else f"name it with --roi {self.region}=X,Y,W,H"
-            raise OptionError(
-                f"--dwell {self.region}>={self.limit_s:g}s: the picture has no region {self.region!r}; {known}"
-            )
+            raise OptionError(f"--dwell {self}: the picture has no region {self.region!r}; {known}")
+
+    def __str__(self) -> str:
+        """Return the rule as `parse_stay` reads it."""
+        return f"{self.region}>={self.limit_s:g}s"
 
 
 def parse_stay(text: str) -> StayRule:

@@ -43,8 +43,6 @@ class TrackRules:
     """How long a thing that is not found is remembered, in seconds."""
     lost_frames: int = 3
     """For how many frames it is remembered at least, where frames are few."""
-    doubtful: float = 0.1
-    """Score from which a box may continue a track, though it is too low for being shown."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +86,7 @@ def next_tracks(
     Args:
         rules: when a track begins and ends.
         tracks: as they were after the frame before.
-        found: all boxes from `rules.doubtful` on.
+        found: all boxes, also those that are too doubtful to be shown.
         sure: (m,) whether each is to be believed: others continue tracks, but begin none.
         now_s: the frame's time in seconds; a time before the last frame's counts as that one's.
 

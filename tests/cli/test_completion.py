@@ -27,7 +27,7 @@ def test_commands_and_options_are_offered() -> None:
 
 @pytest.mark.parametrize("command", [("export",), ("train",), ("models",), ("validate", "m.pt", "--arch")])
 def test_names_of_models_are_offered(command: tuple[str, ...]) -> None:
-    assert offered(*command, "sbc") == ["sbcformer_xs", "sbcformer_s", "sbcformer_b", "sbcformer_l"]
+    assert offered(*command, "sbcformer_x") == ["sbcformer_xs", "sbcformer_xs_det", "sbcformer_xs_retinanet"]
     assert offered(*command, "") == list_models()
 
 

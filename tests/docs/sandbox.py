@@ -81,6 +81,8 @@ while cat "$HOME/.camera/1.jpg" && sleep 0.05 && cat "$HOME/.camera/2.jpg" && sl
 
 MASKED = 20
 """Pictures of a data set with masks, so that training holds some of them out."""
+BOXED = 20
+"""Pictures of a data set with boxes."""
 
 PICTURES = (
     *("pen3.jpg", "cat.jpg", "dog.jpg", "a.jpg", "b.jpg", "street.jpg"),
@@ -88,6 +90,7 @@ PICTURES = (
     *(f"cifar10/train/{label}/{number}.jpg" for label in ("red", "green") for number in range(20)),
     *(f"cifar10/test/{label}/0.jpg" for label in ("red", "green")),
     *(f"{masked}/images/{number}.jpg" for masked in ("shapes", "fields") for number in range(MASKED)),
+    *(f"farm/images/{number}.jpg" for number in range(BOXED)),
 )
 COPIES = {
     "m.onnx": (
@@ -103,6 +106,7 @@ COPIES = {
         "runs/sbcformer_xs/sbcformer_xs.safetensors",
     ),
     "m-seg.onnx": ("efficientvit_seg_b0_cityscapes.onnx",),
+    "m-det.onnx": ("hens.onnx", "yolov8n.onnx", "runs/efficientvit_b0_det/efficientvit_b0_det.safetensors"),
 }
 """A model to the names under which documents have it, or a file that is only passed on."""
 
@@ -146,8 +150,8 @@ class Sandbox:
         )
 
 
-def make_sandbox(folder: Path, classifier: Path, segmenter: Path, camera: str) -> Sandbox:
-    """Fill a folder with what blocks name; the two models are moved there."""
+def make_sandbox(folder: Path, classifier: Path, segmenter: Path, detector: Path, camera: str) -> Sandbox:
+    """Fill a folder with what blocks name; the three models are moved there."""
     home, programs = folder / "home", folder / "programs"
     for place in (home, programs):
         place.mkdir()
@@ -156,6 +160,7 @@ def make_sandbox(folder: Path, classifier: Path, segmenter: Path, camera: str) -
         (programs / name).chmod(0o755)
     classifier.rename(home / "m.onnx")
     segmenter.rename(home / "m-seg.onnx")
+    detector.rename(home / "m-det.onnx")
     _copy_models(home)
     _draw_pictures(home)
     subprocess.run([programs / "python", "-m", "venv", ".venv"], cwd=home, env={"PATH": f"{programs}:{os.defpath}",
@@ -189,6 +194,10 @@ def _draw_pictures(home: Path) -> None:
         for number in range(MASKED):
             assert cv2.imwrite(str(home / name / "masks" / f"{number}.png"), np.zeros((48, 64), np.uint8))
         (home / name / "classes.txt").write_text("red\ngreen\nblue\n")
+    (home / "farm" / "labels").mkdir()
+    for number in range(BOXED):
+        (home / "farm" / "labels" / f"{number}.txt").write_text(f"{number % 2} 0.5 0.5 0.25 0.5\n")
+    (home / "farm" / "classes.txt").write_text("hen\nfox\n")
     (home / ".camera").mkdir()
     for number in (1, 2):
         assert cv2.imwrite(str(home / ".camera" / f"{number}.jpg"), red + np.uint8(number))

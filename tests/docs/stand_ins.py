@@ -105,15 +105,20 @@ def _served(word: str) -> str:
         return f"127.0.0.1:{free.getsockname()[1]}"
 
 
+SMALL = {"classify": "m.onnx", "segment": "m-seg.onnx", "detect": "m-det.onnx"}
+"""Task to the small model that stands for an export."""
+
+
 def _stand_in_for_export() -> None:
+    from edgevit.models.zoo.registry import get_spec
+
     def export(recipe: Any, path: Path, track: Any, report: Path | None) -> NoReturn:
         for given in (recipe.data, recipe.labels):
             assert given is None or Path(given).exists(), given
         if recipe.weights is not None and recipe.weights.endswith((".pt", ".safetensors")):
             assert Path(recipe.weights).is_file(), recipe.weights
         path.parent.mkdir(parents=True, exist_ok=True)
-        small = "m-seg.onnx" if "_seg_" in recipe.model else "m.onnx"
-        shutil.copy(HOME / small, path)
+        shutil.copy(HOME / SMALL[get_spec(recipe.model).task], path)
         raise SystemExit(0)
 
     sys.modules["edgevit.export.pipeline"] = _module("edgevit.export.pipeline", export=export)

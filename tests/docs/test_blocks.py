@@ -64,8 +64,11 @@ def camera() -> Iterator[str]:
 
 
 @pytest.fixture
-def sandbox(tmp_path: Path, tiny_model: Path, make_segmenter: MakeModel, camera: str) -> Sandbox:
-    return make_sandbox(tmp_path, tiny_model, make_segmenter("seg.onnx"), camera)
+def sandbox(
+    tmp_path: Path, tiny_model: Path, make_segmenter: MakeModel, make_detector: MakeModel, camera: str
+) -> Sandbox:
+    detector = make_detector("det.onnx", labels=("hen", "fox", "egg"))
+    return make_sandbox(tmp_path, tiny_model, make_segmenter("seg.onnx"), detector, camera)
 
 
 @pytest.mark.parametrize("block", RUN, ids=str)

@@ -22,10 +22,11 @@ from tests.places import TESTS
 RECORDED = TESTS / "data" / "fingerprints.json"
 SAMPLED = (0, 1, 499, 998, 999)
 """Classes whose logits are recorded."""
-TOO_LARGE = {name for name in list_models("classify") if get_spec(name).parameters > 150e6}
+RECORDED_MODELS = [*list_models("classify"), *list_models("detect")]
+TOO_LARGE = {name for name in RECORDED_MODELS if get_spec(name).parameters > 150e6}
 """Recorded without logits, to spare memory."""
 UNEVEN = (128, 256)
-"""Input of models for any resolution: 2 x 3 windows, none of them full."""
+"""Input of models for any resolution, 2 x 3 windows, none of them full; and of detectors."""
 
 
 def noise(count: int, seed: int) -> NDArray[np.float64]:
@@ -64,18 +65,23 @@ def image(size: tuple[int, int]) -> torch.Tensor:
 
 
 def fingerprint(name: str) -> dict[str, Any]:
-    """Count the tensors and parameters, and compute a few logits in float64."""
+    """Count the tensors and parameters, and compute a few logits, or of each of a detector's answers, in float64."""
     with torch.device("meta"):
         model = create_model(name)
     found = {"tensors": len(model.state_dict()), "parameters": sum(p.numel() for p in model.parameters())}
     if name in TOO_LARGE:
         return found
-    size = UNEVEN if get_spec(name).family.built_for_size else (224, 224)
+    family = get_spec(name).family
+    size = UNEVEN if family.built_for_size or family.task == "detect" else (224, 224)
     model = create_model(name, size=size).double().eval()
     fill(model)
     with torch.inference_mode():
-        logits = model(image(size))[0]
-    return found | {"logits": [float(f"{logits[index]:.12g}") for index in SAMPLED]}
+        answers = model(image(size))
+    if family.task == "detect":
+        values = [answer.flatten()[part * answer.numel() // 4] for answer in answers for part in range(4)]
+    else:
+        values = [answers[0, index] for index in SAMPLED]
+    return found | {"logits": [float(f"{value:.12g}") for value in values]}
 
 
 def test_noise_is_splitmix64() -> None:
@@ -84,7 +90,7 @@ def test_noise_is_splitmix64() -> None:
     assert noise(2, 0) == pytest.approx(np.sqrt(3) * np.array(expected), rel=1e-15)
 
 
-@pytest.mark.parametrize("name", by_family(list_models("classify")))
+@pytest.mark.parametrize("name", by_family(RECORDED_MODELS))
 def test_model_is_the_one_that_was_verified(name: str) -> None:
     found, recorded = fingerprint(name), json.loads(RECORDED.read_text())[name]
     assert found.keys() == recorded.keys()
@@ -93,4 +99,4 @@ def test_model_is_the_one_that_was_verified(name: str) -> None:
 
 
 if __name__ == "__main__":
-    print(json.dumps({name: fingerprint(name) for name in list_models("classify")}, indent=1))  # noqa: T201
+    print(json.dumps({name: fingerprint(name) for name in RECORDED_MODELS}, indent=1))  # noqa: T201

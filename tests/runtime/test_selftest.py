@@ -14,8 +14,9 @@ from edgevit.artifact.manifest import Input, Manifest, Precision, Preprocess, Se
 from edgevit.errors import GateError, ModelFileError
 from edgevit.runtime import selftest
 from edgevit.runtime.backends.session import Tensors, open_session
+from edgevit.runtime.images.drawn import draw_pictures
 from edgevit.runtime.images.read import read_image
-from edgevit.runtime.selftest import check_cases, check_selftest, draw_pictures, record_cases
+from edgevit.runtime.selftest import check_cases, check_selftest, record_cases
 
 MakeModel = Callable[..., Path]
 

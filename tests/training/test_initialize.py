@@ -46,7 +46,7 @@ def _start(name: str, classes: list[str], weights: str) -> tuple[nn.Module, dict
 @pytest.mark.parametrize(
     ("source", "target", "said"),
     [
-        # the detector's 374 trained tensors, less 15 convolutions with norm in the neck, 24 and 9 biased ones in the head
+        # 374 tensors, less 15 convolutions with their norms in the neck, 24 of them and 9 biased ones in the head
         ("efficientvit_b0", "efficientvit_b0_det", "161 of 374 tensors of efficientvit_b0.pth; new: neck, head"),
         ("efficientvit_seg_b0_cityscapes", "efficientvit_b0_det", "{backbone} of {all} tensors"),
         ("efficientvit_b0_det", "efficientvit_b0", "{backbone} of {all} tensors of efficientvit_b0_det.pth; new: head"),

@@ -23,7 +23,7 @@ PEAK = Path(__file__).with_name("peak.py")
 DRAW = """
 import sys
 import cv2
-from edgevit.runtime.selftest import draw_picture
+from edgevit.runtime.images.drawn import draw_picture
 cv2.imwrite(sys.argv[1], draw_picture((480, 640), seed=0))
 """
 # Runs in the emulation. What was counted is written when a region ends, which this system call says.

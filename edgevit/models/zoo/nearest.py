@@ -9,8 +9,8 @@ from edgevit.models.zoo.spec import ModelSpec
 SIZES = ("nano", "xxs", "xs", "tiny", "small", "medium", "base", "large", "huge")
 """Words for sizes, in order; n, t, s, m, b, l and h are short for some of them."""
 
-TWIN = "hmhsa"
-"""End of the names of hallucinated models."""
+ENDINGS = ("hmhsa", "det", "retinanet")
+"""Ends of names that tell what was made of a backbone: who writes one means it."""
 
 LEAST_LIKENESS = 0.7
 """Least likeness of a family's name, 0..1: "sbcfromer" is sbcformer, "mobilenet" is none."""
@@ -28,13 +28,16 @@ def nearest_model(name: str, models: Mapping[str, ModelSpec]) -> str | None:
     if likeness[family] < LEAST_LIKENESS:
         return None
     variant = wanted[len(family) :]
-    twin = wanted.endswith(TWIN)
-    candidates = [known for known in families[family] if known.endswith(TWIN) == twin] or families[family]
+    candidates = [known for known in families[family] if _ending(known) == _ending(wanted)] or families[family]
     return min(candidates, key=lambda known: _distance(variant, _plain(known)[len(family) :]))
 
 
 def _plain(name: str) -> str:
     return re.sub(r"[^a-z0-9]", "", name.lower())
+
+
+def _ending(name: str) -> str:
+    return next((ending for ending in ENDINGS if name.endswith(ending)), "")
 
 
 def _likeness(one: str, other: str) -> float:

@@ -93,7 +93,7 @@ class WeightsSpec:
     @property
     def note(self) -> str:
         """What the classes are, said plainly where most people would expect ImageNet's."""
-        other = "" if self.dataset == "ImageNet-1k" else ", not ImageNet"
+        other = "" if self.dataset in ("ImageNet-1k", "COCO") else ", not ImageNet"
         return f"{self.num_classes:,} classes, {self.dataset}{other}"
 
 
@@ -128,7 +128,7 @@ class ModelSpec:
     backbone: str = ""
     """Name of the classifier whose backbone it has, so that `--init` takes that one's weights by name too."""
     remark: str = ""
-    """What a user should know before taking it."""
+    """A word, a colon, and what a user should know before taking it; the word stands in the list of models, too."""
 
     @property
     def task(self) -> Task:

@@ -28,13 +28,18 @@ from edgevit.models.zoo.table import MODELS
         ("faster_vit_4_21k", "faster_vit_4_21k_224"),
         ("pvt_v2_b5", "pvt_v2_b1"),
         ("efficientvit_seg_b0_ade20k", "efficientvit_seg_b0_cityscapes"),
+        ("efficientvit_b2_det", "efficientvit_b1_det"),
+        ("sbcformer_s_det", "sbcformer_xs_det"),
+        ("sbcformer_m_retinanet", "sbcformer_s_retinanet"),
+        ("yolox_s", "yolox_tiny"),
+        ("yolov8n", "yolox_nano"),
     ],
 )
 def test_nearest_variant_is_meant(name: str, near: str) -> None:
     assert nearest_model(name, MODELS) == near
 
 
-@pytest.mark.parametrize("name", ["resnet50", "mobilenet_v2", "yolov8n", "vit_tiny_patch16_224", "x", ""])
+@pytest.mark.parametrize("name", ["resnet50", "mobilenet_v2", "retinanet_r50", "vit_tiny_patch16_224", "x", ""])
 def test_another_family_is_not_guessed(name: str) -> None:
     assert nearest_model(name, MODELS) is None
 

@@ -54,7 +54,7 @@ def test_lists_divide_the_pictures_into_parts(tmp_path: Path) -> None:
         "val": ("JPEGImages/c.jpg",),
     }
     assert list(folder.notes()) == [
-        f"{tmp_path}: 2 files left out: 1 in a list of ImageSets/Main, but not there, 1 in no list of ImageSets/Main"
+        f"{tmp_path}: 2 files left out: 1 in a list in Main, but not there, 1 in no list in Main"
     ]
 
 

@@ -2,10 +2,13 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from edgevit.errors import DataError
 from edgevit.runtime.datasets.folder import PictureFolder, read_folder
+from edgevit.runtime.detection.result import Detections
+from edgevit.runtime.detection.yolo_text import data_yaml, label_lines
 from tests.made_labels import found, make_pictures, write
 
 HALF = "0 0.5 0.5 0.5 0.5\n"
@@ -31,9 +34,10 @@ def make(folder: Path, labels: str | bytes, names: str = "hen\nfox\n") -> Path:
         ("train/images/a.jpg", "train/labels/a.txt", {"data.yaml": "train: ../train/images\nnames: ['hen', 'fox']"}),
         ("train/a.jpg", "train/a.txt", {"train/classes.txt": "hen\nfox", "classes.txt": "hen\nfox"}),
         ("obj_train_data/a.jpg", "obj_train_data/a.txt", {"obj.names": "hen\nfox\n", "obj.data": "", "train.txt": ""}),
+        ("images/train/a.jpg", "labels/train/a.txt", {"labels/train/classes.txt": "hen\nfox"}),
         ("day1/a.jpg", "day1/a.txt", {"farm.yml": "train: /home/me/day1\nval: none\nnames: {0: hen, 1: fox}"}),
     ],
-    ids=["Ultralytics", "Roboflow", "LabelImg", "CVAT", "data.yaml of another machine"],
+    ids=["Ultralytics", "Roboflow", "LabelImg", "CVAT", "names beside the labels", "data.yaml of another machine"],
 )
 def test_layouts_with_parts(tmp_path: Path, pictures: str, labels: str, more: dict[str, str]) -> None:
     make_pictures(tmp_path, pictures)
@@ -183,9 +187,9 @@ def test_names_come_from_a_file_else_from_the_model(tmp_path: Path) -> None:
     ("yaml", "message"),
     [
         ("names: {0: hen, 2: fox}", "other keys than the numbers 0 to 1"),
-        ("names: hen", "names is 'hen', expected a list"),
+        ("names: hen", "names is no list that ends; write a name a line"),
         ("nc: 3\nnames: [hen, fox]", "nc is 3, but there are 2 names"),
-        ("names: [hen, fox", "is never closed"),
+        ("names: [hen, fox", "names is no list that ends"),
         ("names: [hen, hen]", "none empty and none twice"),
         ("names: []", "names 0 classes"),
     ],
@@ -203,6 +207,65 @@ def test_a_part_without_labels_is_listed_and_nothing_is_known_of_it(tmp_path: Pa
     parts = read(tmp_path).parts
     assert list(parts) == ["train", "test"]
     assert parts["test"].boxes is None
+
+
+def test_parts_within_images_may_lack_labels_and_other_folders_are_told(tmp_path: Path) -> None:
+    make_pictures(tmp_path, "images/train/a.jpg", "images/test/b.jpg", "images/new/c.jpg")
+    write(tmp_path, {"labels/train/a.txt": HALF, "classes.txt": "hen"})
+    folder = read(tmp_path)
+    assert {part: pictures.boxes is None for part, pictures in folder.parts.items()} == {"train": False, "test": True}
+    assert list(folder.notes()) == [f"{tmp_path / 'images/train'}: folders left out: new"]
+
+
+def test_lists_divide_a_folder_without_parts(tmp_path: Path) -> None:
+    make_pictures(tmp_path, "images/a 1.jpg", "images/b.v2.jpg", "images/c.jpg")
+    labels = {f"labels/{name}.txt": HALF for name in ("a 1", "b.v2", "c")}
+    lists = {"train.txt": "data/images/a 1.jpg\n./images/b.v2.jpg\n", "valid.txt": "C:\\x\\images\\c.jpg\n"}
+    write(tmp_path, {**labels, **lists, "classes.txt": "hen"})
+    parts = read(tmp_path).parts
+    assert {part: pictures.names for part, pictures in parts.items()} == {
+        "train": ("images/a 1.jpg", "images/b.v2.jpg"),
+        "val": ("images/c.jpg",),
+    }
+    write(tmp_path, {"train.txt": "x.jpg\n", "valid.txt": "y.jpg\n"})
+    with pytest.raises(DataError, match="the lists in .* name none of the 3 pictures there"):
+        read(tmp_path)
+
+
+def test_lists_of_classes_that_disagree_are_refused(tmp_path: Path) -> None:
+    """LabelImg writes one into each folder, in the order in which classes were met."""
+    make_pictures(tmp_path, "train/a.jpg", "val/b.jpg")
+    write(tmp_path, {"train/a.txt": HALF, "val/b.txt": HALF, "train/classes.txt": "hen\nfox"})
+    assert read(tmp_path).parts["val"].box_names == ("hen", "fox")
+    write(tmp_path, {"val/classes.txt": "fox\nhen"})
+    with pytest.raises(
+        DataError, match=r"train.classes\.txt and .*val.classes\.txt do not name the same classes in the"
+    ):
+        read(tmp_path)
+
+
+def test_files_of_others_do_not_disturb(tmp_path: Path) -> None:
+    make(tmp_path, HALF)
+    write(tmp_path, {".pre-commit.yaml": "names: [", "compose.yml": "services: {\n a: [", "classes.txt": "hen"})
+    assert found(read(tmp_path).parts["all"]) == {"images/a.jpg": [("hen", MIDDLE)]}
+    write(tmp_path.parent, {"data.yaml": "names: 3"})
+    assert read(tmp_path).parts["all"].box_names == ("hen",), "the folder above is only asked by a part"
+
+
+def test_labels_that_a_run_wrote_are_read(tmp_path: Path) -> None:
+    sides = np.array([[20, 15, 60, 45], [0, 0, 80, 7]], np.float32)
+    answer = Detections(
+        probs=np.array([0.9, 0.8], np.float32),
+        names=("hen", "red: fox"),
+        boxes=sides,
+        scores=np.array([0.9, 0.8], np.float32),
+        classes=np.array([1, 0]),
+        image=np.zeros((60, 80, 3), np.uint8),
+    )
+    make_pictures(tmp_path, "images/a.jpg")
+    write(tmp_path, {"labels/a.txt": label_lines(answer), "data.yaml": data_yaml(answer.names)})
+    pictures = next(iter(read(tmp_path).parts.values()))
+    assert list(found(pictures).values()) == [[("red: fox", sides[0].tolist()), ("hen", sides[1].tolist())]]
 
 
 def test_a_picture_that_cannot_be_read_is_left_out_and_named(tmp_path: Path) -> None:

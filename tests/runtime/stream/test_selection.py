@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from edgevit.errors import EdgevitError, ImageError, OptionError
-from edgevit.runtime.images.regions import TURNS, Region, check_regions, cut, parse_region, parse_tiles
+from edgevit.runtime.images.regions import TURNS, Region, check_regions, cut, parse_grid, parse_region, tile_regions
 from edgevit.runtime.sources.sampling import SamplingInterval, parse_duration, parse_pace
 
 COUNTED = np.arange(4 * 6 * 3, dtype=np.uint8).reshape(4, 6, 3)
@@ -108,7 +108,7 @@ def test_regions_have_names_of_their_own() -> None:
 @pytest.mark.parametrize("size", [(4, 6), (5, 7), (480, 641)])
 def test_tiles_cover_every_pixel_once(size: tuple[int, int]) -> None:
     seen = np.zeros((*size, 3), np.uint8)
-    tiles = parse_tiles("3x2")
+    tiles = tile_regions(*parse_grid("3x2"))
     for tile in tiles:
         part = cut(seen, tile)
         part += 1
@@ -119,14 +119,14 @@ def test_tiles_cover_every_pixel_once(size: tuple[int, int]) -> None:
 @pytest.mark.parametrize("text", ["", "3", "3x", "0x2", "3x2x1", "11x10", "-1x-2", "٣x٢"])
 def test_wrong_tiles_are_one_line(text: str) -> None:
     with pytest.raises(OptionError, match="expected columns x rows such as 3x2, at most 100 tiles"):
-        parse_tiles(text)
+        parse_grid(text)
 
 
 def test_any_text_is_an_option_or_one_line() -> None:
     draw, messages = random.Random(6), []
     for _ in range(10_000):
         text = "".join(draw.choice("0123456789.,=x-seminfag\n\x85") for _ in range(draw.randrange(14)))
-        for read in (parse_region, parse_tiles, lambda text: parse_duration(text, "--every")):
+        for read in (parse_region, parse_grid, lambda text: parse_duration(text, "--every")):
             try:
                 read(text)
             except EdgevitError as error:

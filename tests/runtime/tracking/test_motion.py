@@ -37,7 +37,7 @@ def test_centre_and_speed_are_those_of_a_textbook_filter() -> None:
 
 
 def test_one_long_step_is_as_good_as_many_short_ones() -> None:
-    motion = Motion.begun(BOX).after(0.2).corrected(BOX + [4, 0, 4, 0], np.array([0.2]))
+    motion = Motion.begun(BOX).after(0.2).corrected(BOX + np.array([4, 0, 4, 0], np.float32), np.array([0.2]))
     long, short = motion.after(1.0), motion
     for _ in range(10):
         short = short.after(0.1)
