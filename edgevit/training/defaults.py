@@ -10,7 +10,7 @@ from edgevit.models.zoo.spec import ModelSpec, Task
 from edgevit.schema import check_options, option_name
 from edgevit.training.augment import AugmentationName
 from edgevit.training.recipe import Recipe
-from edgevit.training.schedule import Schedule, Size
+from edgevit.training.schedule import Schedule
 
 RATE, FINE_TUNING_RATE = 2e-3, 5e-4
 """Peak learning rates for random and for trained weights."""

@@ -3,8 +3,8 @@
 import pytest
 
 from edgevit.errors import OptionError
-from edgevit.training.defaults import Choices, choose_batch, choose_ema_decay, choose_rate
 from edgevit.models.zoo.registry import get_spec
+from edgevit.training.defaults import Choices, choose_batch, choose_ema_decay, choose_rate
 from edgevit.training.recipe import Recipe
 from edgevit.training.schedule import Schedule
 
@@ -63,7 +63,9 @@ def test_a_frozen_run_refuses_what_it_does_not_use(option: str) -> None:
         Choices(Schedule(), **{option: 0.5}).fill(264, SPEC, fine_tuning=True, freeze=True)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(("images", "batch", "epochs"), [(20, 8, 100), (50, 8, 100), (205, 8, 39), (500, 8, 30), (4000, 16, 30)])
+@pytest.mark.parametrize(
+    ("images", "batch", "epochs"), [(20, 8, 100), (50, 8, 100), (205, 8, 39), (500, 8, 30), (4000, 16, 30)]
+)
 def test_a_detector_takes_about_a_thousand_steps(images: int, batch: int, epochs: float) -> None:
     recipe, said = Choices(Schedule()).fill(images, get_spec("efficientvit_b0_det"), fine_tuning=True, freeze=False)
     assert (recipe.sizes, recipe.batch) == (((320, epochs),), batch)  # 1000 steps of 8 are 8000 / 205 = 39 epochs
