@@ -14,9 +14,10 @@ from edgevit.training.augment import AugmentationName
 from edgevit.training.data import list_data
 from edgevit.training.defaults import MANY, Choices
 from edgevit.training.hardware import Hardware, plain_memory_error, use_threads
-from edgevit.training.job import Job, Watcher, run_job
+from edgevit.training.job import Job, Watcher
 from edgevit.training.kinds import Quality
 from edgevit.training.recipe import Recipe
+from edgevit.training.run import run_job
 from edgevit.training.schedule import Schedule, Size
 from edgevit.training.state import read_saved
 

@@ -14,9 +14,10 @@ from edgevit.models.weights.trained import read_training_facts
 from edgevit.models.zoo.registry import get_spec
 from edgevit.training import BoxAccuracy, Watcher, train
 from edgevit.training.detection.samples import drop_unreadable_boxed
-from edgevit.training.job import Job, run_job
+from edgevit.training.job import Job
 from edgevit.training.keywords import TrainingResult
 from edgevit.training.recipe import Recipe
+from edgevit.training.run import run_job
 
 NAME = "efficientvit_b0_det"
 OPTIONS: dict[str, Any] = {"imgsz": (64, 96), "epochs": 2, "batch": 4, "seed": 1, "device": "cpu"}
