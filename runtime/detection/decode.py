@@ -122,8 +122,10 @@ def _each_class(
     """Return for each class that reaches the threshold its place and score, the surest of each level."""
     least, start, found = _logit(threshold), 0, []
     for count in level_places(meaning, size):
-        places, classes = np.nonzero(logits[start : start + count] >= least)
-        scores = sigmoid(logits[start + places, classes])
+        level = logits[start : start + count].reshape(-1)
+        reached = np.flatnonzero(level >= least)
+        places, classes = np.divmod(reached, logits.shape[1])
+        scores = sigmoid(level[reached])
         order = _surest(scores, threshold, most)
         found.append((start + places[order], classes[order], scores[order]))
         start += count
