@@ -85,11 +85,15 @@ def check_shapes(shapes: Sequence[tuple[int, ...]], meaning: BoxOutput, size: tu
         or len(found) != 1
         or (places is not None and found != {places})
     ):
-        shown = ", ".join("x".join(map(str, shape)) for shape in shapes)
         expected = ", ".join(f"{places or 'N'}x{side}" for side in [*sides, "classes"])
         raise ModelFileError(
-            f"the model answers with {shown} for a picture, but its document says {expected}; export it again"
+            f"the model answers with {shown(shapes)} for a picture, but its document says {expected}; export it again"
         )
+
+
+def shown(shapes: Sequence[tuple[int, ...]]) -> str:
+    """Return shapes as text: "126x4, 126x1"."""
+    return ", ".join("x".join(map(str, shape)) for shape in shapes)
 
 
 def best_classes(

@@ -18,7 +18,7 @@ from edgevit.errors import ModelFileError, OptionError
 from edgevit.runtime.backends.session import Session, open_session
 from edgevit.runtime.backends.tflite_operators import output_places, read_needs
 from edgevit.runtime.detection.decode import BoxDecoder
-from edgevit.runtime.detection.foreign_decode import CentreTable, FinishedTable, SsdOutputs, Unit
+from edgevit.runtime.detection.tables import CentreTable, FinishedTable, SsdOutputs, Unit
 from edgevit.runtime.foreign import UserMetadata, foreign_preprocess, input_size, known_labels
 from edgevit.schema import read_json
 
