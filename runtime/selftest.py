@@ -213,7 +213,7 @@ def _check(
     boxes = BoxComparison() if decoder is None else compare_boxes(decoder, outputs, case.boxes, tests, where)
     if decoder is None and not case.logits:
         raise ModelFileError(
-            f"case {number} of the self-test holds boxes alone, but the model finds none; export again"
+            f"case {number} of the self-test holds boxes alone, but this is no detector; export it again"
         )
     of_logits = compare_answer(flat(outputs), case, tests, number) if case.logits else 0.0
     return float(of_input.max()), of_logits, boxes
