@@ -25,6 +25,8 @@ SIDES = (16, 72)
 MOST_HIDDEN = 0.25
 """Largest share of an object's box that another's may take."""
 TRIES = 20
+FIRST_HELD_OUT = 100_000
+"""Seed of the first scene that is not trained on."""
 
 
 def draw_scene(seed: int, size: tuple[int, int] = SIZE) -> tuple[RGBImage, TrueBoxes]:
@@ -115,16 +117,21 @@ def write_scenes(folder: Path, seeds: range, first: int = 0) -> None:
         (folder / "labels" / f"{seed:05d}.txt").write_text("".join(lines))
 
 
+def write_dataset(folder: Path, train: int, val: int) -> None:
+    """Write so many scenes to train on and to judge by, as Ultralytics lays them out."""
+    write_scenes(folder / "train", range(train))
+    write_scenes(folder / "val", range(FIRST_HELD_OUT, FIRST_HELD_OUT + val))
+    names = "\n".join(f"  {number}: {name}" for number, name in enumerate(CLASSES))
+    (folder / "data.yaml").write_text(f"train: train/images\nval: val/images\nnames:\n{names}\n")
+
+
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("--train", default=100, show_default=True, help="Scenes to train on.")
 @click.option("--val", default=20, show_default=True, help="Scenes to judge by.")
 def main(folder: Path, train: int, val: int) -> None:
     """Write scenes and their boxes into FOLDER/train and FOLDER/val."""
-    write_scenes(folder / "train", range(train))
-    write_scenes(folder / "val", range(100_000, 100_000 + val))
-    names = "\n".join(f"  {number}: {name}" for number, name in enumerate(CLASSES))
-    (folder / "data.yaml").write_text(f"train: train/images\nval: val/images\nnames:\n{names}\n")
+    write_dataset(folder, train, val)
 
 
 if __name__ == "__main__":
