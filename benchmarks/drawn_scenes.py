@@ -25,6 +25,8 @@ SIDES = (16, 72)
 MOST_HIDDEN = 0.25
 """Largest share of an object's box that another's may take."""
 TRIES = 20
+FIRST_HELD_OUT = 100_000
+"""Seed of the first scene that is not trained on."""
 
 
 def draw_scene(seed: int, size: tuple[int, int] = SIZE) -> tuple[RGBImage, TrueBoxes]:
@@ -76,7 +78,11 @@ def _draw_free(
             mask[top : top + height, left : left + width] = 1
         else:
             tip = int(left + rng.integers(width))
-            corners = [(tip, int(top)), (int(left), int(top + height - 1)), (int(left + width - 1), int(top + height - 1))]
+            corners = [
+                (tip, int(top)),
+                (int(left), int(top + height - 1)),
+                (int(left + width - 1), int(top + height - 1)),
+            ]
             cv2.fillPoly(mask, [np.array(corners, np.int32)], 1)
         if _most_hidden(_box(mask > 0), taken) < MOST_HIDDEN:
             return mask > 0
@@ -96,8 +102,8 @@ def _most_hidden(box: NDArray[np.float32], taken: NDArray[np.float32]) -> float:
     return float((areas(both) / smaller).max(initial=0))
 
 
-def write_scenes(folder: Path, seeds: range) -> None:
-    """Write scenes as folder/images/N.png and folder/labels/N.txt."""
+def write_scenes(folder: Path, seeds: range, first: int = 0) -> None:
+    """Write scenes as folder/images/N.png and folder/labels/N.txt; `first` is the number of the first class there."""
     for name in ("images", "labels"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     for seed in seeds:
@@ -107,8 +113,16 @@ def write_scenes(folder: Path, seeds: range) -> None:
         lines = []
         for box, number in zip(truth.boxes / sides, truth.classes, strict=True):
             centre, side = (box[:2] + box[2:]) / 2, box[2:] - box[:2]
-            lines.append(" ".join([str(number), *(f"{value:.6f}" for value in (*centre, *side))]) + "\n")
+            lines.append(" ".join([str(first + number), *(f"{value:.6f}" for value in (*centre, *side))]) + "\n")
         (folder / "labels" / f"{seed:05d}.txt").write_text("".join(lines))
+
+
+def write_dataset(folder: Path, train: int, val: int) -> None:
+    """Write so many scenes to train on and to judge by, as Ultralytics lays them out."""
+    write_scenes(folder / "train", range(train))
+    write_scenes(folder / "val", range(FIRST_HELD_OUT, FIRST_HELD_OUT + val))
+    names = "\n".join(f"  {number}: {name}" for number, name in enumerate(CLASSES))
+    (folder / "data.yaml").write_text(f"train: train/images\nval: val/images\nnames:\n{names}\n")
 
 
 @click.command()
@@ -117,10 +131,7 @@ def write_scenes(folder: Path, seeds: range) -> None:
 @click.option("--val", default=20, show_default=True, help="Scenes to judge by.")
 def main(folder: Path, train: int, val: int) -> None:
     """Write scenes and their boxes into FOLDER/train and FOLDER/val."""
-    write_scenes(folder / "train", range(train))
-    write_scenes(folder / "val", range(100_000, 100_000 + val))
-    names = "\n".join(f"  {number}: {name}" for number, name in enumerate(CLASSES))
-    (folder / "data.yaml").write_text(f"train: train/images\nval: val/images\nnames:\n{names}\n")
+    write_dataset(folder, train, val)
 
 
 if __name__ == "__main__":

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from edgevit.runtime.detection.result import Detections as Detections
     from edgevit.runtime.detector import Detector as Detector
     from edgevit.runtime.evaluation.validate import validate as validate
+    from edgevit.runtime.events.counts import CountRule as CountRule
+    from edgevit.runtime.events.counts import CountRules as CountRules
     from edgevit.runtime.events.event import Event as Event
     from edgevit.runtime.events.labels import UNKNOWN as UNKNOWN
     from edgevit.runtime.events.labels import LabelRules as LabelRules
@@ -68,6 +70,7 @@ _HOMES = {
     "edgevit.runtime.detector": ("Detector",),
     "edgevit.runtime.detection.result": ("Detections",),
     "edgevit.runtime.evaluation.validate": ("validate",),
+    "edgevit.runtime.events.counts": ("CountRule", "CountRules"),
     "edgevit.runtime.events.event": ("Event",),
     "edgevit.runtime.events.labels": ("UNKNOWN", "LabelRules"),
     "edgevit.runtime.events.quality_alarms": ("HealthRules",),

@@ -14,7 +14,8 @@ from edgevit.errors import ModelFileError, OptionError
 from edgevit.runtime.backends.session import Session
 from edgevit.runtime.classifier import Classifier, Image, source_name
 from edgevit.runtime.detection.boxes import FoundBoxes
-from edgevit.runtime.detection.decode import BoxDecoder, own_decoder
+from edgevit.runtime.detection.decode import BoxDecoder
+from edgevit.runtime.detection.decoders import own_decoder
 from edgevit.runtime.detection.letterbox import to_picture
 from edgevit.runtime.detection.result import Detections
 from edgevit.runtime.detection.suppress import MOST, Limits

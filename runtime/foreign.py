@@ -77,7 +77,7 @@ def foreign_preprocess(path: Path, session: Session, told: UserMetadata, metadat
         )
     try:
         preprocessing = Preprocess(
-            size=_input_size(path, session, told.imgsz),
+            size=input_size(path, session, told.imgsz),
             interpolation=told.interpolation or "bicubic",
             crop_pct=0.875 if told.crop_pct is None else told.crop_pct,
             crop_mode="squash" if told.squash else "center",
@@ -113,9 +113,7 @@ def foreign_labels(path: Path, classes: int, told: UserMetadata, metadata: Mappi
     Raises:
         OptionError: none are known, or their number is another.
     """
-    names = user_labels(told.labels)
-    if names is None and (text := metadata.get("names")):
-        names = parse_names(text) or _parse_numbered(text)
+    names = known_labels(told, metadata)
     if names is None:
         raise OptionError(
             f"{path} was not exported by edgevit, so its {classes} class names are unknown: give labels "
@@ -187,6 +185,12 @@ def _fit_background(path: Path, names: tuple[str, ...], classes: int) -> tuple[s
     return names
 
 
+def known_labels(told: UserMetadata, metadata: Mapping[str, str]) -> tuple[str, ...] | None:
+    """Return the names that were given, else those that the file tells; None if there are none."""
+    names, text = user_labels(told.labels), metadata.get("names")
+    return names if names is not None or not text else parse_names(text) or _parse_numbered(text)
+
+
 def user_labels(labels: str | os.PathLike[str] | Sequence[str] | None) -> tuple[str, ...] | None:
     """Return the names that were given, or those in the file whose path was given."""
     if labels is None:
@@ -194,7 +198,12 @@ def user_labels(labels: str | os.PathLike[str] | Sequence[str] | None) -> tuple[
     return read_labels(Path(labels)) if isinstance(labels, str | os.PathLike) else tuple(labels)
 
 
-def _input_size(path: Path, session: Session, imgsz: int | tuple[int, int] | None) -> tuple[int, int]:
+def input_size(path: Path, session: Session, imgsz: int | tuple[int, int] | None) -> tuple[int, int]:
+    """Return the (height, width) of a model's input: its own, or where it takes any, what is told.
+
+    Raises:
+        OptionError: nothing is told, or it does not fit.
+    """
     fixed = session.input_shape[2:]
     size = (imgsz, imgsz) if isinstance(imgsz, int) else imgsz
     if size is None and 0 in fixed:

@@ -12,6 +12,7 @@ from edgevit.errors import ModelFileError, OptionError
 from edgevit.runtime.backends.meaning import find_meaning
 from edgevit.runtime.backends.session import find_backend, open_exported, open_session
 from edgevit.runtime.classifier import Classifier
+from edgevit.runtime.detection.foreign import is_detector, open_detector
 from edgevit.runtime.detector import Detector
 from edgevit.runtime.foreign import UserMetadata, foreign_labels, foreign_preprocess, user_labels
 from edgevit.runtime.segmenter import Segmenter
@@ -75,21 +76,24 @@ def load(
         ModelFileError: the file is missing, damaged, or not a model that can be run.
         OptionError: it does something else than `task`, what was given does not fit the model, or something that is
             needed was not given.
+
+    A model that edgevit did not export is taken for a detector if its metadata or the form of its outputs says so, or
+    `task` does; its pictures are then prepared as Ultralytics, YOLOX or SSD do unless told otherwise.
     """
     if task is not None and task not in TASKS:
         raise OptionError(f"--task is {task!r}, expected one of {', '.join(TASKS)}")
     path, told = pathlib.Path(path), options_from(UserMetadata, dict(options))
     find_backend(path)
     manifest = read_manifest(path)
-    found = "classify" if manifest is None else manifest.task
+    if manifest is None:
+        return _foreign(path, threads, told, task)
+    found = manifest.task
     if found not in TASKS:
         raise ModelFileError(
             f"{path} is a model for the task {found!r}; this edgevit knows {', '.join(TASKS)}: upgrade it"
         )
     if task is not None and found != task:
         raise OptionError(f"{path} is a model for the task {found!r}, not {task!r}; leave out --task")
-    if manifest is None:
-        return _foreign(path, threads, told)
     names = _own_labels(path, manifest, told)
     session = open_exported(path, manifest, threads)
     return TASKS[found](session, manifest.host_preprocess, names, manifest)
@@ -99,10 +103,15 @@ TASKS: dict[str, type[Classifier]] = {"classify": Classifier, "segment": Segment
 """Task of a file to the class of what `load` returns."""
 
 
-def _foreign(path: pathlib.Path, threads: int | None, told: UserMetadata) -> Classifier:
+def _foreign(path: pathlib.Path, threads: int | None, told: UserMetadata, task: Task | None) -> Classifier:
     """Open a model that edgevit did not export."""
-    session = open_session(path, threads, output=told.output)
+    if task == "segment":
+        raise OptionError(f"{path} was not exported by edgevit, which segments with files of its own alone")
     metadata = read_metadata(path)
+    if task == "detect" or (task is None and is_detector(path, metadata, told)):
+        opened = open_detector(path, threads, told, metadata)
+        return Detector(opened.session, opened.preprocess, opened.labels, None, opened.decoder)
+    session = open_session(path, threads, output=told.output)
     preprocessing = foreign_preprocess(path, session, told, metadata)
     count = session.run(np.zeros((1, 3, *preprocessing.size), np.float32)).shape[1]
     names = foreign_labels(path, count, told, metadata)

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from edgevit.artifact.manifest import Manifest, Precision, Preprocess, SelfTest, SelfTests, read_manifest
 from edgevit.errors import GateError, ModelFileError
 from edgevit.runtime.backends.session import Session, find_backend, open_exported
-from edgevit.runtime.detection.decode import BoxDecoder, own_decoder
+from edgevit.runtime.detection.decode import BoxDecoder
+from edgevit.runtime.detection.decoders import own_decoder
 from edgevit.runtime.detection.reference import (
     FLOAT_SCORE,
     INT8_MISSING,

@@ -32,7 +32,7 @@ from edgevit.runtime.images.jpeg import jpeg_facts
 from edgevit.runtime.images.mask_png import mask_png, read_mask
 from edgevit.runtime.images.png import png_is_sound
 from edgevit.runtime.images.read import read_image
-from edgevit.runtime.images.regions import parse_region, parse_tiles
+from edgevit.runtime.images.regions import parse_grid, parse_region
 from edgevit.runtime.images.tiff_tags import exif_orientation
 from edgevit.runtime.labels import parse_names, read_labels
 from edgevit.runtime.run.sd_notify import Notifier
@@ -270,7 +270,7 @@ PARSERS = {
         of_text(lambda text: parse_duration(text, "--every")), (b"500ms",), (b"1", b".", b"e9", b"s", b"m")
     ),
     "region": Parser(of_text(parse_region), (b"gate=0.1,0.2,0.5,0.5",), (b"a=", b",", b"nan", b"-1", b"1e999", b"0.5")),
-    "tiles": Parser(of_text(parse_tiles), (b"3x2",), (b"x", b"9", b"-", b"1000000")),
+    "tiles": Parser(of_text(parse_grid), (b"3x2",), (b"x", b"9", b"-", b"1000000")),
     "tags of a TIFF": Parser(
         of_bytes(exif_orientation), (b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0",)
     ),

@@ -141,19 +141,33 @@ def last_operator(path: Path, output: str) -> str:
     Raises:
         ModelFileError: the file cannot be read, or is not an ONNX model.
     """
+    made, seen = _makers(path), set[str]()
+    while output in made and output not in seen:
+        seen.add(output)
+        operator, output = made[output]
+        if operator not in UNCHANGING:
+            return operator
+    return ""
+
+
+def operators(path: Path) -> frozenset[str]:
+    """Return the names of the graph's operators, but for those of graphs within it.
+
+    Raises:
+        ModelFileError: the file cannot be read, or is not an ONNX model.
+    """
+    return frozenset(operator for operator, _ in _makers(path).values())
+
+
+def _makers(path: Path) -> dict[str, tuple[str, str]]:
+    """Return each tensor's name to the operator that it comes from and the name of that one's first input."""
     with _open_onnx(path) as model:
         made: dict[str, tuple[str, str]] = {}
         for field in model:
             if field.number == _GRAPH:
                 graph = model.part(field)
                 made |= dict(pair for part in graph if part.number == _NODE for pair in _made(graph.part(part)))
-        operator, seen = "", set[str]()
-        while output in made and output not in seen:
-            seen.add(output)
-            operator, output = made[output]
-            if operator not in UNCHANGING:
-                return operator
-        return ""
+        return made
 
 
 def _made(node: Message) -> list[tuple[str, tuple[str, str]]]:

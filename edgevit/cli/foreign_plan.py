@@ -12,6 +12,7 @@ from edgevit.artifact.manifest import Preprocess, read_metadata
 from edgevit.errors import OptionError
 from edgevit.runtime.backends.meaning import OutputMeaning, find_meaning
 from edgevit.runtime.backends.session import open_session
+from edgevit.runtime.detection.foreign import is_detector, open_detector
 from edgevit.runtime.foreign import UserMetadata, foreign_labels, foreign_preprocess
 
 USUAL_SIZE = 224
@@ -26,9 +27,12 @@ class ForeignPlan:
     """Its mean and deviation mean nothing unless `normalization_known`, its size unless `size_known`."""
     normalization_known: bool
     size_known: bool
-    meaning: OutputMeaning
+    meaning: OutputMeaning | None
+    """None for a detector."""
     labels: tuple[str, ...]
     """Empty where the file does not name its classes."""
+    boxes: str = ""
+    """What a detector's answers are, in words; empty for a classifier."""
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -47,8 +51,9 @@ class ForeignPlan:
         ]
         return {
             "preprocess": steps | dict.fromkeys(unknown),
-            "classes": self.meaning.count,
-            "outputs": self.meaning.meaning,
+            "task": "detect" if self.meaning is None else "classify",
+            "classes": len(self.labels) if self.meaning is None else self.meaning.count,
+            "outputs": self.boxes if self.meaning is None else self.meaning.meaning,
             "labels": list(self.labels) or None,
             "missing": list(self.missing),
         }
@@ -59,9 +64,11 @@ def plan_foreign(path: Path) -> ForeignPlan:
 
     Raises:
         ModelFileError: it is no model that edgevit can run.
-        OptionError: it has several outputs; the message names them.
+        OptionError: it has several outputs, or is a detector whose file does not name its classes.
         MissingExtraError: the package that runs it is not installed.
     """
+    if is_detector(path, read_metadata(path), UserMetadata()):
+        return _plan_detector(path)
     with contextlib.closing(open_session(path)) as session:
         metadata = read_metadata(path)
         size_known = 0 not in session.input_shape[2:]
@@ -79,6 +86,12 @@ def plan_foreign(path: Path) -> ForeignPlan:
         with contextlib.suppress(OptionError):
             labels = foreign_labels(path, count, UserMetadata(), metadata)
     return ForeignPlan(steps, normalization_known, size_known, meaning, labels)
+
+
+def _plan_detector(path: Path) -> ForeignPlan:
+    opened = open_detector(path, None, UserMetadata(), read_metadata(path))
+    with contextlib.closing(opened.session):
+        return ForeignPlan(opened.preprocess, True, True, None, opened.labels, str(opened.decoder))
 
 
 def _usual_size(shape: tuple[int, int, int, int]) -> tuple[int, int]:

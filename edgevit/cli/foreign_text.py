@@ -3,6 +3,7 @@
 from edgevit.artifact.graph import Graph
 from edgevit.cli.foreign_plan import ForeignPlan
 from edgevit.cli.labels_text import shortened
+from edgevit.runtime.backends.meaning import OutputMeaning
 from edgevit.runtime.foreign import IMAGENET_MEAN, IMAGENET_STD
 
 MEANINGS = {
@@ -28,17 +29,21 @@ def describe_plan(plan: ForeignPlan) -> list[tuple[str, str]]:
     height, width = steps.size
     size = f"{height}x{width} (height x width)" if plan.size_known else "any size: give --imgsz"
     mean, std = (",".join(f"{value:g}" for value in values) for values in (steps.mean, steps.std))
-    known = f"mean {mean} std {std}, from the file's metadata or its integer input"
+    origin = "from the file's metadata or its integer input" if plan.meaning else "as is usual for such models"
+    known = f"mean {mean} std {std}, {origin}"
     unknown = f"unknown: give --mean and --std (ImageNet's: --mean {IMAGENET_MEAN} --std {IMAGENET_STD})"
-    single = plan.meaning.count == 1 and plan.meaning.meaning == "logits"
-    meaning = "one logit: yes or no" if single else MEANINGS[plan.meaning.meaning]
-    count = plan.meaning.count
+    count = len(plan.labels) if plan.meaning is None else plan.meaning.count
     return [
         ("preprocess", f"{steps.interpolation}, crop {steps.crop_mode} {steps.crop_pct}, to {size}, {steps.channels}"),
         ("normalize", known if plan.normalization_known else unknown),
-        ("answers", f"{count:,} {meaning}; --outputs says otherwise"),
+        ("answers", f"boxes: {plan.boxes}" if plan.meaning is None else _answers(plan.meaning)),
         ("labels", shortened(plan.labels) if plan.labels else f"unknown: give --labels FILE with {count:,} names"),
     ]
+
+
+def _answers(found: OutputMeaning) -> str:
+    single = found.count == 1 and found.meaning == "logits"
+    return f"{found.count:,} {'one logit: yes or no' if single else MEANINGS[found.meaning]}; --outputs says otherwise"
 
 
 def next_command(model: str, plan: ForeignPlan) -> str:

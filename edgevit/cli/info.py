@@ -86,6 +86,7 @@ def describe(manifest: "Manifest") -> list[tuple[str, str]]:
             f"mean {_list(steps.mean)} std {_list(steps.std)}{' (in the graph)' * given.normalized_in_graph}",
         ),
         ("labels", describe_labels(manifest.labels)),
+        *_describe_boxes(manifest),
         ("weights", f"{weights.source}{'' if weights.trained else ' (UNTRAINED: its answers mean nothing)'}"),
         ("", f"licence {weights.license}, sha256 {weights.sha256[:16]}"),
         *([("", weights.note)] if weights.note else []),
@@ -104,6 +105,14 @@ def describe(manifest: "Manifest") -> list[tuple[str, str]]:
     lines += [("note", note) for note in manifest.notes]
     lines.append(("tools", ", ".join(f"{name} {version}" for name, version in manifest.tools.items())))
     return lines
+
+
+def _describe_boxes(manifest: "Manifest") -> list[tuple[str, str]]:
+    found = manifest.boxes
+    if found is None:
+        return []
+    levels = f"{found.decode}, strides {', '.join(map(str, found.strides))}"
+    return [("boxes", f"{levels}; told from {found.threshold:g} on, overlapping by at most {found.overlap:g}")]
 
 
 def _describe_runtime(model: Path) -> list[tuple[str, str]]:

@@ -28,7 +28,8 @@ STREAM_OPTIONS = (
         "--roi",
         multiple=True,
         metavar="NAME=X,Y,W,H",
-        help="Classify this region, in pixels, or shares if all are at most 1; may be given several times.",
+        help="Classify this region, or count in it, in pixels, or shares if all are at most 1; may be given several "
+        "times.",
     ),
     click.option(
         "--tiles",
@@ -112,7 +113,8 @@ OUTPUT_OPTIONS = (
         metavar="PLACE",
         help="Where results and events go: text, json, csv, FILE.jsonl, FILE.csv, FOLDER/, FILE.avi, "
         "mqtt://HOST/TOPIC, https://...; or hard frames for the next training (hard:DIR), a segmentation's masks "
-        "(masks:DIR) and coloured pictures (overlays:DIR); may be given several times; see docs/sinks.md.",
+        "(masks:DIR), a detector's labels (labels:DIR), and pictures with what was found drawn on them (overlays:DIR); "
+        "may be given several times; see docs/sinks.md.",
     ),
     click.option(
         "--spool",

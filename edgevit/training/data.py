@@ -69,7 +69,9 @@ def read_data(listing: Listing, kind: Kind, workers: int, say: Callable[[str], N
     train, bad_train = kind.check(listing.train, workers)
     for name, before, after in zip(listing.train.classes, listing.train.counts(), train.counts(), strict=False):
         if before and not after:
-            raise DataError(f"class {name}: none of its {before} {kind.unit} can be read ({bad_train[0]}); replace them")
+            raise DataError(
+                f"class {name}: none of its {before} {kind.unit} can be read ({bad_train[0]}); replace them"
+            )
     val, bad_val = kind.check(listing.val, workers)
     skipped = bad_train + bad_val
     for reason in skipped[:5]:
@@ -80,7 +82,10 @@ def read_data(listing: Listing, kind: Kind, workers: int, say: Callable[[str], N
     classes = f"{len(counts)} class{'' if len(counts) == 1 else 'es'}"
     say(f"{classes}, {len(train.paths):,} images to train, {len(val.paths):,} held out")
     if kind.unit != "pixels" and len(counts) <= MOST_COUNTED:
-        say(f"{kind.unit} to train: " + ", ".join(f"{name} {n:,}" for name, n in zip(train.classes, counts, strict=True)))
+        say(
+            f"{kind.unit} to train: "
+            + ", ".join(f"{name} {n:,}" for name, n in zip(train.classes, counts, strict=True))
+        )
     if absent := [name for name, count in zip(val.classes, val.counts(), strict=True) if not count]:
         say(f"nothing of {', '.join(absent)} is held out, so its accuracy will not be known; add images")
     if kind.balances and max(counts) > 3 * min(counts) and not balance:

@@ -56,9 +56,7 @@ class Kind:
     """Whether the border of images may be left out."""
 
 
-def _classes_objective(
-    spec: ModelSpec, recipe: Recipe, samples: LearningSet, preprocess: Preprocess
-) -> Objective:
+def _classes_objective(spec: ModelSpec, recipe: Recipe, samples: LearningSet, preprocess: Preprocess) -> Objective:
     return cross_entropy(recipe, samples.counts(), preprocess)
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgevit.artifact.flatbuffer import Table
-from edgevit.artifact.tflite import SUBGRAPHS, open_tflite
+from edgevit.artifact.tflite import OUTPUTS, SUBGRAPHS, open_tflite
 
 OPERATOR_CODES = 1
 """Field number of TFLite's Model; an OperatorCode's old code is 0, its own name 1, version 2 and code 3."""
@@ -130,6 +130,25 @@ def last_operator(path: Path, tensor: int) -> str:
             if name not in UNCHANGING:
                 return name
         return ""
+
+
+def output_places(path: Path, name: str) -> tuple[int, ...] | None:
+    """Return for each output of an operator its number among those of the graph, from 0, or -1 where it is none.
+
+    None if the graph has no operator of this name.
+
+    Raises:
+        ModelFileError: the file cannot be read or is not a TFLite model.
+    """
+    with open_tflite(path) as (model, _):
+        names = [_operator(code).name for code in model.tables(OPERATOR_CODES)]
+        graph = model.element(SUBGRAPHS, 0)
+        given = graph.integers(OUTPUTS)
+        for operator in graph.tables(3):
+            index = operator.number(0, "I", 0)
+            if index < len(names) and names[index] == name:
+                return tuple(given.index(each) if each in given else -1 for each in operator.integers(2))
+        return None
 
 
 def _code(entry: Table) -> int:

@@ -97,6 +97,8 @@ def pair(home: Path, form: Form, *, beside: bool = True) -> Paired | None:
         files = {key: path for key, path in files.items() if key in set(keys) or not _NO_LABELS.match(path.stem)}
         if not files.keys() & set(keys):
             return None
+    if not listing.paths and not files:
+        return None
     if not listing.paths:
         raise DataError(
             f"{apart or pictures} holds {len(files)} label files, but {pictures} no picture; put the pictures there "
@@ -120,20 +122,24 @@ def pair(home: Path, form: Form, *, beside: bool = True) -> Paired | None:
 def labels_folders(root: Path, homes: Iterable[Path]) -> list[Path]:
     """Return where files may lie that tell of all labels: the folder, its parts, and their folders of labels."""
     above = [root.absolute().parent] if any(root.name in spellings for spellings in PARTS.values()) else []
-    inside = [folder / name for folder in dict.fromkeys((root, *homes)) for name in ("", *YOLO.folders)]
+    inside = [place for folder in dict.fromkeys((root, *homes)) for place in (folder, *_labels_places(folder, YOLO))]
     return [folder for folder in (*inside, *above) if folder.is_dir()]
 
 
 def _labels_apart(home: Path, pictures: Path, form: Form) -> Path | None:
     """Return the folder of the label files, if they have one of their own."""
+    for folder in (*_labels_places(pictures, form), *(home / name for name in form.folders)):
+        if folder.is_dir() and (list_files(folder, form.suffix) or not any(folder.iterdir())):
+            return folder
+    return None
+
+
+def _labels_places(pictures: Path, form: Form) -> list[Path]:
+    """Return where labels may lie of the pictures in a folder: labels/train of images/train, and labels/ within it."""
     parts = list(pictures.parts)
     place = next((i for i in reversed(range(len(parts))) if parts[i] in PICTURES), None)
-    for name in form.folders:
-        swapped = [Path(*parts[:place], name, *parts[place + 1 :])] if place is not None else []
-        for folder in (*swapped, home / name):
-            if folder.is_dir() and (list_files(folder, form.suffix) or not any(folder.iterdir())):
-                return folder
-    return None
+    swapped = [Path(*parts[:place], name, *parts[place + 1 :]) for name in form.folders] if place is not None else []
+    return [*swapped, *(pictures / name for name in form.folders)]
 
 
 def _by_key(folder: Path, form: Form) -> dict[str, Path]:

@@ -13,7 +13,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from edgevit.artifact.manifest import BoxOutput, Manifest
+from edgevit.artifact.manifest import BoxOutput
 from edgevit.errors import ModelFileError
 from edgevit.runtime.detection.boxes import Boxes, FoundBoxes
 from edgevit.runtime.detection.letterbox import clip
@@ -242,8 +242,3 @@ class RawBoxes:
             candidates=limits.candidates,
             most=limits.most,
         )
-
-
-def own_decoder(manifest: Manifest) -> BoxDecoder | None:
-    """Return what knows the outputs of a detection model that edgevit exported; None for other models."""
-    return None if manifest.boxes is None else RawBoxes(manifest.boxes, manifest.preprocess.size)

@@ -26,6 +26,8 @@ def test_every_model_has_a_line_with_its_figures(capsys: pytest.CaptureFixture[s
     assert rows["efficientvit_l2"][-2:] == ["%", "imagenet"]
     assert rows["sbcformer_b"][-2:] == ["imagenet", "(?)"]
     assert rows["faster_vit_0_224"][-2:] == ["imagenet", "(NC)"]
+    assert rows["yolox_nano"][-3:] == ["25.8", "%", "coco"]
+    assert rows["sbcformer_xs_retinanet"][-2:] == ["-", "(slow)"]
     assert rows["efficientvit_seg_b0_cityscapes"][-4:] == ["75.7", "%", "cityscapes", "(?)"]
 
 
@@ -38,11 +40,11 @@ def test_list_fits_80_columns(capsys: pytest.CaptureFixture[str], options: tuple
 
 
 def test_small_boards_come_first_with_a_start(capsys: pytest.CaptureFixture[str]) -> None:
-    """Ten pictures a second on a Raspberry Pi 4: of 48 models these, and what is quickest with ImageNet's classes."""
+    """Ten pictures a second on a Raspberry Pi 4: these, and what is quickest with ImageNet's classes."""
     with pytest.raises(SystemExit, match="0"):
         main(["models"])
     found = capsys.readouterr()
-    names = [line.split()[0] for line in found.out.splitlines()]
+    names = [line.split()[0] for line in found.out.splitlines() if line]
     assert names == [
         "MODEL",
         "sbcformer_xs",
@@ -51,6 +53,8 @@ def test_small_boards_come_first_with_a_start(capsys: pytest.CaptureFixture[str]
         "efficientvit_b0",
         "efficientvit_b1",
         "deit_tiny_patch16_224",
+        "MODEL",
+        "efficientvit_b0_det",
     ]
     assert "Start here: edgevit export efficientvit_b0 --weights imagenet --int8" in found.err
     assert "edgevit models --all" in found.err
@@ -68,6 +72,17 @@ def test_one_model_is_described(capsys: pytest.CaptureFixture[str]) -> None:
     text = capsys.readouterr().out
     for part in ("3,410,008", "100,233,216", "crop_pct 0.95", "10 classes, CIFAR-10, not ImageNet", "https://"):
         assert part in text
+
+
+def test_a_detector_is_described(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        main(["models", "yolox_tiny"])
+    text = capsys.readouterr().out
+    for part in ("32.8 % AP on COCO at 416x416", "AP 32.8 %", "letterbox", "BGR, levels 0 to 255", "Apache-2.0"):
+        assert part in text
+    with pytest.raises(SystemExit, match="0"):
+        main(["models", "sbcformer_b_retinanet"])
+    assert "slow: nearly all of its work is in the head" in capsys.readouterr().out
 
 
 def test_json_has_all_models_or_one(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,4 +1,4 @@
-"""What is asked of a detector's answers after each step of an export, on answers whose boxes are known by arithmetic."""
+"""What is asked of a detector after each step of an export, on answers whose boxes are known by arithmetic."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Detectors from PyTorch to a file: separate raw outputs, int8 that keeps their scales apart, and what the file says."""
+"""Detectors from PyTorch to a file: separate raw outputs, int8 that keeps scales apart, and what the file says."""
 
 import dataclasses
 import json

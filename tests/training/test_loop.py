@@ -50,7 +50,12 @@ def samples(tmp_path: Path) -> Samples:
 
 
 def train(
-    model: nn.Module, samples: Samples, validate: Callable[..., dict[str, float]], recipe: Recipe, out: Path, **more: Any
+    model: nn.Module,
+    samples: Samples,
+    validate: Callable[..., dict[str, float]],
+    recipe: Recipe,
+    out: Path,
+    **more: Any,
 ) -> Outcome:
     return run(model, samples, cross_entropy(recipe, samples.counts(), PLAIN), validate, recipe, out, **more)
 

@@ -1,6 +1,6 @@
 """RetinaNet (arXiv 1708.02002) with a feature pyramid of five levels: names and arithmetic of MMDetection 3.3.0.
 
-MMDetection (github.com/open-mmlab/mmdetection) is Apache-2.0. Most of the work is in the head: eight 3x3 convolutions of
+MMDetection (github.com/open-mmlab/mmdetection) is Apache-2.0. Most of the work is the head: eight 3x3 convolutions of
 256 channels, on the finest level alone more than the whole of a small backbone.
 """
 

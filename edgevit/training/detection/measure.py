@@ -76,9 +76,7 @@ def measure_boxes(
         ap=quality.ap or 0.0,
         ap50=quality.ap50 or 0.0,
         per_class={
-            name: round(ap, 4)
-            for name, ap in zip(samples.classes, quality.per_class, strict=True)
-            if ap is not None
+            name: round(ap, 4) for name, ap in zip(samples.classes, quality.per_class, strict=True) if ap is not None
         },
         threshold=threshold,
         count_error=round(counted.error, 3),

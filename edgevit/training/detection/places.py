@@ -33,7 +33,9 @@ class Cells:
 def make_cells(size: Size, strides: Sequence[int], device: torch.device | str = "cpu") -> Cells:
     """Return the cells of an input of (height, width)."""
     levels = [_corners(size, stride, device) for stride in strides]
-    sides = [torch.full((len(level),), float(stride), device=device) for level, stride in zip(levels, strides, strict=True)]
+    sides = [
+        torch.full((len(level),), float(stride), device=device) for level, stride in zip(levels, strides, strict=True)
+    ]
     return Cells(torch.cat(levels), torch.cat(sides))
 
 

@@ -78,8 +78,9 @@ def focal_loss(logits: Tensor, wanted: Tensor) -> Tensor:
 
 def encode(boxes: Tensor, anchors: Tensor) -> Tensor:
     """Return (F, 4) boxes as differences from their (F, 4) anchors: x, y in sides of them, log width, log height."""
-    centres, sides = ((each[:, :2] + each[:, 2:]) / 2 for each in (boxes, anchors)), [
-        each[:, 2:] - each[:, :2] for each in (boxes, anchors)
-    ]
+    centres, sides = (
+        ((each[:, :2] + each[:, 2:]) / 2 for each in (boxes, anchors)),
+        [each[:, 2:] - each[:, :2] for each in (boxes, anchors)],
+    )
     centre, anchor = centres
     return torch.cat(((centre - anchor) / sides[1], torch.log(sides[0] / sides[1])), dim=1)

@@ -34,9 +34,10 @@ def make(folder: Path, labels: str | bytes, names: str = "hen\nfox\n") -> Path:
         ("train/images/a.jpg", "train/labels/a.txt", {"data.yaml": "train: ../train/images\nnames: ['hen', 'fox']"}),
         ("train/a.jpg", "train/a.txt", {"train/classes.txt": "hen\nfox", "classes.txt": "hen\nfox"}),
         ("obj_train_data/a.jpg", "obj_train_data/a.txt", {"obj.names": "hen\nfox\n", "obj.data": "", "train.txt": ""}),
+        ("images/train/a.jpg", "labels/train/a.txt", {"labels/train/classes.txt": "hen\nfox"}),
         ("day1/a.jpg", "day1/a.txt", {"farm.yml": "train: /home/me/day1\nval: none\nnames: {0: hen, 1: fox}"}),
     ],
-    ids=["Ultralytics", "Roboflow", "LabelImg", "CVAT", "data.yaml of another machine"],
+    ids=["Ultralytics", "Roboflow", "LabelImg", "CVAT", "names beside the labels", "data.yaml of another machine"],
 )
 def test_layouts_with_parts(tmp_path: Path, pictures: str, labels: str, more: dict[str, str]) -> None:
     make_pictures(tmp_path, pictures)

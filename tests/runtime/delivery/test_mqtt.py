@@ -26,6 +26,8 @@ from edgevit.runtime.events.event import Event
 from edgevit.runtime.moment import Moment
 from edgevit.runtime.records import Record, event_record
 from edgevit.runtime.sinks.opening import SinkContext, open_sinks
+from tests.made_detections import NAMES, counted
+from tests.made_detections import record as counts_record
 from tests.places import ROOT
 from tests.waiting import GENEROUS_S, wait_for
 
@@ -494,3 +496,41 @@ def test_server_that_is_no_broker_is_said(tmp_path: Path, caplog: pytest.LogCapt
         connection.close()
         wait_for(lambda: "the broker closed the connection" in caplog.text)
     sink.close()
+
+
+def kept(subscriber: Subscriber) -> dict[str, bytes]:
+    """Return what the broker keeps, by topic."""
+    return {topic: payload for topic, payload, retained in list(subscriber.messages) if retained}
+
+
+@needs_broker
+def test_counts_are_kept_by_the_broker_from_unknown_at_the_start_to_the_newest(
+    tmp_path: Path, broker: Mosquitto
+) -> None:
+    place = f"mqtt://127.0.0.1:{broker.port}/farm?discovery=homeassistant"
+    environment: dict[str, str] = {}
+    around = SinkContext(
+        task="detect", names=NAMES, rois=("coop",), source="camera:0", spool=tmp_path / "spool", environment=environment
+    )
+    sinks = open_sinks(parse_sinks([place], environment), around)
+    wait_for(lambda: sinks.backlogs()[0].counts.waiting == 0)
+    early = Subscriber(broker.port)
+    wait_for(lambda: early.on("farm/counts") and early.on("farm/coop/counts"))
+    assert [json.loads(early.on(topic)[0])["counts"] for topic in ("farm/counts", "farm/coop/counts")] == [{}, {}]
+    early.close()
+    for number, hens in ((0, 7), (1, 8), (20, 6)):
+        sinks.write(counts_record(number, counted(hen=hens)))
+        sinks.write(counts_record(number, counted(hen=hens - 5), "coop"))
+    sinks.write(record(21, "count", label="hen", count=6, rule="hen>=6", active=True))
+    wait_for(lambda: sinks.backlogs()[0].counts.waiting == 0)
+    late = Subscriber(broker.port)
+    time.sleep(0.2)
+    wait_for(lambda: {"farm/counts", "farm/coop/counts"} <= set(kept(late)))
+    counts = [json.loads(kept(late)[topic])["counts"] for topic in ("farm/counts", "farm/coop/counts")]
+    assert counts == [{"hen": 6, "fox": 0, "egg": 0}, {"hen": 1, "fox": 0, "egg": 0}]
+    # the event of a rule is no state, and no label is there
+    assert late.on("farm/count")
+    assert "farm/count" not in kept(late)
+    assert not any("label" in topic for topic in kept(late))
+    late.close()
+    sinks.close()

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 import edgevit
 from edgevit.errors import ModelFileError, OptionError
+from edgevit.runtime.events.labels import LabelRules
 from tests.conftest import MakeModel, SaveImage
 from tests.made_detector import BOXES, LABELS, PREPROCESS, scene, squares_graph
 
@@ -89,6 +90,25 @@ def test_thresholds_of_single_classes_decide_what_is_told(tiny_detector: Path) -
             detector.set_thresholds(hen=0.5)
         with pytest.raises(OptionError, match=r"threshold is \[1.5\], expected numbers from 0 to 1"):
             detector.set_thresholds(1.5)
+
+
+def test_rules_make_another_detector_of_the_same_model(tiny_detector: Path) -> None:
+    """Squares have 0.998, grey cells about 0.018."""
+    picture = scene(("red", 0, 0), ("blue", 1, 1))
+    with edgevit.load(tiny_detector, task="detect") as detector:
+        assert detector(picture).weak is None
+        strict = detector.with_rules(LabelRules(thresholds={"blue": 0.9999}), least=0.1)
+        answer = strict(picture)
+        assert answer.counts == {"red": 1}
+        assert answer.weak is not None
+        assert [answer.names[index] for index in answer.weak.classes] == ["blue"]
+        # only from `least` on; a threshold below it is looked at all the same
+        assert len(detector.with_rules(LabelRules(), least=0.01)(picture).weak.boxes) == 4  # type: ignore[union-attr]
+        assert len(detector.with_rules(LabelRules(threshold=0.01), least=0.5)(picture).boxes) == 6
+        # its own thresholds hold where rules have none, and stay its own
+        detector.set_thresholds(red=0.9999)
+        assert detector.with_rules(LabelRules())(picture).counts == {"blue": 1}
+        assert strict(picture).counts == {"red": 1}
 
 
 def test_labels_may_be_replaced(tiny_detector: Path) -> None:

@@ -84,6 +84,7 @@ def test_options_are_checked_on_construction(given: dict[str, Any], message: str
         {"sources": ["camera:0", "rtsp://10.0.0.7/yard"], "every": "5s", "wait": False, "stall_timeout": 20},
         {"roi": ["a=0,0,0.5,1", "b=0.5,0,0.5,1"], "rotate": 90, "max_frames": 3, "top_k": 2, "spool": "spool"},
         {"threshold": ["0.6", "fox=0.8"], "stable": "3/5", "hysteresis": 0.1, "cooldown": "10m"},
+        {"count": ["hen>=10", "fox>=1@coop"], "roi": ["coop=0,0,0.5,1"], "stable": "3/5"},
         {"to": ["json", "hard:hard/?quota=1MB"], "serve": "127.0.0.1:8080", "labels": Path("names.txt"), "threads": 2},
         {"mean": (0.5, 0.5, 0.5), "std": (0.25, 0.25, 0.25), "imgsz": (224, 320)},
     ],
@@ -93,6 +94,7 @@ def test_command_line_of_options_says_the_same(given: dict[str, Any]) -> None:
     read = read_run_options(command.make_context("run", list(options.arguments())).params)
     assert read.arguments() == options.arguments()
     assert (read.plan, read.label_rules, read.targets) == (options.plan, options.label_rules, options.targets)
+    assert read.count_rules == options.count_rules
 
 
 def test_values_of_python_have_a_command_line_too() -> None:

@@ -268,6 +268,15 @@ def test_install_writes_the_unit_and_prints_the_next_command(run: Run, tiny_mode
     assert "--top-k 1" in path.read_text()
 
 
+def test_rules_about_counts_are_in_the_unit_as_systemd_reads_them(
+    run: Run, tiny_detector: Path, configuration: Path
+) -> None:
+    rules = ("--roi", "coop=0,0,0.5,1", "--count", "red>=10@coop", "--count", "blue==0")
+    code, text, _ = run("service", "print", "--user", tiny_detector, "http://10.0.0.7/", *rules)
+    assert code == 0
+    assert "--count red>=10@coop --count blue==0" in text.replace('"', "")
+
+
 def test_paths_are_whole_in_the_unit(
     run: Run, tiny_model: Path, configuration: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
