@@ -162,7 +162,7 @@ class StreamOptions:
     @functools.cached_property
     def follow_rules(self) -> FollowRules | None:
         """What is to be followed from frame to frame; None for nothing."""
-        return read_follow_rules(self.track, self.line, self.dwell, self.regions)
+        return read_follow_rules(self.track, self.line, self.dwell, self.rois)
 
     @property
     def least_score(self) -> float | None:

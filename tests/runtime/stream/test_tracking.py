@@ -10,9 +10,15 @@ import edgevit
 from edgevit.errors import OptionError
 from edgevit.runtime.detection.result import Detections
 from edgevit.runtime.events.event import Event
+from edgevit.runtime.moment import Moment
 from edgevit.runtime.run.options import RunOptions
 from edgevit.runtime.run.run import run
+from edgevit.runtime.sources.frames import Clock, Frame
+from edgevit.runtime.sources.opening import Item
+from edgevit.runtime.sources.stop import Stop
+from edgevit.runtime.stream.loop import StreamCallbacks, predictions
 from edgevit.runtime.stream.options import StreamOptions
+from edgevit.runtime.stream.plan import plan_stream
 from tests.made_detector import scene
 
 WAY = (0, 0, 0, 1, 1, 2, 2, 2)
@@ -107,12 +113,32 @@ def test_line_and_dwell_turn_tracking_on() -> None:
     ("given", "message"),
     [
         ({"line": [THIRD, THIRD]}, "two lines are named 'third'"),
+        ({"tiles": "2x1", "dwell": ["r1c1>=1s"]}, "the picture has no region 'r1c1'"),
         ({"dwell": ["right>=1s"]}, "the picture has no region 'right'; name it with roi= right=X,Y,W,H"),
         ({"roi": [RIGHT], "dwell": ["right>=1s", "right >= 1"]}, "dwell= right>=1s stands twice"),
     ],
 )
-def test_what_contradicts_itself_is_refused_before_anything_is_opened(
-    given: dict[str, list[str]], message: str
-) -> None:
+def test_what_contradicts_itself_is_refused_before_anything_is_opened(given: dict[str, object], message: str) -> None:
     with pytest.raises(OptionError, match=message):
         StreamOptions(**given)  # type: ignore[arg-type]
+
+
+def test_lost_camera_ends_the_tracks_and_keeps_the_counts(tiny_detector: Path) -> None:
+    def frames(begin_s: float) -> list[Frame]:
+        moments = [Moment("camera:0", k, begin_s + 0.5 * k, 1.8e9 + begin_s + 0.5 * k) for k in range(len(WAY))]
+        pictures = [scene(("red", 0, column)) for column in WAY]
+        return [Frame(picture, moment, dropped=0) for picture, moment in zip(pictures, moments, strict=True)]
+
+    lost = Event("source_lost", Moment("camera:0", 8, 4.0, 1.8e9 + 4.0), {"reason": "gone"})
+    told: list[Event] = []
+    plan = plan_stream(["camera:0"], StreamOptions(line=[THIRD]))
+    with edgevit.load(tiny_detector) as detector:
+        items: list[Item] = [*frames(0.0), lost, *frames(5.0)]
+        results = list(predictions(detector, items, plan, StreamCallbacks(event=told.append), Stop(), Clock()))
+    ids = [box["id"] for result in results for box in result.to_plain_dict()["detections"]]
+    assert ids == [0, *[1] * 7, 0, *[2] * 7]
+    assert [(event.kind, event.facts.get("track"), event.facts.get("out")) for event in told] == [
+        ("line", 1, 1),
+        ("source_lost", None, None),
+        ("line", 2, 2),
+    ]
