@@ -20,3 +20,12 @@ def test_every_detector_has_a_loss(name: str) -> None:
     boxes = get_spec(name).family.boxes
     assert boxes is not None
     assert boxes.decode in LOSSES
+
+
+def test_a_threshold_that_training_suggests_is_the_exported_model_s() -> None:
+    spec = get_spec("efficientvit_b0_det")
+    changed, same = spec.with_threshold(0.4).family.boxes, spec.with_threshold(None).family.boxes
+    assert changed is not None
+    assert same is not None
+    assert (changed.threshold, same.threshold) == (0.4, 0.25)
+    assert get_spec("efficientvit_b0").with_threshold(0.4) == get_spec("efficientvit_b0")
