@@ -24,7 +24,7 @@ from edgevit.export.estimate.estimate import MHZ, THREADS, estimate
 from edgevit.export.pipeline import export
 from edgevit.export.recipe import SUFFIXES, Format, Recipe
 from edgevit.models.zoo.registry import get_spec
-from edgevit.runtime.selftest import draw_picture
+from edgevit.runtime.images.drawn import draw_picture
 
 MODELS = (
     "efficientvit_b0_det@320",

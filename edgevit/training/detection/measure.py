@@ -16,7 +16,7 @@ from edgevit.training.detection.samples import BoxedSamples
 from edgevit.training.detection.shown import ShownPicture, show_worst
 
 LEAST_SCORE = 0.01
-"""Of the boxes that the average precision is computed from."""
+"""Least score of the boxes that the average precision is computed from."""
 BATCH = 8
 
 

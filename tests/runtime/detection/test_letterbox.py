@@ -62,6 +62,12 @@ def test_boxes_are_cut_at_the_edges_and_left_out_beyond() -> None:
     assert back.boxes.tolist() == [[0, 0, 640, 480]]
 
 
+def test_boxes_of_a_picture_at_reduced_scale_are_those_of_the_whole() -> None:
+    # a quarter of 1921 x 2562, rounded up, becomes 240 x 320 as the whole does
+    back = to_picture(found((0, 60, 160, 120)), (481, 641), BOX, (1921, 2562))
+    np.testing.assert_allclose(back.boxes, [[0, 1921 / 4, 2562 / 2, 1921 / 2]], rtol=1e-6)
+
+
 def test_squashed_pictures_return_too() -> None:
     squash = Preprocess((256, 320), "bilinear", 1.0, "squash")
     back = to_picture(found((160, 64, 320, 128)), (512, 640), squash)
