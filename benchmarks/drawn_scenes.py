@@ -78,12 +78,8 @@ def _draw_free(
             mask[top : top + height, left : left + width] = 1
         else:
             tip = int(left + rng.integers(width))
-            corners = [
-                (tip, int(top)),
-                (int(left), int(top + height - 1)),
-                (int(left + width - 1), int(top + height - 1)),
-            ]
-            cv2.fillPoly(mask, [np.array(corners, np.int32)], 1)
+            bottom, right = top + height - 1, left + width - 1
+            cv2.fillPoly(mask, [np.array([(tip, top), (left, bottom), (right, bottom)], np.int32)], 1)
         if _most_hidden(_box(mask > 0), taken) < MOST_HIDDEN:
             return mask > 0
     return None

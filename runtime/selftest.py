@@ -5,16 +5,22 @@ Drawn pictures go through the same decoding, scaling and session as a user's ima
 
 import base64
 import contextlib
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from edgevit.artifact.manifest import Manifest, Precision, Preprocess, SelfTest, SelfTests, read_manifest
 from edgevit.errors import GateError, ModelFileError
+from edgevit.runtime.backends.reference import (
+    FLOAT_TOLERANCE,
+    NUMBERS_TOLERANCE,
+    PROBABILITY_TOLERANCE,
+    chosen_places,
+    compare_answer,
+    flat,
+)
 from edgevit.runtime.backends.session import Session, find_backend, open_exported
 from edgevit.runtime.detection.decode import BoxDecoder
 from edgevit.runtime.detection.decoders import own_decoder
@@ -32,33 +38,8 @@ from edgevit.runtime.images.resample import RGBImage
 
 MAX_PIXELS = 1_000_000
 """A self-test's picture of more is not decoded; none that is drawn here has as many as LARGEST squared."""
-NUMBERS_TOLERANCE = 0.05
-"""Share of the stored class numbers that may differ, where the graph answers with those: two classes may be as good."""
 SAMPLES = 64
 """Input values stored for each picture."""
-MOST_LOGITS = 4096
-"""An answer that has more, as a mask's, is not stored whole."""
-LARGE_SAMPLES = 512
-"""Logits stored of such an answer for each picture."""
-FLOAT_TOLERANCE = 1e-3
-"""Share of a case's largest absolute logit by which a float model's may differ; an int8 one's is the session's to say.
-
-Float kernels of two processors sum in different orders: 6e-7 between x86-64 and an emulated Cortex-A72; fp16 is storage
-only. The int8 kernels of those two agreed exactly in the same ONNX Runtime, but others need not: a value on a rounding
-edge falls to either side, and each such step of 1/255 of a range travels on. Integer kernels against the same graph
-computed in float moved the logits of a trained int8 sbcformer_xs by 0.5 % on these pictures and by at most 1.1 % on 120
-photographs, while swapped colours moved them by 50 %. TFLite's runtimes round in more ways: int8 logits of
-ai-edge-litert on those two processors agreed within 1e-6 (dynamic-range ones within 1.1 %), but tflite-runtime 2.14
-moved those of an int8 sbcformer_xs by 1.5 % on these pictures, of an int8 efficientvit_b0 by 7.9 %, with the same
-answers; swapped colours moved them by 51 and 148 %. Hence 5 % for ONNX and 15 % for TFLite. A class that leads by more
-than twice the tolerance stays first, so no separate check of the winner is needed.
-"""
-
-PROBABILITY_TOLERANCE = 0.25
-"""Share of a case's largest probability, for integer probabilities: a softmax moves them further than the logits.
-
-Measured on efficientvit_b0: 0.06 between the int8 kernels of ai-edge-litert and of tflite-runtime 2.14.
-"""
 
 
 @dataclass(frozen=True)
@@ -181,8 +162,8 @@ def _record(
     outputs = [output[0] for output in session.run_outputs(values[None])]
     boxes = () if decoder is None else record_boxes(decoder, outputs)
     # raw numbers of an int8 detector move further than its boxes
-    answer = _flat(outputs) if not (boxes and integers) else np.zeros(0, np.float32)
-    drawn = _draw_logits(answer, seed)
+    answer = flat(outputs) if not (boxes and integers) else np.zeros(0, np.float32)
+    drawn = chosen_places(answer.size, seed)
     return SelfTest(
         png=base64.b64encode(png.tobytes()).decode(),
         input_indices=tuple(int(place) for place in places),
@@ -191,17 +172,6 @@ def _record(
         logit_indices=tuple(int(place) for place in drawn),
         boxes=boxes,
     )
-
-
-def _flat(outputs: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
-    return np.concatenate([output.reshape(-1) for output in outputs])
-
-
-def _draw_logits(answer: NDArray[np.float32], seed: int) -> NDArray[np.int64]:
-    """Return which parts of a flat answer are stored; none where all are."""
-    if answer.size <= MOST_LOGITS:
-        return np.zeros(0, np.int64)
-    return np.sort(np.random.default_rng(seed).choice(answer.size, LARGE_SAMPLES, replace=False))
 
 
 def _short(value: np.float32) -> float:
@@ -241,41 +211,9 @@ def _check(
         )
     outputs = [output[0] for output in session.run_outputs(values[None])]
     boxes = BoxComparison() if decoder is None else compare_boxes(decoder, outputs, case.boxes, tests, where)
-    if not case.logits:
-        return float(of_input.max()), 0.0, boxes
-    answer = _flat(outputs)
-    if case.logit_indices:
-        if max(case.logit_indices) >= answer.size or min(case.logit_indices) < 0:
-            raise ModelFileError(f"case {number} of the self-test is for another answer; export the model again")
-        answer = answer[list(case.logit_indices)]
-    of_logits = _check_logits(answer, np.array(case.logits, np.float32), tests, where)
+    if decoder is None and not case.logits:
+        raise ModelFileError(
+            f"case {number} of the self-test holds boxes alone, but this is no detector; export it again"
+        )
+    of_logits = compare_answer(flat(outputs), case, tests, number) if case.logits else 0.0
     return float(of_input.max()), of_logits, boxes
-
-
-def _check_logits(found: NDArray[np.float32], wanted: NDArray[np.float32], tests: SelfTests, where: str) -> float:
-    """Return the largest difference as a share of the largest absolute logit."""
-    if found.shape != wanted.shape:
-        raise GateError(f"self-test failed, {where}: {len(found)} logits, expected {len(wanted)}")
-    if tests.class_numbers:
-        return _check_numbers(found, wanted, tests, where)
-    scale = float(np.abs(wanted).max()) or 1.0
-    difference = np.abs(found - wanted) / scale
-    wrong = ~(difference <= tests.logit_tolerance)  # NaN is wrong too
-    if wrong.any():
-        first = int(np.argmax(wrong))
-        raise GateError(
-            f"self-test failed, {where}: logit {first} is {found[first]:.4f}, expected {wanted[first]:.4f} "
-            f"within {tests.logit_tolerance * scale:.4f}; this runtime does not compute what the export measured"
-        )
-    return float(difference.max())
-
-
-def _check_numbers(found: NDArray[np.float32], wanted: NDArray[np.float32], tests: SelfTests, where: str) -> float:
-    """Return the share of class numbers that differ."""
-    share = float((found != wanted).mean())
-    if share > tests.logit_tolerance:
-        raise GateError(
-            f"self-test failed, {where}: {share:.1%} of the class numbers differ, allowed are "
-            f"{tests.logit_tolerance:.1%}; this runtime does not compute what the export measured"
-        )
-    return share

@@ -141,7 +141,7 @@ class TfliteGraph:
         return path
 
 
-def write_table_tflite(path: Path, table: NDArray[np.float32], metadata: Mapping[str, str] | None = None) -> Path:
+def write_table_tflite(path: Path, table: NDArray[np.float32], metadata: Mapping[str, Any] | None = None) -> Path:
     """Write a TFLite model that answers with a table (1, ...), whatever the picture, and has Ultralytics' metadata."""
     graph = TfliteGraph()
     # 0 * red + 0 * green + 0 * blue + the table

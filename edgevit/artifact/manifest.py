@@ -44,7 +44,7 @@ MOST_VALUES = 65_536
 INPUT_TOLERANCE_LEVELS = 2.0
 """Largest tolerance of a self-test's input that is believed, in levels of a picture, 0..255."""
 LOGIT_TOLERANCE = 0.25
-"""Largest tolerance of a self-test's answers that is believed; runtime/selftest.py says what is usual.
+"""Largest tolerance of a self-test's answers that is believed; runtime/backends/reference.py says what is usual.
 
 A file declares its own tolerances, so that without a limit it could pass whatever it answers.
 """

@@ -15,13 +15,14 @@ OPTIONS = (
         required=True,
         type=click.Path(path_type=Path),
         metavar="DIR",
-        help="Folder of train/ and val/, or of classes.",
+        help="Folder of train/ and val/, of classes, or of boxes.",
     ),
     click.option(
         "--init",
         metavar="FILE|NAME",
         shell_complete=complete_weights,
-        help="Fine-tune these weights: a file, a name that `edgevit models NAME` lists, or 'imagenet'.",
+        help="Fine-tune these weights: a file, a name that `edgevit models NAME` lists, or 'imagenet'.  "
+        "[default: none; for boxes bundled ones]",
     ),
     click.option(
         "--freeze", is_flag=True, help="Train the last layer only: a first answer in a minute. Starts from weights."
@@ -35,7 +36,7 @@ OPTIONS = (
         "--epochs",
         type=click.FloatRange(0, min_open=True),
         metavar="N",
-        help="Passes over the images.  [default: 60, with --init 15, with --freeze 3]",
+        help="Passes over the images.  [default: 60, with --init 15, for boxes 30 to 100, with --freeze 3]",
     ),
     click.option("--imgsz", metavar="N|HxW", help="Final image size in pixels.  [default: the model's own]"),
     click.option(
@@ -44,20 +45,26 @@ OPTIONS = (
         help='Sizes and epochs, instead of --imgsz and --epochs: "96*20,224*1", or "96x160*20".',
     ),
     click.option(
-        "--batch", type=int, metavar="N", help="Images in a step.  [default: 15 steps an epoch, or more of 128]"
+        "--batch",
+        type=int,
+        metavar="N",
+        help="Images in a step.  [default: 15 steps an epoch, or more of 128; for boxes 8, or 16]",
     ),
     section("Optimization"),
     click.option(
         "--learning-rate",
         type=float,
         metavar="X",
-        help="Peak rate of AdamW.  [default: 0.002, with --init 0.0005 to 0.001]",
+        help="Peak rate of AdamW.  [default: 0.002, with --init 0.0005 to 0.001, for boxes 0.002, RetinaNets 0.0002]",
     ),
     click.option(
         "--weight-decay", type=float, default=0.05, show_default=True, metavar="X", help="Weight decay of AdamW."
     ),
     click.option(
-        "--warmup-epochs", type=float, metavar="N", help="Epochs of rising rate.  [default: a tenth of all, at most 1]"
+        "--warmup-epochs",
+        type=float,
+        metavar="N",
+        help="Epochs of rising rate.  [default: a tenth of all, at most 1, for boxes 3]",
     ),
     click.option(
         "--ema-decay",

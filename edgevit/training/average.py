@@ -24,7 +24,8 @@ from edgevit.models.weights.load import canonical_state, load_state
 from edgevit.models.zoo.registry import get_spec
 from edgevit.text import printable, show_log
 from edgevit.training.data import list_data, read_data
-from edgevit.training.job import Job, Watcher, card, finish
+from edgevit.training.finish import card, finish
+from edgevit.training.job import Job, Watcher
 from edgevit.training.kinds import Quality
 from edgevit.training.recipe import Recipe
 from edgevit.training.result import write_card

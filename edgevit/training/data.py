@@ -82,10 +82,8 @@ def read_data(listing: Listing, kind: Kind, workers: int, say: Callable[[str], N
     classes = f"{len(counts)} class{'' if len(counts) == 1 else 'es'}"
     say(f"{classes}, {len(train.paths):,} images to train, {len(val.paths):,} held out")
     if kind.unit != "pixels" and len(counts) <= MOST_COUNTED:
-        say(
-            f"{kind.unit} to train: "
-            + ", ".join(f"{name} {n:,}" for name, n in zip(train.classes, counts, strict=True))
-        )
+        numbers = (f"{name} {count:,}" for name, count in zip(train.classes, counts, strict=True))
+        say(f"{kind.unit} to train: {', '.join(numbers)}")
     if absent := [name for name, count in zip(val.classes, val.counts(), strict=True) if not count]:
         say(f"nothing of {', '.join(absent)} is held out, so its accuracy will not be known; add images")
     if kind.balances and max(counts) > 3 * min(counts) and not balance:

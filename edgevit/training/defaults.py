@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from edgevit.errors import OptionError
-from edgevit.models.zoo.spec import Task
+from edgevit.models.zoo.spec import ModelSpec, Task
 from edgevit.schema import check_options, option_name
 from edgevit.training.augment import AugmentationName
 from edgevit.training.recipe import Recipe
-from edgevit.training.schedule import Schedule, Size
+from edgevit.training.schedule import Schedule
 
 RATE, FINE_TUNING_RATE = 2e-3, 5e-4
 """Peak learning rates for random and for trained weights."""
@@ -32,7 +32,8 @@ BOX_STEPS = 1000.0
 """Steps in which a detector learns its classes..."""
 BOX_EPOCHS = (30.0, 100.0)
 """...and the fewest and most epochs that they may take."""
-BOX_RATE = 2e-3
+BOX_RATE, ANCHOR_RATE = 2e-3, 2e-4
+"""Peak learning rates of detectors without anchors, and of RetinaNets, which a higher one throws off the track."""
 BOX_BATCHES = (16, 8)
 MANY_STEPS = 125
 """An epoch of a detector has so many before its batch is made larger."""
@@ -68,14 +69,13 @@ class Choices:
         return replace(self, schedule=schedule, **before)
 
     def fill(
-        self, images: int, size: int | Size, task: Task = "classify", *, fine_tuning: bool, freeze: bool, **others: Any
+        self, images: int, spec: ModelSpec, *, fine_tuning: bool, freeze: bool, **others: Any
     ) -> tuple[Recipe, str]:
         """Return the recipe, and a line that names the options that were left out, with what they became.
 
         Args:
             images: how many there are to train on.
-            size: of the model's input, where none was given.
-            task: what the model is for.
+            spec: the model; a square of its own height is the input's size, where none was given.
             fine_tuning: whether trained weights are there to start from.
             freeze: whether only the last layer learns.
             others: more fields of the recipe.
@@ -86,10 +86,10 @@ class Choices:
         useless = ("learning_rate", "warmup_epochs", "ema_decay")
         if freeze and (odd := [option_name(name) for name in useless if getattr(self, name) is not None]):
             raise OptionError(f"--freeze has no use for {odd[0]}; leave it out")
-        habits = HABITS[task]
+        habits = find_habits(spec)
         batch = habits.batch(images) if self.batch is None else self.batch
         epochs = FROZEN_EPOCHS if freeze else habits.epochs(images / batch, fine_tuning)
-        sizes = self.schedule.phases(size, epochs, progressive=not fine_tuning and not freeze)
+        sizes = self.schedule.phases(spec.preprocess.size[0], epochs, progressive=not fine_tuning and not freeze)
         total = sum(each for _, each in sizes)
         found = {
             "batch": batch,
@@ -173,3 +173,10 @@ HABITS: dict[Task, Habits] = {
     "segment": _PICTURES,
     "detect": Habits(choose_box_batch, choose_box_epochs, lambda steps, fine_tuning: BOX_RATE, 3.0),
 }
+_ANCHORS = replace(HABITS["detect"], rate=lambda steps, fine_tuning: ANCHOR_RATE)
+
+
+def find_habits(spec: ModelSpec) -> Habits:
+    """Return what is usual for a model."""
+    boxes = spec.family.boxes
+    return _ANCHORS if boxes is not None and boxes.decode == "retina" else HABITS[spec.task]

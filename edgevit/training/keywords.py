@@ -14,9 +14,10 @@ from edgevit.training.augment import AugmentationName
 from edgevit.training.data import list_data
 from edgevit.training.defaults import MANY, Choices
 from edgevit.training.hardware import Hardware, plain_memory_error, use_threads
-from edgevit.training.job import Job, Watcher, run_job
+from edgevit.training.job import Job, Watcher
 from edgevit.training.kinds import Quality
 from edgevit.training.recipe import Recipe
+from edgevit.training.run import run_job
 from edgevit.training.schedule import Schedule, Size
 from edgevit.training.state import read_saved
 
@@ -74,7 +75,7 @@ def train(
     command: str = "",
     watcher: Watcher = Watcher(),  # noqa: B008 (frozen)
 ) -> TrainingResult:
-    """Train or fine-tune a model on folders of images, one for each class, or of images and masks.
+    """Train or fine-tune a model on folders of images, one for each class, or of images with masks or boxes.
 
     Writes `out/MODEL.safetensors`, which the exporter reads with no further options, its facts as `out/MODEL.json`, a
     page about the run as `out/MODEL.html`, and `out/last.pt`, from which a run continues. See docs/training.md.
@@ -84,18 +85,21 @@ def train(
         data: folder of `train/` and `val/`, or of the class folders, of which a part is then held out.
         out: folder of the run; `runs/MODEL` unless given.
         init: weights to fine-tune: a file, or a name that `edgevit models MODEL` lists; with `freeze` the first of
-            those unless given.
+            those unless given, for boxes bundled ones of the model or its backbone.
         freeze: train the last layer only, which takes a minute: a first answer.
         resume: continue the run in `out`; options that are left out are those that it was started with, and others must
             be as they were.
-        epochs: passes over the images; 60 unless given, with `init` 15, with `freeze` 3.
+        epochs: passes over the images; 60 unless given, with `init` 15, with `freeze` 3; for boxes 30 to 100, which are
+            about 1,000 steps.
         imgsz: final image size in pixels, multiples of 32: a side, or (height, width); unless given, a square of the
             model's own height.
         sizes: sizes and epochs, instead of both: "96*20,224*1", or ((96, 20), (224, 1)).
-        batch: images in a step, at least 2; unless given, at most 128 and so few that an epoch has 15 steps.
-        learning_rate: peak rate of AdamW; 0.002 unless given, with `init` 0.0005, or up to twice that for a short run.
+        batch: images in a step, at least 2; unless given, at most 128 and so few that an epoch has 15 steps; for
+            boxes 8, or 16 of 2,000 images or more.
+        learning_rate: peak rate of AdamW; 0.002 unless given, with `init` 0.0005, or up to twice that for a short run;
+            for boxes 0.002, and 0.0002 for a RetinaNet.
         weight_decay: of AdamW; biases and norms are not decayed.
-        warmup_epochs: epochs in which the rate rises; a tenth of all and at most 1 unless given.
+        warmup_epochs: epochs in which the rate rises; a tenth of all and at most 1 unless given, for boxes 3.
         ema_decay: share of the averaged weights that a step keeps, from 0 to below 1; unless given, so that they look
             back a tenth of all steps, and at most 500.
         augmentation: how much images are changed at random; "strong" unless given, with `init` and few of them
@@ -132,10 +136,10 @@ def train(
     bfloat16 = hardware.uses_bfloat16()
 
     def fill(choices: Choices, images: int) -> tuple[Recipe, str]:
-        side, fine_tuning = spec.preprocess.size[0], initial is not None
+        fine_tuning = initial is not None
         others = {"weight_decay": weight_decay, "seed": seed, "bfloat16": bfloat16, "balance": balance}
         others["vertical_flip"] = vertical_flip
-        return choices.fill(images, side, spec.task, fine_tuning=fine_tuning, freeze=freeze, **others)
+        return choices.fill(images, spec, fine_tuning=fine_tuning, freeze=freeze, **others)
 
     job = Job(
         model=model,

@@ -88,7 +88,7 @@ def write_page(
         lstrip_blocks=True,
     )
     labelled = quality if isinstance(quality, Accuracy) else None
-    found_boxes = isinstance(quality, BoxAccuracy)
+    shown = quality.shown if isinstance(quality, BoxAccuracy) else ()
     text = environment.get_template(TEMPLATE).render(
         model=model,
         quality=quality,
@@ -99,7 +99,7 @@ def write_page(
         matrix=Markup(confusion_svg(data.val.classes, labelled.confusion)) if labelled else None,  # noqa: S704 (escaped)
         confusion_style=Markup(STYLE),
         mistakes=[(mistake, picture_uri(mistake.path)) for mistake in labelled.mistakes] if labelled else [],
-        shown=[(one, picture_uri(one.path, PHOTO_SIDE)) for one in quality.shown] if found_boxes else [],
+        shown=[(one, picture_uri(one.path, PHOTO_SIDE)) for one in shown],
         facts=facts,
         recipe=json.dumps(facts["recipe"]),
     )

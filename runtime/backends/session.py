@@ -52,7 +52,7 @@ class Tensors:
     probabilities: bool = False
     """Whether an integer output has the levels that are prescribed for a softmax."""
     int8_tolerance: float = 0.05
-    """How far apart the int8 kernels of two processors may lead a logit, as a share; see runtime/selftest.py."""
+    """How far apart the int8 kernels of two processors may lead a logit, as a share; backends/reference.py says why."""
 
 
 @runtime_checkable

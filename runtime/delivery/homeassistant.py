@@ -23,7 +23,7 @@ STATES = ("label", "counts", "lines", "too_dark", "too_bright", "blurred", "froz
 """Topics below the base whose last message is kept by the broker (retained): what is true until the next."""
 ONLINE, OFFLINE = "online", "offline"
 SHOWN_CLASSES = 20
-"""Of a model with more classes only those that a rule names get a sensor that is switched on."""
+"""A model with more classes has sensors that are switched off, but for those that rules are about."""
 PROBLEMS = {"too_dark": "Too dark", "too_bright": "Too bright", "blurred": "Blurred", "frozen": "Frozen"}
 
 

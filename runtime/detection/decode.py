@@ -85,11 +85,15 @@ def check_shapes(shapes: Sequence[tuple[int, ...]], meaning: BoxOutput, size: tu
         or len(found) != 1
         or (places is not None and found != {places})
     ):
-        shown = ", ".join("x".join(map(str, shape)) for shape in shapes)
         expected = ", ".join(f"{places or 'N'}x{side}" for side in [*sides, "classes"])
         raise ModelFileError(
-            f"the model answers with {shown} for a picture, but its document says {expected}; export it again"
+            f"the model answers with {shown(shapes)} for a picture, but its document says {expected}; export it again"
         )
+
+
+def shown(shapes: Sequence[tuple[int, ...]]) -> str:
+    """Return shapes as text: "126x4, 126x1"."""
+    return ", ".join("x".join(map(str, shape)) for shape in shapes)
 
 
 def best_classes(
@@ -122,8 +126,10 @@ def _each_class(
     """Return for each class that reaches the threshold its place and score, the surest of each level."""
     least, start, found = _logit(threshold), 0, []
     for count in level_places(meaning, size):
-        places, classes = np.nonzero(logits[start : start + count] >= least)
-        scores = sigmoid(logits[start + places, classes])
+        level = logits[start : start + count].reshape(-1)
+        reached = np.flatnonzero(level >= least)
+        places, classes = np.divmod(reached, logits.shape[1])
+        scores = sigmoid(level[reached])
         order = _surest(scores, threshold, most)
         found.append((start + places[order], classes[order], scores[order]))
         start += count

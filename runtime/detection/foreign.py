@@ -18,7 +18,7 @@ from edgevit.errors import ModelFileError, OptionError
 from edgevit.runtime.backends.session import Session, open_session
 from edgevit.runtime.backends.tflite_operators import output_places, read_needs
 from edgevit.runtime.detection.decode import BoxDecoder
-from edgevit.runtime.detection.foreign_decode import CentreTable, FinishedTable, SsdOutputs, Unit
+from edgevit.runtime.detection.tables import CentreTable, FinishedTable, SsdOutputs, Unit
 from edgevit.runtime.foreign import UserMetadata, foreign_preprocess, input_size, known_labels
 from edgevit.schema import read_json
 
@@ -170,7 +170,8 @@ def _preprocess(
         interpolation=told.interpolation or "bilinear",
         mean=told.mean if told.mean is not None or integers else usual.mean,
         std=told.std if told.std is not None or integers else usual.std,
-        bgr=usual.bgr if told.bgr is None else told.bgr,
+        # YOLOX before 0.2 normalized, and took RGB
+        bgr=usual.bgr if told.bgr is None and told.mean is None else told.bgr,
     )
     squash = usual.squash if told.squash is None else told.squash
     steps = foreign_preprocess(path, session, told, metadata)

@@ -7,19 +7,23 @@ from edgevit.runtime.detection.boxes import Boxes, FoundBoxes
 from edgevit.runtime.images.preprocess import scaled_size
 
 
-def to_picture(found: FoundBoxes, picture: tuple[int, int], preprocessing: Preprocess) -> FoundBoxes:
+def to_picture(
+    found: FoundBoxes, picture: tuple[int, int], preprocessing: Preprocess, full: tuple[int, int] | None = None
+) -> FoundBoxes:
     """Return what was found in the input, in pixels of the picture of (height, width) that the input was made of.
 
-    Boxes are cut at the picture's edges; what lies beyond them, in what a letterbox leaves free, is left out.
+    Boxes are cut at the picture's edges; what lies beyond them, in what a letterbox leaves free, is left out. If the
+    picture was decoded at a reduced scale, boxes are in pixels of what it is in `full`.
     """
-    boxes = clip(found.boxes * _ratios(picture, preprocessing), picture)
+    scaled, full = scaled_size(picture, preprocessing), full or picture
+    boxes = clip(found.boxes * _ratios(full, scaled), full)
     inside = (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
     return FoundBoxes(boxes[inside], found.scores[inside], found.classes[inside])
 
 
 def to_input(boxes: Boxes, picture: tuple[int, int], preprocessing: Preprocess) -> Boxes:
     """Return boxes of a picture of (height, width) in pixels of the input that is made of it."""
-    return np.asarray(boxes / _ratios(picture, preprocessing), np.float32)
+    return np.asarray(boxes / _ratios(picture, scaled_size(picture, preprocessing)), np.float32)
 
 
 def clip(boxes: Boxes, size: tuple[int, int]) -> Boxes:
@@ -27,10 +31,9 @@ def clip(boxes: Boxes, size: tuple[int, int]) -> Boxes:
     return np.asarray(np.clip(boxes, 0, np.array([size[1], size[0]] * 2)), np.float32)
 
 
-def _ratios(picture: tuple[int, int], preprocessing: Preprocess) -> Boxes:
+def _ratios(picture: tuple[int, int], scaled: tuple[int, int]) -> Boxes:
     """Return how many pixels of the picture one of the input is, for each side of a box.
 
     Both sides of the picture are rounded to whole pixels when it is scaled, so that each axis has a ratio of its own.
     """
-    scaled = scaled_size(picture, preprocessing)
     return np.array([picture[1] / scaled[1], picture[0] / scaled[0]] * 2, np.float32)

@@ -43,7 +43,9 @@ class Detections(Result):
     """Boxes that were left out because their score does not reach the threshold; None where none was asked for. They
     tell that a frame is hard, and count nowhere."""
     image: RGBImage = field(default_factory=lambda: np.zeros((0, 0, 3), np.uint8))
-    """(H, W, 3), the picture itself."""
+    """(H, W, 3), the picture itself; of a huge JPEG that was given as a file at a reduced scale."""
+    full_size: tuple[int, int] | None = None
+    """(height, width) of the picture in full; None where that is the image's."""
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -67,7 +69,7 @@ class Detections(Result):
     @property
     def size(self) -> tuple[int, int]:
         """(height, width) of the picture in pixels."""
-        return self.image.shape[0], self.image.shape[1]
+        return self.full_size or (self.image.shape[0], self.image.shape[1])
 
     def count(self, label: str | None = None, threshold: float = 0.0, region: Region | None = None) -> int:
         """Return how many boxes there are.

@@ -37,6 +37,8 @@ _TURNED: dict[int, Callable[[RGBImage], RGBImage]] = {
     8: lambda a: a[:, ::-1].transpose(1, 0, 2),
 }
 """EXIF orientation to what sets the picture upright."""
+_LYING = frozenset((5, 6, 7, 8))
+"""EXIF orientations whose height becomes the width."""
 _TAIL = 16
 _NO_DATA = 128
 """A JPEG whose last block of so many pixels a side has this level is looked at closely: it is what libjpeg makes of
@@ -91,8 +93,10 @@ def decode(
     min_size: tuple[int, int] | None,
     levels: tuple[float, float] | None,
     max_pixels: int,
-) -> RGBImage:
-    """Return the bytes of an image file as an upright (H, W, 3) image; the arguments are read_image's.
+) -> tuple[RGBImage, tuple[int, int]]:
+    """Return the bytes of an image file as an upright (H, W, 3) image, and the (height, width) that it has in full.
+
+    The arguments are read_image's.
 
     Raises:
         ImageError: as read_image, naming the picture `name`.
@@ -104,7 +108,11 @@ def decode(
         image = _decode_tiff(data, name, header)
     else:
         image = _decode_with_opencv(data, name, _flag(header))
-    return turned(to_rgb(to_bytes(image, header.white, levels, name)), header.orientation)
+    upright = turned(to_rgb(to_bytes(image, header.white, levels, name)), header.orientation)
+    if header.kind != "JPEG":
+        return upright, (upright.shape[0], upright.shape[1])
+    full = (header.height, header.width)
+    return upright, full if header.orientation not in _LYING else full[::-1]
 
 
 def _flag(header: Header) -> int:

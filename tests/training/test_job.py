@@ -20,9 +20,10 @@ from edgevit.models.zoo.registry import get_spec
 from edgevit.training.accuracy import Accuracy, measure_accuracy
 from edgevit.training.folders import Samples
 from edgevit.training.initialize import load_initial
-from edgevit.training.job import Job, Watcher, run_job
+from edgevit.training.job import Job, Watcher
 from edgevit.training.recipe import Recipe
 from edgevit.training.result import round_to_half, write_weights
+from edgevit.training.run import run_job
 
 NAME = "efficientvit_b0"
 RECIPE = Recipe(sizes=((32, 8),), batch=8, warmup_epochs=1, ema_decay=0.9)

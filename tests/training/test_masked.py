@@ -14,10 +14,11 @@ from edgevit.runtime.datasets.folder import read_folder
 from edgevit.runtime.datasets.split import split_folder
 from edgevit.runtime.images.mask_png import mask_png
 from edgevit.training.augment import AUGMENTATIONS, augment_masked
-from edgevit.training.job import Job, Watcher, run_job
+from edgevit.training.job import Job, Watcher
 from edgevit.training.masked import MaskAccuracy, MaskedSamples, drop_unreadable_masked, masked_samples, measure_masks
 from edgevit.training.objective import CrossEntropy
 from edgevit.training.recipe import Recipe
+from edgevit.training.run import run_job
 
 NAME = "efficientvit_seg_b0_cityscapes"
 PALETTE = ((0, 0, 255), (255, 0, 0))

@@ -1,15 +1,16 @@
 """What a run of a detection model minimizes."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from edgevit.artifact.manifest import BoxOutput, Preprocess
 from edgevit.training.augment import AUGMENTATIONS
 from edgevit.training.detection.retina import RetinaLoss
 from edgevit.training.detection.yolox import YoloxLoss
-from edgevit.training.objective import Objective
+from edgevit.training.objective import Loss, Objective
 from edgevit.training.recipe import Recipe
 
-LOSSES = {"yolox": YoloxLoss, "retina": RetinaLoss}
+LOSSES: dict[str, Callable[[tuple[int, ...]], Loss]] = {"yolox": YoloxLoss, "retina": RetinaLoss}
 """What a model's answers mean to its loss."""
 
 

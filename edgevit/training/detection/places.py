@@ -32,11 +32,9 @@ class Cells:
 
 def make_cells(size: Size, strides: Sequence[int], device: torch.device | str = "cpu") -> Cells:
     """Return the cells of an input of (height, width)."""
-    levels = [_corners(size, stride, device) for stride in strides]
-    sides = [
-        torch.full((len(level),), float(stride), device=device) for level, stride in zip(levels, strides, strict=True)
-    ]
-    return Cells(torch.cat(levels), torch.cat(sides))
+    levels = [(_corners(size, stride, device), float(stride)) for stride in strides]
+    sides = [torch.full((len(corners),), stride, device=device) for corners, stride in levels]
+    return Cells(torch.cat([corners for corners, _ in levels]), torch.cat(sides))
 
 
 def make_anchors(size: Size, strides: Sequence[int], device: torch.device | str = "cpu") -> Tensor:

@@ -3,8 +3,9 @@
 import hashlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 
@@ -34,9 +35,13 @@ class BoxedSamples:
     sizes: tuple[Size, ...] = ()
     """(height, width) of each upright picture; empty before they were read."""
 
-    def subset(self, indices: Sequence[int]) -> "BoxedSamples":
-        paths, truth = (tuple(each[i] for i in indices) for each in (self.paths, self.truth))
-        return BoxedSamples(paths, truth, self.classes, tuple(self.sizes[i] for i in indices) if self.sizes else ())
+    def subset(self, indices: Sequence[int]) -> Self:
+        return replace(
+            self,
+            paths=tuple(self.paths[i] for i in indices),
+            truth=tuple(self.truth[i] for i in indices),
+            sizes=tuple(self.sizes[i] for i in indices) if self.sizes else (),
+        )
 
     def example(
         self, index: int, size: Size, rng: np.random.Generator, augmentation: Augmentation

@@ -70,7 +70,8 @@ def test_suppression_leaves_the_surer_of_two_boxes_of_a_class() -> None:
     boxes, scores = run(made, np.zeros((1, 3, 32, 96), np.float32))
     found = decode([boxes[0], scores[0]], meaning, (32, 96))
     # the second place's box has moved 0.95 strides to the left, so that it lies 1.6 pixels beside the first's
-    np.testing.assert_allclose(found.boxes, [[1.6, 0, 33.6, 32], [64, 0, 96, 32]], atol=1e-4)
+    expected = np.array([[1.6, 0, 33.6, 32], [64, 0, 96, 32]], np.float32)
+    np.testing.assert_allclose(found.boxes, expected, atol=1e-4)
     np.testing.assert_allclose(found.scores, [1 / (1 + np.exp(-3)), 1 / (1 + np.exp(-2))], atol=1e-5)
     assert found.classes.tolist() == [0, 1]
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 import edgevit
 from edgevit.errors import ModelFileError, OptionError
 from edgevit.runtime.events.labels import LabelRules
-from tests.conftest import MakeModel, SaveImage
+from tests.conftest import MakeModel
 from tests.made_detector import BOXES, LABELS, PREPROCESS, scene, squares_graph
 
 SCORE = 1 / (1 + np.exp(-8.0))
@@ -41,15 +41,24 @@ def test_a_picture_of_another_shape_is_letterboxed(tiny_detector: Path) -> None:
         assert detector(picture).boxes.tolist() == [[64, 64, 128, 128]]
 
 
-def test_a_large_photo_gives_boxes_in_its_own_pixels(
-    tiny_detector: Path, save_image: SaveImage, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = save_image("large.jpg", scene(("red", 1, 0), scale=25))
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_a_large_photo_gives_boxes_in_its_own_pixels(tiny_detector: Path, tmp_path: Path, orientation: int) -> None:
+    Image = pytest.importorskip("PIL.Image", reason="Pillow writes Exif orientations")
+    picture = scene(("red", 1, 0), scale=25)
+    # stored lying on its side, to be turned right by a quarter
+    stored = picture if orientation == 1 else np.ascontiguousarray(np.rot90(picture))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = tmp_path / "large.jpg"
+    Image.fromarray(stored).save(path, exif=exif, quality=95)
     with edgevit.load(tiny_detector, task="detect") as detector:
-        for source in (path, path.read_bytes(), scene(("red", 1, 0), scale=25)):
+        for source in (path, path.read_bytes(), picture):
             result = detector(source)
             assert result.size == (1600, 2400)
-            np.testing.assert_allclose(result.boxes, [[0, 800, 800, 1600]])
+            np.testing.assert_allclose(result.boxes, [[0, 800, 800, 1600]], atol=1)
+            assert len(result.image) == (1600 if source is picture else 200)
+            assert result.overlay().shape == result.image.shape
+        np.testing.assert_allclose(detector.find(path).boxes, [[0, 800, 800, 1600]], atol=1)
 
 
 def test_nothing_is_found_where_nothing_is(tiny_detector: Path) -> None:

@@ -11,7 +11,6 @@ import edgevit
 from edgevit.errors import ModelFileError, OptionError
 from tests.made_foreign_detectors import (
     CELLS,
-    SIZE,
     ULTRALYTICS,
     write_onnx,
     write_ssd_tflite,
@@ -110,7 +109,7 @@ def test_yolox_that_decodes_itself_has_an_exp(tmp_path: Path) -> None:
     path = write_onnx(tmp_path / "yolox.onnx", table(8, CELLS, (3, row)), operator="Exp")
     assert boxes(path, labels=LABELS) == [("fox", FOX_BOX, 0.45)]
     # of before version 0.2
-    with edgevit.load(path, labels=LABELS, mean=(0.5,) * 3, std=(0.25,) * 3, bgr=False) as detector:
+    with edgevit.load(path, labels=LABELS, mean=(0.5,) * 3, std=(0.25,) * 3) as detector:
         assert (detector.preprocess.channels, detector.preprocess.mean) == ("RGB", (0.5, 0.5, 0.5))
 
 
@@ -170,6 +169,4 @@ def test_squash_is_taken_for_models_that_were_trained_so(tmp_path: Path) -> None
 
 
 def test_classifiers_of_others_stay_classifiers(make_foreign: Any) -> None:
-    told = {"labels": LABELS, "mean": (0,) * 3, "std": (1,) * 3}
-    assert edgevit.load(make_foreign(), **told).task == "classify"
-    assert SIZE == (64, 96)
+    assert edgevit.load(make_foreign(), labels=LABELS, mean=(0,) * 3, std=(1,) * 3).task == "classify"

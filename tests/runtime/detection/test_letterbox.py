@@ -34,7 +34,7 @@ def test_one_side_fits_and_the_other_is_rounded(picture: tuple[int, int], scaled
 
 
 def test_the_picture_stands_in_the_upper_left_corner_and_the_rest_is_grey(photo: NDArray[np.uint8]) -> None:
-    image = fit(photo, BOX, exact=True)
+    image = fit(photo, BOX, speed="exact")
     height, width = scaled_size(photo.shape[:2], BOX)
     assert (height, width) == (213, 320)  # 300 * 320 / 451 = 212.9
     scaled = Image.fromarray(photo).resize((320, 300), Image.Resampling.BILINEAR)
@@ -60,6 +60,12 @@ def test_boxes_are_cut_at_the_edges_and_left_out_beyond() -> None:
     # 480 x 640 becomes 240 x 320, so that rows from 240 on are filled
     back = to_picture(found((-5, -5, 400, 250), (0, 241, 100, 256)), (480, 640), BOX)
     assert back.boxes.tolist() == [[0, 0, 640, 480]]
+
+
+def test_boxes_of_a_picture_at_reduced_scale_are_those_of_the_whole() -> None:
+    # a quarter of 1921 x 2562, rounded up, becomes 240 x 320 as the whole does
+    back = to_picture(found((0, 60, 160, 120)), (481, 641), BOX, (1921, 2562))
+    np.testing.assert_allclose(back.boxes, [[0, 1921 / 4, 2562 / 2, 1921 / 2]], rtol=1e-6)
 
 
 def test_squashed_pictures_return_too() -> None:

@@ -164,6 +164,16 @@ def test_what_is_no_box_is_refused(
         ReferenceBox(box, score, index)
 
 
+def test_boxes_alone_prove_nothing_of_a_classifier(make_model: MakeModel, tiny_model: Path) -> None:
+    manifest = read_manifest(tiny_model)
+    assert manifest is not None
+    assert manifest.selftest is not None
+    case = dataclasses.replace(manifest.selftest.cases[0], logits=(), boxes=(ReferenceBox((0, 0, 1, 1), 0.5, 0),))
+    path = make_model(selftest=dataclasses.replace(manifest.selftest, cases=(case,)))
+    with pytest.raises(ModelFileError, match="case 1 of the self-test holds boxes alone"):
+        check_selftest(path)
+
+
 def test_a_case_without_answer_and_boxes_is_refused() -> None:
     with pytest.raises(ValueError, match="logits is '0 values', expected 1 to"):
         case_with(())

@@ -10,6 +10,7 @@ from edgevit.runtime.events.labels import LabelRules
 from edgevit.runtime.sinks.folder import BoundedFolder
 from edgevit.runtime.sinks.hard_boxes import BoxHarvestSink, UnsureRules, unsure
 from tests.made_detections import BODY, NAMES, Box, counted, detections, record
+from tests.made_records import small_disk
 
 EAGER = UnsureRules(pause_s=0)
 SURE: Box = ("fox", 0.9, (0, 0, 16, 12))
@@ -113,6 +114,16 @@ def test_label_that_somebody_corrected_is_never_deleted_nor_replaced(tmp_path: P
         store(folder)
     assert (first.is_file(), label.read_bytes()) == (True, b"corrected")
     assert [name[:8] for name in names(tmp_path / "images")] == ["00000000", "00000004", "00000005"]
+
+
+def test_full_disk_leaves_no_label_without_its_picture(tmp_path: Path) -> None:
+    folder = bounded(tmp_path, 10**6)
+    store(folder)
+    with small_disk(50), pytest.raises(OSError, match="File too large"):
+        store(folder)
+    assert names(tmp_path / "images") == ["00000000-hen.jpg"]
+    assert names(tmp_path / "labels") == ["00000000-hen.txt"]
+    assert store(folder).name == "00000001-hen.jpg"
 
 
 def test_picture_that_somebody_took_away_takes_its_label_into_no_trouble(tmp_path: Path) -> None:

@@ -14,9 +14,10 @@ from edgevit.models.weights.trained import read_training_facts
 from edgevit.models.zoo.registry import get_spec
 from edgevit.training import BoxAccuracy, Watcher, train
 from edgevit.training.detection.samples import drop_unreadable_boxed
-from edgevit.training.job import Job, run_job
+from edgevit.training.job import Job
 from edgevit.training.keywords import TrainingResult
 from edgevit.training.recipe import Recipe
+from edgevit.training.run import run_job
 
 NAME = "efficientvit_b0_det"
 OPTIONS: dict[str, Any] = {"imgsz": (64, 96), "epochs": 2, "batch": 4, "seed": 1, "device": "cpu"}
@@ -73,6 +74,7 @@ def test_the_file_alone_gives_back_the_figures(finished: tuple[TrainingResult, l
     result, spec = finished[0], get_spec(NAME)
     assert isinstance(result.accuracy, BoxAccuracy)
     weights = resolve_weights(spec, str(result.weights))
+    assert weights.threshold == result.accuracy.threshold >= 0.1
     model = build_with_weights(spec, weights)
     job = Job(NAME, data, result.weights.parent, result.recipe)
     from edgevit.training.data import list_data
@@ -124,7 +126,7 @@ def test_pictures_without_any_label_are_refused(data: Path, tmp_path: Path) -> N
 
 
 def test_retinanet_trains_by_its_own_assignment(data: Path, tmp_path: Path) -> None:
-    recipe = Recipe((((64, 96), 0.5),), batch=4, warmup_epochs=0.1, bfloat16=False)
+    recipe = Recipe((((64, 96), 0.5),), 4, 2e-4, warmup_epochs=0.1, bfloat16=False)
     losses: list[float] = []
     watcher = Watcher(report=lambda record: losses.append(record["loss"]))
     found = run_job(Job("sbcformer_xs_retinanet", data, tmp_path / "run", recipe, bn_batches=0), watcher)

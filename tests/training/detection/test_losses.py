@@ -71,7 +71,8 @@ def test_retinanet_s_losses_are_those_of_mmdetection() -> None:
         expected = stored["loss_cls"], stored["loss_bbox"]
     np.testing.assert_allclose(make_anchors(SIZE, loss.strides), anchors, atol=1e-4)
     for part, sums in zip(parts, expected, strict=True):
-        np.testing.assert_allclose([float(level.sum()) for level in part.split(sizes)], sums, atol=1e-4)
+        found = np.array([float(level.sum()) for level in torch.split(part, sizes)])
+        np.testing.assert_allclose(found, sums, atol=1e-4)
     assert float(loss(answers, [label], SIZE)) == pytest.approx(sum(map(sum, expected)), abs=1e-4)
 
 
@@ -86,7 +87,7 @@ def _anchored(stored: "np.lib.npyio.NpzFile", kind: str, count: int, levels: ran
 
 def _from_centres(rows: NDArray[np.float32]) -> TrueBoxes:
     corners = np.concatenate((rows[:, 1:3] - rows[:, 3:] / 2, rows[:, 1:3] + rows[:, 3:] / 2), axis=1)
-    return TrueBoxes(corners, rows[:, 0].astype(np.int64), np.zeros(len(rows), np.bool_))
+    return TrueBoxes(np.asarray(corners, np.float32), rows[:, 0].astype(np.int64), np.zeros(len(rows), np.bool_))
 
 
 def test_cells_stand_in_rows_the_finest_level_first() -> None:

@@ -1,4 +1,4 @@
-"""From the answers of detection models that edgevit did not export to boxes in pixels of the input."""
+"""From answers that are tables of boxes, as other tools' detectors give them, to boxes in pixels of the input."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from edgevit.errors import ModelFileError
 from edgevit.runtime.detection.boxes import Boxes, FoundBoxes
-from edgevit.runtime.detection.decode import CANDIDATES, LONGEST, cells
+from edgevit.runtime.detection.decode import CANDIDATES, LONGEST, cells, shown
 from edgevit.runtime.detection.suppress import Limits, suppress
 
 Floats = NDArray[np.float32]
@@ -17,7 +17,7 @@ Floats = NDArray[np.float32]
 THRESHOLD = 0.25
 """Score from which a box is told, unless the user says another."""
 OVERLAP = 0.5
-"""Intersection over union above which the less sure of two boxes of one class is left out."""
+"""Intersection over union from which two boxes of one class are of one object, unless the model's file says another."""
 
 Unit = Literal["pixels", "shares", "strides"]
 """"pixels" of the input; "shares" of its sides; "strides": from the cell's corner, with logarithms of the sides."""
@@ -38,6 +38,8 @@ class CentreTable:
     strides: tuple[int, ...] = ()
     """Pixels of the input between the places of each level; only for "strides"."""
     threshold: float = THRESHOLD
+    overlap: float = OVERLAP
+    """Intersection over union above which the less sure of two boxes of one class is left out."""
 
     def __str__(self) -> str:
         objectness = ", whether anything is there" if self.objectness else ""
@@ -49,9 +51,13 @@ class CentreTable:
         return 4 + self.objectness + self.classes
 
     def check(self, shapes: Sequence[tuple[int, ...]], classes: int) -> None:
-        axis = 0 if self.columns else 1
-        if len(shapes) != 1 or len(shapes[0]) != 2 or shapes[0][axis] != self.width:
-            raise ModelFileError(f"the model answers with {list(shapes)}, expected {self.width} numbers for each place")
+        width, axis = self.width - self.classes + classes, 0 if self.columns else 1
+        if len(shapes) != 1 or len(shapes[0]) != 2 or shapes[0][axis] != width:
+            expected = f"{width}xN" if self.columns else f"Nx{width}"
+            raise ModelFileError(
+                f"the model answers with {shown(shapes)} for a picture, but with {classes} labels that is {expected}; "
+                "export it again"
+            )
 
     def find(self, outputs: Sequence[Floats], limits: Limits) -> FoundBoxes:
         table = outputs[0].T if self.columns else outputs[0]
@@ -63,7 +69,9 @@ class CentreTable:
         least = self.threshold if limits.threshold is None else limits.threshold
         order = np.argsort(-scores, kind="stable")[: limits.candidates or CANDIDATES]
         places = order[scores[order] >= least]
-        return _told(self._boxes(table[places, :4], places), scores[places], classes[places], limits)
+        boxes = self._boxes(table[places, :4], places)
+        overlap = self.overlap if limits.overlap is None else limits.overlap
+        return suppress(boxes, _believed(scores[places]), classes[places], overlap, limits.most)
 
     def _boxes(self, raw: Floats, places: NDArray[np.intp]) -> Boxes:
         centre, sides = raw[:, :2].astype(np.float64), raw[:, 2:].astype(np.float64)
@@ -90,7 +98,7 @@ class FinishedTable:
 
     def check(self, shapes: Sequence[tuple[int, ...]], classes: int) -> None:
         if len(shapes) != 1 or len(shapes[0]) != 2 or shapes[0][1] != 6:
-            raise ModelFileError(f"the model answers with {list(shapes)}, expected six numbers for each box")
+            raise ModelFileError(f"the model answers with {shown(shapes)} for a picture, expected Nx6; export it again")
 
     def find(self, outputs: Sequence[Floats], limits: Limits) -> FoundBoxes:
         table = outputs[0]
@@ -115,9 +123,7 @@ class SsdOutputs:
     def check(self, shapes: Sequence[tuple[int, ...]], classes: int) -> None:
         boxes = shapes[0] if shapes else ()
         if len(shapes) != 4 or len(boxes) != 2 or boxes[1] != 4 or list(shapes[1:3]) != [boxes[:1]] * 2:
-            raise ModelFileError(
-                f"the model answers with {list(shapes)}, expected boxes (n, 4), classes (n,), scores (n,) and a count"
-            )
+            raise ModelFileError(f"the model answers with {shown(shapes)} for a picture, expected Nx4, N, N, 1")
 
     def find(self, outputs: Sequence[Floats], limits: Limits) -> FoundBoxes:
         boxes, classes, scores, count = outputs
@@ -143,12 +149,10 @@ def _finished(
     wrong = classes[(classes < 0) | (classes >= count)]
     if len(wrong):
         raise ModelFileError(f"the model answers with class {wrong[0]}, but has {count} labels; give them all")
-    return _told(boxes[kept], scores[kept], classes, limits, chosen=True)
+    overlap = 1.0 if limits.overlap is None else limits.overlap
+    return suppress(boxes[kept], _believed(scores[kept]), classes, overlap, limits.most)
 
 
-def _told(
-    boxes: Boxes, scores: Floats, classes: NDArray[np.int64], limits: Limits, *, chosen: bool = False
-) -> FoundBoxes:
-    # a probability of integers may be a step above 1
-    overlap = limits.overlap if limits.overlap is not None else 1.0 if chosen else OVERLAP
-    return suppress(boxes, np.clip(scores, 0, 1), classes, overlap, limits.most)
+def _believed(scores: Floats) -> Floats:
+    """Return scores within 0..1: one that is kept as an integer may be a step above."""
+    return np.asarray(np.clip(scores, 0, 1), np.float32)

@@ -1,14 +1,20 @@
-"""Boxes from one joined output, by hand."""
+"""Boxes from one output that is a table, by hand."""
+
+import dataclasses
 
 import numpy as np
 import pytest
 
 from edgevit.artifact.manifest import BoxOutput
 from edgevit.errors import ModelFileError
-from edgevit.runtime.detection.joined import JoinedBoxes
+from edgevit.runtime.detection.decoders import own_decoder
 from edgevit.runtime.detection.suppress import Limits
+from tests.made_detector import MANIFEST
 
-DECODER = JoinedBoxes(BoxOutput("joined", (8,), boxes="detections", scores="detections"), (64, 64))
+JOINED = BoxOutput("joined", (8,), boxes="detections", scores="detections")
+FOUND = own_decoder(dataclasses.replace(MANIFEST, labels=("hen", "fox"), boxes=JOINED))
+assert FOUND is not None
+DECODER = FOUND
 # columns: two places on one object, one elsewhere, one that is not sure enough
 ANSWER = np.array(
     [[20, 21, 50, 5], [20, 20, 40, 5], [16, 16, 10, 4], [16, 16, 20, 4], [0.6, 0.9, 0.1, 0.2], [0.1, 0.2, 0.5, 0.1]],
@@ -32,5 +38,5 @@ def test_limits_are_obeyed() -> None:
 
 
 def test_output_of_another_form_is_refused() -> None:
-    with pytest.raises(ModelFileError, match="answers with 6x4 for a picture, but its document says 7xN"):
+    with pytest.raises(ModelFileError, match="answers with 6x4 for a picture, but .* 7xN"):
         DECODER.check([ANSWER.shape], 3)
