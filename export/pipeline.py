@@ -70,6 +70,7 @@ def export(
         check_report_path(page)
     _check_file_size(spec)
     weights = resolve_weights(spec, None if recipe.weights is None else str(recipe.weights))
+    spec = spec.with_threshold(weights.threshold)
     preprocessing = _preprocess(recipe, spec, weights)
     model = build_with_weights(spec, weights, recipe.num_classes, preprocessing.size).eval()
     labels = _labels(recipe, spec, weights, model)
