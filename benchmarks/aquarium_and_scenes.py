@@ -3,7 +3,7 @@
     python benchmarks/aquarium_and_scenes.py AQUARIUM DIR
 
 AQUARIUM is the set "Aquarium Combined" as YOLO text files (train/, valid/, test/, data.yaml; CC BY 4.0). Its pictures
-are linked into DIR, or copied; the scenes of drawn_scenes.py come to those of train/ and valid/, their classes after its
+are linked into DIR, or copied; the scenes of drawn_scenes.py come to those of train/ and valid/, their classes after
 its own.
 """
 

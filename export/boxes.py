@@ -17,7 +17,7 @@ from edgevit.runtime.detection.boxes import FoundBoxes, TrueBoxes
 from edgevit.runtime.detection.decode import BOXES, decode
 from edgevit.runtime.detection.letterbox import to_picture
 from edgevit.runtime.evaluation.average_precision import average_precision
-from edgevit.runtime.evaluation.box_difference import box_difference
+from edgevit.runtime.evaluation.box_difference import BoxDifference, box_difference
 from edgevit.runtime.evaluation.metrics import cosines, power_table
 from edgevit.runtime.images.header import read_header
 from edgevit.runtime.postprocess import sigmoid
@@ -96,7 +96,7 @@ class BoxForm:
         least = self.meaning.threshold
         # what lies at the threshold itself may fall to either side
         before, after = self.find(reference, least), self.find(found, least - MOST_SCORE)
-        difference = box_difference("", before, after, range(reference.shape[-1]))
+        difference = _difference(before, after)
         was, now = self.scores(reference), self.scores(found)
         place, index = np.nonzero(was >= least)
         shift, score = 0.0, 0.0
@@ -152,6 +152,12 @@ class BoxForm:
         return MarkedBoxes(self, boxes, sizes, len(names))
 
 
+def _difference(expected: FoundBoxes, found: FoundBoxes) -> BoxDifference:
+    """Compare boxes whose names do not matter."""
+    classes = max((int(one.classes.max()) for one in (expected, found) if len(one.classes)), default=0) + 1
+    return box_difference("", expected, found, [""] * classes)
+
+
 @dataclass(frozen=True, eq=False)
 class FloatBoxes:
     """The float model's boxes, where no others are known; see edgevit.export.data.ground_truth.GroundTruth."""
@@ -174,7 +180,7 @@ class FloatBoxes:
         same = either = 0
         for expected, answer in zip(self.boxes, answers, strict=True):
             found = self.form.find(answer, self.form.meaning.threshold)
-            difference = box_difference("", expected, found, range(answers.shape[-1]))
+            difference = _difference(expected, found)
             same += len(expected.boxes) - difference.missed
             either += len(expected.boxes) + difference.extra
         return same / either if either else 1.0

@@ -150,11 +150,8 @@ def _from_file(spec: ModelSpec, path: Path, key: str | None) -> ResolvedWeights:
     if path.is_dir():
         raise CheckpointError(f"{path} is a folder; give the file of weights in it (.pt, .pth or .safetensors)")
     facts = read_training_facts(path)
-    labels, preprocess, held_out, threshold = (
-        (facts.labels, facts.preprocess, facts.held_out, facts.threshold)
-        if facts
-        else ((), spec.preprocess, None, None)
-    )
+    labels, preprocess = (facts.labels, facts.preprocess) if facts else ((), spec.preprocess)
+    held_out, threshold = (facts.held_out, facts.threshold) if facts else (None, None)
     taken = read_checkpoint(path, key)
     source = f"{path.name}:{taken.key}" if taken.others else path.name
     return ResolvedWeights(
