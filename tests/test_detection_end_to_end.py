@@ -22,7 +22,7 @@ from tests.waiting import wait_for
 SCENES = (0, 1, 2, 3, 5, 6, 8, 9)
 """Seeds of scenes with three objects or more, which are learnt by heart."""
 COPIES = 3
-"""Of each scene, as int8 is calibrated on twenty pictures at least."""
+"""So often each scene is there, as int8 is calibrated on twenty pictures at least."""
 EMPTY, SHOWN = 4, 12
 """Frames of the video: first grey ground, then one of the scenes."""
 
