@@ -8,10 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from edgevit.artifact.manifest import BoxOutput, Preprocess, read_manifest
-from edgevit.export.boxes import BoxForm
 from edgevit.export.data.images import ImageSet
 from edgevit.export.pipeline import export
 from edgevit.export.recipe import Recipe
+from edgevit.export.tasks.boxes import BoxForm
 from edgevit.export.tflite.calibrate import calibrate
 from edgevit.export.tflite.convert import convert
 from edgevit.export.tflite.graph import opened, operators
