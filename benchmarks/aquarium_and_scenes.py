@@ -3,7 +3,8 @@
     python benchmarks/aquarium_and_scenes.py AQUARIUM DIR
 
 AQUARIUM is the set "Aquarium Combined" as YOLO text files (train/, valid/, test/, data.yaml; CC BY 4.0). Its pictures
-are linked into DIR, or copied; drawn scenes come to those of train/ and valid/, their classes after its own.
+are linked into DIR, or copied; the scenes of drawn_scenes.py come to those of train/ and valid/, their classes after
+its own.
 """
 
 import os
@@ -11,9 +12,8 @@ import shutil
 from pathlib import Path
 
 import click
-from drawn_scenes import write_scenes
+from drawn_scenes import CLASSES, write_scenes
 
-from edgevit.export.data.scenes import CLASSES
 from edgevit.runtime.datasets.folder import read_folder
 
 PARTS = {"train": range(150), "valid": range(100_000, 100_020), "test": range(0)}

@@ -2,7 +2,7 @@
 
     python benchmarks/detection.py NAME --weights FILE --data DIR [--imgsz 256,320] [--format onnx --format tflite]
 
-Each form is exported as `edgevit export` does, calibrated on DIR's training part, then judged as `edgevit validate` does:
+Each form is exported as by `edgevit export`, calibrated on DIR's training part, then judged as `edgevit validate` does:
 AP and AP50 in points, by how much counts are wrong at the file's threshold, all classes together, and the share of
 boxes that the first form found too. Below, the same for each class. For BCCD and the aquarium, unpack their archives
 and give the folders.

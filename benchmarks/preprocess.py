@@ -44,7 +44,7 @@ def with_pillow(source: bytes | NDArray[np.uint8], preprocessing: Preprocess) ->
 
 
 def exactly(source: bytes | NDArray[np.uint8], preprocessing: Preprocess) -> NDArray[np.float32]:
-    return preprocess(read_image(source), preprocessing, exact=True)
+    return preprocess(read_image(source), preprocessing, speed="exact")
 
 
 def fast(source: bytes | NDArray[np.uint8], preprocessing: Preprocess) -> NDArray[np.float32]:

@@ -13,7 +13,7 @@ from edgevit.artifact.manifest import Manifest, Preprocess
 from edgevit.errors import EdgevitError, ModelFileError
 from edgevit.runtime.backends.meaning import Meaning, OutputMeaning
 from edgevit.runtime.backends.session import Session
-from edgevit.runtime.images.preprocess import min_decode_size, preprocess
+from edgevit.runtime.images.preprocess import min_decode_size, preprocess, speed_for
 from edgevit.runtime.images.read import read_image
 from edgevit.runtime.results import Result
 from edgevit.schema import options_from
@@ -97,7 +97,7 @@ class Classifier:
             start = time.perf_counter()
             levels = self.preprocess.levels
             image = read_image(source, bgr=bgr, min_size=min_decode_size(self.preprocess), levels=levels)
-            prepared.append(preprocess(image, self.preprocess))
+            prepared.append(preprocess(image, self.preprocess, speed=speed_for(source)))
             preprocess_ms.append(1e3 * (time.perf_counter() - start))
         start = time.perf_counter()
         outputs = self.outputs(np.stack(prepared))

@@ -20,7 +20,7 @@ from edgevit.runtime.detection.letterbox import to_picture
 from edgevit.runtime.detection.result import Detections
 from edgevit.runtime.detection.suppress import MOST, Limits
 from edgevit.runtime.detection.tiles import detect_in_tiles
-from edgevit.runtime.images.preprocess import min_decode_size, preprocess
+from edgevit.runtime.images.preprocess import min_decode_size, preprocess, speed_for
 from edgevit.runtime.images.read import read_image, read_scaled
 from edgevit.runtime.images.resample import RGBImage
 from edgevit.runtime.results import Result
@@ -182,7 +182,7 @@ class Detector(Classifier):
         """
         least, levels = min_decode_size(self.preprocess), self.preprocess.levels
         image, full = read_scaled(source, bgr=bgr, min_size=least, levels=levels)
-        answers = self.outputs(preprocess(image, self.preprocess)[None])
+        answers = self.outputs(preprocess(image, self.preprocess, speed=speed_for(source))[None])
         limits = Limits(threshold, overlap, candidates, most)
         found = self._found([answer[0] for answer in answers], image, full, limits)
         return found if threshold is not None else found.above(self._thresholds.tolist())
@@ -201,7 +201,7 @@ class Detector(Classifier):
         for source in sources:
             start = time.perf_counter()
             images.append(read_scaled(source, bgr=bgr, min_size=least, levels=self.preprocess.levels))
-            prepared.append(preprocess(images[-1][0], self.preprocess))
+            prepared.append(preprocess(images[-1][0], self.preprocess, speed=speed_for(source)))
             preprocess_ms.append(1e3 * (time.perf_counter() - start))
         start = time.perf_counter()
         outputs = self.outputs(np.stack(prepared))

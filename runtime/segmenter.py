@@ -13,7 +13,7 @@ from edgevit.errors import ModelFileError
 from edgevit.runtime.backends.session import Session
 from edgevit.runtime.classifier import Classifier, Image, source_name
 from edgevit.runtime.images.masks import Mask, bilinear_mask, class_areas, nearest_mask
-from edgevit.runtime.images.preprocess import preprocess
+from edgevit.runtime.images.preprocess import preprocess, speed_for
 from edgevit.runtime.images.read import read_image
 from edgevit.runtime.images.resample import RGBImage
 from edgevit.runtime.results import Result
@@ -80,7 +80,7 @@ class Segmenter(Classifier):
         for source in sources:
             start = time.perf_counter()
             images.append(read_image(source, bgr=bgr, levels=self.preprocess.levels))
-            prepared.append(preprocess(images[-1], self.preprocess))
+            prepared.append(preprocess(images[-1], self.preprocess, speed=speed_for(source)))
             preprocess_ms.append(1e3 * (time.perf_counter() - start))
         start = time.perf_counter()
         outputs = self.outputs(np.stack(prepared))

@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 import onnx
 import pytest
+from hypothesis import HealthCheck, settings
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
@@ -29,6 +30,12 @@ from tests import made_detector
 
 if TYPE_CHECKING:
     from edgevit.export.tflite.metadata import Fields
+
+# the same examples on every machine, however busy it is
+settings.register_profile(
+    "edgevit", deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
+)
+settings.load_profile("edgevit")
 
 SIZE = (24, 32)
 MAP_SIZE = (32, 64)

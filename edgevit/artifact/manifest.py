@@ -197,7 +197,7 @@ class Parity:
     max_abs: float
     """Largest difference of a logit; of a detector, of any raw number."""
     cosine: float
-    """Of a detector, that of the output that has the lowest."""
+    """The mean over images; a detector has that of its output with the lowest."""
     top1_agreement: float
     """Share of images or pixels that keep their class; of PyTorch's boxes, share of those that are found again."""
     images: int
@@ -216,7 +216,7 @@ class ReferenceBox:
     score: float
     """How sure it was, 0..1."""
     index: int
-    """Of its class."""
+    """The number of its class."""
 
     def __post_init__(self) -> None:
         """Raise ValueError for what is no box."""

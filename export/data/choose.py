@@ -9,12 +9,12 @@ from torch import nn
 
 from edgevit.artifact.manifest import HeldOut, Preprocess
 from edgevit.errors import DataError, OptionError
-from edgevit.export.answers import CLASSES, AnswerForm
 from edgevit.export.data.images import VERIFICATION_IMAGES, ExportImages, ImageSet, draw_images
 from edgevit.export.data.scenes import ENOUGH_SCENES, draw_scenes
 from edgevit.export.data.synthesize import ENOUGH_IMAGES, affordable_images, synthesize_images
 from edgevit.export.recipe import MIN_CALIBRATION_IMAGES, Recipe
-from edgevit.export.tasks import rules_of
+from edgevit.export.tasks.answers import CLASSES, AnswerForm
+from edgevit.export.tasks.rules import rules_of
 from edgevit.models.weights.resolve import ResolvedWeights
 from edgevit.models.zoo.registry import get_spec
 from edgevit.runtime.datasets.folder import Layout, PictureFolder, Pictures, read_folder

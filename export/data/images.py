@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from edgevit.artifact.manifest import Preprocess
 from edgevit.errors import ImageError
-from edgevit.export.answers import CLASSES, AnswerForm
-from edgevit.export.data.ground_truth import GroundTruth
+from edgevit.export.tasks.answers import CLASSES, AnswerForm
+from edgevit.export.tasks.ground_truth import GroundTruth
 from edgevit.runtime.datasets.folder import Pictures
 from edgevit.runtime.images.preprocess import min_decode_size, preprocess
 from edgevit.runtime.images.read import read_image

@@ -60,6 +60,7 @@ def read_operations(path: Path, imgsz: tuple[int, int] | None = None) -> list[Op
         if not model.graph.node:
             raise ModelFileError(f"{path} is not an ONNX model; export or copy it again")
         _close_axes(model, path, imgsz)
+        _close_suppressions(model)
         return _Reader(model).operations()
     except (ModelFileError, OptionError):
         raise
@@ -100,6 +101,16 @@ def _close_axes(model: ModelProto, path: Path, imgsz: tuple[int, int] | None) ->
     for value in graph.output:
         if not all(axis.dim_value for axis in value.type.tensor_type.shape.dim):
             value.type.tensor_type.ClearField("shape")
+
+
+def _close_suppressions(model: ModelProto) -> None:
+    """Let each NonMaxSuppression find as many boxes as it may of one class, as nobody knows how many it will."""
+    limits = {tensor.name: tensor for tensor in model.graph.initializer}
+    for node in model.graph.node:
+        if node.op_type == "NonMaxSuppression" and len(node.input) > 2 and node.input[2] in limits:
+            rows = int(onnx.numpy_helper.to_array(limits[node.input[2]]).reshape(-1)[0])
+            found = onnx.helper.make_tensor_value_info(node.output[0], onnx.TensorProto.INT64, (rows, 3))
+            model.graph.value_info.append(found)
 
 
 class _Reader:

@@ -203,6 +203,6 @@ def _grid(meaning: BoxOutput, size: tuple[int, int]) -> tuple[NDArray[np.float32
     if meaning.decode == "retina":
         every = anchors(meaning.strides, size)
         sides = every[:, 2:] - every[:, :2]
-        return (every[:, :2] + every[:, 2:]) / 2, sides, LONGEST_DELTA
+        return np.asarray((every[:, :2] + every[:, 2:]) / 2, np.float32), np.asarray(sides, np.float32), LONGEST_DELTA
     every = cells(meaning.strides, size)
     return every[:, :2], np.repeat(every[:, 2:], 2, axis=1), LONGEST

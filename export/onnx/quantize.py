@@ -65,13 +65,17 @@ PRESETS = {
         ("deit_hmhsa", "pvt_hmhsa", "nextvit_hmhsa"),
         Preset(float_stem=1, float_weights=(".kernels", ".mixing")),
     ),
-    "efficientvit_det": Preset(float_stem=5),
-    **dict.fromkeys(("sbcformer_det", "sbcformer_retinanet", "yolox"), Preset(float_stem=1)),
+    **dict.fromkeys(
+        ("efficientvit_det", "sbcformer_det", "sbcformer_retinanet", "yolox"),
+        Preset(float_stem=1),
+    ),
     "efficientvit_seg": Preset(float_stem=5, float_heads=1, float_weights=(".upsample_rows", ".upsample_columns")),
 }
 """The first layers work on large images with few channels: int8 saves least there, and costs most accuracy.
 
-In EfficientViT they are the stem and the first expansion, whose Hardswish has no int8 kernel.
+In EfficientViT they are the stem and the first expansion, whose Hardswish has no int8 kernel. Its detectors lose
+nothing by that: efficientvit_b0_det, trained on BCCD for 18 epochs at 256x320, has a test AP of 51.0 in float, 51.0
+with one float layer, and 50.7 with five, which cost 10 % more time on a Raspberry Pi 4 (estimated).
 """
 
 

@@ -18,6 +18,8 @@ ANSWER_S = 300.0
 """How long a model may take for one picture, and to be opened, where no service manager says less."""
 STOP_S = 3.0
 """How long a run that was asked to end may take to leave its source, in seconds; more where its model is that slow."""
+OPEN_S = 25.0
+"""How long it may take where its model is being opened, in seconds: a board reads its libraries from a card then."""
 END_S = 25.0
 """How long it may take then for flushing, delivering and closing."""
 LOOK_S = 0.5
@@ -45,8 +47,8 @@ class HangGuard:
             stop_s: see `stop`.
         """
         self._stop, self._on_hang, self._watchdog_s, self._stop_s = stop, on_hang, watchdog_s, stop_s
-        self._work: tuple[str, float, float] | None = None
-        """What is being done, since when, and how long it may take."""
+        self._work: tuple[str, float, float, float] | None = None
+        """What is being done, since when, how long it may take, and how long after the run was asked to end."""
         self._longest_s = 0.0
         self._ending_s: float | None = None
         self._left_s: float | None = None
@@ -55,10 +57,13 @@ class HangGuard:
         self._thread.start()
 
     @contextlib.contextmanager
-    def working(self, what: str, pictures: int = 1) -> Iterator[None]:
-        """Note that something may not take longer than the limit for so many pictures; `what` hangs if it does."""
+    def working(self, what: str, pictures: int = 1, *, stop_s: float = 0.0) -> Iterator[None]:
+        """Note that something may not take longer than the limit for so many pictures; `what` hangs if it does.
+
+        A run that is asked to end meanwhile may take `stop_s` more, if that is longer than what the guard allows.
+        """
         begun_s = time.monotonic()
-        self._work = (what, begun_s, answer_limit_s(self._watchdog_s, pictures))
+        self._work = (what, begun_s, answer_limit_s(self._watchdog_s, pictures), stop_s)
         try:
             yield
         finally:
@@ -95,7 +100,8 @@ class HangGuard:
             late = now_s - self._left_s > END_S
             return f"the run cannot finish: it was not done after {END_S:.0f} s; ending it" if late else None
         # a slow model may finish what it has in hand
-        if self._ending_s is None or now_s - self._ending_s < max(self._stop_s, 2 * self._longest_s):
+        allowed_s = max(self._stop_s, 2 * self._longest_s, 0.0 if work is None else work[3])
+        if self._ending_s is None or now_s - self._ending_s < allowed_s:
             return None
         why = "its source does not let go" if work is None else f"{work[0]} for {now_s - work[1]:.0f} s"
         return f"the run was asked to end, but {why}; ending it"

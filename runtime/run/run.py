@@ -10,7 +10,7 @@ from edgevit.errors import EdgevitError
 from edgevit.runtime.classifier import Classifier
 from edgevit.runtime.events.event import Event
 from edgevit.runtime.loading import load
-from edgevit.runtime.run.hang_guard import GuardedPredictor, HangGuard, flush_in_time
+from edgevit.runtime.run.hang_guard import OPEN_S, GuardedPredictor, HangGuard, flush_in_time
 from edgevit.runtime.run.heartbeat import Heartbeat
 from edgevit.runtime.run.model_reload import ReloadableModel
 from edgevit.runtime.run.monitoring import open_monitoring
@@ -129,7 +129,7 @@ def run(
     with contextlib.ExitStack() as leaving:
         guard = HangGuard(stop, hangs, heartbeat.watchdog_s)
         leaving.callback(guard.close)
-        with guard.working("the model has not been opened"):
+        with guard.working("the model has not been opened", stop_s=OPEN_S):
             classifier = open_model()
         leaving.callback(classifier.close)
         options.check_model(classifier.task, classifier.names)

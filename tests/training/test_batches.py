@@ -1,5 +1,6 @@
 """Training batches: which images, in which order, from any kind of file."""
 
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -95,3 +96,13 @@ def test_augmentation_leaves_levels_in_range() -> None:
         assert changed.dtype == np.uint8
         assert changed.shape == noise.shape
         assert abs(float(changed.mean()) - float(noise.mean())) < 60
+
+
+def test_pictures_stand_on_their_heads_only_if_asked() -> None:
+    image = np.zeros((40, 40, 3), np.uint8)
+    image[:20] = 200
+    changes = replace(AUGMENTATIONS["light"], area=(1, 1))
+    for turned, expected in ((False, {True}), (True, {False, True})):
+        asked = replace(changes, vertical_flip=turned)
+        tops = [augment(image, (32, 32), np.random.default_rng(seed), asked)[:4].mean() for seed in range(20)]
+        assert {bool(top > 100) for top in tops} == expected

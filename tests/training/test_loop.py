@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -185,3 +186,18 @@ def test_reestimated_statistics_are_those_of_the_batches() -> None:
     torch.testing.assert_close(norm.running_var, variances.mean(dim=0))
     assert norm.momentum == 0.1
     assert not any(module.training for module in model.modules())
+
+
+def test_the_weights_of_the_best_validation_are_kept_if_a_figure_is_named(samples: Samples, tmp_path: Path) -> None:
+    recipe = Recipe(**{**RECIPE.__dict__, "sizes": ((32, 4),)})
+    objective = replace(cross_entropy(recipe, samples.counts(), PLAIN), best="ap")
+    seen: list[dict[str, torch.Tensor]] = []
+
+    def validate(model: nn.Module, size: tuple[int, int]) -> dict[str, float | None]:
+        seen.append(weights(model))
+        return {"ap": (None, 0.5, 0.5, 0.4)[len(seen) - 1]}
+
+    outcome = run(make_model(), samples, objective, validate, recipe, tmp_path / "run")
+    assert_equal(weights(outcome.averaged), seen[2])  # of two that are equally good the later one
+    again = run(make_model(), samples, objective, validate, recipe, tmp_path / "run", resume=True)
+    assert_equal(weights(again.averaged), seen[2])

@@ -22,7 +22,7 @@ GUEST = """
 import ctypes, importlib.metadata, json, platform, sys
 import cv2, numpy as np
 import edgevit
-from edgevit.runtime.images.preprocess import preprocess
+from edgevit.runtime.images.preprocess import preprocess, speed_for
 
 end_region = ctypes.CDLL(None).syscall
 cv2.setNumThreads(1)
@@ -30,7 +30,7 @@ image = np.random.default_rng(0).integers(0, 256, (480, 640, 3), np.uint8)
 with edgevit.load(sys.argv[2], threads=1) as classifier:
     for turn in range(2):
         end_region(0x5A72, 0)
-        prepared = preprocess(image, classifier.preprocess)
+        prepared = preprocess(image, classifier.preprocess, speed=speed_for(image))
         end_region(0x5A72, 1 if turn else 0)
         classifier.outputs(prepared[None])
         end_region(0x5A72, 2 if turn else 0)

@@ -45,6 +45,8 @@ class ResolvedWeights:
     """Which pictures were not trained on; None where that is not known."""
     key: str | None = None
     """Which weights of the file, as Checkpoint has it; None for the best."""
+    threshold: float | None = None
+    """The score, 0..1, from which a box is to be told; None where no training suggests one."""
 
 
 def resolve_weights(spec: ModelSpec, weights: str | None) -> ResolvedWeights:
@@ -127,8 +129,11 @@ def bundled_path(entry: WeightsSpec) -> Path:
 def _from_entry(spec: ModelSpec, entry: WeightsSpec) -> ResolvedWeights:
     path = bundled_path(entry) if entry.bundled else fetch(entry)
     source = f"{spec.name}/{entry.name}"
+    facts = read_training_facts(path) if entry.bundled else None
+    threshold = facts.threshold if facts else None
     return ResolvedWeights(
-        path, source, sha256_of(path), entry.license, True, entry.labels, entry.preprocess, entry.note, entry
+        *(path, source, sha256_of(path), entry.license, True, entry.labels, entry.preprocess, entry.note, entry),
+        threshold=threshold,
     )
 
 
@@ -145,11 +150,13 @@ def _from_file(spec: ModelSpec, path: Path, key: str | None) -> ResolvedWeights:
     if path.is_dir():
         raise CheckpointError(f"{path} is a folder; give the file of weights in it (.pt, .pth or .safetensors)")
     facts = read_training_facts(path)
-    labels, preprocess, held_out = (
-        (facts.labels, facts.preprocess, facts.held_out) if facts else ((), spec.preprocess, None)
-    )
+    labels, preprocess = (facts.labels, facts.preprocess) if facts else ((), spec.preprocess)
+    held_out, threshold = (facts.held_out, facts.threshold) if facts else (None, None)
     taken = read_checkpoint(path, key)
     source = f"{path.name}:{taken.key}" if taken.others else path.name
     return ResolvedWeights(
-        path, source, sha256_of(path), "not stated", True, labels, preprocess, held_out=held_out, key=key
+        *(path, source, sha256_of(path), "not stated", True, labels, preprocess),
+        held_out=held_out,
+        key=key,
+        threshold=threshold,
     )

@@ -1,6 +1,6 @@
 """What is known about a model, and about a file of weights, without building or reading either."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from edgevit.artifact.manifest import BoxOutput, Preprocess
@@ -134,3 +134,10 @@ class ModelSpec:
     @property
     def task(self) -> Task:
         return self.family.task
+
+    def with_threshold(self, threshold: float | None) -> "ModelSpec":
+        """Return the same model, whose boxes are told from another score, 0..1, on; None changes nothing."""
+        boxes = self.family.boxes
+        if boxes is None or threshold is None:
+            return self
+        return replace(self, family=replace(self.family, boxes=replace(boxes, threshold=threshold)))

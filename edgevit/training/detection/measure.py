@@ -18,6 +18,8 @@ from edgevit.training.detection.shown import ShownPicture, show_worst
 LEAST_SCORE = 0.01
 """Least score of the boxes that the average precision is computed from."""
 BATCH = 8
+LOWEST = 0.1
+"""Threshold that is suggested, at least: a model whose best one is lower has learnt too little to be told."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,7 @@ def measure_boxes(
     quality = average_precision(samples.truth, found, len(samples.classes))
     classes = len(samples.classes)
     best = judge_counts(samples.truth, found, [meaning.threshold] * classes).total.best_threshold
-    threshold = meaning.threshold if best is None else best
+    threshold = meaning.threshold if best is None else max(LOWEST, best)
     counted = judge_counts(samples.truth, found, [threshold] * classes).total
     return BoxAccuracy(
         ap=quality.ap or 0.0,

@@ -105,6 +105,18 @@ def test_the_differentiable_preprocessing_is_the_runtimes(side: int, crop_pct: f
     assert np.abs(ours - runtimes).max() < 1.5 * level  # which rounds to whole levels twice
 
 
+def test_letterbox_and_channels_are_those_of_the_runtime() -> None:
+    how = Preprocess((64, 96), "bilinear", 1.0, "letterbox", mean=(0.1, 0.2, 0.3), std=(0.5, 0.6, 0.7), channels="BGR")
+    image = (torch.rand(1, 3, 48, 48, generator=torch.Generator().manual_seed(0)) * 255).round()
+    ours = model_input(image / 255, how)[0].numpy()
+    runtimes = preprocess(image[0].permute(1, 2, 0).byte().numpy(), how)
+    np.testing.assert_allclose(ours, runtimes, atol=1.5 / 255 / min(how.std))
+    # the right third is grey 114, blue first
+    np.testing.assert_allclose(
+        ours[:, 0, -1], [(114 / 255 - 0.3) / 0.7, (114 / 255 - 0.2) / 0.6, (114 / 255 - 0.1) / 0.5], rtol=1e-5
+    )
+
+
 def test_a_model_with_few_batchnorms_is_refused() -> None:
     model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(3600, 2)).eval()
     with pytest.raises(OptionError, match="the model has 1 BatchNorm layers.*give real images with data="):

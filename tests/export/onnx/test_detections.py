@@ -1,6 +1,7 @@
 """Boxes made inside an ONNX graph, on a model that finds squares by arithmetic."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -9,6 +10,8 @@ import pytest
 from numpy.typing import NDArray
 
 from edgevit.artifact.manifest import BoxOutput
+from edgevit.device_profiles import find_profile
+from edgevit.export.estimate.estimate import estimate
 from edgevit.export.onnx.detections import MOST, with_joined_boxes, with_normalization, with_suppression
 from edgevit.runtime.detection.decode import decode
 from edgevit.runtime.images.preprocess import preprocess
@@ -70,7 +73,8 @@ def test_suppression_leaves_the_surer_of_two_boxes_of_a_class() -> None:
     boxes, scores = run(made, np.zeros((1, 3, 32, 96), np.float32))
     found = decode([boxes[0], scores[0]], meaning, (32, 96))
     # the second place's box has moved 0.95 strides to the left, so that it lies 1.6 pixels beside the first's
-    np.testing.assert_allclose(found.boxes, [[1.6, 0, 33.6, 32], [64, 0, 96, 32]], atol=1e-4)
+    expected = np.array([[1.6, 0, 33.6, 32], [64, 0, 96, 32]], np.float32)
+    np.testing.assert_allclose(found.boxes, expected, atol=1e-4)
     np.testing.assert_allclose(found.scores, [1 / (1 + np.exp(-3)), 1 / (1 + np.exp(-2))], atol=1e-5)
     assert found.classes.tolist() == [0, 1]
 
@@ -83,3 +87,11 @@ def test_graph_that_normalizes_takes_levels_from_0_to_1(channels: str) -> None:
     found = run(with_normalization(squares_graph(), how), preprocess(PICTURE, plain)[None])
     for one, other in zip(expected, found, strict=True):
         np.testing.assert_allclose(one, other, atol=1e-4)
+
+
+def test_time_of_a_graph_with_suppression_can_be_estimated(tmp_path: Path) -> None:
+    graph, _ = with_suppression(squares_graph(), BOXES, SIZE)
+    onnx.save(graph, tmp_path / "m.onnx")
+    found = estimate(tmp_path / "m.onnx", find_profile("rpi4"))
+    assert found.ms > 0
+    assert found.unpriced == ("GatherND", "NonMaxSuppression", "OneHot", "TopK")

@@ -10,10 +10,10 @@ from torch import nn
 pytest.importorskip("litert_torch", reason="needs the extra tflite-export")
 
 from edgevit.artifact.manifest import Preprocess
-from edgevit.export.data.ground_truth import FloatAnswers
 from edgevit.export.data.images import ImageSet
 from edgevit.export.layers import int8_share
 from edgevit.export.quantization.search import Evaluator, layers_of, search
+from edgevit.export.tasks.ground_truth import FloatAnswers
 from edgevit.export.tflite.calibrate import calibrate
 from edgevit.export.tflite.convert import convert
 from edgevit.export.tflite.graph import float_layers

@@ -222,6 +222,13 @@ def test_normalization_in_the_graph_is_that_of_preprocessing() -> None:
     torch.testing.assert_close(normalization(preprocessing)(pixels), (pixels - mean) / std)
 
 
+def test_normalization_of_a_blue_first_input_is_in_its_order() -> None:
+    """Mean and deviation are in the order of RGB whatever the input's is."""
+    how = Preprocess(size=(8, 8), mean=(0.1, 0.2, 0.3), std=(0.5, 0.25, 0.2), channels="BGR")
+    found = normalization(how)(torch.full((1, 3, 1, 1), 0.5)).reshape(-1)
+    torch.testing.assert_close(found, torch.tensor([0.2 / 0.2, 0.3 / 0.25, 0.4 / 0.5]))
+
+
 def test_plain_layernorm_is_layernorm() -> None:
     norm = nn.LayerNorm(12, eps=1e-6)
     nn.init.normal_(norm.weight)

@@ -12,7 +12,7 @@ sides = st.tuples(numbers, numbers, numbers, numbers)
 sizes = st.sampled_from([None, SHARES, (60, 80), (80, 60), (120.0, 160.0), (1e9, 1e9 * 80 / 60)])
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(sides, max_size=5), sizes, st.integers(1, 8))
 def test_boxes_lie_in_the_picture_and_each_is_kept_or_counted(
     found: list[tuple[float, float, float, float]], size: tuple[float, float] | None, orientation: int

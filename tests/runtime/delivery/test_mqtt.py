@@ -1,6 +1,5 @@
 """Against a real Mosquitto on loopback: stopped, restarted, slow, refusing, and with TLS."""
 
-import contextlib
 import json
 import logging
 import shutil
@@ -8,7 +7,6 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,90 +24,15 @@ from edgevit.runtime.events.event import Event
 from edgevit.runtime.moment import Moment
 from edgevit.runtime.records import Record, event_record
 from edgevit.runtime.sinks.opening import SinkContext, open_sinks
+from tests.made_broker import Mosquitto, Subscriber, needs_broker
 from tests.made_detections import NAMES, counted
 from tests.made_detections import record as counts_record
 from tests.places import ROOT
-from tests.waiting import GENEROUS_S, wait_for
+from tests.waiting import wait_for
 
 paho = pytest.importorskip("paho.mqtt.client", reason="paho-mqtt is not installed: pip install 'edgevit[mqtt]'")
-MOSQUITTO = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin")
-needs_broker = pytest.mark.skipif(MOSQUITTO is None, reason="mosquitto is not installed: apt-get install mosquitto")
 
 FAST = Backoff(first_s=0.05, most_s=0.2)
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
-
-
-class Mosquitto:
-    """A broker that keeps what it was given over a restart."""
-
-    def __init__(self, folder: Path, *lines: str) -> None:
-        self.port = free_port()
-        folder.mkdir()
-        self._config = folder / "mosquitto.conf"
-        own = [f"listener {self.port} 127.0.0.1", *lines] if lines else [f"listener {self.port} 127.0.0.1"]
-        anonymous = [] if any(line.startswith("allow_anonymous") for line in lines) else ["allow_anonymous true"]
-        kept = ["persistence true", f"persistence_location {folder}/", "max_queued_messages 0", "user root"]
-        self._config.write_text("\n".join([*own, *anonymous, *kept, ""]))
-        self._process: subprocess.Popen[bytes] | None = None
-        self.start()
-
-    def start(self) -> None:
-        assert MOSQUITTO
-        self._process = subprocess.Popen([MOSQUITTO, "-c", self._config], stderr=subprocess.DEVNULL)
-        wait_for(self._accepts)
-
-    def _accepts(self) -> bool:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
-            return True
-        return False
-
-    def signal(self, number: signal.Signals) -> None:
-        assert self._process
-        self._process.send_signal(number)
-
-    def stop(self) -> None:
-        assert self._process
-        self._process.send_signal(signal.SIGCONT)
-        self._process.terminate()
-        self._process.wait()
-
-
-class Subscriber:
-    """Receives everything, also what was published while the broker restarted."""
-
-    def __init__(self, port: int) -> None:
-        self.messages: list[tuple[str, bytes, bool]] = []
-        self._lock = threading.Lock()
-        self._client: Any = paho.Client(paho.CallbackAPIVersion.VERSION2, "subscriber", clean_session=False)
-        self._client.reconnect_delay_set(0.05, 0.2)
-        subscribed = threading.Event()
-        self._client.on_connect = lambda client, *_: client.subscribe("#", qos=1)
-        self._client.on_subscribe = lambda *_: subscribed.set()
-        self._client.on_message = self._take
-        self._client.connect("127.0.0.1", port)
-        self._client.loop_start()
-        assert subscribed.wait(GENEROUS_S)
-
-    def _take(self, _client: Any, _data: Any, message: Any) -> None:
-        with self._lock:
-            self.messages.append((message.topic, message.payload, message.retain))
-
-    def on(self, topic: str) -> list[bytes]:
-        with self._lock:
-            return [payload for name, payload, _ in self.messages if name == topic]
-
-    def first_ids(self, topic: str) -> list[str]:
-        """Return the ids in the order in which each arrived first."""
-        return list(dict.fromkeys(json.loads(payload)["id"] for payload in self.on(topic)))
-
-    def close(self) -> None:
-        self._client.disconnect()
-        self._client.loop_stop()
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import hypothesis.strategies as st
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from edgevit.runtime.delivery.spool import SMALLEST_QUOTA, Spool
@@ -103,14 +103,7 @@ class SpoolAndModel(RuleBasedStateMachine):
 
 
 TestSpoolAndModel = SpoolAndModel.TestCase
-TestSpoolAndModel.settings = settings(
-    max_examples=12,
-    stateful_step_count=10,
-    deadline=None,
-    derandomize=True,
-    suppress_health_check=list(HealthCheck),
-    database=None,
-)
+TestSpoolAndModel.settings = settings(max_examples=12, stateful_step_count=10)
 
 
 @pytest.mark.parametrize("quota", [SMALLEST_QUOTA, 1_000_000, 4_000_000])

@@ -34,7 +34,7 @@ def test_one_side_fits_and_the_other_is_rounded(picture: tuple[int, int], scaled
 
 
 def test_the_picture_stands_in_the_upper_left_corner_and_the_rest_is_grey(photo: NDArray[np.uint8]) -> None:
-    image = fit(photo, BOX, exact=True)
+    image = fit(photo, BOX, speed="exact")
     height, width = scaled_size(photo.shape[:2], BOX)
     assert (height, width) == (213, 320)  # 300 * 320 / 451 = 212.9
     scaled = Image.fromarray(photo).resize((320, 300), Image.Resampling.BILINEAR)

@@ -128,7 +128,7 @@ def test_mean_over_the_classes_that_are_there() -> None:
     assert quality.ap == pytest.approx((1 + 51 / 101) / 2)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(seed=st.integers(0, 2**32 - 1), pictures=st.integers(1, 6), classes=st.integers(1, 3), few=st.booleans())
 def test_pycocotools_says_the_same_of_anything(seed: int, pictures: int, classes: int, few: bool) -> None:
     random = np.random.default_rng(seed)

@@ -4,7 +4,7 @@ import operator
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from edgevit.errors import OptionError
@@ -149,7 +149,6 @@ def naive(rule: str, limit: int, stable: tuple[int, int], cooldown: int, counts:
     return said
 
 
-@settings(deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
 @given(
     rule=st.sampled_from(sorted(COMPARES)),
     limit=st.integers(1, 3),

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from edgevit.artifact.manifest import Preprocess
-from edgevit.runtime.images.preprocess import center_box, fit, normalize, preprocess, scaled_size
+from edgevit.runtime.images.preprocess import center_box, fit, normalize, preprocess, scaled_size, speed_for
 from edgevit.runtime.images.resample import Box
 
 Image = pytest.importorskip("PIL.Image", reason="Pillow is the witness of preprocessing")
@@ -48,7 +48,7 @@ def _reference(image: NDArray[np.uint8], preprocessing: Preprocess) -> NDArray[n
 @pytest.mark.parametrize("shape", [(32, 32), (300, 451), (451, 300), (640, 480), (37, 53), (225, 226)])
 def test_picture_equals_pillow(shape: tuple[int, int], preprocessing: Preprocess) -> None:
     image = np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8)
-    np.testing.assert_array_equal(fit(image, preprocessing, exact=True), _reference(image, preprocessing))
+    np.testing.assert_array_equal(fit(image, preprocessing, speed="exact"), _reference(image, preprocessing))
 
 
 @pytest.mark.parametrize("name", ["chelsea", "astronaut", "coffee", "rocket"])
@@ -97,7 +97,7 @@ def test_huge_picture_is_halved_only_while_twice_as_large_as_needed() -> None:
     assert abs(int(fit(stripes, Preprocess((224, 224))).mean()) - 100) <= 1
     small = np.random.default_rng(0).integers(0, 256, (1020, 1020, 3), dtype=np.uint8)
     preprocessing = Preprocess((224, 224))  # 1020 / 2 is less than 2 * 256: not halved
-    np.testing.assert_array_equal(fit(small, preprocessing), fit(small, preprocessing, exact=True))
+    np.testing.assert_array_equal(fit(small, preprocessing), fit(small, preprocessing, speed="exact"))
 
 
 def test_halved_photograph_stays_close_to_the_exact_one() -> None:
@@ -106,6 +106,15 @@ def test_halved_photograph_stays_close_to_the_exact_one() -> None:
     data = pytest.importorskip("skimage.data", reason="scikit-image has the photographs")
     large = cv2.resize(data.astronaut(), (2048, 1536), interpolation=cv2.INTER_CUBIC)
     preprocessing = Preprocess((224, 224))
-    difference = np.abs(fit(large, preprocessing).astype(int) - fit(large, preprocessing, exact=True))
+    difference = np.abs(fit(large, preprocessing).astype(int) - fit(large, preprocessing, speed="exact"))
     assert difference.mean() < 0.5
     assert difference.max() <= 8
+
+
+def test_frame_is_prepared_faster_and_at_most_one_level_off() -> None:
+    frame = np.random.default_rng(0).integers(0, 256, (480, 640, 3)).astype(np.uint8)
+    preprocessing = Preprocess(size=(224, 224))
+    usual, fast = (preprocess(frame, preprocessing, speed=speed_for(source)) for source in ("frame.png", frame))
+    levels = np.abs(usual - fast) * 255 * np.array(preprocessing.std, np.float32)[:, None, None]
+    assert levels.max() < 1.001
+    assert 0 < (levels > 0.5).mean() < 2e-4

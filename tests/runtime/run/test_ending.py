@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -160,8 +161,12 @@ def test_files_and_videos_let_go(start: Start, tmp_path: Path) -> None:
         assert process.stdout is not None
         process.stdout.readline()
         code, out, err = end(process)
-        assert (code, err) == (0, "")
-        assert len(out.splitlines()) < 4999
+        assert code == 0
+        # one frame needs no summary
+        summary = re.fullmatch(r"(?:edgevit: (\d+) frames, 0 events; \1 lines on stdout\n)?", err)
+        assert summary, err
+        # what `readline` read ahead is not in `out`
+        assert len(out.splitlines()) < int(summary[1] or 1) < 5000
 
 
 @pytest.mark.parametrize("left_behind", [False, True])
@@ -304,6 +309,18 @@ def test_slow_model_may_finish_what_it_has_in_hand() -> None:
         threading.Event().wait(1.5)
     stop.ask()
     with guard.working("the model has not answered"):
+        threading.Event().wait(1.5)
+    guard.left()
+    guard.close()
+    assert told == []
+
+
+def test_model_that_is_being_opened_may_take_longer_to_end() -> None:
+    told: list[str] = []
+    stop = Stop()
+    guard = HangGuard(stop, told.append, stop_s=0.1)
+    stop.ask()
+    with guard.working("the model has not been opened", stop_s=60.0):
         threading.Event().wait(1.5)
     guard.left()
     guard.close()

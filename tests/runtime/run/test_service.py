@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 
 import edgevit
-from edgevit.runtime.backends.session import open_session
+from edgevit.runtime.backends.session import open_exported
 
 COLORS = {"red": (200, 50, 25), "blue": (25, 50, 200)}
 MJPEG = b"HTTP/1.0 200 OK\r\nContent-Type: multipart/x-mixed-replace; boundary=frame\r\n\r\n"
@@ -245,9 +245,9 @@ def test_several_cameras_share_one_session(tiny_model: Path, tmp_path: Path, mon
 
     def counting(path: Path, *arguments: Any, **options: Any) -> Any:
         opened.append(path)
-        return open_session(path, *arguments, **options)
+        return open_exported(path, *arguments, **options)
 
-    monkeypatch.setattr("edgevit.runtime.loading.open_session", counting)
+    monkeypatch.setattr("edgevit.runtime.loading.open_exported", counting)
     cameras = [Camera(), Camera(), Camera()]
     urls = {camera.url for camera in cameras}
     try:

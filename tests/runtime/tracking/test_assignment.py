@@ -36,7 +36,7 @@ def _matrices(draw: st.DrawFn) -> np.ndarray:
 
 
 @given(_matrices(), st.sampled_from([0.5, 2.0, 3.5]))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_no_other_pairs_cost_less(costs: np.ndarray, limit: float) -> None:
     pairs = assign(costs, limit)
     assert len({row for row, _ in pairs}) == len({column for _, column in pairs}) == len(pairs)

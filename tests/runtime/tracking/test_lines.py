@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from edgevit.errors import EdgevitError, OptionError
@@ -83,7 +83,6 @@ def test_slanting_line_in_pixels() -> None:
 
 
 @given(st.lists(st.tuples(st.floats(0, 200), st.floats(0, 100)), min_size=2, max_size=30))
-@settings(deadline=None)
 def test_ways_in_and_out_take_turns(points: list[tuple[float, float]]) -> None:
     ways = [each.inwards for each in _walk(GATE, points)]
     assert all(one != other for one, other in zip(ways, ways[1:], strict=False))
@@ -114,7 +113,6 @@ def test_lines_have_names_of_their_own() -> None:
 
 
 @given(st.text(alphabet="0123456789.,=-einfag\n\x85", max_size=14))
-@settings(deadline=None)
 def test_any_text_is_a_line_or_a_message_of_one_line(text: str) -> None:
     message = ""
     try:

@@ -123,7 +123,7 @@ def _films(draw: st.DrawFn) -> list[tuple[float, FoundBoxes]]:
 
 
 @given(_films())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_any_film_gives_each_thing_one_box_and_always_the_same(frames: list[tuple[float, FoundBoxes]]) -> None:
     tracks, highest = Tracks(), 0
     for now_s, found in frames:

@@ -75,6 +75,7 @@ def test_the_file_alone_gives_back_the_figures(finished: tuple[TrainingResult, l
     result, spec = finished[0], get_spec(NAME)
     assert isinstance(result.accuracy, BoxAccuracy)
     weights = resolve_weights(spec, str(result.weights))
+    assert weights.threshold == result.accuracy.threshold >= 0.1
     model = build_with_weights(spec, weights)
     job = Job(NAME, data, result.weights.parent, result.recipe)
     from edgevit.training.data import list_data

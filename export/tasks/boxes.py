@@ -8,16 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgevit.artifact.manifest import BoxOutput, BoxParity, Parity, Precision, Preprocess
-from edgevit.export.answers import TINY, Answers, Gate
 from edgevit.export.cache import content_key
-from edgevit.export.data.ground_truth import GroundTruth
+from edgevit.export.tasks.answers import TINY, Answers, Gate
+from edgevit.export.tasks.ground_truth import GroundTruth
 from edgevit.runtime.datasets.folder import Pictures
 from edgevit.runtime.datasets.marks import upright_size
 from edgevit.runtime.detection.boxes import FoundBoxes, TrueBoxes
 from edgevit.runtime.detection.decode import BOXES, decode
 from edgevit.runtime.detection.letterbox import to_picture
 from edgevit.runtime.evaluation.average_precision import average_precision
-from edgevit.runtime.evaluation.box_difference import box_difference
+from edgevit.runtime.evaluation.box_difference import BoxDifference, box_difference
 from edgevit.runtime.evaluation.metrics import cosines, power_table
 from edgevit.runtime.images.header import read_header
 from edgevit.runtime.postprocess import sigmoid
@@ -39,7 +39,7 @@ BACKGROUND = 0.01
 
 @dataclass(frozen=True)
 class BoxForm:
-    """What the answers (images, places, numbers) of a detector mean; see edgevit.export.answers.AnswerForm."""
+    """What the answers (images, places, numbers) of a detector mean; see edgevit.export.tasks.answers.AnswerForm."""
 
     meaning: BoxOutput
     preprocessing: Preprocess
@@ -96,7 +96,7 @@ class BoxForm:
         least = self.meaning.threshold
         # what lies at the threshold itself may fall to either side
         before, after = self.find(reference, least), self.find(found, least - MOST_SCORE)
-        difference = box_difference("", before, after, range(reference.shape[-1]))
+        difference = _difference(before, after)
         was, now = self.scores(reference), self.scores(found)
         place, index = np.nonzero(was >= least)
         shift, score = 0.0, 0.0
@@ -126,7 +126,7 @@ class BoxForm:
         return f"{found}, at least {gate.agreement:.0%} is asked"
 
     def powers(self, reference: Answers, found: Answers) -> NDArray[np.float64]:
-        """Of each output as a share of its own power, so that one of large numbers does not hide the others."""
+        """The powers of each output are shares of its own, so that one of large numbers does not hide the others."""
         tables = [power_table(*pair) for pair in zip(self.split(reference), self.split(found), strict=True)]
         return np.array([len(tables), sum(noise / max(signal, TINY) for signal, noise in tables)])
 
@@ -152,9 +152,15 @@ class BoxForm:
         return MarkedBoxes(self, boxes, sizes, len(names))
 
 
+def _difference(expected: FoundBoxes, found: FoundBoxes) -> BoxDifference:
+    """Compare boxes whose names do not matter."""
+    classes = max((int(one.classes.max()) for one in (expected, found) if len(one.classes)), default=0) + 1
+    return box_difference("", expected, found, [""] * classes)
+
+
 @dataclass(frozen=True, eq=False)
 class FloatBoxes:
-    """The float model's boxes, where no others are known; see edgevit.export.data.ground_truth.GroundTruth."""
+    """The float model's boxes, where no others are known; see edgevit.export.tasks.ground_truth.GroundTruth."""
 
     form: BoxForm
     answers: Answers
@@ -174,7 +180,7 @@ class FloatBoxes:
         same = either = 0
         for expected, answer in zip(self.boxes, answers, strict=True):
             found = self.form.find(answer, self.form.meaning.threshold)
-            difference = box_difference("", expected, found, range(answers.shape[-1]))
+            difference = _difference(expected, found)
             same += len(expected.boxes) - difference.missed
             either += len(expected.boxes) + difference.extra
         return same / either if either else 1.0
@@ -185,7 +191,7 @@ class FloatBoxes:
 
 @dataclass(frozen=True, eq=False)
 class MarkedBoxes:
-    """The boxes that somebody marked in each picture; see edgevit.export.data.ground_truth.GroundTruth."""
+    """The boxes that somebody marked in each picture; see edgevit.export.tasks.ground_truth.GroundTruth."""
 
     form: BoxForm
     boxes: tuple[TrueBoxes, ...]
