@@ -11,9 +11,10 @@ import cv2
 import numpy as np
 import pytest
 
-from benchmarks.drawn_scenes import CLASSES, draw_scene, write_scenes
+from benchmarks.drawn_scenes import write_scenes
 from edgevit.artifact.manifest import read_manifest
 from edgevit.cli import main
+from edgevit.export.data.scenes import CLASSES, draw_scene
 from edgevit.runtime.images.resample import RGBImage
 from tests.environments import install_board
 from tests.made_broker import Mosquitto, Subscriber, needs_broker

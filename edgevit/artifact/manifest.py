@@ -151,7 +151,7 @@ class Calibration:
     """The images that set the ranges of int8 activations."""
 
     source: str
-    """"folder", "synthesized" or "bundled"."""
+    """"folder", "synthesized", "bundled" or "drawn"."""
     images: int
     method: str
     seed: int
