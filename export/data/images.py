@@ -25,6 +25,7 @@ VERIFICATION_IMAGES = 64
 ORIGINS = {
     "folder": "from the folder given with --data",
     "bundled": "shipped with the weights, which also calibrate",
+    "drawn": "drawn scenes, which also calibrate",
     "synthesized": "made from the weights, which also calibrate",
     "generated": "drawn for the test",
 }
@@ -36,7 +37,7 @@ class ImageSet:
     """Images, as files still to be read or already in memory."""
 
     source: str
-    """"folder", "synthesized", "bundled" or "generated"."""
+    """"folder", "synthesized", "bundled", "drawn" or "generated"."""
     images: tuple[Path | RGBImage, ...]
     skipped: int = 0
     """Files that could not be read."""

@@ -32,14 +32,13 @@ class Tiny(nn.Module):
         super().__init__()
         self.stem = nn.Conv2d(3, 8, 8, 8)
         self.down = nn.Conv2d(8, 8, 2, 2)
-        heads = [nn.ModuleList(nn.Conv2d(8, width, 1) for width in (4, 1, 2)) for _ in range(2)]
-        self.fine, self.coarse = heads
+        self.fine, self.coarse = (nn.ModuleList(nn.Conv2d(8, width, 1) for width in (4, 1, 2)) for _ in range(2))
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        fine = torch.relu(self.stem(x))
-        levels = [(fine, self.fine), (torch.relu(self.down(fine)), self.coarse)]
-        maps = [[pred(level) for pred in preds] for level, preds in levels]
-        return tuple(join_places(parts, width) for parts, width in zip(zip(*maps, strict=True), (4, 1, 2), strict=True))
+        first = torch.relu(self.stem(x))
+        second = torch.relu(self.down(first))
+        maps = zip([pred(first) for pred in self.fine], [pred(second) for pred in self.coarse], strict=True)
+        return tuple(join_places(parts, width) for parts, width in zip(maps, (4, 1, 2), strict=True))
 
 
 @pytest.fixture(scope="module")
