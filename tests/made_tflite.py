@@ -9,7 +9,7 @@ from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
-from edgevit.export.tflite.graph import opened, operator_names, operators, packed
+from edgevit.export.tflite_graph.graph import opened, operator_names, operators, packed
 
 KINDS = {"float32": schema.TensorType.FLOAT32, "int32": schema.TensorType.INT32, "int8": schema.TensorType.INT8}
 

@@ -21,7 +21,7 @@ NAME = "efficientvit_b0_det"
 LEAST_AP50 = 0.85
 """What is measured on the scenes below, less a margin."""
 FIRST_SEED, SCENES = 400_000, 20
-"""Of seeds by which nothing else was trained, calibrated or chosen."""
+"""Seeds by which nothing else was trained, calibrated or chosen."""
 LEAST_SCORE = 0.01
 
 

@@ -10,7 +10,7 @@ from edgevit.runtime.detection.boxes import TrueBoxes
 from edgevit.runtime.images.resample import RGBImage
 
 SEED = 300_761
-"""Of a scene with two ellipses, a rectangle and a triangle, all of them large, on a calm ground."""
+"""It draws a scene with two ellipses, a rectangle and a triangle, all of them large, on a calm ground."""
 QUALITY = 80
 
 

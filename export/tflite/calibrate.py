@@ -8,8 +8,8 @@ import numpy as np
 
 from edgevit.export.quantization.calibrate import Batches, Ranges, percentile_ranges
 from edgevit.export.recipe import Method
-from edgevit.export.tflite.graph import WEIGHTED, opened, operators
 from edgevit.export.tflite.observe import Observed
+from edgevit.export.tflite_graph.graph import WEIGHTED, opened, operators
 
 
 def calibrate(model: bytes, batches: Batches, method: Method = "minmax") -> Ranges:

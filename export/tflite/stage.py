@@ -18,10 +18,10 @@ from edgevit.export.tflite.calibrate import calibrate
 from edgevit.export.tflite.convert import INPUT, convert
 from edgevit.export.tflite.ends import with_class_numbers, with_uint8_ends, with_uint8_probabilities
 from edgevit.export.tflite.gelu import NOTE, with_tanh_gelu
-from edgevit.export.tflite.graph import WEIGHTED, float_layers, layers
 from edgevit.export.tflite.layer_noise import layer_sqnr
 from edgevit.export.tflite.quantize import End, TfliteQuantizer, quantize_dynamic, store_half
-from edgevit.export.tflite.rewrites.passes import rewrite, rewrites
+from edgevit.export.tflite_graph.graph import WEIGHTED, float_layers, layers
+from edgevit.export.tflite_graph.passes import rewrite, rewrites
 from edgevit.export.verify import check_numbers, run_file
 
 SUFFIX = SUFFIXES["tflite"]

@@ -14,8 +14,8 @@ from edgevit.export.recipe import Recipe
 from edgevit.export.tasks.boxes import BoxForm
 from edgevit.export.tflite.calibrate import calibrate
 from edgevit.export.tflite.convert import convert
-from edgevit.export.tflite.graph import opened, operators
 from edgevit.export.tflite.quantize import TfliteQuantizer
+from edgevit.export.tflite_graph.graph import opened, operators
 from edgevit.export.verify import run_file, run_torch
 from edgevit.models.detection.layers import join_places
 from edgevit.runtime.images.drawn import draw_pictures

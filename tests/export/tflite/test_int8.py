@@ -16,8 +16,8 @@ from edgevit.export.quantization.search import Evaluator, layers_of, search
 from edgevit.export.tasks.ground_truth import FloatAnswers
 from edgevit.export.tflite.calibrate import calibrate
 from edgevit.export.tflite.convert import convert
-from edgevit.export.tflite.graph import float_layers
 from edgevit.export.tflite.quantize import TfliteQuantizer
+from edgevit.export.tflite_graph.graph import float_layers
 from edgevit.export.verify import run_file
 
 HOW = Preprocess(size=(8, 8), mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25), crop_pct=1.0)

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgevit.export.tflite.edit import Edit
+from edgevit.export.tflite_graph.edit import Edit
 
 
 def broadcast_upsampling(model: bytes) -> bytes:

@@ -7,11 +7,11 @@ pytest.importorskip("litert_torch", reason="needs the extra tflite-export")
 
 from ai_edge_litert import schema_py_generated as schema
 
-from edgevit.export.tflite.graph import opened, operators
-from edgevit.export.tflite.rewrites.heads import split_heads
-from edgevit.export.tflite.rewrites.moves import move_int8
-from edgevit.export.tflite.rewrites.paddings import join_constants
-from edgevit.export.tflite.rewrites.products import feed_products
+from edgevit.export.tflite_graph.graph import opened, operators
+from edgevit.export.tflite_graph.heads import split_heads
+from edgevit.export.tflite_graph.moves import move_int8
+from edgevit.export.tflite_graph.paddings import join_constants
+from edgevit.export.tflite_graph.products import feed_products
 from tests.made_tflite import Tiny, answers, kinds, shapes
 
 HEADS, DIM, PIXELS = 2, 4, 9
@@ -48,9 +48,9 @@ def attention(joined_along: int = 3) -> bytes:
         made.add("RESHAPE", [each, made.numbers(*shape)], made.tensor(shape))
         for each, shape in ((v, longer[1:]), (turned, (2 * HEADS, PIXELS, DIM)), (q, rows[1:]))
     )
-    product = {"kind": "BatchMatMulOptions"}
-    inner = made.add("BATCH_MATMUL", [left, right], made.tensor((2 * HEADS, DIM + 1, DIM)), **product)
-    outer = made.add("BATCH_MATMUL", [inner, queries], made.tensor(longer[1:]), **product)
+    product = "BatchMatMulOptions"
+    inner = made.add("BATCH_MATMUL", [left, right], made.tensor((2 * HEADS, DIM + 1, DIM)), kind=product)
+    outer = made.add("BATCH_MATMUL", [inner, queries], made.tensor(longer[1:]), kind=product)
     whole = made.add("RESHAPE", [outer, made.numbers(*longer)], made.tensor(longer))
     total, last = (1, 2 * HEADS, 1, PIXELS), (1, 2 * HEADS * DIM, 3, 3)
     above = made.add("SLICE", [whole, made.numbers(0, 0, 0, 0), made.numbers(*rows)], made.tensor(rows))

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from edgevit.export.tflite.edit import Edit
-from edgevit.export.tflite.rewrites.moves import move_int8
+from edgevit.export.tflite_graph.edit import Edit
+from edgevit.export.tflite_graph.moves import move_int8
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Parts:
 
     axis: int
     sizes: tuple[int, ...]
-    """Of the parts along the axis."""
+    """The lengths of the parts along the axis."""
 
 
 def split_heads(model: bytes) -> bytes:

@@ -10,9 +10,9 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from edgevit.export.quantization.calibrate import Ranges
-from edgevit.export.tflite.edit import Edit
-from edgevit.export.tflite.graph import WEIGHTED
-from edgevit.export.tflite.rewrites.residuals import int8_form, quantized
+from edgevit.export.tflite_graph.edit import Edit
+from edgevit.export.tflite_graph.graph import WEIGHTED
+from edgevit.export.tflite_graph.residuals import int8_form, quantized
 
 LEVELS = 255
 LOWEST, HIGHEST = -128, 127

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from edgevit.export.tflite.edit import Edit
+from edgevit.export.tflite_graph.edit import Edit
 
 ONE_INPUT = ("RESHAPE", "TRANSPOSE", "SLICE", "RESIZE_NEAREST_NEIGHBOR")
 MOVES = (*ONE_INPUT, "CONCATENATION")

@@ -5,8 +5,8 @@ import pytest
 
 pytest.importorskip("litert_torch", reason="needs the extra tflite-export")
 
-from edgevit.export.tflite.rewrites.transposes import cancel_transposes
-from edgevit.export.tflite.rewrites.upsampling import broadcast_upsampling
+from edgevit.export.tflite_graph.transposes import cancel_transposes
+from edgevit.export.tflite_graph.upsampling import broadcast_upsampling
 from tests.made_tflite import Tiny, answers, kinds
 
 RANDOM = np.random.default_rng(0)

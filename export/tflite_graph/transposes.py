@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from edgevit.export.tflite.edit import Edit
+from edgevit.export.tflite_graph.edit import Edit
 
 SINGLE = ("RELU", "HARD_SWISH", "GELU", "LOGISTIC", "DEQUANTIZE", "QUANTIZE")
 WITH_CONSTANT = ("ADD", "MUL", "SUB")

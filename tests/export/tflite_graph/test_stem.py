@@ -5,7 +5,7 @@ import pytest
 
 pytest.importorskip("litert_torch", reason="needs the extra tflite-export")
 
-from edgevit.export.tflite.rewrites.stem import pair_pixels
+from edgevit.export.tflite_graph.stem import pair_pixels
 from tests.made_tflite import Tiny, answers, kinds, shapes
 
 RANDOM = np.random.default_rng(0)

@@ -5,8 +5,8 @@ import pytest
 
 pytest.importorskip("litert_torch", reason="needs the extra tflite-export")
 
-from edgevit.export.tflite.graph import opened, operators
-from edgevit.export.tflite.rewrites.moves import move_int8
+from edgevit.export.tflite_graph.graph import opened, operators
+from edgevit.export.tflite_graph.moves import move_int8
 from tests.made_tflite import Tiny, answers, kinds
 
 GIVEN = np.random.default_rng(0).standard_normal((1, 4, 6), np.float32)

@@ -9,10 +9,10 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
-from edgevit.export.tflite.graph import opened, operator_names, packed
+from edgevit.export.tflite_graph.graph import opened, operator_names, packed
 
 INT8, FLOAT32, INT32 = schema.TensorType.INT8, schema.TensorType.FLOAT32, schema.TensorType.INT32
-_DTYPES = {FLOAT32: np.dtype("<f4"), INT32: np.dtype("<i4"), INT8: np.dtype("i1")}
+_DTYPES: dict[int, np.dtype[Any]] = {FLOAT32: np.dtype("<f4"), INT32: np.dtype("<i4"), INT8: np.dtype("i1")}
 _CODES = {name: code for code, name in operator_names().items()}
 
 TAKE_INT8 = ("TRANSPOSE", "SLICE", "CONCATENATION", "RESIZE_NEAREST_NEIGHBOR", "ADD", "MUL", "DEPTHWISE_CONV_2D")

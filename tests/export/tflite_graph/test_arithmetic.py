@@ -5,8 +5,8 @@ import pytest
 
 pytest.importorskip("litert_torch", reason="needs the extra tflite-export")
 
-from edgevit.export.tflite.rewrites.gates import gate_int8
-from edgevit.export.tflite.rewrites.residuals import add_int8
+from edgevit.export.tflite_graph.gates import gate_int8
+from edgevit.export.tflite_graph.residuals import add_int8
 from tests.made_tflite import Tiny, answers, kinds
 
 RANDOM = np.random.default_rng(0)

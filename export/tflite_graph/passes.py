@@ -10,15 +10,15 @@ from numpy.typing import NDArray
 from edgevit.errors import GateError
 from edgevit.export.quantization.calibrate import Ranges
 from edgevit.export.stage import Verify
-from edgevit.export.tflite.rewrites.gates import gate_int8
-from edgevit.export.tflite.rewrites.heads import split_heads
-from edgevit.export.tflite.rewrites.moves import move_int8
-from edgevit.export.tflite.rewrites.paddings import join_constants
-from edgevit.export.tflite.rewrites.products import feed_products
-from edgevit.export.tflite.rewrites.residuals import add_int8
-from edgevit.export.tflite.rewrites.stem import pair_pixels
-from edgevit.export.tflite.rewrites.transposes import cancel_transposes
-from edgevit.export.tflite.rewrites.upsampling import broadcast_upsampling
+from edgevit.export.tflite_graph.gates import gate_int8
+from edgevit.export.tflite_graph.heads import split_heads
+from edgevit.export.tflite_graph.moves import move_int8
+from edgevit.export.tflite_graph.paddings import join_constants
+from edgevit.export.tflite_graph.products import feed_products
+from edgevit.export.tflite_graph.residuals import add_int8
+from edgevit.export.tflite_graph.stem import pair_pixels
+from edgevit.export.tflite_graph.transposes import cancel_transposes
+from edgevit.export.tflite_graph.upsampling import broadcast_upsampling
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from edgevit.export.tflite.edit import Edit
+from edgevit.export.tflite_graph.edit import Edit
 
 
 def add_int8(model: bytes) -> bytes:

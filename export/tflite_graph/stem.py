@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from edgevit.export.tflite.edit import INT8, Edit
+from edgevit.export.tflite_graph.edit import INT8, Edit
 
 ONE_BEFORE = [[0, 0], [1, 1], [1, 1], [0, 0]]
 PAIR_BEFORE = [[0, 0], [1, 0], [1, 0], [0, 0]]

@@ -1,1 +1,0 @@
-"""Changes of a finished int8 TFLite graph that spare time on a small processor, one file for each."""
