@@ -3,9 +3,7 @@
 import re
 from collections.abc import Iterable
 
-_OPTION = (
-    r"`[^`]*`|(?<![\w-])--(no-)?([a-z][a-z0-9-]*)([.[][^\s;,]*)?(?:[ =]([A-Z]{2,}\b|[0-9][^\s;,)]*|'[^']*'))?"
-)
+_OPTION = r"`[^`]*`|(?<![\w-])--(no-)?([a-z][a-z0-9-]*)([.[][^\s;,]*)?(?:[ =]([A-Z]{2,}\b|[0-9][^\s;,)]*|'[^']*'))?"
 """A command in backquotes, or an option as it is typed with, perhaps, its value."""
 
 
