@@ -14,7 +14,6 @@ from torch import nn
 import edgevit
 from edgevit.artifact.manifest import Manifest, Parity, Precision, Preprocess, Weights
 from edgevit.errors import OptionError
-from edgevit.export.answers import Answers
 from edgevit.export.data.choose import choose_images
 from edgevit.export.extras import import_module
 from edgevit.export.frigate import make_folder, write_labels
@@ -25,7 +24,8 @@ from edgevit.export.report.page import write_report
 from edgevit.export.report.place import check_report_path
 from edgevit.export.result import ConvertedModel, ExportResult
 from edgevit.export.stage import ConversionJob
-from edgevit.export.tasks import rules_of
+from edgevit.export.tasks.answers import Answers
+from edgevit.export.tasks.rules import rules_of
 from edgevit.export.verify import check, fitting_answers, run_torch
 from edgevit.export.write import check_writable
 from edgevit.models.layers import make_export_changes

@@ -99,7 +99,7 @@ def test_default_is_compared_with_the_fastest_that_keeps_accuracy(own_ms: float,
 
 
 def test_where_accuracy_was_not_measured_the_verdict_says_so_and_no_slow_float_row_wins() -> None:
-    """For random weights without a trained relative nothing tells which int8 rows keep accuracy; 3.9 ms is fastest."""
+    """Nothing tells which int8 rows of random weights keep accuracy without a trained relative; 3.9 ms is fastest."""
     rows = (row("PyTorch eager", 24.64, "fp32"), row(DEFAULT, 3.94), row("other int8", 3.9), row("float", 9.0, "fp32"))
     found = comparison(model("efficientvit_b1", *rows))
     assert part("table").verdict(found, found.models[0]) == (

@@ -24,7 +24,7 @@ MEASURES = {"classify": "", "segment": " mIoU", "detect": " AP"}
 """What stands behind a published accuracy."""
 SMALL_BOARD_MS = 100.0
 """Most that a model for small boards may take for one image on a Raspberry Pi 4, estimated, in milliseconds."""
-FREE = ("Apache-2.0", "MIT")
+FREE = ("Apache-2.0", "MIT", "CC BY 4.0")
 """Licences that need no mark in the table."""
 
 ORDERS: dict[str, Callable[[ModelSpec], float]] = {

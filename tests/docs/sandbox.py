@@ -106,7 +106,12 @@ COPIES = {
         "runs/sbcformer_xs/sbcformer_xs.safetensors",
     ),
     "m-seg.onnx": ("efficientvit_seg_b0_cityscapes.onnx",),
-    "m-det.onnx": ("hens.onnx", "yolov8n.onnx", "runs/efficientvit_b0_det/efficientvit_b0_det.safetensors"),
+    "m-det.onnx": (
+        "hens.onnx",
+        "hens-int8.onnx",
+        "yolov8n.onnx",
+        "runs/efficientvit_b0_det/efficientvit_b0_det.safetensors",
+    ),
 }
 """A model to the names under which documents have it, or a file that is only passed on."""
 

@@ -82,8 +82,9 @@ def test_recipe_takes_the_place_of_options() -> None:
         ({}, {"format": "onnx", "io": "float", "layout": "file"}),
         ({"target": "rpi4"}, {"format": "tflite", "io": "float", "layout": "file"}),
         ({"target": "rpi4", "format": "onnx"}, {"format": "onnx", "io": "float", "layout": "file"}),
-        ({"layout": "frigate", "io": None}, {"format": "tflite", "io": "uint8", "layout": "frigate"}),
+        ({"layout": "frigate", "io": None}, {"format": "tflite", "io": "uint8", "precision": "int8"}),
+        ({"layout": "frigate", "model": "efficientvit_b0_det"}, {"format": "onnx", "io": "float", "precision": "fp32"}),
     ],
 )
 def test_format_follows_from_target_and_layout(given: dict[str, Any], chosen: dict[str, str]) -> None:
-    assert default_options(given).items() >= chosen.items()
+    assert default_options({"model": "efficientvit_b0", **given}).items() >= chosen.items()

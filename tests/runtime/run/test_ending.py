@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -160,11 +161,12 @@ def test_files_and_videos_let_go(start: Start, tmp_path: Path) -> None:
         assert process.stdout is not None
         process.stdout.readline()
         code, out, err = end(process)
-        lines = 1 + len(out.splitlines())
-        assert lines < 5000
+        assert code == 0
         # one frame needs no summary
-        said = f"edgevit: {lines} frames, 0 events; {lines} lines on stdout\n" if lines > 1 else ""
-        assert (code, err) == (0, said)
+        summary = re.fullmatch(r"(?:edgevit: (\d+) frames, 0 events; \1 lines on stdout\n)?", err)
+        assert summary, err
+        # what `readline` read ahead is not in `out`
+        assert len(out.splitlines()) < int(summary[1] or 1) < 5000
 
 
 @pytest.mark.parametrize("left_behind", [False, True])

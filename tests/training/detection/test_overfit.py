@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import torch
 
-from benchmarks.drawn_scenes import CLASSES, draw_scene
+from edgevit.export.data.scenes import CLASSES, draw_scene
 from edgevit.models import create_model
 from edgevit.models.zoo.registry import get_spec
 from edgevit.runtime.detection.boxes import TrueBoxes
@@ -54,13 +54,13 @@ def test_eight_drawn_scenes_are_learnt_by_heart(tmp_path: Path) -> None:
         cv2.imwrite(str(paths[-1]), image[:, :, ::-1])
     checked, _ = drop_unreadable_boxed(BoxedSamples(tuple(paths), tuple(truths), CLASSES))
     samples = UnchangedSamples(checked.paths, checked.truth, checked.classes, checked.sizes)
-    recipe = Recipe(((SIZE, 80),), batch=8, learning_rate=5e-3, warmup_epochs=8, ema_decay=0.8, bfloat16=False)
+    recipe = Recipe(((SIZE, 60),), batch=8, learning_rate=5e-3, warmup_epochs=6, ema_decay=0.8, bfloat16=False)
     preprocessing = replace(spec.preprocess, size=SIZE)
     objective = KINDS["detect"].objective(spec, recipe, samples, preprocessing)
     torch.manual_seed(0)
     model = create_model(NAME, len(CLASSES), SIZE)
     load_initial(model, spec, "cifar10", CLASSES)
-    learned = train(model, samples, objective, lambda *_: {}, recipe, tmp_path, validate_every=80).averaged
+    learned = train(model, samples, objective, lambda *_: {}, recipe, tmp_path, validate_every=60).averaged
     # eight pictures in one batch: the averages of their statistics lag behind
     reestimate_batchnorm(learned, plain_inputs(samples, preprocessing, 1, 8))
     assert spec.family.boxes is not None
