@@ -4,14 +4,28 @@ import importlib
 import os
 import pathlib
 from collections.abc import Mapping, Sequence
+<<<<<<< HEAD
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, overload
+=======
+from typing import Literal, TypedDict, Unpack, overload
+>>>>>>> E
 
 import numpy as np
 
 from edgevit.artifact.manifest import Manifest, read_manifest, read_metadata
 from edgevit.errors import ModelFileError, OptionError
+<<<<<<< HEAD
 from edgevit.runtime.backends.session import find_backend, open_exported, open_session
 from edgevit.runtime.classifier import Classifier
+=======
+from edgevit.runtime.backends.meaning import find_meaning
+from edgevit.runtime.backends.session import Session, find_backend, open_exported, open_session
+from edgevit.runtime.classifier import Classifier
+from edgevit.runtime.detection.foreign import is_detector, open_detector
+from edgevit.runtime.detector import Detector
+from edgevit.runtime.foreign import UserMetadata, foreign_labels, foreign_preprocess, known_labels, user_labels
+from edgevit.runtime.segmenter import Segmenter
+>>>>>>> E
 from edgevit.schema import options_from
 
 if TYPE_CHECKING:
@@ -130,10 +144,30 @@ def _foreign(path: pathlib.Path, threads: int | None, told: "UserMetadata", task
     if task == "detect" or (task is None and is_detector(path, metadata, told)):
         opened = open_detector(path, threads, told, metadata)
         return Detector(opened.session, opened.preprocess, opened.labels, None, opened.decoder)
-    session = open_session(path, threads, output=told.output)
+    return foreign_classifier(path, open_session(path, threads, output=told.output), told, metadata)
+
+
+def foreign_classifier(
+    path: pathlib.Path, session: Session, told: UserMetadata, metadata: Mapping[str, str], *, named: bool = True
+) -> Classifier:
+    """Return a classifier that edgevit did not export.
+
+    Args:
+        path: the model's file.
+        session: the open model.
+        told: what the user says.
+        metadata: what the file says.
+        named: whether the class names must be known; else they are numbers where nothing tells them.
+
+    Raises:
+        OptionError: something that must be told was not, or does not fit the model.
+    """
     preprocessing = foreign_preprocess(path, session, told, metadata)
     count = session.run(np.zeros((1, 3, *preprocessing.size), np.float32)).shape[1]
-    names = foreign_labels(path, count, told, metadata)
+    if named or known_labels(told, metadata) is not None:
+        names = foreign_labels(path, count, told, metadata)
+    else:
+        names = tuple(map(str, range(count)))
     return Classifier(session, preprocessing, names, None, find_meaning(path, session, count, told.outputs))
 
 

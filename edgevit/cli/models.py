@@ -9,6 +9,7 @@ import click
 
 from edgevit.artifact.manifest import Preprocess
 from edgevit.cli.completion import complete_models
+from edgevit.cli.labels_text import describe_labels
 from edgevit.cli.sections import Command
 from edgevit.cli.size_text import describe_sizes, sizes_document
 from edgevit.cli.tables import table
@@ -184,6 +185,7 @@ def _weights_lines(weights: WeightsSpec) -> list[str]:
     accuracy = accuracy or "accuracy: see the model card"
     return [
         f"  {weights.name}: {weights.note}; input {_size(weights.preprocess.size)}; {accuracy}",
+        f"    labels {describe_labels(weights.labels) if weights.labels else 'do not come with it; --labels FILE gives them'}",
         f"    licence {weights.license}; source {weights.source}; {weights.url or f'bundled as {weights.file}'}",
     ]
 
