@@ -4,28 +4,14 @@ import importlib
 import os
 import pathlib
 from collections.abc import Mapping, Sequence
-<<<<<<< HEAD
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, overload
-=======
-from typing import Literal, TypedDict, Unpack, overload
->>>>>>> E
 
 import numpy as np
 
 from edgevit.artifact.manifest import Manifest, read_manifest, read_metadata
 from edgevit.errors import ModelFileError, OptionError
-<<<<<<< HEAD
-from edgevit.runtime.backends.session import find_backend, open_exported, open_session
-from edgevit.runtime.classifier import Classifier
-=======
-from edgevit.runtime.backends.meaning import find_meaning
 from edgevit.runtime.backends.session import Session, find_backend, open_exported, open_session
 from edgevit.runtime.classifier import Classifier
-from edgevit.runtime.detection.foreign import is_detector, open_detector
-from edgevit.runtime.detector import Detector
-from edgevit.runtime.foreign import UserMetadata, foreign_labels, foreign_preprocess, known_labels, user_labels
-from edgevit.runtime.segmenter import Segmenter
->>>>>>> E
 from edgevit.schema import options_from
 
 if TYPE_CHECKING:
@@ -133,10 +119,8 @@ def _user_metadata(options: Mapping[str, Any]) -> "UserMetadata":
 def _foreign(path: pathlib.Path, threads: int | None, told: "UserMetadata", task: Task | None) -> Classifier:
     """Open a model that edgevit did not export."""
     # a file of edgevit's own needs none of this
-    from edgevit.runtime.backends.meaning import find_meaning
     from edgevit.runtime.detection.foreign import is_detector, open_detector
     from edgevit.runtime.detector import Detector
-    from edgevit.runtime.foreign import foreign_labels, foreign_preprocess
 
     if task == "segment":
         raise OptionError(f"{path} was not exported by edgevit, which segments with files of its own alone")
@@ -148,7 +132,7 @@ def _foreign(path: pathlib.Path, threads: int | None, told: "UserMetadata", task
 
 
 def foreign_classifier(
-    path: pathlib.Path, session: Session, told: UserMetadata, metadata: Mapping[str, str], *, named: bool = True
+    path: pathlib.Path, session: Session, told: "UserMetadata", metadata: Mapping[str, str], *, named: bool = True
 ) -> Classifier:
     """Return a classifier that edgevit did not export.
 
@@ -162,6 +146,9 @@ def foreign_classifier(
     Raises:
         OptionError: something that must be told was not, or does not fit the model.
     """
+    from edgevit.runtime.backends.meaning import find_meaning
+    from edgevit.runtime.foreign import foreign_labels, foreign_preprocess, known_labels
+
     preprocessing = foreign_preprocess(path, session, told, metadata)
     count = session.run(np.zeros((1, 3, *preprocessing.size), np.float32)).shape[1]
     if named or known_labels(told, metadata) is not None:

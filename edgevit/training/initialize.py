@@ -12,13 +12,8 @@ from edgevit.errors import UnknownNameError
 from edgevit.models.hallucinated import shared_weights
 from edgevit.models.weights.checkpoint import read_state_dict
 from edgevit.models.weights.load import canonical_state, fits, infer_num_classes, is_derived, load_state
-<<<<<<< HEAD
 from edgevit.models.weights.resolve import RANDOM, ResolvedWeights, resolve_weights
-from edgevit.models.zoo.registry import find_weights, get_spec, relatives
-=======
-from edgevit.models.weights.resolve import ResolvedWeights, resolve_weights
 from edgevit.models.zoo.registry import IMAGENET, find_weights, get_spec, relatives
->>>>>>> E
 from edgevit.models.zoo.spec import ModelSpec
 
 
