@@ -10,7 +10,7 @@ from edgevit.errors import MissingExtraError, OptionError
 from edgevit.export.budget.work import sized_works
 from edgevit.export.estimate.estimate import conditions, milliseconds
 from edgevit.export.recipe import FRIGATE_SIZE, SUFFIXES, Format, Recipe, default_options
-from edgevit.export.tasks import rules_of
+from edgevit.export.tasks.rules import rules_of
 from edgevit.models.weights.resolve import ResolvedWeights, build_with_weights, resolve_weights
 from edgevit.models.zoo.registry import check_input_size, get_spec
 from edgevit.models.zoo.sizes import SizedWork, find_works, smaller_sizes

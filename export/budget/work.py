@@ -12,7 +12,7 @@ from torch import nn
 from edgevit.export.estimate.estimate import count_work
 from edgevit.export.extras import import_module
 from edgevit.export.recipe import SUFFIXES, Format
-from edgevit.export.tasks import rules_of
+from edgevit.export.tasks.rules import rules_of
 from edgevit.models.layers import prepare_for_export
 from edgevit.models.zoo.sizes import SizedWork
 from edgevit.models.zoo.spec import ModelSpec
