@@ -181,9 +181,10 @@ def _weights_lines(weights: WeightsSpec) -> list[str]:
     figures = {"top-1": weights.top1, "mIoU": weights.miou, "AP": weights.ap}
     accuracy = next((f"{name} {value:.1f} %" for name, value in figures.items() if value is not None), None)
     accuracy = accuracy or "accuracy: see the model card"
+    labels = describe_labels(weights.labels) if weights.labels else "do not come with it; --labels FILE gives them"
     return [
         f"  {weights.name}: {weights.note}; input {_size(weights.preprocess.size)}; {accuracy}",
-        f"    labels {describe_labels(weights.labels) if weights.labels else 'do not come with it; --labels FILE gives them'}",
+        f"    labels {labels}",
         f"    licence {weights.license}; source {weights.source}; {weights.url or f'bundled as {weights.file}'}",
     ]
 
