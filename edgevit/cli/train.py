@@ -61,8 +61,8 @@ def command(ctx: click.Context, /, name: str, **options: Any) -> None:
     command_line = _spelled_out(ctx)
     display, stop = Display(), Stop()
     options["imgsz"] = size(options["imgsz"])
-    for name in ("teacher_mean", "teacher_std"):
-        options[name] = numbers(options[name], option_name(name))
+    for key in ("teacher_mean", "teacher_std"):
+        options[key] = numbers(options[key], option_name(key))
     with stop_on_signals(stop):
         watcher = Watcher(display.line, display.step, lambda: stop.asked)
         result = train(name, **options, command=command_line, watcher=watcher)

@@ -33,7 +33,7 @@ def weights_document(path: Path) -> dict[str, Any]:
 def describe_weights(path: Path) -> list[tuple[str, str]]:
     """Return the document as (name, value) lines for people."""
     found = weights_document(path)
-    size = found["input_size"]
+    size, teacher = found["input_size"], found["teacher"]
     figures = [f"{name} {share:.1%}" for name, share in (found["accuracy"] or {}).items() if share and name != "images"]
     return [
         ("file", f"{path} ({path.stat().st_size / 1e6:.1f} MB, {found['parameters']:,} numbers)"),
@@ -43,10 +43,7 @@ def describe_weights(path: Path) -> list[tuple[str, str]]:
         ("accuracy", f"{', '.join(figures)} of {found['accuracy']['images']:g} held out" if figures else UNKNOWN),
         ("trained on", _describe_images(found["images"])),
         ("started from", found["started_from"] or UNKNOWN),
-        *(
-            [("teacher", f"{found['teacher']['file']}, {found['teacher']['classes']:,} classes")]
-            * bool(found["teacher"])
-        ),
+        *([("teacher", f"{teacher['file']}, {teacher['classes']:,} classes")] if teacher else []),
         ("licence", "not stated in the file: it depends on the images, on what it started from and on its teacher"),
     ]
 

@@ -96,7 +96,8 @@ def test_another_teacher_or_other_pictures_are_answered_anew(pictures: list[Path
         teacher, shown = counted(write_teacher(tmp_path / "t.onnx", sharpness=7))
     elif change == "preparation":
         other = open_teacher(file, mean=(0.5, 0.5, 0.5), std=(1.0, 1.0, 1.0))
-        shown = Counted(other.classifier)
+        shown = counted(file)[1]
+        shown.classifier = other.classifier
         teacher = dataclasses.replace(other, classifier=shown)
     elif change == "fewer":
         pictures = pictures[1:]
