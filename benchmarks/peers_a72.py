@@ -29,9 +29,10 @@ from edgevit.models.zoo.registry import get_spec
 TOOLS = Path(__file__).parents[1] / "tools" / "a72"
 sys.path.insert(0, str(TOOLS))
 
+# isort: off (tools beside each other, whose names sort otherwise where a folder build/ lies)
+from build import download, once  # noqa: E402
 from count import PROJECT, run_counted  # noqa: E402
-
-from build import download, once  # noqa: E402 - the tools are scripts beside each other
+# isort: on
 
 MODELS = ("sbcformer_xs", "efficientvit_b0", "efficientvit_b1")
 LABELS = (
