@@ -29,7 +29,8 @@ from edgevit.models.zoo.registry import get_spec
 TOOLS = Path(__file__).parents[1] / "tools" / "a72"
 sys.path.insert(0, str(TOOLS))
 
-# isort: off (tools beside each other, whose names sort otherwise where a folder build/ lies)
+# tools beside each other, whose names sort otherwise where a folder build/ lies
+# isort: off
 from build import download, once  # noqa: E402
 from count import PROJECT, run_counted  # noqa: E402
 # isort: on
