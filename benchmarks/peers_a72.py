@@ -29,8 +29,11 @@ from edgevit.models.zoo.registry import get_spec
 TOOLS = Path(__file__).parents[1] / "tools" / "a72"
 sys.path.insert(0, str(TOOLS))
 
-from build import download, once  # noqa: E402 - the tools are scripts beside each other
+# tools beside each other, whose names sort otherwise where a folder build/ lies
+# isort: off
+from build import download, once  # noqa: E402
 from count import PROJECT, run_counted  # noqa: E402
+# isort: on
 
 MODELS = ("sbcformer_xs", "efficientvit_b0", "efficientvit_b1")
 LABELS = (
