@@ -12,8 +12,9 @@ import shutil
 from pathlib import Path
 
 import click
-from drawn_scenes import CLASSES, write_scenes
+from drawn_scenes import write_scenes
 
+from edgevit.export.data.scenes import CLASSES
 from edgevit.runtime.datasets.folder import read_folder
 
 PARTS = {"train": range(150), "valid": range(100_000, 100_020), "test": range(0)}

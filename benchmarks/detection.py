@@ -2,10 +2,10 @@
 
     python benchmarks/detection.py NAME --weights FILE --data DIR [--imgsz 256,320] [--format onnx --format tflite]
 
-Each form is exported as by `edgevit export`, calibrated on DIR's training part, then judged as `edgevit validate` does:
-AP and AP50 in points, by how much counts are wrong at the file's threshold, all classes together, and the share of
-boxes that the first form found too. Below, the same for each class. For BCCD and the aquarium, unpack their archives
-and give the folders.
+Each form is exported as by `edgevit export`, calibrated on DIR's training part, or with --bundled on the pictures that
+bundled weights bring, then judged as `edgevit validate` does: AP and AP50 in points, by how much counts are wrong at
+the file's threshold, all classes together, and the share of boxes that the first form found too. Below, the same for
+each class. For BCCD and the aquarium, unpack their archives and give the folders.
 """
 
 import tempfile
@@ -27,14 +27,16 @@ FORMATS: tuple[Format, ...] = ("onnx", "tflite")
 
 @click.command(help=__doc__)
 @click.argument("model")
-@click.option("--weights", required=True, help="As for `edgevit export`.")
+@click.option("--weights", help="As for `edgevit export`.")
+@click.option("--bundled", is_flag=True, help="Calibrate as `edgevit export` does without --data.")
 @click.option("--data", required=True, type=click.Path(path_type=Path, exists=True))
 @click.option("--imgsz", help="Input size, H,W.")
 @click.option("--format", "formats", multiple=True, type=click.Choice(FORMATS), default=FORMATS, show_default=True)
 @click.option("--threshold", multiple=True, help="As for `edgevit validate`.")
 def main(
     model: str,
-    weights: str,
+    weights: str | None,
+    bundled: bool,
     data: Path,
     imgsz: str | None,
     formats: tuple[Format, ...],
@@ -46,7 +48,10 @@ def main(
         for format_ in formats:
             for precision in ("fp32", "int8"):
                 path = Path(folder, f"{format_}-{precision}{SUFFIXES[format_]}")
-                recipe = Recipe(model, weights=weights, data=data, imgsz=size, format=format_, precision=precision)
+                calibrating = None if bundled else data
+                recipe = Recipe(
+                    model, weights=weights, data=calibrating, imgsz=size, format=format_, precision=precision
+                )
                 click.echo(f"exporting {format_} {precision}", err=True)
                 export(recipe, path)
                 files[f"{format_} {precision}"] = path

@@ -21,7 +21,7 @@ import torch
 from edgevit.export.latency import interleaved_ms
 from edgevit.export.pipeline import export
 from edgevit.export.recipe import Recipe
-from edgevit.export.tflite.graph import opened, operators
+from edgevit.export.tflite_graph.graph import opened, operators
 from edgevit.models.weights.resolve import build_with_weights, resolve_weights
 from edgevit.models.zoo.registry import get_spec
 from edgevit.runtime.backends.session import open_session

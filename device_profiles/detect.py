@@ -4,12 +4,9 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from edgevit.device_profiles.evidence import Evidence, read_evidence
-from edgevit.device_profiles.library import all_profiles, find_profile
+from edgevit.device_profiles.evidence import VARIABLE, Evidence, read_evidence
+from edgevit.device_profiles.library import find_profile, likely_profiles
 from edgevit.device_profiles.profile import Profile
-
-VARIABLE = "EDGEVIT_PROFILE"
-"""Environment variable that names the profile and so ends all guessing."""
 
 GENERIC = (
     ("aarch64", "dotprod", "generic-armv8.2-dotprod"),
@@ -38,7 +35,9 @@ def detect_profile(evidence: Evidence | None = None) -> Detection:
     """
     if name := os.environ.get(VARIABLE):
         return Detection(find_profile(name), f"{VARIABLE} is {name}")
-    return match_profile(evidence or read_evidence(), all_profiles())
+    evidence = evidence or read_evidence()
+    generic = [name for machine, _, name in GENERIC if machine == evidence.machine]
+    return match_profile(evidence, likely_profiles(evidence.board, generic))
 
 
 def match_profile(evidence: Evidence, profiles: Iterable[Profile]) -> Detection:

@@ -3,11 +3,17 @@
 import struct
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from edgevit.device_profiles.profile import Feature
 from edgevit.system.platforms import machine_architecture
 
-CPUINFO_NAMES: dict[str, Feature] = {
+if TYPE_CHECKING:
+    from edgevit.device_profiles.profile import Feature
+
+VARIABLE = "EDGEVIT_PROFILE"
+"""Environment variable that names the profile and so ends all guessing."""
+
+CPUINFO_NAMES: dict[str, "Feature"] = {
     "asimd": "asimd",
     "asimdhp": "fp16",
     "asimddp": "dotprod",
@@ -22,7 +28,7 @@ CPUINFO_NAMES: dict[str, Feature] = {
 """Words of the Features (Arm) and flags (x86) lines of /proc/cpuinfo."""
 
 AT_HWCAP, AT_HWCAP2 = 16, 26
-HWCAP_BITS: dict[tuple[int, int], Feature] = {
+HWCAP_BITS: dict[tuple[int, int], "Feature"] = {
     (AT_HWCAP, 1): "asimd",
     (AT_HWCAP, 10): "fp16",
     (AT_HWCAP, 20): "dotprod",
@@ -43,7 +49,7 @@ class Evidence:
     """As uname says: "aarch64"; of a 32-bit process "32-bit"."""
     parts: dict[int, str]
     """Processor number to "CPU implementer:CPU part"; empty on x86."""
-    features: frozenset[Feature]
+    features: frozenset["Feature"]
     """What every core has."""
 
 
@@ -79,7 +85,7 @@ def read_auxv(data: bytes) -> dict[int, int]:
     return {kind: value for kind, value in entries if kind}
 
 
-def hwcap_features(auxv: dict[int, int]) -> frozenset[Feature]:
+def hwcap_features(auxv: dict[int, int]) -> frozenset["Feature"]:
     """Return the features in the auxiliary vector of an AArch64 process.
 
     The kernel tells them to the process itself, so they hold in an emulator too, where /proc/cpuinfo is the host's.
@@ -87,7 +93,7 @@ def hwcap_features(auxv: dict[int, int]) -> frozenset[Feature]:
     return frozenset(feature for (entry, bit), feature in HWCAP_BITS.items() if auxv.get(entry, 0) >> bit & 1)
 
 
-def cpuinfo_features(cpuinfo: str) -> frozenset[Feature]:
+def cpuinfo_features(cpuinfo: str) -> frozenset["Feature"]:
     """Return the features that every core of /proc/cpuinfo has."""
     return frozenset(CPUINFO_NAMES[word] for word in _flags(cpuinfo) & CPUINFO_NAMES.keys())
 

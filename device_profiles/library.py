@@ -2,8 +2,9 @@
 
 import functools
 import os
+import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -49,9 +50,25 @@ def list_profiles() -> list[str]:
 
 def all_profiles() -> list[Profile]:
     """Return every profile, the user's own first; one of them hides a shipped one of the same name."""
-    own = [read_profile(path) for path in sorted(user_folder().glob("*.toml"))]
+    own = _own()
     names = {profile.name for profile in own}
     return own + [profile for profile in _shipped() if profile.name not in names]
+
+
+def likely_profiles(board: str, names: Collection[str]) -> list[Profile]:
+    """Return the profiles that may fit a board: the user's own, and those shipped that its name or `names` speak for.
+
+    Reading all that are shipped takes a small board as long as several answers of a small model.
+
+    Args:
+        board: its name, as its device tree has it.
+        names: profiles that may fit whatever the board's name is.
+    """
+    own = _own()
+    hidden = {profile.name for profile in own}
+    paths = [path for path in _shipped_paths() if path.stem in names or _speaks_of(path, board)]
+    shipped = [read_profile(path) for path in paths]
+    return own + [profile for profile in shipped if profile.name not in hidden]
 
 
 def user_folder() -> Path:
@@ -84,9 +101,22 @@ def read_profile(path: Path) -> Profile:
     return profile
 
 
+def _own() -> list[Profile]:
+    return [read_profile(path) for path in sorted(user_folder().glob("*.toml"))]
+
+
+def _shipped_paths() -> list[Path]:
+    return sorted(SHIPPED.glob("*.toml"))
+
+
 @functools.cache
 def _shipped() -> tuple[Profile, ...]:
-    return tuple(read_profile(path) for path in sorted(SHIPPED.glob("*.toml")))
+    return tuple(map(read_profile, _shipped_paths()))
+
+
+def _speaks_of(path: Path, board: str) -> bool:
+    """Tell whether any text in a profile is a beginning of a board's name, as one of its `device_tree` must be."""
+    return any(board.startswith(text) for text in re.findall(r'"([^"\n]+)"', path.read_text(encoding="utf-8")))
 
 
 def _unknown_keys(found: Any, known: Any, where: str) -> Iterator[tuple[str, list[str]]]:

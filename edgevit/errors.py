@@ -1,12 +1,9 @@
 """What can go wrong for a user: one small class for each mistake, each also the builtin error it is a kind of."""
 
-import difflib
 import re
 from collections.abc import Iterable
 
-_OPTION = re.compile(
-    r"`[^`]*`|(?<![\w-])--(no-)?([a-z][a-z0-9-]*)([.[][^\s;,]*)?(?:[ =]([A-Z]{2,}\b|[0-9][^\s;,)]*|'[^']*'))?"
-)
+_OPTION = r"`[^`]*`|(?<![\w-])--(no-)?([a-z][a-z0-9-]*)([.[][^\s;,]*)?(?:[ =]([A-Z]{2,}\b|[0-9][^\s;,)]*|'[^']*'))?"
 """A command in backquotes, or an option as it is typed with, perhaps, its value."""
 
 
@@ -20,7 +17,8 @@ class EdgevitError(Exception):
     exit_code = 1
 
     def __str__(self) -> str:
-        return _OPTION.sub(_in_python, super().__str__())
+        # compiled here, as most programs show no error
+        return re.sub(_OPTION, _in_python, super().__str__())
 
     @property
     def command_line_text(self) -> str:
@@ -47,6 +45,8 @@ class UnknownNameError(EdgevitError, LookupError):
     exit_code = 2
 
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+        import difflib
+
         known = list(known)
         close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
         hint = f"did you mean {close[0]}? All: " if close else "choose one of: "

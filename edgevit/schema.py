@@ -7,7 +7,6 @@ from Python or from the command line, and raise OptionError.
 import collections.abc
 import contextlib
 import dataclasses
-import difflib
 import functools
 import inspect
 import json
@@ -37,7 +36,7 @@ MOST_VALUES = 1_000_000
 DEEPEST = 100
 """Objects and lists within each other that a JSON document may have."""
 
-_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
+_STRING = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"')
 _BRACKET = re.compile(r"[\[{\]}]")
 
 
@@ -81,6 +80,8 @@ class Range:
 
 def read_value(kind: Any, value: Any, where: str) -> Any:
     """Return a plain value as the annotated type `kind`, or raise FieldError naming the field."""
+    if type(kind) is type and kind in KINDS:  # most values are single ones, and the questions below take longer
+        return _read_single(kind, value, where)
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin is Annotated:
         return _read_annotated(kind, value, where)
@@ -117,14 +118,22 @@ def _read_single(kind: Any, value: Any, where: str) -> Any:
         _check(isinstance(value, numbers.Integral) and not isinstance(value, bool), value, expected, where)
         return int(value)
     if kind is str:
-        # half of a surrogate pair is valid JSON, but cannot be printed
-        _check(isinstance(value, str) and not any("\ud800" <= c <= "\udfff" for c in value), value, expected, where)
+        _check(isinstance(value, str) and _is_printable(value), value, expected, where)
         return value
     if kind is Path:
         _check(isinstance(value, str | os.PathLike) and "\0" not in str(value), value, expected, where)
         return Path(value)
     _check(isinstance(value, kind), value, expected, where)
     return value
+
+
+def _is_printable(text: str) -> bool:
+    """Tell whether a text can be written: half of a surrogate pair is valid JSON, but belongs to no character."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _is_finite(value: Any) -> bool:
@@ -245,6 +254,8 @@ def named_fields(kind: type[Options]) -> type[Options]:
 def _check_names(given: Iterable[str], known: Sequence[str]) -> None:
     for name in given:
         if name not in known:
+            import difflib
+
             close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
             hint = f"did you mean {option_name(close[0])}?" if close else f"choose from {', '.join(known)}"
             raise OptionError(f"there is no option {option_name(name)}; {hint}")

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from edgevit.errors import CheckpointError, OptionError
-from edgevit.export.tasks import rules_of
+from edgevit.export.tasks.rules import rules_of
 from edgevit.models.weights.checkpoint import read_state_dict
 from edgevit.models.weights.load import fitting_models
 from edgevit.models.weights.resolve import build_with_weights, resolve_weights

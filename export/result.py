@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgevit.artifact.manifest import BoxOutput, Input, Manifest, Preprocess, Quantization
-from edgevit.export.answers import CLASSES, AnswerForm
 from edgevit.export.data.images import ImageSet
 from edgevit.export.layers import Layer
 from edgevit.export.quantization.search import Outcome
+from edgevit.export.tasks.answers import CLASSES, AnswerForm
 from edgevit.export.verify import run_file
 from edgevit.runtime.evaluation.metrics import sqnr_db
 from edgevit.runtime.progress import Track

@@ -6,9 +6,9 @@ from typing import Protocol
 from torch import nn
 
 from edgevit.artifact.manifest import BoxOutput, Precision, Preprocess
-from edgevit.export.answers import AnswerForm, Answers
 from edgevit.export.data.images import ExportImages
 from edgevit.export.recipe import Recipe
+from edgevit.export.tasks.answers import AnswerForm, Answers
 from edgevit.runtime.progress import Track
 
 

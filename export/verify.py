@@ -13,9 +13,9 @@ from torch import Tensor, nn
 
 from edgevit.artifact.manifest import Parity, Precision, Preprocess
 from edgevit.errors import GateError
-from edgevit.export.answers import PIXEL_GATES, AnswerForm, Answers
 from edgevit.export.data.images import ImageSet
 from edgevit.export.recipe import SUFFIXES
+from edgevit.export.tasks.answers import PIXEL_GATES, AnswerForm, Answers
 from edgevit.runtime.backends.session import open_session
 from edgevit.runtime.progress import Track
 

@@ -13,8 +13,7 @@ from edgevit.artifact.manifest import Manifest, Preprocess
 from edgevit.errors import EdgevitError, ModelFileError
 from edgevit.runtime.backends.meaning import Meaning, OutputMeaning
 from edgevit.runtime.backends.session import Session
-from edgevit.runtime.images.preprocess import min_decode_size, preprocess, speed_for
-from edgevit.runtime.images.read import read_image
+from edgevit.runtime.images.prepare import prepare
 from edgevit.runtime.results import Result
 from edgevit.schema import options_from
 
@@ -92,15 +91,14 @@ class Classifier:
         return self._classify([source], bgr)[0]
 
     def _classify(self, sources: Sequence[Any], bgr: bool) -> list[Result]:
-        prepared, preprocess_ms = [], []
+        inputs, preprocess_ms = [], []
         for source in sources:
-            start = time.perf_counter()
-            levels = self.preprocess.levels
-            image = read_image(source, bgr=bgr, min_size=min_decode_size(self.preprocess), levels=levels)
-            prepared.append(preprocess(image, self.preprocess, speed=speed_for(source)))
-            preprocess_ms.append(1e3 * (time.perf_counter() - start))
+            # one decoded picture is in memory at a time
+            prepared = prepare(source, self.preprocess, bgr=bgr)
+            inputs.append(prepared.values)
+            preprocess_ms.append(prepared.took_ms)
         start = time.perf_counter()
-        outputs = self.outputs(np.stack(prepared))
+        outputs = self.outputs(np.stack(inputs))
         inferred = time.perf_counter()
         probabilities = self.meaning.probabilities(outputs)
         inference_ms = 1e3 * (inferred - start) / len(sources)

@@ -20,9 +20,8 @@ from edgevit.runtime.detection.letterbox import to_picture
 from edgevit.runtime.detection.result import Detections
 from edgevit.runtime.detection.suppress import MOST, Limits
 from edgevit.runtime.detection.tiles import detect_in_tiles
-from edgevit.runtime.images.preprocess import min_decode_size, preprocess, speed_for
-from edgevit.runtime.images.read import read_image, read_scaled
-from edgevit.runtime.images.resample import RGBImage
+from edgevit.runtime.images.prepare import Prepared, prepare
+from edgevit.runtime.images.read import read_image
 from edgevit.runtime.results import Result
 
 if TYPE_CHECKING:
@@ -180,45 +179,38 @@ class Detector(Classifier):
             ImageError: the picture cannot be read.
             ModelFileError: the model fails, or answers with something that is not a number.
         """
-        least, levels = min_decode_size(self.preprocess), self.preprocess.levels
-        image, full = read_scaled(source, bgr=bgr, min_size=least, levels=levels)
-        answers = self.outputs(preprocess(image, self.preprocess, speed=speed_for(source))[None])
+        prepared = prepare(source, self.preprocess, bgr=bgr)
+        answers = self.outputs(prepared.values[None])
         limits = Limits(threshold, overlap, candidates, most)
-        found = self._found([answer[0] for answer in answers], image, full, limits)
+        found = self._found([answer[0] for answer in answers], prepared, limits)
         return found if threshold is not None else found.above(self._thresholds.tolist())
 
-    def _found(self, answers: Sequence[Floats], image: RGBImage, full: tuple[int, int], limits: Limits) -> FoundBoxes:
-        """Return what is found in a picture of `full` (height, width), in its pixels, that was decoded as `image`."""
+    def _found(self, answers: Sequence[Floats], prepared: Prepared, limits: Limits) -> FoundBoxes:
+        """Return what is found in a picture, in the pixels that it has in full."""
         if limits.threshold is None:
             floor = min(float(self._thresholds.min()), 1.0 if self._least is None else self._least)
             limits = replace(limits, threshold=floor)
         found = self._decoder.find(answers, limits)
-        return to_picture(found, (image.shape[0], image.shape[1]), self.preprocess, full)
+        height, width = prepared.image.shape[:2]
+        return to_picture(found, (height, width), self.preprocess, prepared.full_size)
 
     def _classify(self, sources: Sequence[Any], bgr: bool) -> list[Result]:
-        images, prepared, preprocess_ms = [], [], []
-        least = min_decode_size(self.preprocess)
-        for source in sources:
-            start = time.perf_counter()
-            images.append(read_scaled(source, bgr=bgr, min_size=least, levels=self.preprocess.levels))
-            prepared.append(preprocess(images[-1][0], self.preprocess, speed=speed_for(source)))
-            preprocess_ms.append(1e3 * (time.perf_counter() - start))
+        prepared = [prepare(source, self.preprocess, bgr=bgr) for source in sources]
         start = time.perf_counter()
-        outputs = self.outputs(np.stack(prepared))
+        outputs = self.outputs(np.stack([each.values for each in prepared]))
         inference_ms = 1e3 * (time.perf_counter() - start) / len(sources)
         results: list[Result] = []
-        for number, (source, (image, full), before_ms) in enumerate(zip(sources, images, preprocess_ms, strict=True)):
+        for number, (source, before) in enumerate(zip(sources, prepared, strict=True)):
             start = time.perf_counter()
-            found = self._found([output[number] for output in outputs], image, full, Limits())
-            times = (before_ms, inference_ms, 1e3 * (time.perf_counter() - start))
-            results.append(self._result(source, image, full, found, times))
+            found = self._found([output[number] for output in outputs], before, Limits())
+            times = (before.took_ms, inference_ms, 1e3 * (time.perf_counter() - start))
+            results.append(self._result(source, before, found, times))
         return results
 
     def _result(
         self,
         source: Any,
-        image: RGBImage,
-        full: tuple[int, int],
+        prepared: Prepared,
         found: FoundBoxes,
         times_ms: tuple[float, float, float],
     ) -> Detections:
@@ -239,8 +231,8 @@ class Detector(Classifier):
             scores=told.scores,
             classes=told.classes,
             weak=weak,
-            image=image,
-            full_size=full,
+            image=prepared.image,
+            full_size=prepared.full_size,
         )
 
     def outputs(self, inputs: Floats) -> tuple[Floats, ...]:  # type: ignore[override]

@@ -1,22 +1,23 @@
 """Opening a model of any task, typed by the task that is asked for."""
 
+import importlib
 import os
 import pathlib
 from collections.abc import Mapping, Sequence
-from typing import Literal, TypedDict, Unpack, overload
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, overload
 
 import numpy as np
 
 from edgevit.artifact.manifest import Manifest, read_manifest, read_metadata
 from edgevit.errors import ModelFileError, OptionError
-from edgevit.runtime.backends.meaning import find_meaning
 from edgevit.runtime.backends.session import Session, find_backend, open_exported, open_session
 from edgevit.runtime.classifier import Classifier
-from edgevit.runtime.detection.foreign import is_detector, open_detector
-from edgevit.runtime.detector import Detector
-from edgevit.runtime.foreign import UserMetadata, foreign_labels, foreign_preprocess, known_labels, user_labels
-from edgevit.runtime.segmenter import Segmenter
 from edgevit.schema import options_from
+
+if TYPE_CHECKING:
+    from edgevit.runtime.detector import Detector
+    from edgevit.runtime.foreign import UserMetadata
+    from edgevit.runtime.segmenter import Segmenter
 
 Task = Literal["classify", "segment", "detect"]
 
@@ -43,11 +44,11 @@ Path = str | os.PathLike[str]
 @overload
 def load(
     path: Path, threads: int | None = None, *, task: Literal["segment"], **options: Unpack[LoadOptions]
-) -> Segmenter: ...
+) -> "Segmenter": ...
 @overload
 def load(
     path: Path, threads: int | None = None, *, task: Literal["detect"], **options: Unpack[LoadOptions]
-) -> Detector: ...
+) -> "Detector": ...
 @overload
 def load(
     path: Path, threads: int | None = None, *, task: Task | None = None, **options: Unpack[LoadOptions]
@@ -82,11 +83,11 @@ def load(
     """
     if task is not None and task not in TASKS:
         raise OptionError(f"--task is {task!r}, expected one of {', '.join(TASKS)}")
-    path, told = pathlib.Path(path), options_from(UserMetadata, dict(options))
+    path, told = pathlib.Path(path), _user_metadata(options) if options else None
     find_backend(path)
     manifest = read_manifest(path)
     if manifest is None:
-        return _foreign(path, threads, told, task)
+        return _foreign(path, threads, told or _user_metadata({}), task)
     found = manifest.task
     if found not in TASKS:
         raise ModelFileError(
@@ -94,17 +95,33 @@ def load(
         )
     if task is not None and found != task:
         raise OptionError(f"{path} is a model for the task {found!r}, not {task!r}; leave out --task")
-    names = _own_labels(path, manifest, told)
+    names = manifest.labels if told is None else _own_labels(path, manifest, told)
     session = open_exported(path, manifest, threads)
-    return TASKS[found](session, manifest.host_preprocess, names, manifest)
+    module, name = TASKS[found]
+    model: type[Classifier] = getattr(importlib.import_module(module), name)
+    return model(session, manifest.host_preprocess, names, manifest)
 
 
-TASKS: dict[str, type[Classifier]] = {"classify": Classifier, "segment": Segmenter, "detect": Detector}
-"""Task of a file to the class of what `load` returns."""
+TASKS = {
+    "classify": ("edgevit.runtime.classifier", "Classifier"),
+    "segment": ("edgevit.runtime.segmenter", "Segmenter"),
+    "detect": ("edgevit.runtime.detector", "Detector"),
+}
+"""Task of a file to the module and the class of what `load` returns; imported when a file has that task."""
 
 
-def _foreign(path: pathlib.Path, threads: int | None, told: UserMetadata, task: Task | None) -> Classifier:
+def _user_metadata(options: Mapping[str, Any]) -> "UserMetadata":
+    from edgevit.runtime.foreign import UserMetadata
+
+    return options_from(UserMetadata, options)
+
+
+def _foreign(path: pathlib.Path, threads: int | None, told: "UserMetadata", task: Task | None) -> Classifier:
     """Open a model that edgevit did not export."""
+    # a file of edgevit's own needs none of this
+    from edgevit.runtime.detection.foreign import is_detector, open_detector
+    from edgevit.runtime.detector import Detector
+
     if task == "segment":
         raise OptionError(f"{path} was not exported by edgevit, which segments with files of its own alone")
     metadata = read_metadata(path)
@@ -115,7 +132,7 @@ def _foreign(path: pathlib.Path, threads: int | None, told: UserMetadata, task: 
 
 
 def foreign_classifier(
-    path: pathlib.Path, session: Session, told: UserMetadata, metadata: Mapping[str, str], *, named: bool = True
+    path: pathlib.Path, session: Session, told: "UserMetadata", metadata: Mapping[str, str], *, named: bool = True
 ) -> Classifier:
     """Return a classifier that edgevit did not export.
 
@@ -129,6 +146,9 @@ def foreign_classifier(
     Raises:
         OptionError: something that must be told was not, or does not fit the model.
     """
+    from edgevit.runtime.backends.meaning import find_meaning
+    from edgevit.runtime.foreign import foreign_labels, foreign_preprocess, known_labels
+
     preprocessing = foreign_preprocess(path, session, told, metadata)
     count = session.run(np.zeros((1, 3, *preprocessing.size), np.float32)).shape[1]
     if named or known_labels(told, metadata) is not None:
@@ -138,7 +158,9 @@ def foreign_classifier(
     return Classifier(session, preprocessing, names, None, find_meaning(path, session, count, told.outputs))
 
 
-def _own_labels(path: pathlib.Path, manifest: Manifest, told: UserMetadata) -> tuple[str, ...]:
+def _own_labels(path: pathlib.Path, manifest: Manifest, told: "UserMetadata") -> tuple[str, ...]:
+    from edgevit.runtime.foreign import user_labels
+
     fixed = [name for name in told.options() if name != "labels"]
     if fixed:
         stored = ", or export it again with --levels LOW,HIGH" if "levels" in fixed else ""

@@ -13,8 +13,7 @@ from edgevit.errors import ModelFileError
 from edgevit.runtime.backends.session import Session
 from edgevit.runtime.classifier import Classifier, Image, source_name
 from edgevit.runtime.images.masks import Mask, bilinear_mask, class_areas, nearest_mask
-from edgevit.runtime.images.preprocess import preprocess, speed_for
-from edgevit.runtime.images.read import read_image
+from edgevit.runtime.images.prepare import prepare
 from edgevit.runtime.images.resample import RGBImage
 from edgevit.runtime.results import Result
 from edgevit.runtime.segmentation import Segmentation
@@ -76,18 +75,13 @@ class Segmenter(Classifier):
         ) -> Generator[Segmentation, None, None]: ...
 
     def _classify(self, sources: Sequence[Any], bgr: bool) -> list[Result]:
-        images, prepared, preprocess_ms = [], [], []
-        for source in sources:
-            start = time.perf_counter()
-            images.append(read_image(source, bgr=bgr, levels=self.preprocess.levels))
-            prepared.append(preprocess(images[-1], self.preprocess, speed=speed_for(source)))
-            preprocess_ms.append(1e3 * (time.perf_counter() - start))
+        prepared = [prepare(source, self.preprocess, bgr=bgr, whole=True) for source in sources]
         start = time.perf_counter()
-        outputs = self.outputs(np.stack(prepared))
+        outputs = self.outputs(np.stack([each.values for each in prepared]))
         inference_ms = 1e3 * (time.perf_counter() - start) / len(sources)
         return [
-            self._result(source, image, output, before_ms, inference_ms)
-            for source, image, output, before_ms in zip(sources, images, outputs, preprocess_ms, strict=True)
+            self._result(source, before.image, output, before.took_ms, inference_ms)
+            for source, before, output in zip(sources, prepared, outputs, strict=True)
         ]
 
     def _result(

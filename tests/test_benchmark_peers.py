@@ -98,6 +98,18 @@ def test_default_is_compared_with_the_fastest_that_keeps_accuracy(own_ms: float,
     assert judged in part("table").verdict(found, found.models[0])
 
 
+def test_where_accuracy_was_not_measured_the_verdict_says_so_and_no_slow_float_row_wins() -> None:
+    """Nothing tells which int8 rows of random weights keep accuracy without a trained relative; 3.9 ms is fastest."""
+    rows = (row("PyTorch eager", 24.64, "fp32"), row(DEFAULT, 3.94), row("other int8", 3.9), row("float", 9.0, "fp32"))
+    found = comparison(model("efficientvit_b1", *rows))
+    assert part("table").verdict(found, found.models[0]) == (
+        "edgevit's default, edgevit TFLite int8; "
+        "1 thread: 3.94 ms, fastest: other int8, 3.90 ms (1.01 times, within 5 %); "
+        "2 threads: 1.97 ms, fastest: other int8, 1.95 ms (1.01 times, within 5 %). "
+        "Accuracy was not measured: whether the int8 rows keep it is not known."
+    )
+
+
 def test_table_says_what_is_absent_and_why_and_that_a_machine_was_loaded() -> None:
     text = part("table").describe(comparison(trained(), tainted=("other processes kept 0.9 cores busy",)))
     assert "- ncnn int8: no tools" in text

@@ -1,4 +1,4 @@
-"""The two models that come with the package: small, int8, accurate, and right about a photograph from elsewhere."""
+"""The two classifiers that come with the package: small, int8, accurate, right about a photograph from elsewhere."""
 
 import zipfile
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ from edgevit.models import list_models
 from edgevit.models.zoo.registry import get_spec
 from tests.places import SHARED
 
-BUNDLED = [name for name in list_models() if any(weights.bundled for weights in get_spec(name).weights)]
+BUNDLED = [name for name in list_models("classify") if any(weights.bundled for weights in get_spec(name).weights)]
 PRECISIONS = ("fp32", "int8")
 CIFAR10 = SHARED / "data" / "cifar10-test.zip"
 EACH_CLASS = 50
@@ -50,7 +50,7 @@ def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_two_models_are_bundled() -> None:
+def test_two_classifiers_are_bundled() -> None:
     assert BUNDLED == ["sbcformer_xs", "efficientvit_b0"]
 
 

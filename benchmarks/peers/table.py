@@ -86,16 +86,22 @@ def remark(comparison: Comparison, model: Model, row: Measured) -> str:
 
 
 def verdict(comparison: Comparison, model: Model) -> str:
-    """Say how the default compares with the fastest row that keeps accuracy, for each number of threads."""
+    """Say how the default compares with the fastest row that is an alternative, for each number of threads.
+
+    Where the default's own accuracy is not known, other int8 rows are measured against it all the same: they are as
+    unknown, and to leave them out would let a slow float row win.
+    """
     default = model.row(comparison.default)
     if default is None:
         return f"edgevit's default, {comparison.default}, was not measured."
+    known = keeps_accuracy(comparison, model, default) is not None
+    among = "fastest of those that keep accuracy" if known else "fastest"
     parts = []
     for time in default.times:
         sound = [
             (other.median_ms, row.label)
             for row in model.rows
-            if keeps_accuracy(comparison, model, row)
+            if _is_alternative(comparison, model, row, known)
             for other in row.times
             if other.threads == time.threads
         ]
@@ -105,7 +111,14 @@ def verdict(comparison: Comparison, model: Model) -> str:
         judged = "within 5 %" if time.median_ms <= WITHIN * best else "**slower**"
         threads = f"{time.threads} thread{'s' if time.threads > 1 else ''}"
         parts.append(
-            f"{threads}: {time.median_ms:.2f} ms, fastest of those that keep accuracy: {label}, {best:.2f} ms "
+            f"{threads}: {time.median_ms:.2f} ms, {among}: {label}, {best:.2f} ms "
             f"({time.median_ms / best:.2f} times, {judged})"
         )
-    return f"edgevit's default, {comparison.default}; " + "; ".join(parts) + "."
+    unknown = "" if known else " Accuracy was not measured: whether the int8 rows keep it is not known."
+    return f"edgevit's default, {comparison.default}; " + "; ".join(parts) + f".{unknown}"
+
+
+def _is_alternative(comparison: Comparison, model: Model, row: Measured, known: bool) -> bool:
+    """Tell whether a row could take the default's place, as far as is known."""
+    kept = keeps_accuracy(comparison, model, row)
+    return kept is True or (kept is None and not known)

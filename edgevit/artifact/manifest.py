@@ -7,13 +7,12 @@ characters set to zero, so a damaged file is told from a sound one on any machin
 
 import dataclasses
 import hashlib
+import importlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from edgevit.artifact import onnx as onnx_metadata
-from edgevit.artifact import tflite as tflite_metadata
 from edgevit.artifact.files import open_model
 from edgevit.errors import ModelFileError
 from edgevit.schema import FieldError, read_json, read_value
@@ -21,10 +20,9 @@ from edgevit.schema import FieldError, read_json, read_value
 SCHEMA = 1
 """Version of the document that this edgevit writes, and the newest that it reads."""
 
-METADATA = {".onnx": onnx_metadata.read_metadata, ".tflite": tflite_metadata.read_metadata}
-"""File suffix to what reads the key-value pairs of such a file; any other is taken for ONNX."""
-EXTERNAL_FILE = {".onnx": onnx_metadata.external_file, ".tflite": tflite_metadata.external_file}
-"""File suffix to what finds weights that lie in another file; any other is taken for ONNX."""
+READERS = {".onnx": "edgevit.artifact.onnx", ".tflite": "edgevit.artifact.tflite"}
+"""File suffix to the module that reads such a file's key-value pairs (`read_metadata`, or one of them, `read_document`)
+and finds weights that lie in another file (`external_file`); any other is taken for ONNX."""
 
 KEY = "edgevit"
 UNSEALED = "0" * 64
@@ -151,7 +149,7 @@ class Calibration:
     """The images that set the ranges of int8 activations."""
 
     source: str
-    """"folder", "synthesized" or "bundled"."""
+    """"folder", "synthesized", "bundled" or "drawn"."""
     images: int
     method: str
     seed: int
@@ -439,7 +437,12 @@ def read_metadata(path: Path) -> dict[str, str]:
     Raises:
         ModelFileError: the file is missing, not a model, truncated or damaged.
     """
-    return METADATA.get(path.suffix.lower(), onnx_metadata.read_metadata)(path)
+    pairs: dict[str, str] = _reader(path).read_metadata(path)
+    return pairs
+
+
+def _reader(path: Path) -> Any:
+    return importlib.import_module(READERS.get(path.suffix.lower(), READERS[".onnx"]))
 
 
 def read_manifest(path: Path) -> Manifest | None:
@@ -448,7 +451,7 @@ def read_manifest(path: Path) -> Manifest | None:
     Raises:
         ModelFileError: the file is missing, not a model, truncated, damaged, or its document is unreadable.
     """
-    text = read_metadata(path).get(KEY)
+    text: str | None = _reader(path).read_document(path, KEY)
     if text is None:
         return None
     manifest = Manifest.from_json(text)
@@ -456,7 +459,7 @@ def read_manifest(path: Path) -> Manifest | None:
         raise ModelFileError(
             f"{path} is damaged: its checksum is not the one written at export; copy or export it again"
         )
-    outside = EXTERNAL_FILE.get(path.suffix.lower(), onnx_metadata.external_file)(path)
+    outside = _reader(path).external_file(path)
     if outside is not None:
         raise ModelFileError(
             f"{path} takes weights from another file, {outside!r}, which its checksum does not cover; export it again"

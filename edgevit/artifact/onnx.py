@@ -53,6 +53,15 @@ Some of the probabilities are probabilities still, and so are means of them.
 """
 
 
+def read_document(path: Path, name: str) -> str | None:
+    """Return the value of one of an ONNX file's key-value pairs, None if it has none of this name.
+
+    Raises:
+        ModelFileError: as read_metadata.
+    """
+    return read_metadata(path).get(name)
+
+
 def read_metadata(path: Path) -> dict[str, str]:
     """Return the key-value pairs of an ONNX file; the graph between them is skipped, not read.
 

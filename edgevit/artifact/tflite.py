@@ -10,17 +10,17 @@ import json
 import mmap
 import re
 import struct
-import zipfile
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from edgevit.artifact.files import LARGEST_TEXT, MOST_PAIRS, open_model
 from edgevit.artifact.flatbuffer import Table, read_root
-from edgevit.artifact.graph import MOST_TENSORS, Graph, GraphTensor
 from edgevit.errors import ModelFileError
 from edgevit.schema import read_json
+
+if TYPE_CHECKING:
+    from edgevit.artifact.graph import Graph, GraphTensor
 
 IDENTIFIER = b"TFL3"
 SUBGRAPHS, BUFFERS, METADATA, EXTERNAL_GROUPS, EXTERNAL_BUFFERS = 2, 4, 6, 8, 9
@@ -57,8 +57,16 @@ LARGEST_DIRECTORY = 1 << 20
 _END_OF_DIRECTORY, _ZIP64_LOCATOR = b"PK\x05\x06", b"PK\x06\x07"
 """Signatures of a zip archive's last record (22 bytes and a comment), and of one before it in archives beyond 4 GB."""
 
-_ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, ValueError, EOFError, struct.error)
-"""What Python's zipfile raises for damaged archives."""
+
+def read_document(path: Path, name: str) -> str | None:
+    """Return one text of a TFLite file's own metadata, None if it has none of this name; appended files are not read.
+
+    Raises:
+        ModelFileError: the file cannot be read, is not a TFLite model, or is damaged.
+    """
+    with open_tflite(path) as (root, _):
+        content = _named_buffers(root, (name,)).get(name)
+        return None if content is None else _text(content)
 
 
 def read_metadata(path: Path) -> dict[str, str]:
@@ -72,24 +80,20 @@ def read_metadata(path: Path) -> dict[str, str]:
         ModelFileError: the file cannot be read, is not a TFLite model, or is damaged.
     """
     with open_tflite(path) as (root, file):
-        if root.count(METADATA) > MOST_PAIRS:
-            raise ValueError(f"its metadata has {root.count(METADATA)} entries, at most {MOST_PAIRS} are read")
-        buffers = {
-            entry.string(0): _buffer(root, entry.number(1, "I", 0))
-            for entry in root.tables(METADATA)
-            if entry.string(0) in (STANDARD, "edgevit", "min_runtime_version")
-        }
+        buffers = _named_buffers(root, (STANDARD, "edgevit", "min_runtime_version"))
         pairs = _standard_pairs(buffers.pop(STANDARD, b""), file)
         pairs |= _flat_pairs(_appended_file(file, FLAT))
-        return pairs | {name: content.rstrip(b"\0").decode(errors="replace") for name, content in buffers.items()}
+        return pairs | {name: _text(content) for name, content in buffers.items()}
 
 
-def read_graph(path: Path) -> Graph:
+def read_graph(path: Path) -> "Graph":
     """Return the inputs and outputs of a TFLite file's first graph, and the version of the schema.
 
     Raises:
         ModelFileError: the file cannot be read, is not a TFLite model, or has inputs without measure.
     """
+    from edgevit.artifact.graph import MOST_TENSORS, Graph
+
     with open_tflite(path) as (root, _):
         graph = root.element(SUBGRAPHS, 0)
         ends = graph.integers(INPUTS), graph.integers(OUTPUTS)
@@ -99,7 +103,9 @@ def read_graph(path: Path) -> Graph:
         return Graph(given, made, {"schema": root.number(0, "I", 0)})
 
 
-def _tensor(table: Table) -> GraphTensor:
+def _tensor(table: Table) -> "GraphTensor":
+    from edgevit.artifact.graph import GraphTensor
+
     kind = table.number(1, "b", 0)
     sides = table.integers(7) or table.integers(0)
     return GraphTensor(
@@ -137,6 +143,18 @@ def open_tflite(path: Path) -> Iterator[tuple[Table, BinaryIO]]:
             raise ModelFileError(
                 f"{path} is not a TFLite model, or is damaged ({error}); export or copy it again"
             ) from error
+
+
+def _named_buffers(root: Table, names: tuple[str, ...]) -> dict[str, bytes]:
+    """Return the content of those entries of the model's own metadata that have one of these names."""
+    if root.count(METADATA) > MOST_PAIRS:
+        raise ValueError(f"its metadata has {root.count(METADATA)} entries, at most {MOST_PAIRS} are read")
+    named = ((entry, entry.string(0)) for entry in root.tables(METADATA))
+    return {name: _buffer(root, entry.number(1, "I", 0)) for entry, name in named if name in names}
+
+
+def _text(content: bytes) -> str:
+    return content.rstrip(b"\0").decode(errors="replace")
 
 
 def _buffer(root: Table, index: int) -> bytes:
@@ -201,6 +219,11 @@ def _flat_pairs(content: bytes) -> dict[str, str]:
 
 def _appended_file(file: BinaryIO, name: str) -> bytes:
     """Return the content of a file in the appended zip; nothing if there is none, or none of a believable size."""
+    # imported here, as the first answer of edgevit's own files needs nothing of it
+    import zipfile
+    import zlib
+
+    damage = (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, ValueError, EOFError, struct.error)
     try:
         if not zipfile.is_zipfile(file):
             return b""
@@ -208,7 +231,7 @@ def _appended_file(file: BinaryIO, name: str) -> bytes:
         with zipfile.ZipFile(file) as archive:
             entries = [entry for entry in archive.infolist() if entry.filename == name]
             return archive.read(entries[0]) if entries and entries[0].file_size <= LARGEST_TEXT else b""
-    except _ZIP_ERRORS as error:
+    except damage as error:
         raise ValueError(f"the files appended to it are unreadable: {error}") from error
 
 

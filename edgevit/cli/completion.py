@@ -21,18 +21,19 @@ def complete_models(ctx: click.Context, param: click.Parameter, incomplete: str)
 
 
 def complete_weights(ctx: click.Context, param: click.Parameter, incomplete: str) -> Items:
-    """Offer the published weights of the model that the command names, or else files."""
+    """Offer the published weights of the model that the command names, to start from its relatives' too; or files."""
     from edgevit.errors import UnknownNameError
-    from edgevit.models.zoo.registry import get_spec
+    from edgevit.models.zoo.registry import get_spec, relatives
 
     # while an option lacks its value, click leaves the words beside it unread
     words = [ctx.params.get("model"), ctx.params.get("name"), *ctx.args]
     name = next((word for word in words if word), None)
     try:
-        entries = get_spec(name).weights if name else ()
+        spec = get_spec(name) if name else None
     except UnknownNameError:
-        entries = ()
-    known = [(entry.name, entry.note) for entry in entries]
+        spec = None
+    models = () if spec is None else relatives(spec) if param.name == "init" else (spec,)
+    known = [(entry.name, entry.note) for model in models for entry in model.weights]
     return _starting([*known, ("random", "untrained: its answers mean nothing")], incomplete) or _files(incomplete)
 
 

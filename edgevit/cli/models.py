@@ -11,6 +11,7 @@ from edgevit.artifact.manifest import Preprocess
 from edgevit.cli.completion import complete_models
 from edgevit.cli.labels_text import describe_labels
 from edgevit.cli.sections import Command
+from edgevit.cli.size_text import describe_sizes, sizes_document
 from edgevit.cli.tables import table
 from edgevit.cli.terminal import echo, echo_json, echo_text
 from edgevit.models.zoo.latency import PI4_BASIS, describe_conditions, find_latency
@@ -24,7 +25,7 @@ MEASURES = {"classify": "", "segment": " mIoU", "detect": " AP"}
 """What stands behind a published accuracy."""
 SMALL_BOARD_MS = 100.0
 """Most that a model for small boards may take for one image on a Raspberry Pi 4, estimated, in milliseconds."""
-FREE = ("Apache-2.0", "MIT")
+FREE = ("Apache-2.0", "MIT", "CC BY 4.0")
 """Licences that need no mark in the table."""
 
 ORDERS: dict[str, Callable[[ModelSpec], float]] = {
@@ -135,7 +136,8 @@ def details(spec: ModelSpec) -> str:
         ("weights", "none published; pass --weights FILE, or train some" if not spec.weights else ""),
     ]
     lines = [f"{label:<15}{text}".rstrip() for label, text in facts]
-    return "\n".join(lines + [line for weights in spec.weights for line in _weights_lines(weights)])
+    lines += [line for weights in spec.weights for line in _weights_lines(weights)]
+    return "\n".join([*lines, *(["", sizes] if (sizes := describe_sizes(spec.name)) else [])])
 
 
 def _preprocessing(steps: Preprocess) -> str:
@@ -209,6 +211,7 @@ def as_document(spec: ModelSpec) -> dict[str, Any]:
         "boxes": family.boxes and dataclasses.asdict(family.boxes),
         "preprocess": dataclasses.asdict(spec.preprocess),
         "latency": latency and dataclasses.asdict(latency),
+        "sizes": sizes_document(spec.name),
         "weights": [dataclasses.asdict(weights) | {"bundled": weights.bundled} for weights in spec.weights],
     }
 

@@ -8,10 +8,11 @@ from collections.abc import Mapping, Sequence
 
 from torch import Tensor, nn
 
+from edgevit.errors import UnknownNameError
 from edgevit.models.hallucinated import shared_weights
 from edgevit.models.weights.checkpoint import read_state_dict
 from edgevit.models.weights.load import canonical_state, fits, infer_num_classes, is_derived, load_state
-from edgevit.models.weights.resolve import ResolvedWeights, resolve_weights
+from edgevit.models.weights.resolve import RANDOM, ResolvedWeights, resolve_weights
 from edgevit.models.zoo.registry import IMAGENET, find_weights, get_spec, relatives
 from edgevit.models.zoo.spec import ModelSpec
 
@@ -43,7 +44,7 @@ def load_initial(model: nn.Module, spec: ModelSpec, weights: str, classes: Seque
         CheckpointError: the file cannot be read, or is of another model; the model is then as it was.
         DownloadError: an entry could not be downloaded.
     """
-    resolved = resolve_weights(_registered(spec, weights), weights)
+    resolved = _resolve(spec, weights)
     if resolved.path is None:
         return f"{resolved.source} weights"
     raw, own = read_state_dict(resolved.path, resolved.key), model.state_dict()
@@ -68,11 +69,14 @@ def load_initial(model: nn.Module, spec: ModelSpec, weights: str, classes: Seque
     return f"{what} but the classifier, which starts anew ({why})"
 
 
-def _registered(spec: ModelSpec, weights: str) -> ModelSpec:
-    """Return which of a model's relatives the registry has weights of this name for; else one that has any."""
+def _resolve(spec: ModelSpec, weights: str) -> ResolvedWeights:
+    """Return the weights of the first of a model's relatives that the registry has some of this name for, or a file."""
     known = relatives(spec)
-    having = [each for each in known if find_weights(each, weights)] or [each for each in known if each.weights]
-    return having[0] if having else spec
+    try:
+        return resolve_weights(next((each for each in known if find_weights(each, weights)), spec), weights)
+    except UnknownNameError as error:
+        names = dict.fromkeys(entry.name for each in known for entry in each.weights)
+        raise UnknownNameError(f"weights for {spec.name}", weights, [*names, RANDOM, "FILE"]) from error
 
 
 def _has_backbone(spec: ModelSpec, own: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> bool:

@@ -1,6 +1,7 @@
 """Which images an export uses, by what the user gave; none calibrates that is judged by, where a folder gives them."""
 
 import logging
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -8,11 +9,12 @@ from torch import nn
 
 from edgevit.artifact.manifest import HeldOut, Preprocess
 from edgevit.errors import DataError, OptionError
-from edgevit.export.answers import CLASSES, AnswerForm
 from edgevit.export.data.images import VERIFICATION_IMAGES, ExportImages, ImageSet, draw_images
+from edgevit.export.data.scenes import ENOUGH_SCENES, draw_scenes
 from edgevit.export.data.synthesize import ENOUGH_IMAGES, affordable_images, synthesize_images
 from edgevit.export.recipe import MIN_CALIBRATION_IMAGES, Recipe
-from edgevit.export.tasks import rules_of
+from edgevit.export.tasks.answers import CLASSES, AnswerForm
+from edgevit.export.tasks.rules import rules_of
 from edgevit.models.weights.resolve import ResolvedWeights
 from edgevit.models.zoo.registry import get_spec
 from edgevit.runtime.datasets.folder import Layout, PictureFolder, Pictures, read_folder
@@ -40,7 +42,7 @@ def choose_images(
     judging: bool = False,
     form: AnswerForm = CLASSES,
 ) -> ExportImages:
-    """Return the images of --data, those made from the weights, or those shipped with the bundled weights.
+    """Return the images of --data, those made from the weights, or those that suit the bundled weights.
 
     Args:
         recipe: what is exported.
@@ -65,6 +67,8 @@ def choose_images(
         count = affordable_images(wanted, get_spec(recipe.model), preprocessing.size)
         return _in_memory("synthesized", synthesize_images(model, count, preprocessing, seed=recipe.seed))
     if weights.entry is not None and weights.entry.bundled:
+        if get_spec(recipe.model).task == "detect":
+            return _in_memory("drawn", draw_scenes(min(recipe.calibration_images, ENOUGH_SCENES)))
         with np.load(SHIPPED / f"{Path(weights.entry.file).stem}-calibration.npz") as file:
             return _in_memory("bundled", file["images"])
     if recipe.precision == "int8":
@@ -156,7 +160,7 @@ def _divide(pictures: Pictures, which: "list[bool] | tuple[bool, ...]") -> tuple
     return first, second
 
 
-def _in_memory(source: str, images: RGBImage) -> ExportImages:
-    """Use (N, H, W, 3) images for everything."""
+def _in_memory(source: str, images: Iterable[RGBImage]) -> ExportImages:
+    """Use images for everything."""
     every = ImageSet(source, tuple(images))
     return ExportImages(every, every.part(slice(VERIFICATION_IMAGES)), every)

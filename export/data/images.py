@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from edgevit.artifact.manifest import Preprocess
 from edgevit.errors import ImageError
-from edgevit.export.answers import CLASSES, AnswerForm
-from edgevit.export.data.ground_truth import GroundTruth
+from edgevit.export.tasks.answers import CLASSES, AnswerForm
+from edgevit.export.tasks.ground_truth import GroundTruth
 from edgevit.runtime.datasets.folder import Pictures
 from edgevit.runtime.images.preprocess import min_decode_size, preprocess
 from edgevit.runtime.images.read import read_image
@@ -25,6 +25,7 @@ VERIFICATION_IMAGES = 64
 ORIGINS = {
     "folder": "from the folder given with --data",
     "bundled": "shipped with the weights, which also calibrate",
+    "drawn": "drawn scenes, which also calibrate",
     "synthesized": "made from the weights, which also calibrate",
     "generated": "drawn for the test",
 }
@@ -36,7 +37,7 @@ class ImageSet:
     """Images, as files still to be read or already in memory."""
 
     source: str
-    """"folder", "synthesized", "bundled" or "generated"."""
+    """"folder", "synthesized", "bundled", "drawn" or "generated"."""
     images: tuple[Path | RGBImage, ...]
     skipped: int = 0
     """Files that could not be read."""

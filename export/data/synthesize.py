@@ -38,7 +38,7 @@ log = logging.getLogger(__name__)
 ENOUGH_IMAGES = 64
 """They set ranges as wide as as many real images do; more of them take minutes for little."""
 FEWEST_IMAGES = 16
-"""Of fewer the statistics are too rough."""
+"""The statistics of fewer are too rough."""
 AFFORDABLE_MACS = 10e9
 """Multiply-accumulates of one pass over all images: for more than that, fewer images are made."""
 ESTIMATED_STEP = 2

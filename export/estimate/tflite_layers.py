@@ -10,7 +10,7 @@ from ai_edge_litert import schema_py_generated as schema
 from edgevit.artifact.tflite import open_tflite
 from edgevit.errors import ModelFileError, OptionError
 from edgevit.export.estimate.operation import Operation, bytes_per_element
-from edgevit.export.tflite.graph import PRODUCT, WEIGHTED, multiply_adds, opened, operators
+from edgevit.export.tflite_graph.graph import PRODUCT, WEIGHTED, multiply_adds, opened, operators
 
 FREE = ("RESHAPE", "SQUEEZE", "EXPAND_DIMS", "SHAPE")
 FUNCTIONS = {

@@ -14,6 +14,8 @@ from edgevit.export.stage import ConversionJob
 from edgevit.export.verify import run_file
 from edgevit.runtime.progress import Track
 
+RANGES = "2"
+"""Version of which tensors' ranges are found; part of the keys of cached ones."""
 Calibrate = Callable[[Batches, Method], Ranges]
 """Takes a float model's inputs, once or several times, and returns the ranges of its activations."""
 
@@ -27,6 +29,8 @@ class Int8:
     outcome: Outcome | None
     """What the search for --max-drop found; None without one."""
     quantizer: Quantizer
+    ranges: Ranges
+    """What calibration saw."""
 
 
 def make_int8(
@@ -60,7 +64,7 @@ def make_int8(
     floated = quantizer.float_layers(content)
     calibration = Calibration(source.source, len(source.images), recipe.method, recipe.seed, source.skipped)
     share = int8_share(quantizer.layers, floated)
-    return Int8(content, Quantization(quantizer.scheme, share, floated, calibration), outcome, quantizer)
+    return Int8(content, Quantization(quantizer.scheme, share, floated, calibration), outcome, quantizer, ranges)
 
 
 def _cached_ranges(
@@ -78,5 +82,5 @@ def _cached_ranges(
     def compute() -> dict[str, tuple[float, float]]:
         return dict(calibrate(lambda: track(source.inputs(preprocessing, batch), "calibration", count), method))
 
-    key = content_key(model, source.digest(preprocessing), str(batch), method)
+    key = content_key(model, source.digest(preprocessing), str(batch), method, RANGES)
     return {name: (low, high) for name, (low, high) in cached("ranges", key, compute).items()}

@@ -12,11 +12,11 @@ from typing import Protocol
 import numpy as np
 
 from edgevit.artifact.manifest import Preprocess
-from edgevit.export.answers import CLASSES, TINY, AnswerForm, Answers
 from edgevit.export.cache import cached, content_key
-from edgevit.export.data.ground_truth import GroundTruth
 from edgevit.export.data.images import ImageSet
 from edgevit.export.layers import Layer, int8_share
+from edgevit.export.tasks.answers import CLASSES, TINY, AnswerForm, Answers
+from edgevit.export.tasks.ground_truth import GroundTruth
 from edgevit.export.verify import run_file
 from edgevit.runtime.progress import Track
 

@@ -3,12 +3,12 @@
 from pathlib import Path
 
 from edgevit.artifact.manifest import Manifest
-from edgevit.export.answers import Answers
-from edgevit.export.boxes import BoxForm, MarkedBoxes
 from edgevit.export.data.images import ImageSet
 from edgevit.export.report.boxes import box_svg
 from edgevit.export.report.facts import BoxFacts, ChangedBoxes
 from edgevit.export.report.thumbnails import THUMBNAILS
+from edgevit.export.tasks.answers import Answers
+from edgevit.export.tasks.boxes import BoxForm, MarkedBoxes
 from edgevit.runtime.detection.boxes import FoundBoxes, TrueBoxes
 from edgevit.runtime.detection.letterbox import to_picture
 from edgevit.runtime.evaluation.box_difference import box_difference

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgevit.artifact.manifest import Manifest, MaskOutput
-from edgevit.export.data.ground_truth import Masks
 from edgevit.export.data.images import ImageSet
 from edgevit.export.report.facts import ChangedMask, ClassFacts, MaskFacts
 from edgevit.export.report.thumbnails import THUMBNAILS, shrink, thumbnail
+from edgevit.export.tasks.ground_truth import Masks
 from edgevit.runtime.evaluation.segmentation import Confusion, SegmentationQuality
 from edgevit.runtime.images.masks import bilinear_mask, class_map
 from edgevit.runtime.images.preprocess import fit

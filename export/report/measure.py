@@ -7,9 +7,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgevit.artifact.manifest import Manifest
-from edgevit.export.answers import AnswerForm, Answers
-from edgevit.export.boxes import BoxForm, MarkedBoxes
-from edgevit.export.data.ground_truth import GroundTruth, Labels, Masks
 from edgevit.export.data.images import ImageSet
 from edgevit.export.layers import Layer
 from edgevit.export.quantization.search import Outcome
@@ -18,6 +15,9 @@ from edgevit.export.report.facts import FlippedImage, LayerFacts, ReportData, Sc
 from edgevit.export.report.masks import mask_facts
 from edgevit.export.report.thumbnails import THUMBNAILS, thumbnail
 from edgevit.export.result import Comparison, ExportResult
+from edgevit.export.tasks.answers import AnswerForm, Answers
+from edgevit.export.tasks.boxes import BoxForm, MarkedBoxes
+from edgevit.export.tasks.ground_truth import GroundTruth, Labels, Masks
 from edgevit.export.verify import run_file
 from edgevit.runtime.evaluation.metrics import sqnr_db
 from edgevit.runtime.evaluation.report import Flip

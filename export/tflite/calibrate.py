@@ -8,8 +8,8 @@ import numpy as np
 
 from edgevit.export.quantization.calibrate import Batches, Ranges, percentile_ranges
 from edgevit.export.recipe import Method
-from edgevit.export.tflite.graph import WEIGHTED, opened, operators
 from edgevit.export.tflite.observe import Observed
+from edgevit.export.tflite_graph.graph import WEIGHTED, opened, operators
 
 
 def calibrate(model: bytes, batches: Batches, method: Method = "minmax") -> Ranges:
@@ -37,4 +37,9 @@ def _tensors_of_interest(model: bytes) -> list[str]:
     for name, item in operators(tree):
         if name in (*WEIGHTED, "PAD"):
             wanted |= {item.inputs[0], *item.outputs}
+    sums = {item.outputs[0] for name, item in operators(tree) if name == "ADD"}
+    for name, item in operators(tree):
+        if name == "MUL":
+            # a gate, which a rewrite may make int8
+            wanted |= sums & set(item.inputs)
     return [graph.tensors[index].name.decode() for index in sorted(wanted)]

@@ -15,7 +15,7 @@ from torch import nn
 from edgevit.artifact.manifest import Preprocess
 from edgevit.errors import EdgevitError
 from edgevit.export.tflite.forms import tflite_form
-from edgevit.export.tflite.graph import opened, packed
+from edgevit.export.tflite_graph.graph import opened, packed
 
 INPUT = "image"
 

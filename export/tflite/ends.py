@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from edgevit.export.tflite.graph import opened, operator_names, operators, packed
+from edgevit.export.tflite_graph.graph import opened, operator_names, operators, packed
 
 SHIFT = 128
 """What uint8 levels are above int8's."""

@@ -1,6 +1,6 @@
 """GELU in its tanh form, for a runtime without a fast kernel of the error function."""
 
-from edgevit.export.tflite.graph import opened, operators, packed
+from edgevit.export.tflite_graph.graph import opened, operators, packed
 
 NOTE = "GELU is computed in its tanh form, which differs by less than 5e-4 (--gelu tanh)"
 

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from edgevit.export.tflite.graph import layers
 from edgevit.export.tflite.observe import Observed
+from edgevit.export.tflite_graph.graph import layers
 from edgevit.runtime.evaluation.metrics import power_table, sqnr_db
 
 

@@ -22,7 +22,7 @@ from edgevit.export.cache import content_key
 from edgevit.export.layers import Layer
 from edgevit.export.quantization.calibrate import Ranges
 from edgevit.export.recipe import SUFFIXES
-from edgevit.export.tflite.graph import (
+from edgevit.export.tflite_graph.graph import (
     WEIGHTED,
     disguised_products,
     float_layers,

@@ -1,4 +1,4 @@
-"""Prepared model to TFLite: convert, then half precision or int8, each step compared with PyTorch."""
+"""Prepared model to TFLite: convert, then half precision or int8 and its rewrites, each step compared with PyTorch."""
 
 from dataclasses import replace
 from functools import partial
@@ -18,9 +18,10 @@ from edgevit.export.tflite.calibrate import calibrate
 from edgevit.export.tflite.convert import INPUT, convert
 from edgevit.export.tflite.ends import with_class_numbers, with_uint8_ends, with_uint8_probabilities
 from edgevit.export.tflite.gelu import NOTE, with_tanh_gelu
-from edgevit.export.tflite.graph import WEIGHTED, float_layers, layers
 from edgevit.export.tflite.layer_noise import layer_sqnr
 from edgevit.export.tflite.quantize import End, TfliteQuantizer, quantize_dynamic, store_half
+from edgevit.export.tflite_graph.graph import WEIGHTED, float_layers, layers
+from edgevit.export.tflite_graph.passes import rewrite, rewrites
 from edgevit.export.verify import check_numbers, run_file
 
 SUFFIX = SUFFIXES["tflite"]
@@ -72,6 +73,11 @@ def make(job: ConversionJob) -> ConvertedModel:
             model = with_uint8_ends(model)
     if recipe.precision != "fp32":
         job.verify(recipe.precision, answers(model), recipe.precision)
+    plain = model
+    if int8 is not None:
+        steps = rewrites(int8.ranges)
+        model, left_out = rewrite(model, steps, answers, job.verify, exact_only=recipe.max_drop is not None)
+        notes += left_out
     scoring = model
     if recipe.layout == "frigate":
         model = with_uint8_probabilities(model)
@@ -98,7 +104,8 @@ def make(job: ConversionJob) -> ConvertedModel:
             model=scoring,
             layers=every,
             operators=WEIGHTED,
-            noise=partial(layer_sqnr, float_model, scoring),
+            # rewrites leave no tensor of some layers
+            noise=partial(layer_sqnr, float_model, plain),
             form=job.form,
             # a search has measured whole blocks already
             only_int8=int8.quantizer.alone if int8 and int8.outcome is None else None,

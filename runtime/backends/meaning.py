@@ -1,16 +1,15 @@
 """What the numbers mean that a model answers with: decided once, when it is opened, from how its graph ends."""
 
-from collections.abc import Callable, Mapping
+import importlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgevit.artifact import onnx
 from edgevit.errors import ModelFileError, OptionError
-from edgevit.runtime.backends import tflite_operators
 from edgevit.runtime.backends.session import Session
 from edgevit.runtime.postprocess import sigmoid, softmax
 
@@ -32,11 +31,8 @@ TELLING: Mapping[str, Meaning] = {
     "LOGISTIC": "sigmoid",
 }
 """Last operators, of ONNX and of TFLite, that tell what an output means."""
-LAST_OPERATOR: Mapping[str, Callable[[Path, Any], str]] = {
-    ".onnx": onnx.last_operator,
-    ".tflite": tflite_operators.last_operator,
-}
-"""File suffix to what finds the last operator before an output."""
+GRAPH_READERS = {".onnx": "edgevit.artifact.onnx", ".tflite": "edgevit.runtime.backends.tflite_operators"}
+"""File suffix to the module whose `last_operator(path, output)` finds the last operator before an output."""
 _SLACK = 1e-3
 """How far outside 0..1 a probability may lie by rounding."""
 
@@ -100,7 +96,7 @@ def find_meaning(path: Path, session: Session, count: int, told: str | None = No
     """
     if told is not None and told not in MEANINGS:
         raise OptionError(f"outputs is {told!r}, expected {', '.join(MEANINGS)}")
-    last = LAST_OPERATOR[path.suffix.lower()](path, session.tensors.output)
+    last: str = importlib.import_module(GRAPH_READERS[path.suffix.lower()]).last_operator(path, session.tensors.output)
     found = TELLING.get(last, "probabilities" if session.tensors.probabilities else "logits")
     if told is None and count == 1 and last.upper() == "SOFTMAX":
         raise ModelFileError(f"{path} ends in a softmax over one class, which is always 1; export it with a sigmoid")

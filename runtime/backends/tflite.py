@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from edgevit.errors import ClosedError, MissingExtraError, ModelFileError, OptionError
 from edgevit.runtime.backends.session import LONGEST_REASON, Output, Tensors, choose_outputs
-from edgevit.runtime.backends.tflite_operators import read_needs
 from edgevit.runtime.backends.tflite_tensor import check_input, check_number, check_output, read_tensor
 
 RUNTIMES = {"ai_edge_litert": "ai-edge-litert", "tflite_runtime": "tflite-runtime"}
@@ -118,10 +117,9 @@ def _import_interpreter(path: Path) -> Any:
 
     Raises:
         MissingExtraError: none is installed.
-        ModelFileError: the file needs a newer one, or is not a TFLite model.
+        ModelFileError: the file needs a newer one.
         OptionError: the one that is installed does not work with the numpy that is installed.
     """
-    needs = read_needs(path)
     for module, package in RUNTIMES.items():
         try:
             found = importlib.import_module(f"{module}.interpreter")
@@ -132,18 +130,22 @@ def _import_interpreter(path: Path) -> Any:
                 f"{error.name}, a part of {package},", "running a .tflite file", "tflite"
             ) from error
         if module == "tflite_runtime":
-            _check_old_runtime(path, needs.fault)
+            _check_old_runtime(path)
         return found.Interpreter
     raise MissingExtraError("ai-edge-litert", "running a .tflite file", "tflite")
 
 
-def _check_old_runtime(path: Path, fault: str | None) -> None:
+def _check_old_runtime(path: Path) -> None:
     if int(np.__version__.split(".")[0]) > 1:
         # its import succeeds, but the interpreter raises SystemError after a page of advice for programmers
         raise OptionError(
             f"tflite-runtime 2.14 does not work with numpy {np.__version__}; run: pip install ai-edge-litert, "
             "or pip install 'numpy<2'"
         )
+    # a newer runtime says itself what it lacks
+    from edgevit.runtime.backends.tflite_operators import read_needs
+
+    fault = read_needs(path).fault
     if fault is not None:
         raise ModelFileError(f"{path} cannot be run by tflite-runtime 2.14: {fault}; run: pip install ai-edge-litert")
 

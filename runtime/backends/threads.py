@@ -5,11 +5,14 @@ import logging
 import os
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from edgevit.device_profiles import Profile, detect_profile
-from edgevit.device_profiles.evidence import Evidence, read_evidence
+from edgevit.device_profiles.evidence import VARIABLE, Evidence, read_evidence
 from edgevit.errors import OptionError
 from edgevit.system.platforms import keep_to_cores, usable_cores
+
+if TYPE_CHECKING:
+    from edgevit.device_profiles import Profile
 
 VARIABLES = ("EDGEVIT_THREADS", "OMP_NUM_THREADS")
 """Environment variables that set the number of threads, the first one wins."""
@@ -36,13 +39,19 @@ def plan_threads(threads: int | None = None) -> ThreadPlan:
     Raises:
         OptionError: the number of threads is not a positive whole number.
         UnknownNameError: EDGEVIT_PROFILE names no profile.
-        ProfileError: a profile of the user's own is wrong.
+        ProfileError: a profile of the user's own is wrong, where one is needed.
     """
     asked = asked_threads(threads, os.environ)
-    evidence = read_evidence()
-    detection = detect_profile(evidence)
-    plan = choose_plan(asked, detection.profile, evidence, usable_cores())
-    logger.info("profile %s: %s", detection.profile.name if detection.profile else "none", detection.why)
+    evidence, allowed = read_evidence(), usable_cores()
+    profile = None
+    if not (asked and _alike(evidence, allowed)) or os.environ.get(VARIABLE):
+        # reading profiles takes as long as several answers of a small model
+        from edgevit.device_profiles import detect_profile
+
+        detection = detect_profile(evidence)
+        profile = detection.profile
+        logger.info("profile %s: %s", profile.name if profile else "none", detection.why)
+    plan = choose_plan(asked, profile, evidence, allowed)
     logger.info("threads %d on %s: %s", plan.count, _shown(plan.cores), plan.why)
     return plan
 
@@ -60,7 +69,7 @@ def asked_threads(threads: int | None, environment: Mapping[str, str]) -> tuple[
 
 
 def choose_plan(
-    asked: tuple[int, str] | None, profile: Profile | None, evidence: Evidence, allowed: frozenset[int]
+    asked: tuple[int, str] | None, profile: "Profile | None", evidence: Evidence, allowed: frozenset[int]
 ) -> ThreadPlan:
     """Return the plan for a machine: the number asked for, else the profile's, never on a core not allowed.
 
@@ -77,6 +86,11 @@ def choose_plan(
     else:
         count, why = len(usable), f"one for each {'fast ' if fast else ''}core that this process may use"
     return ThreadPlan(count, tuple(sorted(fast)) if count <= len(fast) < len(allowed) else (), why)
+
+
+def _alike(evidence: Evidence, cores: Collection[int]) -> bool:
+    """Tell whether these cores are all of one kind, so that no profile prefers some of them."""
+    return len({evidence.parts.get(number) for number in cores}) <= 1
 
 
 @contextlib.contextmanager

@@ -10,6 +10,7 @@ from edgevit.errors import OptionError
 from edgevit.runtime.detection.result import Detections
 from edgevit.runtime.events.condition import Condition, Conditions
 from edgevit.runtime.events.event import Event
+from edgevit.runtime.images.regions import check_region
 from edgevit.runtime.moment import Moment
 from edgevit.schema import Range, check_options, named_fields
 
@@ -78,9 +79,8 @@ class CountRules:
     def check_regions(self, regions: Sequence[str]) -> None:
         """Raise OptionError for a rule about a region that is none of these."""
         for rule in self.rules:
-            if rule.region is not None and rule.region not in regions:
-                known = f"it has {', '.join(regions)}" if regions else f"name it with --roi {rule.region}=X,Y,W,H"
-                raise OptionError(f"--count {rule}: the picture has no region {rule.region!r}; {known}")
+            if rule.region is not None:
+                check_region(f"--count {rule}", rule.region, regions)
 
 
 def next_counts(

@@ -1,5 +1,6 @@
 """The bytes of an image file to an upright RGB array: what its header says decides whether and how it is decoded."""
 
+import functools
 import os
 from collections.abc import Callable
 from typing import Any
@@ -43,8 +44,6 @@ _TAIL = 16
 _NO_DATA = 128
 """A JPEG whose last block of so many pixels a side has this level is looked at closely: it is what libjpeg makes of
 data that is missing."""
-_NOISE = np.random.default_rng(0).integers(0, 255, 4096, np.uint8).tobytes()
-"""Bytes, none of them 0xFF, that a decoder which still waits for picture data takes for some."""
 
 
 def pixel_limit() -> int:
@@ -130,10 +129,16 @@ def _decode_jpeg(data: bytes, name: str, header: Header, min_size: tuple[int, in
     # given more data, libjpeg goes on with that where some was missing; a whole picture stays as it is
     tail = image[-max(2, _TAIL // factor) :, -max(2, _TAIL // factor) :]
     if (tail == _NO_DATA).all():
-        longer = _decode_with_opencv(data[: header.end] + _NOISE + data[header.end :], name, flag)
+        longer = _decode_with_opencv(data[: header.end] + _noise() + data[header.end :], name, flag)
         if longer.shape != image.shape or (longer != image).any():
             raise ImageError(f"{name} is a damaged JPEG, a part of which is missing; copy or record it again")
     return image
+
+
+@functools.cache
+def _noise() -> bytes:
+    """Return bytes, none of them 0xFF, that a decoder which still waits for picture data takes for some."""
+    return np.random.default_rng(0).integers(0, 255, 4096, np.uint8).tobytes()
 
 
 def _decode_tiff(data: bytes, name: str, header: Header) -> np.ndarray[Any, Any]:

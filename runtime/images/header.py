@@ -5,9 +5,7 @@ import struct
 from dataclasses import dataclass
 
 from edgevit.runtime.images import tiff_tags
-from edgevit.runtime.images.boxes import heif_facts
 from edgevit.runtime.images.jpeg import jpeg_facts
-from edgevit.runtime.images.jpeg2000 import jpeg2000_facts
 from edgevit.runtime.images.png import png_exif, png_is_sound
 
 _HOLE = bytes(8192)
@@ -67,6 +65,11 @@ def _png(data: bytes) -> Header | None:
 
 
 def _heif(data: bytes) -> Header | None:
+    if data[4:8] != b"ftyp":
+        return None
+    # kinds that are rare are imported when there is one
+    from edgevit.runtime.images.boxes import heif_facts
+
     facts = heif_facts(data)
     if facts is None:
         return None
@@ -145,6 +148,8 @@ def _bmp(data: bytes) -> Header | None:
 
 
 def _jpeg2000(data: bytes) -> Header | None:
+    from edgevit.runtime.images.jpeg2000 import jpeg2000_facts
+
     facts = jpeg2000_facts(data)
     if facts is None:
         return None
@@ -155,12 +160,12 @@ def _jpeg2000(data: bytes) -> Header | None:
 
 
 _GAP = rb"(?:\s|#[^\n]{0,1000}\n){1,100}"
-_NETPBM = re.compile(rb"P(?:([14])%b(\d{1,9})%b(\d{1,9})\s|[2356]%b(\d{1,9})%b(\d{1,9})%b(\d{1,5})\s)" % ((_GAP,) * 5))
+_NETPBM = rb"P(?:([14])%b(\d{1,9})%b(\d{1,9})\s|[2356]%b(\d{1,9})%b(\d{1,9})%b(\d{1,5})\s)" % ((_GAP,) * 5)
 """Width and height of bits, or width, height and highest level."""
 
 
 def _netpbm(data: bytes) -> Header | None:
-    match = _NETPBM.match(data[:4096])
+    match = re.match(_NETPBM, data[:4096])
     if match is None:
         return None
     if match[1]:

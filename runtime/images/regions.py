@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from edgevit.errors import ImageError, OptionError
+from edgevit.runtime.images.named import check_names, parse_named, shown
 from edgevit.runtime.images.resample import RGBImage
 
 TURNS: dict[int, Callable[[RGBImage], RGBImage]] = {
@@ -32,9 +33,9 @@ class Region:
     def __post_init__(self) -> None:
         values = (self.x, self.y, self.width, self.height)
         if not all(map(math.isfinite, values)) or min(self.x, self.y) < 0 or min(self.width, self.height) <= 0:
-            raise OptionError(f"--roi {self.name} is {_shown(values)}, expected x,y,w,h from 0, w and h above 0")
+            raise OptionError(f"--roi {self.name} is {shown(values)}, expected x,y,w,h from 0, w and h above 0")
         if self.in_shares and (self.x + self.width > 1 + 1e-9 or self.y + self.height > 1 + 1e-9):
-            raise OptionError(f"--roi {self.name} is {_shown(values)}, which reaches beyond the picture; x+w, y+h <= 1")
+            raise OptionError(f"--roi {self.name} is {shown(values)}, which reaches beyond the picture; x+w, y+h <= 1")
 
     @property
     def in_shares(self) -> bool:
@@ -76,14 +77,8 @@ def parse_region(text: str) -> Region:
     Raises:
         OptionError: it is something else.
     """
-    name, _, numbers = text.partition("=")
-    try:
-        values = [float(number) for number in numbers.split(",")]
-    except ValueError:
-        values = []
-    if not name.strip() or len(values) != 4:
-        raise OptionError(f"--roi is {text!r}, expected name=x,y,w,h such as gate=0.1,0.2,0.5,0.5")
-    return Region(name.strip(), *values)
+    name, values = parse_named(text, "--roi", "name=x,y,w,h", "gate=0.1,0.2,0.5,0.5")
+    return Region(name, *values)
 
 
 def parse_grid(text: str) -> tuple[int, int]:
@@ -110,12 +105,12 @@ def tile_regions(across: int, down: int) -> tuple[Region, ...]:
 
 def check_regions(regions: Sequence[Region]) -> tuple[Region, ...]:
     """Return them; OptionError if two have the same name."""
-    names = [region.name for region in regions]
-    double = next((name for name in names if names.count(name) > 1), None)
-    if double is not None:
-        raise OptionError(f"two regions are named {double!r}; give each --roi a name of its own")
+    check_names([region.name for region in regions], "regions", "--roi")
     return tuple(regions)
 
 
-def _shown(values: Sequence[float]) -> str:
-    return ",".join(f"{value:g}" for value in values)
+def check_region(rule: str, name: str, regions: Sequence[str]) -> None:
+    """Raise OptionError if the region that a rule, such as "--count hen>=10@coop", speaks of is none of these."""
+    if name not in regions:
+        known = f"it has {', '.join(regions)}" if regions else f"name it with --roi {name}=X,Y,W,H"
+        raise OptionError(f"{rule}: the picture has no region {name!r}; {known}")

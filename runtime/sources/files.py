@@ -14,7 +14,7 @@ from edgevit.runtime.moment import Moment
 from edgevit.runtime.sources.frames import Clock, Frame
 from edgevit.runtime.sources.grammar import NUMBER, Source, is_video
 from edgevit.runtime.sources.options import SourceOptions
-from edgevit.runtime.sources.sample import PICTURE, is_sample
+from edgevit.runtime.sources.sample import PICTURE, SCENE, is_sample
 from edgevit.runtime.sources.sampling import SamplingInterval
 from edgevit.runtime.sources.stdin import stdin_paths
 from edgevit.runtime.sources.stop import Stop
@@ -36,7 +36,7 @@ def file_frames(source: Source, source_options: SourceOptions, clock: Clock, sto
         if not is_video(path):
             _check_pace(path, source_options.pace)
             # nobody wants to read where the package lies
-            name = source.name if path == PICTURE else str(path)
+            name = source.name if path in (PICTURE, SCENE) else str(path)
             yield Frame(path, _moment(name, index, clock))
             index += 1
             continue

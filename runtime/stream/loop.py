@@ -24,6 +24,7 @@ from edgevit.runtime.results import Result
 from edgevit.runtime.sources.frames import Clock, Frame
 from edgevit.runtime.sources.live import Live
 from edgevit.runtime.sources.opening import Item
+from edgevit.runtime.sources.sample import sample_for
 from edgevit.runtime.sources.several import LiveSet, open_all
 from edgevit.runtime.sources.stop import Stop
 from edgevit.runtime.stream.detections import by_region
@@ -101,7 +102,8 @@ def stream(
         leaving.callback(stop.unlisten, own_stop.ask)
         if stop.asked:
             own_stop.ask()
-        items = open_all(plan.sources, plan.source_options, own_stop, clock, draw or random.Random())
+        sources = [sample_for(predictor.task, source) for source in plan.sources]
+        items = open_all(sources, plan.source_options, own_stop, clock, draw or random.Random())
         leaving.callback(items.close)
 
         def end() -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from edgevit.errors import OptionError
+from edgevit.runtime.images.named import check_names, parse_named, shown
 
 Point = tuple[float, float]
 
@@ -27,9 +28,9 @@ class Line:
     def __post_init__(self) -> None:
         values = (self.x1, self.y1, self.x2, self.y2)
         if not all(map(math.isfinite, values)) or min(values) < 0:
-            raise OptionError(f"--line {self.name} is {_shown(values)}, expected x1,y1,x2,y2 from 0")
+            raise OptionError(f"--line {self.name} is {shown(values)}, expected x1,y1,x2,y2 from 0")
         if values[:2] == values[2:]:
-            raise OptionError(f"--line {self.name} is {_shown(values)}: both ends are the same point; give it a length")
+            raise OptionError(f"--line {self.name} is {shown(values)}: both ends are the same point; give it a length")
 
     def ends(self, size: tuple[int, int]) -> tuple[Point, Point]:
         """Return both ends in pixels of a picture of (height, width)."""
@@ -44,27 +45,14 @@ def parse_line(text: str) -> Line:
     Raises:
         OptionError: it is something else.
     """
-    name, _, numbers = text.partition("=")
-    try:
-        values = [float(number) for number in numbers.split(",")]
-    except ValueError:
-        values = []
-    if not name.strip() or len(values) != 4:
-        raise OptionError(f"--line is {text!r}, expected name=x1,y1,x2,y2 such as gate=0.5,0,0.5,1")
-    return Line(name.strip(), *values)
+    name, values = parse_named(text, "--line", "name=x1,y1,x2,y2", "gate=0.5,0,0.5,1")
+    return Line(name, *values)
 
 
 def check_lines(lines: Sequence[Line]) -> tuple[Line, ...]:
     """Return them; OptionError if two have the same name."""
-    names = [line.name for line in lines]
-    double = next((name for name in names if names.count(name) > 1), None)
-    if double is not None:
-        raise OptionError(f"two lines are named {double!r}; give each --line a name of its own")
+    check_names([line.name for line in lines], "lines", "--line")
     return tuple(lines)
-
-
-def _shown(values: Sequence[float]) -> str:
-    return ",".join(f"{value:g}" for value in values)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from edgevit.errors import OptionError
-from edgevit.runtime.images.regions import Region, bounds
+from edgevit.runtime.images.regions import Region, bounds, check_region
 from edgevit.runtime.sources.sampling import parse_duration
 from edgevit.runtime.tracking.lines import CLEAR, Seen
 
@@ -23,10 +23,7 @@ class StayRule:
 
     def check_regions(self, regions: Sequence[Region]) -> None:
         """Raise OptionError if none of the regions has the rule's name."""
-        names = [region.name for region in regions]
-        if self.region not in names:
-            known = f"it has {', '.join(names)}" if names else f"name it with --roi {self.region}=X,Y,W,H"
-            raise OptionError(f"--dwell {self}: the picture has no region {self.region!r}; {known}")
+        check_region(f"--dwell {self}", self.region, [region.name for region in regions])
 
     def __str__(self) -> str:
         """Return the rule as `parse_stay` reads it."""

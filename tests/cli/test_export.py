@@ -98,7 +98,7 @@ def test_out_of_memory_is_one_line(monkeypatch: pytest.MonkeyPatch, run: Run) ->
     def fail(*args: object, **options: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr(pipeline, "compare", fail)
+    monkeypatch.setattr(pipeline, "run_torch", fail)
     code, _, err = run(*RANDOM)
     assert code == 1
     assert err.splitlines()[-1].startswith("edgevit: out of memory")

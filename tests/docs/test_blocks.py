@@ -20,6 +20,7 @@ MakeModel = Callable[..., Path]
 
 NOT_RUN = {
     ("serve.md", "scrape_configs:"): "a part of Prometheus' configuration",
+    ("detection.md", "detectors:"): "a part of Frigate's configuration",
     ("sinks.md", "triggers:"): "a part of Home Assistant's configuration",
     ("other-systems.md", "py -m venv .venv"): "for Windows' command prompt",
 }

@@ -12,13 +12,13 @@ import pytest
 import edgevit
 from edgevit.artifact.manifest import BoxOutput, Manifest, read_manifest, read_metadata
 from edgevit.errors import OptionError
-from edgevit.export.boxes import MarkedBoxes
 from edgevit.export.data.choose import read_labelled
 from edgevit.export.data.images import draw_images
 from edgevit.export.pipeline import export
 from edgevit.export.recipe import Recipe
 from edgevit.export.result import ExportResult
-from edgevit.export.tasks import rules_of
+from edgevit.export.tasks.boxes import MarkedBoxes
+from edgevit.export.tasks.rules import rules_of
 from edgevit.models.zoo.registry import get_spec
 
 MODEL = "efficientvit_b0_det"

@@ -12,8 +12,6 @@ import pytest
 import edgevit
 from edgevit.artifact.manifest import read_manifest
 from edgevit.errors import GateError, OptionError
-from edgevit.export.answers import PIXELS
-from edgevit.export.data.ground_truth import Masks
 from edgevit.export.data.images import ImageSet
 from edgevit.export.data.synthesize import Synthesis, synthesize_images
 from edgevit.export.onnx.graph import layers
@@ -21,6 +19,8 @@ from edgevit.export.onnx.quantize import PRESETS, preset_layers
 from edgevit.export.pipeline import export
 from edgevit.export.quantization.search import evaluator_of
 from edgevit.export.recipe import Recipe
+from edgevit.export.tasks.answers import PIXELS
+from edgevit.export.tasks.ground_truth import Masks
 from edgevit.export.verify import check, check_numbers
 from edgevit.models import create_model
 from edgevit.models.zoo.datasets import CITYSCAPES

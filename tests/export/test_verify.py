@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from edgevit.artifact.manifest import Parity, Precision
 from edgevit.errors import GateError
-from edgevit.export import answers, verify
+from edgevit.export import verify
+from edgevit.export.tasks import answers
 from edgevit.export.verify import check_numbers
 
 compare = answers.CLASSES.compare

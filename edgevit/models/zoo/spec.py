@@ -92,8 +92,9 @@ class WeightsSpec:
 
     @property
     def note(self) -> str:
-        """What the classes are, said plainly where most people would expect ImageNet's."""
-        other = "" if self.dataset in ("ImageNet-1k", "COCO") else ", not ImageNet"
+        """What the classes are, said plainly where most people would expect ImageNet's, or of a detector COCO's."""
+        usual = "COCO" if self.preprocess.crop_mode == "letterbox" else "ImageNet"
+        other = "" if self.dataset in ("ImageNet-1k", "COCO") else f", not {usual}"
         return f"{self.num_classes:,} classes, {self.dataset}{other}"
 
 

@@ -8,13 +8,13 @@ import pytest
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 from edgevit.artifact.manifest import Preprocess
-from edgevit.export.data.ground_truth import FloatAnswers, Labels
 from edgevit.export.data.images import ImageSet
 from edgevit.export.onnx.calibrate import calibrate
 from edgevit.export.onnx.graph import layers
 from edgevit.export.onnx.quantize import OnnxQuantizer, calibrated_tensors
 from edgevit.export.quantization import search as module
 from edgevit.export.quantization.search import Evaluator, layers_of, search
+from edgevit.export.tasks.ground_truth import FloatAnswers, Labels
 from edgevit.export.verify import run_file, run_graph
 
 SIZE = 16

@@ -13,7 +13,6 @@ import pytest
 from numpy.typing import NDArray
 
 from edgevit.artifact.manifest import Calibration, Manifest, Quantization, read_manifest
-from edgevit.export.data.ground_truth import Labels
 from edgevit.export.data.images import ImageSet
 from edgevit.export.onnx.graph import layers
 from edgevit.export.onnx.layer_noise import layer_sqnr
@@ -22,6 +21,7 @@ from edgevit.export.quantization.search import Outcome, Trial
 from edgevit.export.report.measure import measure
 from edgevit.export.report.page import render
 from edgevit.export.result import Comparison, ExportResult
+from edgevit.export.tasks.ground_truth import Labels
 
 MakeGraph = Callable[..., onnx.ModelProto]
 ORANGE, PLAIN, SKY = (255, 204, 51), (204, 51, 51), (51, 51, 204)

@@ -8,14 +8,14 @@ import torch
 from torch import Tensor, nn
 
 from edgevit.artifact.manifest import BoxOutput, Preprocess, read_manifest
-from edgevit.export.boxes import BoxForm
 from edgevit.export.data.images import ImageSet
 from edgevit.export.pipeline import export
 from edgevit.export.recipe import Recipe
+from edgevit.export.tasks.boxes import BoxForm
 from edgevit.export.tflite.calibrate import calibrate
 from edgevit.export.tflite.convert import convert
-from edgevit.export.tflite.graph import opened, operators
 from edgevit.export.tflite.quantize import TfliteQuantizer
+from edgevit.export.tflite_graph.graph import opened, operators
 from edgevit.export.verify import run_file, run_torch
 from edgevit.models.detection.layers import join_places
 from edgevit.runtime.images.drawn import draw_pictures
@@ -32,13 +32,13 @@ class Tiny(nn.Module):
         super().__init__()
         self.stem = nn.Conv2d(3, 8, 8, 8)
         self.down = nn.Conv2d(8, 8, 2, 2)
-        self.preds = nn.ModuleList(nn.ModuleList(nn.Conv2d(8, width, 1) for width in (4, 1, 2)) for _ in range(2))
+        self.fine, self.coarse = (nn.ModuleList(nn.Conv2d(8, width, 1) for width in (4, 1, 2)) for _ in range(2))
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        fine = torch.relu(self.stem(x))
-        levels = [fine, torch.relu(self.down(fine))]
-        maps = [[pred(level) for pred in preds] for level, preds in zip(levels, self.preds, strict=True)]
-        return tuple(join_places(parts, width) for parts, width in zip(zip(*maps, strict=True), (4, 1, 2), strict=True))
+        first = torch.relu(self.stem(x))
+        second = torch.relu(self.down(first))
+        maps = zip([pred(first) for pred in self.fine], [pred(second) for pred in self.coarse], strict=True)
+        return tuple(join_places(parts, width) for parts, width in zip(maps, (4, 1, 2), strict=True))
 
 
 @pytest.fixture(scope="module")

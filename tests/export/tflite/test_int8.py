@@ -10,14 +10,14 @@ from torch import nn
 pytest.importorskip("litert_torch", reason="needs the extra tflite-export")
 
 from edgevit.artifact.manifest import Preprocess
-from edgevit.export.data.ground_truth import FloatAnswers
 from edgevit.export.data.images import ImageSet
 from edgevit.export.layers import int8_share
 from edgevit.export.quantization.search import Evaluator, layers_of, search
+from edgevit.export.tasks.ground_truth import FloatAnswers
 from edgevit.export.tflite.calibrate import calibrate
 from edgevit.export.tflite.convert import convert
-from edgevit.export.tflite.graph import float_layers
 from edgevit.export.tflite.quantize import TfliteQuantizer
+from edgevit.export.tflite_graph.graph import float_layers
 from edgevit.export.verify import run_file
 
 HOW = Preprocess(size=(8, 8), mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25), crop_pct=1.0)

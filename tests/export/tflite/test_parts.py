@@ -21,9 +21,9 @@ from edgevit.export.tflite.convert import ConvertError, convert
 from edgevit.export.tflite.ends import with_uint8_ends, with_uint8_probabilities
 from edgevit.export.tflite.forms import PlainLayerNorm, normalization, tflite_form
 from edgevit.export.tflite.gelu import with_tanh_gelu
-from edgevit.export.tflite.graph import float_layers, layers
 from edgevit.export.tflite.layer_noise import layer_sqnr
 from edgevit.export.tflite.quantize import quantize
+from edgevit.export.tflite_graph.graph import float_layers, layers
 
 SHAPE = (1, 3, 8, 8)
 

@@ -19,7 +19,7 @@ from edgevit.export.pipeline import export
 from edgevit.export.recipe import Recipe
 from edgevit.export.result import ExportResult
 from edgevit.export.tflite.ends import with_class_numbers
-from edgevit.export.tflite.graph import opened, operators
+from edgevit.export.tflite_graph.graph import opened, operators
 from edgevit.runtime.images.masks import class_map
 from edgevit.runtime.segmentation import Segmentation
 from edgevit.runtime.segmenter import Segmenter

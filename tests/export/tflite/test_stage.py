@@ -23,7 +23,7 @@ from edgevit.export.pipeline import export
 from edgevit.export.recipe import Recipe, default_output
 from edgevit.export.result import ExportResult
 from edgevit.export.tflite import stage as tflite_stage
-from edgevit.export.tflite.graph import opened, operators
+from edgevit.export.tflite_graph.graph import opened, operators
 from edgevit.runtime.backends.tflite_operators import read_needs
 from edgevit.runtime.selftest import check_selftest
 

@@ -64,6 +64,13 @@ def test_bundled_weights_are_the_default_and_say_that_they_are_not_imagenet() ->
     assert not any(entry.bundled for entry in get_spec("sbcformer_l").weights)
 
 
+def test_bundled_detector_says_what_it_knows() -> None:
+    entry = get_spec("efficientvit_b0_det").weights[0]
+    assert entry.bundled
+    assert entry.note == "10 classes, Aquarium Combined and drawn scenes, not COCO"
+    assert (entry.labels[0], entry.labels[-1]) == ("fish", "triangle")
+
+
 def test_preprocessing_is_the_official_evaluation() -> None:
     crops = {name: get_spec(name).preprocess.crop_pct for name in list_models("classify")}
     assert {crops[name] for name in crops if name.startswith("sbcformer")} == {0.875}

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import torch
 
-from benchmarks.drawn_scenes import CLASSES, draw_scene
+from edgevit.export.data.scenes import CLASSES, draw_scene
 from edgevit.models import create_model
 from edgevit.models.zoo.registry import get_spec
 from edgevit.runtime.detection.boxes import TrueBoxes

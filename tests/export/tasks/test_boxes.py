@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from edgevit.artifact.manifest import BoxOutput, Preprocess
 from edgevit.errors import GateError
-from edgevit.export.boxes import BoxForm, FloatBoxes, MarkedBoxes
+from edgevit.export.tasks.boxes import BoxForm, FloatBoxes, MarkedBoxes
 from edgevit.export.verify import check
 from edgevit.runtime.detection.boxes import TrueBoxes
 

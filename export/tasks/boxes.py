@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgevit.artifact.manifest import BoxOutput, BoxParity, Parity, Precision, Preprocess
-from edgevit.export.answers import TINY, Answers, Gate
 from edgevit.export.cache import content_key
-from edgevit.export.data.ground_truth import GroundTruth
+from edgevit.export.tasks.answers import TINY, Answers, Gate
+from edgevit.export.tasks.ground_truth import GroundTruth
 from edgevit.runtime.datasets.folder import Pictures
 from edgevit.runtime.datasets.marks import upright_size
 from edgevit.runtime.detection.boxes import FoundBoxes, TrueBoxes
@@ -39,7 +39,7 @@ BACKGROUND = 0.01
 
 @dataclass(frozen=True)
 class BoxForm:
-    """What the answers (images, places, numbers) of a detector mean; see edgevit.export.answers.AnswerForm."""
+    """What the answers (images, places, numbers) of a detector mean; see edgevit.export.tasks.answers.AnswerForm."""
 
     meaning: BoxOutput
     preprocessing: Preprocess
@@ -126,7 +126,7 @@ class BoxForm:
         return f"{found}, at least {gate.agreement:.0%} is asked"
 
     def powers(self, reference: Answers, found: Answers) -> NDArray[np.float64]:
-        """Of each output as a share of its own power, so that one of large numbers does not hide the others."""
+        """The powers of each output are shares of its own, so that one of large numbers does not hide the others."""
         tables = [power_table(*pair) for pair in zip(self.split(reference), self.split(found), strict=True)]
         return np.array([len(tables), sum(noise / max(signal, TINY) for signal, noise in tables)])
 
@@ -160,7 +160,7 @@ def _difference(expected: FoundBoxes, found: FoundBoxes) -> BoxDifference:
 
 @dataclass(frozen=True, eq=False)
 class FloatBoxes:
-    """The float model's boxes, where no others are known; see edgevit.export.data.ground_truth.GroundTruth."""
+    """The float model's boxes, where no others are known; see edgevit.export.tasks.ground_truth.GroundTruth."""
 
     form: BoxForm
     answers: Answers
@@ -191,7 +191,7 @@ class FloatBoxes:
 
 @dataclass(frozen=True, eq=False)
 class MarkedBoxes:
-    """The boxes that somebody marked in each picture; see edgevit.export.data.ground_truth.GroundTruth."""
+    """The boxes that somebody marked in each picture; see edgevit.export.tasks.ground_truth.GroundTruth."""
 
     form: BoxForm
     boxes: tuple[TrueBoxes, ...]

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from benchmarks.drawn_scenes import CLASSES, MOST_HIDDEN, SIZE, draw_scene
+from edgevit.export.data.scenes import CLASSES, MOST_HIDDEN, SIZE, draw_scene
 from edgevit.runtime.detection.boxes import overlaps
 
 

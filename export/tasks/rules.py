@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from edgevit.artifact.manifest import MaskOutput, Preprocess
 from edgevit.errors import OptionError
-from edgevit.export.answers import CLASSES, PIXELS, AnswerForm
-from edgevit.export.boxes import BoxForm
 from edgevit.export.recipe import Recipe
+from edgevit.export.tasks.answers import CLASSES, PIXELS, AnswerForm
+from edgevit.export.tasks.boxes import BoxForm
 from edgevit.models.zoo.spec import ModelSpec
 from edgevit.models.zoo.spec import Task as TaskName
 from edgevit.runtime.datasets.folder import Layout

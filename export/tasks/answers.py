@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgevit.artifact.manifest import Parity, Precision
-from edgevit.export.data.ground_truth import FloatAnswers, GroundTruth, Labels, Masks
+from edgevit.export.tasks.ground_truth import FloatAnswers, GroundTruth, Labels, Masks
 from edgevit.runtime.datasets.folder import Pictures
 from edgevit.runtime.evaluation.metrics import power_table
 

@@ -1,0 +1,39 @@
+"""A name and four numbers, as --roi and --line take them."""
+
+from collections.abc import Sequence
+
+from edgevit.errors import OptionError
+
+
+def parse_named(text: str, option: str, form: str, example: str) -> tuple[str, list[float]]:
+    """Read "gate=0.1,0.2,0.5,0.5".
+
+    Args:
+        text: what was given.
+        option: by which option it was given, such as "--roi".
+        form: what is expected, for a message.
+        example: the same with numbers.
+
+    Raises:
+        OptionError: it is something else.
+    """
+    name, _, numbers = text.partition("=")
+    try:
+        values = [float(number) for number in numbers.split(",")]
+    except ValueError:
+        values = []
+    if not name.strip() or len(values) != 4:
+        raise OptionError(f"{option} is {text!r}, expected {form} such as {example}")
+    return name.strip(), values
+
+
+def check_names(names: Sequence[str], what: str, option: str) -> None:
+    """Raise OptionError if two of what an option names, such as "regions", have the same name."""
+    double = next((name for name in names if names.count(name) > 1), None)
+    if double is not None:
+        raise OptionError(f"two {what} are named {double!r}; give each {option} a name of its own")
+
+
+def shown(values: Sequence[float]) -> str:
+    """Return numbers as an option takes them."""
+    return ",".join(f"{value:g}" for value in values)

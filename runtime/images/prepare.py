@@ -1,0 +1,45 @@
+"""A picture made ready for a model, and how long that took."""
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgevit.artifact.manifest import Preprocess
+from edgevit.runtime.images.preprocess import min_decode_size, preprocess, speed_for
+from edgevit.runtime.images.read import read_scaled
+from edgevit.runtime.images.resample import RGBImage
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A picture as it was decoded, and as a model takes it."""
+
+    image: RGBImage
+    """(H, W, 3), decoded at reduced scale perhaps."""
+    full_size: tuple[int, int]
+    """(height, width) that it has in full, in pixels."""
+    values: NDArray[np.float32]
+    """(3, height, width) of the model's input."""
+    took_ms: float
+
+
+def prepare(source: Any, preprocessing: Preprocess, *, bgr: bool = False, whole: bool = False) -> Prepared:
+    """Read and preprocess one picture.
+
+    Args:
+        source: as for read_image.
+        preprocessing: of the model.
+        bgr: arrays hold blue, green, red.
+        whole: decode at full size, also where the model's input is much smaller.
+
+    Raises:
+        EdgevitError: as read_image.
+    """
+    start = time.perf_counter()
+    least = None if whole else min_decode_size(preprocessing)
+    image, full = read_scaled(source, bgr=bgr, min_size=least, levels=preprocessing.levels)
+    values = preprocess(image, preprocessing, speed=speed_for(source))
+    return Prepared(image, full, values, 1e3 * (time.perf_counter() - start))
