@@ -67,6 +67,6 @@ def test_each_start_and_the_mark_have_a_line(data: Path, tmp_path: Path) -> None
     cifar10, scratch, nothing, colours = (line.split() for line in lines[2:])
     assert (cifar10[0], len(cifar10)) == ("cifar10", 9)
     assert (scratch[0], scratch[5:]) == ("random", ["-", "-"])
-    assert " ".join(nothing).startswith("nothing cannot be had: no weights of efficientvit_b0 named 'nothing'")
+    assert " ".join(nothing).startswith("nothing cannot be had: no weights for efficientvit_b0 named 'nothing'")
     # the mean colour is what the mark's last layer is given, and that tells red from blue
     assert colours[:4] == ["colours.onnx", "-", "-", "100.0"]

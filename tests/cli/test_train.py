@@ -135,7 +135,7 @@ def test_a_stopped_run_says_how_to_continue(data: Path, tmp_path: Path, number: 
         ((NAME, "--learning-rate", "0"), 2, "--learning-rate 0"),
         ((NAME, "--crop-pct", "0"), 2, "--crop-pct 0"),
         ((NAME, "--init", "nowhere.pt"), 1, "nowhere.pt does not exist"),
-        ((NAME, "--init", "coco"), 2, "no weights of efficientvit_b0 named 'coco'"),
+        ((NAME, "--init", "coco"), 2, "no weights for efficientvit_b0 named 'coco'"),
         (("efficientvit_b1.r288_in1k",), 2, "run: `edgevit train efficientvit_b1 --init imagenet_r288 --data DIR`"),
         ((NAME, "--teacher", "nothing.onnx"), 1, "nothing.onnx does not exist"),
         ((NAME, "--temperature", "2"), 2, "--temperature is about a teacher, and there is none; give --teacher FILE"),
