@@ -18,8 +18,8 @@ from edgevit.runtime.detector import Detector
 from edgevit.runtime.evaluation.average_precision import average_precision
 
 NAME = "efficientvit_b0_det"
-LEAST_AP50 = 0.85
-"""What is measured on the scenes below, less a margin."""
+LEAST_AP50 = 0.95
+"""Float finds 0.999 of it on the scenes below."""
 FIRST_SEED, SCENES = 400_000, 20
 """Seeds by which nothing else was trained, calibrated or chosen."""
 LEAST_SCORE = 0.01
