@@ -23,7 +23,7 @@ _HOMES = {
     "read_profile": "edgevit.device_profiles.library",
     "Profile": "edgevit.device_profiles.profile",
 }
-"""Name to the module that it lives in, imported when asked for: what a machine is can be read without profiles."""
+"""Name to its module, imported when it is asked for: what a machine is can be read without profiles."""
 
 __all__ = list(_HOMES)  # noqa: PLE0605 (all are text)
 

@@ -118,14 +118,22 @@ def _read_single(kind: Any, value: Any, where: str) -> Any:
         _check(isinstance(value, numbers.Integral) and not isinstance(value, bool), value, expected, where)
         return int(value)
     if kind is str:
-        # half of a surrogate pair is valid JSON, but cannot be printed
-        _check(isinstance(value, str) and not any("\ud800" <= c <= "\udfff" for c in value), value, expected, where)
+        _check(isinstance(value, str) and _is_printable(value), value, expected, where)
         return value
     if kind is Path:
         _check(isinstance(value, str | os.PathLike) and "\0" not in str(value), value, expected, where)
         return Path(value)
     _check(isinstance(value, kind), value, expected, where)
     return value
+
+
+def _is_printable(text: str) -> bool:
+    """Tell whether a text can be written: half of a surrogate pair is valid JSON, but belongs to no character."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _is_finite(value: Any) -> bool:

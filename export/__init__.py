@@ -6,6 +6,7 @@ result = export("sbcformer_xs", "pens.onnx", weights="pens.safetensors", data="p
 print(result.size_mb, result.manifest.parity[-1].top1_agreement)
 """
 
+import logging
 import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["ExportResult", "Recipe", "export"]
 
+log = logging.getLogger(__name__)
+
 _HOMES = {"ExportResult": "edgevit.export.result", "Recipe": "edgevit.export.recipe"}
 
 
@@ -27,10 +30,12 @@ def export(
     name: "str | Recipe",
     out: str | os.PathLike[str] | None = None,
     *,
-    int8: bool = True,
+    int8: bool | None = None,
+    budget_ms: float | None = None,
     data: str | os.PathLike[str] | None = None,
     report: str | os.PathLike[str] | None = None,
     track: Callable[[Iterable[Any], str, int], Iterable[Any]] = lambda items, label, count: items,
+    tell: Callable[[str], None] = log.info,
     **options: Any,
 ) -> "ExportResult":
     """Export a model of the zoo as one file for the board, with labels, preprocessing and a self-test inside.
@@ -40,10 +45,14 @@ def export(
             `data` and `options`.
         out: the file to write; named for the model and put into the current folder unless given. An older file is
             replaced only when everything succeeded.
-        int8: 8-bit weights and activations, smallest and fastest; float32 otherwise, unless `precision` is given.
+        int8: 8-bit weights and activations, smallest and fastest, which is the default; False for float32, unless
+            `precision` is given.
+        budget_ms: most that one picture may take on `target`, estimated, in milliseconds: what is not given of imgsz,
+            format and precision is chosen so that it fits, by accuracy where `data` has labelled pictures.
         data: a folder of pictures to calibrate and verify with, searched recursively.
         report: path of an HTML page about the export, and of the same as JSON beside it.
         track: wraps the long loops (items, what is done, how many), for a progress display.
+        tell: is told, in lines, what was weighed for `budget_ms`.
         options: any other field of Recipe: weights, labels, imgsz (pixels), max_drop (percentage points), target,
             format, precision and so on. The format is what was found better on the target unless it is given.
 
@@ -58,12 +67,27 @@ def export(
 
     if isinstance(name, Recipe):
         recipe = name
-        if given := [*options, *(["data"] if data is not None else [])]:
+        told = {"data": data, "budget_ms": budget_ms}
+        if given := [*options, *(name for name, value in told.items() if value is not None)]:
             raise OptionError(f"a Recipe says all there is to say; put {', '.join(given)} into it")
     else:
-        if not isinstance(int8, bool):
+        if int8 is not None and not isinstance(int8, bool):
             raise OptionError(f"--int8 is {int8!r}, expected true or false")
-        precision = {"precision": "int8" if int8 else "fp32"}
+        precision: dict[str, Any] = {"precision": "fp32" if int8 is False else "int8"}
+        if budget_ms is not None:
+            asked = {"model": name, "data": data, **(precision if int8 is not None else {}), **options}
+            chooser = import_module("edgevit.export.budget.choose")
+            chosen: ExportResult = chooser.export_within(
+                *(
+                    budget_ms,
+                    asked,
+                    None if out is None else Path(out),
+                    track,
+                    None if report is None else Path(report),
+                ),
+                tell,
+            )
+            return chosen
         recipe = options_from(Recipe, default_options({"model": name, "data": data, **precision, **options}))
     pipeline = import_module("edgevit.export.pipeline")
     result: ExportResult = pipeline.export(

@@ -4,6 +4,7 @@ import functools
 import importlib.metadata
 import logging
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -47,7 +48,11 @@ MAX_FILE_BYTES = 2**31
 
 
 def export(
-    recipe: Recipe, out: Path, track: Track = lambda items, label, count: items, page: Path | None = None
+    recipe: Recipe,
+    out: Path,
+    track: Track = lambda items, label, count: items,
+    page: Path | None = None,
+    accept: Callable[[Path], None] = lambda path: None,
 ) -> ExportResult:
     """Build, load, convert, quantize and verify a model, and write it to `out` as one sealed file.
 
@@ -56,6 +61,7 @@ def export(
         out: path of the file, or of the folder for a layout; an older file is replaced only when everything succeeded.
         track: wraps the loops over images, for a progress display.
         page: path of an HTML report to write beside it.
+        accept: looks at the finished file before it takes its place; what it raises leaves the place as it was.
 
     Raises:
         EdgevitError: of a kind that says what is wrong; GateError if the result does not agree with PyTorch.
@@ -136,6 +142,7 @@ def export(
     )
     with replacing_output(file) as temporary:
         manifest = _write_checked(made, manifest, temporary)
+        accept(temporary)
         size = temporary.stat().st_size
     if recipe.layout == "frigate":
         write_labels(out, labels)

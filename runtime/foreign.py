@@ -68,7 +68,7 @@ def foreign_preprocess(path: Path, session: Session, told: UserMetadata, metadat
     if told.bgr and channels == 1:
         raise OptionError(f"{path} takes one channel, brightness, so bgr means nothing; leave it out")
     if mean is None and std is None:
-        mean, std = _described(metadata, limits) or (_own_levels(limits) if limits else (None, None))
+        mean, std = known_normalization(metadata, limits) or (None, None)
     missing = [name for name, value in (("mean", mean), ("std", std)) if value is None]
     if missing:
         raise OptionError(
@@ -128,6 +128,13 @@ def foreign_labels(path: Path, classes: int, told: UserMetadata, metadata: Mappi
     if classes != 1 and len(names) != classes:
         raise OptionError(f"{len(names)} labels were given, but {path} has {classes} classes; give one for each")
     return names
+
+
+def known_normalization(
+    metadata: Mapping[str, str], limits: tuple[float, float] | None
+) -> tuple[Sequence[float], Sequence[float]] | None:
+    """Return mean and deviation as a model's metadata or the limits of its integer input tell; None if neither does."""
+    return _described(metadata, limits) or (_own_levels(limits) if limits else None)
 
 
 def _described(

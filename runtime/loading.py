@@ -10,7 +10,7 @@ import numpy as np
 
 from edgevit.artifact.manifest import Manifest, read_manifest, read_metadata
 from edgevit.errors import ModelFileError, OptionError
-from edgevit.runtime.backends.session import find_backend, open_exported, open_session
+from edgevit.runtime.backends.session import Session, find_backend, open_exported, open_session
 from edgevit.runtime.classifier import Classifier
 from edgevit.schema import options_from
 
@@ -119,10 +119,8 @@ def _user_metadata(options: Mapping[str, Any]) -> "UserMetadata":
 def _foreign(path: pathlib.Path, threads: int | None, told: "UserMetadata", task: Task | None) -> Classifier:
     """Open a model that edgevit did not export."""
     # a file of edgevit's own needs none of this
-    from edgevit.runtime.backends.meaning import find_meaning
     from edgevit.runtime.detection.foreign import is_detector, open_detector
     from edgevit.runtime.detector import Detector
-    from edgevit.runtime.foreign import foreign_labels, foreign_preprocess
 
     if task == "segment":
         raise OptionError(f"{path} was not exported by edgevit, which segments with files of its own alone")
@@ -130,10 +128,33 @@ def _foreign(path: pathlib.Path, threads: int | None, told: "UserMetadata", task
     if task == "detect" or (task is None and is_detector(path, metadata, told)):
         opened = open_detector(path, threads, told, metadata)
         return Detector(opened.session, opened.preprocess, opened.labels, None, opened.decoder)
-    session = open_session(path, threads, output=told.output)
+    return foreign_classifier(path, open_session(path, threads, output=told.output), told, metadata)
+
+
+def foreign_classifier(
+    path: pathlib.Path, session: Session, told: "UserMetadata", metadata: Mapping[str, str], *, named: bool = True
+) -> Classifier:
+    """Return a classifier that edgevit did not export.
+
+    Args:
+        path: the model's file.
+        session: the open model.
+        told: what the user says.
+        metadata: what the file says.
+        named: whether the class names must be known; else they are numbers where nothing tells them.
+
+    Raises:
+        OptionError: something that must be told was not, or does not fit the model.
+    """
+    from edgevit.runtime.backends.meaning import find_meaning
+    from edgevit.runtime.foreign import foreign_labels, foreign_preprocess, known_labels
+
     preprocessing = foreign_preprocess(path, session, told, metadata)
     count = session.run(np.zeros((1, 3, *preprocessing.size), np.float32)).shape[1]
-    names = foreign_labels(path, count, told, metadata)
+    if named or known_labels(told, metadata) is not None:
+        names = foreign_labels(path, count, told, metadata)
+    else:
+        names = tuple(map(str, range(count)))
     return Classifier(session, preprocessing, names, None, find_meaning(path, session, count, told.outputs))
 
 

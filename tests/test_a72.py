@@ -24,6 +24,8 @@ MODELS = ("sbcformer_xs.onnx", "sbcformer_xs-int8.onnx", "sbcformer_xs.tflite", 
 BASELINE = ROOT / "tools" / "a72" / "baseline.json"
 PEAK_MB = 150
 """Most memory that `edgevit run` with sbcformer_xs int8 may take."""
+FIRST_ANSWER = 1_050_000_000
+"""Most instructions from the start of Python to the first answer of sbcformer_xs int8 with TFLite, with Python 3.11."""
 TOLERANCE = 0.015
 """How far a count of instructions may be from the committed one, as a share."""
 
@@ -137,3 +139,13 @@ def test_instructions_are_as_many_as_before(name: str) -> None:
     for step, counts in before["counts"][name].items():
         counted = now["counts"][name][step]["instructions"]
         assert counted == pytest.approx(counts["instructions"], rel=TOLERANCE), step
+
+
+def test_first_answer_is_not_kept_waiting() -> None:
+    system, path = A72 / "3.11", model("sbcformer_xs-int8.tflite")
+    if not system.exists():
+        pytest.skip(f"{system} does not exist; run: python tools/a72/build.py {A72}")
+    command = [sys.executable, ROOT / "tools" / "a72" / "first.py", system, path]
+    told = json.loads(subprocess.run(list(map(str, command)), check=True, capture_output=True, text=True).stdout)
+    found = told["first_answer"][path.name]
+    assert found["instructions"] == sum(found["parts"].values()) <= FIRST_ANSWER

@@ -42,7 +42,7 @@ def used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, set[Path]
     from edgevit.export.quantization import int8
     from edgevit.export.report import measure
     from edgevit.runtime.evaluation import classification
-    from edgevit.training import accuracy, batches, job
+    from edgevit.training import accuracy, batches, finish
 
     monkeypatch.setenv("EDGEVIT_HOME", str(tmp_path / "cache"))
     found: dict[str, set[Path]] = defaultdict(set)
@@ -57,7 +57,7 @@ def used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, set[Path]
         monkeypatch.setattr(where, name, noting)
 
     note(batches, "read_image", "trained", lambda path: [path])
-    note(job, "plain_inputs", "statistics", lambda samples, *_: samples.paths)
+    note(finish, "plain_inputs", "statistics", lambda samples, *_: samples.paths)
     note(accuracy, "plain_inputs", "measured", lambda samples, *_: samples.paths)
     note(int8, "_cached_ranges", "calibrated", lambda model, images, *_: images.images)
     note(int8, "evaluator_of", "decided", lambda images, *_: images.images)

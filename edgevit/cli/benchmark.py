@@ -21,6 +21,7 @@ EXAMPLES = """\b
 edgevit benchmark sbcformer_xs.onnx sbcformer_xs-int8.onnx --threads 1,2,4
 edgevit benchmark sbcformer_xs-int8.onnx --image pen3.jpg --json > today.json
 edgevit benchmark --compare yesterday.json today.json
+edgevit benchmark sbcformer_xs-int8.onnx --threads 1,3,4 --submit board.json
 edgevit benchmark --estimate rpi4 sbcformer_xs-int8.onnx
 """
 
@@ -57,6 +58,12 @@ edgevit benchmark --estimate rpi4 sbcformer_xs-int8.onnx
     help="New processes for the time to the first answer and the memory; 0 leaves them out.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object; see docs/benchmark.md.")
+@click.option(
+    "--submit",
+    type=click.Path(path_type=Path),
+    metavar="FILE.json",
+    help="Write what this board measured, with its estimates, to be sent to the project; see docs/boards.md.",
+)
 @section("Instead of measuring")
 @click.option(
     "--compare",
@@ -88,6 +95,7 @@ def command(
     rounds: int,
     starts: int,
     as_json: bool,
+    submit: Path | None,
     compared: tuple[Path, Path] | None,
     board: str | None,
     labels: Path | None,
@@ -102,6 +110,8 @@ def command(
     from edgevit.runtime.benchmark.measure import Plan, benchmark
     from edgevit.runtime.benchmark.report import read_report
 
+    if submit is not None and (compared is not None or board is not None):
+        raise OptionError("--submit writes what is measured, and --compare and --estimate measure nothing; give one")
     if compared is not None:
         if models:
             raise OptionError("--compare takes two files of its own and measures nothing; leave out MODEL")
@@ -113,15 +123,32 @@ def command(
     if board is not None:
         _estimate(models, board, size(given["imgsz"]), as_json)
         return
+    if submit is not None:
+        _check_submission(models, image, submit)
     told = {"labels": None if labels is None else str(labels), **take_model_options(given)}
     picture, name = _picture(image)
     plan = Plan(models, _threads(threads), told, picture, name, rounds=rounds, starts=starts)
     report = benchmark(plan, track=track)
+    if submit is not None:
+        from edgevit.cli.board_report import write_submission
+
+        write_submission(report, submit)
     if as_json:
         echo_text(report.to_json())
         return
     echo_text(describe(report))
     echo(f"next: edgevit benchmark {' '.join(map(str, models))} --json > before.json, and later --compare", err=True)
+
+
+def _check_submission(models: tuple[Path, ...], image: Path | None, submit: Path) -> None:
+    """Refuse before minutes of measuring what could not be sent."""
+    from edgevit.runtime.benchmark.submission import check_submittable
+
+    if image is not None:
+        raise OptionError("--submit measures the drawn picture, the same on every board; leave out --image")
+    if submit.is_dir() or not submit.absolute().parent.is_dir():
+        raise OptionError(f"--submit {submit} is no file in a folder that exists; give one, such as board.json")
+    check_submittable(models)
 
 
 def _estimate(models: tuple[Path, ...], board: str, imgsz: tuple[int, int] | None, as_json: bool) -> None:

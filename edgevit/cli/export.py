@@ -34,6 +34,7 @@ EXAMPLES = """\b
 edgevit export sbcformer_xs --int8
 edgevit export efficientvit_b1 --weights b1.pt --int8 --data photos/
 edgevit export efficientvit_seg_b0_cityscapes --imgsz 512x1024
+edgevit export efficientvit_b0 --target rpi4 --budget-ms 12
 edgevit export sbcformer_xs --weights pens.safetensors --half -o pens.onnx
 """
 
@@ -58,6 +59,13 @@ edgevit export sbcformer_xs --weights pens.safetensors --half -o pens.onnx
     metavar="BOARD",
     shell_complete=complete_boards,
     help="Board to run on; see `edgevit profiles`.",
+)
+@click.option(
+    "--budget-ms",
+    type=float,
+    metavar="MS",
+    help="Choose the largest input, the format and the precision that are estimated to fit this time on BOARD; with "
+    "labelled --data the most accurate that fit. What is given stays.",
 )
 @click.option(
     "--format",
@@ -177,6 +185,7 @@ def command(
     batch: int,
     opset: int,
     target: str,
+    budget_ms: float | None,
     scheme: Any,
     argmax: bool,
     nms: bool,
@@ -191,7 +200,7 @@ def command(
     get_spec(model)  # a misspelt name is told even where torch is missing
     if verbose:
         show_log(logging.INFO)
-    if format_ is None and layout is None:
+    if format_ is None and layout is None and budget_ms is None:
         _say_format(target)
     made = export(
         model,
@@ -217,6 +226,8 @@ def command(
         batch=batch,
         opset=opset,
         target=target,
+        budget_ms=budget_ms,
+        tell=lambda line: echo(line, err=True),
         scheme=scheme,
         simplify=not no_simplify,
         argmax=argmax,

@@ -16,6 +16,8 @@ from edgevit.errors import EdgevitError
 if TYPE_CHECKING:
     from edgevit.artifact.manifest import Input, Manifest
 
+WEIGHTS = ".safetensors"
+"""Suffix of the files that `edgevit train` writes."""
 LONGEST = 200
 """Letters shown of a value in another tool's metadata."""
 
@@ -27,11 +29,15 @@ def command(model: Path, as_json: bool) -> None:
     """Show what MODEL is: input, labels, weights, precision, parity with PyTorch, tools.
 
     The file's checksum is verified. Of a model that edgevit did not export, its inputs and outputs, its own metadata,
-    and what `edgevit run` would do with it.
+    and what `edgevit run` would do with it. Of a .safetensors file its model, labels, accuracy, and what it was trained
+    on.
     """
     from edgevit.artifact.manifest import read_manifest
     from edgevit.runtime.backends.session import find_backend
 
+    if model.suffix.lower() == WEIGHTS:
+        _show_weights(model, as_json)
+        return
     find_backend(model)
     manifest = read_manifest(model)
     if manifest is None:
@@ -42,6 +48,15 @@ def command(model: Path, as_json: bool) -> None:
         file = ("file", f"{model} ({model.stat().st_size / 1e6:.1f} MB, checksum good)")
         echo_text(table([file, *describe(manifest), *_describe_runtime(model)], others="left"))
         echo(f"next: edgevit run {model} IMAGE, or edgevit selftest {model}", err=True)
+
+
+def _show_weights(model: Path, as_json: bool) -> None:
+    from edgevit.cli.weights_text import describe_weights, weights_document
+
+    if as_json:
+        echo_json(weights_document(model))
+        return
+    echo_text(table(describe_weights(model), others="left"))
 
 
 def _show_foreign(model: Path, as_json: bool) -> None:

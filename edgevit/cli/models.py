@@ -9,7 +9,9 @@ import click
 
 from edgevit.artifact.manifest import Preprocess
 from edgevit.cli.completion import complete_models
+from edgevit.cli.labels_text import describe_labels
 from edgevit.cli.sections import Command
+from edgevit.cli.size_text import describe_sizes, sizes_document
 from edgevit.cli.tables import table
 from edgevit.cli.terminal import echo, echo_json, echo_text
 from edgevit.models.zoo.latency import PI4_BASIS, describe_conditions, find_latency
@@ -134,7 +136,8 @@ def details(spec: ModelSpec) -> str:
         ("weights", "none published; pass --weights FILE, or train some" if not spec.weights else ""),
     ]
     lines = [f"{label:<15}{text}".rstrip() for label, text in facts]
-    return "\n".join(lines + [line for weights in spec.weights for line in _weights_lines(weights)])
+    lines += [line for weights in spec.weights for line in _weights_lines(weights)]
+    return "\n".join([*lines, *(["", sizes] if (sizes := describe_sizes(spec.name)) else [])])
 
 
 def _preprocessing(steps: Preprocess) -> str:
@@ -180,8 +183,10 @@ def _weights_lines(weights: WeightsSpec) -> list[str]:
     figures = {"top-1": weights.top1, "mIoU": weights.miou, "AP": weights.ap}
     accuracy = next((f"{name} {value:.1f} %" for name, value in figures.items() if value is not None), None)
     accuracy = accuracy or "accuracy: see the model card"
+    labels = describe_labels(weights.labels) if weights.labels else "do not come with it; --labels FILE gives them"
     return [
         f"  {weights.name}: {weights.note}; input {_size(weights.preprocess.size)}; {accuracy}",
+        f"    labels {labels}",
         f"    licence {weights.license}; source {weights.source}; {weights.url or f'bundled as {weights.file}'}",
     ]
 
@@ -206,6 +211,7 @@ def as_document(spec: ModelSpec) -> dict[str, Any]:
         "boxes": family.boxes and dataclasses.asdict(family.boxes),
         "preprocess": dataclasses.asdict(spec.preprocess),
         "latency": latency and dataclasses.asdict(latency),
+        "sizes": sizes_document(spec.name),
         "weights": [dataclasses.asdict(weights) | {"bundled": weights.bundled} for weights in spec.weights],
     }
 

@@ -9,12 +9,13 @@ import click
 from click.core import ParameterSource
 
 from edgevit.cli.completion import complete_models
-from edgevit.cli.options import size
+from edgevit.cli.options import numbers, size
 from edgevit.cli.sections import Command
 from edgevit.cli.signals import stop_on_signals
 from edgevit.cli.terminal import echo, echo_over
 from edgevit.cli.train_options import train_options
 from edgevit.runtime.sources.stop import Stop
+from edgevit.schema import option_name
 
 if TYPE_CHECKING:
     from edgevit.training import Accuracy
@@ -60,12 +61,16 @@ def command(ctx: click.Context, /, name: str, **options: Any) -> None:
     command_line = _spelled_out(ctx)
     display, stop = Display(), Stop()
     options["imgsz"] = size(options["imgsz"])
+    for key in ("teacher_mean", "teacher_std"):
+        options[key] = numbers(options[key], option_name(key))
     with stop_on_signals(stop):
         watcher = Watcher(display.line, display.step, lambda: stop.asked)
         result = train(name, **options, command=command_line, watcher=watcher)
     if result.accuracy is None:
         saved = f"stopped and saved; continue with: {command_line} --resume"
-        display.line("stopped; nothing was saved" if options["freeze"] else saved)
+        early = f"stopped before the first step; begin again with: {command_line}"
+        told = "stopped; nothing was saved" if options["freeze"] else saved if result.state.is_file() else early
+        display.line(told)
         sys.exit(130)
     for label, share in result.accuracy.per_class.items():
         echo(f"{label:<20} {share:7.2%}")
@@ -126,6 +131,7 @@ class Display:
         self.live = sys.stderr.isatty()
         self.started = time.monotonic()
         self.first: int | None = None
+        self.latest = 0
         self.shown = 0.0
         self.width = 0
 
@@ -137,8 +143,9 @@ class Display:
     def step(self, record: dict[str, Any]) -> None:
         """Show a training step: validations stay, steps in between are shown twice a second or once a minute."""
         now = time.monotonic()
-        if self.first is None:
+        if self.first is None or record["step"] <= self.latest:  # the first, or after those about the teacher
             self.first, self.started = int(record["step"]), now
+        self.latest = int(record["step"])
         text = describe(record, self._left_s(record, now))
         if "epoch" in record:
             self.line(text)

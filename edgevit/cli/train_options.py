@@ -50,6 +50,31 @@ OPTIONS = (
         metavar="N",
         help="Images in a step.  [default: 15 steps an epoch, or more of 128; for boxes 8, or 16]",
     ),
+    section("Teacher"),
+    click.option(
+        "--teacher",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="Learn also from the answers of this classifier, an ONNX or TFLite file of whatever classes.",
+    ),
+    click.option(
+        "--teacher-weight",
+        type=float,
+        metavar="X",
+        help="How much its answers count, where the labels count 1.  [default: 1]",
+    ),
+    click.option(
+        "--temperature",
+        type=float,
+        metavar="X",
+        help="What both answers are softened by before they are compared.  [default: 2]",
+    ),
+    click.option(
+        "--teacher-mean", metavar="R,G,B", help="Mean of RGB in 0..1, for a teacher that edgevit did not export."
+    ),
+    click.option(
+        "--teacher-std", metavar="R,G,B", help="Deviation of RGB in 0..1, for a teacher that edgevit did not export."
+    ),
     section("Optimization"),
     click.option(
         "--learning-rate",
@@ -92,7 +117,8 @@ OPTIONS = (
     click.option(
         "--augmentation",
         type=click.Choice(["strong", "moderate", "light"]),
-        help="How much images are changed at random.  [default: strong, with --init and few of them moderate]",
+        help="How much images are changed at random.  [default: strong, with --init and few of them, or a "
+        "teacher, moderate]",
     ),
     click.option(
         "--vertical-flip", is_flag=True, help="Turn half of the images upside down, too, which suits those from above."

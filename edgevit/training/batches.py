@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Protocol
@@ -18,8 +19,18 @@ from edgevit.training.schedule import Size
 ORDER, IMAGE = 0, 1
 """Random streams of a run: the order of an epoch, and the changes to one image."""
 
-Label = int | NDArray[np.uint8] | TrueBoxes
-"""The class of an image, or of each of its pixels, or its boxes."""
+
+@dataclass(frozen=True, eq=False)
+class TaughtLabel:
+    """The class of an image, and a teacher's answer about it."""
+
+    label: int
+    answer: NDArray[np.float16]
+    """(classes of the teacher,): logarithms of probabilities."""
+
+
+Label = int | NDArray[np.uint8] | TrueBoxes | TaughtLabel
+"""The class of an image, perhaps with a teacher's answer, or of each of its pixels, or its boxes."""
 
 
 class Examples(Protocol):

@@ -90,13 +90,13 @@ class Choices:
         batch = habits.batch(images) if self.batch is None else self.batch
         epochs = FROZEN_EPOCHS if freeze else habits.epochs(images / batch, fine_tuning)
         sizes = self.schedule.phases(spec.preprocess.size[0], epochs, progressive=not fine_tuning and not freeze)
-        total = sum(each for _, each in sizes)
+        total, taught = sum(each for _, each in sizes), others.get("teacher") is not None
         found = {
             "batch": batch,
             "learning_rate": habits.rate(total * images / batch, fine_tuning),
             "warmup_epochs": min(habits.longest_warmup, total / 10),
             "ema_decay": choose_ema_decay(total * images / batch),
-            "augmentation": choose_augmentation(images, fine_tuning=fine_tuning),
+            "augmentation": choose_augmentation(images, fine_tuning=fine_tuning, taught=taught),
         }
         given = {name: value for name in NAMES if (value := getattr(self, name)) is not None}
         left_out = {name: found[name] for name in NAMES if name not in given and not (freeze and name in useless)}
@@ -136,9 +136,12 @@ def choose_ema_decay(steps: float) -> float:
     return round(1 - 1 / min(LONGEST_AVERAGE, max(2.0, steps / 10)), 4)
 
 
-def choose_augmentation(images: int, *, fine_tuning: bool) -> AugmentationName:
-    """Return how much to change images: less where few of them are seen for a short time."""
-    return "moderate" if fine_tuning and images < MANY else "strong"
+def choose_augmentation(images: int, *, fine_tuning: bool, taught: bool = False) -> AugmentationName:
+    """Return how much to change images: less where few of them are seen for a short time.
+
+    Less, too, where a teacher's answers are about whole pictures.
+    """
+    return "moderate" if taught or (fine_tuning and images < MANY) else "strong"
 
 
 def describe(left_out: dict[str, Any], images: int, batch: int) -> str:

@@ -13,8 +13,18 @@ from edgevit.models.hallucinated import shared_weights
 from edgevit.models.weights.checkpoint import read_state_dict
 from edgevit.models.weights.load import canonical_state, fits, infer_num_classes, is_derived, load_state
 from edgevit.models.weights.resolve import RANDOM, ResolvedWeights, resolve_weights
-from edgevit.models.zoo.registry import find_weights, get_spec, relatives
+from edgevit.models.zoo.registry import IMAGENET, find_weights, get_spec, relatives
 from edgevit.models.zoo.spec import ModelSpec
+
+
+def advise_start(spec: ModelSpec) -> str:
+    """Return what to say to who starts from nothing: which trained weights there are, best those of ImageNet."""
+    if entry := find_weights(spec, IMAGENET):
+        return f"; published ImageNet weights ({entry.license}) are --init {IMAGENET}, and mostly a better start"
+    if spec.weights:
+        entry = spec.weights[0]
+        return f"; trained weights ({entry.note}) are --init {entry.name}"
+    return ""
 
 
 def load_initial(model: nn.Module, spec: ModelSpec, weights: str, classes: Sequence[str]) -> str:

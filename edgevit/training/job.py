@@ -16,6 +16,7 @@ from edgevit.schema import Range, check_options
 from edgevit.training.kinds import KINDS, Kind, LearningSet, Quality
 from edgevit.training.recipe import Recipe
 from edgevit.training.schedule import Size
+from edgevit.training.teacher import Teacher
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,8 @@ class Job:
     """How this job was asked for, for the model card."""
     freeze: bool = False
     """Train the last layer only, and leave all else as the weights of `init` have it."""
+    teacher: Teacher | None = None
+    """A classifier to learn from, beside the labels."""
 
     def __post_init__(self) -> None:
         """Check every value once.
@@ -56,6 +59,10 @@ class Job:
             raise OptionError(f"--val-fraction {self.val_fraction:g} is not possible; expected between 0 and 1")
         if self.freeze and get_spec(self.model).task != "classify":
             raise OptionError(f"--freeze is for models that classify, which {self.model} does not; leave it out")
+        if self.teacher is not None and get_spec(self.model).task != "classify":
+            raise OptionError(f"--teacher is for models that classify, which {self.model} does not; leave it out")
+        if self.teacher is not None and self.freeze:
+            raise OptionError("--freeze fits the last layer alone, to the labels; leave out --teacher")
         if self.recipe.balance and not self.kind.balances:
             raise OptionError(
                 f"--balance weighs images or pixels, and {self.model} finds boxes, of which each counts alike; leave "

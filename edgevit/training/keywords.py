@@ -4,7 +4,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from edgevit.errors import OptionError
 from edgevit.models.zoo.registry import get_spec, relatives
@@ -12,10 +12,11 @@ from edgevit.models.zoo.spec import ModelSpec
 from edgevit.schema import named
 from edgevit.training.augment import AugmentationName
 from edgevit.training.data import list_data
-from edgevit.training.defaults import MANY, Choices
+from edgevit.training.defaults import Choices
 from edgevit.training.hardware import Hardware, plain_memory_error, use_threads
 from edgevit.training.job import Job, Watcher
 from edgevit.training.kinds import Quality
+from edgevit.training.lessons import Lessons
 from edgevit.training.recipe import Recipe
 from edgevit.training.run import run_job
 from edgevit.training.schedule import Schedule, Size
@@ -39,6 +40,11 @@ class TrainingResult:
         return self.accuracy is not None
 
     @property
+    def state(self) -> Path:
+        """The file from which a stopped run is resumed; there once the run has taken a step."""
+        return self.weights.with_name("last.pt")
+
+    @property
     def page(self) -> Path:
         """The run as a page: pictures per class, curves, confusions and the worst photos; there if it has finished."""
         return self.weights.with_suffix(".html")
@@ -52,6 +58,11 @@ def train(
     *,
     init: str | os.PathLike[str] | None = None,
     freeze: bool = False,
+    teacher: str | os.PathLike[str] | None = None,
+    teacher_weight: float | None = None,
+    temperature: float | None = None,
+    teacher_mean: Sequence[float] | None = None,
+    teacher_std: Sequence[float] | None = None,
     resume: bool = False,
     epochs: float | None = None,
     imgsz: int | Size | None = None,
@@ -87,6 +98,12 @@ def train(
         init: weights to fine-tune: a file, or a name that `edgevit models MODEL` lists; with `freeze` the first of
             those unless given, for boxes bundled ones of the model or its backbone.
         freeze: train the last layer only, which takes a minute: a first answer.
+        teacher: an ONNX or TFLite file of a classifier, of whatever classes, whose answers about the images are learnt,
+            too.
+        teacher_weight: how much they count, where the labels count 1; 1 unless given.
+        temperature: what its answers and the model's are softened by before they are compared; 2 unless given.
+        teacher_mean: mean of RGB in 0..1 that a teacher takes which edgevit did not export.
+        teacher_std: the deviation.
         resume: continue the run in `out`; options that are left out are those that it was started with, and others must
             be as they were.
         epochs: passes over the images; 60 unless given, with `init` 15, with `freeze` 3; for boxes 30 to 100, which are
@@ -103,7 +120,7 @@ def train(
         ema_decay: share of the averaged weights that a step keeps, from 0 to below 1; unless given, so that they look
             back a tenth of all steps, and at most 500.
         augmentation: how much images are changed at random; "strong" unless given, with `init` and few of them
-            "moderate".
+            "moderate", with `teacher` always.
         vertical_flip: turn half of the images upside down, too, which suits pictures from above.
         balance: let rare classes count as much as common ones.
         crop_pct: central part of an image that is used, above 0, at most 1.
@@ -134,11 +151,13 @@ def train(
     hardware, initial = Hardware(device, bfloat16, threads), _initial_weights(spec, init, freeze=freeze)
     choices = Choices(Schedule(epochs, imgsz, sizes), batch, learning_rate, warmup_epochs, ema_decay, augmentation)
     bfloat16 = hardware.uses_bfloat16()
+    told = Lessons(_as_path(teacher), teacher_weight, temperature, teacher_mean, teacher_std)
+    taught_by, lessons = told.open(threads)
 
     def fill(choices: Choices, images: int) -> tuple[Recipe, str]:
         fine_tuning = initial is not None
         others = {"weight_decay": weight_decay, "seed": seed, "bfloat16": bfloat16, "balance": balance}
-        others["vertical_flip"] = vertical_flip
+        others |= {"vertical_flip": vertical_flip, **lessons}
         return choices.fill(images, spec, fine_tuning=fine_tuning, freeze=freeze, **others)
 
     job = Job(
@@ -155,6 +174,7 @@ def train(
         bn_batches=bn_batches,
         command=command,
         freeze=freeze,
+        teacher=taught_by,
     )
     listing = list_data(job.kind, job.data, job.val_fraction, job.initial_files)
     if resume:
@@ -163,8 +183,6 @@ def train(
     job = replace(job, recipe=recipe)
     if note:
         watcher.say(note)
-    if initial is None and spec.weights and len(listing.train.paths) < MANY:
-        watcher.say(f"few images for random weights; --init {spec.weights[0].name} starts from trained ones")
     use_threads(hardware.threads)
     with plain_memory_error():
         accuracy = run_job(job, watcher, listing)
@@ -200,6 +218,6 @@ def _detector_start(spec: ModelSpec) -> str | None:
     return next((entry.name for entry in sorted(entries, key=lambda entry: not entry.bundled)), None)
 
 
-def _as_path(value: str | os.PathLike[str]) -> Path:
-    """Return a path; what is none is left to Job to refuse."""
+def _as_path(value: Any) -> Any:
+    """Return a path; what is none is left to whoever checks it."""
     return Path(value) if isinstance(value, str | os.PathLike) else value

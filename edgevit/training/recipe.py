@@ -36,6 +36,12 @@ class Recipe:
     """Whether a class counts in the loss in inverse proportion to its images."""
     vertical_flip: bool = False
     """Whether half of the images stand on their heads, which suits pictures from above."""
+    teacher: str | None = None
+    """The fingerprint of the model that is learnt from, too; None for none."""
+    teacher_weight: Annotated[float, Range(0)] = 0.0
+    """How much its answers count in the loss, where the labels count 1."""
+    temperature: float = 1.0
+    """What both answers are softened by before they are compared."""
 
     def __post_init__(self) -> None:
         """Check every value once.
@@ -51,6 +57,7 @@ class Recipe:
             _require(epochs > 0, f"{epochs:g} epochs at {name} pixels", "more than 0")
         _require(bool(self.sizes), "no image size", "at least one")
         _require(self.learning_rate > 0, f"--learning-rate {self.learning_rate:g}", "more than 0")
+        _require(self.temperature > 0, f"--temperature {self.temperature:g}", "more than 0")
         _require(0 <= self.ema_decay < 1, f"--ema-decay {self.ema_decay:g}", "from 0 to below 1")
         # a square is written in one way, as recipes are compared
         object.__setattr__(self, "sizes", tuple((as_written(as_pair(size)), epochs) for size, epochs in self.sizes))

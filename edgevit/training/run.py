@@ -3,7 +3,9 @@
 import shlex
 from dataclasses import asdict, replace
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from edgevit.errors import CheckpointError, OutputError
@@ -11,10 +13,11 @@ from edgevit.models import create_model
 from edgevit.models.zoo.registry import check_input_size, get_spec
 from edgevit.runtime.datasets.split import FRACTION
 from edgevit.training.data import Data, Listing, list_data, read_data
+from edgevit.training.distill import TaughtModel, teach
 from edgevit.training.finish import card, finish
 from edgevit.training.folders import Samples
 from edgevit.training.frozen import train_head
-from edgevit.training.initialize import load_initial
+from edgevit.training.initialize import advise_start, load_initial
 from edgevit.training.job import Job, Watcher
 from edgevit.training.kinds import Quality
 from edgevit.training.loop import train
@@ -22,6 +25,7 @@ from edgevit.training.page import read_log, write_page
 from edgevit.training.result import write_card
 from edgevit.training.schedule import Size, as_pair, as_written
 from edgevit.training.state import SavedRun, read_saved
+from edgevit.training.teacher import Teacher, answered, ask
 
 QUICK_VALIDATION = 1000
 """Images, evenly spaced through the validation set, that are classified after each epoch."""
@@ -47,15 +51,18 @@ def run_job(job: Job, watcher: Watcher, listing: Listing | None = None) -> Quali
         listing = list_data(job.kind, job.data, job.val_fraction, job.initial_files)
     torch.manual_seed(job.recipe.seed)
     model = create_model(job.model, len(listing.train.classes), job.recipe.final_size)
-    start = "random weights" if job.init is None else load_initial(model, spec, job.init, listing.train.classes)
+    start, advice = "random weights", advise_start(spec)
+    if job.init is not None:
+        start, advice = load_initial(model, spec, job.init, listing.train.classes), ""
     _claim(job, listing)
-    watcher.say(f"starting from {start}")
+    watcher.say(f"starting from {start}{advice}")
     data = read_data(listing, job.kind, job.workers, watcher.say, balance=job.recipe.balance)
     learned = _learn_head(job, model, data, watcher) if job.freeze else _learn(job, model, data, listing, watcher)
     if learned is None:
         return None
     accuracy = finish(job, learned, data, watcher)
-    facts = card(job, data, {"started_from": start, "recipe": asdict(job.recipe), "freeze": job.freeze}, accuracy)
+    learned_from = {"started_from": start, "teacher": job.teacher and job.teacher.facts()}
+    facts = card(job, data, {**learned_from, "recipe": asdict(job.recipe), "freeze": job.freeze}, accuracy)
     write_card(job.weights_file.with_suffix(".json"), facts)
     write_page(job.weights_file.with_suffix(".html"), job.model, data, accuracy, read_log(job.out), facts)
     return accuracy
@@ -90,6 +97,7 @@ def _say_longer(job: Job, saved: SavedRun, images: int) -> str:
     size = "x".join(map(str, saved.recipe.final_size))
     phases = f"{size}*{round(job.recipe.epochs - done, 2):g}"
     words = ["edgevit", "train", job.model, "--data", str(job.data), "--init", str(start), "--sizes", phases]
+    words += [] if job.teacher is None else ["--teacher", str(job.teacher.path)]
     words += [] if job.val_fraction == FRACTION else ["--val-fraction", f"{job.val_fraction:g}"]
     command = shlex.join([*words, "--out", f"{job.out}-longer"])
     return (
@@ -105,11 +113,18 @@ def _learn(job: Job, model: nn.Module, data: Data, listing: Listing, watcher: Wa
     def validate(averaged: nn.Module, size: Size) -> dict[str, float | None]:
         return job.measure(averaged, quick, job.preprocess(size), bfloat16=job.recipe.bfloat16).figures
 
-    preprocessing = job.preprocess(job.recipe.final_size)
+    samples, preprocessing = data.train, job.preprocess(job.recipe.final_size)
+    objective = job.kind.objective(get_spec(job.model), job.recipe, samples, preprocessing)
+    if job.teacher is not None:
+        assert isinstance(samples, Samples)
+        answers = _ask(job, job.teacher, samples, watcher)
+        if answers is None:
+            return None
+        model, samples, objective = teach(model, _head(job), samples, objective, answers, job.recipe)
     outcome = train(
         model,
-        data.train,
-        job.kind.objective(get_spec(job.model), job.recipe, data.train, preprocessing),
+        samples,
+        objective,
         validate,
         job.recipe,
         job.out,
@@ -120,7 +135,33 @@ def _learn(job: Job, model: nn.Module, data: Data, listing: Listing, watcher: Wa
         report=watcher.report,
         should_stop=watcher.should_stop,
     )
-    return outcome.averaged if outcome.finished else None
+    if not outcome.finished:
+        return None
+    return outcome.averaged.student if isinstance(outcome.averaged, TaughtModel) else outcome.averaged
+
+
+def _ask(job: Job, teacher: Teacher, samples: Samples, watcher: Watcher) -> NDArray[np.float16] | None:
+    """Return the teacher's answers about all pictures, or None if told to stop."""
+    total, kept = len(samples.paths), answered(teacher, samples.paths, job.out)
+    watcher.say(
+        f"the answers of {teacher.path.name}, {teacher.classes:,} classes: "
+        f"{kept:,} of {total:,} images are answered already"
+        if kept
+        else f"asking {teacher.path.name}, {teacher.classes:,} classes, about {total:,} images"
+    )
+
+    def done(count: int) -> bool:
+        watcher.report({"step": count, "of": total, "size": as_written(teacher.classifier.preprocess.size)})
+        return watcher.should_stop()
+
+    answers = ask(teacher, samples.paths, job.out, done)
+    teacher.classifier.close()  # it is not asked again
+    return answers
+
+
+def _head(job: Job) -> str:
+    """Return the name of the model's last layer."""
+    return get_spec(job.model).family.head.rpartition(".")[0]
 
 
 def _learn_head(job: Job, model: nn.Module, data: Data, watcher: Watcher) -> nn.Module | None:
@@ -132,7 +173,7 @@ def _learn_head(job: Job, model: nn.Module, data: Data, watcher: Watcher) -> nn.
         return watcher.should_stop()
 
     assert isinstance(data.train, Samples)
-    head = model.get_submodule(get_spec(job.model).family.head.rpartition(".")[0])
+    head = model.get_submodule(_head(job))
     preprocessing = job.preprocess(job.recipe.final_size)
     fitted = train_head(
         model,

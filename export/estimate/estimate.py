@@ -59,13 +59,8 @@ class Estimate:
         return sum(map(self.ms_of, self.costs))
 
     def ms_of(self, cost: Cost) -> float:
-        """Return an operator's share of the time.
-
-        Work is taken to be spread evenly over the threads. A faster clock helps instructions alone: what waits for
-        memory is taken to wait as long.
-        """
-        at_once = MS_PER_MILLION_INSTRUCTIONS * cost.instructions * MHZ / self.mhz
-        return (at_once + MS_PER_MILLION_MISSES * cost.misses) * THREADS / self.threads / 1e6
+        """Return an operator's share of the time."""
+        return milliseconds(cost.instructions, cost.misses, self.threads, self.mhz)
 
     @property
     def unpriced(self) -> tuple[str, ...]:
@@ -127,27 +122,57 @@ def estimate(
         ModelFileError: the file cannot be read, or lacks shapes.
         MissingExtraError: a package that reads the file is not installed.
     """
+    threads_there, mhz_there = conditions(profile)
+    costs = list_costs(path, imgsz)
+    return Estimate(
+        path.name,
+        profile.title,
+        RUNTIMES[path.suffix.lower()],
+        threads or threads_there,
+        mhz or mhz_there,
+        ERROR if path.suffix.lower() == ".onnx" else TFLITE_ERROR,
+        tuple(costs),
+    )
+
+
+def conditions(profile: Profile, option: str = "--estimate") -> tuple[int, int]:
+    """Return how many threads `edgevit run` takes on a board, and its clock in MHz.
+
+    Raises:
+        OptionError: nothing is known of this board, which the message says of `option`.
+    """
     if [(cluster.core, cluster.count) for cluster in profile.clusters] != [(CORE, CORES)]:
         raise OptionError(
-            f"--estimate knows boards with {CORES} {CORE}, such as rpi4, and {profile.name} is none; "
+            f"{option} knows boards with {CORES} {CORE}, such as rpi4, and {profile.name} is none; "
             "run edgevit benchmark on the board itself"
         )
+    return profile.threads.count or CORES, profile.clusters[0].mhz or MHZ
+
+
+def milliseconds(instructions: float, misses: float, threads: int, mhz: int) -> float:
+    """Return how long counted work takes.
+
+    Work is taken to be spread evenly over the threads. A faster clock helps instructions alone: what waits for memory
+    is taken to wait as long.
+    """
+    at_once = MS_PER_MILLION_INSTRUCTIONS * instructions * MHZ / mhz
+    return (at_once + MS_PER_MILLION_MISSES * misses) * THREADS / threads / 1e6
+
+
+def count_work(path: Path) -> tuple[float, float]:
+    """Return the instructions and the misses of one inference of a file, as `estimate` has them."""
+    costs = list_costs(path)
+    return sum(cost.instructions for cost in costs), sum(cost.misses for cost in costs)
+
+
+def list_costs(path: Path, imgsz: tuple[int, int] | None = None) -> list[Cost]:
+    """Return what each operator of a file takes; arguments and errors are those of `estimate`."""
     suffix = path.suffix.lower()
     if suffix not in READERS:
         raise OptionError(f"--estimate knows ONNX and TFLite files, and {path} is none; export the model as one")
     reader = import_module(READERS[suffix], "--estimate")
     costs = [price(operation) for operation in reader.read_operations(path, imgsz) if operation.kind != "free"]
-    if suffix == ".tflite":
-        costs = _as_in_litert(costs)
-    return Estimate(
-        path.name,
-        profile.title,
-        RUNTIMES[suffix],
-        threads or profile.threads.count or CORES,
-        mhz or profile.clusters[0].mhz or MHZ,
-        ERROR if suffix == ".onnx" else TFLITE_ERROR,
-        tuple(costs),
-    )
+    return _as_in_litert(costs) if suffix == ".tflite" else costs
 
 
 def _as_in_litert(costs: list[Cost]) -> list[Cost]:

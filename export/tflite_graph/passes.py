@@ -39,7 +39,8 @@ def rewrites(ranges: Ranges) -> tuple[Rewrite, ...]:
         Rewrite("transposes cancelled", cancel_transposes),
         Rewrite("upsampling by broadcast", broadcast_upsampling),
         Rewrite("products fed directly", feed_products),
-        Rewrite("values moved as int8", move_int8),
+        # exact by arithmetic, but the runtime was seen to round some values to the next level afterwards
+        Rewrite("values moved as int8", move_int8, exact=False),
         Rewrite("heads apart", split_heads),
         Rewrite("padding joined", join_constants),
         Rewrite("stem on pixel pairs", pair_pixels),

@@ -14,6 +14,7 @@ import pytest
 from edgevit.cli import main
 from edgevit.cli.train import describe
 from tests.places import ROOT
+from tests.training.made_teacher import write_teacher
 
 NAME = "efficientvit_b0"
 
@@ -82,6 +83,19 @@ def test_a_checkpoint_of_a_run_is_fine_tuned_at_a_low_rate(
     assert recipe["learning_rate"] == 1e-3, "twice the rate, as there are two or three steps"
 
 
+def test_a_teacher_is_asked_and_named(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out, file = tmp_path / "run", write_teacher(tmp_path / "colours.onnx")
+    options = ("--sizes", "32*0.5", "--batch", 8, "--bn-batches", 1, "--temperature", 3)
+    told = ("--teacher", file, "--teacher-mean", "0,0,0", "--teacher-std", "1,1,1")
+    assert run(NAME, "--data", data, *options, *told, "-o", out) == 0
+    said = capsys.readouterr().err
+    assert "asking colours.onnx, 8 classes, about " in said
+    assert "16 px" in said, "how far the teacher is"
+    card = json.loads((out / f"{NAME}.json").read_text())
+    assert (card["recipe"]["temperature"], card["teacher"]["file"]) == (3.0, "colours.onnx")
+    assert f"--teacher {file} " in card["command"]
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_stopped_run_says_how_to_continue(data: Path, tmp_path: Path, number: int) -> None:
     out = tmp_path / "run"
@@ -121,8 +135,10 @@ def test_a_stopped_run_says_how_to_continue(data: Path, tmp_path: Path, number: 
         ((NAME, "--learning-rate", "0"), 2, "--learning-rate 0"),
         ((NAME, "--crop-pct", "0"), 2, "--crop-pct 0"),
         ((NAME, "--init", "nowhere.pt"), 1, "nowhere.pt does not exist"),
-        ((NAME, "--init", "coco"), 2, "no weights of efficientvit_b0 named 'coco'"),
+        ((NAME, "--init", "coco"), 2, "no weights for efficientvit_b0 named 'coco'"),
         (("efficientvit_b1.r288_in1k",), 2, "run: `edgevit train efficientvit_b1 --init imagenet_r288 --data DIR`"),
+        ((NAME, "--teacher", "nothing.onnx"), 1, "nothing.onnx does not exist"),
+        ((NAME, "--temperature", "2"), 2, "--temperature is about a teacher, and there is none; give --teacher FILE"),
         ((NAME, "--resume"), 1, "last.pt does not exist; run without --resume to start"),
         ((NAME, "--workers", "0"), 2, "--workers"),
         ((NAME, "batch=4"), 2, "did you mean --batch 4?"),

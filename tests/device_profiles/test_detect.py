@@ -16,6 +16,7 @@ from edgevit.device_profiles.evidence import (
     read_auxv,
     read_evidence,
 )
+from edgevit.device_profiles.library import likely_profiles
 from edgevit.errors import UnknownNameError
 from tests.places import MACHINES
 
@@ -100,6 +101,14 @@ def test_environment_overrides_the_guess(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setenv("EDGEVIT_PROFILE", "pi55")
     with pytest.raises(UnknownNameError, match="no device profile named 'pi55'"):
         detect_profile(evidence_of("rpi4"))
+
+
+def test_of_the_shipped_profiles_only_those_that_may_fit_are_read() -> None:
+    assert [profile.name for profile in likely_profiles("Raspberry Pi 4 Model B Rev 1.4", [])] == ["rpi4"]
+    assert [profile.name for profile in likely_profiles("", ["x86-64"])] == ["x86-64"]
+    for profile in all_profiles():
+        for start in profile.device_tree:
+            assert profile in likely_profiles(f"{start} Rev 9", []), start
 
 
 def test_longer_beginning_of_the_name_wins() -> None:

@@ -112,7 +112,7 @@ SMALL = {"classify": "m.onnx", "segment": "m-seg.onnx", "detect": "m-det.onnx"}
 def _stand_in_for_export() -> None:
     from edgevit.models.zoo.registry import get_spec
 
-    def export(recipe: Any, path: Path, track: Any, report: Path | None) -> NoReturn:
+    def export(recipe: Any, path: Path, track: Any, report: Path | None, accept: Any = None) -> NoReturn:
         for given in (recipe.data, recipe.labels):
             assert given is None or Path(given).exists(), given
         if recipe.weights is not None and recipe.weights.endswith((".pt", ".safetensors")):

@@ -137,6 +137,7 @@ def describe_board(sysroot: Path) -> None:
             "topology/core_siblings_list": "0-3",
             "cpufreq/cpuinfo_max_freq": "1500000",
             "cpufreq/cpuinfo_min_freq": "600000",
+            "regs/identification/midr_el1": "0x00000000410fd083",  # OpenVINO asks for it
         }
         for name, text in files.items():
             path = cpus / f"cpu{number}" / name
@@ -154,11 +155,16 @@ def install_wheels(site: Path, version: str) -> None:
         *setup["options"]["install_requires"].splitlines(),
         *setup["options.extras_require"]["tflite"].splitlines(),
     ]
+    download(site, version, [line for line in wanted if line and line[0] != "#"])
+
+
+def download(site: Path, version: str, wanted: list[str], *options: str) -> None:
+    """Install wheels for the board's Python into a folder, in the versions of constraints.txt where it has them."""
     platforms = ["manylinux2014_aarch64", *(f"manylinux_2_{minor}_aarch64" for minor in range(17, GLIBC[version] + 1))]
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-compile", "--only-binary=:all:"]
     command += ["--python-version", version, "--implementation", "cp", "--target", str(site)]
     command += [f"--platform={platform}" for platform in platforms]
-    command += ["--constraint", str(HERE / "constraints.txt"), *(line for line in wanted if line and line[0] != "#")]
+    command += ["--constraint", str(HERE / "constraints.txt"), *options, *wanted]
     subprocess.run(command, check=True)
 
 

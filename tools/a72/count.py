@@ -51,13 +51,36 @@ def count(system: Path, models: list[Path], cache: bool) -> dict[str, Any]:
 
 def _count_one(system: Path, model: Path, cache: bool) -> tuple[dict[str, str], dict[str, Any]]:
     """Return the versions of what ran, and what each step took."""
+    told, regions = run_counted(system, GUEST, [json.dumps(PACKAGES), str(model)], cache, [PROJECT])
+    return json.loads(told), {"preprocess": regions[1], "inference": regions[2]}
+
+
+def run_counted(
+    system: Path, code: str, arguments: list[str], cache: bool, paths: list[Path]
+) -> tuple[str, dict[int, dict[str, int]]]:
+    """Run a program in the emulation.
+
+    Args:
+        system: a folder that build.py made, such as DIR/3.11.
+        code: Python, which ends regions as GUEST does.
+        arguments: of the program.
+        cache: whether misses are counted too.
+        paths: folders from which it imports, besides those of the system.
+
+    Returns:
+        What it printed, and for each region the "instructions" and, with `cache`, the "misses".
+
+    Raises:
+        subprocess.CalledProcessError: it failed.
+    """
     with tempfile.TemporaryDirectory() as folder:
         lines = Path(folder) / "counts"
-        environment = os.environ | {"PYTHONPATH": str(PROJECT), "COUNT": str(lines)} | ({"CACHE": "1"} if cache else {})
-        command = [str(system / "python"), "-c", GUEST, json.dumps(PACKAGES), str(model)]
+        environment = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, paths)), "COUNT": str(lines)}
+        environment |= {"CACHE": "1"} if cache else {}
+        command = [str(system / "python"), "-c", code, *arguments]
         done = subprocess.run(command, check=True, env=environment, stdout=subprocess.PIPE, text=True)
         regions = {line.pop("region"): line for line in map(json.loads, lines.read_text().splitlines())}
-    return json.loads(done.stdout), {"preprocess": regions[1], "inference": regions[2]}
+    return done.stdout, regions
 
 
 if __name__ == "__main__":

@@ -1,20 +1,28 @@
-"""Fit export/estimate/costs.py to what operators.py counted, and tell how far the fit is off.
+"""Fit the prices of `edgevit benchmark --estimate`, and tell how far the fit is off.
 
-    python tools/a72/fit.py tools/a72/operators.json
+    python tools/a72/fit.py tools/a72/operators.json        costs.py, from what operators.py counted
+    python tools/a72/fit.py --boards FILE.json...           the two times of estimate.py, from what boards measured
 
-Instructions are fitted as a * multiply-adds + b * elements, misses as c * multiply-adds + d * bytes, for each kind of
-operator; the squares of relative errors are least. No coefficient is negative.
+Operators: instructions are fitted as a * multiply-adds + b * elements, misses as c * multiply-adds + d * bytes, for
+each kind. Boards: milliseconds as e * instructions + f * misses, brought to four threads at 1.5 GHz; the files are
+those of `edgevit benchmark --submit`, and runs that are tainted, unsettled, without estimate or of other processors are
+left out, in words. The squares of relative errors are least. No coefficient is negative.
 """
 
 import json
 import sys
 from collections import defaultdict
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 Vector = NDArray[np.float64]
+THREADS, MHZ = 4, 1500
+"""What the times of estimate.py are for."""
+FEWEST = 3
+"""Runs below which two coefficients mean nothing."""
 
 
 def fit(rows: list[dict[str, float]], counted: str, works: tuple[str, str]) -> tuple[Vector, Vector]:
@@ -30,16 +38,75 @@ def fit(rows: list[dict[str, float]], counted: str, works: tuple[str, str]) -> t
         used = np.flatnonzero(solution > 0)
 
 
-def main() -> None:
-    kinds = defaultdict(list)
-    for row in json.loads(Path(sys.argv[1]).read_text()):
+def board_rows(paths: Sequence[Path], say: Callable[[str], None]) -> list[dict[str, float]]:
+    """Return the runs that can be fitted to: "ms" on four threads, millions of "instructions" and "misses".
+
+    A faster clock helps instructions alone, so these count for less there, as in estimate.py.
+    """
+    from edgevit.runtime.benchmark.submission import read_submission
+
+    rows = []
+    for path in paths:
+        sent = read_submission(path)
+        for run in sent.runs:
+            name = f"{sent.board}, {run.model} {run.format} {run.precision}, {run.threads} threads"
+            reasons = [*sent.tainted, *([] if run.settled else ["the warm-up did not settle"])]
+            if run.estimate is None:
+                reasons.append("nothing was counted of it")
+            if reasons or run.estimate is None:
+                say(f"left out: {name}: {'; '.join(reasons)}")
+                continue
+            mhz = sent.during.clock_mhz or run.estimate.mhz
+            rows.append(
+                {
+                    "ms": run.inference.p50_ms * run.threads / THREADS,
+                    "instructions": run.estimate.instructions / 1e6 * MHZ / mhz,
+                    "misses": run.estimate.misses / 1e6,
+                }
+            )
+    return rows
+
+
+def fit_boards(paths: Sequence[Path], say: Callable[[str], None]) -> list[str]:
+    """Return the two lines of estimate.py, and how far each run is off where it is left out of the fit."""
+    rows = board_rows(paths, say)
+    if len(rows) < FEWEST:
+        sys.exit(f"{len(rows)} runs can be fitted to, and {FEWEST} are the fewest; measure more models on the board")
+    works = ("instructions", "misses")
+    (instructions, misses), _ = fit(rows, "ms", works)
+    off = []
+    for number, row in enumerate(rows):
+        (a, b), _ = fit(rows[:number] + rows[number + 1 :], "ms", works)
+        off.append((a * row["instructions"] + b * row["misses"]) / row["ms"] - 1)
+    return [
+        f"MS_PER_MILLION_INSTRUCTIONS = {instructions:.3g}",
+        f"MS_PER_MILLION_MISSES = {misses:.3g}",
+        f"# {len(rows)} runs; where each is left out of the fit it is off by {min(off):+.0%} to {max(off):+.0%}",
+    ]
+
+
+def fit_operators(path: Path) -> list[str]:
+    """Return the lines of costs.py."""
+    kinds, lines = defaultdict(list), []
+    for row in json.loads(path.read_text()):
         kinds[row["kind"]].append(row)
     for kind, rows in kinds.items():
         instructions, wrong = fit(rows, "instructions", ("macs", "elements"))
         misses, missed = fit(rows, "misses", ("macs", "bytes"))
         numbers = ", ".join(f"{value:.3g}" for value in (*instructions, *misses))
-        print(f'    "{kind}": Price({numbers}),', end="")
-        print(f"  # {min(wrong):+.0%} to {max(wrong):+.0%}, misses {min(missed):+.0%} to {max(missed):+.0%}")
+        error = f"{min(wrong):+.0%} to {max(wrong):+.0%}, misses {min(missed):+.0%} to {max(missed):+.0%}"
+        lines.append(f'    "{kind}": Price({numbers}),  # {error}')
+    return lines
+
+
+def main() -> None:
+    first, *more = sys.argv[1:]
+    lines = (
+        fit_boards(list(map(Path, more)), lambda text: print(text, file=sys.stderr))
+        if first == "--boards"
+        else fit_operators(Path(first))
+    )
+    print("\n".join(lines))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """What `edgevit train` says in a safetensors file about its weights: classes, preprocessing, accuracy."""
 
 import json
+import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -71,6 +72,24 @@ def read_training_facts(path: Path) -> TrainingFacts | None:
 def read_model_name(path: Path) -> str | None:
     """Return which model the weights are of, if `edgevit train` wrote the safetensors file; None for any other."""
     return _read_header(path).get(MODEL_KEY)
+
+
+def count_parameters(path: Path) -> int:
+    """Return how many numbers a safetensors file holds.
+
+    Raises:
+        CheckpointError: the file is missing or damaged.
+    """
+    try:
+        from safetensors import SafetensorError, safe_open
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("safetensors", f"reading {path.name}", "export") from error
+    try:
+        with safe_open(path, "np") as file:
+            names = file.keys()
+            return sum(math.prod(file.get_slice(name).get_shape()) for name in names)
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"{path} is missing or damaged ({error}); copy it again") from error
 
 
 def _read_header(path: Path) -> dict[str, str]:

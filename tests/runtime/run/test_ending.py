@@ -23,6 +23,8 @@ from tests.places import ROOT, SHARED
 
 LOOP = SHARED / "cases" / "models" / "loop.onnx"
 LONG = ("--stall-timeout", "600s")
+WATCHDOG = "10000000"
+"""Microseconds that a service manager waits: a model has half of that, also to be opened on a busy machine."""
 JPEG = cv2.imencode(".jpg", np.full((48, 64, 3), (25, 50, 200), np.uint8))[1].tobytes()
 Start = Callable[..., "subprocess.Popen[bytes]"]
 
@@ -257,7 +259,7 @@ def test_model_that_never_answers_is_named_before_the_watchdog_ends_it(
         manager.bind(str(tmp_path / "notify"))
         manager.settimeout(60)
         process = start(
-            tmp_path / "red.jpg", model=endless, NOTIFY_SOCKET=str(tmp_path / "notify"), WATCHDOG_USEC="2000000"
+            tmp_path / "red.jpg", model=endless, NOTIFY_SOCKET=str(tmp_path / "notify"), WATCHDOG_USEC=WATCHDOG
         )
         _, err = process.communicate(timeout=60)
         assert process.returncode == 5
@@ -274,7 +276,7 @@ def test_model_that_never_answers_is_named_before_the_watchdog_ends_it(
 @pytest.mark.skipif(not LOOP.exists(), reason="the cases are not beside this checkout")
 def test_endless_loop_of_the_cases_is_ended_and_named(start: Start, tmp_path: Path) -> None:
     (tmp_path / "red.jpg").write_bytes(JPEG)
-    process = start(tmp_path / "red.jpg", model=LOOP, WATCHDOG_USEC="4000000")
+    process = start(tmp_path / "red.jpg", model=LOOP, WATCHDOG_USEC=WATCHDOG)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 5
     assert err.startswith(b"the model has not answered for ")

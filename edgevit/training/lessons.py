@@ -1,0 +1,50 @@
+"""What a user says of a teacher, checked before a picture is read."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from edgevit.errors import OptionError
+from edgevit.schema import Range, check_options, option_name
+from edgevit.training.teacher import Teacher, open_teacher
+
+WEIGHT, TEMPERATURE = 1.0, 2.0
+"""How much a teacher's answers count, and how they are softened, where nothing else is said."""
+
+
+@dataclass(frozen=True)
+class Lessons:
+    """The options of `train` that are about a teacher; None where nothing was said."""
+
+    teacher: Path | None = None
+    teacher_weight: Annotated[float, Range(0)] | None = None
+    temperature: float | None = None
+    teacher_mean: Sequence[float] | None = None
+    teacher_std: Sequence[float] | None = None
+
+    def __post_init__(self) -> None:
+        """Check every value once.
+
+        Raises:
+            OptionError: a value is of another type, or out of its range; or there is no teacher that it could be about.
+        """
+        check_options(self)
+        said = [option_name(name) for name, value in vars(self).items() if value is not None]
+        if said and self.teacher is None:
+            raise OptionError(f"{said[0]} is about a teacher, and there is none; give --teacher FILE, or leave it out")
+
+    def open(self, threads: int | None) -> tuple[Teacher | None, dict[str, Any]]:
+        """Return the teacher, and what a recipe says of it; None and nothing where there is none.
+
+        Raises:
+            EdgevitError: see open_teacher.
+        """
+        if self.teacher is None:
+            return None, {}
+        teacher = open_teacher(self.teacher, self.teacher_mean, self.teacher_std, threads)
+        return teacher, {
+            "teacher": teacher.fingerprint,
+            "teacher_weight": WEIGHT if self.teacher_weight is None else self.teacher_weight,
+            "temperature": TEMPERATURE if self.temperature is None else self.temperature,
+        }

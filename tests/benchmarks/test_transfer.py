@@ -1,0 +1,72 @@
+"""The yardstick of transfer: what is judged by stays the same, and each start, its probe and the mark have a line."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from benchmarks.transfer import draw, main, spread
+from tests.training.made_teacher import write_teacher
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make two classes of 20 noisy pictures."""
+    folder = tmp_path_factory.mktemp("data") / "colours"
+    rng = np.random.default_rng(0)
+    for name, color in (("blue", (200, 60, 40)), ("red", (40, 60, 200))):
+        (folder / name).mkdir(parents=True)
+        for i in range(20):
+            picture = rng.normal(color, 25, (36, 40, 3)).clip(0, 255).astype(np.uint8)
+            cv2.imwrite(str(folder / name / f"{i}.png"), picture)
+    return folder
+
+
+def test_seeds_draw_other_photos_and_are_judged_by_the_same(data: Path) -> None:
+    first, again, second = (draw(data, photos=4, judged=5, seed=seed) for seed in (0, 0, 1))
+    assert first == again
+    assert first.held == second.held
+    assert first.train.paths != second.train.paths
+    for task in (first, second):
+        assert task.train.counts() == (4, 4)
+        assert task.held.counts() == (5, 5)
+        assert not {*task.train.paths} & {*task.held.paths}
+        assert all(
+            path.parent.name == task.train.classes[label]
+            for path, label in zip(task.train.paths, task.train.labels, strict=True)
+        )
+
+
+def test_a_part_val_is_what_is_judged_by(data: Path, tmp_path: Path) -> None:
+    for part, count in (("train", 5), ("val", 3)):
+        for name in ("blue", "red"):
+            (tmp_path / part / name).mkdir(parents=True)
+            for i in range(count):
+                (tmp_path / part / name / f"{part}{i}.png").symlink_to(data / name / f"{i}.png")
+    task = draw(tmp_path, photos=9, judged=2, seed=0)
+    assert task.train.counts() == (5, 5)
+    assert task.held.counts() == (2, 2)
+    assert all(path.parent.parent.name == "val" for path in task.held.paths)
+
+
+def test_a_spread_is_mean_and_deviation() -> None:
+    # deviations of 2 from 50: the root of (4 + 4) / 1
+    assert spread([(48.0, 10.0), (52.0, 20.0)]).split() == ["50.0", "+-", "2.8", "15"]
+    assert spread([]).split() == ["-", "-"]
+
+
+def test_each_start_and_the_mark_have_a_line(data: Path, tmp_path: Path) -> None:
+    mark = write_teacher(tmp_path / "colours.onnx")
+    options = ["--photos", "3", "--judged", "4", "--seeds", "1", "--imgsz", "32", "--epochs", "1"]
+    starts = ["--starts", "cifar10,random,nothing", "--mark", str(mark)]
+    done = CliRunner().invoke(main, [str(data), *options, *starts], catch_exceptions=False)
+    lines = done.output.splitlines()
+    assert lines[0] == "colours: efficientvit_b0, 2 classes, 3 photos each, 32 px, 8 judged"
+    cifar10, scratch, nothing, colours = (line.split() for line in lines[2:])
+    assert (cifar10[0], len(cifar10)) == ("cifar10", 9)
+    assert (scratch[0], scratch[5:]) == ("random", ["-", "-"])
+    assert " ".join(nothing).startswith("nothing cannot be had: no weights for efficientvit_b0 named 'nothing'")
+    # the mean colour is what the mark's last layer is given, and that tells red from blue
+    assert colours[:4] == ["colours.onnx", "-", "-", "100.0"]
