@@ -108,10 +108,11 @@ def describe(manifest: "Manifest") -> list[tuple[str, str]]:
     ]
     if manifest.quantization is not None:
         lines += _describe_quantization(manifest.quantization)
+    same = {"segment": "pixels", "detect": "boxes"}.get(manifest.task, "top-1")
     lines += [
         (
             "parity",
-            f"{p.step}: top-1 {p.top1_agreement:.1%}, cosine {p.cosine:.6f}, max {p.max_abs:.2g} on {p.images} images",
+            f"{p.step}: {same} {p.top1_agreement:.1%}, cosine {p.cosine:.6f}, max {p.max_abs:.2g} on {p.images} images",
         )
         for p in manifest.parity
     ]

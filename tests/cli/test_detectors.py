@@ -1,11 +1,14 @@
 """The commands that open any model know detectors too."""
 
+import dataclasses
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from edgevit.artifact.manifest import Parity, read_manifest
+from edgevit.cli.info import describe
 from tests.conftest import Run, SaveImage
 from tests.made_detector import scene
 from tests.made_foreign_detectors import CELLS, ULTRALYTICS, write_onnx
@@ -17,6 +20,14 @@ def test_info_tells_how_boxes_are_read(tiny_detector: Path, run: Run) -> None:
     assert "squares, detect, fp32" in out
     assert "crop letterbox" in out
     assert "yolox, strides 8, 16, 32; told from 0.25 on, overlapping by at most 0.5" in out
+
+
+@pytest.mark.parametrize(("task", "what"), [("detect", "boxes"), ("segment", "pixels"), ("classify", "top-1")])
+def test_info_names_what_agrees_with_pytorch(tiny_detector: Path, task: str, what: str) -> None:
+    manifest = read_manifest(tiny_detector)
+    assert manifest is not None
+    known = dataclasses.replace(manifest, task=task, parity=(Parity("int8", 0.1, 0.99, 0.982, 64),))
+    assert ("parity", f"int8: {what} 98.2%, cosine 0.990000, max 0.1 on 64 images") in describe(known)
 
 
 def test_info_tells_how_a_foreign_detector_is_taken(tmp_path: Path, run: Run) -> None:
