@@ -11,7 +11,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from edgevit.artifact.manifest import Manifest, Precision, Preprocess, SelfTest, SelfTests, read_manifest
+from edgevit.artifact.cases import SelfTest, SelfTests
+from edgevit.artifact.manifest import Manifest, Precision, Preprocess, read_manifest
 from edgevit.errors import GateError, ModelFileError
 from edgevit.runtime.backends.reference import (
     FLOAT_TOLERANCE,

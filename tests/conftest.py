@@ -20,7 +20,8 @@ from hypothesis import HealthCheck, settings
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from edgevit.artifact.manifest import KEY, Input, Manifest, MaskOutput, Preprocess, Weights, mirrored_keys, seal
+from edgevit.artifact.manifest import KEY, Input, Manifest, MaskOutput, Preprocess, Weights, mirrored_keys
+from edgevit.artifact.seal import seal
 from edgevit.cli import main
 from edgevit.runtime.backends.session import open_session
 from edgevit.runtime.classifier import Classifier

@@ -6,14 +6,15 @@ characters set to zero, so a damaged file is told from a sound one on any machin
 """
 
 import dataclasses
-import hashlib
 import importlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from edgevit.artifact.files import open_model
+from edgevit.artifact.cases import INPUT_TOLERANCE_LEVELS, LOGIT_TOLERANCE, MISSING_BOXES, SCORE_TOLERANCE, SelfTests
+from edgevit.artifact.checks import require
+from edgevit.artifact.seal import UNSEALED, file_digest
 from edgevit.errors import ModelFileError
 from edgevit.schema import FieldError, read_json, read_value
 
@@ -25,33 +26,13 @@ READERS = {".onnx": "edgevit.artifact.onnx", ".tflite": "edgevit.artifact.tflite
 and finds weights that lie in another file (`external_file`); any other is taken for ONNX."""
 
 KEY = "edgevit"
-UNSEALED = "0" * 64
 
 INTERPOLATIONS = ("bicubic", "bilinear")
 CROP_MODES = ("center", "squash", "letterbox")
 CHANNELS = ("RGB", "BGR", "L")
 DECODES = ("yolox", "retina", "corners", "joined")
 
-MOST_CASES = 16
-"""Pictures of a self-test, which `edgevit export` gives three."""
 MOST_LABELS = 100_000
-MOST_BOXES = 100
-"""Reference boxes of one picture."""
-MOST_VALUES = 65_536
-"""Values that a self-test may hold of one picture's input or answer."""
-INPUT_TOLERANCE_LEVELS = 2.0
-"""Largest tolerance of a self-test's input that is believed, in levels of a picture, 0..255."""
-LOGIT_TOLERANCE = 0.25
-"""Largest tolerance of a self-test's answers that is believed; runtime/backends/reference.py says what is usual.
-
-A file declares its own tolerances, so that without a limit it could pass whatever it answers.
-"""
-
-SCORE_TOLERANCE = 0.25
-"""Largest tolerance of a reference box's score that is believed."""
-MISSING_BOXES = 0.25
-"""Largest share of reference boxes that may be missing."""
-
 Precision = Literal["fp32", "fp16", "int8", "dynamic"]
 """"fp16": stored weights only. "dynamic": int8 weights, activations quantized while the model runs."""
 
@@ -84,15 +65,15 @@ class Preprocess:
 
     def __post_init__(self) -> None:
         """Raise ValueError for values that no preprocessing can follow."""
-        _require(min(self.size) > 0, "size", self.size, "two positive numbers")
-        _require(self.interpolation in INTERPOLATIONS, "interpolation", self.interpolation, " or ".join(INTERPOLATIONS))
-        _require(self.crop_mode in CROP_MODES, "crop_mode", self.crop_mode, " or ".join(CROP_MODES))
-        _require(0 <= self.fill <= 255, "fill", self.fill, "a level from 0 to 255")
-        _require(self.crop_mode != "letterbox" or self.crop_pct == 1, "crop_pct", self.crop_pct, "1 with a letterbox")
-        _require(0 < self.crop_pct <= 1, "crop_pct", self.crop_pct, "more than 0, at most 1")
-        _require(min(self.std) > 0, "std", self.std, "three positive numbers")
-        _require(self.channels in CHANNELS, "channels", self.channels, " or ".join(CHANNELS))
-        _require(self.levels is None or self.levels[0] < self.levels[1], "levels", self.levels, "a low and a high one")
+        require(min(self.size) > 0, "size", self.size, "two positive numbers")
+        require(self.interpolation in INTERPOLATIONS, "interpolation", self.interpolation, " or ".join(INTERPOLATIONS))
+        require(self.crop_mode in CROP_MODES, "crop_mode", self.crop_mode, " or ".join(CROP_MODES))
+        require(0 <= self.fill <= 255, "fill", self.fill, "a level from 0 to 255")
+        require(self.crop_mode != "letterbox" or self.crop_pct == 1, "crop_pct", self.crop_pct, "1 with a letterbox")
+        require(0 < self.crop_pct <= 1, "crop_pct", self.crop_pct, "more than 0, at most 1")
+        require(min(self.std) > 0, "std", self.std, "three positive numbers")
+        require(self.channels in CHANNELS, "channels", self.channels, " or ".join(CHANNELS))
+        require(self.levels is None or self.levels[0] < self.levels[1], "levels", self.levels, "a low and a high one")
 
 
 @dataclass(frozen=True)
@@ -206,80 +187,6 @@ class Parity:
 
 
 @dataclass(frozen=True)
-class ReferenceBox:
-    """A box that a detection model found in a reference image."""
-
-    box: tuple[float, float, float, float]
-    """Left, top, right and bottom in pixels of the model's input."""
-    score: float
-    """How sure it was, 0..1."""
-    index: int
-    """The number of its class."""
-
-    def __post_init__(self) -> None:
-        """Raise ValueError for what is no box."""
-        left, top, right, bottom = self.box
-        _require(left < right and top < bottom, "box", self.box, "left < right and top < bottom")
-        _require(0 <= self.score <= 1, "score", self.score, "a number from 0 to 1")
-        _require(self.index >= 0, "index", self.index, "0 or more")
-
-
-@dataclass(frozen=True)
-class SelfTest:
-    """One reference image, what preprocessing must make of it, and what the model must answer."""
-
-    png: str
-    """Base64 of a small PNG."""
-    input_indices: tuple[int, ...]
-    """Flat C-order indices into the (3, H, W) input."""
-    input_values: tuple[float, ...]
-    """The input's values there."""
-    logits: tuple[float, ...]
-    """Numbers of the model's answer; may be empty where there are boxes."""
-    logit_indices: tuple[int, ...] = ()
-    """Flat C-order indices of `logits` into the model's answer for the image, several outputs after each other; empty
-    where they are all of it."""
-    boxes: tuple[ReferenceBox, ...] = ()
-    """The surest boxes of a detection model, before any threshold."""
-
-    def __post_init__(self) -> None:
-        """Raise ValueError for lists that do not belong together."""
-        places, values = len(self.input_indices), len(self.input_values)
-        _require(1 <= places <= MOST_VALUES, "input_indices", f"{places} places", f"1 to {MOST_VALUES}")
-        _require(places == values, "input_values", f"{values} values", f"{places}, as many as input_indices")
-        _require(min(self.input_indices) >= 0, "input_indices", min(self.input_indices), "0 or more")
-        least = 0 if self.boxes else 1
-        found = len(self.logits)
-        _require(least <= found <= MOST_VALUES, "logits", f"{found} values", f"{least} to {MOST_VALUES}")
-        _require(len(self.boxes) <= MOST_BOXES, "boxes", f"{len(self.boxes)} boxes", f"at most {MOST_BOXES}")
-        if self.logit_indices:
-            places = len(self.logit_indices)
-            _require(places == found, "logit_indices", f"{places} places", f"{found}, as many as logits")
-            _require(min(self.logit_indices) >= 0, "logit_indices", min(self.logit_indices), "0 or more")
-
-
-@dataclass(frozen=True)
-class SelfTests:
-    """The self-test's cases and how closely a board must reproduce them."""
-
-    cases: tuple[SelfTest, ...]
-    input_tolerance: float
-    """Largest absolute difference allowed in the normalized input."""
-    logit_tolerance: float
-    """Largest difference allowed in a logit, as a share of the largest absolute logit of the case."""
-    class_numbers: bool = False
-    """Whether the model answers with class numbers; `logit_tolerance` is then the share of them that may differ."""
-    score_tolerance: float = 0.0
-    """Largest difference allowed in the score of a reference box."""
-    missing_boxes: float = 0.0
-    """Share of an image's reference boxes that may be missing."""
-
-    def __post_init__(self) -> None:
-        """Raise ValueError for more cases than a self-test has."""
-        _require(len(self.cases) <= MOST_CASES, "cases", f"{len(self.cases)} pictures", f"at most {MOST_CASES}")
-
-
-@dataclass(frozen=True)
 class MaskOutput:
     """What a segmentation model's answer means."""
 
@@ -318,11 +225,11 @@ class BoxOutput:
 
     def __post_init__(self) -> None:
         """Raise ValueError for values that nothing can be decoded with."""
-        _require(self.decode in DECODES, "decode", self.decode, " or ".join(DECODES))
-        _require(bool(self.strides) and min(self.strides) > 0, "strides", self.strides, "positive numbers")
-        _require(bool(self.boxes and self.scores), "boxes and scores", (self.boxes, self.scores), "names of outputs")
-        _require(0 <= self.threshold <= 1, "threshold", self.threshold, "a number from 0 to 1")
-        _require(0 < self.overlap <= 1, "overlap", self.overlap, "more than 0, at most 1")
+        require(self.decode in DECODES, "decode", self.decode, " or ".join(DECODES))
+        require(bool(self.strides) and min(self.strides) > 0, "strides", self.strides, "positive numbers")
+        require(bool(self.boxes and self.scores), "boxes and scores", (self.boxes, self.scores), "names of outputs")
+        require(0 <= self.threshold <= 1, "threshold", self.threshold, "a number from 0 to 1")
+        require(0 < self.overlap <= 1, "overlap", self.overlap, "more than 0, at most 1")
 
     @property
     def outputs(self) -> tuple[str, ...]:
@@ -359,7 +266,7 @@ class Manifest:
 
     def __post_init__(self) -> None:
         """Raise ValueError for labels without number, or a self-test that nothing could fail."""
-        _require(len(self.labels) <= MOST_LABELS, "labels", f"{len(self.labels)} names", f"at most {MOST_LABELS}")
+        require(len(self.labels) <= MOST_LABELS, "labels", f"{len(self.labels)} names", f"at most {MOST_LABELS}")
         if self.selftest is None:
             return
         input_limit = INPUT_TOLERANCE_LEVELS / 255 / min(1.0, *self.preprocess.std)
@@ -371,7 +278,7 @@ class Manifest:
         }
         for name, limit in limits.items():
             found = getattr(self.selftest, name)
-            _require(0 <= found <= limit, f"selftest.{name}", found, f"at most {limit:.4g}")
+            require(0 <= found <= limit, f"selftest.{name}", found, f"at most {limit:.4g}")
 
     @property
     def host_preprocess(self) -> Preprocess:
@@ -465,39 +372,3 @@ def read_manifest(path: Path) -> Manifest | None:
             f"{path} takes weights from another file, {outside!r}, which its checksum does not cover; export it again"
         )
     return manifest
-
-
-def seal(data: bytes) -> bytes:
-    """Return the model's bytes with the digest filled in; `data` must hold a document whose sha256 is UNSEALED."""
-    marker = _digest_field(UNSEALED)
-    if data.count(marker) != 1:
-        raise ValueError(f"expected the unsealed digest once in the model, found it {data.count(marker)} times")
-    return data.replace(marker, _digest_field(hashlib.sha256(data).hexdigest()))
-
-
-def file_digest(path: Path, digest: str) -> str:
-    """Return the SHA-256 that a file sealed with `digest` should carry, reading it piece by piece."""
-    marker = _digest_field(digest)
-    total = hashlib.sha256()
-    kept = b""
-    with open_model(path) as file:
-        while piece := file.read(_PIECE):
-            # a marker may lie across two pieces, so the last bytes of each wait for the next
-            window = (kept + piece).replace(marker, _digest_field(UNSEALED))
-            total.update(memoryview(window)[: -len(marker)])
-            kept = window[-len(marker) :]
-    total.update(kept)
-    return total.hexdigest()
-
-
-_PIECE = 1 << 20
-
-
-def _digest_field(digest: str) -> bytes:
-    """Find the document's own digest, which is its last field but one, and no other SHA-256 in it."""
-    return f'"sha256":"{digest}","schema":'.encode()
-
-
-def _require(condition: bool, field: str, found: Any, expected: str) -> None:
-    if not condition:
-        raise ValueError(f"{field} is {found!r}, expected {expected}")

@@ -3,7 +3,8 @@
 import onnx
 from onnx import ModelProto
 
-from edgevit.artifact.manifest import KEY, UNSEALED, Manifest, mirrored_keys, seal
+from edgevit.artifact.manifest import KEY, Manifest, mirrored_keys
+from edgevit.artifact.seal import UNSEALED, seal
 
 
 def artifact_bytes(model: bytes, manifest: Manifest) -> bytes:

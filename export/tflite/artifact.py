@@ -9,7 +9,8 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from edgevit.artifact.flatbuffer import read_root
-from edgevit.artifact.manifest import KEY, UNSEALED, Manifest, mirrored_keys, seal
+from edgevit.artifact.manifest import KEY, Manifest, mirrored_keys
+from edgevit.artifact.seal import UNSEALED, seal
 from edgevit.artifact.tflite import FLAT, IDENTIFIER, STANDARD
 from edgevit.export.tflite.metadata import LABELS, standard_metadata
 from edgevit.export.tflite_graph.graph import opened, packed

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from edgevit.artifact.manifest import SelfTest, SelfTests
+from edgevit.artifact.cases import SelfTest, SelfTests
 from edgevit.errors import GateError, ModelFileError
 
 NUMBERS_TOLERANCE = 0.05

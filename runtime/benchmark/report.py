@@ -5,10 +5,8 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgevit.artifact.files import read_regular
 from edgevit.device_profiles.state import MachineState
-from edgevit.errors import DataError
-from edgevit.schema import FieldError, read_json, read_value
+from edgevit.runtime.benchmark.reading import read_written
 
 SCHEMA = 1
 
@@ -113,15 +111,5 @@ def read_report(path: Path) -> Report:
     Raises:
         DataError: the file cannot be read or is something else.
     """
-    try:
-        value = read_value(Report, read_json(read_regular(path).decode("utf-8")), "report")
-    except OSError as error:
-        raise DataError(
-            f"{path} cannot be read: {error.strerror or error}; give what `edgevit benchmark --json` wrote"
-        ) from error
-    except FieldError as error:
-        raise DataError(f"{path} is no benchmark: {error}; write it with `edgevit benchmark --json`") from error
-    except ValueError as error:
-        raise DataError(f"{path} is not JSON; write it with `edgevit benchmark MODEL --json > {path}`") from error
-    assert isinstance(value, Report)
-    return value
+    command = f"edgevit benchmark MODEL --json > {path}"
+    return read_written(Report, path, what="benchmark", root="report", option="--json", command=command)

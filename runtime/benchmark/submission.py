@@ -15,8 +15,8 @@ from edgevit.device_profiles import detect_profile
 from edgevit.device_profiles.evidence import read_evidence
 from edgevit.device_profiles.state import ROOT, MachineState, read_memory
 from edgevit.errors import DataError, OptionError
+from edgevit.runtime.benchmark.reading import read_written
 from edgevit.runtime.benchmark.report import First, Report, Times
-from edgevit.schema import FieldError, read_json, read_value
 
 SCHEMA = 1
 
@@ -164,17 +164,8 @@ def read_submission(path: Path) -> Submission:
     Raises:
         DataError: the file cannot be read or is something else.
     """
-    try:
-        value = read_value(Submission, read_json(read_regular(path).decode("utf-8")), "submission")
-    except OSError as error:
-        raise DataError(
-            f"{path} cannot be read: {error.strerror or error}; give what `edgevit benchmark --submit` wrote"
-        ) from error
-    except FieldError as error:
-        raise DataError(f"{path} is no board's word: {error}; write it with `edgevit benchmark --submit`") from error
-    except ValueError as error:
-        raise DataError(f"{path} is not JSON; write it with `edgevit benchmark MODEL --submit {path}`") from error
-    assert isinstance(value, Submission)
+    command = f"edgevit benchmark MODEL --submit {path}"
+    value = read_written(Submission, path, what="board's word", root="submission", option="--submit", command=command)
     if value.schema != SCHEMA:
         raise DataError(f"{path} has schema {value.schema}, expected {SCHEMA}; write it with this edgevit")
     return value

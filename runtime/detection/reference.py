@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edgevit.artifact.manifest import ReferenceBox, SelfTests
+from edgevit.artifact.cases import ReferenceBox, SelfTests
 from edgevit.errors import GateError
 from edgevit.runtime.detection.boxes import FoundBoxes, overlaps
 from edgevit.runtime.detection.decode import BoxDecoder

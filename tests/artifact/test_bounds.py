@@ -16,9 +16,10 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from edgevit.artifact.manifest import KEY, Manifest, mirrored_keys, read_manifest, seal
+from edgevit.artifact.manifest import KEY, Manifest, mirrored_keys, read_manifest
 from edgevit.artifact.onnx import external_file
 from edgevit.artifact.onnx import read_metadata as read_onnx_metadata
+from edgevit.artifact.seal import seal
 from edgevit.artifact.tflite import read_metadata as read_tflite_metadata
 from edgevit.errors import ModelFileError
 from edgevit.export.tflite.artifact import with_metadata

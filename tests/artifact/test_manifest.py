@@ -11,17 +11,9 @@ import numpy as np
 import onnx
 import pytest
 
-from edgevit.artifact.manifest import (
-    SCHEMA,
-    UNSEALED,
-    Manifest,
-    Parity,
-    Preprocess,
-    mirrored_keys,
-    read_manifest,
-    seal,
-)
+from edgevit.artifact.manifest import SCHEMA, Manifest, Parity, Preprocess, mirrored_keys, read_manifest
 from edgevit.artifact.onnx import read_metadata
+from edgevit.artifact.seal import UNSEALED, seal
 from edgevit.errors import ModelFileError
 
 MakeModel = Callable[..., Path]
@@ -71,7 +63,7 @@ def test_seal_is_checked_where_it_lies_across_two_pieces(
 ) -> None:
     path = make_model()
     for piece in range(90, 190, 7):
-        monkeypatch.setattr("edgevit.artifact.manifest._PIECE", piece)
+        monkeypatch.setattr("edgevit.artifact.seal._PIECE", piece)
         assert read_manifest(path) is not None
 
 

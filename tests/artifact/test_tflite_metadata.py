@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgevit.artifact.manifest import KEY, UNSEALED, Manifest, mirrored_keys, read_manifest, read_metadata
+from edgevit.artifact.manifest import KEY, Manifest, mirrored_keys, read_manifest, read_metadata
+from edgevit.artifact.seal import UNSEALED
 from edgevit.errors import ModelFileError
 from edgevit.export.tflite.artifact import append_files, artifact_bytes, with_metadata
 from edgevit.export.tflite.metadata import Fields, build

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import edgevit
+from edgevit.artifact.cases import SelfTest, SelfTests
 from edgevit.artifact.manifest import (
     Calibration,
     Input,
@@ -19,8 +20,6 @@ from edgevit.artifact.manifest import (
     Parity,
     Preprocess,
     Quantization,
-    SelfTest,
-    SelfTests,
     Weights,
     mirrored_keys,
     read_manifest,

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edgevit.artifact.manifest import Input, Manifest, Precision, Preprocess, SelfTests, read_manifest
+from edgevit.artifact.cases import SelfTests
+from edgevit.artifact.manifest import Input, Manifest, Precision, Preprocess, read_manifest
 from edgevit.errors import GateError, ModelFileError
 from edgevit.runtime import selftest
 from edgevit.runtime.backends.session import Tensors, open_session

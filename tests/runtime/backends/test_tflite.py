@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edgevit.artifact.manifest import Preprocess, SelfTests, read_manifest
+from edgevit.artifact.cases import SelfTests
+from edgevit.artifact.manifest import Preprocess, read_manifest
 from edgevit.errors import ModelFileError, OptionError
 from edgevit.export.tflite.metadata import Fields, build
 from edgevit.runtime.backends.session import open_session

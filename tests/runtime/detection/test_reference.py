@@ -11,7 +11,8 @@ import pytest
 from numpy.typing import NDArray
 
 import edgevit
-from edgevit.artifact.manifest import ReferenceBox, SelfTest, SelfTests, read_manifest
+from edgevit.artifact.cases import ReferenceBox, SelfTest, SelfTests
+from edgevit.artifact.manifest import read_manifest
 from edgevit.errors import GateError, ModelFileError
 from edgevit.runtime.detection.decode import RawBoxes
 from edgevit.runtime.detection.reference import compare_boxes, record_boxes

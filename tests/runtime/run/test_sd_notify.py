@@ -13,7 +13,8 @@ import onnx
 import pytest
 from numpy.typing import NDArray
 
-from edgevit.artifact.manifest import SelfTest, read_manifest
+from edgevit.artifact.cases import SelfTest
+from edgevit.artifact.manifest import read_manifest
 from edgevit.errors import EdgevitError
 from edgevit.runtime.backends.session import open_session
 from edgevit.runtime.events.event import Event
