@@ -16,7 +16,7 @@ from edgevit.runtime.datasets.marks import upright_size
 from edgevit.runtime.detection.boxes import FoundBoxes, TrueBoxes
 from edgevit.runtime.detection.decode import BOXES, decode
 from edgevit.runtime.detection.letterbox import to_picture
-from edgevit.runtime.evaluation.average_precision import average_precision
+from edgevit.runtime.evaluation.average_precision import LEAST_SCORE, average_precision
 from edgevit.runtime.evaluation.box_difference import BoxDifference, box_difference
 from edgevit.runtime.evaluation.metrics import cosines, power_table
 from edgevit.runtime.images.header import read_header
@@ -31,8 +31,6 @@ BOX_GATES: dict[Precision, Gate] = {
     "int8": Gate(relative=None, cosine=0.95, agreement=0.8),
 }
 """Many boxes are found with a score near the threshold, so that rounding takes some of them away and brings others."""
-LEAST_SCORE = 0.001
-"""Boxes from this score on count for the average precision."""
 BACKGROUND = 0.01
 """What a place without an object counts for where noise is measured; one with an object counts as much as its score."""
 

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from edgevit.runtime.detection.boxes import FoundBoxes, TrueBoxes
 from edgevit.runtime.evaluation.matching import match_boxes
 
+LEAST_SCORE = 0.001
+"""Boxes from this score on are to be judged: the average precision is of all of them, sure or not."""
 OVERLAPS = np.linspace(0.5, 0.95, 10)
 """Intersections over unions from which a box counts as found."""
 RECALLS = np.linspace(0, 1, 101)

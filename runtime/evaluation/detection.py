@@ -10,7 +10,7 @@ from edgevit.errors import ImageError
 from edgevit.runtime.datasets.judged import Judged
 from edgevit.runtime.detection.boxes import FoundBoxes, TrueBoxes
 from edgevit.runtime.detector import Detector
-from edgevit.runtime.evaluation.average_precision import BoxQuality, average_precision
+from edgevit.runtime.evaluation.average_precision import LEAST_SCORE, BoxQuality, average_precision
 from edgevit.runtime.evaluation.box_difference import BoxDifference, box_difference
 from edgevit.runtime.evaluation.common import common_labels, common_levels, describe_pictures, naming, readable
 from edgevit.runtime.evaluation.counting import CountQuality, judge_counts
@@ -22,8 +22,6 @@ from edgevit.runtime.progress import Track
 
 SCHEMA = 1
 """Version of the JSON."""
-LEAST_SCORE = 0.001
-"""Boxes from this score on are judged: the average precision is of all of them, sure or not."""
 
 
 @dataclass(frozen=True)

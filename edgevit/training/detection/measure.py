@@ -16,7 +16,8 @@ from edgevit.training.detection.samples import BoxedSamples
 from edgevit.training.detection.shown import ShownPicture, show_worst
 
 LEAST_SCORE = 0.01
-"""Least score of the boxes that the average precision is computed from."""
+"""Least score of the boxes that the average precision is computed from. `edgevit validate` takes a tenth of it, and
+more time than each epoch should cost; so its figures are not quite these."""
 BATCH = 8
 LOWEST = 0.1
 """Threshold that is suggested, at least: a model whose best one is lower has learnt too little to be told."""
