@@ -111,6 +111,16 @@ class SourceLostError(EdgevitError, ConnectionError):
     exit_code = 4
 
 
+class ProcessLostError(EdgevitError, ConnectionError):
+    """Another process of a run on several GPUs has ended before its time."""
+
+    def __init__(self, *, told: bool) -> None:
+        what = "has failed and says why" if told else "has ended without a word; perhaps memory was used up"
+        super().__init__(f"another process of this run {what}; continue from its last checkpoint with --resume")
+        self.told = told
+        """Whether the other process says why."""
+
+
 class MissingProgramError(EdgevitError, FileNotFoundError):
     """A program that a source is read through is not installed."""
 

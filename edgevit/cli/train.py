@@ -57,6 +57,7 @@ def command(ctx: click.Context, /, name: str, **options: Any) -> None:
     `edgevit export --weights` reads, its facts in NAME.json, and NAME.html: curves, confusions and the worst photos.
     """
     from edgevit.training import Accuracy, BoxAccuracy, Watcher, train
+    from edgevit.training.ranks import find_ranks
 
     command_line = _spelled_out(ctx)
     display, stop = Display(), Stop()
@@ -66,6 +67,8 @@ def command(ctx: click.Context, /, name: str, **options: Any) -> None:
     with stop_on_signals(stop):
         watcher = Watcher(display.line, display.step, lambda: stop.asked)
         result = train(name, **options, command=command_line, watcher=watcher)
+    if not find_ranks().leads:
+        return  # without a word, and as if all was well, lest torchrun ends the first process before it has told
     if result.accuracy is None:
         saved = f"stopped and saved; continue with: {command_line} --resume"
         early = f"stopped before the first step; begin again with: {command_line}"
@@ -110,7 +113,9 @@ def describe_accuracy(accuracy: "Accuracy") -> list[str]:
 
 def _spelled_out(ctx: click.Context) -> str:
     """Return the command with the options that were given, --resume aside."""
-    words = ["edgevit", "train", ctx.params["name"]]
+    from edgevit.training.ranks import find_ranks
+
+    words = [*find_ranks().program, "train", ctx.params["name"]]
     for parameter in ctx.command.params:
         key = parameter.name or ""
         value = ctx.params[key]

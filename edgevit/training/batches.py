@@ -53,12 +53,15 @@ def training_batches(
     seed: int,
     workers: int = 2,
     augmentation: Augmentation = AUGMENTATIONS["strong"],
+    share: slice = slice(None),
 ) -> Iterator[tuple[NDArray[np.uint8], tuple[Label, ...]]]:
     """Yield augmented images (B, *size, 3) uint8 RGB and their B labels for each step.
 
     One batch is read ahead.
 
-    Every epoch visits all images once, in an order of its own; a batch may end one epoch and begin the next.
+    Every epoch visits all images once, in an order of its own; a batch may end one epoch and begin the next, so that
+    each has `batch` images. Of these B are in `share`, and the others are not read; what is done at random to an image
+    depends on its position in the run, and not on the share.
 
     Raises:
         ImageError: a file has become unreadable.
@@ -68,7 +71,7 @@ def training_batches(
 
         def submit() -> list[Future[tuple[RGBImage, Label]]]:
             examples = []
-            for position, index in islice(visits, batch):
+            for position, index in list(islice(visits, batch))[share]:
                 rng = np.random.default_rng((seed, IMAGE, position))
                 examples.append(pool.submit(samples.example, index, size, rng, augmentation))
             return examples

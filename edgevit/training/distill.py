@@ -20,6 +20,7 @@ from edgevit.training.augment import Augmentation
 from edgevit.training.batches import TaughtLabel
 from edgevit.training.folders import Samples
 from edgevit.training.objective import Loss, Objective
+from edgevit.training.ranks import ALONE, Ranks
 from edgevit.training.recipe import Recipe
 from edgevit.training.schedule import Size
 
@@ -75,14 +76,20 @@ class Distillation:
     temperature: float
 
     def __call__(
-        self, answers: tuple[Tensor, Tensor], labels: Sequence[Any], size: Size, *, closing: bool = False
+        self,
+        answers: tuple[Tensor, Tensor],
+        labels: Sequence[Any],
+        size: Size,
+        *,
+        closing: bool = False,
+        ranks: Ranks = ALONE,
     ) -> Tensor:
         """Return the loss of (logits, the teacher's logits) for TaughtLabels; see Loss."""
         logits, guessed = answers
         told = torch.from_numpy(np.stack([label.answer for label in labels]).astype(np.float32)).to(guessed.device)
-        own = self.loss(logits, [label.label for label in labels], size, closing=closing)
+        own = self.loss(logits, [label.label for label in labels], size, closing=closing, ranks=ranks)
         soft, wanted = ((each / self.temperature).log_softmax(1) for each in (guessed.float(), told))
-        distance = F.kl_div(soft, wanted, reduction="batchmean", log_target=True)
+        distance = F.kl_div(soft, wanted, reduction="sum", log_target=True) / ranks.divisor(len(labels))
         return own + self.weight * self.temperature**2 * distance
 
 

@@ -78,5 +78,6 @@ def card(job: Job, data: Data, learned: dict[str, Any], accuracy: Quality) -> di
         "command": job.command,
         "device": job.device,
         "threads": torch.get_num_threads(),
+        "processes": job.ranks.count,
         "versions": {"edgevit": __version__, "torch": torch.__version__},
     }

@@ -14,6 +14,7 @@ from edgevit.models.zoo.registry import get_spec
 from edgevit.runtime.datasets.split import FRACTION
 from edgevit.schema import Range, check_options
 from edgevit.training.kinds import KINDS, Kind, LearningSet, Quality
+from edgevit.training.ranks import ALONE, Ranks
 from edgevit.training.recipe import Recipe
 from edgevit.training.schedule import Size
 from edgevit.training.teacher import Teacher
@@ -45,6 +46,8 @@ class Job:
     """Train the last layer only, and leave all else as the weights of `init` have it."""
     teacher: Teacher | None = None
     """A classifier to learn from, beside the labels."""
+    ranks: Ranks = ALONE
+    """Which process of how many this one is."""
 
     def __post_init__(self) -> None:
         """Check every value once.
@@ -105,7 +108,10 @@ class Job:
 
 @dataclass(frozen=True)
 class Watcher:
-    """How a job tells what it does, and learns that it should stop."""
+    """How a job tells what it does, and learns that it should stop.
+
+    Where several processes share a job, the first one's is told, and each one's may stop it.
+    """
 
     say: Callable[[str], None] = lambda text: None
     report: Callable[[dict[str, Any]], None] = lambda record: None

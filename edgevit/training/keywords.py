@@ -11,14 +11,14 @@ from edgevit.models.zoo.registry import get_spec, relatives
 from edgevit.models.zoo.spec import ModelSpec
 from edgevit.schema import named
 from edgevit.training.augment import AugmentationName
-from edgevit.training.data import list_data
 from edgevit.training.defaults import Choices
 from edgevit.training.hardware import Hardware, plain_memory_error, use_threads
 from edgevit.training.job import Job, Watcher
 from edgevit.training.kinds import Quality
 from edgevit.training.lessons import Lessons
+from edgevit.training.ranks import find_ranks, joined
 from edgevit.training.recipe import Recipe
-from edgevit.training.run import run_job
+from edgevit.training.run import list_job, run_job
 from edgevit.training.schedule import Schedule, Size
 from edgevit.training.state import read_saved
 
@@ -91,6 +91,8 @@ def train(
     Writes `out/MODEL.safetensors`, which the exporter reads with no further options, its facts as `out/MODEL.json`, a
     page about the run as `out/MODEL.html`, and `out/last.pt`, from which a run continues. See docs/training.md.
 
+    In each of several processes that torchrun started, on one machine, this call does its part of one run.
+
     Args:
         model: one of `edgevit.models.list_models()`.
         data: folder of `train/` and `val/`, or of the class folders, of which a part is then held out.
@@ -141,6 +143,7 @@ def train(
         CheckpointError: weights cannot be read or do not fit; `out` holds another run; there is nothing to resume.
         OutputError: `out` cannot be written.
         MemoryError: the images of a step do not fit into memory.
+        ProcessLostError: another process of the run has ended before its time.
     """
     spec = get_spec(model)
     if model != spec.name:
@@ -175,17 +178,19 @@ def train(
         command=command,
         freeze=freeze,
         teacher=taught_by,
+        ranks=find_ranks(),
     )
-    listing = list_data(job.kind, job.data, job.val_fraction, job.initial_files)
-    if resume:
-        choices = choices.continuing(read_saved(job.state_file).recipe)
-    recipe, note = fill(choices, len(listing.train.paths))
-    job = replace(job, recipe=recipe)
-    if note:
-        watcher.say(note)
+    if not job.ranks.leads:
+        watcher = Watcher(should_stop=watcher.should_stop)
     use_threads(hardware.threads)
-    with plain_memory_error():
-        accuracy = run_job(job, watcher, listing)
+    with joined(job.ranks, job.device), plain_memory_error():
+        listing = list_job(job)
+        if resume:
+            choices = choices.continuing(read_saved(job.state_file).recipe)
+        recipe, note = fill(choices, len(listing.train.paths))
+        if note:
+            watcher.say(note)
+        accuracy = run_job(replace(job, recipe=recipe), watcher, listing)
     return TrainingResult(model, job.weights_file, recipe, accuracy)
 
 

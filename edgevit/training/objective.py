@@ -14,6 +14,7 @@ from edgevit.artifact.manifest import Preprocess
 from edgevit.runtime.datasets.masks import IGNORED
 from edgevit.training.augment import AUGMENTATIONS, Augmentation
 from edgevit.training.batches import Label
+from edgevit.training.ranks import ALONE, Ranks
 from edgevit.training.recipe import Recipe
 from edgevit.training.schedule import Size
 
@@ -21,14 +22,19 @@ from edgevit.training.schedule import Size
 class Loss(Protocol):
     """How wrong a batch of answers is."""
 
-    def __call__(self, answers: Any, labels: Sequence[Any], size: Size, *, closing: bool = False) -> Tensor:
+    def __call__(
+        self, answers: Any, labels: Sequence[Any], size: Size, *, closing: bool = False, ranks: Ranks = ALONE
+    ) -> Tensor:
         """Return one number that has gradients.
+
+        Where several processes share a batch, the mean of what they return is the loss of the batch.
 
         Args:
             answers: what the model gives for inputs of `size`, (height, width).
             labels: those of the batch's images; see batches.Label.
             size: (height, width) of the input.
             closing: whether this is the last part of the run, in which images are changed less.
+            ranks: which process of how many this one is.
         """
 
 
@@ -51,14 +57,36 @@ class CrossEntropy:
     smoothing: float
     class_weights: Tensor | None = None
 
-    def __call__(self, answers: Tensor, labels: Sequence[Label], size: Size, *, closing: bool = False) -> Tensor:
+    def __call__(
+        self,
+        answers: Tensor,
+        labels: Sequence[Label],
+        size: Size,
+        *,
+        closing: bool = False,
+        ranks: Ranks = ALONE,
+    ) -> Tensor:
         """Return the loss of logits (B, classes) or (B, classes, h, w); see Loss."""
-        logits, target = answers.float(), torch.from_numpy(np.array(labels, np.int64)).to(answers.device)
+        logits, target = answers.float(), torch.from_numpy(np.array(labels, np.int64))
+        divisor = ranks.divisor(self._weight(target))
         if target.ndim == 3:
             # as the board enlarges them
             logits = F.interpolate(logits, size, mode="bilinear", align_corners=False)
         weights = None if self.class_weights is None else self.class_weights.to(logits.device)
-        return F.cross_entropy(logits, target, weights, ignore_index=IGNORED, label_smoothing=self.smoothing)
+        total = F.cross_entropy(
+            logits,
+            target.to(logits.device),
+            weights,
+            ignore_index=IGNORED,
+            label_smoothing=self.smoothing,
+            reduction="sum",
+        )
+        return total / divisor
+
+    def _weight(self, target: Tensor) -> float:
+        """Return how many images or pixels have a class; with weights of classes, the sum of theirs."""
+        counted = target[target != IGNORED]
+        return len(counted) if self.class_weights is None else self.class_weights[counted].double().sum().item()
 
 
 def cross_entropy(recipe: Recipe, counts: Sequence[int], preprocess: Preprocess) -> Objective:

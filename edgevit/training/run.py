@@ -25,7 +25,7 @@ from edgevit.training.page import read_log, write_page
 from edgevit.training.result import write_card
 from edgevit.training.schedule import Size, as_pair, as_written
 from edgevit.training.state import SavedRun, read_saved
-from edgevit.training.teacher import Teacher, answered, ask
+from edgevit.training.teacher import Teacher, answered, ask, read_answers
 
 QUICK_VALIDATION = 1000
 """Images, evenly spaced through the validation set, that are classified after each epoch."""
@@ -41,25 +41,42 @@ def run_job(job: Job, watcher: Watcher, listing: Listing | None = None) -> Quali
         watcher: is told what happens.
         listing: the pictures of `job.data`, if they are listed already.
 
+    Where several processes share the job, each calls this; the first alone reads, measures and writes, and all return
+    the same.
+
     Raises:
         EdgevitError: an option, a file or a folder is not what it should be; see the errors of each step.
     """
-    spec = get_spec(job.model)
+    spec, ranks = get_spec(job.model), job.ranks
+    if not job.freeze:
+        ranks.check_batch(job.recipe.batch)
     for size, _ in job.recipe.sizes:
         check_input_size(spec, as_pair(size))
     if listing is None:
-        listing = list_data(job.kind, job.data, job.val_fraction, job.initial_files)
+        listing = list_job(job)
     torch.manual_seed(job.recipe.seed)
     model = create_model(job.model, len(listing.train.classes), job.recipe.final_size)
     start, advice = "random weights", advise_start(spec)
-    if job.init is not None:
-        start, advice = load_initial(model, spec, job.init, listing.train.classes), ""
-    _claim(job, listing)
+    if ranks.leads:  # the others get its weights
+        if job.init is not None:
+            start, advice = load_initial(model, spec, job.init, listing.train.classes), ""
+        _claim(job, listing)
     watcher.say(f"starting from {start}{advice}")
-    data = read_data(listing, job.kind, job.workers, watcher.say, balance=job.recipe.balance)
-    learned = _learn_head(job, model, data, watcher) if job.freeze else _learn(job, model, data, listing, watcher)
-    if learned is None:
-        return None
+    data = ranks.from_first(lambda: read_data(listing, job.kind, job.workers, watcher.say, balance=job.recipe.balance))
+    if job.freeze:
+        learned = _learn_head(job, model, data, watcher) if ranks.leads else None
+    else:
+        learned = _learn(job, model, data, listing, watcher)
+    return ranks.from_first(lambda: None if learned is None else _write(job, learned, start, data, watcher))
+
+
+def list_job(job: Job) -> Listing:
+    """List a job's pictures, once for all of its processes; see list_data."""
+    return job.ranks.from_first(lambda: list_data(job.kind, job.data, job.val_fraction, job.initial_files))
+
+
+def _write(job: Job, learned: nn.Module, start: str, data: Data, watcher: Watcher) -> Quality:
+    """Measure what was learnt and write the run's files."""
     accuracy = finish(job, learned, data, watcher)
     learned_from = {"started_from": start, "teacher": job.teacher and job.teacher.facts()}
     facts = card(job, data, {**learned_from, "recipe": asdict(job.recipe), "freeze": job.freeze}, accuracy)
@@ -96,7 +113,7 @@ def _say_longer(job: Job, saved: SavedRun, images: int) -> str:
     start = job.weights_file if job.weights_file.is_file() else job.state_file
     size = "x".join(map(str, saved.recipe.final_size))
     phases = f"{size}*{round(job.recipe.epochs - done, 2):g}"
-    words = ["edgevit", "train", job.model, "--data", str(job.data), "--init", str(start), "--sizes", phases]
+    words = [*job.ranks.program, "train", job.model, "--data", str(job.data), "--init", str(start), "--sizes", phases]
     words += [] if job.teacher is None else ["--teacher", str(job.teacher.path)]
     words += [] if job.val_fraction == FRACTION else ["--val-fraction", f"{job.val_fraction:g}"]
     command = shlex.join([*words, "--out", f"{job.out}-longer"])
@@ -134,6 +151,7 @@ def _learn(job: Job, model: nn.Module, data: Data, listing: Listing, watcher: Wa
         listed=listing.train.fingerprint(),
         report=watcher.report,
         should_stop=watcher.should_stop,
+        ranks=job.ranks,
     )
     if not outcome.finished:
         return None
@@ -142,6 +160,13 @@ def _learn(job: Job, model: nn.Module, data: Data, listing: Listing, watcher: Wa
 
 def _ask(job: Job, teacher: Teacher, samples: Samples, watcher: Watcher) -> NDArray[np.float16] | None:
     """Return the teacher's answers about all pictures, or None if told to stop."""
+    complete = job.ranks.from_first(lambda: _ask_all(job, teacher, samples, watcher))
+    teacher.classifier.close()  # it is not asked again
+    return read_answers(teacher, len(samples.paths), job.out) if complete else None
+
+
+def _ask_all(job: Job, teacher: Teacher, samples: Samples, watcher: Watcher) -> bool:
+    """Write the teacher's answers about all pictures; return False if told to stop."""
     total, kept = len(samples.paths), answered(teacher, samples.paths, job.out)
     watcher.say(
         f"the answers of {teacher.path.name}, {teacher.classes:,} classes: "
@@ -154,9 +179,7 @@ def _ask(job: Job, teacher: Teacher, samples: Samples, watcher: Watcher) -> NDAr
         watcher.report({"step": count, "of": total, "size": as_written(teacher.classifier.preprocess.size)})
         return watcher.should_stop()
 
-    answers = ask(teacher, samples.paths, job.out, done)
-    teacher.classifier.close()  # it is not asked again
-    return answers
+    return ask(teacher, samples.paths, job.out, done) is not None
 
 
 def _head(job: Job) -> str:

@@ -131,6 +131,12 @@ def restore(path: Path, state: TrainingState) -> int:
     return saved.step
 
 
+def append_to_log(path: Path, record: dict[str, Any]) -> None:
+    """Add a line to a log."""
+    with path.open("a", encoding="utf-8", newline="\n") as log:
+        log.write(json.dumps(record) + "\n")
+
+
 def keep_log(path: Path, done: int) -> None:
     """Leave in a log only what was logged up to step `done`: a kill may come between a line and its checkpoint."""
     kept = []

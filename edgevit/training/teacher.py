@@ -144,7 +144,12 @@ def ask(
                     return None
     except OSError as error:
         raise OutputError(f"{file} cannot be written ({error}); free some space, or give another --out") from error
-    return np.memmap(file, np.float16, "r", shape=(len(paths), teacher.classes))
+    return read_answers(teacher, len(paths), out)
+
+
+def read_answers(teacher: Teacher, count: int, out: Path) -> NDArray[np.float16]:
+    """Return a run's answers about so many pictures, (count, classes), as a file in memory's place."""
+    return np.memmap(out / ANSWERS, np.float16, "r", shape=(count, teacher.classes))
 
 
 def answered(teacher: Teacher, paths: Sequence[Path], out: Path) -> int:

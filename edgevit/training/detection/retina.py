@@ -10,6 +10,7 @@ from torch import Tensor
 from edgevit.runtime.detection.boxes import TrueBoxes
 from edgevit.training.detection.overlap import Truth, outside, pair_overlaps
 from edgevit.training.detection.places import make_anchors
+from edgevit.training.ranks import ALONE, Ranks
 from edgevit.training.schedule import Size
 
 POSITIVE, NEGATIVE = 0.5, 0.4
@@ -26,12 +27,20 @@ class RetinaLoss:
     strides: tuple[int, ...]
 
     def __call__(
-        self, answers: Sequence[Tensor], labels: Sequence[TrueBoxes], size: Size, *, closing: bool = False
+        self,
+        answers: Sequence[Tensor],
+        labels: Sequence[TrueBoxes],
+        size: Size,
+        *,
+        closing: bool = False,
+        ranks: Ranks = ALONE,
     ) -> Tensor:
         """Return the loss of a batch; see YoloxLoss, though here are no objectness and no closing part."""
-        return sum(part.sum() for part in self.parts(answers, labels, size))  # type: ignore[return-value]
+        return sum(part.sum() for part in self.parts(answers, labels, size, ranks))  # type: ignore[return-value]
 
-    def parts(self, answers: Sequence[Tensor], labels: Sequence[TrueBoxes], size: Size) -> tuple[Tensor, Tensor]:
+    def parts(
+        self, answers: Sequence[Tensor], labels: Sequence[TrueBoxes], size: Size, ranks: Ranks = ALONE
+    ) -> tuple[Tensor, Tensor]:
         """Return what each anchor (N,) adds to the loss of classes, and to that of boxes."""
         boxes, scores = (answer.float() for answer in answers)
         anchors = make_anchors(size, self.strides, boxes.device)
@@ -46,7 +55,7 @@ class RetinaLoss:
             away = boxes[i, positive] - encode(truth.boxes[chosen[positive]], anchors[positive])
             distance = distance.index_add(0, positive, away.abs().sum(1))
             total[positive] += 1
-        share = total.sum().clamp(min=1)
+        share = ranks.divisor(total.sum().item(), least=1)
         return focal / share, distance / share
 
 

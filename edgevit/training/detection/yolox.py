@@ -11,6 +11,7 @@ from edgevit.runtime.detection.boxes import TrueBoxes
 from edgevit.training.detection.overlap import Truth, outside, overlaps
 from edgevit.training.detection.places import Cells, make_cells
 from edgevit.training.detection.simota import assign
+from edgevit.training.ranks import ALONE, Ranks
 from edgevit.training.schedule import Size
 
 BOX_WEIGHT = 5.0
@@ -36,7 +37,13 @@ class YoloxLoss:
     strides: tuple[int, ...]
 
     def __call__(
-        self, answers: Sequence[Tensor], labels: Sequence[TrueBoxes], size: Size, *, closing: bool = False
+        self,
+        answers: Sequence[Tensor],
+        labels: Sequence[TrueBoxes],
+        size: Size,
+        *,
+        closing: bool = False,
+        ranks: Ranks = ALONE,
     ) -> Tensor:
         """Return the loss of a batch; the distance of raw boxes counts in the closing part of a run only.
 
@@ -45,12 +52,15 @@ class YoloxLoss:
             labels: of each picture, in pixels of the input.
             size: (height, width) of the input.
             closing: whether the run nears its end.
+            ranks: which process of how many this one is.
         """
-        parts = self.parts(answers, labels, size)
+        parts = self.parts(answers, labels, size, ranks)
         loss = BOX_WEIGHT * parts.overlap + parts.objectness + parts.classes
         return loss + parts.distance if closing else loss
 
-    def parts(self, answers: Sequence[Tensor], labels: Sequence[TrueBoxes], size: Size) -> YoloxParts:
+    def parts(
+        self, answers: Sequence[Tensor], labels: Sequence[TrueBoxes], size: Size, ranks: Ranks = ALONE
+    ) -> YoloxParts:
         """Return the parts of the loss; the arguments are those of a call."""
         boxes, objectness, scores = (answer.float() for answer in answers)
         cells = make_cells(size, self.strides, boxes.device)
@@ -72,7 +82,7 @@ class YoloxLoss:
             raw = encode(target, cells, chosen.cells)
             distance = distance + (boxes[i, chosen.cells] - raw).abs().sum()
         objects = F.binary_cross_entropy_with_logits(objectness, is_object, counts, reduction="sum")
-        share = max(1, total)
+        share = ranks.divisor(total, least=1)
         return YoloxParts(overlap / share, objects / share, wrong / share, distance / share, total)
 
 
