@@ -17,7 +17,7 @@ from edgevit import __version__
 from edgevit.cli import habits
 from edgevit.cli.sections import CommandGroup
 from edgevit.cli.terminal import say
-from edgevit.errors import EdgevitError, ProcessLostError
+from edgevit.errors import EdgevitError
 from edgevit.system.platforms import print_in_utf8
 from edgevit.text import show_log
 
@@ -86,8 +86,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     show_log()
     try:
         code = cli.main(arguments, prog_name="edgevit", standalone_mode=False)
-    except ProcessLostError as error:
-        sys.exit(error.exit_code) if error.told else _fail(error.command_line_text, error.exit_code)
     except EdgevitError as error:
         _fail(error.command_line_text, error.exit_code)
     except click.ClickException as error:
@@ -123,13 +121,17 @@ def _with_hint(error: click.ClickException, arguments: Sequence[str]) -> str:
 
 
 def _fail(message: str, code: int) -> Any:
-    if _may_tell():
-        say(message)
+    if not _may_tell():
+        sys.exit()
+    say(message)
     sys.exit(code)
 
 
 def _may_tell() -> bool:
-    """Return whether this process says why it ends: of those that torchrun started, the first one that fails does."""
+    """Return whether this process says why it ends: of those that torchrun started, the first one that fails does.
+
+    The others end as if all was well, lest torchrun ends the first one before it has told.
+    """
     if "TORCHELASTIC_RUN_ID" not in os.environ:
         return True
     from edgevit.training.ranks import is_first_to_tell

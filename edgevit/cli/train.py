@@ -12,8 +12,9 @@ from edgevit.cli.completion import complete_models
 from edgevit.cli.options import numbers, size
 from edgevit.cli.sections import Command
 from edgevit.cli.signals import stop_on_signals
-from edgevit.cli.terminal import echo, echo_over
+from edgevit.cli.terminal import echo, echo_over, say
 from edgevit.cli.train_options import train_options
+from edgevit.errors import ProcessLostError
 from edgevit.runtime.sources.stop import Stop
 from edgevit.schema import option_name
 
@@ -57,7 +58,7 @@ def command(ctx: click.Context, /, name: str, **options: Any) -> None:
     `edgevit export --weights` reads, its facts in NAME.json, and NAME.html: curves, confusions and the worst photos.
     """
     from edgevit.training import Accuracy, BoxAccuracy, Watcher, train
-    from edgevit.training.ranks import find_ranks
+    from edgevit.training.ranks import find_ranks, is_first_to_tell
 
     command_line = _spelled_out(ctx)
     display, stop = Display(), Stop()
@@ -66,7 +67,14 @@ def command(ctx: click.Context, /, name: str, **options: Any) -> None:
         options[key] = numbers(options[key], option_name(key))
     with stop_on_signals(stop):
         watcher = Watcher(display.line, display.step, lambda: stop.asked)
-        result = train(name, **options, command=command_line, watcher=watcher)
+        try:
+            result = train(name, **options, command=command_line, watcher=watcher)
+        except ProcessLostError as error:
+            # told here, where a signal is noted only: torchrun ends this process, too, once it has noticed
+            if error.told or not is_first_to_tell():
+                return
+            say(error.command_line_text)
+            sys.exit(error.exit_code)
     if not find_ranks().leads:
         return  # without a word, and as if all was well, lest torchrun ends the first process before it has told
     if result.accuracy is None:

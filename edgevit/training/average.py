@@ -27,6 +27,7 @@ from edgevit.training.data import list_data, read_data
 from edgevit.training.finish import card, finish
 from edgevit.training.job import Job, Watcher
 from edgevit.training.kinds import Quality
+from edgevit.training.ranks import find_ranks
 from edgevit.training.recipe import Recipe
 from edgevit.training.result import write_card
 
@@ -103,6 +104,8 @@ def main(
     out: Path,
 ) -> None:
     """Write the mean of the weights in FILES, runs of MODEL from one start, and measure it on the validation images."""
+    if not find_ranks().leads:
+        return  # one process does it, however many torchrun has started
     show_log(logging.INFO)
     command = shlex.join(["python", "-m", "edgevit.training.average", *sys.argv[1:]])
     try:

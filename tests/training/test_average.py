@@ -51,6 +51,15 @@ def test_each_weight_is_the_mean() -> None:
     assert int(mean["steps"]) == 7
 
 
+def test_of_several_processes_one_does_it(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("TORCHELASTIC_RUN_ID", "x"), ("RANK", "1"), ("WORLD_SIZE", "2"), ("LOCAL_WORLD_SIZE", "2")):
+        monkeypatch.setenv(name, value)
+    file = run(tmp_path / "a.safetensors", 0)
+    done = CliRunner().invoke(main, [NAME, str(file), "--data", str(data), "-o", str(tmp_path / "mean")])
+    assert (done.exit_code, done.output) == (0, "")
+    assert not (tmp_path / "mean").exists()
+
+
 @pytest.mark.parametrize("other", [{"w": torch.zeros(3)}, {"v": torch.zeros(2)}])
 def test_weights_of_other_models_are_refused(other: dict[str, torch.Tensor]) -> None:
     with pytest.raises(CheckpointError, match=r"weights 1 and 2 differ in '[vw]'; expected runs of the same model"):
