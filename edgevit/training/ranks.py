@@ -12,13 +12,11 @@ import itertools
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import nn
-from torch.distributed import PrefixStore, Store, TCPStore  # type: ignore[attr-defined]
-from torch.distributed.rendezvous import rendezvous
 from torch.nn.parallel import DistributedDataParallel
 
 from edgevit.errors import OptionError, ProcessLostError
@@ -158,6 +156,10 @@ def joined(ranks: Ranks, device: str) -> Iterator[None]:
     if ranks.count == 1:
         yield
         return
+    # which PyTorch's builds for some boards do not have
+    from torch.distributed import PrefixStore  # type: ignore[attr-defined]
+    from torch.distributed.rendezvous import rendezvous
+
     if device == "cuda":
         _choose_gpu(ranks)
     store, _, _ = next(rendezvous("env://", ranks.rank, ranks.count))
@@ -176,7 +178,7 @@ def joined(ranks: Ranks, device: str) -> Iterator[None]:
     dist.destroy_process_group()
 
 
-def _exchange_failures(store: Store, error: BaseException) -> bool:
+def _exchange_failures(store: Any, error: BaseException) -> bool:
     """Leave word of an error that is this process's own; return whether another process has left such word."""
     with contextlib.suppress(dist.DistError):
         if _is_lost_connection(error):
@@ -201,6 +203,8 @@ def _is_lost_connection(error: BaseException) -> bool:
 
 def is_first_to_tell() -> bool:
     """Return whether no other process of this torchrun has said yet why it ends; from now on one has."""
+    from torch.distributed import TCPStore  # type: ignore[attr-defined]
+
     try:
         store = TCPStore(
             os.environ["MASTER_ADDR"],

@@ -53,6 +53,8 @@ for word in "$@"; do
   esac
 done
 """,
+    # one process stands for all of them
+    "torchrun": 'test "$1 $3 $4" = "--nproc-per-node -m edgevit" && shift 4 && exec edgevit "$@"',
     "pipx": 'exec pip "$@"',
     "apt": 'test "$1" = install',
     "apt-get": 'test "$1" = install',
