@@ -19,8 +19,8 @@ RANGES = "2"
 FLOAT_BLOCKS: Mapping[str, tuple[str, ...]] = {"efficientvit_seg": ("backbone.stages.1.op_list.0",)}
 """Family to blocks that stay float in any format.
 
-With the published Cityscapes weights of b0 some channels of this one are a hundred times as large as others. It is a
-twentieth of the arithmetic; in int8 it costs 50 points of the pixels at 256x512, in float 8 points are lost in all.
+With the published Cityscapes weights of b0 half of its channels stay below 7, and one reaches 180. It is a twentieth of
+the arithmetic; on street photographs of 256x512 int8 changes 59 % of the pixels with it, 8 % without.
 """
 Calibrate = Callable[[Batches, Method], Ranges]
 """Takes a float model's inputs, once or several times, and returns the ranges of its activations."""
