@@ -27,10 +27,10 @@ from edgevit.export.layers import Layer
 from edgevit.export.onnx.activation_lookup import use_lookups
 from edgevit.export.onnx.graph import constants, layers
 from edgevit.export.onnx.session import open_graph
-from edgevit.export.quantization.calibrate import Ranges
+from edgevit.export.quantization.calibrate import Ranges, without_zeroed
 from edgevit.export.recipe import SUFFIXES
 
-FORM = "1"
+FORM = "2"
 """Version of what `quantize` makes of the same graph, ranges and scheme; part of the keys of cached measurements."""
 
 ACTIVATIONS: dict[Scheme, QuantType] = {"U8S8": QuantType.QUInt8, "S8S8": QuantType.QInt8}
@@ -118,6 +118,7 @@ def with_pairs(model: ModelProto, keep_float: Iterable[str], ranges: Ranges, sch
     """Return the model with quantize/dequantize pairs around the layers that are to be int8; see `quantize`."""
     copy = ModelProto()
     copy.CopyFrom(model)
+    ranges = without_zeroed(ranges, _read_by(model, "HardSwish"))
     quantizer = QDQQuantizer(
         onnx.shape_inference.infer_shapes(copy),
         per_channel=True,
@@ -138,6 +139,15 @@ def with_pairs(model: ModelProto, keep_float: Iterable[str], ranges: Ranges, sch
     result = quantizer.model.model
     assert isinstance(result, ModelProto)
     return result
+
+
+def _read_by(model: ModelProto, operator: str) -> set[str]:
+    """Return the names of the tensors that only this operator reads."""
+    readers: dict[str, set[str]] = {output.name: {""} for output in model.graph.output}
+    for node in model.graph.node:
+        for name in node.input:
+            readers.setdefault(name, set()).add(node.op_type)
+    return {name for name, kinds in readers.items() if kinds == {operator}}
 
 
 def float_layers(every: Iterable[Layer], quantized: ModelProto) -> tuple[str, ...]:

@@ -1,6 +1,6 @@
 """Ranges of activations over calibration images, in constant memory: two numbers or one histogram for each tensor."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,8 @@ Values = Iterable[tuple[str, NDArray[np.float32]]]
 BINS = 2048
 TAIL = 1e-4
 """Share of the values that the percentile method cuts off at each end."""
+HARD_SWISH_STARTS = -3.0
+"""HardSwish is 0 from here downwards."""
 
 
 def percentile_ranges(extremes: Ranges, batches: Iterable[Values]) -> Ranges:
@@ -43,3 +45,18 @@ def percentile_range(histogram: NDArray[np.int64], low: float, high: float) -> t
     first = int(np.searchsorted(shares, TAIL, side="right"))
     last = int(np.searchsorted(shares, 1 - TAIL))
     return float(edges[first]), float(edges[last + 1])
+
+
+def without_zeroed(ranges: Ranges, to_hard_swish: Collection[str]) -> Ranges:
+    """Return ranges without what a function makes 0 of, so that the levels of int8 are for the rest.
+
+    Trained weights have values down to -300 before a HardSwish, and no higher than 70.
+
+    Args:
+        ranges: of tensors, by their names.
+        to_hard_swish: names of tensors that nothing but HardSwish reads.
+    """
+    return {
+        name: (max(low, HARD_SWISH_STARTS), max(high, HARD_SWISH_STARTS)) if name in to_hard_swish else (low, high)
+        for name, (low, high) in ranges.items()
+    }

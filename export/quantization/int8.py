@@ -1,6 +1,6 @@
 """The int8 step of an export, in any file format: calibrate, choose what stays float, quantize, account for it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from edgevit.artifact.manifest import Calibration, Preprocess, Quantization
@@ -16,6 +16,12 @@ from edgevit.runtime.progress import Track
 
 RANGES = "2"
 """Version of which tensors' ranges are found; part of the keys of cached ones."""
+FLOAT_BLOCKS: Mapping[str, tuple[str, ...]] = {"efficientvit_seg": ("backbone.stages.1.op_list.0",)}
+"""Family to blocks that stay float in any format.
+
+With the published Cityscapes weights of b0 half of its channels stay below 7, and one reaches 180. It is a twentieth of
+the arithmetic; on street photographs of 256x512 int8 changes 59 % of the pixels with it, 8 % without.
+"""
 Calibrate = Callable[[Batches, Method], Ranges]
 """Takes a float model's inputs, once or several times, and returns the ranges of its activations."""
 
@@ -53,7 +59,8 @@ def make_int8(
     assert source is not None
     ranges = _cached_ranges(model, source, preprocessing, recipe.batch, recipe.method, job.track, calibrate)
     quantizer = quantizer_of(ranges)
-    kept, outcome = set(quantizer.kept), None
+    kept = quantizer.kept | layers_of(quantizer.layers, FLOAT_BLOCKS.get(job.family, ()))
+    outcome = None
     if recipe.max_drop is not None:
         images = job.images.evaluation
         reference = run_file(model, quantizer.suffix, images, preprocessing)

@@ -20,7 +20,7 @@ from ai_edge_quantizer.algorithm_manager import AlgorithmName
 
 from edgevit.export.cache import content_key
 from edgevit.export.layers import Layer
-from edgevit.export.quantization.calibrate import Ranges
+from edgevit.export.quantization.calibrate import Ranges, without_zeroed
 from edgevit.export.recipe import SUFFIXES
 from edgevit.export.tflite_graph.graph import (
     WEIGHTED,
@@ -33,7 +33,7 @@ from edgevit.export.tflite_graph.graph import (
 )
 
 OPERATORS = (*WEIGHTED, "PAD")
-FORM = "2"
+FORM = "3"
 """Version of what `quantize` makes of the same model and ranges; part of the keys of cached measurements."""
 End = Literal["INPUT", "OUTPUT"]
 
@@ -60,7 +60,7 @@ def quantize(
     ranks = {tensor.name.decode(): len(tensor.shape) for tensor in tree.subgraphs[0].tensors}
     statistics = {
         name: {"min": np.full([1] * ranks[name], low, np.float32), "max": np.full([1] * ranks[name], high, np.float32)}
-        for name, (low, high) in ranges.items()
+        for name, (low, high) in without_zeroed(ranges, _read_by(tree, "HARD_SWISH")).items()
     }
     made = quantizer.Quantizer(model)
     for operator in (*OPERATORS, *ends):
@@ -85,6 +85,17 @@ def _leave_float(made: quantizer.Quantizer, only: str, operator: str) -> None:
 def _leave_products_float(made: quantizer.Quantizer, tree: Any) -> None:
     for name in disguised_products(tree):
         _leave_float(made, f"^{re.escape(name)};$", "FULLY_CONNECTED")
+
+
+def _read_by(tree: Any, operator: str) -> set[str]:
+    """Return the names of the tensors that only this operator reads."""
+    graph = tree.subgraphs[0]
+    readers: dict[int, set[str]] = {index: {""} for index in graph.outputs}
+    for kind, item in operators(tree):
+        for index in item.inputs:
+            readers.setdefault(index, set()).add(kind)
+    found = [index for index, kinds in readers.items() if kinds == {operator}]
+    return {graph.tensors[index].name.decode() for index in found}
 
 
 def _paddings_before(tree: Any, layers: Set[str]) -> list[str]:

@@ -146,8 +146,8 @@ def read_folder(data: Path, layout: Layout, names: Sequence[str] | None = None) 
     Args:
         data: the folder.
         layout: what may be known of the pictures.
-        names: the classes, if they are known: a folder that bears the name of one is no part. Where they are not known,
-            a folder of classes has parts only if it has a part train.
+        names: the classes, if they are known: where sub-folders may be classes, one that bears the name of one is no
+            part. Where they are not known, a folder of classes has parts only if it has a part train.
 
     Raises:
         DataError: it is not a folder or cannot be read, it or a part of it has no picture, a mask is missing, or a
@@ -157,7 +157,8 @@ def read_folder(data: Path, layout: Layout, names: Sequence[str] | None = None) 
         raise DataError(f"{data} is not a folder; {EXPECTED[layout]}")
     if layout == "boxes" and (found := read_boxes(data, names)):
         return _boxed(data, found)
-    parts = find_parts(data, names or ())
+    # Cityscapes and COCO have trains, but where masks or boxes tell the classes, train/ is what to learn from
+    parts = find_parts(data, (names or ()) if layout in ("classes", "plain") else ())
     if layout == "classes" and names is None and "train" not in parts:
         parts = {}
     return PictureFolder(data, {part: read_pictures(home, layout) for part, home in (parts or {"all": data}).items()})

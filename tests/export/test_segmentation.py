@@ -72,6 +72,10 @@ def answer(path: Path) -> Segmentation:
     return result
 
 
+def initializers(path: Path) -> list[str]:
+    return [tensor.name for tensor in onnx.load(path).graph.initializer]
+
+
 def test_float_export_is_a_checked_file_of_the_published_classes(tmp_path: Path) -> None:
     path = export(RANDOM, tmp_path / "seg.onnx").path
     manifest = read_manifest(path)
@@ -89,7 +93,7 @@ def test_float_export_is_a_checked_file_of_the_published_classes(tmp_path: Path)
 
 @pytest.mark.slow
 @pytest.mark.skipif(not PUBLISHED.is_file(), reason="the published weights are not beside this checkout")
-@pytest.mark.parametrize("size", [(256, 512), (512, 512)])
+@pytest.mark.parametrize("size", [(256, 512), (512, 512), (512, 1024)])
 def test_published_weights_answer_alike_at_any_size(size: tuple[int, int], tmp_path: Path) -> None:
     """They have sums of attention near 1e-6, which random weights do not."""
     report = export(Recipe(MODEL, weights=str(PUBLISHED), imgsz=size), tmp_path / "seg.onnx")
@@ -112,6 +116,9 @@ def test_int8_export_is_finite_and_leaves_the_upsampling_float(tmp_path: Path, p
     manifest = export(recipe, tmp_path / "int8.onnx").manifest
     assert manifest.quantization is not None
     assert manifest.quantization.int8_mac_share > 0.7
+    int8 = [name for name in initializers(tmp_path / "int8.onnx") if name.endswith("_quantized")]
+    assert any(name.startswith("backbone.stages.1.op_list.1.main.depth_conv") for name in int8)
+    assert not any(name.startswith("backbone.stages.1.op_list.0") for name in int8), "its channels differ too much"
     assert manifest.labels == ("class 0", "class 1", "class 2")
     assert manifest.pixels is not None
     assert manifest.pixels.palette == spread_palette(3)

@@ -124,3 +124,25 @@ def test_scheme_names_the_types_of_activations_and_weights(network: ModelProto, 
     for image in images(4):
         expected = run(network, image)
         np.testing.assert_allclose(run(int8, image), expected, atol=0.05 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize(("added", "step"), [(False, 63 / 255), (True, 360 / 255)])
+def test_values_that_only_hardswish_reads_have_no_levels_where_it_is_zero(added: bool, step: float) -> None:
+    """A sum that reads them too needs all of them."""
+    nodes = [
+        helper.make_node("Conv", ["image", "one"], ["wide"], name="first"),
+        helper.make_node("HardSwish", ["wide"], ["h"], name="act"),
+        helper.make_node("Conv", ["h", "two"], ["last"], name="second"),
+        *([helper.make_node("Add", ["last", "wide"], ["sum"], name="add")] if added else []),
+    ]
+    ends = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, (1, 1, 2, 2)) for name in ("image", nodes[-1].output[0])
+    ]
+    weights = [numpy_helper.from_array(np.ones((1, 1, 1, 1), np.float32), name) for name in ("one", "two")]
+    graph = helper.make_graph(nodes, "network", ends[:1], ends[1:], weights)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=9)
+    wide, positive = (-300.0, 60.0), (0.0, 60.0)
+    ranges = {"image": wide, "wide": wide, "h": positive, "last": positive}
+    int8 = quantize(onnx.shape_inference.infer_shapes(model), (), ranges)
+    (scale,) = (numpy_helper.to_array(tensor) for tensor in int8.graph.initializer if tensor.name == "wide_scale")
+    assert float(scale) == pytest.approx(step, rel=1e-6)

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto, helper
 
 from edgevit.export.onnx.calibrate import calibrate
-from edgevit.export.quantization.calibrate import BINS, percentile_range
+from edgevit.export.quantization.calibrate import BINS, percentile_range, without_zeroed
 from edgevit.export.recipe import METHODS, Method
 
 
@@ -59,3 +59,13 @@ def relu() -> ModelProto:
         [helper.make_tensor_value_info("y", TensorProto.FLOAT, (1, 3, 2, 2))],
     )
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=9)
+
+
+def test_what_hardswish_makes_zero_takes_no_levels() -> None:
+    ranges = {"to hardswish": (-300.0, 60.0), "narrow": (-2.0, 5.0), "all zero": (-9.0, -4.0), "other": (-300.0, 60.0)}
+    assert without_zeroed(ranges, ("to hardswish", "narrow", "all zero")) == {
+        "to hardswish": (-3.0, 60.0),
+        "narrow": (-2.0, 5.0),
+        "all zero": (-3.0, -3.0),
+        "other": (-300.0, 60.0),
+    }

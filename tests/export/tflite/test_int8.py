@@ -16,8 +16,8 @@ from edgevit.export.quantization.search import Evaluator, layers_of, search
 from edgevit.export.tasks.ground_truth import FloatAnswers
 from edgevit.export.tflite.calibrate import calibrate
 from edgevit.export.tflite.convert import convert
-from edgevit.export.tflite.quantize import TfliteQuantizer
-from edgevit.export.tflite_graph.graph import float_layers
+from edgevit.export.tflite.quantize import TfliteQuantizer, quantize
+from edgevit.export.tflite_graph.graph import float_layers, opened, operators
 from edgevit.export.verify import run_file
 
 HOW = Preprocess(size=(8, 8), mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25), crop_pct=1.0)
@@ -89,3 +89,36 @@ def test_search_gives_back_as_few_blocks_as_the_budget_allows(
     assert min(generous.sensitivity.values()) > 15, "one rounding of a tiny model leaves most of the signal"
     strict = search(quantizer, (), evaluator, max_drop=0)
     assert strict.chosen.drop <= 0
+
+
+@pytest.mark.parametrize("added", [False, True])
+def test_values_that_only_hardswish_reads_have_no_levels_where_it_is_zero(added: bool, images: ImageSet) -> None:
+    """A sum that reads them too needs all of them."""
+
+    class Wide(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.second = nn.Conv2d(3, 3, 1), nn.Conv2d(3, 3, 1)
+            with torch.no_grad():
+                self.first.weight.mul_(100)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            wide = self.first(x)
+            last = self.second(nn.functional.hardswish(wide))
+            return last + wide if added else last  # type: ignore[no-any-return]
+
+    torch.manual_seed(0)
+    model = convert(Wide().eval(), (1, 3, 8, 8))
+    ranges = calibrate(model, lambda: images.inputs(HOW))
+    tree = opened(model)
+    (activation,) = (item for kind, item in operators(tree) if kind == "HARD_SWISH")
+    name = tree.subgraphs[0].tensors[activation.inputs[0]].name.decode()
+    low, high = ranges[name]
+    assert low < -30
+    int8 = opened(quantize(model, ranges))
+    (scale,) = (
+        tensor.quantization.scale[0]
+        for tensor in int8.subgraphs[0].tensors
+        if tensor.name.decode().startswith(name) and tensor.quantization and tensor.quantization.scale is not None
+    )
+    assert scale == pytest.approx((high - (low if added else -3)) / 255, rel=1e-5)

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from edgevit.errors import DataError
-from edgevit.runtime.datasets.folder import read_folder
+from edgevit.runtime.datasets.folder import Layout, read_folder
 
 NAMES = ("red", "green", "blue")
+LAYOUTS: tuple[Layout, ...] = ("masks", "boxes")
 
 
 def touch(folder: Path, *names: str) -> None:
@@ -65,6 +66,15 @@ def test_a_class_may_be_called_test(tmp_path: Path) -> None:
     assert list(read_folder(tmp_path, "classes", (*NAMES, "test")).parts) == ["all"]
     assert list(read_folder(tmp_path, "classes").parts) == ["all"], "without train/ all folders are classes"
     assert list(read_folder(tmp_path, "classes", NAMES).parts) == ["test"]
+
+
+def test_a_class_called_train_hides_no_part_where_folders_are_no_classes(tmp_path: Path) -> None:
+    """Cityscapes and COCO have trains."""
+    touch(tmp_path, *(f"{part}/{kind}" for part in ("train", "val") for kind in ("images/1.png", "masks/1.png")))
+    assert list(read_folder(tmp_path, "masks", (*NAMES, "train")).parts) == ["train", "val"]
+    touch(tmp_path / "plain", "train/1.png", "val/2.png")
+    for layout in LAYOUTS:
+        assert list(read_folder(tmp_path / "plain", layout, (*NAMES, "train")).parts) == ["train", "val"]
 
 
 def test_every_picture_needs_its_mask(tmp_path: Path) -> None:
