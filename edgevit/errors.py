@@ -125,6 +125,10 @@ class MissingProgramError(EdgevitError, FileNotFoundError):
     """A program that a source is read through is not installed."""
 
 
+class WorkerError(EdgevitError, RuntimeError):
+    """A process that was to answer pictures cannot begin, or dies of all of them."""
+
+
 class OutputError(EdgevitError, OSError):
     """A result cannot be written where it was asked for."""
 
