@@ -61,6 +61,8 @@ def command(**given: Any) -> int:
     are told on stderr, and at the end one line with what was done. A file that cannot be read is named on stderr, the
     others are still classified, and the exit code is 1. Ctrl-C and SIGTERM end after the frame in hand with code 0.
 
+    With --jobs the pictures of an archive are answered by several processes; --resume goes on with what was killed.
+
     Results and events go to stdout, or to each place that --to names. In text, classes that would read 0.00 are left
     out, unless the first.
     """
@@ -90,7 +92,7 @@ def command(**given: Any) -> int:
             stop=stop,
             reload=reload,
         )
-    progress.clear()
+    progress.end()
     if done.frames > 1 or done.live or any(each.place != "stdout" for each in done.written):
         say(str(done))
     # a camera sends a damaged picture now and then; a damaged file stays one
@@ -107,16 +109,17 @@ class ProgressLine:
     def __init__(self) -> None:
         self._width = 0
         self._due_s = PROGRESS_S
+        self._last = ""
 
     def show(self, progress: "RunProgress") -> None:
-        last = progress.done == progress.total
+        self._last = str(progress)
         if sys.stderr.isatty():
             text = f"edgevit: {progress}"
-            echo_over(text, self._width, stays=last)
-            self._width = 0 if last else len(text)
-        elif last or progress.elapsed_s >= self._due_s:
+            echo_over(text, self._width, stays=False)
+            self._width = len(text)
+        elif progress.elapsed_s >= self._due_s:
             self._due_s = progress.elapsed_s + PROGRESS_S
-            say(str(progress))
+            say(self._last)
 
     def clear(self) -> None:
         """Make room for another line."""
@@ -124,6 +127,12 @@ class ProgressLine:
             echo_over("", self._width, stays=False)
             echo_over("", 0, stays=False)
             self._width = 0
+
+    def end(self) -> None:
+        """Say how far it came."""
+        self.clear()
+        if self._last:
+            say(self._last)
 
 
 HUNG = 5

@@ -21,7 +21,9 @@ from edgevit.runtime.workers.child import Answered, Failed, Opening, Ready, serv
 AHEAD = 2
 """Items that a worker is given at a time, so that it need not wait for the next."""
 MOST_DEATHS = 10
-"""So many deaths without an answer in between are no fault of single items."""
+"""More deaths than that without an answer in between are no fault of single items."""
+MOST_UNOPENED = 2
+"""The same, of which the last was before the worker was open: somebody may have killed it, or memory was short once."""
 
 Item = TypeVar("Item")
 Answers = Generator[tuple[Item, Any | None], None, None]
@@ -82,10 +84,10 @@ def _one_pass(opening: Opening, items: Iterable[Item], count: int, stop: Stop, m
                     deaths += 1
                     worker.check_death(deaths, most_deaths)
                     workers[place] = Worker(opening)
-                    suspect, *innocent = worker.asked
+                    suspects, innocent = worker.in_hand_and_waiting()
                     waiting.extendleft(reversed(innocent))
                     worker.end()
-                    yield suspect, None
+                    yield from ((suspect, None) for suspect in suspects)
     finally:
         for worker in workers:
             worker.end()
@@ -127,9 +129,14 @@ class Worker(Generic[Item]):
         self._is_open = True
         return said
 
+    def in_hand_and_waiting(self) -> tuple[list[Item], list[Item]]:
+        """Return the item that it has begun, if it was open, and those that it has not."""
+        asked, begun = list(self.asked), int(self._is_open)
+        return asked[:begun], asked[begun:]
+
     def check_death(self, deaths: int, most: int) -> None:
         """Raise WorkerError if its death, the last of so many in a row, is no fault of the item that it had in hand."""
-        if self._is_open and deaths <= most:
+        if deaths <= (most if self._is_open else MOST_UNOPENED):
             return
         self._process.join()
         code = self._process.exitcode or 0

@@ -142,6 +142,21 @@ def test_worker_that_cannot_begin_ends_the_run(tmp_path: Path) -> None:
         list(answered(Opening(open_dying, (tmp_path,)), range(5), 2, Stop()))
 
 
+def open_at_last(folder: Path) -> Answer:
+    """Die twice before the model is open."""
+    deaths = len(list(folder.glob("death-*")))
+    if deaths < 2:
+        (folder / f"death-{deaths}").touch()
+        os._exit(3)
+    return open_tripling(folder, ())
+
+
+def test_worker_that_dies_before_it_is_open_costs_nothing(tmp_path: Path) -> None:
+    found = dict(answered(Opening(open_at_last, (tmp_path,)), range(5), 1, Stop()))
+    assert found == {0: 0, 1: 3, 2: 6, 3: 9, 4: 12}
+    assert sorted(tried(tmp_path)) == [0, 1, 2, 3, 4]
+
+
 def test_workers_that_die_of_everything_end_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pool, "MOST_DEATHS", 2)
     with pytest.raises(WorkerError, match=r"^3 worker processes died one after the other.*\(exit code 9\)"):

@@ -1,0 +1,42 @@
+"""Models for archives that do to a process what a broken picture or a broken library may do."""
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+from edgevit.runtime.images.resample import RGBImage
+from edgevit.runtime.results import Result
+from edgevit.runtime.run import hang_guard
+from edgevit.runtime.run.model import open_model
+from edgevit.runtime.run.options import RunOptions
+
+POISON = "poison.png"
+
+
+class Poisoned:
+    """A model whose process does not survive pictures called POISON."""
+
+    def __init__(self, options: RunOptions) -> None:
+        self._model = open_model(options)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._model, name)
+
+    def __call__(self, source: list[Path] | list[RGBImage]) -> list[Result]:
+        if isinstance(source[0], Path) and source[0].name == POISON:
+            os._exit(9)
+        return self._model(source)
+
+
+class Hanging(Poisoned):
+    """A model that never answers for pictures called POISON; its process may take half a second."""
+
+    def __init__(self, options: RunOptions) -> None:
+        super().__init__(options)
+        hang_guard.ANSWER_S = 0.5
+
+    def __call__(self, source: list[Path] | list[RGBImage]) -> list[Result]:
+        if isinstance(source[0], Path) and source[0].name == POISON:
+            time.sleep(3600)
+        return self._model(source)
