@@ -1,9 +1,12 @@
 """Models for archives that do to a process what a broken picture or a broken library may do."""
 
+import logging
 import os
 import time
 from pathlib import Path
 from typing import Any
+
+import cv2
 
 from edgevit.runtime.images.resample import RGBImage
 from edgevit.runtime.results import Result
@@ -39,4 +42,16 @@ class Hanging(Poisoned):
     def __call__(self, source: list[Path] | list[RGBImage]) -> list[Result]:
         if isinstance(source[0], Path) and source[0].name == POISON:
             time.sleep(3600)
+        return self._model(source)
+
+
+class Talking(Poisoned):
+    """A model that warns of itself when it is opened, and of the number of OpenCV's threads with each picture."""
+
+    def __init__(self, options: RunOptions) -> None:
+        super().__init__(options)
+        logging.getLogger(__name__).warning("a model of odd classes")
+
+    def __call__(self, source: list[Path] | list[RGBImage]) -> list[Result]:
+        logging.getLogger(__name__).warning("OpenCV has %d thread", cv2.getNumThreads())
         return self._model(source)

@@ -46,7 +46,8 @@ def run_archive(
     task, names = predictor.task, predictor.names
     predictor.close()
     options.check_model(task, names)
-    listed = [(source, list(list_paths(sample_for(task, source)))) for source in options.plan.sources]
+    sources = options.plan.sources
+    listed = [(source, _listed(sample_for(task, source), alone=len(sources) == 1)) for source in sources]
     _check_pictures([path for _, paths in listed for path in paths])
     several = len(options.plan.told(task)) + (task == "detect") > 1
     with contextlib.closing(RowFile(options.archive_file, resume=options.resume, several=several)) as file:
@@ -119,6 +120,16 @@ class _Archive:
 
 def _keep_silent(progress: RunProgress) -> None:
     """Leave progress to those who ask for it."""
+
+
+def _listed(source: Source, *, alone: bool) -> list[Path]:
+    """Return the pictures of a source; one of several that is not there is a picture that cannot be read."""
+    try:
+        return list(list_paths(source))
+    except ImageError:
+        if alone:
+            raise
+        return [Path(source.address)]
 
 
 def _check_pictures(paths: list[Path]) -> None:

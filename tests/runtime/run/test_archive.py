@@ -18,11 +18,12 @@ import pytest
 from numpy.typing import NDArray
 
 import edgevit
+from edgevit.runtime.run import model
 from edgevit.runtime.run.archive import run_archive
 from edgevit.runtime.run.archive_rows import Open
 from edgevit.runtime.run.options import RunOptions
 from edgevit.runtime.run.summary import RunProgress
-from tests.made_archive import POISON, Hanging, Poisoned
+from tests.made_archive import POISON, Hanging, Poisoned, Talking
 from tests.made_detector import scene
 from tests.places import ROOT
 from tests.waiting import wait_for
@@ -65,7 +66,7 @@ def sources(path: Path) -> Counter[str]:
 
 
 @pytest.mark.parametrize(
-    ("model", "told", "count"),
+    ("made", "told", "count"),
     [
         ("tiny_model", {"top_k": 2, "threshold": 0.4}, 8),
         ("tiny_model", {"roi": ["left=0,0,0.5,1", "right=0.5,0,0.5,1"], "rotate": 90}, 15),
@@ -76,9 +77,9 @@ def sources(path: Path) -> Counter[str]:
     ids=["classify", "regions", "segment", "detect", "tiles"],
 )
 def test_rows_are_those_of_one_process(
-    model: str, told: dict[str, Any], count: int, photos: Path, tmp_path: Path, request: pytest.FixtureRequest
+    made: str, told: dict[str, Any], count: int, photos: Path, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    path = request.getfixturevalue(model)
+    path = request.getfixturevalue(made)
     alone, together = tmp_path / "alone.jsonl", tmp_path / "together.jsonl"
     to = f"{alone}?send=results"
     one = edgevit.run(RunOptions(model=path, sources=[photos], to=[to], errors="row", threads=1, **told))
@@ -128,6 +129,26 @@ def test_picture_that_ends_its_worker_has_a_row_and_costs_no_other_its_own(
     assert row["source"] == f"{photos}/{POISON}"
     assert row["error"] == f"{photos}/{POISON} ended the process that was to answer it, twice; look at it by itself"
     assert row["error"] in [str(error) for error in told]
+
+
+def test_workers_have_one_thread_and_warn_of_pictures_but_not_of_the_model_again(
+    tiny_model: Path, photos: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[int | None] = []
+
+    def note(path: Path, threads: int | None, **told: Any) -> edgevit.Classifier:
+        opened.append(threads)
+        opened_model: edgevit.Classifier = edgevit.load(path, threads, **told)
+        return opened_model
+
+    monkeypatch.setattr(model, "load", note)
+    options = RunOptions(model=tiny_model, sources=[photos], to=[f"{tmp_path}/out.jsonl"], jobs=2)
+    run_archive(options, lambda error: None, open_predictor=Talking)
+    told = capfd.readouterr().err.splitlines()
+    assert told.count("OpenCV has 1 thread") == 8
+    # in this process the log is pytest's
+    assert "a model of odd classes" not in told
+    assert opened == [1]
 
 
 def test_worker_that_is_killed_costs_no_row(tiny_model: Path, save_image: SaveImage, tmp_path: Path) -> None:
@@ -231,6 +252,19 @@ def test_pictures_of_several_places_are_answered_once_each(tiny_model: Path, pho
     )
     assert edgevit.run(options).frames == 7
     assert set(sources(out).values()) == {1}
+
+
+def test_one_of_several_sources_that_is_not_there_has_a_row(tiny_model: Path, photos: Path, tmp_path: Path) -> None:
+    out, absent = tmp_path / "out.jsonl", tmp_path / "absent.jpg"
+    told: dict[str, Any] = {"model": tiny_model, "to": [str(out)], "jobs": 1, "errors": "row"}
+    done = edgevit.run(RunOptions(sources=[absent, photos / "01.png"], **told))
+    assert (done.frames, done.unreadable) == (1, 1)
+    assert {row["source"]: row.get("error") for row in rows(out)} == {
+        str(absent): f"{absent} does not exist",
+        f"{photos}/01.png": None,
+    }
+    with pytest.raises(edgevit.ImageError, match=r"absent\.jpg does not exist; give a file"):
+        edgevit.run(RunOptions(sources=[absent], **told))
 
 
 def test_rows_of_other_pictures_are_not_gone_on_with(

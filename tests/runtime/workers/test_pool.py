@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import re
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -14,7 +15,7 @@ from edgevit.errors import UnknownNameError, WorkerError
 from edgevit.runtime.sources.stop import Stop
 from edgevit.runtime.workers import pool
 from edgevit.runtime.workers.child import Opening
-from edgevit.runtime.workers.pool import answered
+from edgevit.runtime.workers.pool import Worker, answered
 from tests.waiting import wait_for
 
 Answer = Callable[[int], int]
@@ -161,6 +162,18 @@ def test_workers_that_die_of_everything_end_the_run(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(pool, "MOST_DEATHS", 2)
     with pytest.raises(WorkerError, match=r"^3 worker processes died one after the other.*\(exit code 9\)"):
         list(answered(Opening(open_tripling, (tmp_path, tuple(range(99)))), range(99), 1, Stop()))
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the mask is read in Linux' /proc")
+def test_worker_hears_no_interrupt_from_its_first_instruction_on_and_this_process_does(tmp_path: Path) -> None:
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [])
+    worker = Worker[int](Opening(open_tripling, (tmp_path, ())))
+    (process,) = multiprocessing.active_children()
+    (blocked,) = re.findall(r"^SigBlk:\s*(\w+)$", Path(f"/proc/{process.pid}/status").read_text(), re.MULTILINE)
+    worker.end()
+    assert int(blocked, 16) >> (signal.SIGINT - 1) & 1
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == before
+    assert signal.SIGINT not in before
 
 
 def test_leaving_early_ends_workers_that_are_busy(tmp_path: Path) -> None:
