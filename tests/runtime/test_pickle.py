@@ -77,7 +77,7 @@ def test_segmenter_answers_the_same_in_another_process(colours: Path, elsewhere:
 
 
 def test_detector_keeps_the_thresholds_that_it_was_told(tiny_detector: Path, elsewhere: ProcessPoolExecutor) -> None:
-    """Of two squares of a score of 0.998 the green one no longer counts."""
+    """Two squares have a score of 0.998; the green one no longer counts."""
     picture = scene(("red", 0, 0), ("green", 1, 2))
     with edgevit.load(tiny_detector, task="detect") as detector:
         assert detector(picture).counts == {"red": 1, "green": 1}
