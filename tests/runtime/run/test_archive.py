@@ -18,6 +18,7 @@ import pytest
 from numpy.typing import NDArray
 
 import edgevit
+from edgevit.cli.run import ProgressLine
 from edgevit.runtime.run import model
 from edgevit.runtime.run.archive import run_archive
 from edgevit.runtime.run.archive_rows import Open
@@ -245,6 +246,23 @@ def test_run_that_is_asked_to_end_does_so_well_and_tells_how_far_it_came(
     assert workers_of(process.pid) == []
 
 
+def test_picture_of_which_some_rows_were_written_is_answered_again_whole(
+    tiny_model: Path, photos: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out.jsonl"
+    regions = ("left=0,0,0.5,1", "right=0.5,0,0.5,1")
+    options = RunOptions(
+        model=tiny_model, sources=[photos], to=[str(out)], errors="row", jobs=1, roi=regions, resume=True
+    )
+    edgevit.run(options)
+    whole = kept(out)
+    lines = out.read_bytes().splitlines(keepends=True)
+    # the row of the picture that cannot be read comes last; before it, the second of two of a picture
+    out.write_bytes(b"".join(lines[:-2]))
+    assert edgevit.run(options).skipped == 6
+    assert kept(out) == whole
+
+
 def test_pictures_of_several_places_are_answered_once_each(tiny_model: Path, photos: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.jsonl"
     options = RunOptions(
@@ -346,6 +364,29 @@ def test_progress_is_told_with_its_rate_and_what_is_left(tiny_model: Path, photo
     assert str(RunProgress(1, 1, 0, 2.0)) == "1 of 1 picture, 0.5 a second"
     assert str(RunProgress(30, 60, 0, 30.0)) == "30 of 60 pictures, 1.0 a second, 30 s left"
     assert str(RunProgress(1, 36_001, 0, 1.0)) == "1 of 36,001 pictures, 1.0 a second, 10 h left"
+
+
+def test_terminal_shows_progress_in_one_line_that_makes_room_for_errors(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    line = ProgressLine()
+    line.show(RunProgress(100, 200, 10, 2.0))
+    line.show(RunProgress(150, 200, 0, 3.0))
+    line.clear()
+    line.end()
+    told = capsys.readouterr().err
+    first = "edgevit: 100 of 200 pictures, 50.0 a second, 2 s left, 10 without an answer"
+    second = "edgevit: 150 of 200 pictures, 50.0 a second, 1 s left"
+    width = len(first)
+    assert told == f"\r{first}\r{second.ljust(width)}\r{' ' * len(second)}\r{second}\n"
+
+
+def test_progress_is_a_line_a_minute_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    line = ProgressLine()
+    for elapsed_s in (1.0, 59.0, 61.0, 62.0, 120.0, 122.0):
+        line.show(RunProgress(1, 2, 0, elapsed_s))
+    assert [text.split()[5] for text in capsys.readouterr().err.splitlines()] == [f"{1 / 61:.1f}", f"{1 / 122:.1f}"]
 
 
 def test_command_line_goes_on_and_ends_with_what_was_done(
