@@ -243,7 +243,7 @@ def test_run_that_is_asked_to_end_does_so_well_and_tells_how_far_it_came(
     assert "of 40 pictures" in told
     assert 2 <= len(rows(out)) <= 40
     assert set(sources(out).values()) == {1}
-    assert workers_of(process.pid) == []
+    wait_for(lambda: workers_of(process.pid) == [])
 
 
 def test_picture_of_which_some_rows_were_written_is_answered_again_whole(
