@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from edgevit.errors import UnknownModelError as UnknownModelError
     from edgevit.errors import UnknownNameError as UnknownNameError
     from edgevit.errors import UnsupportedSystemError as UnsupportedSystemError
+    from edgevit.errors import WorkerError as WorkerError
     from edgevit.runtime.classifier import Classifier as Classifier
     from edgevit.runtime.collect.collect import CollectSummary as CollectSummary
     from edgevit.runtime.collect.collect import collect as collect
@@ -50,8 +51,9 @@ if TYPE_CHECKING:
     from edgevit.runtime.overview.summary import describe_data as describe_data
     from edgevit.runtime.results import Result as Result
     from edgevit.runtime.run.options import RunOptions as RunOptions
-    from edgevit.runtime.run.run import RunSummary as RunSummary
     from edgevit.runtime.run.run import run as run
+    from edgevit.runtime.run.summary import RunProgress as RunProgress
+    from edgevit.runtime.run.summary import RunSummary as RunSummary
     from edgevit.runtime.segmentation import Segmentation as Segmentation
     from edgevit.runtime.segmenter import Segmenter as Segmenter
     from edgevit.runtime.sources.stop import Stop as Stop
@@ -63,6 +65,7 @@ _HOMES = {
         *("CheckpointError", "ClosedError", "DataError", "DownloadError", "EdgevitError", "GateError", "ImageError"),
         *("MissingExtraError", "MissingProgramError", "ModelFileError", "OptionError", "OutputError", "ProfileError"),
         *("SourceLostError", "UnknownModelError", "UnknownNameError", "UnsupportedSystemError"),
+        "WorkerError",
     ),
     "edgevit.runtime.classifier": ("Classifier",),
     "edgevit.runtime.collect.collect": ("CollectSummary", "collect"),
@@ -81,7 +84,8 @@ _HOMES = {
     "edgevit.runtime.overview.summary": ("DataSummary", "describe_data"),
     "edgevit.runtime.results": ("Result",),
     "edgevit.runtime.run.options": ("RunOptions",),
-    "edgevit.runtime.run.run": ("RunSummary", "run"),
+    "edgevit.runtime.run.run": ("run",),
+    "edgevit.runtime.run.summary": ("RunProgress", "RunSummary"),
     "edgevit.runtime.segmentation": ("Segmentation",),
     "edgevit.runtime.segmenter": ("Segmenter",),
     "edgevit.runtime.sources.stop": ("Stop",),

@@ -1,7 +1,7 @@
 """What can go wrong for a user: one small class for each mistake, each also the builtin error it is a kind of."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 _OPTION = r"`[^`]*`|(?<![\w-])--(no-)?([a-z][a-z0-9-]*)([.[][^\s;,]*)?(?:[ =]([A-Z]{2,}\b|[0-9][^\s;,)]*|'[^']*'))?"
 """A command in backquotes, or an option as it is typed with, perhaps, its value."""
@@ -24,6 +24,16 @@ class EdgevitError(Exception):
     def command_line_text(self) -> str:
         """The message with options as the command line has them."""
         return super().__str__()
+
+    def __reduce__(self) -> tuple[Callable[..., "EdgevitError"], tuple[object, ...]]:
+        """Let an error travel from one process to another, whatever it was made of there."""
+        return _made_of, (type(self), *self.args)
+
+
+def _made_of(kind: type[EdgevitError], *arguments: object) -> EdgevitError:
+    error = kind.__new__(kind, *arguments)
+    error.args = arguments
+    return error
 
 
 def _in_python(match: re.Match[str]) -> str:
@@ -123,6 +133,10 @@ class ProcessLostError(EdgevitError, ConnectionError):
 
 class MissingProgramError(EdgevitError, FileNotFoundError):
     """A program that a source is read through is not installed."""
+
+
+class WorkerError(EdgevitError, RuntimeError):
+    """A process that was to answer pictures cannot begin, or dies of all of them."""
 
 
 class OutputError(EdgevitError, OSError):

@@ -48,6 +48,8 @@ class Classifier:
     """Whether huge pictures must be decoded at full size, because the answer is about each of their pixels."""
     _decoder: "BoxDecoder | None" = None
     """What makes boxes of the outputs of a detection model."""
+    _open_again: "Callable[[], Classifier] | None" = None
+    """What opens the same file anew, as another process does that this model is sent to."""
 
     def __init__(
         self,
@@ -197,6 +199,42 @@ class Classifier:
         if self.manifest is None or self.manifest.selftest is None or not self.manifest.selftest.cases:
             raise ModelFileError("the model holds no self-test; export it with edgevit")
         return check_cases(self._session, self.preprocess, self.manifest.selftest, self._decoder)
+
+    def opened_by(self, open_again: Callable[[], "Classifier"]) -> Self:
+        """Note what opens the same file anew, which a pickle holds in place of the model; return this model."""
+        self._open_again = open_again
+        return self
+
+    def __reduce__(self) -> tuple[Callable[[], "Classifier"], tuple[()], dict[str, Any]]:
+        """Return the file's path and how it was opened: the weights do not travel.
+
+        Raises:
+            ModelFileError: it was not opened by `load`.
+        """
+        if self._open_again is None:
+            raise ModelFileError("only a model that edgevit.load has opened can be pickled")
+        return self._open_again, (), self._told()
+
+    def _told(self) -> dict[str, Any]:
+        """Return what another process must know besides how the file was opened."""
+        return {"names": self.names}
+
+    def __setstate__(self, told: dict[str, Any]) -> None:
+        """Take what was told.
+
+        Raises:
+            ModelFileError: the file is another one by now.
+        """
+        if told["names"] != self.names:
+            self.close()
+            raise ModelFileError("the model's file has other classes than when it was pickled; pickle it again")
+        vars(self).update(told)
+
+    def __copy__(self) -> Self:
+        """Return one more that shares the open model."""
+        other = object.__new__(type(self))
+        vars(other).update(vars(self))
+        return other
 
     def close(self) -> None:
         """End all streams, and free the model."""

@@ -109,6 +109,9 @@ class Detector(Classifier):
         other._thresholds, other._least = np.array(limits, np.float32), least
         return other
 
+    def _told(self) -> dict[str, Any]:
+        return {**super()._told(), "_thresholds": self._thresholds, "_least": self._least}
+
     # a list of Detections is no list[Result] to a type checker, as somebody might append to it; nobody does
     @overload  # type: ignore[override]
     def __call__(self, source: Image, *, bgr: bool = False) -> Detections: ...

@@ -1,5 +1,6 @@
 """Opening a model of any task, typed by the task that is asked for."""
 
+import functools
 import importlib
 import os
 import pathlib
@@ -80,7 +81,18 @@ def load(
 
     A model that edgevit did not export is taken for a detector if its metadata or the form of its outputs says so, or
     `task` does; its pictures are then prepared as Ultralytics, YOLOX or SSD do unless told otherwise.
+
+    What is returned can be pickled: the process that reads it opens the file at the same absolute path, with the same
+    options.
     """
+    opened, labels = _open(path, threads, task, options), options.get("labels")
+    # another process may have another current folder
+    if isinstance(labels, str | os.PathLike):
+        options["labels"] = os.path.abspath(labels)
+    return opened.opened_by(functools.partial(load, os.path.abspath(path), threads, task=task, **options))
+
+
+def _open(path: Path, threads: int | None, task: Task | None, options: LoadOptions) -> Classifier:
     if task is not None and task not in TASKS:
         raise OptionError(f"--task is {task!r}, expected one of {', '.join(TASKS)}")
     path, told = pathlib.Path(path), _user_metadata(options) if options else None

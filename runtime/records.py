@@ -3,8 +3,9 @@
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
+from edgevit.errors import EdgevitError
 from edgevit.runtime.events.event import Event
 from edgevit.runtime.images.regions import Region
 from edgevit.runtime.images.resample import RGBImage
@@ -12,7 +13,9 @@ from edgevit.runtime.moment import Moment, iso_time, record_id
 from edgevit.runtime.results import Result
 
 RESULT = "result"
-"""Kind of a record that is the answer for one frame; all other kinds are those of events."""
+"""Kind of a record that is the answer for one frame."""
+ERROR = "error"
+"""Kind of a record that stands for a picture without an answer; all other kinds are those of events."""
 
 
 class Body(Mapping[str, Any]):
@@ -40,7 +43,7 @@ class Record:
     """One line, message or picture's worth."""
 
     kind: str
-    """RESULT, or the kind of an event."""
+    """RESULT, ERROR, or the kind of an event."""
     id: str
     """32 hexadecimal digits; a receiver that sees one twice may drop the second."""
     moment: Moment
@@ -83,6 +86,13 @@ def result_record(
     stamp = {"id": identity, "time": iso_time(moment.wall_s), "frame": moment.sequence}
     body = Body({**stamp, **result.to_plain_dict(k, threshold)}, result.to_costly_dict(threshold))
     return Record(RESULT, identity, moment, body, result, image)
+
+
+def error_record(error: EdgevitError, moment: Moment, kind: Literal["unreadable", "crash"] = "unreadable") -> Record:
+    """Return the record of a picture without an answer, and why there is none."""
+    identity = record_id(ERROR, moment.source, moment.roi, moment.sequence, moment.wall_s)
+    stamp = {"id": identity, "time": iso_time(moment.wall_s), "frame": moment.sequence, "source": moment.source}
+    return Record(ERROR, identity, moment, {**stamp, "error": error.command_line_text, "error_kind": kind})
 
 
 def event_record(event: Event, result: Result | None = None, image: RGBImage | None = None) -> Record:

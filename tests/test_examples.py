@@ -213,6 +213,44 @@ def test_many_cameras_are_classified_at_once_and_end_when_asked(tiny_model: Path
     finish(process, ask=True)
 
 
+DEADLY = """
+import os, sys
+if "multiprocessing.spawn" in " ".join(sys.orig_argv):
+    from edgevit.runtime.classifier import Classifier
+    answer = Classifier.__call__
+    def call(self, source, **more):
+        if os.path.basename(str(source[0])) == "poison.jpg":
+            os._exit(9)
+        return answer(self, source, **more)
+    Classifier.__call__ = call
+"""
+"""Makes a picture one that kills the process that answers it, wherever that is started."""
+
+
+@pytest.mark.slow
+def test_archive_on_a_cluster_has_a_row_for_each_picture_and_goes_on(tiny_model: Path, tmp_path: Path) -> None:
+    """The first run has no errors at all: then that column has no value that would tell its type."""
+    pytest.importorskip("ray")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    photos, out = tmp_path / "photos", tmp_path / "answers"
+    photos.mkdir()
+    for number, color in enumerate(["red", "green", "blue", "red", "green"]):
+        cv2.imwrite(str(photos / f"{number}.jpg"), picture(color))
+    call = ("archive_ray.py", tiny_model, photos, out, "--block", 2)
+    assert finish(start(*call))[0].splitlines()[-1] == "5 rows, 0 of them errors"
+    (photos / "broken.jpg").write_bytes(b"no picture")
+    cv2.imwrite(str(photos / "poison.jpg"), picture("red"))
+    (tmp_path / "sitecustomize.py").write_text(DEADLY)
+    assert finish(start(*call, path=tmp_path))[0].splitlines()[-1] == "7 rows, 2 of them errors"
+    rows = {
+        Path(row["source"]).name: row for file in out.glob("*.parquet") for row in parquet.read_table(file).to_pylist()
+    }
+    assert [rows[f"{number}.jpg"]["top1"] for number in range(5)] == ["red", "green", "blue", "red", "green"]
+    assert rows["0.jpg"]["conf"] > 0.99
+    assert rows["broken.jpg"]["error"].startswith(f"{photos}/broken.jpg is not an image")
+    assert rows["poison.jpg"]["error"].startswith(f"{photos}/poison.jpg ended the process that was to answer it, twice")
+
+
 def test_many_cameras_leave_no_thread_when_one_cannot_be_read(
     tiny_model: Path, tmp_path: Path, camera: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

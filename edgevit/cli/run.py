@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,11 +13,12 @@ from edgevit.cli.options import model_options
 from edgevit.cli.run_options import read_run_options, run_options
 from edgevit.cli.sections import Command
 from edgevit.cli.signals import reload_on_sighup, stop_on_signals
-from edgevit.cli.terminal import say
+from edgevit.cli.terminal import echo_over, say
 from edgevit.errors import EdgevitError
 
 if TYPE_CHECKING:
     from edgevit.runtime.events.event import Event
+    from edgevit.runtime.run.summary import RunProgress
 
 # the backspace keeps click from joining the lines
 EXAMPLES = """\b
@@ -24,6 +26,7 @@ edgevit run m.onnx sample
 edgevit run m.onnx cat.jpg
 edgevit run m.onnx cat.jpg dog.jpg clip.mp4
 edgevit run m.onnx photos/ --json > answers.jsonl
+edgevit run m.onnx photos/ --jobs 2 --errors row --to answers.jsonl --resume
 edgevit run m.onnx clip.mp4 --every 1s
 edgevit run m.onnx camera:0 --fps 2
 edgevit run m.onnx picam --every 5s --roi gate=0.1,0.2,0.5,0.5
@@ -58,6 +61,8 @@ def command(**given: Any) -> int:
     are told on stderr, and at the end one line with what was done. A file that cannot be read is named on stderr, the
     others are still classified, and the exit code is 1. Ctrl-C and SIGTERM end after the frame in hand with code 0.
 
+    With --jobs the pictures of an archive are answered by several processes; --resume goes on with what was killed.
+
     Results and events go to stdout, or to each place that --to names. In text, classes that would read 0.00 are left
     out, unless the first.
     """
@@ -67,24 +72,67 @@ def command(**given: Any) -> int:
     from edgevit.runtime.run.run import run
     from edgevit.runtime.sources.stop import Stop
 
-    options, stop = read_run_options(given), Stop()
+    options, stop, progress = read_run_options(given), Stop(), ProgressLine()
     # where a source is not waited for, the error that ends the run says what was wrong with it
     on_event = tell_event if options.source_options.wait else keep_silent
+
+    def on_error(error: EdgevitError) -> None:
+        progress.clear()
+        tell_error(error)
+
     with stop_on_signals(stop), contextlib.ExitStack() as leaving:
         reload = None if options.plan.finite else leaving.enter_context(reload_on_sighup())
         done = run(
             options,
             on_event=on_event,
-            on_error=tell_error,
+            on_error=on_error,
             on_page=tell_page,
             on_hang=_end_at_once,
+            on_progress=progress.show,
             stop=stop,
             reload=reload,
         )
+    progress.end()
     if done.frames > 1 or done.live or any(each.place != "stdout" for each in done.written):
         say(str(done))
     # a camera sends a damaged picture now and then; a damaged file stays one
     return 1 if done.unreadable and not done.live else 0
+
+
+PROGRESS_S = 60.0
+"""How often progress is a line of its own where there is no terminal, in seconds."""
+
+
+class ProgressLine:
+    """How far an archive has come: one line that changes on a terminal, else a line a minute, and the last."""
+
+    def __init__(self) -> None:
+        self._width = 0
+        self._due_s = PROGRESS_S
+        self._last = ""
+
+    def show(self, progress: "RunProgress") -> None:
+        self._last = str(progress)
+        if sys.stderr.isatty():
+            text = f"edgevit: {progress}"
+            echo_over(text, self._width, stays=False)
+            self._width = len(text)
+        elif progress.elapsed_s >= self._due_s:
+            self._due_s = progress.elapsed_s + PROGRESS_S
+            say(self._last)
+
+    def clear(self) -> None:
+        """Make room for another line."""
+        if self._width:
+            echo_over("", self._width, stays=False)
+            echo_over("", 0, stays=False)
+            self._width = 0
+
+    def end(self) -> None:
+        """Say how far it came."""
+        self.clear()
+        if self._last:
+            say(self._last)
 
 
 HUNG = 5

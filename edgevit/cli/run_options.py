@@ -122,6 +122,25 @@ OUTPUT_OPTIONS = (
         metavar="DIR",
         help="Where records wait for a network; see docs/sinks.md.",
     ),
+    click.option(
+        "--errors",
+        type=click.Choice(("skip", "row")),
+        default="skip",
+        show_default=True,
+        help="A picture that cannot be read is named on stderr; with row it also has a row where JSON goes.",
+    ),
+)
+
+ARCHIVE_OPTIONS = (
+    section("Archives"),
+    click.option(
+        "--jobs",
+        type=int,
+        metavar="N",
+        help="Answer the pictures of files and folders in N processes with one thread each, into one --to NAME.jsonl; "
+        "see docs/archives.md.",
+    ),
+    click.option("--resume", is_flag=True, help="Go on after the rows that an earlier run with --jobs has left."),
 )
 
 OLD_OPTIONS = (
@@ -145,7 +164,7 @@ SERVE_OPTIONS = (
 )
 
 
-run_options = adding((*OUTPUT_OPTIONS, *EVENT_OPTIONS, *STREAM_OPTIONS, *SERVE_OPTIONS, *OLD_OPTIONS))
+run_options = adding((*OUTPUT_OPTIONS, *ARCHIVE_OPTIONS, *EVENT_OPTIONS, *STREAM_OPTIONS, *SERVE_OPTIONS, *OLD_OPTIONS))
 """Adds the tables above to a command, which takes them as keywords for `read_run_options`."""
 
 

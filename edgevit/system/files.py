@@ -12,6 +12,24 @@ PART = ".part-"
 """Beginning of a temporary file's name: what a power cut may leave behind."""
 
 
+def lock(handle: int) -> bool:
+    """Have a file for this process alone until it is closed; tell whether that is so, or another has it.
+
+    Where the system, or the place of the file, has no such locks nobody is kept out.
+    """
+    try:
+        import fcntl  # Windows has none
+    except ModuleNotFoundError:
+        return True
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        pass
+    return True
+
+
 @contextlib.contextmanager
 def replacing(path: Path, *, durable: bool = False, mode: int | None = None) -> Iterator[Path]:
     """Yield the path of an empty file beside `path`; what is written there replaces `path` if the block succeeds.

@@ -82,6 +82,11 @@ class Target:
         return None if value is None else str(value)
 
 
+def takes_errors(target: Target) -> bool:
+    """Tell whether pictures without an answer may have a row there, as they may where rows have no columns."""
+    return target.kind == "json" and target.sends != "events"
+
+
 def parse_sink(text: str, environment: Mapping[str, str] = os.environ) -> Target:
     """Read what follows `--to`; "secret:NAME" stands for what the secret NAME holds.
 

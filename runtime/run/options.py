@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from edgevit.errors import OptionError
-from edgevit.runtime.addresses.destinations import Target, parse_sinks
+from edgevit.runtime.addresses.destinations import STDOUT, Target, parse_sinks, takes_errors
 from edgevit.runtime.detection.boxes import WEAK
 from edgevit.runtime.images.regions import Region
 from edgevit.runtime.stream.options import StreamOptions
@@ -60,6 +60,12 @@ class RunOptions(StreamOptions):
     """Where results and events go, as docs/sinks.md describes it; lines of text on stdout unless given."""
     spool: str | Path | None = None
     """Folder where records wait for a network."""
+    errors: Literal["skip", "row"] = "skip"
+    """What becomes of a picture that cannot be read, besides being told of: nothing, or a row where JSON is written."""
+    jobs: Annotated[int, Range(1)] | None = None
+    """Processes that answer the pictures of files and folders, with one thread each; None for this process alone."""
+    resume: bool = False
+    """Go on after the rows that an earlier run with `jobs` has left."""
     serve: str | None = None
     """Address and port of the page, such as "127.0.0.1:8080"."""
     serve_anyone: bool = False
@@ -74,6 +80,34 @@ class RunOptions(StreamOptions):
         # read now, so that what is wrong is said here
         for name in ("plan", "targets"):
             getattr(self, name)
+        if self.errors == "row" and not any(takes_errors(target) for target in self.targets):
+            raise OptionError("--errors row is for rows of JSON; add --json, or --to NAME.jsonl")
+        self._check_archive()
+
+    def _check_archive(self) -> None:
+        """Raise OptionError for what several processes cannot do."""
+        if self.jobs is None:
+            if self.resume:
+                raise OptionError("--resume goes on with what --jobs has begun; add --jobs 1, or more")
+            return
+        for source in self.plan.sources:
+            if source.kind not in ("path", "sequence"):
+                raise OptionError(
+                    f"--jobs reads pictures from files and folders, but the source is {source.name}; leave --jobs out"
+                )
+        for each in dataclasses.fields(self):
+            if each.name in NOT_WITH_JOBS and getattr(self, each.name) != each.default:
+                why = NOT_WITH_JOBS[each.name]
+                raise OptionError(f"{option_name(each.name)} does not go with --jobs, {why}; leave one of them out")
+        if [(target.kind, bool(target.options), target.place == STDOUT) for target in self.targets] != [
+            ("json", False, False)
+        ]:
+            raise OptionError("--jobs writes one file of JSON lines; give --to NAME.jsonl, and no other place")
+
+    @property
+    def archive_file(self) -> Path:
+        """Where the rows go with `jobs`."""
+        return Path(self.targets[0].place)
 
     @property
     def source_texts(self) -> list[str]:
@@ -110,6 +144,17 @@ class RunOptions(StreamOptions):
             found += _argument(each.name, value)
         return tuple(found)
 
+
+_ORDER = "which answers pictures in any order"
+_FILES = "which answers each picture of files and folders"
+NOT_WITH_JOBS = {
+    **dict.fromkeys(("count", "track", "line", "dwell", "stable", "hysteresis", "cooldown"), _ORDER),
+    **dict.fromkeys(("every", "fps", "max_frames", "once"), _FILES),
+    "threads": "which gives each process one thread",
+    "spool": "which writes one file",
+    "serve": "which tells its progress on stderr",
+}
+"""Option to why it says nothing to several processes."""
 
 REPEATED = ("roi", "threshold", "count", "line", "dwell", "to")
 """Options that may be given several times."""

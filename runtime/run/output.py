@@ -26,6 +26,8 @@ class Output:
     """Open sinks, and what feeds them."""
 
     sinks: Sinks
+    places: Sinks
+    """Those among the sinks that the options name."""
     writer: ResultWriter
     watch: Watch | None
     """What finds events; None where nobody takes any."""
@@ -57,11 +59,12 @@ def open_output(
     # hard frames and masks lie beside the answers, which still want a place
     if all(target.kind in FOLDERS for target in targets):
         targets = (Target("text", STDOUT, {"send": "all" if wanted else "results"}, "text"), *targets)
-    sinks = Sinks([open_sinks(targets, _context(options, task, names)), *monitoring])
+    places = open_sinks(targets, _context(options, task, names))
+    sinks = Sinks([places, *monitoring])
     rules, regions = options.label_rules, options.plan.told(task)
     watch = open_watch(options, options.plan) if wanted or page else None
     writer = ResultWriter(sinks, regions=regions, top_k=options.top_k, rules=rules)
-    return Output(sinks, writer, watch, writer.picture if needs_pictures(targets) else None)
+    return Output(sinks, places, writer, watch, writer.picture if needs_pictures(targets) else None)
 
 
 def _context(options: RunOptions, task: str, names: Sequence[str]) -> SinkContext:

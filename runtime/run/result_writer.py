@@ -15,6 +15,15 @@ from edgevit.runtime.records import Record, Sink, event_record, result_record
 from edgevit.runtime.results import Result
 
 
+def answer_record(
+    result: Result, moment: Moment, image: RGBImage | None = None, *, top_k: int, rules: LabelRules
+) -> Record:
+    """Return the record of an answer with at most top_k classes, which reach the rules' threshold."""
+    # boxes below the threshold of their own class are left out already
+    threshold = 0.0 if isinstance(result, Detections) else rules.threshold
+    return result_record(result, moment, image, k=top_k, threshold=threshold)
+
+
 class ResultWriter:
     """Three callbacks of a stream; all are called from the thread that reads it.
 
@@ -56,9 +65,7 @@ class ResultWriter:
         if moment is None:
             raise ImageError("only answers of a stream can be written: this one has no moment; use Classifier.stream")
         self._result = result
-        # boxes below the threshold of their own class are left out already
-        threshold = 0.0 if isinstance(result, Detections) else self._rules.threshold
-        record = result_record(result, moment, self._image(moment), k=self._top_k, threshold=threshold)
+        record = answer_record(result, moment, self._image(moment), top_k=self._top_k, rules=self._rules)
         self._sinks.write(self._in_its_scene(dataclasses.replace(record, present=self._present(result, moment))))
 
     def event(self, event: Event) -> None:

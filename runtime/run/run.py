@@ -4,52 +4,26 @@ import contextlib
 import logging
 import queue
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from edgevit.errors import EdgevitError
-from edgevit.runtime.classifier import Classifier
 from edgevit.runtime.events.event import Event
-from edgevit.runtime.loading import load
+from edgevit.runtime.moment import Moment
+from edgevit.runtime.records import error_record
+from edgevit.runtime.run.archive import run_archive
 from edgevit.runtime.run.hang_guard import OPEN_S, GuardedPredictor, HangGuard, flush_in_time
 from edgevit.runtime.run.heartbeat import Heartbeat
+from edgevit.runtime.run.model import open_model
 from edgevit.runtime.run.model_reload import ReloadableModel
 from edgevit.runtime.run.monitoring import open_monitoring
 from edgevit.runtime.run.options import RunOptions
 from edgevit.runtime.run.output import open_output
 from edgevit.runtime.run.sd_notify import Notifier
-from edgevit.runtime.sinks.combining import Written
+from edgevit.runtime.run.summary import RunProgress, RunSummary
 from edgevit.runtime.sources.stop import Stop
 from edgevit.runtime.stream.loop import Predictor, StreamCallbacks
 from edgevit.runtime.stream.watched import watched_stream
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class RunSummary:
-    """What a run that has ended did."""
-
-    results: int
-    """Answers, one for each frame or each of its regions."""
-    unreadable: int
-    """Pictures that could not be read, and were skipped."""
-    live: bool
-    """Whether a picture of a camera or stream was classified: those send a damaged one now and then."""
-    frames: int = 0
-    """Pictures that were classified."""
-    events: int = 0
-    """What happened, as docs/events.md describes it."""
-    written: tuple[Written, ...] = ()
-    """What went to each place."""
-
-    def __str__(self) -> str:
-        """Return one line for people."""
-        counts = f"{_count(self.frames, 'frame')}, {_count(self.events, 'event')}"
-        return "; ".join([counts, *(str(each) for each in self.written)])
-
-
-def _count(count: int, unit: str) -> str:
-    return f"{count:,} {unit}{'' if count == 1 else 's'}"
 
 
 def run(
@@ -59,6 +33,7 @@ def run(
     on_error: Callable[[EdgevitError], None] | None = None,
     on_page: Callable[[str], None] | None = None,
     on_hang: Callable[[str], None] | None = None,
+    on_progress: Callable[[RunProgress], None] | None = None,
     stop: Stop | None = None,
     reload: "queue.SimpleQueue[None] | None" = None,
 ) -> RunSummary:
@@ -74,6 +49,8 @@ def run(
         on_hang: is told, in another thread and after the places were flushed, that the run hangs and cannot go on: the
             model never answers, or the source does not let go after `stop`. It may end the process; by default what
             hangs is logged.
+        on_progress: is told, once a second and at the end, how far a run with `jobs` has come. What tells of live
+            sources is not called there, and a worker that hangs is ended like one that died.
         stop: ends the run after the frame in hand when it is asked, as by a signal handler.
         reload: whatever is put into it, as by a signal handler, has a live run open the model's file anew; the newer
             one is taken if its self-test passes.
@@ -81,34 +58,23 @@ def run(
     Raises:
         EdgevitError: the model cannot be opened, a place cannot be written, a source is lost and not waited for, or
             the model fails.
+        WorkerError: processes for `jobs` cannot begin, or die of all pictures.
     """
+    if options.jobs is not None:
+        return run_archive(options, on_error or _log_error, on_progress, stop)
     results = unreadable = frames = events = 0
     live = False
     last: tuple[str, int] | None = None
-
-    def open_model() -> Classifier:
-        model = load(
-            options.model,
-            options.threads,
-            labels=options.labels,
-            mean=options.mean,
-            std=options.std,
-            imgsz=options.imgsz,
-            outputs=options.outputs,
-            output=options.output,
-            crop_pct=options.crop_pct,
-            squash=options.squash,
-            interpolation=options.interpolation,
-            bgr=options.bgr,
-            levels=options.levels,
-        )
-        return model.with_rules(options.label_rules, options.least_score)
 
     def note(error: EdgevitError) -> None:
         nonlocal unreadable
         unreadable += 1
         monitoring.damaged()
         (on_error or _log_error)(error)
+
+    def unread(error: EdgevitError, moment: Moment) -> None:
+        if options.errors == "row":
+            output.places.write(error_record(error, moment))
 
     def tell(event: Event) -> None:
         nonlocal events
@@ -130,7 +96,7 @@ def run(
         guard = HangGuard(stop, hangs, heartbeat.watchdog_s)
         leaving.callback(guard.close)
         with guard.working("the model has not been opened", stop_s=OPEN_S):
-            classifier = open_model()
+            classifier = open_model(options)
         leaving.callback(classifier.close)
         options.check_model(classifier.task, classifier.names)
         monitoring = open_monitoring(options, heartbeat)
@@ -150,9 +116,9 @@ def run(
         monitoring.include(output.sinks, () if classifier.task == "detect" else classifier.names)
         predictor: Predictor = classifier
         if reload is not None and not options.plan.finite:
-            predictor = reloadable = ReloadableModel(classifier, open_model, heartbeat.renewal, reload)
+            predictor = reloadable = ReloadableModel(classifier, lambda: open_model(options), heartbeat.renewal, reload)
             leaving.callback(reloadable.close)
-        callbacks = StreamCallbacks(tell, note, monitoring.pictures(output.picture), monitoring.black)
+        callbacks = StreamCallbacks(tell, note, monitoring.pictures(output.picture), monitoring.black, unread)
         leaving.callback(guard.left)
         answers = watched_stream(GuardedPredictor(predictor, guard), options.plan, callbacks, output.watch, stop)
         leaving.enter_context(contextlib.closing(answers))

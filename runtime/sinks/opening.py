@@ -10,14 +10,14 @@ from pathlib import Path
 from edgevit.errors import OptionError
 from edgevit.runtime.addresses.address import Address
 from edgevit.runtime.addresses.credentials import read_secret
-from edgevit.runtime.addresses.destinations import STDOUT, Target
+from edgevit.runtime.addresses.destinations import STDOUT, Target, takes_errors
 from edgevit.runtime.delivery.count_states import CountStates
 from edgevit.runtime.delivery.line_states import LineStates
 from edgevit.runtime.delivery.sender import Delivery, SpooledSink
 from edgevit.runtime.delivery.spool import Spool
 from edgevit.runtime.detection.yolo_text import class_lines, write_once
 from edgevit.runtime.events.labels import LabelRules
-from edgevit.runtime.records import RESULT, Record, Sink, event_record
+from edgevit.runtime.records import ERROR, RESULT, Record, Sink, event_record
 from edgevit.runtime.sinks.answer_files import AnswerFileSink, find_form
 from edgevit.runtime.sinks.combining import CountingSink, DiskGuard, FilteredSink, Sinks, Wants, Written
 from edgevit.runtime.sinks.folder import BoundedFolder
@@ -36,9 +36,9 @@ SPOOL_QUOTA = 200_000_000
 """Bytes that wait for one destination: about half a million events."""
 
 _WANTS: dict[str, Wants] = {
-    "events": lambda kind: kind != RESULT,
+    "events": lambda kind: kind not in (RESULT, ERROR),
     "results": lambda kind: kind == RESULT,
-    "all": lambda kind: True,
+    "all": lambda kind: kind != ERROR,
 }
 _SENDS = {"mqtt": "events", "webhook": "events"}
 _SENDS |= dict.fromkeys(("csv", "pictures", "video", "hard", "masks", "overlays", "labels"), "results")
@@ -120,7 +120,7 @@ def open_sink(target: Target, around: SinkContext) -> Sink:
         OutputError: it cannot be written.
         UnsupportedSystemError: it has a spool, and this is not Linux.
     """
-    wants = _WANTS[target.sends or _SENDS.get(target.kind, "all")]
+    wants = _wanted(target)
     if target.kind in DELIVERIES:
         require_linux(f"--to {target.name} sends records through a spool, which", "write them into a file, NAME.jsonl")
         delivery = DELIVERIES[target.kind](target, around)
@@ -135,6 +135,11 @@ def open_sink(target: Target, around: SinkContext) -> Sink:
     hard = sink.folder if isinstance(sink, HarvestSink | BoxHarvestSink) else None
     # a reader of stdout that goes away ends the run
     return FilteredSink(sink if target.place == STDOUT else DiskGuard(sink, target.place), wants, written, hard)
+
+
+def _wanted(target: Target) -> Wants:
+    wants = _WANTS[target.sends or _SENDS.get(target.kind, "all")]
+    return (lambda kind: kind == ERROR or wants(kind)) if takes_errors(target) else wants
 
 
 def spool_path(folder: Path, url: Address, name: str) -> Path:

@@ -35,14 +35,22 @@ def file_frames(source: Source, source_options: SourceOptions, clock: Clock, sto
     for path in stdin_paths(stop) if source.kind == "stdin" else list_paths(source):
         if not is_video(path):
             _check_pace(path, source_options.pace)
-            # nobody wants to read where the package lies
-            name = source.name if path in (PICTURE, SCENE) else str(path)
-            yield Frame(path, _moment(name, index, clock))
+            yield picture_frame(path, picture_name(source, path), index, clock)
             index += 1
             continue
         for item in _video_frames(path, index, source_options.pace, clock, stop):
             yield item
             index = item.moment.sequence + 1 if isinstance(item, Frame) else index
+
+
+def picture_frame(path: Path, name: str, index: int, clock: Clock) -> Frame:
+    """Return the frame of a picture, the index-th of its source, read now."""
+    return Frame(path, _moment(name, index, clock))
+
+
+def picture_name(source: Source, path: Path) -> str:
+    """Return what a picture of a source is called: its path, but nobody wants to read where the package lies."""
+    return source.name if path in (PICTURE, SCENE) else str(path)
 
 
 def list_paths(source: Source) -> Iterator[Path]:

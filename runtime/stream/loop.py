@@ -60,6 +60,8 @@ class StreamCallbacks:
     error: Callable[[EdgevitError], None] | None = None
     picture: Callable[[RGBImage, Moment], None] | None = None
     black: Callable[[Moment], None] | None = None
+    unread: Callable[[EdgevitError, Moment], None] | None = None
+    """Is told, after `error`, which picture it was that could not be read."""
 
     def tell(self, what: Event | EdgevitError) -> None:
         if isinstance(what, Event):
@@ -140,6 +142,8 @@ def predictions(
             # a camera that sends rubbish does so many times a second
             if not (item.live and camera.damaged):
                 callbacks.tell(error)
+                if callbacks.unread is not None:
+                    callbacks.unread(error, item.moment)
             camera.damaged, results, events = True, [], ()
         else:
             # who is shown the pictures has rules of his own for dark ones

@@ -90,6 +90,32 @@ def test_json_is_one_object_a_line(run: Run, tiny_model: Path, folder: Path) -> 
     }  # fmt: skip
 
 
+def test_picture_that_cannot_be_read_has_a_row_where_json_goes(
+    run: Run, tiny_model: Path, folder: Path, tmp_path: Path
+) -> None:
+    """A table has no column for it; neither have events."""
+    table, events = tmp_path / "a.csv", tmp_path / "events.jsonl"
+    more = ("--to", table, "--to", f"{events}?send=events", "--stable", "1/1")
+    code, out, err = run("run", tiny_model, folder, "--json", "--errors", "row", *more)
+    answers = [row for row in map(json.loads, out.splitlines()) if "event" not in row]
+    assert code == 1
+    assert [row.get("error_kind") for row in answers] == [None, None, "unreadable", None]
+    broken = answers[2]
+    assert set(broken) == {"id", "time", "frame", "source", "error", "error_kind"}
+    assert (broken["source"], broken["frame"]) == (f"{folder}/broken.jpg", 2)
+    assert f"edgevit: {broken['error']}\n" in err
+    assert len(table.read_text().splitlines()) == 1 + 3
+    assert all("event" in json.loads(line) for line in events.read_text().splitlines())
+
+
+def test_rows_of_errors_need_json(run: Run, tiny_model: Path, folder: Path, tmp_path: Path) -> None:
+    for to in ((), ("--csv",), ("--to", f"{tmp_path}/a.jsonl?send=events")):
+        code, _, err = run("run", tiny_model, folder, "--errors", "row", *to)
+        assert (code, err) == (
+            2, "edgevit: --errors row is for rows of JSON; add --json, or --to NAME.jsonl\n"
+        )  # fmt: skip
+
+
 def test_csv_has_a_header_and_as_many_cells_in_each_row(run: Run, tiny_model: Path, folder: Path) -> None:
     _, out, _ = run("run", tiny_model, folder, "--csv", "--top-k", 2, "--threshold", 0.5)
     rows = list(csv.reader(out.splitlines()))

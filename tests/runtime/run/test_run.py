@@ -85,6 +85,7 @@ def test_options_are_checked_on_construction(given: dict[str, Any], message: str
         {"roi": ["a=0,0,0.5,1", "b=0.5,0,0.5,1"], "rotate": 90, "max_frames": 3, "top_k": 2, "spool": "spool"},
         {"threshold": ["0.6", "fox=0.8"], "stable": "3/5", "hysteresis": 0.1, "cooldown": "10m"},
         {"count": ["hen>=10", "fox>=1@coop"], "roi": ["coop=0,0,0.5,1"], "stable": "3/5"},
+        {"sources": ["photos"], "to": ["a.jsonl"], "jobs": 2, "resume": True, "errors": "row"},
         {"to": ["json", "hard:hard/?quota=1MB"], "serve": "127.0.0.1:8080", "labels": Path("names.txt"), "threads": 2},
         {"mean": (0.5, 0.5, 0.5), "std": (0.25, 0.25, 0.25), "imgsz": (224, 320)},
     ],

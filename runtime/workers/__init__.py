@@ -1,0 +1,1 @@
+"""Processes of this machine that answer items side by side."""
