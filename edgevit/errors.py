@@ -119,6 +119,10 @@ class OutputError(EdgevitError, OSError):
     """A result cannot be written where it was asked for."""
 
 
+class SiteError(EdgevitError, ValueError):
+    """A folder of signed models is not what it should be, or a key that it needs is missing."""
+
+
 class GateError(EdgevitError):
     """A result was computed but misses its required parity, accuracy or self-test."""
 
