@@ -59,6 +59,7 @@ class _Look:
 
     def __init__(self, host: Host, first_root: bytes, home: Path, now: datetime) -> None:
         self._host, self._root, self._home, self._now = host, first_root, home, now
+        self._resumed = False
 
     def findings(self) -> Iterator[Finding]:
         """Do what a board does, and more of it."""
@@ -102,7 +103,9 @@ class _Look:
             yield self._model(release.path, release.edition)
             if release.before is not None:
                 yield self._model(release.path, release.before)
-            yield from self._host.resumes(f"targets/{target.get_prefixed_paths()[0]}", target.length)
+            if not self._resumed:
+                self._resumed = True
+                yield from self._host.resumes(f"targets/{target.get_prefixed_paths()[0]}", target.length)
 
     def _model(self, path: str, edition: Edition) -> Finding:
         what = f"{path} version {edition.version}"

@@ -94,7 +94,7 @@ class WebServer:
             yield Finding("warning", "the server knows no ranges: a broken download begins anew")
 
     def _ask(self, path: str, headers: dict[str, str] | None = None) -> urllib3.BaseHTTPResponse:
-        with urllib3.PoolManager(timeout=TIMEOUT_S, retries=urllib3.Retry(2)) as pool:
+        with urllib3.PoolManager(timeout=TIMEOUT_S, retries=urllib3.Retry(0, redirect=3)) as pool:
             response = pool.request("GET", f"{self.address}/{path}", headers=headers, preload_content=False)
             response.close()
             return response
