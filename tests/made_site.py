@@ -26,7 +26,7 @@ class Board:
         """Enrol in `home` with the root document `root`."""
         self.home = home
         self.root = root.read_bytes()
-        (home / "store").mkdir(parents=True)
+        (home / "store").mkdir(parents=True, exist_ok=True)
 
     def look(self, site: Path, path: str) -> tuple[dict[str, Any] | None, bytes | None]:
         """Return a model's custom entry and its verified bytes, or twice None; raises what tuf does."""
