@@ -119,6 +119,10 @@ class OutputError(EdgevitError, OSError):
     """A result cannot be written where it was asked for."""
 
 
+class StatusError(EdgevitError, ValueError):
+    """What a board says of itself cannot be read."""
+
+
 class GateError(EdgevitError):
     """A result was computed but misses its required parity, accuracy or self-test."""
 
