@@ -91,6 +91,10 @@ class DownloadError(EdgevitError, OSError):
     """Weights could not be downloaded, or are not what was expected."""
 
 
+class UpdateError(EdgevitError, RuntimeError):
+    """A board could not check for a newer model, or the newer one is not fit to run; the old one stays."""
+
+
 class ProfileError(EdgevitError, ValueError):
     """A device profile cannot be read, or says something that no board has."""
 
