@@ -16,7 +16,7 @@ from tuf.ngclient import Urllib3Fetcher
 from edgevit import __version__
 from edgevit.artifact.files import open_regular
 
-CHUNK = 1 << 16
+CHUNK = 1 << 14
 """Bytes that are read at once, at most."""
 NOT_FOUND = 404
 
