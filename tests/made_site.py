@@ -86,7 +86,7 @@ class MadeSite:
         """Have a channel name a target, also one that is not its own, and put its bytes there."""
         role, sha256 = self.channel(channel), hashlib.sha256(content).hexdigest()
         last = role.targets.get(path)
-        version = 1 if last is None else last.custom["version"] + 1  # type: ignore[index]
+        version = 1 if last is None else last.custom["version"] + 1
         custom = {"version": version, "percent": percent} | ({} if before is None else {"before": before})
         role.targets[path] = TargetFile(len(content), {"sha256": sha256}, path, {"custom": custom})
         self._write(channel, role)
@@ -137,7 +137,7 @@ class MadeSite:
         document.version += 1
         self._save(name if name == "timestamp" else f"{document.version}.{name}", document, self.keys[name])
 
-    def _save(self, name: str, document: Signed, signers: Sequence[CryptoSigner]) -> None:
+    def _save(self, name: str, document: Any, signers: Sequence[CryptoSigner]) -> None:
         signed = Metadata(document)
         for signer in signers:
             signed.sign(signer, append=True)

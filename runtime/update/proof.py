@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import resource
 import signal
 import subprocess
 import sys
@@ -31,6 +30,8 @@ def prove(path: Path, bounds: ProofBounds) -> None:
     # the package as this process found it, which a checkout need not have installed
     package = str(Path(edgevit.__file__).parent.parent)
     paths = [package, *filter(None, [os.environ.get("PYTHONPATH")])]
+
+    import resource  # Windows has none
 
     def limit() -> None:
         os.nice(10)
