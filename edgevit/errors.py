@@ -91,6 +91,10 @@ class DownloadError(EdgevitError, OSError):
     """Weights could not be downloaded, or are not what was expected."""
 
 
+class UpdateError(EdgevitError, RuntimeError):
+    """A board could not check for a newer model, or the newer one is not fit to run; the old one stays."""
+
+
 class ProfileError(EdgevitError, ValueError):
     """A device profile cannot be read, or says something that no board has."""
 
@@ -121,6 +125,10 @@ class OutputError(EdgevitError, OSError):
 
 class SiteError(EdgevitError, ValueError):
     """A folder of signed models is not what it should be, or a key that it needs is missing."""
+
+
+class StatusError(EdgevitError, ValueError):
+    """What a board says of itself cannot be read."""
 
 
 class GateError(EdgevitError):

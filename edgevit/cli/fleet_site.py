@@ -13,7 +13,7 @@ from edgevit.cli.sections import Command, CommandGroup
 from edgevit.cli.terminal import echo, say
 
 if TYPE_CHECKING:
-    from edgevit.fleet.release import Release
+    from edgevit.fleet.rollout import Rollout
     from edgevit.fleet.site import Site
 
 _folder = click.argument("folder", metavar="DIR", type=click.Path(path_type=Path), shell_complete=complete_files)
@@ -220,10 +220,10 @@ def _opened(folder: Path, keys: tuple[Path, ...]) -> Iterator["Site"]:
         yield site
 
 
-def _tell(folder: Path, site: "Site", release: "Release") -> None:
-    share = "" if release.percent == 100 else f", for {release.percent} % of the boards"
-    echo(f"{release.path}: version {release.edition.version}, sha256 {release.edition.sha256[:8]}{share}")
+def _tell(folder: Path, site: "Site", rollout: "Rollout") -> None:
+    share = "" if rollout.percent == 100 else f", for {rollout.percent} % of the boards"
+    echo(f"{rollout.path}: version {rollout.edition.version}, sha256 {rollout.edition.sha256[:8]}{share}")
     echo(f"next: upload {folder}, targets/ first and metadata/timestamp.json last; see docs/fleet.md", err=True)
-    channel = release.path.partition("/")[0]
+    channel = rollout.path.partition("/")[0]
     if site.channel(channel).version == 1:
         say(f"{channel} is a new channel; its key is new, too: back up the keys again")

@@ -9,8 +9,6 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 import urllib3
-from tuf.api.exceptions import DownloadHTTPError
-from tuf.ngclient import FetcherInterface, Urllib3Fetcher
 
 from edgevit.errors import OptionError
 
@@ -33,8 +31,6 @@ class Host(Protocol):
 
     address: str
     """Without a slash at its end."""
-    fetcher: FetcherInterface
-    """Reads them."""
 
     def manners(self) -> Iterator[Finding]:
         """Tell how it answers, whatever the site."""
@@ -63,7 +59,6 @@ class WebServer:
     def __init__(self, address: str) -> None:
         """Ask nothing yet."""
         self.address = address.rstrip("/")
-        self.fetcher: FetcherInterface = Urllib3Fetcher(TIMEOUT_S)
 
     def manners(self) -> Iterator[Finding]:
         """Tell what is answered for files that are missing: boards look for a next root document at each check."""
@@ -77,8 +72,8 @@ class WebServer:
             if status not in MISSING:
                 yield Finding(
                     "failed",
-                    f"a missing file, {path}, is answered with {status}, and boards need 404 or 403: turn off error "
-                    "pages that pretend to be files, and rules that send all addresses to one page",
+                    f"a missing file, {path}, is answered with {status}, expected 404 or 403: turn off error pages "
+                    "that pretend to be files, and rules that send all addresses to one page",
                 )
                 return
         yield Finding("ok", "missing files are answered as boards need it")
@@ -107,7 +102,6 @@ class Folder:
         """Read nothing yet."""
         self.folder = folder
         self.address = folder.resolve().as_uri()
-        self.fetcher: FetcherInterface = FolderFetcher()
 
     def manners(self) -> Iterator[Finding]:
         """Tell whether private keys lie among what is handed out."""
@@ -120,18 +114,3 @@ class Folder:
     def resumes(self, path: str, length: int) -> Iterator[Finding]:
         """Say nothing: a file can."""
         yield from ()
-
-
-class FolderFetcher(FetcherInterface):
-    """Reads files as tuf reads what a web server has."""
-
-    def _fetch(self, url: str) -> Iterator[bytes]:
-        path = Path(url2pathname(urlsplit(url).path))
-        if not path.is_file():
-            raise DownloadHTTPError(f"{path} does not exist", MISSING[1])
-        return self._pieces(path)
-
-    def _pieces(self, path: Path) -> Iterator[bytes]:
-        with path.open("rb") as file:
-            while piece := file.read(1 << 16):
-                yield piece

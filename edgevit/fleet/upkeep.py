@@ -11,8 +11,9 @@ from securesystemslib.signer import Signer
 from tuf.api.metadata import Metadata
 
 from edgevit.fleet.names import TOP
-from edgevit.fleet.release import Edition, Release
+from edgevit.fleet.rollout import Rollout
 from edgevit.fleet.site import ROOT_DAYS, Site, Write, sign, write
+from edgevit.runtime.update.offer import Edition
 from edgevit.system.files import PART
 
 KEPT = 3
@@ -96,11 +97,11 @@ def prune(site: Site, keep: int = KEPT) -> list[tuple[Path, int]]:
 def _named(site: Site, keep: int) -> Iterator[tuple[str, Edition]]:
     for channel in site.channels.values():
         for target in channel.signed.targets.values():
-            release = Release.from_target(target)
+            rollout = Rollout.from_target(target)
             # the first of them is what a share of the boards keeps
-            kept = release.earlier[: keep if release.percent == 100 else max(keep, 1)]
-            for edition in (release.edition, *kept):
-                yield release.path, edition
+            kept = rollout.earlier[: keep if rollout.percent == 100 else max(keep, 1)]
+            for edition in (rollout.edition, *kept):
+                yield rollout.path, edition
 
 
 def _outdated(site: Site) -> Iterator[Path]:

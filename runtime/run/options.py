@@ -64,6 +64,8 @@ class RunOptions(StreamOptions):
     """Address and port of the page, such as "127.0.0.1:8080"."""
     serve_anyone: bool = False
     """Let the page be seen from beyond this machine."""
+    status: str | Path | None = None
+    """File for what the board runs, and how; written anew every ten seconds."""
 
     def __post_init__(self) -> None:
         if isinstance(self.sources, str | os.PathLike):
@@ -89,6 +91,12 @@ class RunOptions(StreamOptions):
     def targets(self) -> tuple[Target, ...]:
         """Where results and events go."""
         return parse_sinks(self.to)
+
+    @property
+    def tells_status(self) -> bool:
+        """Whether anybody is told which model runs."""
+        told = self.status is not None or self.serve is not None
+        return told or any(target.kind == "mqtt" for target in self.targets)
 
     @property
     def least_score(self) -> float | None:

@@ -5,8 +5,11 @@ import logging
 import queue
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from edgevit.errors import EdgevitError
+from edgevit.runtime.board.digest import open_known
+from edgevit.runtime.board.news import StatusFile
 from edgevit.runtime.classifier import Classifier
 from edgevit.runtime.events.event import Event
 from edgevit.runtime.loading import load
@@ -86,7 +89,7 @@ def run(
     live = False
     last: tuple[str, int] | None = None
 
-    def open_model() -> Classifier:
+    def load_model() -> Classifier:
         model = load(
             options.model,
             options.threads,
@@ -103,6 +106,13 @@ def run(
             levels=options.levels,
         )
         return model.with_rules(options.label_rules, options.least_score)
+
+    def open_model() -> Classifier:
+        return open_known(Path(options.model), load_model) if options.tells_status else load_model()
+
+    def renewed(text: str | None) -> None:
+        heartbeat.renewal(text)
+        monitoring.renewal(text)
 
     def note(error: EdgevitError) -> None:
         nonlocal unreadable
@@ -133,7 +143,7 @@ def run(
             classifier = open_model()
         leaving.callback(classifier.close)
         options.check_model(classifier.task, classifier.names)
-        monitoring = open_monitoring(options, heartbeat)
+        monitoring = open_monitoring(options, heartbeat, classifier.sha256)
         leaving.callback(monitoring.close)
         if monitoring.server is not None:
             (on_page or _log_page)(monitoring.server.url)
@@ -143,14 +153,17 @@ def run(
             classifier.names,
             monitoring=monitoring.sinks,
             page=monitoring.server is not None,
+            board=monitoring.board,
         )
         leaving.callback(output.sinks.close)
         flushed.append(output.sinks.flush)
         # what a detector finds are no classes that a whole picture could be put into
         monitoring.include(output.sinks, () if classifier.task == "detect" else classifier.names)
+        if options.status is not None and monitoring.board is not None:
+            leaving.callback(StatusFile(Path(options.status), monitoring.board).close)
         predictor: Predictor = classifier
         if reload is not None and not options.plan.finite:
-            predictor = reloadable = ReloadableModel(classifier, open_model, heartbeat.renewal, reload)
+            predictor = reloadable = ReloadableModel(classifier, open_model, renewed, reload, taken=monitoring.loaded)
             leaving.callback(reloadable.close)
         callbacks = StreamCallbacks(tell, note, monitoring.pictures(output.picture), monitoring.black)
         leaving.callback(guard.left)

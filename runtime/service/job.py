@@ -98,6 +98,8 @@ def make_job(
 
 
 def _check_endless(options: RunOptions) -> None:
+    if options.status is not None:
+        raise OptionError("a service has a status file of its own, /run/edgevit/NAME/status.json; leave --status out")
     for source in options.plan.sources:
         if source.kind in ENDS:
             raise OptionError(f"a service goes on, but {source.name} ends; take {ENDS[source.kind]}")

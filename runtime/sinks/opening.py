@@ -11,6 +11,7 @@ from edgevit.errors import OptionError
 from edgevit.runtime.addresses.address import Address
 from edgevit.runtime.addresses.credentials import read_secret
 from edgevit.runtime.addresses.destinations import STDOUT, Target
+from edgevit.runtime.board.report import BoardReport
 from edgevit.runtime.delivery.count_states import CountStates
 from edgevit.runtime.delivery.line_states import LineStates
 from edgevit.runtime.delivery.sender import Delivery, SpooledSink
@@ -59,6 +60,8 @@ class SinkContext:
 
     task: str = "classify"
     """What the model does."""
+    board: BoardReport | None = None
+    """What brokers are told of the board."""
     names: tuple[str, ...] = ()
     """The model's classes."""
     top_k: int = 5

@@ -15,7 +15,7 @@ from edgevit.fleet.create import create_site
 from edgevit.fleet.publish import publish
 from edgevit.fleet.site import open_site
 from tests.fleet.conftest import Publish
-from tests.made_site import Board
+from tests.plain_board import PlainBoard
 
 
 @pytest.fixture
@@ -91,7 +91,7 @@ def test_a_new_channel_needs_the_key_of_the_list_and_leaves_none_without(site: P
 
 
 def test_who_has_three_keys_publishes_to_a_channel(
-    site: Path, keys: Path, board: Board, give: Publish, models: dict[str, Path], tmp_path: Path
+    site: Path, keys: Path, board: PlainBoard, give: Publish, models: dict[str, Path], tmp_path: Path
 ) -> None:
     give("a", "canary")
     theirs = tmp_path / "theirs"

@@ -1,0 +1,39 @@
+"""What a run says of its board: counts of the model that answers now, and what the machine and the updater say."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+
+from edgevit.errors import ModelFileError
+from edgevit.runtime.board.digest import open_known
+from edgevit.runtime.board.news import StatusNews
+from edgevit.runtime.board.report import BoardReport
+from edgevit.runtime.classifier import Classifier
+from edgevit.runtime.delivery.sender import Backlog
+from edgevit.runtime.delivery.spool import SpoolCounts
+from edgevit.runtime.loading import load
+from edgevit.runtime.records import Record
+from edgevit.runtime.sources.frames import Clock
+from tests.made_records import result_of
+
+
+class Machine:
+    """A board whose clock stands still until it is moved."""
+
+    def __init__(self, root: Path) -> None:
+        self.now_s, self.root = 100.0, root
+        self.clock = Clock(lambda: 1_763_645_791.25 + self.now_s - 100, lambda: self.now_s)
+        self.flags = root / "sys/devices/platform/soc/soc:firmware/get_throttled"
+        self.zone = root / "sys/class/thermal/thermal_zone0/temp"
+        for file in (self.flags, self.zone):
+            file.parent.mkdir(parents=True)
+
+    def report(self) -> BoardReport:
+        return BoardReport(self.root / "models/farm.onnx", "aa", clock=self.clock, root=self.root)
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Machine:
+    return Machine(tmp_path)
