@@ -6,10 +6,10 @@ from edgevit.cli import fleet_site
 from edgevit.cli.sections import CommandGroup
 
 EXAMPLES = """\b
-edgevit fleet init farm/
-edgevit fleet publish farm/ farm.onnx --as farm.onnx --channel canary
-edgevit fleet promote farm/ farm.onnx --from canary --to stable --percent 10
-edgevit fleet check https://example.org/farm/
+edgevit fleet init site
+edgevit fleet publish site farm.onnx --as farm.onnx --channel canary
+edgevit fleet promote site farm.onnx --from canary --to stable --percent 10
+edgevit fleet check https://example.org/site
 """
 
 

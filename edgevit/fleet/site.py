@@ -92,7 +92,13 @@ class Site:
         """
         name = rollout.path.partition("/")[0]
         if name not in self.channels:
-            self.keys.signers(self.root.signed.roles["targets"], "the list of channels")
+            # before there is a key for nothing
+            for top, what in (
+                ("targets", "the list of channels"),
+                ("snapshot", "snapshot"),
+                ("timestamp", "timestamp"),
+            ):
+                self.keys.signers(self.root.signed.roles[top], what)
             key = self.keys.make(f"channel-{name}").public_key
             roles = self.delegations.roles
             assert roles is not None
@@ -149,7 +155,8 @@ class Site:
             path = self.metadata / "timestamp.json"
             signed.version = signed.version + 1 if path.exists() else 1
         else:
-            signed.version = _new_version(self.metadata, name)
+            # past what a cut has left: no name is ever used for two contents
+            signed.version = max(document_versions(self.metadata, name), default=0) + 1
             path = self.metadata / f"{signed.version}.{name}.json"
         signed.expires = expires or max(signed.expires, self.now + timedelta(days=DAYS))
         return path, sign(document, by)
@@ -197,7 +204,7 @@ def _described(document: Metadata[Any], write: Write) -> MetaFile:
     return MetaFile.from_data(document.signed.version, write[1], ["sha256"])
 
 
-def _new_version(folder: Path, name: str) -> int:
-    """Return a document's next version, past those that a cut has left: no name is ever used for two contents."""
-    versions = (path.name.partition(".")[0] for path in folder.glob(f"*.{name}.json"))
-    return max((int(version) for version in versions if version.isdecimal()), default=0) + 1
+def document_versions(folder: Path, name: str) -> dict[int, Path]:
+    """Return the files of a document by their versions."""
+    files = ((path.name.partition(".")[0], path) for path in folder.glob(f"*.{name}.json"))
+    return {int(version): path for version, path in files if version.isdecimal()}

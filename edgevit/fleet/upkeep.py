@@ -12,7 +12,7 @@ from tuf.api.metadata import Metadata
 
 from edgevit.fleet.names import TOP
 from edgevit.fleet.rollout import Rollout
-from edgevit.fleet.site import ROOT_DAYS, Site, Write, sign, write
+from edgevit.fleet.site import ROOT_DAYS, Site, Write, document_versions, sign, write
 from edgevit.runtime.update.offer import Edition
 from edgevit.system.files import PART
 
@@ -109,7 +109,7 @@ def _outdated(site: Site) -> Iterator[Path]:
     current = {name.removesuffix(".json"): meta.version for name, meta in site.snapshot.meta.items()}
     current["snapshot"] = site.snapshot.version
     for name, version in current.items():
-        found = {int(path.name.split(".")[0]): path for path in site.metadata.glob(f"[0-9]*.{name}.json")}
+        found = document_versions(site.metadata, name)
         for older in sorted(number for number in found if number < version)[:-1]:
             yield found[older]
 

@@ -320,4 +320,4 @@ def _upload_order(site: Path) -> Iterable[Path]:
 def _signer(path: Path) -> CryptoSigner:
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-    return CryptoSigner(load_pem_private_key(path.read_bytes(), None))  # type: ignore[arg-type]
+    return CryptoSigner(load_pem_private_key(path.read_bytes(), None))

@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -170,9 +171,11 @@ def test_an_address_without_a_site_is_told_of(web: StaticWeb) -> None:
 
 
 @pytest.mark.parametrize("form", ["{}", "{}/", "file://{}"])
-def test_a_folder_or_a_stick_can_be_checked(site: Path, give: Publish, form: str) -> None:
+@pytest.mark.parametrize("name", ["stick", "my stick 100%"])
+def test_a_folder_or_a_stick_can_be_checked(site: Path, give: Publish, tmp_path: Path, form: str, name: str) -> None:
     give("a")
-    found = _found(form.format(site), site)
+    place = shutil.copytree(site, tmp_path / name)
+    found = _found(form.format(quote(str(place)) if form.startswith("file:") else place), site)
     assert {level for level, _ in found} == {"ok"}
     assert any(text.startswith("stable/farm.onnx version 1: ") for _, text in found)
 

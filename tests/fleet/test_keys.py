@@ -81,11 +81,16 @@ def test_a_key_that_is_missing_is_named_and_nothing_is_written(
     assert sorted(site.rglob("*")) == before
 
 
-def test_a_new_channel_needs_the_key_of_the_list_and_leaves_none_without(site: Path, keys: Path, give: Publish) -> None:
+@pytest.mark.parametrize(
+    ("lost", "named"), [("targets", "the list of channels"), ("snapshot", "snapshot"), ("timestamp", "timestamp")]
+)
+def test_a_new_channel_gets_no_key_while_another_is_missing(
+    site: Path, keys: Path, give: Publish, lost: str, named: str
+) -> None:
     give("a", "canary")
-    for path in keys.glob("targets.*"):
+    for path in keys.glob(f"{lost}.*"):
         path.unlink()
-    with pytest.raises(SiteError, match="keys that sign the list of channels"):
+    with pytest.raises(SiteError, match=f"keys that sign {named} are in"):
         give("a", "stable")
     assert not list(keys.glob("channel-stable*"))
 

@@ -161,7 +161,10 @@ def test_pruning_never_takes_a_root_or_what_a_board_may_be_reading(
 
 def test_pruning_leaves_what_is_not_the_sites(site: Path, give: Publish) -> None:
     give("a")
-    foreign = [site / "index.html", site / "targets" / "stable" / "index.html"]
+    foreign = [
+        *(site / "index.html", site / "targets" / "stable" / "index.html"),
+        *(site / "metadata" / "1x.stable.json", site / "metadata" / "old.snapshot.json"),
+    ]
     for path in foreign:
         path.write_text("welcome")
     with open_site(site) as opened:
