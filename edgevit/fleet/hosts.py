@@ -1,15 +1,16 @@
 """What hands out a site: a web server, with the manners that boards need, or a folder such as a stick's."""
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
 from typing import Literal, Protocol
+from urllib.error import HTTPError
 from urllib.parse import urlsplit
-from urllib.request import url2pathname
+from urllib.request import Request, url2pathname, urlopen
 
-import urllib3
-
+from edgevit import __version__
 from edgevit.errors import OptionError
 
 TIMEOUT_S = 30
@@ -64,8 +65,8 @@ class WebServer:
         """Tell what is answered for files that are missing: boards look for a next root document at each check."""
         for path in ("metadata/999999.root.json", f"targets/{secrets.token_hex(8)}.onnx"):
             try:
-                status = self._ask(path).status
-            except urllib3.exceptions.HTTPError as error:
+                status, _ = self._ask(path)
+            except (OSError, HTTPException) as error:
                 reason = getattr(error, "reason", None) or error
                 yield Finding("failed", f"{self.address} cannot be reached: {reason}")
                 return
@@ -81,18 +82,25 @@ class WebServer:
     def resumes(self, path: str, length: int) -> Iterator[Finding]:
         """Tell whether a broken download can go on."""
         middle = length // 2
-        answer = self._ask(path, {"Range": f"bytes={middle}-"})
+        try:
+            status, content_range = self._ask(path, {"Range": f"bytes={middle}-"})
+        except (OSError, HTTPException):
+            status, content_range = 0, None
         expected = f"bytes {middle}-{length - 1}/{length}"
-        if answer.status == 206 and answer.headers.get("Content-Range") == expected:
+        if status == 206 and content_range == expected:
             yield Finding("ok", "a broken download goes on where it ended")
         else:
             yield Finding("warning", "the server knows no ranges: a broken download begins anew")
 
-    def _ask(self, path: str, headers: dict[str, str] | None = None) -> urllib3.BaseHTTPResponse:
-        with urllib3.PoolManager(timeout=TIMEOUT_S, retries=urllib3.Retry(0, redirect=3)) as pool:
-            response = pool.request("GET", f"{self.address}/{path}", headers=headers, preload_content=False)
-            response.close()
-            return response
+    def _ask(self, path: str, headers: Mapping[str, str] | None = None) -> tuple[int, str | None]:
+        """Return the status of an answer, and which bytes it says it has."""
+        request = Request(f"{self.address}/{path}", headers={"User-Agent": f"edgevit/{__version__}", **(headers or {})})
+        try:
+            with urlopen(request, timeout=TIMEOUT_S) as answer:
+                return answer.status, answer.headers["Content-Range"]
+        except HTTPError as error:
+            with error:
+                return error.code, None
 
 
 class Folder:

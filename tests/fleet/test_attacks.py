@@ -217,6 +217,18 @@ def test_a_root_signed_by_one_of_two_is_refused(two_of_three: Path, tmp_path: Pa
         pass
 
 
+def test_a_root_that_its_own_keys_did_not_sign_is_refused(site: Path) -> None:
+    """Else one that is signed by the old key alone would lock out those who come after."""
+    (old,) = site.with_name("farm-keys").glob("root.*")
+    root: Metadata[Root] = Metadata.from_bytes((site / "metadata" / "1.root.json").read_bytes())
+    root.signed.version = 2
+    root.signed.add_key(CryptoSigner.generate_ed25519().public_key, "root")
+    root.signed.roles["root"].threshold = 2
+    (site / "metadata" / "2.root.json").write_bytes(sign(root, [_signer(old)]))
+    with pytest.raises(SiteError, match=r"2.root.json was changed, or is not signed"), open_site(site):
+        pass
+
+
 def test_a_board_that_is_four_roots_behind_follows(
     site: Path, board: PlainBoard, give: Publish, bytes_of: Contents
 ) -> None:

@@ -8,10 +8,11 @@ from urllib.parse import quote
 
 import pytest
 
-from edgevit.errors import OptionError
+from edgevit.errors import OptionError, SiteError
 from edgevit.fleet.check import check_site
 from edgevit.fleet.create import create_site
 from edgevit.fleet.hosts import open_host
+from edgevit.fleet.reading import read_first_root
 from edgevit.fleet.site import open_site
 from edgevit.fleet.upkeep import renew
 from tests.fleet.conftest import Publish, described
@@ -156,6 +157,13 @@ def test_another_owners_site_is_told_of_if_the_root_is_given(site: Path, give: P
     create_site(tmp_path / "other")
     (failed,) = [text for level, text in _found(str(site), tmp_path / "other") if level == "failed"]
     assert failed.startswith("boards would say: the site is not signed with the keys that this board trusts")
+
+
+def test_a_root_that_was_changed_is_refused(site: Path) -> None:
+    root = site.with_name("farm-keys") / "1.root.json"
+    root.write_bytes(root.read_bytes().replace(b'"threshold":1', b'"threshold":2'))
+    with pytest.raises(SiteError, match=r"1.root.json was changed, or is not signed"):
+        read_first_root(root)
 
 
 def test_without_a_root_it_says_that_it_believed_the_site(site: Path) -> None:
