@@ -1,22 +1,11 @@
 """What a run says of its board: counts of the model that answers now, and what the machine and the updater say."""
 
-import dataclasses
-import json
 from pathlib import Path
 
 import pytest
 
-from edgevit.errors import ModelFileError
-from edgevit.runtime.board.digest import open_known
-from edgevit.runtime.board.news import StatusNews
 from edgevit.runtime.board.report import BoardReport
-from edgevit.runtime.classifier import Classifier
-from edgevit.runtime.delivery.sender import Backlog
-from edgevit.runtime.delivery.spool import SpoolCounts
-from edgevit.runtime.loading import load
-from edgevit.runtime.records import Record
 from edgevit.runtime.sources.frames import Clock
-from tests.made_records import result_of
 
 
 class Machine:
