@@ -1,6 +1,7 @@
 """`edgevit run` as a service's process: readiness, watchdog, SIGHUP and SIGTERM, over real sockets and signals."""
 
 import contextlib
+import hashlib
 import http.client
 import json
 import os
@@ -20,7 +21,10 @@ import numpy as np
 import pytest
 
 import edgevit
+from edgevit.artifact.manifest import read_manifest
 from edgevit.runtime.backends.session import open_exported
+from edgevit.runtime.board.status import read_status
+from tests.waiting import wait_for
 
 COLORS = {"red": (200, 50, 25), "blue": (25, 50, 200)}
 MJPEG = b"HTTP/1.0 200 OK\r\nContent-Type: multipart/x-mixed-replace; boundary=frame\r\n\r\n"
@@ -262,3 +266,51 @@ def test_several_cameras_share_one_session(tiny_model: Path, tmp_path: Path, mon
     lines = [json.loads(line) for line in (tmp_path / "all.jsonl").read_text().splitlines()]
     assert {line["source"] for line in lines} == urls
     assert opened == [tiny_model]
+
+
+def test_status_says_which_model_answers_over_reloads(
+    start: Callable[..., Service], tiny_model: Path, make_model: Callable[..., Path], camera: Camera, tmp_path: Path
+) -> None:
+    """What the updater and `edgevit fleet list` believe: the digest of what answers, not of what lies on the disk."""
+    path = tmp_path / "run" / "status.json"
+    path.parent.mkdir()
+    service = start(tiny_model, camera.url, "--status", path, "--to", tmp_path / "all.jsonl")
+    first = hashlib.sha256(tiny_model.read_bytes()).hexdigest()
+    wait_for(lambda: path.exists())
+    begun = read_status(path)
+    assert (begun.model, begun.sha256, begun.pid) == (str(tiny_model), first, service.process.pid)
+    service.wait_for("READY=1")
+
+    document = read_manifest(tiny_model)
+    assert document is not None
+    tiny_model.write_bytes(b"rubbish")
+    service.process.send_signal(signal.SIGHUP)
+    wait_for(lambda: read_status(path).reload_error is not None)
+    refused = read_status(path)
+    assert (refused.sha256, refused.since) == (first, begun.since)
+    assert str(refused.reload_error).startswith("the old model stays: ")
+    assert refused.results > 0
+
+    make_model("newer.onnx", selftest=document.selftest, target="rpi4").replace(tiny_model)
+    service.process.send_signal(signal.SIGHUP)
+    second = hashlib.sha256(tiny_model.read_bytes()).hexdigest()
+    wait_for(lambda: read_status(path).sha256 == second)
+    renewed = read_status(path)
+    assert renewed.reload_error is None
+    assert renewed.since > begun.since
+
+    code, _, _ = service.end()
+    ended = read_status(path)
+    lines = len((tmp_path / "all.jsonl").read_text().splitlines())
+    assert (code, ended.sha256) == (0, second)
+    assert 0 < ended.results < lines
+    assert [each.name for each in path.parent.iterdir()] == ["status.json"]
+
+
+def test_status_that_cannot_be_written_is_said_before_the_first_picture(
+    start: Callable[..., Service], tiny_model: Path, camera: Camera, tmp_path: Path
+) -> None:
+    service = start(tiny_model, camera.url, "--status", tmp_path / "none" / "status.json")
+    out, err = service.process.communicate(timeout=120)
+    assert (service.process.returncode, out) == (1, "")
+    assert "No such file or directory; choose a place that this user may change" in err
