@@ -10,6 +10,7 @@ from edgevit.errors import MissingExtraError, OutputError
 from edgevit.runtime.delivery.broker import Broker
 from edgevit.runtime.delivery.homeassistant import OFFLINE
 from edgevit.runtime.delivery.sender import BATCH
+from edgevit.runtime.delivery.update_entity import CHECK, INSTALL
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +55,8 @@ class Session:
         """Why the broker does not want us."""
         self.old: queue.SimpleQueue[tuple[str, bytes]] = queue.SimpleQueue()
         """Topic and message of what the broker kept below the topics that were subscribed to."""
+        self.asked = threading.Event()
+        """Set when somebody asks the board to look for a newer model."""
         self.window = BATCH
         """Messages that the broker lets wait for its confirmation at a time."""
         self._broker, self._identity = broker, identity
@@ -77,7 +80,11 @@ class Session:
                 files = " ".join(name for name in (broker.ca, broker.cert, broker.key) if name)
                 raise OutputError(f"the certificates {files} for {broker.name} cannot be used: {error}") from error
         client.on_connect, client.on_disconnect = self._note_answer, self._note_loss
-        client.on_publish, client.on_subscribe, client.on_message = self._note_ack, self._note_rights, self._note_old
+        client.on_publish, client.on_subscribe, client.on_message = (
+            self._note_ack,
+            self._note_rights,
+            self._note_message,
+        )
         loop = client.loop_forever
 
         def loop_until_lost(*arguments: Any, **options: Any) -> Any:
@@ -105,6 +112,10 @@ class Session:
     def close(self) -> None:
         self.client.disconnect()
         self.client.loop_stop()
+
+    def subscribe(self, topic: str) -> None:
+        """Ask for what is published below a topic, with wildcards; it comes to `old` or `asked`."""
+        self.client.subscribe(topic, qos=1)
 
     def publish(self, topic: str, payload: bytes | str, retain: bool) -> Any:
         """Hand a message over; return its state, or None if it is larger than the broker takes."""
@@ -162,10 +173,14 @@ class Session:
     def _note_rights(self, _client: Any, _data: Any, _mid: int, reasons: Any, _properties: Any) -> None:
         if any(reason.is_failure for reason in reasons):
             log.warning(
-                "%s does not let this board read what it announced before; entities of renamed regions stay",
+                "%s does not let this board read what it announced or is asked; entities of renamed regions stay",
                 self._broker.name,
             )
 
-    def _note_old(self, _client: Any, _data: Any, message: Any) -> None:
-        if message.retain and message.payload and self.old.qsize() < _OLD:
+    def _note_message(self, _client: Any, _data: Any, message: Any) -> None:
+        if message.topic == f"{self._broker.topic}/{CHECK}":
+            # one that was kept was not asked now
+            if message.payload == INSTALL.encode() and not message.retain:
+                self.asked.set()
+        elif message.retain and message.payload and self.old.qsize() < _OLD:
             self.old.put((message.topic, message.payload))
