@@ -123,6 +123,10 @@ class StatusError(EdgevitError, ValueError):
     """What a board says of itself cannot be read."""
 
 
+class SiteError(EdgevitError, ValueError):
+    """A folder of signed models is not what it should be, or a key that it needs is missing."""
+
+
 class GateError(EdgevitError):
     """A result was computed but misses its required parity, accuracy or self-test."""
 

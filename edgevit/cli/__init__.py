@@ -35,6 +35,7 @@ COMMANDS = {
     "profiles": "edgevit.cli.profiles",
     "doctor": "edgevit.cli.doctor",
     "service": "edgevit.cli.service",
+    "fleet": "edgevit.cli.fleet",
 }
 """Command to the module whose `command` it is; imported only when used, so that the board never meets torch."""
 
