@@ -119,6 +119,10 @@ class OutputError(EdgevitError, OSError):
     """A result cannot be written where it was asked for."""
 
 
+class BrokerError(EdgevitError, ConnectionError):
+    """An MQTT broker cannot be reached, refuses, or keeps nothing of what is asked for."""
+
+
 class StatusError(EdgevitError, ValueError):
     """What a board says of itself cannot be read."""
 

@@ -24,9 +24,36 @@ PACKET = 16
 """Bytes of a packet beside its topic and its message, at most."""
 V311, V5 = 4, 5
 """Versions as the protocol numbers them."""
-_SECRETS = "; set EDGEVIT_MQTT_USER and EDGEVIT_MQTT_PASSWORD or EDGEVIT_MQTT_PASSWORD_FILE"
+LOGIN_HINT = "; set EDGEVIT_MQTT_USER and EDGEVIT_MQTT_PASSWORD or EDGEVIT_MQTT_PASSWORD_FILE"
 _OLD = 1000
 """Old announcements that are looked at."""
+
+
+def new_client(broker: Broker, identity: str, version: int) -> Any:
+    """Return a client of paho-mqtt that knows how to log in, and connects once.
+
+    Raises:
+        MissingExtraError: paho-mqtt is not installed.
+        OutputError: a certificate cannot be read.
+    """
+    try:
+        from paho.mqtt import client as paho
+        from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("paho-mqtt", "talking to an MQTT broker", "mqtt") from error
+    client: Any = paho.Client(
+        CallbackAPIVersion.VERSION2, identity, protocol=MQTTProtocolVersion(version), reconnect_on_failure=False
+    )
+    client.connect_timeout = CONNECT_S
+    if broker.user is not None:
+        client.username_pw_set(broker.user, broker.password)
+    if broker.tls:
+        try:
+            client.tls_set(broker.ca, broker.cert, broker.key)
+        except (OSError, ValueError) as error:
+            files = " ".join(name for name in (broker.ca, broker.cert, broker.key) if name)
+            raise OutputError(f"the certificates {files} for {broker.name} cannot be used: {error}") from error
+    return client
 
 
 class Session:
@@ -44,11 +71,6 @@ class Session:
             MissingExtraError: paho-mqtt is not installed.
             OutputError: a certificate cannot be read.
         """
-        try:
-            from paho.mqtt import client as paho
-            from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
-        except ModuleNotFoundError as error:
-            raise MissingExtraError("paho-mqtt", "publishing to an MQTT broker", "mqtt") from error
         self.version = version
         self.answered, self.lost = threading.Event(), threading.Event()
         self.refusal = ""
@@ -65,20 +87,9 @@ class Session:
         self._largest = 0
         self._keeps = True
         self._begun_s = time.monotonic()
-        client: Any = paho.Client(
-            CallbackAPIVersion.VERSION2, identity, protocol=MQTTProtocolVersion(version), reconnect_on_failure=False
-        )
-        client.connect_timeout = CONNECT_S
+        client = new_client(broker, identity, version)
         client.max_inflight_messages_set(BATCH)
         client.will_set(f"{broker.topic}/status", OFFLINE, qos=1, retain=True)
-        if broker.user is not None:
-            client.username_pw_set(broker.user, broker.password)
-        if broker.tls:
-            try:
-                client.tls_set(broker.ca, broker.cert, broker.key)
-            except (OSError, ValueError) as error:
-                files = " ".join(name for name in (broker.ca, broker.cert, broker.key) if name)
-                raise OutputError(f"the certificates {files} for {broker.name} cannot be used: {error}") from error
         client.on_connect, client.on_disconnect = self._note_answer, self._note_loss
         client.on_publish, client.on_subscribe, client.on_message = (
             self._note_ack,
@@ -153,7 +164,7 @@ class Session:
     def _note_answer(self, _client: Any, _data: Any, _flags: Any, reason: Any, properties: Any) -> None:
         if reason.is_failure:
             denied = str(reason) in ("Not authorized", "Bad user name or password")
-            self.refusal = f"the broker refuses: {reason}{_SECRETS if denied else ''}"
+            self.refusal = f"the broker refuses: {reason}{LOGIN_HINT if denied else ''}"
         if properties is not None:
             self._largest = getattr(properties, "MaximumPacketSize", 0)
             self._keeps = bool(getattr(properties, "RetainAvailable", 1))

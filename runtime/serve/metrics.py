@@ -1,12 +1,11 @@
 """Counters for Prometheus, through its own client library; docs/serve.md lists them."""
 
-import datetime
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from edgevit.errors import MissingExtraError
 from edgevit.runtime.board.report import BoardReport
-from edgevit.runtime.board.status import BoardStatus
+from edgevit.runtime.board.status import BoardStatus, unix_time
 from edgevit.runtime.delivery.sender import Backlog
 from edgevit.runtime.serve.status import RunStatus, StatusSnapshot
 
@@ -90,9 +89,8 @@ def _board_families(board: BoardStatus) -> Iterator[Any]:
     """Yield what the board says of itself, as far as it knows."""
     from prometheus_client import core
 
-    since_s = datetime.datetime.fromisoformat(board.since).timestamp()
     for name, text, value in (
-        ("edgevit_model_loaded_timestamp_seconds", "When the model was loaded, in Unix time.", since_s),
+        ("edgevit_model_loaded_timestamp_seconds", "When the model was loaded, in Unix time.", unix_time(board.since)),
         ("edgevit_frames_per_second", "Pictures that were classified, over the last minute.", board.frames_per_second),
         ("edgevit_temperature_celsius", "Temperature of the hottest zone.", board.temperature_c),
         ("edgevit_throttled", "1 while the board is short of power or slows down for heat.", board.throttled),
