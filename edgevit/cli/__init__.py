@@ -36,6 +36,7 @@ COMMANDS = {
     "doctor": "edgevit.cli.doctor",
     "service": "edgevit.cli.service",
     "update": "edgevit.cli.update",
+    "fleet": "edgevit.cli.fleet",
 }
 """Command to the module whose `command` it is; imported only when used, so that the board never meets torch."""
 

@@ -1,0 +1,44 @@
+"""A board as python-tuf's own client has it, which reads a site from the disk."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from tuf.api.exceptions import DownloadHTTPError
+from tuf.api.metadata import TargetFile
+from tuf.ngclient import FetcherInterface, Updater
+
+
+class FolderFetcher(FetcherInterface):
+    """Answers as a static web server over a folder would, where a file is missing too."""
+
+    def _fetch(self, url: str) -> Iterator[bytes]:
+        path = Path(unquote(urlsplit(url).path))
+        if not path.is_file():
+            raise DownloadHTTPError(f"no {path}", 404)
+        return iter([path.read_bytes()])
+
+
+class Board:
+    """What a board remembers between its looks at a site."""
+
+    def __init__(self, home: Path, root: Path) -> None:
+        """Enrol in `home` with the root document `root`."""
+        self.home = home
+        self.root = root.read_bytes()
+        (home / "store").mkdir(parents=True)
+
+    def look(self, site: Path, path: str) -> tuple[TargetFile | None, bytes | None]:
+        """Return the entry and the verified bytes of a model, or twice None; raises what tuf does."""
+        updater = Updater(
+            str(self.home / "store"),
+            f"file://{site}/metadata",
+            str(self.home),
+            f"file://{site}/targets",
+            FolderFetcher(),
+            bootstrap=self.root,
+        )
+        target = updater.get_targetinfo(path)
+        if target is None:
+            return None, None
+        return target, Path(updater.download_target(target, str(self.home / "model"))).read_bytes()
