@@ -15,6 +15,7 @@ from tuf.api.metadata import Role
 from edgevit.artifact.files import read_regular
 from edgevit.errors import SiteError
 from edgevit.fleet.writing import write_file
+from edgevit.system.files import PART
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +56,7 @@ class Keys:
         """Key identifier to signer, for all files that are there."""
         found = {}
         for folder in self.folders:
-            for path in sorted(folder.glob("*.pem")):
+            for path in _files(folder):
                 signer = _read_key(path)
                 found[signer.public_key.keyid] = signer
         return found
@@ -95,7 +96,7 @@ class Keys:
 
     def retire(self, names: Collection[str], used: Collection[str]) -> None:
         """Move the keys of these roles that are no longer used out of the way."""
-        for path in (path for folder in self.folders for path in folder.glob("*.pem")):
+        for path in (path for folder in self.folders for path in _files(folder)):
             if path.name.split(".")[0] in names and _read_key(path).public_key.keyid not in used:
                 kept = path.parent / REPLACED
                 kept.mkdir(mode=0o700, exist_ok=True)
@@ -106,6 +107,11 @@ def default_folder(site: Path) -> Path:
     """Return the folder beside a site that holds its keys."""
     place = site if site.name else site.resolve()
     return place.with_name(f"{place.name}-keys")
+
+
+def _files(folder: Path) -> list[Path]:
+    """Return a folder's keys, without what a cut has left under a temporary name."""
+    return sorted(path for path in folder.glob("*.pem") if not path.name.startswith(PART))
 
 
 def _read_key(path: Path) -> CryptoSigner:
