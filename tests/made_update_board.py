@@ -80,7 +80,13 @@ class FileService:
         write_status(
             self.file,
             BoardStatus(
-                host="yard", version="0", pid=pid, model=str(self.model), sha256=sha256, since="now", time="now"
+                host="yard",
+                version="0",
+                pid=pid,
+                model=str(self.model),
+                sha256=sha256,
+                since="2026-11-30T02:00:00Z",
+                time="2026-11-30T02:00:00Z",
             ),
         )
 

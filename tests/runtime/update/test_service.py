@@ -12,7 +12,15 @@ from edgevit.runtime.update.service import SystemdService, fresh_status
 
 
 def status(pid: int) -> BoardStatus:
-    return BoardStatus(host="yard", version="0", pid=pid, model="/m.onnx", sha256="a" * 64, since="now", time="now")
+    return BoardStatus(
+        host="yard",
+        version="0",
+        pid=pid,
+        model="/m.onnx",
+        sha256="a" * 64,
+        since="2026-11-30T02:00:00Z",
+        time="2026-11-30T02:00:00Z",
+    )
 
 
 def test_status_of_a_service_that_runs_is_taken(tmp_path: Path) -> None:
