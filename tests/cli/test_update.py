@@ -1,4 +1,4 @@
-"""`edgevit update` on the command line: a board of a site that `edgevit fleet` made, in a user's own service manager."""
+"""`edgevit update` on the command line: a board of a site that `edgevit fleet` made, in a user's own manager."""
 
 import json
 import os
@@ -88,7 +88,8 @@ def test_check_that_fails_is_one_line_and_exit_code_1(home: Path, site: Path, ru
     code, out, err = run("update", "--user")
     assert code == 1
     assert err == (
-        f"edgevit: {site}/metadata/timestamp.json does not exist: there is no such file, or the upload is not complete\n"
+        f"edgevit: {site}/metadata/timestamp.json does not exist: there is no such file, "
+        "or the upload is not complete\n"
     )
     assert out.startswith("stable/farm.onnx: failed: ")
 
@@ -139,7 +140,7 @@ def test_same_site_may_be_moved_without_forgetting_what_was_seen(
     ("change", "said"),
     [
         ({"site": "ftp://example.org/farm"}, "the site is 'ftp://example.org/farm', expected the address of a folder"),
-        ({"site": "https://me:secret@example.org"}, "without a password"),
+        ({"site": "https://me:secret@example.org"}, "holds a name or a password"),
         ({"target": "farm.onnx"}, "--target is 'farm.onnx', expected a channel and a model's name"),
         ({"target": "stable/../farm.onnx"}, "expected a channel and a model's name"),
         ({"target": "stable/farm.zip"}, "expected a channel and a model's name"),
