@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from edgevit.errors import UpdateError
 from edgevit.runtime.backends.session import open_session
 from edgevit.runtime.board.status import status_path
 from edgevit.runtime.selftest import record_cases
@@ -19,6 +20,7 @@ from edgevit.runtime.update.board import Patience
 from edgevit.runtime.update.check import check
 from edgevit.runtime.update.enrollment import Enrollment
 from edgevit.runtime.update.service import SystemdService
+from edgevit.runtime.update.state import read_state
 from tests.conftest import TINY
 from tests.made_camera import Camera
 from tests.made_signed_site import MadeSite
@@ -193,9 +195,10 @@ def test_model_that_fails_its_selftest_never_gets_in_the_services_way(
     enrollment.model.write_bytes(old)
     service = manager(enrollment.model)
     site.publish("stable/farm.onnx", b"no model at all")
-    state = check(enrollment, SystemdService("yard", True), patience=PATIENT)
+    with pytest.raises(UpdateError, match="its self-test failed"):
+        check(enrollment, SystemdService("yard", True), patience=PATIENT)
+    assert (state := read_state(enrollment.into)) is not None
     assert state.state == "failed"
-    assert "its self-test failed" in (state.error or "")
     assert enrollment.model.read_bytes() == old
     assert [path.name for path in enrollment.into.glob("*.onnx")] == ["farm.onnx"]
     again = check(enrollment, SystemdService("yard", True), patience=PATIENT)
