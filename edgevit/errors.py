@@ -123,12 +123,16 @@ class OutputError(EdgevitError, OSError):
     """A result cannot be written where it was asked for."""
 
 
-class SiteError(EdgevitError, ValueError):
-    """A folder of signed models is not what it should be, or a key that it needs is missing."""
+class BrokerError(EdgevitError, ConnectionError):
+    """An MQTT broker cannot be reached, refuses, or keeps nothing of what is asked for."""
 
 
 class StatusError(EdgevitError, ValueError):
     """What a board says of itself cannot be read."""
+
+
+class SiteError(EdgevitError, ValueError):
+    """A folder of signed models is not what it should be, or a key that it needs is missing."""
 
 
 class GateError(EdgevitError):

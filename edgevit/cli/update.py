@@ -1,13 +1,12 @@
 """`edgevit update`: a board that follows a site of signed models."""
 
-import sys
 from pathlib import Path
 
 import click
 
 from edgevit.cli.sections import CommandGroup
-from edgevit.cli.terminal import echo, say
-from edgevit.errors import MissingExtraError
+from edgevit.cli.terminal import echo
+from edgevit.errors import MissingExtraError, UpdateError
 
 EXAMPLES = """\b
 sudo .venv/bin/edgevit update enroll https://example.org/farm --root 1.root.json \\
@@ -51,8 +50,7 @@ def command(context: click.Context, service: str, user: bool, address: str | Non
         tell=echo,
     )
     if state.state in ("failed", "rolled back"):
-        say(state.error or state.state)
-        sys.exit(1)
+        raise UpdateError(f"{state.target} {state.state}: {state.error}")
     echo(f"{state.target}: {state.state}" + (f": {state.error}" if state.error else ""))
 
 

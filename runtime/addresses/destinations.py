@@ -244,6 +244,7 @@ OPTIONS: dict[str, dict[str, Reader]] = {
         "ca": _text,
         "cert": _text,
         "key": _text,
+        "check": _text,
     },
     "webhook": {**_SEND, "header": _header},
 }

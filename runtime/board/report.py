@@ -16,12 +16,9 @@ from edgevit.runtime.delivery.sender import Backlog
 from edgevit.runtime.moment import iso_time
 from edgevit.runtime.records import RESULT, Record
 from edgevit.runtime.sources.frames import Clock
-from edgevit.schema import read_json
 
 RATE_S = 60.0
 """Over how long frames a second are counted."""
-UPDATE_FILE = "state.json"
-"""Name of the updater's own state, in the model's folder."""
 _NOW = 0xF
 """Flags of Raspberry Pi's firmware that hold at this moment."""
 
@@ -29,16 +26,26 @@ _NOW = 0xF
 class BoardReport:
     """A sink that counts; any thread may ask it for the status."""
 
-    def __init__(self, model: str | Path, sha256: str, *, clock: Clock | None = None, root: Path = ROOT) -> None:
+    def __init__(
+        self,
+        model: str | Path,
+        sha256: str,
+        *,
+        update: Callable[[], Mapping[str, Any] | None] = lambda: None,
+        clock: Clock | None = None,
+        root: Path = ROOT,
+    ) -> None:
         """Begin to count.
 
         Args:
             model: path of the file that was loaded.
             sha256: its digest.
+            update: returns what the updater wrote last; called from the threads that ask.
             clock: of this machine.
             root: where the machine says of itself how warm it is.
         """
-        self._model, self._root, self._clock = Path(os.path.abspath(model)), root, clock or Clock()
+        self._model, self._root, self._clock = os.path.abspath(model), root, clock or Clock()
+        self._ask_update = update
         self._profile = _profile_name()
         self._lock = threading.Lock()
         self._ask_backlogs: Callable[[], tuple[Backlog, ...]] = tuple
@@ -90,7 +97,7 @@ class BoardReport:
     def status(self) -> BoardStatus:
         """Return how things are now."""
         backlogs, flags = self._ask_backlogs(), throttle_flags(self._root)
-        warm, update = temperature_c(self._root), self._update()
+        warm, update = temperature_c(self._root), self._ask_update()
         with self._lock:
             now_s = self._clock.monotonic_s()
             self._forget(now_s)
@@ -100,7 +107,7 @@ class BoardReport:
                 host=_printable(platform.node()),
                 version=__version__,
                 pid=os.getpid(),
-                model=_printable(str(self._model)),
+                model=_printable(self._model),
                 sha256=self._sha256,
                 since=iso_time(self._since_s),
                 time=iso_time(self._clock.wall_s()),
@@ -117,17 +124,9 @@ class BoardReport:
 
     def facts(self) -> tuple[Any, ...]:
         """Return what is told at once when it changes: the model, a reload that failed, and the updater's state."""
-        update = self._update()
+        update = self._ask_update()
         with self._lock:
             return self._sha256, self._since_s, self._reload_error, update
-
-    def _update(self) -> Mapping[str, Any] | None:
-        """Return what the updater wrote last; None where there is none, or another program's file."""
-        try:
-            found = read_json((self._model.parent / UPDATE_FILE).read_text("utf-8"))
-        except (OSError, ValueError):
-            return None
-        return found if isinstance(found, dict) and "state" in found else None
 
     def _forget(self, now_s: float) -> None:
         while self._frames and self._frames[0] < now_s - RATE_S:

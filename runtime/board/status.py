@@ -1,6 +1,7 @@
 """The status of a board as one small JSON object: a file for its neighbours, a message for those far away."""
 
 import dataclasses
+import datetime
 import json
 import os
 from collections.abc import Mapping
@@ -14,6 +15,9 @@ from edgevit.system.files import replacing
 
 STATUS_FOLDER, STATUS_NAME = "edgevit", "status.json"
 """A service's status lies in this folder of /run, in one of its own name, in this file."""
+
+YEARS = range(1970, 3000)
+"""A clock that nobody has set says 1970."""
 
 Count = Annotated[int, Range(0)]
 
@@ -55,6 +59,10 @@ class BoardStatus:
     update: Mapping[str, Any] | None = None
     """The updater's own state, as it wrote it beside the model; None where there is no updater."""
 
+    def __post_init__(self) -> None:
+        for name in ("since", "time"):
+            unix_time(getattr(self, name), name)
+
     def to_json(self) -> str:
         """Return one line of ASCII."""
         return json.dumps(dataclasses.asdict(self))
@@ -69,6 +77,22 @@ class BoardStatus:
         status = read_value(cls, read_json(text), "status")
         assert isinstance(status, cls)
         return status
+
+
+def unix_time(text: str, name: str = "time") -> float:
+    """Return an ISO time with its zone as Unix time, in seconds.
+
+    Raises:
+        ValueError: it is none, or of no year that a board could be running in.
+    """
+    try:
+        moment = datetime.datetime.fromisoformat(text)
+        sound = moment.tzinfo is not None and moment.year in YEARS
+    except ValueError:
+        sound = False
+    if not sound:
+        raise ValueError(f"{name} is {text[:60]!r}, expected a time with its zone, such as 2026-11-20T13:36:31Z")
+    return moment.timestamp()
 
 
 def status_path(name: str, *, user: bool = False, environment: Mapping[str, str] = os.environ) -> Path:

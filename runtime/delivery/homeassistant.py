@@ -12,6 +12,7 @@ from typing import Any
 from edgevit import __version__
 from edgevit.errors import OptionError
 from edgevit.runtime.delivery.broker import Broker
+from edgevit.runtime.delivery.update_entity import BOARD, update_entity
 from edgevit.runtime.events.event import Event
 from edgevit.runtime.events.labels import UNKNOWN
 from edgevit.runtime.moment import Moment
@@ -149,6 +150,8 @@ def discovery(
     classes: Sequence[str] = (),
     watched: Sequence[str] = (),
     lines: Sequence[str] = (),
+    *,
+    board: bool = False,
 ) -> Iterator[tuple[str, str]]:
     """Yield (topic, payload) of the messages that announce a board.
 
@@ -160,6 +163,7 @@ def discovery(
             of its own.
         watched: those of them that rules are about.
         lines: over which they are counted, in and out; each a sensor for each class and direction.
+        board: its status is published too; then its model is something that can be updated.
     """
     node, base = node_id(broker), broker.topic
     status = {"topic": f"{base}/status", "payload_available": ONLINE, "payload_not_available": OFFLINE}
@@ -210,6 +214,8 @@ def discovery(
         shown = shown.encode("utf-8", "replace").decode()
         template = "{{ value_json.label }}"
         yield message("sensor", entity_key(roi), channel, name=shown, value_template=template, **seen, **expires)
+    if board:
+        yield message("update", "model", BOARD, **update_entity(broker))
     for kind, shown in PROBLEMS.items():
         on_or_off = "{{ 'ON' if value_json.active else 'OFF' }}"
         specific = {"device_class": "problem", "entity_category": "diagnostic"}

@@ -1,9 +1,11 @@
 """What stands beside a run: the page of `serve`, and the service manager that wants to know whether results come."""
 
+import dataclasses
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from edgevit import __version__
 from edgevit.runtime.board.report import BoardReport
@@ -17,6 +19,7 @@ from edgevit.runtime.run.options import RunOptions
 from edgevit.runtime.serve.server import Server
 from edgevit.runtime.serve.status import RunStatus
 from edgevit.runtime.sinks.combining import Sinks
+from edgevit.runtime.update.state import read_state
 
 
 @dataclass(frozen=True)
@@ -93,7 +96,7 @@ def open_monitoring(options: RunOptions, heartbeat: Heartbeat, sha256: str | Non
         OptionError: the page's address is wrong, or others could see it who should not.
         OutputError: it cannot be listened at.
     """
-    board = None if sha256 is None else BoardReport(options.model, sha256)
+    board = None if sha256 is None else _open_report(options.model, sha256)
     told = (heartbeat,) if board is None else (board, heartbeat)
     if options.serve is None:
         return Monitoring(told, heartbeat, board=board)
@@ -108,3 +111,13 @@ def open_monitoring(options: RunOptions, heartbeat: Heartbeat, sha256: str | Non
     about = {"version": __version__, "model": Path(options.model).name, "source": plan.name}
     server = Server(access, PageState(view, status, about, board=board))
     return Monitoring((status, view, *told), heartbeat, status, server, board)
+
+
+def _open_report(model: str | Path, sha256: str) -> BoardReport:
+    folder = Path(os.path.abspath(model)).parent
+
+    def update() -> dict[str, Any] | None:
+        state = read_state(folder)
+        return None if state is None else dataclasses.asdict(state)
+
+    return BoardReport(model, sha256, update=update)

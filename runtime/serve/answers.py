@@ -105,7 +105,7 @@ def _state(state: PageState, fields: Mapping[str, str]) -> Response:
 
 def _metrics(state: PageState, fields: Mapping[str, str]) -> Response:
     try:
-        return Response(200, CONTENT_TYPE, exposition(state.status, state.about))
+        return Response(200, CONTENT_TYPE, exposition(state.status, state.about, state.board))
     except MissingExtraError as error:
         return Response(501, TEXT, f"{error}\n".encode())
 

@@ -47,10 +47,11 @@ def check(
         now_s: this machine's clock, as Unix time.
 
     Returns:
-        The state as it is on the disk now; its `error` says what went wrong.
+        The state as it is on the disk now; its `error` says why a model was rolled back, or not confirmed yet.
 
     Raises:
-        UpdateError: another check is running, or the folder cannot be written.
+        UpdateError: the site cannot be asked, its model is not fit to run, another check is running, or the folder
+            cannot be written. What runs is as it was, and the state on the disk says why.
     """
     reached(Step.LOCK)
     folder = enrollment.into
@@ -62,7 +63,8 @@ def check(
                 finish_trial(board)
                 _look(board, address or enrollment.site, bounds or Bounds(), now_s, retry)
             except UpdateError as error:
-                board.note("installed" if board.is_on_trial() else "failed", error=str(error))
+                board.note("installed" if board.is_on_trial() else "failed", error=error.command_line_text)
+                raise
             return board.state
     except OSError as error:
         raise UpdateError(f"{folder} cannot be written: {error.strerror or error}; look at the card") from error

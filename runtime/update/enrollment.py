@@ -79,16 +79,12 @@ def check_site(text: str) -> str:
         good = parts.path.startswith("/") if parts.scheme == "file" else bool(parts.hostname)
     except ValueError:
         raise OptionError(f"the site is {text!r}, which is no address") from None
-    if (
-        parts.scheme not in ("http", "https", "file")
-        or not good
-        or parts.query
-        or parts.fragment
-        or "@" in parts.netloc
-    ):
+    if "@" in parts.netloc:
+        raise OptionError("the site's address holds a name or a password, and signed models need none; leave it out")
+    if parts.scheme not in ("http", "https", "file") or not good or parts.query or parts.fragment:
         raise OptionError(
-            f"the site is {text!r}, expected the address of a folder such as https://example.org/farm, without a "
-            "password, or file:///media/stick"
+            f"the site is {text!r}, expected the address of a folder such as https://example.org/farm, or "
+            "file:///media/stick"
         )
     return text.rstrip("/")
 

@@ -39,7 +39,7 @@ def install(board: Board, edition: Edition, address: str, fetcher: SiteFetcher, 
         prove(newer, board.proof)
     except UpdateError as error:
         # before the file goes, so that a kill between does not fetch it again
-        board.remember_bad(edition.sha256, str(error))
+        board.remember_bad(edition.sha256, error.command_line_text)
         newer.unlink()
         raise
     gave_results = _gives_results(board, before)

@@ -53,7 +53,7 @@ def read_offer(target: str, sha256: str | None, length: int, custom: Any) -> Off
     try:
         fields = read_value(Mapping[str, Any], custom, "custom")
         newest = read_value(Edition, {"version": fields.get("version"), "sha256": sha256, "length": length}, "entry")
-        offer = read_value(Offer, {"newest": newest, **fields}, "custom")
+        offer = read_value(Offer, {**fields, "newest": newest}, "custom")
     except FieldError as error:
         raise UpdateError(f"the site's entry of {target}: {error}; publish it with `edgevit fleet publish`") from error
     assert isinstance(offer, Offer)

@@ -1,5 +1,6 @@
 """The service that runs the model, as its manager and its own status file show it."""
 
+import os
 import subprocess
 import time
 from pathlib import Path
@@ -77,10 +78,21 @@ class SystemdService:
 
 
 def fresh_status(path: Path) -> BoardStatus | None:
-    """Return what a running service says of itself; None if it has not said anything of late."""
+    """Return what a running service says of itself; None if it has ended, or has not said anything of late."""
     try:
         if time.time() - path.stat().st_mtime > FRESH_S:
             return None
-        return read_status(path)
+        status = read_status(path)
     except (OSError, StatusError):
         return None
+    return status if _is_alive(status.pid) else None
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # another user's
+        return True
+    return True

@@ -16,7 +16,7 @@ from edgevit.fleet.reading import read_first_root
 from edgevit.fleet.site import open_site
 from edgevit.fleet.upkeep import renew
 from tests.fleet.conftest import Publish, described
-from tests.made_web import StaticWeb, serving
+from tests.made_static_web import StaticWeb, serving
 
 Contents = dict[str, bytes]
 NOW = datetime.now(UTC)

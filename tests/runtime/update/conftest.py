@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from edgevit.runtime.update import install
-from tests.made_board import MadeBoard, Make, make_board
-from tests.made_site import MadeSite
-from tests.made_web import StaticWeb, serving
+from tests.made_signed_site import MadeSite
+from tests.made_static_web import StaticWeb, serving
+from tests.made_update_board import MadeBoard, Make, make_board
 
 
 @pytest.fixture

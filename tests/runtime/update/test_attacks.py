@@ -10,9 +10,9 @@ import pytest
 from securesystemslib.signer import CryptoSigner
 
 from edgevit.runtime.update.state import Release
-from tests.made_board import MadeBoard, Make
-from tests.made_site import MadeSite, in_days
-from tests.made_web import StaticWeb
+from tests.made_signed_site import MadeSite, in_days
+from tests.made_static_web import StaticWeb
+from tests.made_update_board import MadeBoard, Make
 
 pytestmark = pytest.mark.usefixtures("any_bytes")
 

@@ -8,9 +8,9 @@ import pytest
 from edgevit.errors import UpdateError
 from edgevit.runtime.update.board import Step
 from edgevit.runtime.update.state import Release, read_state
-from tests.made_board import BROKEN, OTHER_CLASSES, SILENT, Make
-from tests.made_site import MadeSite
-from tests.made_web import StaticWeb
+from tests.made_signed_site import MadeSite
+from tests.made_static_web import StaticWeb
+from tests.made_update_board import BROKEN, OTHER_CLASSES, SILENT, Make
 
 pytestmark = pytest.mark.usefixtures("any_bytes")
 

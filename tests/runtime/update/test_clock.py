@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 import pytest
 
 from edgevit.runtime.update.floor import BUILT_S, Floor
-from tests.made_board import Make
-from tests.made_site import MadeSite
+from tests.made_signed_site import MadeSite
+from tests.made_update_board import Make
 
 pytestmark = pytest.mark.usefixtures("any_bytes")
 

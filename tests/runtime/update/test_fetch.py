@@ -10,9 +10,9 @@ import pytest
 from tuf.api.exceptions import DownloadError, DownloadHTTPError, DownloadLengthMismatchError, SlowRetrievalError
 
 from edgevit.runtime.update.fetch import Bounds, SiteFetcher
-from tests.made_board import BOUNDS, Make
-from tests.made_site import MadeSite
-from tests.made_web import StaticWeb
+from tests.made_signed_site import MadeSite
+from tests.made_static_web import StaticWeb
+from tests.made_update_board import BOUNDS, Make
 
 CONTENT = bytes(number * number % 251 for number in range(400_000))
 OLD = b"an old model"

@@ -8,13 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from edgevit.errors import UpdateError
 from edgevit.runtime.board.status import BoardStatus, read_status, write_status
 from edgevit.runtime.update.board import Patience, Step
 from edgevit.runtime.update.check import check
 from edgevit.runtime.update.enrollment import Enrollment
 from edgevit.runtime.update.fetch import Bounds
 from edgevit.runtime.update.service import Condition
-from edgevit.runtime.update.state import UpdateState
+from edgevit.runtime.update.state import UpdateState, read_state
 
 QUICK = Patience(results=3, results_s=1.0, reload_s=1.0, start_s=1.0, before_s=1.0, look_s=0.001)
 BOUNDS = Bounds(gap_s=10, pause_s=0.001)
@@ -80,7 +81,13 @@ class FileService:
         write_status(
             self.file,
             BoardStatus(
-                host="yard", version="0", pid=pid, model=str(self.model), sha256=sha256, since="now", time="now"
+                host="yard",
+                version="0",
+                pid=pid,
+                model=str(self.model),
+                sha256=sha256,
+                since="2026-11-30T02:00:00Z",
+                time="2026-11-30T02:00:00Z",
             ),
         )
 
@@ -109,8 +116,15 @@ class MadeBoard:
         return sorted(path.name for path in self.into.iterdir() if path.name not in ("update", "state.json"))
 
     def check(self, **options: Any) -> UpdateState:
+        """Check once; return the state that is on the disk then."""
         settings: dict[str, Any] = {"bounds": BOUNDS, "patience": QUICK, "reached": self.steps.append}
-        return check(self.enrollment, self.service, tell=self.told.append, **settings | options)
+        try:
+            return check(self.enrollment, self.service, tell=self.told.append, **settings | options)
+        except UpdateError as error:
+            state = read_state(self.into)
+            if state is None or state.error != error.command_line_text:
+                raise
+            return state
 
 
 def make_board(
