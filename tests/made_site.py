@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from tuf.api.exceptions import DownloadHTTPError
-from tuf.api.metadata import TargetFile
 from tuf.ngclient import FetcherInterface, Updater
 
 
@@ -28,8 +28,8 @@ class Board:
         self.root = root.read_bytes()
         (home / "store").mkdir(parents=True)
 
-    def look(self, site: Path, path: str) -> tuple[TargetFile | None, bytes | None]:
-        """Return the entry and the verified bytes of a model, or twice None; raises what tuf does."""
+    def look(self, site: Path, path: str) -> tuple[dict[str, Any] | None, bytes | None]:
+        """Return a model's custom entry and its verified bytes, or twice None; raises what tuf does."""
         updater = Updater(
             str(self.home / "store"),
             f"file://{site}/metadata",
@@ -41,4 +41,4 @@ class Board:
         target = updater.get_targetinfo(path)
         if target is None:
             return None, None
-        return target, Path(updater.download_target(target, str(self.home / "model"))).read_bytes()
+        return target.custom, Path(updater.download_target(target, str(self.home / "model"))).read_bytes()

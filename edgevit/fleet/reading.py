@@ -40,6 +40,18 @@ def read_roots(folder: Path, first: Path) -> list[Metadata[Root]]:
     raise AssertionError("counting never ends")
 
 
+def read_first_root(path: Path) -> bytes:
+    """Return a root document as it stands in a file, if it is one that signs itself.
+
+    Raises:
+        SiteError: it is another file, or damaged.
+    """
+    root = _read(path, Root, None)
+    with _checking(path):
+        root.signed.verify_delegate("root", root.signed_bytes, root.signatures)
+    return path.read_bytes()
+
+
 def read_document(folder: Path, name: str, kind: type[T], by: Root | Targets, meta: MetaFile | None) -> Metadata[T]:
     """Return a document that `by` names the keys of and, but for the timestamp, `meta` the version and digest.
 

@@ -36,11 +36,16 @@ class Release:
     earlier: tuple[Edition, ...] = ()
     """What all boards had before, newest first: what a rollback goes back to."""
 
+    @property
+    def before(self) -> Edition | None:
+        """What the boards have that do not take part; None if all do, or there was nothing."""
+        return self.earlier[0] if self.percent < 100 and self.earlier else None
+
     def to_target(self) -> TargetFile:
         """Return the entry to be signed."""
         custom: dict[str, Any] = {"version": self.edition.version, "percent": self.percent}
-        if self.percent < 100 and self.earlier:
-            custom["before"] = dataclasses.asdict(self.earlier[0])
+        if self.before is not None:
+            custom["before"] = dataclasses.asdict(self.before)
         custom["earlier"] = [dataclasses.asdict(edition) for edition in self.earlier]
         hashes = {"sha256": self.edition.sha256}
         return TargetFile(self.edition.length, hashes, self.path, {"custom": custom})
