@@ -62,6 +62,7 @@ def _adapted(words: Sequence[str]) -> list[str]:
     if command == "service":
         _stand_in_for_systemd()
     elif command == "fleet":
+        _stand_in_for_broker()
         return _adapted_fleet(words)
     elif command == "update":
         return _adapted_update(words)
@@ -91,7 +92,7 @@ SITE = "https://example.org/site"
 
 
 def _adapted_fleet(words: Sequence[str]) -> list[str]:
-    if words[1] != "init":
+    if words[1] not in ("init", "list", "forget"):
         _have_site()
     return [word.replace(SITE, "site") for word in words]
 
@@ -194,6 +195,21 @@ def _stand_in_for_systemd() -> None:
     vars(job)["secrets_folder"] = lambda name, user: secrets_folder(name, user) if user else folder / name
     # a test lives where no service can look, and where only its own user can
     place._check_open = lambda folder: None
+
+
+def _stand_in_for_broker() -> None:
+    """Let a broker keep what one board, pen3, has said before it was switched off."""
+    from edgevit.fleet import kept
+    from edgevit.runtime.board.report import BoardReport
+
+    def read(self: Any, topics: Sequence[str], wanted: Any = None) -> dict[str, bytes]:
+        base = topics[0].removesuffix("/#").removesuffix("/pen3") + "/pen3"
+        status = BoardReport("farm.onnx", "c4e4961e").status().to_json()
+        return {f"{base}/board": status.encode(), f"{base}/status": b"offline"}
+
+    known: Any = kept.KeptMessages
+    known.__enter__, known.__exit__ = lambda self: self, lambda self, *error: None
+    known.read, known.forget = read, lambda self, topics: None
 
 
 def _prepare_python() -> None:
