@@ -20,7 +20,7 @@ import click
 from edgevit.runtime.board.status import BoardStatus
 from edgevit.runtime.delivery.broker import Broker
 from edgevit.runtime.delivery.homeassistant import PROBLEMS, discovery
-from edgevit.runtime.delivery.mqtt_session import V311, new_client
+from edgevit.runtime.delivery.mqtt_client import V311, new_client
 from edgevit.runtime.moment import iso_time
 from tests.made_broker import Mosquitto
 

@@ -20,7 +20,7 @@ JOB = 'job="edgevit"'
 SOURCE = DataSourceRef(type_val="prometheus", uid="${prometheus}")
 BOARDS = 'instance=~"$board"'
 WIDE, HALF, QUARTER = 24, 12, 6
-"""Of the 24 columns that a dashboard has."""
+"""Columns that a panel takes, of the 24 that there are."""
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,10 @@ from edgevit.cli.sections import CommandGroup
 EXAMPLES = """\b
 edgevit fleet list mqtt://broker/farm
 edgevit fleet forget mqtt://broker/farm/pen3
-edgevit fleet init farm/
-edgevit fleet publish farm/ farm.onnx --as farm.onnx --channel canary
-edgevit fleet promote farm/ farm.onnx --from canary --to stable --percent 10
-edgevit fleet check https://example.org/farm/
+edgevit fleet init site
+edgevit fleet publish site farm.onnx --as farm.onnx --channel canary
+edgevit fleet promote site farm.onnx --from canary --to stable --percent 10
+edgevit fleet check https://example.org/site
 """
 
 

@@ -13,7 +13,7 @@ from edgevit.cli.sections import Command, CommandGroup
 from edgevit.cli.terminal import echo, say
 
 if TYPE_CHECKING:
-    from edgevit.fleet.release import Release
+    from edgevit.fleet.rollout import Rollout
     from edgevit.fleet.site import Site
 
 _folder = click.argument("folder", metavar="DIR", type=click.Path(path_type=Path), shell_complete=complete_files)
@@ -29,7 +29,12 @@ _percent = click.option(
     "--percent", type=int, default=100, show_default=True, metavar="N", help="Share of the boards that take it."
 )
 _days = click.option(
-    "--days", type=click.IntRange(1, 3650), default=30, show_default=True, help="How long boards accept it unrenewed."
+    "--days",
+    type=click.IntRange(1, 3650),
+    default=30,
+    show_default=True,
+    metavar="N",
+    help="How long boards accept it unrenewed.",
 )
 
 
@@ -37,8 +42,17 @@ _days = click.option(
 @_folder
 @_keys
 @_days
-@click.option("--root-keys", type=click.IntRange(1, 9), default=1, show_default=True, help="Keys that replace others.")
-@click.option("--threshold", type=int, default=1, show_default=True, help="How many of them must sign together.")
+@click.option(
+    "--root-keys",
+    type=click.IntRange(1, 9),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Keys that replace others.",
+)
+@click.option(
+    "--threshold", type=int, default=1, show_default=True, metavar="N", help="How many of them must sign together."
+)
 def init(folder: Path, keys: tuple[Path, ...], days: int, root_keys: int, threshold: int) -> None:
     """Make the folder DIR that boards will take models from, and its private keys in a folder of their own."""
     with _site_tools():
@@ -61,7 +75,12 @@ def init(folder: Path, keys: tuple[Path, ...], days: int, root_keys: int, thresh
 @_folder
 @click.argument("model", type=click.Path(path_type=Path), shell_complete=complete_model_files)
 @click.option("--as", "name", required=True, metavar="NAME", help="What the boards call it, such as farm.onnx.")
-@click.option("--channel", required=True, help="For the boards that follow it, such as canary; made if it is new.")
+@click.option(
+    "--channel",
+    required=True,
+    metavar="CHANNEL",
+    help="For the boards that follow it, such as canary; made if it is new.",
+)
 @_percent
 @_keys
 def publish(folder: Path, model: Path, name: str, channel: str, percent: int, keys: tuple[Path, ...]) -> None:
@@ -93,7 +112,7 @@ def promote(folder: Path, name: str, source: str | None, channel: str, percent: 
 @click.command("rollback", cls=Command)
 @_folder
 @_name
-@click.option("--channel", required=True, help="Whose boards go back.")
+@click.option("--channel", required=True, metavar="CHANNEL", help="Whose boards go back.")
 @click.option("--to", "version", type=int, metavar="VERSION", help="Which earlier one.  [default: the one before]")
 @_keys
 def rollback(folder: Path, name: str, channel: str, version: int | None, keys: tuple[Path, ...]) -> None:
@@ -148,7 +167,9 @@ def rotate(folder: Path, channel: str | None, keys: tuple[Path, ...]) -> None:
 
 @click.command("prune", cls=Command)
 @_folder
-@click.option("--keep", type=click.IntRange(0, 9), default=3, show_default=True, help="Earlier models of each name.")
+@click.option(
+    "--keep", type=click.IntRange(0, 9), default=3, show_default=True, metavar="N", help="Earlier models of each name."
+)
 @_keys
 def prune(folder: Path, keep: int, keys: tuple[Path, ...]) -> None:
     """Remove models that no board takes and no rollback needs, and outdated documents."""
@@ -167,7 +188,7 @@ def prune(folder: Path, keep: int, keys: tuple[Path, ...]) -> None:
     "--root",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="1.root.json from the keys' folder: is it your site?",
+    help="The owner's KEYS/1.root.json, to see whose site it is.",
 )
 def check(address: str, root: Path | None) -> None:
     """Fetch everything as boards would from URL (https://, http://, file:// or a folder), and say what would go wrong.
@@ -220,10 +241,10 @@ def _opened(folder: Path, keys: tuple[Path, ...]) -> Iterator["Site"]:
         yield site
 
 
-def _tell(folder: Path, site: "Site", release: "Release") -> None:
-    share = "" if release.percent == 100 else f", for {release.percent} % of the boards"
-    echo(f"{release.path}: version {release.edition.version}, sha256 {release.edition.sha256[:8]}{share}")
+def _tell(folder: Path, site: "Site", rollout: "Rollout") -> None:
+    share = "" if rollout.percent == 100 else f", for {rollout.percent} % of the boards"
+    echo(f"{rollout.path}: version {rollout.edition.version}, sha256 {rollout.edition.sha256[:8]}{share}")
     echo(f"next: upload {folder}, targets/ first and metadata/timestamp.json last; see docs/fleet.md", err=True)
-    channel = release.path.partition("/")[0]
+    channel = rollout.path.partition("/")[0]
     if site.channel(channel).version == 1:
         say(f"{channel} is a new channel; its key is new, too: back up the keys again")

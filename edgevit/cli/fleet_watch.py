@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edgevit.cli.sections import CommandGroup
+from edgevit.cli.sections import Command, CommandGroup
 from edgevit.cli.tables import table
 from edgevit.cli.terminal import echo_json, echo_text, say
 from edgevit.errors import OptionError
@@ -18,7 +18,7 @@ HEADER = ("BOARD", "HOST", "MODEL", "VERSION", "SINCE", "FPS", "HEAT", "WAITING"
 UNITS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
 
-@click.command("list")
+@click.command("list", cls=Command)
 @click.argument("broker", metavar="mqtt://BROKER/PREFIX")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object; see docs/fleet.md.")
 def list_boards(broker: str, as_json: bool) -> None:
@@ -39,7 +39,7 @@ def list_boards(broker: str, as_json: bool) -> None:
     say(summary(boards, now_s))
 
 
-@click.command("forget")
+@click.command("forget", cls=Command)
 @click.argument("broker", metavar="mqtt://BROKER/TOPIC")
 def forget(broker: str) -> None:
     """Have the broker forget a board that is gone, whose TOPIC is the one that its `--to` named.

@@ -4,5 +4,5 @@ What boards run is read from the broker that they publish to; models lie in a fo
 whose keys sign them.
 
 The folder is a repository of The Update Framework (https://theupdateframework.io) as python-tuf reads it. Users meet
-none of its words: a *site* is the folder, a *channel* a delegated role, a *release* one model of a channel.
+none of its words: a *site* is the folder, a *channel* a delegated role, a *rollout* one model of a channel.
 """

@@ -7,17 +7,15 @@ from typing import Any
 
 from edgevit.errors import BrokerError
 from edgevit.fleet.kept import KeptMessages
-from edgevit.runtime.board.news import MESSAGE_S
-from edgevit.runtime.board.status import BoardStatus, unix_time
+from edgevit.runtime.board.status import MESSAGE_S, BoardStatus, unix_time
+from edgevit.runtime.delivery.board_topics import BOARD, OFFLINE, STATUS
 from edgevit.runtime.delivery.broker import Broker
-from edgevit.runtime.delivery.homeassistant import OFFLINE
-from edgevit.runtime.delivery.update_entity import BOARD
 from edgevit.runtime.update.state import UpdateState
 from edgevit.schema import FieldError, read_json, read_value
 
 SILENT_S = 3 * MESSAGE_S
 """A board of which nothing was heard for so long is silent."""
-READ = (BOARD, "status", "source")
+READ = (BOARD, STATUS, "source")
 """Last levels of the topics that are read of each board."""
 
 
@@ -102,7 +100,7 @@ def boards_from(kept: Mapping[str, bytes]) -> tuple[list[Board], list[str]]:
         except ValueError as error:
             troubles.append(f"{topic} holds no status of a board: {error}")
             continue
-        offline = kept.get(f"{base}/status") == OFFLINE.encode()
+        offline = kept.get(f"{base}/{STATUS}") == OFFLINE.encode()
         boards.append(Board(base, status, offline, _is_lost(kept.get(f"{base}/source", b""))))
     return boards, troubles
 

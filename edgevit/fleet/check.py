@@ -5,30 +5,23 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from tuf.api.exceptions import (
-    DownloadError,
-    DownloadHTTPError,
-    ExpiredMetadataError,
-    LengthOrHashMismatchError,
-    RepositoryError,
-)
+from tuf.api.exceptions import DownloadError, RepositoryError
 from tuf.api.metadata import Metadata, Signed, TargetFile, Targets
 from tuf.ngclient import Updater
-from urllib3.exceptions import HTTPError
 
-from edgevit.errors import SiteError
+from edgevit.errors import UpdateError
 from edgevit.fleet.hosts import Finding, Host
 from edgevit.fleet.keys import FIRST_ROOT
 from edgevit.fleet.names import TOP
-from edgevit.fleet.release import Edition, Release
+from edgevit.fleet.rollout import Rollout
+from edgevit.runtime.update.fetch import Bounds, SiteFetcher
+from edgevit.runtime.update.offer import Edition
+from edgevit.runtime.update.site import explain
 
 SOON = timedelta(days=7)
 """Time before an expiry from which on it is a warning."""
 ROOT_SOON = timedelta(days=365)
 """The same for the root document, which has no renewal by the clock."""
-ERRORS = (DownloadError, RepositoryError, HTTPError)
-"""What tuf raises, and what it lets through when a connection breaks."""
-_REPEAT = "upload the site again, metadata/timestamp.json last"
 
 
 def check_site(host: Host, first_root: bytes | None, now: datetime) -> Iterator[Finding]:
@@ -45,9 +38,9 @@ def check_site(host: Host, first_root: bytes | None, now: datetime) -> Iterator[
             return
     if first_root is None:
         try:
-            first_root = host.fetcher.download_bytes(f"{host.address}/metadata/{FIRST_ROOT}", 1 << 20)
-        except ERRORS as error:
-            yield Finding("failed", f"no site is at {host.address}: metadata/{FIRST_ROOT} {_explained(error)}")
+            first_root = SiteFetcher(Bounds()).download_bytes(f"{host.address}/metadata/{FIRST_ROOT}", 1 << 20)
+        except DownloadError as error:
+            yield Finding("failed", f"no site is at {host.address}: {explain(error, host.address, now.timestamp())}")
             return
         yield Finding("warning", f"whose site it is was not checked; give --root KEYS/{FIRST_ROOT}")
     with tempfile.TemporaryDirectory(prefix="edgevit-check-") as home:
@@ -59,23 +52,17 @@ class _Look:
 
     def __init__(self, host: Host, first_root: bytes, home: Path, now: datetime) -> None:
         self._host, self._root, self._home, self._now = host, first_root, home, now
+        self._fetcher = SiteFetcher(Bounds())
         self._resumed = False
 
     def findings(self) -> Iterator[Finding]:
         """Do what a board does, and more of it."""
         address = self._host.address
         try:
-            self._updater = Updater(
-                str(self._home),
-                f"{address}/metadata",
-                None,
-                f"{address}/targets",
-                self._host.fetcher,
-                bootstrap=self._root,
-            )
+            self._updater = Updater(str(self._home), f"{address}/metadata", fetcher=self._fetcher, bootstrap=self._root)
             self._updater.refresh()
-        except ERRORS as error:
-            yield Finding("failed", f"boards refuse the site: {_explained(error)}")
+        except (DownloadError, RepositoryError) as error:
+            yield Finding("failed", f"boards would say: {self._explained(error)}")
             return
         yield Finding("ok", "the signatures are those of one owner, and the versions fit together")
         for name in TOP:
@@ -88,21 +75,21 @@ class _Look:
     def _channel(self, name: str) -> Iterator[Finding]:
         try:
             self._updater.get_targetinfo(f"{name}/")
-        except ERRORS as error:
-            yield Finding("failed", f"boards refuse channel {name}: {_explained(error)}")
+        except (DownloadError, RepositoryError) as error:
+            yield Finding("failed", f"boards that follow {name} would say: {self._explained(error)}")
             return
         yield self._expiry(name)
         channel = self._document(name)
         assert isinstance(channel, Targets)
         for target in channel.targets.values():
             try:
-                release = Release.from_target(target)
-            except SiteError as error:
+                rollout = Rollout.from_target(target)
+            except UpdateError as error:
                 yield Finding("failed", str(error))
                 continue
-            yield self._model(release.path, release.edition)
-            if release.before is not None:
-                yield self._model(release.path, release.before)
+            yield self._model(rollout.path, rollout.edition)
+            if rollout.before is not None:
+                yield self._model(rollout.path, rollout.before)
             if not self._resumed:
                 self._resumed = True
                 yield from self._host.resumes(f"targets/{target.get_prefixed_paths()[0]}", target.length)
@@ -110,10 +97,14 @@ class _Look:
     def _model(self, path: str, edition: Edition) -> Finding:
         what = f"{path} version {edition.version}"
         target = TargetFile(edition.length, {"sha256": edition.sha256}, path)
+        file = self._home / "model"
+        file.unlink(missing_ok=True)
         try:
-            self._updater.download_target(target, str(self._home / "model"))
-        except ERRORS as error:
-            return Finding("failed", f"{what}: {_explained(error)}")
+            self._fetcher.resume(f"{self._host.address}/targets/{target.get_prefixed_paths()[0]}", file, edition.length)
+            with file.open("rb") as content:
+                target.verify_length_and_hashes(content)
+        except (DownloadError, RepositoryError) as error:
+            return Finding("failed", f"{what}: {self._explained(error)}")
         return Finding("ok", f"{what}: {edition.length} bytes, as they were signed")
 
     def _document(self, name: str) -> Signed:
@@ -127,14 +118,6 @@ class _Look:
         remedy = "rotate" if name == "root" else "renew"
         return Finding("warning", f"{name} expires on {expires:%Y-%m-%d}; run `edgevit fleet {remedy}`, and upload")
 
-
-def _explained(error: Exception) -> str:
-    if isinstance(error, ExpiredMetadataError):
-        return f"it has expired ({error}); run `edgevit fleet renew`, and upload"
-    if isinstance(error, DownloadHTTPError):
-        return f"is answered with {error.status_code}; {_REPEAT}"
-    if isinstance(error, LengthOrHashMismatchError):
-        return f"it is not what was signed; {_REPEAT}"
-    if isinstance(error, DownloadError | HTTPError):
-        return f"it cannot be fetched ({error.__cause__ or error})"
-    return f"{error}; {_REPEAT}"
+    def _explained(self, error: Exception) -> str:
+        """Return what a board would say, and so what its owner would read in the fleet's list."""
+        return explain(error, self._host.address, self._now.timestamp())

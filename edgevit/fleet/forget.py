@@ -5,9 +5,9 @@ import re
 
 from edgevit.errors import BrokerError
 from edgevit.fleet.kept import KeptMessages
+from edgevit.runtime.delivery.board_topics import BOARD, CHECK, ONLINE, STATUS
 from edgevit.runtime.delivery.broker import Broker
-from edgevit.runtime.delivery.homeassistant import ONLINE, STATES, node_id, subscription
-from edgevit.runtime.delivery.update_entity import BOARD, CHECK
+from edgevit.runtime.delivery.homeassistant import STATES, node_id, subscription
 
 DISCOVERY = "homeassistant"
 """Where Home Assistant listens unless it was told otherwise."""
@@ -24,7 +24,7 @@ def forget_board(broker: Broker) -> list[str]:
     """
     base, announced = broker.topic, broker if broker.discovery else dataclasses.replace(broker, discovery=DISCOVERY)
     own = re.compile(
-        rf"{re.escape(base)}/({BOARD}|status|{CHECK}|([^/]+/)?({'|'.join(STATES)}))"
+        rf"{re.escape(base)}/({BOARD}|{STATUS}|{CHECK}|([^/]+/)?({'|'.join(STATES)}))"
         rf"|{re.escape(str(announced.discovery))}/[^/]+/{node_id(broker)}/[^/]+/config"
     )
     with KeptMessages(broker) as kept:
@@ -33,9 +33,9 @@ def forget_board(broker: Broker) -> list[str]:
         if others not in ([], [f"{base}/{BOARD}"]):
             names = ", ".join(topic.removesuffix(f"/{BOARD}") for topic in others[:3])
             raise BrokerError(f"{base} is the topic of several boards, such as {names}; name one of them")
-        if found.get(f"{base}/status") == ONLINE.encode():
+        if found.get(f"{base}/{STATUS}") == ONLINE.encode():
             raise BrokerError(f"{base} is online; stop its service first: it would only tell of itself again")
-        if not others and f"{base}/status" not in found:
+        if not others and f"{base}/{STATUS}" not in found:
             raise BrokerError(f"{broker.name} keeps nothing of a board there; `edgevit fleet list` names boards")
         topics = [topic for topic in found if own.fullmatch(topic)]
         # the status last: a board that was forgotten in part is still listed

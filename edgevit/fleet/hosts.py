@@ -1,17 +1,16 @@
 """What hands out a site: a web server, with the manners that boards need, or a folder such as a stick's."""
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
 from typing import Literal, Protocol
+from urllib.error import HTTPError
 from urllib.parse import urlsplit
-from urllib.request import url2pathname
+from urllib.request import Request, url2pathname, urlopen
 
-import urllib3
-from tuf.api.exceptions import DownloadHTTPError
-from tuf.ngclient import FetcherInterface, Urllib3Fetcher
-
+from edgevit import __version__
 from edgevit.errors import OptionError
 
 TIMEOUT_S = 30
@@ -33,8 +32,6 @@ class Host(Protocol):
 
     address: str
     """Without a slash at its end."""
-    fetcher: FetcherInterface
-    """Reads them."""
 
     def manners(self) -> Iterator[Finding]:
         """Tell how it answers, whatever the site."""
@@ -63,22 +60,21 @@ class WebServer:
     def __init__(self, address: str) -> None:
         """Ask nothing yet."""
         self.address = address.rstrip("/")
-        self.fetcher: FetcherInterface = Urllib3Fetcher(TIMEOUT_S)
 
     def manners(self) -> Iterator[Finding]:
         """Tell what is answered for files that are missing: boards look for a next root document at each check."""
         for path in ("metadata/999999.root.json", f"targets/{secrets.token_hex(8)}.onnx"):
             try:
-                status = self._ask(path).status
-            except urllib3.exceptions.HTTPError as error:
+                status, _ = self._ask(path)
+            except (OSError, HTTPException) as error:
                 reason = getattr(error, "reason", None) or error
                 yield Finding("failed", f"{self.address} cannot be reached: {reason}")
                 return
             if status not in MISSING:
                 yield Finding(
                     "failed",
-                    f"a missing file, {path}, is answered with {status}, and boards need 404 or 403: turn off error "
-                    "pages that pretend to be files, and rules that send all addresses to one page",
+                    f"a missing file, {path}, is answered with {status}, expected 404 or 403: turn off error pages "
+                    "that pretend to be files, and rules that send all addresses to one page",
                 )
                 return
         yield Finding("ok", "missing files are answered as boards need it")
@@ -86,18 +82,25 @@ class WebServer:
     def resumes(self, path: str, length: int) -> Iterator[Finding]:
         """Tell whether a broken download can go on."""
         middle = length // 2
-        answer = self._ask(path, {"Range": f"bytes={middle}-"})
+        try:
+            status, content_range = self._ask(path, {"Range": f"bytes={middle}-"})
+        except (OSError, HTTPException):
+            status, content_range = 0, None
         expected = f"bytes {middle}-{length - 1}/{length}"
-        if answer.status == 206 and answer.headers.get("Content-Range") == expected:
+        if status == 206 and content_range == expected:
             yield Finding("ok", "a broken download goes on where it ended")
         else:
             yield Finding("warning", "the server knows no ranges: a broken download begins anew")
 
-    def _ask(self, path: str, headers: dict[str, str] | None = None) -> urllib3.BaseHTTPResponse:
-        with urllib3.PoolManager(timeout=TIMEOUT_S, retries=urllib3.Retry(0, redirect=3)) as pool:
-            response = pool.request("GET", f"{self.address}/{path}", headers=headers, preload_content=False)
-            response.close()
-            return response
+    def _ask(self, path: str, headers: Mapping[str, str] | None = None) -> tuple[int, str | None]:
+        """Return the status of an answer, and which bytes it says it has."""
+        request = Request(f"{self.address}/{path}", headers={"User-Agent": f"edgevit/{__version__}", **(headers or {})})
+        try:
+            with urlopen(request, timeout=TIMEOUT_S) as answer:
+                return answer.status, answer.headers["Content-Range"]
+        except HTTPError as error:
+            with error:
+                return error.code, None
 
 
 class Folder:
@@ -107,7 +110,6 @@ class Folder:
         """Read nothing yet."""
         self.folder = folder
         self.address = folder.resolve().as_uri()
-        self.fetcher: FetcherInterface = FolderFetcher()
 
     def manners(self) -> Iterator[Finding]:
         """Tell whether private keys lie among what is handed out."""
@@ -120,18 +122,3 @@ class Folder:
     def resumes(self, path: str, length: int) -> Iterator[Finding]:
         """Say nothing: a file can."""
         yield from ()
-
-
-class FolderFetcher(FetcherInterface):
-    """Reads files as tuf reads what a web server has."""
-
-    def _fetch(self, url: str) -> Iterator[bytes]:
-        path = Path(url2pathname(urlsplit(url).path))
-        if not path.is_file():
-            raise DownloadHTTPError(f"{path} does not exist", MISSING[1])
-        return self._pieces(path)
-
-    def _pieces(self, path: Path) -> Iterator[bytes]:
-        with path.open("rb") as file:
-            while piece := file.read(1 << 16):
-                yield piece

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from edgevit.errors import BrokerError
 from edgevit.runtime.delivery.broker import Broker
-from edgevit.runtime.delivery.mqtt_session import CONNECT_S, LOGIN_HINT, V311, new_client
+from edgevit.runtime.delivery.mqtt_client import CONNECT_S, LOGIN_HINT, V311, new_client
 
 QUIET_S = 0.3
 """After its last answer a broker that sends nothing for so long has sent all."""

@@ -38,7 +38,7 @@ def check_name(name: str) -> str:
 
 
 def check_percent(percent: int) -> int:
-    """Return the share of boards that a release is for.
+    """Return the share of boards that a rollout is for.
 
     Raises:
         OptionError: it is no share.

@@ -9,12 +9,13 @@ from edgevit.artifact.files import open_model
 from edgevit.artifact.manifest import read_manifest
 from edgevit.errors import ModelFileError, OptionError, SiteError
 from edgevit.fleet.names import check_channel, check_name, check_percent
-from edgevit.fleet.release import Edition, Release, next_release
+from edgevit.fleet.rollout import Rollout, next_rollout
 from edgevit.fleet.site import Site, write
 from edgevit.fleet.writing import writing
+from edgevit.runtime.update.offer import Edition
 
 
-def publish(site: Site, model: Path, name: str, channel: str, percent: int = 100) -> Release:
+def publish(site: Site, model: Path, name: str, channel: str, percent: int = 100) -> Rollout:
     """Give a model to the boards that follow CHANNEL/NAME.
 
     Raises:
@@ -38,7 +39,7 @@ def publish(site: Site, model: Path, name: str, channel: str, percent: int = 100
     return _give(site, f"{channel}/{name}", digest, length, percent, model)
 
 
-def promote(site: Site, name: str, source: str, channel: str, percent: int = 100) -> Release:
+def promote(site: Site, name: str, source: str, channel: str, percent: int = 100) -> Rollout:
     """Give what boards of the channel `source` have to those of another, or to more boards of the same.
 
     Raises:
@@ -47,13 +48,13 @@ def promote(site: Site, name: str, source: str, channel: str, percent: int = 100
         OutputError: the disk does not take it; the boards see what was there before.
     """
     check_channel(channel, "--to")
-    given = site.release(source, name)
+    given = site.rollout(source, name)
     file = site.target_file(given.path, given.edition.sha256)
     return _give(site, f"{channel}/{name}", given.edition.sha256, given.edition.length, percent, file)
 
 
-def rollback(site: Site, name: str, channel: str, version: int | None = None) -> Release:
-    """Give all boards of a channel what they had before the release that stands, under a new version.
+def rollback(site: Site, name: str, channel: str, version: int | None = None) -> Rollout:
+    """Give all boards of a channel what they had before the rollout that stands, under a new version.
 
     Args:
         site: where it is.
@@ -65,7 +66,7 @@ def rollback(site: Site, name: str, channel: str, version: int | None = None) ->
         SiteError: there is no earlier model, or its file is gone.
         OutputError: the disk does not take it; the boards see what was there before.
     """
-    now = site.release(channel, name)
+    now = site.rollout(channel, name)
     choices = [edition for edition in now.earlier if edition.sha256 != now.edition.sha256]
     chosen = next((edition for edition in choices if version in (None, edition.version)), None)
     if chosen is None:
@@ -76,28 +77,28 @@ def rollback(site: Site, name: str, channel: str, version: int | None = None) ->
     # what came after it is not gone back to
     earlier = tuple(edition for edition in now.earlier if edition.version < chosen.version)
     edition = dataclasses.replace(chosen, version=now.edition.version + 1)
-    release = Release(now.path, edition, earlier=earlier)
-    site.put(release)
+    rollout = Rollout(now.path, edition, earlier=earlier)
+    site.put(rollout)
     write(site.signed({channel}))
-    return release
+    return rollout
 
 
-def _give(site: Site, path: str, digest: str, length: int, percent: int, file: Path) -> Release:
+def _give(site: Site, path: str, digest: str, length: int, percent: int, file: Path) -> Rollout:
     check_percent(percent)
     channel, _, name = path.partition("/")
     is_new = channel not in site.channels
-    now = None if is_new or path not in site.channel(channel).targets else site.release(channel, name)
+    now = None if is_new or path not in site.channel(channel).targets else site.rollout(channel, name)
     if now is not None and now.edition.sha256 == digest and percent <= now.percent:
         raise OptionError(
             f"{path} is this model already, for {now.percent} % of the boards (version {now.edition.version}); give a "
             "higher --percent, or go back with `edgevit fleet rollback`"
         )
-    release = next_release(path, digest, length, percent, now)
-    site.put(release)
+    rollout = next_rollout(path, digest, length, percent, now)
+    site.put(rollout)
     plan = site.signed({channel, "targets"} if is_new else {channel})
-    _copy(file, site.target_file(path, digest), release.edition)
+    _copy(file, site.target_file(path, digest), rollout.edition)
     write(plan)
-    return release
+    return rollout
 
 
 def _copy(file: Path, target: Path, edition: Edition) -> None:

@@ -22,7 +22,7 @@ from tuf.api.metadata import (
 from edgevit.errors import SiteError
 from edgevit.fleet.keys import Keys
 from edgevit.fleet.reading import read_roots, read_site
-from edgevit.fleet.release import Release
+from edgevit.fleet.rollout import Rollout
 from edgevit.fleet.writing import locked, write_file
 
 DAYS = 30
@@ -71,7 +71,7 @@ class Site:
             raise SiteError(f"{self.folder} has no channel {name!r}; {known}")
         return self.channels[name].signed
 
-    def release(self, channel: str, name: str) -> Release:
+    def rollout(self, channel: str, name: str) -> Rollout:
         """Return what a channel gives the boards under a name.
 
         Raises:
@@ -82,27 +82,33 @@ class Site:
         if target is None:
             known = ", ".join(sorted(path.partition("/")[2] for path in targets)) or "none"
             raise SiteError(f"{channel} has no model {name!r}; it has: {known}")
-        return Release.from_target(target)
+        return Rollout.from_target(target)
 
-    def put(self, release: Release) -> None:
-        """Replace what a channel gives under the release's path; a channel that is new gets a key.
+    def put(self, rollout: Rollout) -> None:
+        """Replace what a channel gives under the rollout's path; a channel that is new gets a key.
 
         Raises:
             SiteError: the channel is new, and the key that says what the channels are is not here.
         """
-        name = release.path.partition("/")[0]
+        name = rollout.path.partition("/")[0]
         if name not in self.channels:
-            self.keys.signers(self.root.signed.roles["targets"], "the list of channels")
+            # before there is a key for nothing
+            for top, what in (
+                ("targets", "the list of channels"),
+                ("snapshot", "snapshot"),
+                ("timestamp", "timestamp"),
+            ):
+                self.keys.signers(self.root.signed.roles[top], what)
             key = self.keys.make(f"channel-{name}").public_key
             roles = self.delegations.roles
             assert roles is not None
             roles[name] = DelegatedRole(name, [], 1, terminating=True, paths=[f"{name}/*"])
             self.targets.signed.add_key(key, name)
             self.channels[name] = Metadata(Targets())
-        self.channels[name].signed.targets[release.path] = release.to_target()
+        self.channels[name].signed.targets[rollout.path] = rollout.to_target()
 
     def target_file(self, path: str, sha256: str) -> Path:
-        """Return where the bytes of a release lie."""
+        """Return where the bytes of a rollout lie."""
         channel, _, name = path.partition("/")
         return self.folder / "targets" / channel / f"{sha256}.{name}"
 
@@ -149,7 +155,8 @@ class Site:
             path = self.metadata / "timestamp.json"
             signed.version = signed.version + 1 if path.exists() else 1
         else:
-            signed.version = _new_version(self.metadata, name)
+            # past what a cut has left: no name is ever used for two contents
+            signed.version = max(document_versions(self.metadata, name), default=0) + 1
             path = self.metadata / f"{signed.version}.{name}.json"
         signed.expires = expires or max(signed.expires, self.now + timedelta(days=DAYS))
         return path, sign(document, by)
@@ -197,7 +204,7 @@ def _described(document: Metadata[Any], write: Write) -> MetaFile:
     return MetaFile.from_data(document.signed.version, write[1], ["sha256"])
 
 
-def _new_version(folder: Path, name: str) -> int:
-    """Return a document's next version, past those that a cut has left: no name is ever used for two contents."""
-    versions = (path.name.partition(".")[0] for path in folder.glob(f"*.{name}.json"))
-    return max((int(version) for version in versions if version.isdecimal()), default=0) + 1
+def document_versions(folder: Path, name: str) -> dict[int, Path]:
+    """Return the files of a document by their versions."""
+    files = ((path.name.partition(".")[0], path) for path in folder.glob(f"*.{name}.json"))
+    return {int(version): path for version, path in files if version.isdecimal()}

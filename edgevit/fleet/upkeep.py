@@ -11,8 +11,9 @@ from securesystemslib.signer import Signer
 from tuf.api.metadata import Metadata
 
 from edgevit.fleet.names import TOP
-from edgevit.fleet.release import Edition, Release
-from edgevit.fleet.site import ROOT_DAYS, Site, Write, sign, write
+from edgevit.fleet.rollout import Rollout
+from edgevit.fleet.site import ROOT_DAYS, Site, Write, document_versions, sign, write
+from edgevit.runtime.update.offer import Edition
 from edgevit.system.files import PART
 
 KEPT = 3
@@ -96,11 +97,11 @@ def prune(site: Site, keep: int = KEPT) -> list[tuple[Path, int]]:
 def _named(site: Site, keep: int) -> Iterator[tuple[str, Edition]]:
     for channel in site.channels.values():
         for target in channel.signed.targets.values():
-            release = Release.from_target(target)
+            rollout = Rollout.from_target(target)
             # the first of them is what a share of the boards keeps
-            kept = release.earlier[: keep if release.percent == 100 else max(keep, 1)]
-            for edition in (release.edition, *kept):
-                yield release.path, edition
+            kept = rollout.earlier[: keep if rollout.percent == 100 else max(keep, 1)]
+            for edition in (rollout.edition, *kept):
+                yield rollout.path, edition
 
 
 def _outdated(site: Site) -> Iterator[Path]:
@@ -108,7 +109,7 @@ def _outdated(site: Site) -> Iterator[Path]:
     current = {name.removesuffix(".json"): meta.version for name, meta in site.snapshot.meta.items()}
     current["snapshot"] = site.snapshot.version
     for name, version in current.items():
-        found = {int(path.name.split(".")[0]): path for path in site.metadata.glob(f"[0-9]*.{name}.json")}
+        found = document_versions(site.metadata, name)
         for older in sorted(number for number in found if number < version)[:-1]:
             yield found[older]
 
@@ -133,8 +134,6 @@ def _new_root(site: Site, names: Collection[str]) -> tuple[list[Write], dict[str
             new.add_key(also[name][-1].public_key, name)
     site.root = Metadata(new)
     content = sign(site.root, also.get("root", agreeing))
-    old.verify_delegate("root", site.root.signed_bytes, site.root.signatures)
-    new.verify_delegate("root", site.root.signed_bytes, site.root.signatures)
     return [(site.metadata / f"{new.version}.root.json", content)], also
 
 

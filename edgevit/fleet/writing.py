@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from edgevit.errors import EdgevitError, OutputError, SiteError
-from edgevit.system.files import replacing
+from edgevit.system.files import flush_names, replacing
 
 try:
     import fcntl
@@ -31,7 +31,7 @@ def writing(path: Path, *, mode: int | None = None) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path, durable=True, mode=mode) as temporary:
             yield temporary
-        _flush_names(path.parent)
+        flush_names(path.parent)
     except EdgevitError:
         raise
     except OSError as error:
@@ -57,15 +57,5 @@ def locked(folder: Path) -> Iterator[None]:
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield
-    finally:
-        os.close(handle)
-
-
-def _flush_names(folder: Path) -> None:
-    if os.name != "posix":
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
     finally:
         os.close(handle)

@@ -13,8 +13,6 @@ from edgevit.runtime.board.status import BoardStatus, write_status
 
 FILE_S = 10.0
 """How often the file is written where nothing happens."""
-MESSAGE_S = 60.0
-"""How often a broker is told: over a mobile network each message costs."""
 LOOK_S = 1.0
 """How often to look whether something happened."""
 

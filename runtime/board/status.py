@@ -16,6 +16,8 @@ from edgevit.system.files import replacing
 STATUS_FOLDER, STATUS_NAME = "edgevit", "status.json"
 """A service's status lies in this folder of /run, in one of its own name, in this file."""
 
+MESSAGE_S = 60.0
+"""How often a broker is told where nothing happens: over a mobile network each message costs."""
 YEARS = range(1970, 3000)
 """A clock that nobody has set says 1970."""
 

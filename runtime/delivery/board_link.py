@@ -4,8 +4,8 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+from edgevit.runtime.delivery.board_topics import BOARD, CHECK
 from edgevit.runtime.delivery.broker import Broker
-from edgevit.runtime.delivery.update_entity import BOARD, CHECK
 
 Status = Callable[[bool], str | None]
 """Returns the board's status as JSON if there is news, or, given True, whatever there is."""

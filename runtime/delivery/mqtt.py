@@ -8,17 +8,17 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from edgevit.runtime.delivery.board_link import BoardLink, Status
+from edgevit.runtime.delivery.board_topics import OFFLINE, ONLINE, STATUS
 from edgevit.runtime.delivery.broker import Broker
 from edgevit.runtime.delivery.homeassistant import (
-    OFFLINE,
-    ONLINE,
     check_regions,
     discovery,
     no_longer_announced,
     state_topic,
     subscription,
 )
-from edgevit.runtime.delivery.mqtt_session import CONNECT_S, V5, V311, Session
+from edgevit.runtime.delivery.mqtt_client import CONNECT_S, V5, V311
+from edgevit.runtime.delivery.mqtt_session import Session
 from edgevit.runtime.delivery.sender import DeliveryError, Refuse
 from edgevit.runtime.delivery.spool import Stored
 
@@ -172,7 +172,7 @@ class MqttDelivery:
         return session
 
     def _status(self, text: str) -> Message:
-        return (f"{self._broker.topic}/status", text, True)
+        return (f"{self._broker.topic}/{STATUS}", text, True)
 
     def _announce(self, messages: Sequence[Message]) -> None:
         """Publish what is no record; the broker's refusals are said, and are no failure."""

@@ -6,54 +6,21 @@ import threading
 import time
 from typing import Any
 
-from edgevit.errors import MissingExtraError, OutputError
+from edgevit.runtime.delivery.board_topics import CHECK, INSTALL, OFFLINE, STATUS
 from edgevit.runtime.delivery.broker import Broker
-from edgevit.runtime.delivery.homeassistant import OFFLINE
+from edgevit.runtime.delivery.mqtt_client import LOGIN_HINT, new_client
 from edgevit.runtime.delivery.sender import BATCH
-from edgevit.runtime.delivery.update_entity import CHECK, INSTALL
 
 log = logging.getLogger(__name__)
 
-CONNECT_S = 10.0
-"""How long a broker may take to accept a connection."""
 KEEPALIVE_S = 30
 """How often the broker hears from us at least; after one and a half times that it publishes the last will."""
 EARLY_S = 60.0
 """A connection that is lost sooner was perhaps taken over."""
 PACKET = 16
 """Bytes of a packet beside its topic and its message, at most."""
-V311, V5 = 4, 5
-"""Versions as the protocol numbers them."""
-LOGIN_HINT = "; set EDGEVIT_MQTT_USER and EDGEVIT_MQTT_PASSWORD or EDGEVIT_MQTT_PASSWORD_FILE"
 _OLD = 1000
 """Old announcements that are looked at."""
-
-
-def new_client(broker: Broker, identity: str, version: int) -> Any:
-    """Return a client of paho-mqtt that knows how to log in, and connects once.
-
-    Raises:
-        MissingExtraError: paho-mqtt is not installed.
-        OutputError: a certificate cannot be read.
-    """
-    try:
-        from paho.mqtt import client as paho
-        from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
-    except ModuleNotFoundError as error:
-        raise MissingExtraError("paho-mqtt", "talking to an MQTT broker", "mqtt") from error
-    client: Any = paho.Client(
-        CallbackAPIVersion.VERSION2, identity, protocol=MQTTProtocolVersion(version), reconnect_on_failure=False
-    )
-    client.connect_timeout = CONNECT_S
-    if broker.user is not None:
-        client.username_pw_set(broker.user, broker.password)
-    if broker.tls:
-        try:
-            client.tls_set(broker.ca, broker.cert, broker.key)
-        except (OSError, ValueError) as error:
-            files = " ".join(name for name in (broker.ca, broker.cert, broker.key) if name)
-            raise OutputError(f"the certificates {files} for {broker.name} cannot be used: {error}") from error
-    return client
 
 
 class Session:
@@ -89,7 +56,7 @@ class Session:
         self._begun_s = time.monotonic()
         client = new_client(broker, identity, version)
         client.max_inflight_messages_set(BATCH)
-        client.will_set(f"{broker.topic}/status", OFFLINE, qos=1, retain=True)
+        client.will_set(f"{broker.topic}/{STATUS}", OFFLINE, qos=1, retain=True)
         client.on_connect, client.on_disconnect = self._note_answer, self._note_loss
         client.on_publish, client.on_subscribe, client.on_message = (
             self._note_ack,

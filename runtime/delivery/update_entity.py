@@ -5,14 +5,8 @@ https://www.home-assistant.io/integrations/update.mqtt/
 
 from typing import Any
 
+from edgevit.runtime.delivery.board_topics import CHECK, INSTALL
 from edgevit.runtime.delivery.broker import Broker
-
-BOARD = "board"
-"""Topic below the base with the board's status."""
-CHECK = "check"
-"""Topic below the base for what a board is asked."""
-INSTALL = "INSTALL"
-"""The one thing that it can be asked: to look for a newer model now."""
 
 # an object's .update would be Python's method; versions that are told as "12 c4e4961e" are compared for being equal,
 # while digits alone would be taken for numbers

@@ -11,8 +11,9 @@ from edgevit.errors import OptionError
 from edgevit.runtime.addresses.address import Address
 from edgevit.runtime.addresses.credentials import read_secret
 from edgevit.runtime.addresses.destinations import STDOUT, Target
-from edgevit.runtime.board.news import MESSAGE_S, StatusNews
+from edgevit.runtime.board.news import StatusNews
 from edgevit.runtime.board.report import BoardReport
+from edgevit.runtime.board.status import MESSAGE_S
 from edgevit.runtime.delivery.count_states import CountStates
 from edgevit.runtime.delivery.line_states import LineStates
 from edgevit.runtime.delivery.sender import Delivery, SpooledSink

@@ -53,6 +53,13 @@ for word in "$@"; do
   esac
 done
 """,
+    "rsync": """
+for last in "$@"; do :; done
+case "$last" in *@*:/*) ;; *) echo "rsync to $last?" >&2; exit 1 ;; esac
+for word in "$@"; do
+  case "$word" in "$last"|-*) ;; *) test -e "$word" || { echo "no file $word" >&2; exit 1; } ;; esac
+done
+""",
     "pipx": 'exec pip "$@"',
     "apt": 'test "$1" = install',
     "apt-get": 'test "$1" = install',

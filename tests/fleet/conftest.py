@@ -9,7 +9,7 @@ import pytest
 from edgevit.fleet.create import create_site
 from edgevit.fleet.publish import publish
 from edgevit.fleet.site import open_site
-from tests.made_site import Board
+from tests.plain_board import PlainBoard
 
 MakeModel = Callable[..., Path]
 Publish = Callable[..., None]
@@ -45,8 +45,8 @@ def give(site: Path, models: dict[str, Path]) -> Publish:
 
 
 @pytest.fixture
-def board(site: Path, tmp_path: Path) -> Board:
-    return Board(tmp_path / "board", site / "metadata" / "1.root.json")
+def board(site: Path, tmp_path: Path) -> PlainBoard:
+    return PlainBoard(tmp_path / "board", site / "metadata" / "1.root.json")
 
 
 def described(content: bytes, version: int) -> dict[str, int | str]:

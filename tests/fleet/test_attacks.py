@@ -19,21 +19,23 @@ from tuf.api.exceptions import (
 )
 from tuf.api.metadata import Metadata, Root, Timestamp
 
-from edgevit.errors import SiteError
+from edgevit.errors import SiteError, UpdateError
 from edgevit.fleet.create import create_site
 from edgevit.fleet.publish import publish
-from edgevit.fleet.release import next_release
+from edgevit.fleet.rollout import next_rollout
 from edgevit.fleet.site import open_site, sign, write
 from edgevit.fleet.upkeep import renew, rotate
 from tests.fleet.conftest import Publish, described
-from tests.made_site import Board
+from tests.plain_board import PlainBoard
 
 Contents = dict[str, bytes]
 NAME = "stable/farm.onnx"
 
 
 @pytest.mark.parametrize("change", ["replaced", "longer", "shorter"])
-def test_a_changed_model_is_refused(site: Path, board: Board, give: Publish, bytes_of: Contents, change: str) -> None:
+def test_a_changed_model_is_refused(
+    site: Path, board: PlainBoard, give: Publish, bytes_of: Contents, change: str
+) -> None:
     give("a")
     (file,) = (site / "targets" / "stable").iterdir()
     content = bytes_of["a"]
@@ -44,7 +46,7 @@ def test_a_changed_model_is_refused(site: Path, board: Board, give: Publish, byt
 
 
 def test_an_old_site_is_refused_by_a_board_that_has_seen_a_newer(
-    site: Path, board: Board, give: Publish, tmp_path: Path
+    site: Path, board: PlainBoard, give: Publish, tmp_path: Path
 ) -> None:
     give("a")
     old = shutil.copytree(site, tmp_path / "old")
@@ -62,7 +64,7 @@ def test_an_old_site_is_taken_by_a_new_board_until_it_expires(
         create_site(site, now=now + timedelta(days))
         with open_site(site, now=now + timedelta(days)) as opened:
             publish(opened, models["a"], "farm.onnx", "stable")
-        board = Board(tmp_path / f"board{days}", site / "metadata" / "1.root.json")
+        board = PlainBoard(tmp_path / f"board{days}", site / "metadata" / "1.root.json")
         if expected is None:
             with pytest.raises(ExpiredMetadataError):
                 board.look(site, NAME)
@@ -73,7 +75,7 @@ def test_an_old_site_is_taken_by_a_new_board_until_it_expires(
 
 
 @pytest.mark.parametrize("mixed", ["snapshot", "stable"])
-def test_an_old_document_among_new_ones_is_refused(site: Path, board: Board, give: Publish, mixed: str) -> None:
+def test_an_old_document_among_new_ones_is_refused(site: Path, board: PlainBoard, give: Publish, mixed: str) -> None:
     give("a")
     give("bb")
     *_, old, new = sorted((site / "metadata").glob(f"*.{mixed}.json"))
@@ -84,7 +86,7 @@ def test_an_old_document_among_new_ones_is_refused(site: Path, board: Board, giv
         pass
 
 
-def test_a_huge_timestamp_is_refused(site: Path, board: Board) -> None:
+def test_a_huge_timestamp_is_refused(site: Path, board: PlainBoard) -> None:
     (site / "metadata" / "timestamp.json").write_bytes(b" " * 16385)
     with pytest.raises(DownloadLengthMismatchError):
         board.look(site, NAME)
@@ -93,24 +95,26 @@ def test_a_huge_timestamp_is_refused(site: Path, board: Board) -> None:
 def test_another_farms_root_is_refused(site: Path, give: Publish, tmp_path: Path) -> None:
     give("a")
     create_site(tmp_path / "other")
-    stranger = Board(tmp_path / "stranger", tmp_path / "other" / "metadata" / "1.root.json")
+    stranger = PlainBoard(tmp_path / "stranger", tmp_path / "other" / "metadata" / "1.root.json")
     with pytest.raises(UnsignedMetadataError):
         stranger.look(site, NAME)
 
 
-def test_what_a_channel_says_of_another_is_ignored(site: Path, board: Board, give: Publish, bytes_of: Contents) -> None:
+def test_what_a_channel_says_of_another_is_ignored(
+    site: Path, board: PlainBoard, give: Publish, bytes_of: Contents
+) -> None:
     give("a", "stable")
     give("bb", "canary")
     with open_site(site) as opened:
         digest = str(described(bytes_of["bb"], 1)["sha256"])
-        forged = next_release(NAME, digest, len(bytes_of["bb"]), 100, opened.release("stable", "farm.onnx"))
+        forged = next_rollout(NAME, digest, len(bytes_of["bb"]), 100, opened.rollout("stable", "farm.onnx"))
         opened.channels["canary"].signed.targets[NAME] = forged.to_target()
         write(opened.signed({"canary"}))
     assert board.look(site, NAME)[1] == bytes_of["a"]
 
 
 def test_a_channel_signed_by_the_key_of_another_is_refused(
-    site: Path, board: Board, give: Publish, bytes_of: Contents
+    site: Path, board: PlainBoard, give: Publish, bytes_of: Contents
 ) -> None:
     give("a", "stable")
     give("bb", "canary")
@@ -131,7 +135,7 @@ def test_an_expired_site_is_refused_until_it_is_renewed(
     create_site(site, now=now - timedelta(days=31))
     with open_site(site, now=now - timedelta(days=31)) as opened:
         publish(opened, models["a"], "farm.onnx", "stable")
-    board = Board(tmp_path / "board", site / "metadata" / "1.root.json")
+    board = PlainBoard(tmp_path / "board", site / "metadata" / "1.root.json")
     with pytest.raises(ExpiredMetadataError):
         board.look(site, NAME)
     with open_site(site) as opened:
@@ -140,7 +144,7 @@ def test_an_expired_site_is_refused_until_it_is_renewed(
 
 
 def test_a_stolen_timestamp_key_is_worth_nothing_once_it_is_replaced(
-    site: Path, board: Board, give: Publish, bytes_of: Contents
+    site: Path, board: PlainBoard, give: Publish, bytes_of: Contents
 ) -> None:
     give("a")
     (stolen,) = site.with_name("farm-keys").glob("timestamp.*.pem")
@@ -168,7 +172,7 @@ def test_two_of_three_root_keys_replace_all_keys(
     two_of_three: Path, tmp_path: Path, models: dict[str, Path], bytes_of: Contents
 ) -> None:
     keys = two_of_three.with_name("shared-keys")
-    board = Board(tmp_path / "board", two_of_three / "metadata" / "1.root.json")
+    board = PlainBoard(tmp_path / "board", two_of_three / "metadata" / "1.root.json")
     before = {path.name for path in keys.glob("*.pem")}
     lost, *_ = sorted(keys.glob("root.*.pem"))
     lost.unlink()
@@ -201,7 +205,7 @@ def test_root_keys_of_two_places_are_brought_together(two_of_three: Path, tmp_pa
 
 
 def test_a_root_signed_by_one_of_two_is_refused(two_of_three: Path, tmp_path: Path) -> None:
-    board = Board(tmp_path / "board", two_of_three / "metadata" / "1.root.json")
+    board = PlainBoard(tmp_path / "board", two_of_three / "metadata" / "1.root.json")
     thief, *_ = two_of_three.with_name("shared-keys").glob("root.*.pem")
     root: Metadata[Root] = Metadata.from_bytes((two_of_three / "metadata" / "1.root.json").read_bytes())
     root.signed.version = 2
@@ -213,7 +217,21 @@ def test_a_root_signed_by_one_of_two_is_refused(two_of_three: Path, tmp_path: Pa
         pass
 
 
-def test_a_board_that_is_four_roots_behind_follows(site: Path, board: Board, give: Publish, bytes_of: Contents) -> None:
+def test_a_root_that_its_own_keys_did_not_sign_is_refused(site: Path) -> None:
+    """Else one that is signed by the old key alone would lock out those who come after."""
+    (old,) = site.with_name("farm-keys").glob("root.*")
+    root: Metadata[Root] = Metadata.from_bytes((site / "metadata" / "1.root.json").read_bytes())
+    root.signed.version = 2
+    root.signed.add_key(CryptoSigner.generate_ed25519().public_key, "root")
+    root.signed.roles["root"].threshold = 2
+    (site / "metadata" / "2.root.json").write_bytes(sign(root, [_signer(old)]))
+    with pytest.raises(SiteError, match=r"2.root.json was changed, or is not signed"), open_site(site):
+        pass
+
+
+def test_a_board_that_is_four_roots_behind_follows(
+    site: Path, board: PlainBoard, give: Publish, bytes_of: Contents
+) -> None:
     give("a")
     board.look(site, NAME)
     for _ in range(4):
@@ -224,7 +242,9 @@ def test_a_board_that_is_four_roots_behind_follows(site: Path, board: Board, giv
     assert board.look(site, NAME)[1] == bytes_of["bb"]
 
 
-def test_a_site_of_which_half_is_uploaded_is_refused(site: Path, board: Board, give: Publish, tmp_path: Path) -> None:
+def test_a_site_of_which_half_is_uploaded_is_refused(
+    site: Path, board: PlainBoard, give: Publish, tmp_path: Path
+) -> None:
     give("a")
     half = shutil.copytree(site, tmp_path / "half")
     give("bb")
@@ -234,7 +254,7 @@ def test_a_site_of_which_half_is_uploaded_is_refused(site: Path, board: Board, g
 
 
 def test_a_site_uploaded_in_our_order_always_serves(
-    site: Path, board: Board, give: Publish, bytes_of: Contents, tmp_path: Path
+    site: Path, board: PlainBoard, give: Publish, bytes_of: Contents, tmp_path: Path
 ) -> None:
     give("a")
     server = shutil.copytree(site, tmp_path / "server")
@@ -282,9 +302,9 @@ def test_damaged_documents_are_one_clear_line(site: Path, give: Publish, content
 def test_an_entry_that_edgevit_did_not_write_is_named(site: Path, give: Publish) -> None:
     give("a")
     with open_site(site) as opened:
-        opened.channels["stable"].signed.targets[NAME].unrecognized_fields["custom"] = {"version": 0, "percent": 100}
+        opened.channels["stable"].signed.targets[NAME].unrecognized_fields["custom"] = {"version": "1", "percent": 100}
         write(opened.signed({"stable"}))
-    with pytest.raises(SiteError, match=r"stable/farm.onnx: custom.version is 0, expected"):
+    with pytest.raises(UpdateError, match=r"stable/farm.onnx: entry.version is '1', expected"):
         give("bb")
 
 
@@ -312,4 +332,4 @@ def _upload_order(site: Path) -> Iterable[Path]:
 def _signer(path: Path) -> CryptoSigner:
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-    return CryptoSigner(load_pem_private_key(path.read_bytes(), None))  # type: ignore[arg-type]
+    return CryptoSigner(load_pem_private_key(path.read_bytes(), None))

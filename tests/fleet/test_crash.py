@@ -14,7 +14,7 @@ from edgevit.fleet.publish import promote, publish, rollback
 from edgevit.fleet.site import Site, open_site
 from edgevit.fleet.upkeep import prune, renew, rotate
 from tests.fleet.conftest import Publish
-from tests.made_site import Board
+from tests.plain_board import PlainBoard
 
 NAME = "stable/farm.onnx"
 Command = Callable[[Site], object]
@@ -50,7 +50,7 @@ def test_a_command_killed_at_any_step_leaves_the_old_or_the_new(
     give("a", "canary")
     give("a")
     give("bb")
-    known = Board(tmp_path / "known", site / "metadata" / "1.root.json")
+    known = PlainBoard(tmp_path / "known", site / "metadata" / "1.root.json")
     known.look(site, NAME)
     seen, steps = [], 0
     while True:
@@ -61,11 +61,14 @@ def test_a_command_killed_at_any_step_leaves_the_old_or_the_new(
         is_over = _run_until(steps, lambda folder=killed: _on(folder, run))  # type: ignore[misc]
         shutil.copytree(known.home, killed.with_name("known"))
         for home in ("known", "new"):
-            board = Board(killed.with_name(home), site / "metadata" / "1.root.json")
+            board = PlainBoard(killed.with_name(home), site / "metadata" / "1.root.json")
             seen.append(board.look(killed, NAME)[1])
         with open_site(killed) as opened:
-            if opened.release("stable", "farm.onnx").edition.version == 2:  # else a rollback would go further back
+            if opened.rollout("stable", "farm.onnx").edition.version == 2:  # else a rollback would go further back
+                written = _documents(killed)
                 run(opened)
+                # what a cache may have kept is never written anew
+                assert written.items() <= _documents(killed).items() or command == "prune"
         assert board.look(killed, NAME)[1] == models[after].read_bytes()
         if is_over:
             break
@@ -86,9 +89,13 @@ def test_an_init_killed_at_any_step_says_how_to_go_on(tmp_path: Path) -> None:
         shutil.rmtree(folder.with_name("farm-keys"))
         if not (folder / "metadata" / "timestamp.json").exists():
             create_site(folder)
-            Board(tmp_path / f"board{step}", folder / "metadata" / "1.root.json").look(folder, NAME)
+            PlainBoard(tmp_path / f"board{step}", folder / "metadata" / "1.root.json").look(folder, NAME)
     # four keys and the root beside them, then four documents, each with two flushes
     assert step == 19
+
+
+def _documents(site: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in (site / "metadata").glob("[0-9]*.json")}
 
 
 def _on(folder: Path, command: Command) -> None:
@@ -121,4 +128,4 @@ def _be_killed_at(step: int) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
         flush(handle)
 
-    os.fsync = flush_or_die
+    os.fsync = flush_or_die  # type: ignore[assignment]

@@ -15,7 +15,7 @@ from edgevit.fleet.create import create_site
 from edgevit.fleet.publish import publish
 from edgevit.fleet.site import open_site
 from tests.fleet.conftest import Publish
-from tests.made_site import Board
+from tests.plain_board import PlainBoard
 
 
 @pytest.fixture
@@ -81,17 +81,22 @@ def test_a_key_that_is_missing_is_named_and_nothing_is_written(
     assert sorted(site.rglob("*")) == before
 
 
-def test_a_new_channel_needs_the_key_of_the_list_and_leaves_none_without(site: Path, keys: Path, give: Publish) -> None:
+@pytest.mark.parametrize(
+    ("lost", "named"), [("targets", "the list of channels"), ("snapshot", "snapshot"), ("timestamp", "timestamp")]
+)
+def test_a_new_channel_gets_no_key_while_another_is_missing(
+    site: Path, keys: Path, give: Publish, lost: str, named: str
+) -> None:
     give("a", "canary")
-    for path in keys.glob("targets.*"):
+    for path in keys.glob(f"{lost}.*"):
         path.unlink()
-    with pytest.raises(SiteError, match="keys that sign the list of channels"):
+    with pytest.raises(SiteError, match=f"keys that sign {named} are in"):
         give("a", "stable")
     assert not list(keys.glob("channel-stable*"))
 
 
 def test_who_has_three_keys_publishes_to_a_channel(
-    site: Path, keys: Path, board: Board, give: Publish, models: dict[str, Path], tmp_path: Path
+    site: Path, keys: Path, board: PlainBoard, give: Publish, models: dict[str, Path], tmp_path: Path
 ) -> None:
     give("a", "canary")
     theirs = tmp_path / "theirs"

@@ -9,20 +9,20 @@ from edgevit.errors import ModelFileError, OptionError, SiteError
 from edgevit.fleet.publish import promote, publish, rollback
 from edgevit.fleet.site import open_site
 from tests.fleet.conftest import MakeModel, Publish, described
-from tests.made_site import Board
+from tests.plain_board import PlainBoard
 
 Contents = dict[str, bytes]
 
 
 def test_a_board_takes_the_model_that_was_published(
-    site: Path, board: Board, give: Publish, bytes_of: Contents
+    site: Path, board: PlainBoard, give: Publish, bytes_of: Contents
 ) -> None:
     give("a")
     assert board.look(site, "stable/farm.onnx") == ({"version": 1, "percent": 100, "earlier": []}, bytes_of["a"])
 
 
 def test_a_share_of_the_boards_is_told_what_the_others_keep(
-    site: Path, board: Board, give: Publish, bytes_of: Contents
+    site: Path, board: PlainBoard, give: Publish, bytes_of: Contents
 ) -> None:
     give("a")
     give("bb", percent=10)
@@ -32,13 +32,13 @@ def test_a_share_of_the_boards_is_told_what_the_others_keep(
     assert (site / "targets" / "stable" / f"{kept['sha256']}.farm.onnx").read_bytes() == bytes_of["a"]
 
 
-def test_the_first_model_for_a_share_has_nothing_before_it(site: Path, board: Board, give: Publish) -> None:
+def test_the_first_model_for_a_share_has_nothing_before_it(site: Path, board: PlainBoard, give: Publish) -> None:
     give("a", percent=10)
     assert board.look(site, "stable/farm.onnx")[0] == {"version": 1, "percent": 10, "earlier": []}
 
 
 def test_what_only_a_share_had_is_not_what_the_others_keep(
-    site: Path, board: Board, give: Publish, bytes_of: Contents
+    site: Path, board: PlainBoard, give: Publish, bytes_of: Contents
 ) -> None:
     give("a")
     give("bb", percent=10)
@@ -48,7 +48,7 @@ def test_what_only_a_share_had_is_not_what_the_others_keep(
     assert (entry["version"], entry["before"]) == (3, described(bytes_of["a"], 1))
 
 
-def test_a_channel_gets_what_another_has(site: Path, board: Board, give: Publish, bytes_of: Contents) -> None:
+def test_a_channel_gets_what_another_has(site: Path, board: PlainBoard, give: Publish, bytes_of: Contents) -> None:
     give("bb", "stable")
     give("a", "canary")
     with open_site(site) as opened:
@@ -58,7 +58,9 @@ def test_a_channel_gets_what_another_has(site: Path, board: Board, give: Publish
     assert board.look(site, "stable/farm.onnx") == (entry, bytes_of["a"])
 
 
-def test_a_share_grows_and_each_step_has_a_version(site: Path, board: Board, give: Publish, bytes_of: Contents) -> None:
+def test_a_share_grows_and_each_step_has_a_version(
+    site: Path, board: PlainBoard, give: Publish, bytes_of: Contents
+) -> None:
     give("a")
     give("bb", percent=10)
     kept = described(bytes_of["a"], 1)
@@ -78,7 +80,7 @@ def test_the_same_model_for_fewer_boards_is_refused(site: Path, give: Publish) -
 
 
 def test_the_owner_goes_back_under_a_higher_version(
-    site: Path, board: Board, give: Publish, bytes_of: Contents
+    site: Path, board: PlainBoard, give: Publish, bytes_of: Contents
 ) -> None:
     for name in ("a", "bb", "ccc"):
         give(name)
@@ -96,7 +98,7 @@ def test_the_owner_goes_back_under_a_higher_version(
         _go_back(site)
 
 
-def test_the_owner_goes_back_to_a_version(site: Path, board: Board, give: Publish, bytes_of: Contents) -> None:
+def test_the_owner_goes_back_to_a_version(site: Path, board: PlainBoard, give: Publish, bytes_of: Contents) -> None:
     for name in ("a", "bb", "ccc"):
         give(name)
     with pytest.raises(SiteError, match=r"no earlier version 3; choose one of: 2, 1"):
@@ -106,7 +108,7 @@ def test_the_owner_goes_back_to_a_version(site: Path, board: Board, give: Publis
 
 
 def test_going_back_from_a_share_gives_all_boards_what_the_others_kept(
-    site: Path, board: Board, give: Publish, bytes_of: Contents
+    site: Path, board: PlainBoard, give: Publish, bytes_of: Contents
 ) -> None:
     give("a")
     give("bb", percent=10)
@@ -207,7 +209,7 @@ def test_a_folder_that_is_no_site_is_refused(tmp_path: Path) -> None:
         pass
 
 
-def test_nine_earlier_models_are_remembered(site: Path, board: Board, make_model: MakeModel) -> None:
+def test_nine_earlier_models_are_remembered(site: Path, board: PlainBoard, make_model: MakeModel) -> None:
     for number in range(12):
         with open_site(site) as opened:
             publish(opened, make_model(model=f"tiny-{number}"), "farm.onnx", "stable")
@@ -217,7 +219,7 @@ def test_nine_earlier_models_are_remembered(site: Path, board: Board, make_model
 
 
 def test_two_models_of_a_channel_stand_beside_each_other(
-    site: Path, board: Board, models: dict[str, Path], bytes_of: Contents
+    site: Path, board: PlainBoard, models: dict[str, Path], bytes_of: Contents
 ) -> None:
     for name, file in (("a", "hens.onnx"), ("bb", "gate.onnx")):
         with open_site(site) as opened:

@@ -11,7 +11,7 @@ from edgevit.fleet.publish import publish, rollback
 from edgevit.fleet.site import open_site
 from edgevit.fleet.upkeep import prune, renew, rotate
 from tests.fleet.conftest import Publish, described
-from tests.made_site import Board
+from tests.plain_board import PlainBoard
 
 Contents = dict[str, bytes]
 SOON = datetime(2031, 5, 4, 3, 2, 1, tzinfo=UTC)
@@ -60,7 +60,7 @@ def test_a_renewal_leaves_a_channel_whose_key_is_elsewhere_and_says_so(site: Pat
     assert (_dates(site)["canary"], _dates(site)["stable"]) == (left, SOON)
 
 
-def test_a_channels_key_is_replaced_alone(site: Path, board: Board, give: Publish, bytes_of: Contents) -> None:
+def test_a_channels_key_is_replaced_alone(site: Path, board: PlainBoard, give: Publish, bytes_of: Contents) -> None:
     give("a", "stable")
     give("a", "canary")
     board.look(site, "canary/farm.onnx")
@@ -75,7 +75,7 @@ def test_a_channels_key_is_replaced_alone(site: Path, board: Board, give: Publis
     assert not (site / "metadata" / "2.root.json").exists()
 
 
-def test_a_lost_channel_key_is_replaced(site: Path, board: Board, give: Publish, bytes_of: Contents) -> None:
+def test_a_lost_channel_key_is_replaced(site: Path, board: PlainBoard, give: Publish, bytes_of: Contents) -> None:
     give("a")
     for path in site.with_name("farm-keys").glob("channel-stable.*"):
         path.unlink()
@@ -85,7 +85,7 @@ def test_a_lost_channel_key_is_replaced(site: Path, board: Board, give: Publish,
     assert board.look(site, "stable/farm.onnx")[1] == bytes_of["bb"]
 
 
-def test_a_lost_key_of_the_site_is_replaced(site: Path, board: Board, give: Publish, bytes_of: Contents) -> None:
+def test_a_lost_key_of_the_site_is_replaced(site: Path, board: PlainBoard, give: Publish, bytes_of: Contents) -> None:
     give("a")
     for path in site.with_name("farm-keys").glob("timestamp.*"):
         path.unlink()
@@ -108,7 +108,7 @@ def test_replacing_keys_renews_the_root(site: Path) -> None:
 
 
 def test_pruning_keeps_what_boards_take_and_what_a_rollback_needs(
-    site: Path, board: Board, give: Publish, bytes_of: Contents
+    site: Path, board: PlainBoard, give: Publish, bytes_of: Contents
 ) -> None:
     for name in ("a", "bb", "ccc"):
         give(name)
@@ -141,7 +141,9 @@ def test_pruning_keeps_what_the_boards_have_that_do_not_take_part(
     assert sorted(lengths[path.stat().st_size] for path in (site / "targets" / "stable").iterdir()) == kept
 
 
-def test_pruning_never_takes_a_root_or_what_a_board_may_be_reading(site: Path, board: Board, give: Publish) -> None:
+def test_pruning_never_takes_a_root_or_what_a_board_may_be_reading(
+    site: Path, board: PlainBoard, give: Publish
+) -> None:
     for name in ("a", "bb", "ccc"):
         give(name)
     for _ in range(3):
@@ -159,7 +161,10 @@ def test_pruning_never_takes_a_root_or_what_a_board_may_be_reading(site: Path, b
 
 def test_pruning_leaves_what_is_not_the_sites(site: Path, give: Publish) -> None:
     give("a")
-    foreign = [site / "index.html", site / "targets" / "stable" / "index.html"]
+    foreign = [
+        *(site / "index.html", site / "targets" / "stable" / "index.html"),
+        *(site / "metadata" / "1x.stable.json", site / "metadata" / "old.snapshot.json"),
+    ]
     for path in foreign:
         path.write_text("welcome")
     with open_site(site) as opened:

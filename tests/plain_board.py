@@ -19,7 +19,7 @@ class FolderFetcher(FetcherInterface):
         return iter([path.read_bytes()])
 
 
-class Board:
+class PlainBoard:
     """What a board remembers between its looks at a site."""
 
     def __init__(self, home: Path, root: Path) -> None:
