@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 __path__.extend([os.path.dirname(__path__[0])] if os.path.isfile(os.path.join(__path__[0], "runtime")) else [])
 
 if TYPE_CHECKING:
+    from edgevit.errors import BrokerError as BrokerError
     from edgevit.errors import CheckpointError as CheckpointError
     from edgevit.errors import ClosedError as ClosedError
     from edgevit.errors import DataError as DataError
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from edgevit.errors import OutputError as OutputError
     from edgevit.errors import ProfileError as ProfileError
     from edgevit.errors import SourceLostError as SourceLostError
+    from edgevit.errors import StatusError as StatusError
     from edgevit.errors import UnknownModelError as UnknownModelError
     from edgevit.errors import UnknownNameError as UnknownNameError
     from edgevit.errors import UnsupportedSystemError as UnsupportedSystemError
@@ -64,6 +66,7 @@ _HOMES = {
     "edgevit.errors": (
         *("CheckpointError", "ClosedError", "DataError", "DownloadError", "EdgevitError", "GateError", "ImageError"),
         *("MissingExtraError", "MissingProgramError", "ModelFileError", "OptionError", "OutputError", "ProfileError"),
+        *("BrokerError", "StatusError"),
         *("SourceLostError", "UnknownModelError", "UnknownNameError", "UnsupportedSystemError"),
         "WorkerError",
     ),

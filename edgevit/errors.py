@@ -101,6 +101,10 @@ class DownloadError(EdgevitError, OSError):
     """Weights could not be downloaded, or are not what was expected."""
 
 
+class UpdateError(EdgevitError, RuntimeError):
+    """A board could not check for a newer model, or the newer one is not fit to run; the old one stays."""
+
+
 class ProfileError(EdgevitError, ValueError):
     """A device profile cannot be read, or says something that no board has."""
 
@@ -141,6 +145,18 @@ class WorkerError(EdgevitError, RuntimeError):
 
 class OutputError(EdgevitError, OSError):
     """A result cannot be written where it was asked for."""
+
+
+class BrokerError(EdgevitError, ConnectionError):
+    """An MQTT broker cannot be reached, refuses, or keeps nothing of what is asked for."""
+
+
+class StatusError(EdgevitError, ValueError):
+    """What a board says of itself cannot be read."""
+
+
+class SiteError(EdgevitError, ValueError):
+    """A folder of signed models is not what it should be, or a key that it needs is missing."""
 
 
 class GateError(EdgevitError):

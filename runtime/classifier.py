@@ -46,6 +46,8 @@ class Classifier:
     task = "classify"
     whole_pictures = False
     """Whether huge pictures must be decoded at full size, because the answer is about each of their pixels."""
+    sha256: str | None = None
+    """Digest of the file as it was opened, where somebody wanted to know it."""
     _decoder: "BoxDecoder | None" = None
     """What makes boxes of the outputs of a detection model."""
     _open_again: "Callable[[], Classifier] | None" = None

@@ -28,13 +28,15 @@ def free_port() -> int:
 class Mosquitto:
     """A broker that keeps what it was given over a restart."""
 
-    def __init__(self, folder: Path, *lines: str) -> None:
+    def __init__(self, folder: Path, *lines: str, own_queue: bool = True) -> None:
+        """Start one with these settings; with `own_queue` it drops nothing for a subscriber who is away."""
         self.port = free_port()
         folder.mkdir()
         self._config = folder / "mosquitto.conf"
         own = [f"listener {self.port} 127.0.0.1", *lines] if lines else [f"listener {self.port} 127.0.0.1"]
         anonymous = [] if any(line.startswith("allow_anonymous") for line in lines) else ["allow_anonymous true"]
-        kept = ["persistence true", f"persistence_location {folder}/", "max_queued_messages 0", "user root"]
+        kept = ["persistence true", f"persistence_location {folder}/", "user root"]
+        kept += ["max_queued_messages 0"] if own_queue else []
         self._config.write_text("\n".join([*own, *anonymous, *kept, ""]))
         self._process: subprocess.Popen[bytes] | None = None
         self.start()

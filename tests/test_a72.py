@@ -3,12 +3,13 @@
 `make test-a72` builds the emulation and the models, and runs this; elsewhere all of it is skipped.
 """
 
+import dataclasses
 import json
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,10 @@ import pytest
 from numpy.typing import NDArray
 
 from edgevit.runtime.loading import load
+from edgevit.runtime.update.enrollment import enrollment_path, write_enrollment
+from tests.made_signed_site import MadeSite
+from tests.made_static_web import serving
+from tests.made_update_board import make_board
 from tests.places import ROOT
 
 A72 = Path(os.environ.get("EDGEVIT_A72", "")).absolute()
@@ -61,11 +66,13 @@ def model(name: str) -> Path:
     return path
 
 
-def call(python: Path, *arguments: object) -> "subprocess.CompletedProcess[str]":
+def call(
+    python: Path, *arguments: object, settings: Mapping[str, object] | None = None
+) -> "subprocess.CompletedProcess[str]":
     command = [str(python), *map(str, arguments)]
     # the one thread that tests/conftest.py allows its own libraries is no setting of the board's
     environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
-    environment["PYTHONPATH"] = str(ROOT)
+    environment |= {"PYTHONPATH": str(ROOT), **{name: str(value) for name, value in (settings or {}).items()}}
     return subprocess.run(command, env=environment, text=True, capture_output=True)
 
 
@@ -152,3 +159,23 @@ def test_first_answer_is_not_kept_waiting() -> None:
     told = json.loads(subprocess.run(list(map(str, command)), check=True, capture_output=True, text=True).stdout)
     found = told["first_answer"][path.name]
     assert found["instructions"] == sum(found["parts"].values()) <= FIRST_ANSWER
+
+
+def test_board_fetches_a_signed_model_without_cryptography(python: Path, tiny_model: Path, tmp_path: Path) -> None:
+    if not (python.parent / "site" / "tuf").exists():
+        pytest.skip(f"{python.parent} has no tuf; remove it and run: python tools/a72/build.py {A72}")
+    site = MadeSite(tmp_path / "site")
+    site.publish("stable/farm.onnx", tiny_model.read_bytes())
+    (tmp_path / "systemctl").write_text("#!/bin/sh\necho inactive\n")
+    (tmp_path / "systemctl").chmod(0o755)
+    settings = {"XDG_CONFIG_HOME": tmp_path, "XDG_RUNTIME_DIR": tmp_path, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    board = make_board(tmp_path / "board", "file:///", site.first_root)
+    with serving(site.folder) as web:
+        enrollment = dataclasses.replace(board.enrollment, site=web.url, user=True)
+        write_enrollment(enrollment_path("edgevit", True, {"XDG_CONFIG_HOME": str(tmp_path)}), enrollment)
+        done = call(python, "-m", "edgevit", "update", "--user", settings=settings)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.endswith("stable/farm.onnx: installed: the service edgevit is not running\n")
+    assert enrollment.model.read_bytes() == tiny_model.read_bytes()
+    found = "import importlib.util as u; print(u.find_spec('cryptography'), u.find_spec('tuf') is None)"
+    assert answer(python, "-c", found) == "None False\n"

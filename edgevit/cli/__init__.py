@@ -35,6 +35,8 @@ COMMANDS = {
     "profiles": "edgevit.cli.profiles",
     "doctor": "edgevit.cli.doctor",
     "service": "edgevit.cli.service",
+    "update": "edgevit.cli.update",
+    "fleet": "edgevit.cli.fleet",
 }
 """Command to the module whose `command` it is; imported only when used, so that the board never meets torch."""
 

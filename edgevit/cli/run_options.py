@@ -161,6 +161,12 @@ SERVE_OPTIONS = (
         is_flag=True,
         help="Let --serve listen beyond this machine; needs a token in EDGEVIT_SERVE_TOKEN or its _FILE.",
     ),
+    click.option(
+        "--status",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="Write what runs, and how, into a small JSON file, anew every ten seconds; see docs/fleet.md.",
+    ),
 )
 
 

@@ -63,6 +63,21 @@ def replacing(path: Path, *, durable: bool = False, mode: int | None = None) -> 
             temporary.unlink(missing_ok=True)
 
 
+def flush_names(folder: Path) -> None:
+    """Flush a folder's list of names to the disk: a file that was renamed before is not forgotten by a power cut.
+
+    Raises:
+        OSError: the disk does not take it.
+    """
+    if os.name != "posix":  # elsewhere a folder cannot be opened
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
 @contextlib.contextmanager
 def replacing_output(
     path: Path, advice: str = "free some space or choose another place", *, durable: bool = False

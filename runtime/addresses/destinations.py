@@ -249,6 +249,7 @@ OPTIONS: dict[str, dict[str, Reader]] = {
         "ca": _text,
         "cert": _text,
         "key": _text,
+        "check": _text,
     },
     "webhook": {**_SEND, "header": _header},
 }

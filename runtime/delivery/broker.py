@@ -39,6 +39,8 @@ class Broker:
     key: str | None = None
     expire_after_s: int | None = None
     """When Home Assistant forgets a label that is not sent again; None for never."""
+    check: str | None = None
+    """File that is touched when the board is asked to look for a newer model; None where it does not listen."""
 
     @property
     def name(self) -> str:
@@ -66,7 +68,7 @@ class Broker:
             discovery=options.get("discovery"),
             client_id=options.get("client"),
             expire_after_s=options.get("expire_after"),
-            **{name: options.get(name) for name in ("ca", "cert", "key")},
+            **{name: options.get(name) for name in ("ca", "cert", "key", "check")},
         )
 
     def identity(self, run: str, root: Path = Path("/")) -> str:

@@ -11,7 +11,9 @@ from typing import Any
 
 from edgevit import __version__
 from edgevit.errors import OptionError
+from edgevit.runtime.delivery.board_topics import BOARD, OFFLINE, ONLINE, STATUS
 from edgevit.runtime.delivery.broker import Broker
+from edgevit.runtime.delivery.update_entity import update_entity
 from edgevit.runtime.events.event import Event
 from edgevit.runtime.events.labels import UNKNOWN
 from edgevit.runtime.moment import Moment
@@ -21,7 +23,6 @@ CHANNELS = {"source_lost": "source", "source_back": "source"}
 """Kinds of events that share a topic, as together they are one state; every other kind has its own."""
 STATES = ("label", "counts", "lines", "too_dark", "too_bright", "blurred", "frozen", "source")
 """Topics below the base whose last message is kept by the broker (retained): what is true until the next."""
-ONLINE, OFFLINE = "online", "offline"
 SHOWN_CLASSES = 20
 """A model with more classes has sensors that are switched off, but for those that rules are about."""
 PROBLEMS = {"too_dark": "Too dark", "too_bright": "Too bright", "blurred": "Blurred", "frozen": "Frozen"}
@@ -149,6 +150,8 @@ def discovery(
     classes: Sequence[str] = (),
     watched: Sequence[str] = (),
     lines: Sequence[str] = (),
+    *,
+    board: bool = False,
 ) -> Iterator[tuple[str, str]]:
     """Yield (topic, payload) of the messages that announce a board.
 
@@ -160,9 +163,10 @@ def discovery(
             of its own.
         watched: those of them that rules are about.
         lines: over which they are counted, in and out; each a sensor for each class and direction.
+        board: its status is published too; then its model is something that can be updated.
     """
     node, base = node_id(broker), broker.topic
-    status = {"topic": f"{base}/status", "payload_available": ONLINE, "payload_not_available": OFFLINE}
+    status = {"topic": f"{base}/{STATUS}", "payload_available": ONLINE, "payload_not_available": OFFLINE}
     camera = {
         "topic": state_topic(base, "source_lost")[0],
         "value_template": f"{{{{ '{OFFLINE}' if value_json.event == 'source_lost' else '{ONLINE}' }}}}",
@@ -210,6 +214,8 @@ def discovery(
         shown = shown.encode("utf-8", "replace").decode()
         template = "{{ value_json.label }}"
         yield message("sensor", entity_key(roi), channel, name=shown, value_template=template, **seen, **expires)
+    if board:
+        yield message("update", "model", BOARD, **update_entity(broker))
     for kind, shown in PROBLEMS.items():
         on_or_off = "{{ 'ON' if value_json.active else 'OFF' }}"
         specific = {"device_class": "problem", "entity_category": "diagnostic"}

@@ -7,17 +7,18 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from edgevit.runtime.delivery.board_link import BoardLink, Status
+from edgevit.runtime.delivery.board_topics import OFFLINE, ONLINE, STATUS
 from edgevit.runtime.delivery.broker import Broker
 from edgevit.runtime.delivery.homeassistant import (
-    OFFLINE,
-    ONLINE,
     check_regions,
     discovery,
     no_longer_announced,
     state_topic,
     subscription,
 )
-from edgevit.runtime.delivery.mqtt_session import CONNECT_S, V5, V311, Session
+from edgevit.runtime.delivery.mqtt_client import CONNECT_S, V5, V311
+from edgevit.runtime.delivery.mqtt_session import Session
 from edgevit.runtime.delivery.sender import DeliveryError, Refuse
 from edgevit.runtime.delivery.spool import Stored
 
@@ -49,6 +50,7 @@ class MqttDelivery:
         watched: Sequence[str] = (),
         lines: Sequence[str] = (),
         run: str = "",
+        board: Status | None = None,
     ) -> None:
         """Connect to nothing yet.
 
@@ -60,6 +62,7 @@ class MqttDelivery:
             watched: those of them that rules are about.
             lines: whose totals it announces.
             run: tells runs on one board apart, such as the folder of their spools.
+            board: what is told of the board itself.
 
         Raises:
             MissingExtraError: paho-mqtt is not installed.
@@ -69,10 +72,11 @@ class MqttDelivery:
         self.name = broker.name
         self._broker, self._identity = broker, broker.identity(run)
         check_regions(rois)
+        self._link = BoardLink(broker, board)
         self._announced: dict[str, str] = {}
         if broker.discovery:
             shown = device or f"edgevit {platform.node()}"
-            self._announced = dict(discovery(broker, shown, rois, classes, watched, lines))
+            self._announced = dict(discovery(broker, shown, rois, classes, watched, lines, board=board is not None))
         self._session: Session | None = None
         self._knows_5 = True
         self._unanswered = self._losses = 0
@@ -93,9 +97,15 @@ class MqttDelivery:
         if self._session is None:
             self._session = self._connect()
             if self._broker.discovery:
-                self._session.client.subscribe(subscription(self._broker), qos=1)
+                self._session.subscribe(subscription(self._broker))
+            if (question := self._link.question) is not None:
+                self._session.subscribe(question)
             self._announce([*((topic, text, True) for topic, text in self._announced.items()), self._status(ONLINE)])
+            self._announce(self._link.messages(anyway=True))
         self._remove_old()
+        self._announce(self._link.messages())
+        if (trouble := self._link.pass_on(self._session.asked)) is not None:
+            self._say_once(trouble)
 
     def send(self, batch: Sequence[Stored], refuse: Refuse) -> None:
         messages: list[Message] = []
@@ -162,7 +172,7 @@ class MqttDelivery:
         return session
 
     def _status(self, text: str) -> Message:
-        return (f"{self._broker.topic}/status", text, True)
+        return (f"{self._broker.topic}/{STATUS}", text, True)
 
     def _announce(self, messages: Sequence[Message]) -> None:
         """Publish what is no record; the broker's refusals are said, and are no failure."""

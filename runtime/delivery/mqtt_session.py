@@ -6,24 +6,19 @@ import threading
 import time
 from typing import Any
 
-from edgevit.errors import MissingExtraError, OutputError
+from edgevit.runtime.delivery.board_topics import CHECK, INSTALL, OFFLINE, STATUS
 from edgevit.runtime.delivery.broker import Broker
-from edgevit.runtime.delivery.homeassistant import OFFLINE
+from edgevit.runtime.delivery.mqtt_client import LOGIN_HINT, new_client
 from edgevit.runtime.delivery.sender import BATCH
 
 log = logging.getLogger(__name__)
 
-CONNECT_S = 10.0
-"""How long a broker may take to accept a connection."""
 KEEPALIVE_S = 30
 """How often the broker hears from us at least; after one and a half times that it publishes the last will."""
 EARLY_S = 60.0
 """A connection that is lost sooner was perhaps taken over."""
 PACKET = 16
 """Bytes of a packet beside its topic and its message, at most."""
-V311, V5 = 4, 5
-"""Versions as the protocol numbers them."""
-_SECRETS = "; set EDGEVIT_MQTT_USER and EDGEVIT_MQTT_PASSWORD or EDGEVIT_MQTT_PASSWORD_FILE"
 _OLD = 1000
 """Old announcements that are looked at."""
 
@@ -43,17 +38,14 @@ class Session:
             MissingExtraError: paho-mqtt is not installed.
             OutputError: a certificate cannot be read.
         """
-        try:
-            from paho.mqtt import client as paho
-            from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
-        except ModuleNotFoundError as error:
-            raise MissingExtraError("paho-mqtt", "publishing to an MQTT broker", "mqtt") from error
         self.version = version
         self.answered, self.lost = threading.Event(), threading.Event()
         self.refusal = ""
         """Why the broker does not want us."""
         self.old: queue.SimpleQueue[tuple[str, bytes]] = queue.SimpleQueue()
         """Topic and message of what the broker kept below the topics that were subscribed to."""
+        self.asked = threading.Event()
+        """Set when somebody asks the board to look for a newer model."""
         self.window = BATCH
         """Messages that the broker lets wait for its confirmation at a time."""
         self._broker, self._identity = broker, identity
@@ -62,22 +54,15 @@ class Session:
         self._largest = 0
         self._keeps = True
         self._begun_s = time.monotonic()
-        client: Any = paho.Client(
-            CallbackAPIVersion.VERSION2, identity, protocol=MQTTProtocolVersion(version), reconnect_on_failure=False
-        )
-        client.connect_timeout = CONNECT_S
+        client = new_client(broker, identity, version)
         client.max_inflight_messages_set(BATCH)
-        client.will_set(f"{broker.topic}/status", OFFLINE, qos=1, retain=True)
-        if broker.user is not None:
-            client.username_pw_set(broker.user, broker.password)
-        if broker.tls:
-            try:
-                client.tls_set(broker.ca, broker.cert, broker.key)
-            except (OSError, ValueError) as error:
-                files = " ".join(name for name in (broker.ca, broker.cert, broker.key) if name)
-                raise OutputError(f"the certificates {files} for {broker.name} cannot be used: {error}") from error
+        client.will_set(f"{broker.topic}/{STATUS}", OFFLINE, qos=1, retain=True)
         client.on_connect, client.on_disconnect = self._note_answer, self._note_loss
-        client.on_publish, client.on_subscribe, client.on_message = self._note_ack, self._note_rights, self._note_old
+        client.on_publish, client.on_subscribe, client.on_message = (
+            self._note_ack,
+            self._note_rights,
+            self._note_message,
+        )
         loop = client.loop_forever
 
         def loop_until_lost(*arguments: Any, **options: Any) -> Any:
@@ -105,6 +90,10 @@ class Session:
     def close(self) -> None:
         self.client.disconnect()
         self.client.loop_stop()
+
+    def subscribe(self, topic: str) -> None:
+        """Ask for what is published below a topic, with wildcards; it comes to `old` or `asked`."""
+        self.client.subscribe(topic, qos=1)
 
     def publish(self, topic: str, payload: bytes | str, retain: bool) -> Any:
         """Hand a message over; return its state, or None if it is larger than the broker takes."""
@@ -142,7 +131,7 @@ class Session:
     def _note_answer(self, _client: Any, _data: Any, _flags: Any, reason: Any, properties: Any) -> None:
         if reason.is_failure:
             denied = str(reason) in ("Not authorized", "Bad user name or password")
-            self.refusal = f"the broker refuses: {reason}{_SECRETS if denied else ''}"
+            self.refusal = f"the broker refuses: {reason}{LOGIN_HINT if denied else ''}"
         if properties is not None:
             self._largest = getattr(properties, "MaximumPacketSize", 0)
             self._keeps = bool(getattr(properties, "RetainAvailable", 1))
@@ -162,10 +151,14 @@ class Session:
     def _note_rights(self, _client: Any, _data: Any, _mid: int, reasons: Any, _properties: Any) -> None:
         if any(reason.is_failure for reason in reasons):
             log.warning(
-                "%s does not let this board read what it announced before; entities of renamed regions stay",
+                "%s does not let this board read what it announced or is asked; entities of renamed regions stay",
                 self._broker.name,
             )
 
-    def _note_old(self, _client: Any, _data: Any, message: Any) -> None:
-        if message.retain and message.payload and self.old.qsize() < _OLD:
+    def _note_message(self, _client: Any, _data: Any, message: Any) -> None:
+        if message.topic == f"{self._broker.topic}/{CHECK}":
+            # one that was kept was not asked now
+            if message.payload == INSTALL.encode() and not message.retain:
+                self.asked.set()
+        elif message.retain and message.payload and self.old.qsize() < _OLD:
             self.old.put((message.topic, message.payload))

@@ -17,6 +17,9 @@ from edgevit.runtime.results import Result
 LOOK_S = 0.2
 """How often to look whether the end is asked for while a newer model is tested, in seconds."""
 
+STAYS = "the old model stays: "
+"""What a line about a renewal that failed begins with."""
+
 log = logging.getLogger(__name__)
 
 
@@ -33,6 +36,7 @@ class ReloadableModel:
         told: Callable[[str | None], None] = lambda text: None,
         asked: "queue.SimpleQueue[None] | None" = None,
         limit_s: float = 300.0,
+        taken: Callable[[Classifier], None] = lambda classifier: None,
     ) -> None:
         """Begin with an open classifier.
 
@@ -42,8 +46,10 @@ class ReloadableModel:
             told: is called from the thread: with None when a renewal begins, with a line about its outcome at its end.
             asked: what is put into it asks for a renewal.
             limit_s: how long a renewal may take; then the old model stays.
+            taken: is told, from the thread that asks the model, which newer one answers from now on.
         """
         self._classifier, self._open_again, self._told = classifier, open_again, told
+        self._taken = taken
         self._limit_s = limit_s
         self._newer: Classifier | None = None
         # a SimpleQueue because its put is safe in a signal handler
@@ -74,6 +80,7 @@ class ReloadableModel:
             with self._guard:
                 older, self._classifier, self._newer = self._classifier, self._newer, None
             older.close()
+            self._taken(self._classifier)
         return self._classifier
 
     def _run(self) -> None:
@@ -102,10 +109,10 @@ class ReloadableModel:
                 text = self._renew(given_up)
                 log.warning("%s", text)
             except EdgevitError as error:
-                text = f"the old model stays: {error}"
+                text = f"{STAYS}{error}"
                 log.error("%s", text)
             except BaseException as error:
-                text = f"the old model stays: the newer one failed ({type(error).__name__}: {error})"
+                text = f"{STAYS}the newer one failed ({type(error).__name__}: {error})"
                 log.error("%s", text, exc_info=log.isEnabledFor(logging.INFO))
             answers.put(text)
 
@@ -116,7 +123,7 @@ class ReloadableModel:
             with contextlib.suppress(queue.Empty):
                 return answers.get(timeout=LOOK_S)
         given_up.set()
-        text = f"the old model stays: the newer one did not pass its self-test within {self._limit_s:g} s"
+        text = f"{STAYS}the newer one did not pass its self-test within {self._limit_s:g} s"
         if not self._over:
             log.error("%s", text)
         return text

@@ -70,6 +70,8 @@ class RunOptions(StreamOptions):
     """Address and port of the page, such as "127.0.0.1:8080"."""
     serve_anyone: bool = False
     """Let the page be seen from beyond this machine."""
+    status: str | Path | None = None
+    """File for what the board runs, and how; written anew every ten seconds."""
 
     def __post_init__(self) -> None:
         if isinstance(self.sources, str | os.PathLike):
@@ -125,6 +127,12 @@ class RunOptions(StreamOptions):
         return parse_sinks(self.to)
 
     @property
+    def tells_status(self) -> bool:
+        """Whether anybody is told which model runs."""
+        told = self.status is not None or self.serve is not None
+        return told or any(target.kind == "mqtt" for target in self.targets)
+
+    @property
     def least_score(self) -> float | None:
         return WEAK if any(target.kind == "hard" for target in self.targets) else super().least_score
 
@@ -152,7 +160,7 @@ NOT_WITH_JOBS = {
     **dict.fromkeys(("every", "fps", "max_frames", "once"), _FILES),
     "threads": "which gives each process one thread",
     "spool": "which writes one file",
-    "serve": "which tells its progress on stderr",
+    **dict.fromkeys(("serve", "status"), "which tells its progress on stderr"),
 }
 """Option to why it says nothing to several processes."""
 

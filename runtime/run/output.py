@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgevit.runtime.addresses.destinations import FOLDERS, STDOUT, Target
+from edgevit.runtime.board.report import BoardReport
 from edgevit.runtime.events.watch import Watch
 from edgevit.runtime.images.resample import RGBImage
 from edgevit.runtime.moment import Moment
@@ -36,7 +37,13 @@ class Output:
 
 
 def open_output(
-    options: RunOptions, task: str, names: Sequence[str], *, monitoring: Sequence[Sink] = (), page: bool = False
+    options: RunOptions,
+    task: str,
+    names: Sequence[str],
+    *,
+    monitoring: Sequence[Sink] = (),
+    page: bool = False,
+    board: BoardReport | None = None,
 ) -> Output:
     """Open what the options name; the caller closes the sinks.
 
@@ -46,6 +53,7 @@ def open_output(
         names: its classes.
         monitoring: further sinks, which get each record after the others have it.
         page: somebody looks at events, even if no place takes them.
+        board: what brokers are told of the board.
 
     Raises:
         OptionError: a place is not for this model.
@@ -59,7 +67,7 @@ def open_output(
     # hard frames and masks lie beside the answers, which still want a place
     if all(target.kind in FOLDERS for target in targets):
         targets = (Target("text", STDOUT, {"send": "all" if wanted else "results"}, "text"), *targets)
-    places = open_sinks(targets, _context(options, task, names))
+    places = open_sinks(targets, _context(options, task, names, board))
     sinks = Sinks([places, *monitoring])
     rules, regions = options.label_rules, options.plan.told(task)
     watch = open_watch(options, options.plan) if wanted or page else None
@@ -67,11 +75,12 @@ def open_output(
     return Output(sinks, places, writer, watch, writer.picture if needs_pictures(targets) else None)
 
 
-def _context(options: RunOptions, task: str, names: Sequence[str]) -> SinkContext:
+def _context(options: RunOptions, task: str, names: Sequence[str], board: BoardReport | None) -> SinkContext:
     plan, interval_s = options.plan, options.source_options.pace.interval_s
     only = plan.sources[0] if len(plan.sources) == 1 else None
     return SinkContext(
         task=task,
+        board=board,
         names=tuple(names),
         top_k=options.top_k,
         rules=options.label_rules,

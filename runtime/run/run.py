@@ -4,8 +4,10 @@ import contextlib
 import logging
 import queue
 from collections.abc import Callable
+from pathlib import Path
 
 from edgevit.errors import EdgevitError
+from edgevit.runtime.board.news import StatusFile
 from edgevit.runtime.events.event import Event
 from edgevit.runtime.moment import Moment
 from edgevit.runtime.records import error_record
@@ -66,6 +68,10 @@ def run(
     live = False
     last: tuple[str, int] | None = None
 
+    def renewed(text: str | None) -> None:
+        heartbeat.renewal(text)
+        monitoring.renewal(text)
+
     def note(error: EdgevitError) -> None:
         nonlocal unreadable
         unreadable += 1
@@ -99,7 +105,7 @@ def run(
             classifier = open_model(options)
         leaving.callback(classifier.close)
         options.check_model(classifier.task, classifier.names)
-        monitoring = open_monitoring(options, heartbeat)
+        monitoring = open_monitoring(options, heartbeat, classifier.sha256)
         leaving.callback(monitoring.close)
         if monitoring.server is not None:
             (on_page or _log_page)(monitoring.server.url)
@@ -109,14 +115,19 @@ def run(
             classifier.names,
             monitoring=monitoring.sinks,
             page=monitoring.server is not None,
+            board=monitoring.board,
         )
         leaving.callback(output.sinks.close)
         flushed.append(output.sinks.flush)
         # what a detector finds are no classes that a whole picture could be put into
         monitoring.include(output.sinks, () if classifier.task == "detect" else classifier.names)
+        if options.status is not None and monitoring.board is not None:
+            leaving.callback(StatusFile(Path(options.status), monitoring.board).close)
         predictor: Predictor = classifier
         if reload is not None and not options.plan.finite:
-            predictor = reloadable = ReloadableModel(classifier, lambda: open_model(options), heartbeat.renewal, reload)
+            predictor = reloadable = ReloadableModel(
+                classifier, lambda: open_model(options), renewed, reload, taken=monitoring.loaded
+            )
             leaving.callback(reloadable.close)
         callbacks = StreamCallbacks(tell, note, monitoring.pictures(output.picture), monitoring.black, unread)
         leaving.callback(guard.left)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from edgevit.errors import MissingExtraError
+from edgevit.runtime.board.report import BoardReport
 from edgevit.runtime.serve.forms import Clicks, buttons, collected, hard_section
 from edgevit.runtime.serve.hard import HardPictures
 from edgevit.runtime.serve.metrics import CONTENT_TYPE, exposition
@@ -31,6 +32,8 @@ class PageState:
     status: RunStatus
     about: dict[str, str]
     """"version", "model" and "source"."""
+    board: BoardReport | None = None
+    """What the board says of itself; None where no model runs."""
     hard: HardPictures = field(default_factory=HardPictures)
     """What may be put into classes."""
     clicks: Clicks | None = None
@@ -102,7 +105,7 @@ def _state(state: PageState, fields: Mapping[str, str]) -> Response:
 
 def _metrics(state: PageState, fields: Mapping[str, str]) -> Response:
     try:
-        return Response(200, CONTENT_TYPE, exposition(state.status, state.about))
+        return Response(200, CONTENT_TYPE, exposition(state.status, state.about, state.board))
     except MissingExtraError as error:
         return Response(501, TEXT, f"{error}\n".encode())
 

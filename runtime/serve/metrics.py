@@ -4,18 +4,21 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from edgevit.errors import MissingExtraError
+from edgevit.runtime.board.report import BoardReport
+from edgevit.runtime.board.status import BoardStatus, unix_time
 from edgevit.runtime.delivery.sender import Backlog
 from edgevit.runtime.serve.status import RunStatus, StatusSnapshot
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
-def exposition(status: RunStatus, about: dict[str, str]) -> bytes:
+def exposition(status: RunStatus, about: dict[str, str], board: BoardReport | None = None) -> bytes:
     """Return Prometheus' text format.
 
     Args:
         status: are read now.
         about: labels of edgevit_info.
+        board: what it says of itself, also read now; None where no model runs.
 
     Raises:
         MissingExtraError: prometheus_client is not installed.
@@ -25,15 +28,17 @@ def exposition(status: RunStatus, about: dict[str, str]) -> bytes:
     except ModuleNotFoundError as error:
         raise MissingExtraError("prometheus_client", "/metrics", "serve") from error
     registry = prometheus_client.CollectorRegistry()
-    registry.register(_Collector(status.snapshot(), about))
+    registry.register(_Collector(status.snapshot(), about, None if board is None else board.status()))
     return prometheus_client.generate_latest(registry)
 
 
 class _Collector:
     """See prometheus_client's custom collectors."""
 
-    def __init__(self, snapshot: StatusSnapshot, about: dict[str, str]) -> None:
-        self._tally, self._about = snapshot, about
+    def __init__(self, snapshot: StatusSnapshot, about: dict[str, str], board: BoardStatus | None) -> None:
+        # the digest belongs to what answers now, which a reload may have changed
+        self._about = about if board is None else about | {"sha256": board.sha256}
+        self._tally, self._board = snapshot, board
 
     def collect(self) -> Iterator[Any]:
         from prometheus_client import core
@@ -68,6 +73,8 @@ class _Collector:
             ("edgevit_pictures_damaged", "Pictures that could not be read.", snapshot.damaged),
         ):
             yield core.CounterMetricFamily(name, text, value=count)
+        if self._board is not None:
+            yield from _board_families(self._board)
         yield from _count_families(snapshot)
         yield from _crossing_families(snapshot)
         yield from _backlog_families(snapshot.backlogs)
@@ -76,6 +83,22 @@ class _Collector:
             ("edgevit_inference_seconds", "The model.", snapshot.inference_s),
         ):
             yield core.SummaryMetricFamily(name, text, count_value=answers, sum_value=total_s)
+
+
+def _board_families(board: BoardStatus) -> Iterator[Any]:
+    """Yield what the board says of itself, as far as it knows."""
+    from prometheus_client import core
+
+    for name, text, value in (
+        ("edgevit_model_loaded_timestamp_seconds", "When the model was loaded, in Unix time.", unix_time(board.since)),
+        ("edgevit_frames_per_second", "Pictures that were classified, over the last minute.", board.frames_per_second),
+        ("edgevit_temperature_celsius", "Temperature of the hottest zone.", board.temperature_c),
+        ("edgevit_throttled", "1 while the board is short of power or slows down for heat.", board.throttled),
+    ):
+        if value is not None:
+            yield core.GaugeMetricFamily(name, text, value=float(value))
+    failed = float(board.reload_error is not None)
+    yield core.GaugeMetricFamily("edgevit_reload_failed", "1 if the last reload left the old model in place.", failed)
 
 
 def _count_families(snapshot: StatusSnapshot) -> Iterator[Any]:

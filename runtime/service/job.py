@@ -98,6 +98,8 @@ def make_job(
 
 
 def _check_endless(options: RunOptions) -> None:
+    if options.status is not None:
+        raise OptionError("a service has a status file of its own, /run/edgevit/NAME/status.json; leave --status out")
     for source in options.plan.sources:
         if source.kind in ENDS:
             raise OptionError(f"a service goes on, but {source.name} ends; take {ENDS[source.kind]}")
@@ -109,6 +111,7 @@ def _check_places(options: RunOptions) -> None:
     """Raise OptionError for an output that the service's own user could not write."""
     places = [target.place for target in options.targets if target.kind not in NETWORK and target.place != STDOUT]
     places += [] if options.spool is None else [str(options.spool)]
+    places += [str(target.options["check"]) for target in options.targets if "check" in target.options]
     for place in places:
         if Path(place).is_absolute() or ".." in Path(place).parts:
             raise OptionError(

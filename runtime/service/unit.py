@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgevit.errors import OptionError
+from edgevit.runtime.board.status import STATUS_FOLDER, STATUS_NAME
 from edgevit.runtime.service.secrets import Credential
 from edgevit.runtime.sources.grammar import Kind
 from edgevit.runtime.sources.live import BACKOFF
@@ -128,7 +129,7 @@ def _service_lines(job: Job) -> list[str]:
     return [
         "Type=notify",
         "NotifyAccess=main",
-        f"ExecStart={' '.join(map(quoted, job.command))}",
+        f"ExecStart={' '.join(map(quoted, job.command))} --status %t/{STATUS_FOLDER}/{job.name}/{STATUS_NAME}",
         "ExecReload=kill -HUP $MAINPID",
         f"EnvironmentFile=-%E/edgevit/{job.name}.env",
         *(f"LoadCredential={secret.name}:{_escaped(secret.path)}" for secret in job.secrets),
@@ -145,6 +146,8 @@ def _service_lines(job: Job) -> list[str]:
         f"StateDirectory={job.name}",
         "StateDirectoryMode=0700",
         f"WorkingDirectory=%S/{job.name}",
+        # one for each service: systemd gives a folder to one user, and removes it with its service
+        f"RuntimeDirectory={STATUS_FOLDER}/{job.name}",
         "StandardOutput=journal",
         "StandardError=journal",
         f"SyslogIdentifier={job.name}",

@@ -11,6 +11,9 @@ from edgevit.errors import OptionError
 from edgevit.runtime.addresses.address import Address
 from edgevit.runtime.addresses.credentials import read_secret
 from edgevit.runtime.addresses.destinations import STDOUT, Target, takes_errors
+from edgevit.runtime.board.news import StatusNews
+from edgevit.runtime.board.report import BoardReport
+from edgevit.runtime.board.status import MESSAGE_S
 from edgevit.runtime.delivery.count_states import CountStates
 from edgevit.runtime.delivery.line_states import LineStates
 from edgevit.runtime.delivery.sender import Delivery, SpooledSink
@@ -59,6 +62,8 @@ class SinkContext:
 
     task: str = "classify"
     """What the model does."""
+    board: BoardReport | None = None
+    """What brokers are told of the board."""
     names: tuple[str, ...] = ()
     """The model's classes."""
     top_k: int = 5
@@ -236,6 +241,12 @@ def _mqtt(target: Target, around: SinkContext) -> Delivery:
     from edgevit.runtime.delivery.mqtt import MqttDelivery
 
     broker = Broker.from_target(target, around.environment)
+    news = None if around.board is None else StatusNews(around.board, MESSAGE_S)
+
+    def board(anyway: bool) -> str | None:
+        status = None if news is None else news.next(anyway=anyway)
+        return None if status is None else status.to_json()
+
     return MqttDelivery(
         broker,
         device=around.device,
@@ -244,6 +255,7 @@ def _mqtt(target: Target, around: SinkContext) -> Delivery:
         watched=around.watched,
         lines=around.lines,
         run=str(around.spool.absolute()),
+        board=None if news is None else board,
     )
 
 

@@ -55,6 +55,13 @@ done
 """,
     # one process stands for all of them
     "torchrun": 'test "$1 $3 $4" = "--nproc-per-node -m edgevit" && shift 4 && exec edgevit "$@"',
+    "rsync": """
+for last in "$@"; do :; done
+case "$last" in *@*:/*) ;; *) echo "rsync to $last?" >&2; exit 1 ;; esac
+for word in "$@"; do
+  case "$word" in "$last"|-*) ;; *) test -e "$word" || { echo "no file $word" >&2; exit 1; } ;; esac
+done
+""",
     "pipx": 'exec pip "$@"',
     "apt": 'test "$1" = install',
     "apt-get": 'test "$1" = install',

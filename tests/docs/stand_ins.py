@@ -61,6 +61,11 @@ def _adapted(words: Sequence[str]) -> list[str]:
         return _adapted_collect(words)
     if command == "service":
         _stand_in_for_systemd()
+    elif command == "fleet":
+        _stand_in_for_broker()
+        return _adapted_fleet(words)
+    elif command == "update":
+        return _adapted_update(words)
     elif command == "validate":
         return [re.sub(r"\.(safetensors|pt)$", ".onnx", word) for word in words]
     elif command == "export":
@@ -80,6 +85,48 @@ def _adapted_run(words: Sequence[str]) -> list[str]:
     # the program that stands in for a Raspberry Pi's camera ends long before a camera would be warm
     warm = ["--warmup", "0"] if "picam" in words and "--warmup" not in words else []
     return [*adapted, *ends, *warm]
+
+
+SITE = "https://example.org/site"
+"""Where the documents have uploaded the folder `site`."""
+
+
+def _adapted_fleet(words: Sequence[str]) -> list[str]:
+    if words[1] not in ("init", "list", "forget"):
+        _have_site()
+    return [word.replace(SITE, "site") for word in words]
+
+
+def _have_site() -> None:
+    """Make what earlier blocks of the page have left: two models for all, the second of them for the canaries too."""
+    from edgevit.fleet.create import create_site
+    from edgevit.fleet.publish import publish
+    from edgevit.fleet.site import open_site
+
+    folder = HOME / "site"
+    if folder.exists():
+        return
+    create_site(folder)
+    for model, channel in (("segment", "stable"), ("detect", "stable"), ("detect", "canary")):
+        with open_site(folder) as site:
+            publish(site, HOME / SMALL[model], "farm.onnx", channel)
+
+
+def _adapted_update(words: Sequence[str]) -> list[str]:
+    """Enrol into this home, with the root that was copied there; a check has a board's answer without asking."""
+    from edgevit.runtime.update import check, enrollment
+    from edgevit.runtime.update.state import UpdateState
+
+    _stand_in_for_systemd()
+    if "enroll" in words:
+        _have_site()
+        shutil.copy(HOME / "site-keys" / "1.root.json", HOME)
+        vars(enrollment)["secrets_folder"] = lambda name, user, environment: HOME / "etc" / name
+    else:
+        answer = UpdateState("stable/farm.onnx", "stable", "current")
+        vars(enrollment)["read_enrollment"] = lambda path: None
+        vars(check)["check"] = lambda *arguments, **options: answer
+    return [word.replace("/srv/", f"{HOME}/srv/") for word in words]
 
 
 def _adapted_collect(words: Sequence[str]) -> list[str]:
@@ -148,6 +195,21 @@ def _stand_in_for_systemd() -> None:
     vars(job)["secrets_folder"] = lambda name, user: secrets_folder(name, user) if user else folder / name
     # a test lives where no service can look, and where only its own user can
     place._check_open = lambda folder: None
+
+
+def _stand_in_for_broker() -> None:
+    """Let a broker keep what one board, pen3, has said before it was switched off."""
+    from edgevit.fleet import kept
+    from edgevit.runtime.board.report import BoardReport
+
+    def read(self: Any, topics: Sequence[str], wanted: Any = None) -> dict[str, bytes]:
+        base = topics[0].removesuffix("/#").removesuffix("/pen3") + "/pen3"
+        status = BoardReport("farm.onnx", "c4e4961e").status().to_json()
+        return {f"{base}/board": status.encode(), f"{base}/status": b"offline"}
+
+    known: Any = kept.KeptMessages
+    known.__enter__, known.__exit__ = lambda self: self, lambda self, *error: None
+    known.read, known.forget = read, lambda self, topics: None
 
 
 def _prepare_python() -> None:

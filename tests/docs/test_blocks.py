@@ -19,7 +19,9 @@ from tests.docs.sandbox import Sandbox, make_sandbox
 MakeModel = Callable[..., Path]
 
 NOT_RUN = {
-    ("serve.md", "scrape_configs:"): "a part of Prometheus' configuration",
+    ("fleet.md", "# /etc/systemd/system/edgevit-update.path, then: sudo systemctl enable --now edgevit-update.path"): (
+        "a unit of systemd"
+    ),
     ("detection.md", "detectors:"): "a part of Frigate's configuration",
     ("sinks.md", "triggers:"): "a part of Home Assistant's configuration",
     ("other-systems.md", "py -m venv .venv"): "for Windows' command prompt",

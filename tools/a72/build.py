@@ -148,12 +148,12 @@ def describe_board(sysroot: Path) -> None:
 
 
 def install_wheels(site: Path, version: str) -> None:
-    """Install what a board gets, and the TFLite interpreter, from wheels for this system alone."""
+    """Install what a board gets, the TFLite interpreter and what fetches models, from wheels for this system alone."""
     setup = configparser.ConfigParser()
     setup.read(PROJECT / "setup.cfg")
     wanted = [
         *setup["options"]["install_requires"].splitlines(),
-        *setup["options.extras_require"]["tflite"].splitlines(),
+        *(line for extra in ("tflite", "update") for line in setup["options.extras_require"][extra].splitlines()),
     ]
     download(site, version, [line for line in wanted if line and line[0] != "#"])
 

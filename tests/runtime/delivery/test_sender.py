@@ -256,7 +256,5 @@ try:
 except ImportError as error:
     print(error)
 """
-    expected = (
-        "paho-mqtt is not installed, and publishing to an MQTT broker needs it; run: pip install 'edgevit[mqtt]'\n"
-    )
+    expected = "paho-mqtt is not installed, and talking to an MQTT broker needs it; run: pip install 'edgevit[mqtt]'\n"
     assert _without_paho(f"exec({code!r})") == expected

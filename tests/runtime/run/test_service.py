@@ -1,6 +1,7 @@
 """`edgevit run` as a service's process: readiness, watchdog, SIGHUP and SIGTERM, over real sockets and signals."""
 
 import contextlib
+import hashlib
 import http.client
 import json
 import os
@@ -9,7 +10,6 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,46 +20,11 @@ import numpy as np
 import pytest
 
 import edgevit
+from edgevit.artifact.manifest import read_manifest
 from edgevit.runtime.backends.session import open_exported
-
-COLORS = {"red": (200, 50, 25), "blue": (25, 50, 200)}
-MJPEG = b"HTTP/1.0 200 OK\r\nContent-Type: multipart/x-mixed-replace; boundary=frame\r\n\r\n"
-
-
-class Camera:
-    """An MJPEG camera on loopback that shows pictures, each a little different, until it is paused or closed."""
-
-    def __init__(self) -> None:
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}/"
-        self.paused, self._over = threading.Event(), threading.Event()
-        self._thread = threading.Thread(target=self._serve)
-        self._thread.start()
-
-    def _serve(self) -> None:
-        while not self._over.is_set():
-            with contextlib.suppress(OSError):
-                connected, _ = self._listener.accept()
-                with connected:
-                    connected.recv(65536)
-                    connected.sendall(MJPEG)
-                    self._show(connected)
-
-    def _show(self, connected: socket.socket) -> None:
-        for number in range(1_000_000):
-            image = np.full((48, 64, 3), COLORS["red"][::-1], np.uint8)
-            image[8:16, 8:16] += np.uint8(number % 12)
-            data = bytes(cv2.imencode(".jpg", image)[1].tobytes())
-            if not self.paused.is_set():
-                connected.sendall(b"--frame\r\nContent-Type: image/jpeg\r\n\r\n" + data + b"\r\n")
-            if self._over.wait(0.05):
-                return
-
-    def close(self) -> None:
-        self._over.set()
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        self._thread.join()
+from edgevit.runtime.board.status import read_status
+from tests.made_camera import Camera
+from tests.waiting import wait_for
 
 
 @pytest.fixture
@@ -189,9 +154,8 @@ def test_service_without_a_camera_is_never_ready_and_still_ends_well(
     assert "READY=1" not in service.told
 
 
-def test_page_is_served_beside_a_run(start: Callable[..., Service], tiny_model: Path, camera: Camera) -> None:
-    service = start(tiny_model, camera.url, "--serve", "127.0.0.1:0")
-    service.wait_for("READY=1")
+def page_of(service: Service) -> Callable[[str], tuple[int, bytes]]:
+    """Return what asks the page of a service; the address is the first that it says."""
     assert service.process.stderr is not None
     found = re.search(r"the page is at http://127\.0\.0\.1:(\d+)/", service.process.stderr.readline())
     assert found
@@ -202,6 +166,13 @@ def test_page_is_served_beside_a_run(start: Callable[..., Service], tiny_model: 
             answer = connection.getresponse()
             return answer.status, answer.read()
 
+    return get
+
+
+def test_page_is_served_beside_a_run(start: Callable[..., Service], tiny_model: Path, camera: Camera) -> None:
+    service = start(tiny_model, camera.url, "--serve", "127.0.0.1:0")
+    service.wait_for("READY=1")
+    get = page_of(service)
     assert get("/healthz") == (200, b"running: results are being produced\n")
     state = json.loads(get("/state.json")[1])
     assert state["answers"][0]["top1"] == "red"
@@ -262,3 +233,62 @@ def test_several_cameras_share_one_session(tiny_model: Path, tmp_path: Path, mon
     lines = [json.loads(line) for line in (tmp_path / "all.jsonl").read_text().splitlines()]
     assert {line["source"] for line in lines} == urls
     assert opened == [tiny_model]
+
+
+def test_status_says_which_model_answers_over_reloads(
+    start: Callable[..., Service], tiny_model: Path, make_model: Callable[..., Path], camera: Camera, tmp_path: Path
+) -> None:
+    """What the updater and `edgevit fleet list` believe: the digest of what answers, not of what lies on the disk."""
+    path = tmp_path / "run" / "status.json"
+    path.parent.mkdir()
+    places = ("--status", path, "--to", tmp_path / "all.jsonl", "--serve", "127.0.0.1:0")
+    service = start(tiny_model, camera.url, *places)
+    first = hashlib.sha256(tiny_model.read_bytes()).hexdigest()
+    wait_for(lambda: path.exists())
+    begun = read_status(path)
+    assert (begun.model, begun.sha256, begun.pid) == (str(tiny_model), first, service.process.pid)
+    service.wait_for("READY=1")
+    get = page_of(service)
+    known = {"model": tiny_model.name, "source": camera.url, "version": edgevit.__version__}
+    assert info_of(get) == known | {"sha256": first}
+
+    document = read_manifest(tiny_model)
+    assert document is not None
+    tiny_model.write_bytes(b"rubbish")
+    service.process.send_signal(signal.SIGHUP)
+    wait_for(lambda: read_status(path).reload_error is not None)
+    refused = read_status(path)
+    assert (refused.sha256, refused.since) == (first, begun.since)
+    assert str(refused.reload_error).startswith("the old model stays: ")
+    assert refused.results > 0
+
+    make_model("newer.onnx", selftest=document.selftest, target="rpi4").replace(tiny_model)
+    service.process.send_signal(signal.SIGHUP)
+    second = hashlib.sha256(tiny_model.read_bytes()).hexdigest()
+    wait_for(lambda: read_status(path).sha256 == second)
+    renewed = read_status(path)
+    assert renewed.reload_error is None
+    assert info_of(get) == known | {"sha256": second}
+    assert renewed.since > begun.since
+
+    code, _, _ = service.end()
+    ended = read_status(path)
+    lines = len((tmp_path / "all.jsonl").read_text().splitlines())
+    assert (code, ended.sha256) == (0, second)
+    assert 0 < ended.results < lines
+    assert [each.name for each in path.parent.iterdir()] == ["status.json"]
+
+
+def info_of(get: Callable[[str], tuple[int, bytes]]) -> dict[str, str]:
+    """Return the labels of edgevit_info, which stands once on /metrics."""
+    (line,) = [line for line in get("/metrics")[1].decode().splitlines() if line.startswith("edgevit_info{")]
+    return dict(re.findall(r'(\w+)="([^"]*)"', line))
+
+
+def test_status_that_cannot_be_written_is_said_before_the_first_picture(
+    start: Callable[..., Service], tiny_model: Path, camera: Camera, tmp_path: Path
+) -> None:
+    service = start(tiny_model, camera.url, "--status", tmp_path / "none" / "status.json")
+    out, err = service.process.communicate(timeout=120)
+    assert (service.process.returncode, out) == (1, "")
+    assert "No such file or directory; choose a place that this user may change" in err

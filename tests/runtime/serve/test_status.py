@@ -1,12 +1,19 @@
 """Whether results are being produced, of one source or several."""
 
-import numpy as np
+from pathlib import Path
 
+import numpy as np
+import pytest
+
+from edgevit.device_profiles.state import FIRMWARE_FLAGS
+from edgevit.runtime.board.report import BoardReport
 from edgevit.runtime.events.event import Event
 from edgevit.runtime.moment import Moment
 from edgevit.runtime.records import event_record, result_record
 from edgevit.runtime.results import Result
+from edgevit.runtime.serve.metrics import exposition
 from edgevit.runtime.serve.status import RunStatus
+from edgevit.runtime.sources.frames import Clock
 
 
 def write_result(status: RunStatus, source: str, dropped: int = 0) -> None:
@@ -46,3 +53,22 @@ def test_dropped_pictures_of_all_sources_are_counted_together() -> None:
     for source, dropped in (("a", 3), ("b", 4), ("a", 5)):
         write_result(status, source, dropped)
     assert status.snapshot().dropped == 9
+
+
+def test_metrics_tell_what_the_board_says_of_itself(tmp_path: Path) -> None:
+    pytest.importorskip("prometheus_client", reason="needs the extra serve")
+    report = BoardReport(tmp_path / "m.onnx", "c4e4961e", clock=Clock(lambda: 1_763_645_791.25), root=tmp_path)
+    about = {"version": "1", "model": "m.onnx", "source": "pen"}
+    found = exposition(RunStatus(60.0), about, report).decode().splitlines()
+    assert 'edgevit_info{model="m.onnx",sha256="c4e4961e",source="pen",version="1"} 1.0' in found
+    assert "edgevit_model_loaded_timestamp_seconds 1.76364579125e+09" in found
+    assert {"edgevit_frames_per_second 0.0", "edgevit_reload_failed 0.0"} <= set(found)
+    # of what the machine does not say there is no number
+    assert not [line for line in found if line.startswith(("edgevit_temperature", "edgevit_throttled"))]
+    zone, flags = tmp_path / "sys/class/thermal/thermal_zone0/temp", tmp_path / FIRMWARE_FLAGS
+    for file, text in ((zone, "61500"), (flags, "50004")):
+        file.parent.mkdir(parents=True)
+        file.write_text(text)
+    report.reloading("the old model stays: damaged")
+    found = exposition(RunStatus(60.0), about, report).decode().splitlines()
+    assert {"edgevit_temperature_celsius 61.5", "edgevit_throttled 1.0", "edgevit_reload_failed 1.0"} <= set(found)

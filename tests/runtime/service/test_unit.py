@@ -11,6 +11,9 @@ from pathlib import Path
 import pytest
 
 from edgevit.errors import OptionError
+from edgevit.runtime.board.status import status_path
+from edgevit.runtime.run.options import RunOptions
+from edgevit.runtime.service.job import make_job
 from edgevit.runtime.service.place import check_readable, readable_folders, unit_folder, write_unit
 from edgevit.runtime.service.secrets import Credential
 from edgevit.runtime.service.unit import Job, check_name, quoted, unit_text, watchdog_s
@@ -100,6 +103,19 @@ def test_start_is_complete_with_the_first_result_and_silence_is_a_new_start() ->
     assert found["ExecReload"] == ["kill -HUP $MAINPID"]
     # the run itself ends what it started, after the frame in hand
     assert found["KillMode"] == ["mixed"]
+
+
+def test_service_tells_its_status_in_a_folder_of_its_own() -> None:
+    found = settings(dataclasses.replace(CAMERA, name="edgevit-gate"))
+    assert found["RuntimeDirectory"] == ["edgevit/edgevit-gate"]
+    assert found["ExecStart"][0].endswith(" camera:0 --status %t/edgevit/edgevit-gate/status.json")
+    assert Path("/run/edgevit/edgevit-gate/status.json") == status_path("edgevit-gate")
+
+
+def test_service_chooses_its_status_file_itself(tiny_model: Path) -> None:
+    options = RunOptions(model=tiny_model, sources=["camera:0"], status="mine.json")
+    with pytest.raises(OptionError, match="a service has a status file of its own"):
+        make_job(options, user=True)
 
 
 @pytest.mark.parametrize("watchdog", [1.0, 20.0, 300.0, 7260.0])
@@ -255,7 +271,7 @@ def test_install_writes_the_unit_and_prints_the_next_command(run: Run, tiny_mode
     assert "next: systemctl --user daemon-reload && systemctl --user enable edgevit-yard" in err
     assert "loginctl enable-linger" in err
     text = path.read_text()
-    command = f"ExecStart={sys.executable} -P -m edgevit run {tiny_model} http://10.0.0.7/ --every 10m --to json\n"
+    command = f"ExecStart={sys.executable} -P -m edgevit run {tiny_model} http://10.0.0.7/ --every 10m --to json"
     assert command in text
     assert "WatchdogSec=1270\n" in text
     code, printed, _ = run("service", "print", *arguments)
@@ -283,7 +299,7 @@ def test_paths_are_whole_in_the_unit(
     monkeypatch.chdir(tiny_model.parent)
     Path("names.txt").write_text("a\nb\nc\n")
     _, out, _ = run("service", "print", "--user", tiny_model.name, "camera:0", "--labels", "names.txt")
-    assert f"run {tiny_model} camera:0 --labels {tiny_model.parent}/names.txt\n" in out
+    assert f"run {tiny_model} camera:0 --labels {tiny_model.parent}/names.txt --status " in out
 
 
 def test_address_with_a_password_is_taken_out_of_the_unit(run: Run, tiny_model: Path, configuration: Path) -> None:
@@ -292,7 +308,7 @@ def test_address_with_a_password_is_taken_out_of_the_unit(run: Run, tiny_model: 
     place = configuration.parents[1] / "edgevit/edgevit/EDGEVIT_SOURCE"
     assert f"EDGEVIT_SOURCE is secret: install writes it to {place}, for root alone" in err
     assert f"LoadCredential=EDGEVIT_SOURCE:{place}\n" in out
-    assert " secret:EDGEVIT_SOURCE\n" in out
+    assert " secret:EDGEVIT_SOURCE --status " in out
     assert "Description=edgevit: tiny.onnx on rtsp://farm:***@10.0.0.7/yard\n" in out
     assert "hay5tack" not in out + err
     assert not place.exists()  # `print` writes nothing

@@ -1,0 +1,11 @@
+"""Topics of a board itself, below the one that it publishes at, and what stands there."""
+
+STATUS = "status"
+"""Whether the board is there; the broker itself says so when it is gone."""
+ONLINE, OFFLINE = "online", "offline"
+BOARD = "board"
+"""What the board says of itself; see runtime/board/status.py."""
+CHECK = "check"
+"""What a board is asked."""
+INSTALL = "INSTALL"
+"""The one thing that it can be asked: to look for a newer model now."""

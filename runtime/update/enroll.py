@@ -1,0 +1,115 @@
+"""Enrolling a board: what it is told once, so that it follows a site from then on."""
+
+import contextlib
+import os
+import shutil
+from pathlib import Path
+
+from edgevit.artifact.files import read_regular
+from edgevit.errors import OptionError, OutputError, UpdateError
+from edgevit.runtime.service.place import readable_folders, unit_folder, write_unit
+from edgevit.runtime.service.unit import check_name
+from edgevit.runtime.update.board import FOLDER
+from edgevit.runtime.update.enrollment import (
+    Enrollment,
+    check_site,
+    enrollment_path,
+    new_board,
+    read_enrollment,
+    write_enrollment,
+)
+from edgevit.runtime.update.floor import read_floor
+from edgevit.runtime.update.site import check_root
+from edgevit.runtime.update.timer import update_units
+
+LARGEST_ROOT = 512_000
+"""Bytes of a 1.root.json, at most."""
+
+
+def enroll(
+    site: str,
+    *,
+    root: Path,
+    target: str,
+    into: Path,
+    service: str = "edgevit",
+    user: bool = False,
+    every_s: float = 3600.0,
+    force: bool = False,
+) -> tuple[Path, ...]:
+    """Have a board follow a target of a site, and write the timer that checks; nothing is fetched or started.
+
+    Args:
+        site: its address, or a folder of this machine.
+        root: the site's first root, from the hand of its owner.
+        target: what to follow, such as "stable/farm.onnx".
+        into: the folder of the model; it is made.
+        service: the unit that runs the model.
+        user: it belongs to the user's own service manager.
+        every_s: time between two checks in seconds.
+        force: replace what the board was told before.
+
+    Returns:
+        The files that were written or are as they should be.
+
+    Raises:
+        OptionError: a value is not what it must be, or the board follows something else already.
+        UpdateError: the root is none.
+        OutputError: a file cannot be written.
+    """
+    text = _read_root(root)
+    path = enrollment_path(check_name(service), user)
+    old = _known(path, force)
+    folder = Path(os.path.abspath(into))
+    board = new_board() if old is None else old.board
+    new = Enrollment(check_site(site), target, folder, service, user, board, text)
+    if old not in (None, new) and not force:
+        raise OptionError(
+            f"this board follows {old.target} of {old.site} into {old.into} already; give --force to replace that, or "
+            "another --service"
+        )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not user:
+            readable_folders([folder])
+        if force:
+            _forget(folder / FOLDER, same_site=old is not None and old.root == text)
+    except OSError as error:
+        raise OutputError(f"{folder} cannot be made: {error.strerror or error}; choose another --into") from error
+    write_enrollment(path, new)
+    units = {unit_folder(user) / name: unit for name, unit in update_units(new, every_s).items()}
+    for place, unit in units.items():
+        write_unit(place, unit, force=force or old is not None)
+    return (path, *units)
+
+
+def _read_root(path: Path) -> str:
+    try:
+        text = read_regular(path, LARGEST_ROOT).decode()
+        check_root(text)
+    except OSError as error:
+        raise OptionError(f"--root {path} cannot be read: {error.strerror or error}; copy it from your site") from error
+    except (UpdateError, ValueError) as error:
+        raise UpdateError(f"--root {path}: {error}") from error
+    return text
+
+
+def _known(path: Path, force: bool) -> Enrollment | None:
+    if not path.exists():
+        return None
+    try:
+        return read_enrollment(path)
+    except OptionError:
+        if force:
+            return None
+        raise
+
+
+def _forget(folder: Path, *, same_site: bool) -> None:
+    """Forget what was seen, if it was seen of another site or cannot be read."""
+    with contextlib.suppress(UpdateError):
+        read_floor(folder / "floor.json")
+        if same_site:
+            return
+    shutil.rmtree(folder / "metadata", ignore_errors=True)
+    (folder / "floor.json").unlink(missing_ok=True)

@@ -1,0 +1,134 @@
+"""Which site a board trusts, what it follows there, and where the model goes: told once, kept for root alone."""
+
+import dataclasses
+import json
+import os
+import re
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from urllib.parse import urlsplit
+
+from edgevit.errors import OptionError, OutputError
+from edgevit.runtime.service.secrets import secrets_folder
+from edgevit.schema import FieldError, read_json, read_value
+from edgevit.system.files import replacing
+
+FILE = "update.json"
+"""Its name, in the folder of the service's settings."""
+SUFFIXES = (".onnx", ".tflite")
+_TARGET = re.compile(r"([a-z0-9][a-z0-9_-]*)/([A-Za-z0-9][A-Za-z0-9._-]*)", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Enrollment:
+    """What a board was told when it was enrolled."""
+
+    site: str
+    """Address of the folder that holds `metadata` and `targets`: http, https or file."""
+    target: str
+    """A channel and a model's name, such as "stable/farm.onnx"."""
+    into: Path
+    """The folder that holds the model, absolute."""
+    service: str
+    """The systemd unit that runs it."""
+    user: bool
+    """Whether that is a unit of the user's own service manager."""
+    board: str
+    """Chosen at random once: with a model's digest it says in which share of the boards this one is."""
+    root: str
+    """The document that says whose keys are trusted, the site's first root."""
+
+    def __post_init__(self) -> None:
+        parse_target(self.target)
+        check_site(self.site)
+
+    @property
+    def channel(self) -> str:
+        return parse_target(self.target)[0]
+
+    @property
+    def model(self) -> Path:
+        """The file that runs."""
+        return self.into / parse_target(self.target)[1]
+
+
+def parse_target(text: str) -> tuple[str, str]:
+    """Return the channel and the file's name of "stable/farm.onnx".
+
+    Raises:
+        OptionError: it is not of this form.
+    """
+    match = _TARGET.fullmatch(text)
+    if match is None or PurePosixPath(match[2]).suffix not in SUFFIXES:
+        raise OptionError(f"--target is {text!r}, expected a channel and a model's name such as stable/farm.onnx")
+    return match[1], match[2]
+
+
+def check_site(text: str) -> str:
+    """Return a site's address without a slash at its end; a path of this machine becomes file://.
+
+    Raises:
+        OptionError: it is no address of a folder.
+    """
+    if text.startswith("/"):
+        return Path(os.path.normpath(text)).as_uri()
+    try:
+        parts = urlsplit(text)
+        good = parts.path.startswith("/") if parts.scheme == "file" else bool(parts.hostname)
+    except ValueError:
+        raise OptionError(f"the site is {text!r}, which is no address") from None
+    if "@" in parts.netloc:
+        raise OptionError("the site's address holds a name or a password, and signed models need none; leave it out")
+    if parts.scheme not in ("http", "https", "file") or not good or parts.query or parts.fragment:
+        raise OptionError(
+            f"the site is {text!r}, expected the address of a folder such as https://example.org/farm, or "
+            "file:///media/stick"
+        )
+    return text.rstrip("/")
+
+
+def enrollment_path(service: str, user: bool, environment: Mapping[str, str] = os.environ) -> Path:
+    """Return where a service's enrolment lies: beside its secrets."""
+    return secrets_folder(service, user, environment) / FILE
+
+
+def new_board() -> str:
+    """Return a name that no other board has."""
+    return secrets.token_hex(16)
+
+
+def write_enrollment(path: Path, enrollment: Enrollment) -> None:
+    """Write it whole or not at all, for its owner alone.
+
+    Raises:
+        OutputError: the folder does not take it.
+    """
+    document = dataclasses.asdict(enrollment) | {"into": str(enrollment.into)}
+    try:
+        path.parent.mkdir(mode=0o711, parents=True, exist_ok=True)
+        with replacing(path, durable=True, mode=0o600) as temporary:
+            temporary.write_text(json.dumps(document, indent=1) + "\n", "utf-8")
+    except OSError as error:
+        hint = "; run it with sudo, or use --user" if isinstance(error, PermissionError) else ""
+        raise OutputError(f"{path} cannot be written: {error.strerror or error}{hint}") from error
+
+
+def read_enrollment(path: Path) -> Enrollment:
+    """Return what `write_enrollment` wrote.
+
+    Raises:
+        OptionError: the board was not enrolled, or not by this user.
+    """
+    advice = "run: edgevit update enroll SITE --root 1.root.json --target stable/farm.onnx --into DIR"
+    try:
+        enrollment = read_value(Enrollment, read_json(path.read_text("utf-8")), FILE)
+    except FileNotFoundError as error:
+        raise OptionError(f"this board follows no site yet ({path} does not exist); {advice}") from error
+    except OSError as error:
+        raise OptionError(f"{path} cannot be read: {error.strerror or error}; run it with sudo") from error
+    except (FieldError, ValueError) as error:
+        raise OptionError(f"{path} is damaged ({error}); {advice} --force") from error
+    assert isinstance(enrollment, Enrollment)
+    return enrollment

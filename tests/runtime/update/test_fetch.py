@@ -1,0 +1,229 @@
+"""Transfers: taken up where they broke off, from web servers of any kind and from sticks, and never without bounds."""
+
+import hashlib
+import socket
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from tuf.api.exceptions import DownloadError, DownloadHTTPError, DownloadLengthMismatchError, SlowRetrievalError
+
+from edgevit.runtime.update.fetch import Bounds, SiteFetcher
+from tests.made_signed_site import MadeSite
+from tests.made_static_web import StaticWeb
+from tests.made_update_board import BOUNDS, Make
+
+CONTENT = bytes(number * number % 251 for number in range(400_000))
+OLD = b"an old model"
+NAME = f"targets/stable/{hashlib.sha256(CONTENT).hexdigest()}.farm.onnx"
+
+
+@pytest.fixture
+def address(web: StaticWeb) -> str:
+    path = web.folder / NAME
+    path.parent.mkdir()
+    path.write_bytes(CONTENT)
+    return f"{web.url}/{NAME}"
+
+
+def fetcher() -> SiteFetcher:
+    return SiteFetcher(BOUNDS)
+
+
+def test_transfer_cut_three_times_fetches_no_more_than_a_tenth_twice(
+    web: StaticWeb, address: str, tmp_path: Path
+) -> None:
+    web.cuts = [150_000, 100_000, 30_000]
+    fetcher().resume(address, tmp_path / "part", len(CONTENT))
+    assert (tmp_path / "part").read_bytes() == CONTENT
+    assert len(web.asked) == 4
+    assert web.sent <= 1.1 * len(CONTENT)
+    ranges = [int(path.partition("bytes=")[2].rstrip("-")) for path in web.asked[1:]]
+    assert ranges == [150_000, 250_000, 280_000]
+
+
+def test_transfer_goes_on_in_the_next_check(web: StaticWeb, address: str, tmp_path: Path) -> None:
+    part = tmp_path / "part"
+    part.write_bytes(CONTENT[:399_000])
+    fetcher().resume(address, part, len(CONTENT))
+    assert part.read_bytes() == CONTENT
+    assert web.sent == 1000
+    # what is whole is not asked for again
+    fetcher().resume(address, part, len(CONTENT))
+    assert len(web.asked) == 1
+
+
+def test_server_that_knows_no_ranges_begins_anew(web: StaticWeb, address: str, tmp_path: Path) -> None:
+    web.ranges, web.cuts = False, [150_000]
+    fetcher().resume(address, tmp_path / "part", len(CONTENT))
+    assert (tmp_path / "part").read_bytes() == CONTENT
+    assert web.sent == 550_000
+
+
+def test_part_that_is_longer_than_the_file_is_fetched_anew(web: StaticWeb, address: str, tmp_path: Path) -> None:
+    part = tmp_path / "part"
+    part.write_bytes(b"x" * 500_000)
+    fetcher().resume(address, part, len(CONTENT))
+    assert part.read_bytes() == CONTENT
+
+
+def test_server_whose_file_is_shorter_than_what_came_is_asked_from_the_start(
+    web: StaticWeb, address: str, tmp_path: Path
+) -> None:
+    (tmp_path / "part").write_bytes(b"x" * 300_000)
+    web.instead["farm.onnx"] = b"short"
+    with pytest.raises(DownloadLengthMismatchError, match="has 5 bytes, expected 400000"):
+        fetcher().resume(address, tmp_path / "part", len(CONTENT))
+
+
+def test_transfer_that_brings_nothing_is_given_up(web: StaticWeb, address: str, tmp_path: Path) -> None:
+    web.cuts = [0] * 50
+    with pytest.raises(DownloadError, match="the transfer broke off"):
+        fetcher().resume(address, tmp_path / "part", len(CONTENT))
+    assert len(web.asked) == 6
+
+
+def test_bytes_beyond_the_signed_length_are_not_kept(web: StaticWeb, address: str, tmp_path: Path) -> None:
+    web.instead["farm.onnx"] = CONTENT + b"more" * 100_000
+    with pytest.raises(DownloadLengthMismatchError, match="has more than 400000 bytes"):
+        fetcher().resume(address, tmp_path / "part", len(CONTENT))
+    assert (tmp_path / "part").stat().st_size == 0
+
+
+def test_whole_time_is_bound_though_bytes_keep_coming(tmp_path: Path) -> None:
+    """A byte every twentieth of a second would meet any bound of the time between two."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    over = threading.Event()
+
+    def drip() -> None:
+        connected, _ = listener.accept()
+        with connected:
+            connected.recv(65536)
+            connected.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 400000\r\n\r\n")
+            while not over.wait(0.05):
+                try:
+                    connected.sendall(b"x")
+                except OSError:
+                    return
+
+    thread = threading.Thread(target=drip)
+    thread.start()
+    begun_s = time.monotonic()
+    try:
+        with pytest.raises(SlowRetrievalError, match="takes longer than 1 s"):
+            SiteFetcher(Bounds(gap_s=10, total_s=1)).resume(
+                f"http://127.0.0.1:{listener.getsockname()[1]}/", tmp_path / "part", 400_000
+            )
+        assert time.monotonic() - begun_s > 1
+    finally:
+        over.set()
+        listener.close()
+        thread.join()
+
+
+def test_nobody_who_answers_is_one_clear_line(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    with pytest.raises(DownloadError, match=rf"^127.0.0.1:{port} cannot be reached \(.*Connection refused"):
+        next(fetcher().fetch(f"http://127.0.0.1:{port}/metadata/timestamp.json"))
+
+
+def test_stick_is_read_as_a_server_is(web: StaticWeb, address: str, tmp_path: Path) -> None:
+    part, url = tmp_path / "part", (web.folder / NAME).as_uri()
+    part.write_bytes(CONTENT[:250_000])
+    fetcher().resume(url, part, len(CONTENT))
+    assert part.read_bytes() == CONTENT
+    with pytest.raises(DownloadHTTPError) as caught:
+        next(fetcher().fetch((web.folder / "metadata" / "9.root.json").as_uri()))
+    assert caught.value.status_code == 404
+    with pytest.raises(DownloadError, match="cannot be read"):
+        next(fetcher().fetch(Path("/dev/zero").as_uri()))
+    assert web.asked == []
+
+
+@pytest.mark.usefixtures("any_bytes")
+def test_check_from_a_stick_needs_no_network(site: MadeSite, web: StaticWeb, make: Make, tmp_path: Path) -> None:
+    site.publish("stable/farm.onnx", CONTENT)
+    stick = site.copy(tmp_path / "a stick")
+    board = make(model=OLD)
+    assert board.check(address=stick.as_uri()).state == "confirmed"
+    assert web.asked == []
+    # and the board goes on following its site
+    assert board.check().state == "current"
+    assert web.asked != []
+
+
+@pytest.mark.usefixtures("any_bytes")
+@pytest.mark.parametrize("missing", [(404, "text/plain", b""), (403, "text/xml", b""), (200, "text/html", b"<html>")])
+def test_static_hosts_of_all_kinds_are_understood(
+    site: MadeSite, web: StaticWeb, make: Make, missing: tuple[int, str, bytes]
+) -> None:
+    """Buckets answer 403 for what is missing, hosts of web applications 200 and a page."""
+    site.publish("stable/farm.onnx", CONTENT)
+    web.missing = missing
+    assert make(model=OLD).check().state == "confirmed"
+
+
+@pytest.mark.usefixtures("any_bytes")
+@pytest.mark.parametrize("status", [410, 500])
+def test_host_that_answers_otherwise_ends_the_check_with_the_remedy(
+    site: MadeSite, web: StaticWeb, make: Make, status: int
+) -> None:
+    site.publish("stable/farm.onnx", CONTENT)
+    web.missing = (status, "text/html", b"<html>")
+    board = make(model=OLD)
+    state = board.check()
+    assert state.state == "failed"
+    assert state.error is not None
+    assert state.error.endswith(
+        f"2.root.json is answered with {status}, expected 404 for what is missing; "
+        "`edgevit fleet check` tells whether a web server suits"
+    )
+    assert board.model == OLD
+
+
+@pytest.mark.usefixtures("any_bytes")
+def test_login_page_of_a_guest_network_is_no_site(site: MadeSite, web: StaticWeb, make: Make, tmp_path: Path) -> None:
+    web.missing, web.folder = (200, "text/html; charset=utf-8", b"<html>Welcome"), tmp_path / "nothing"
+    assert (make(model=OLD).check().error or "").endswith(
+        "timestamp.json is answered with 200: there is no such file, or the upload is not complete"
+    )
+
+
+@pytest.mark.usefixtures("any_bytes")
+def test_site_that_answers_rubbish_is_told_of(site: MadeSite, web: StaticWeb, make: Make) -> None:
+    web.instead["timestamp.json"] = b'{"signed": "nothing"}'
+    state = make(model=OLD).check()
+    assert state.state == "failed"
+    assert "does not answer as a site does" in (state.error or "")
+
+
+@pytest.mark.usefixtures("any_bytes")
+def test_part_that_a_power_cut_damaged_is_fetched_anew_at_once(site: MadeSite, web: StaticWeb, make: Make) -> None:
+    site.publish("stable/farm.onnx", CONTENT)
+    board = make(model=OLD)
+    board.service.model.parent.joinpath(f"farm.next-{hashlib.sha256(CONTENT).hexdigest()[:16]}.onnx").write_bytes(
+        b"\0" * 300_000
+    )
+    assert board.check().state == "confirmed"
+    assert board.model == CONTENT
+    assert web.sent == 500_000
+
+
+@pytest.mark.usefixtures("any_bytes")
+def test_model_that_is_larger_than_a_board_takes_is_not_fetched(site: MadeSite, web: StaticWeb, make: Make) -> None:
+    site.publish("stable/farm.onnx", CONTENT)
+    state = make(model=OLD).check(bounds=Bounds(largest=399_999))
+    assert state.error == "the model has 400,000 bytes, more than the 399,999 that a board takes"
+    assert web.targets == []
+
+
+@pytest.mark.usefixtures("any_bytes")
+def test_what_other_downloads_left_is_removed(site: MadeSite, make: Make) -> None:
+    site.publish("stable/farm.onnx", CONTENT)
+    board = make(model=OLD)
+    for name in ("farm.next-0123456789abcdef.onnx", ".part-0a1b2c.onnx"):
+        (board.into / name).write_bytes(b"left")
+    board.check()
+    assert board.files == ["farm.onnx", "farm.previous.onnx"]

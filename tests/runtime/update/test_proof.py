@@ -1,0 +1,64 @@
+"""The self-test before the swap: in a process of its own, and bound."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from edgevit.errors import UpdateError
+from edgevit.runtime.update.proof import ProofBounds, prove
+from tests.waiting import wait_for
+
+
+def stand_in(folder: Path, monkeypatch: pytest.MonkeyPatch, code: str) -> None:
+    """Have these lines run in place of the self-test."""
+    script = folder / "python"
+    script.write_text(f"#!{sys.executable}\nimport os, sys, time\n{code}\n")
+    script.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(script))
+
+
+def test_sound_model_passes(tiny_model: Path) -> None:
+    prove(tiny_model, ProofBounds())
+
+
+def test_damaged_model_fails_with_the_selftests_own_words(tiny_model: Path) -> None:
+    content = bytearray(tiny_model.read_bytes())
+    content[len(content) // 2] ^= 1
+    tiny_model.write_bytes(content)
+    with pytest.raises(UpdateError, match=f"^its self-test failed: {tiny_model}"):
+        prove(tiny_model, ProofBounds())
+
+
+def test_model_that_takes_too_much_memory_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stand_in(tmp_path, monkeypatch, "bytes(300_000_000)")
+    with pytest.raises(UpdateError, match="^its self-test failed: MemoryError"):
+        prove(tmp_path / "m.onnx", ProofBounds(memory=100_000_000))
+    prove(tmp_path / "m.onnx", ProofBounds(memory=600_000_000))
+
+
+def test_model_that_hangs_is_ended_with_all_that_it_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stand_in(tmp_path, monkeypatch, f"os.fork()\nopen(f'{tmp_path}/{{os.getpid()}}.pid', 'w')\ntime.sleep(600)")
+    with pytest.raises(UpdateError, match="^its self-test took longer than 5 s$"):
+        prove(tmp_path / "m.onnx", ProofBounds(time_s=5))
+    pids = [int(path.stem) for path in tmp_path.glob("*.pid")]
+    assert len(pids) == 2
+
+    def ended() -> bool:
+        states = subprocess.run(["ps", "-o", "stat=", *map(str, pids)], capture_output=True, text=True).stdout
+        return all(state.startswith("Z") for state in states.split())
+
+    wait_for(ended)
+
+
+def test_model_that_crashes_is_told_by_its_signal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stand_in(tmp_path, monkeypatch, "os.kill(os.getpid(), 11)")
+    with pytest.raises(UpdateError, match="^its self-test failed: ended by signal 11$"):
+        prove(tmp_path / "m.onnx", ProofBounds())
+
+
+def test_selftest_gives_way_to_the_running_service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stand_in(tmp_path, monkeypatch, f"sys.exit(0 if os.nice(0) == {min(19, os.nice(0) + 10)} else 1)")
+    prove(tmp_path / "m.onnx", ProofBounds())
