@@ -12,7 +12,7 @@ RANDOM = np.random.default_rng(0)
 SHAPE = (1, 4, 6, 8)
 GIVEN = RANDOM.uniform(-3, 3, SHAPE).astype(np.float32)
 STEP = 0.03
-"""Of the tensor that is there."""
+"""The size of a level of the tensor that is there."""
 
 
 def rounded(made: Tiny, source: int, scale: float, zero: int) -> int:
