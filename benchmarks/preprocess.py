@@ -8,11 +8,16 @@ With --model and --data it also compares the top-1 class of each image of a fold
 preprocessing; --enlarge N first makes every pixel a square until the short side has N pixels, and stores the image as
 a JPEG, so that small images too go through the fast path, and with harder edges than any photograph.
 
-    python benchmarks/preprocess.py [--model MODEL.onnx --data DIR [--enlarge 2048] [--images N]]
+With --a72 it also counts instructions on an emulated Cortex-A72 (what tools/a72/build.py made).
+
+    python benchmarks/preprocess.py [--a72 DIR/3.11] [--model MODEL.onnx --data DIR [--enlarge 2048] [--images N]]
 """
 
 import io
 import statistics
+import subprocess
+import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -29,7 +34,10 @@ from edgevit.runtime.datasets.listing import list_images
 from edgevit.runtime.images.preprocess import center_box, min_decode_size, normalize, preprocess, scaled_size
 from edgevit.runtime.images.read import read_image
 
+COUNT = Path(__file__).parents[1] / "tools" / "a72" / "prepare.py"
 REPEATS = 15
+PHOTO = (3024, 4032)
+"""(height, width) of 12 megapixels."""
 PILLOW_KERNELS = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
 
 Prepare = Callable[[bytes | NDArray[np.uint8], Preprocess], NDArray[np.float32]]
@@ -59,15 +67,26 @@ WAYS: dict[str, Prepare] = {"Pillow": with_pillow, "exact": exactly, "fast": fas
 @click.option("--data", help="A folder of images to compare answers on.")
 @click.option("--enlarge", default=0, metavar="N", help="Short side in pixels that images are blown up to.")
 @click.option("--images", default=0, metavar="N", help="At most so many, evenly spread over the folder; 0: all.")
-def main(model: Path | None, data: str | None, enlarge: int, images: int) -> None:
+@click.option("--a72", type=click.Path(path_type=Path), help="An emulated board, to count instructions on.")
+def main(model: Path | None, data: str | None, enlarge: int, images: int, a72: Path | None) -> None:
     print_times()
+    if a72 is not None:
+        print_instructions(a72)
     if model is not None and data is not None:
         print_agreement(model, data, enlarge, images)
 
 
+def print_instructions(system: Path) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        photo = Path(folder) / "photo.jpg"
+        photo.write_bytes(as_jpeg(generated_photo(*PHOTO)))
+        done = subprocess.run([sys.executable, COUNT, system, photo], check=True, stdout=subprocess.PIPE, text=True)
+    click.echo(f"\nmillions of instructions on the emulated board, one thread\n{done.stdout}")
+
+
 def print_times() -> None:
     preprocessing = Preprocess((224, 224))
-    photo = generated_photo(3024, 4032)
+    photo = generated_photo(*PHOTO)
     sources: dict[str, bytes | NDArray[np.uint8]] = {
         "12-megapixel JPEG": as_jpeg(photo),
         "12-megapixel array": photo,

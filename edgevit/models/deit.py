@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from edgevit.models.compact_ffn import CompactProduct
 from edgevit.models.hallucinated import Hallucination, attend, even_heads
-from edgevit.models.layers import draw_linear_weights
+from edgevit.models.layers import ScalePairs, draw_linear_weights
 
 PATCH = 16
 """Side of a patch in pixels."""
@@ -71,6 +71,8 @@ class Mlp(nn.Module):
 
 class Block(nn.Module):
     """Pre-norm attention and MLP, each with a residual."""
+
+    scale_pairs: ClassVar[ScalePairs] = (("norm1", "attn.qkv"), ("norm2", "mlp.fc1"))
 
     def __init__(self, dim: int, heads: int, *, hallucinated: bool) -> None:
         super().__init__()

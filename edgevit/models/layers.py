@@ -18,6 +18,10 @@ Between the two there may be what leaves a constant as it is and is linear, such
 """
 
 
+ScalePairs = tuple[tuple[str, str], ...]
+"""Dotted names below a module (LayerNorm, the linear layer or 1x1 convolution that alone reads its output)."""
+
+
 class TokenNorm(nn.BatchNorm2d):
     """BatchNorm over all tokens: (B, N, C) to (B, N, C)."""
 
@@ -128,6 +132,21 @@ def fold_batchnorm(model: nn.Module) -> None:
                 setattr(module.get_submodule(owner), leaf, nn.Identity())
 
 
+@torch.no_grad()
+def fold_layernorm_scales(model: nn.Module) -> None:
+    """Fold scale and shift of every LayerNorm named in `scale_pairs` into its reader, in place; the output stays.
+
+    W (gamma * x + beta) + b = (W * gamma) x + (W beta + b). For runtimes that have no LayerNorm of their own.
+    """
+    for module in model.modules():
+        for norm_name, reader in getattr(module, "scale_pairs", ()):
+            norm = module.get_submodule(norm_name)
+            if isinstance(norm, nn.LayerNorm):
+                _fold_into(norm.weight, norm.bias, module.get_submodule(reader))
+                norm.weight.fill_(1)
+                norm.bias.fill_(0)
+
+
 def _fold_pair(layer: nn.Module, norm: nn.BatchNorm1d | nn.BatchNorm2d) -> None:
     mean, var = norm.running_mean, norm.running_var
     assert mean is not None
@@ -146,12 +165,16 @@ def _fold_pair(layer: nn.Module, norm: nn.BatchNorm1d | nn.BatchNorm2d) -> None:
 
 @torch.no_grad()
 def _fold_lead(norm: nn.BatchNorm2d, layer: nn.Module) -> None:
-    assert isinstance(layer, nn.Linear | nn.Conv2d)
-    assert layer.bias is not None
     assert norm.running_mean is not None
     assert norm.running_var is not None
     scale = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
-    shift = norm.bias - norm.running_mean * scale
+    _fold_into(scale, norm.bias - norm.running_mean * scale, layer)
+
+
+def _fold_into(scale: Tensor, shift: Tensor, layer: nn.Module) -> None:
+    """Let a layer read x where it read scale * x + shift."""
+    assert isinstance(layer, nn.Linear | nn.Conv2d)
+    assert layer.bias is not None
     layer.bias += layer.weight.flatten(1) @ shift
     layer.weight *= scale.reshape(1, -1, *[1] * (layer.weight.ndim - 2))
 

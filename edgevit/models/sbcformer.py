@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812, the name that every PyTorch user knows
 from torch import Tensor, nn
 
-from edgevit.models.layers import ConvBN, FoldPairs, Mlp, drop_path
+from edgevit.models.layers import ConvBN, FoldPairs, Mlp, ScalePairs, drop_path
 
 TABLE_GRID = 7
 """Side of the relative-offset table: the attention grid at the official input of 224 pixels."""
@@ -130,6 +130,8 @@ def offset_index(h: int, w: int) -> Tensor:
 class ModifiedAttentionBlock(nn.Module):
     """Pre-norm attention and MLP, each with a residual, on tokens (B, N, C)."""
 
+    scale_pairs: ClassVar[ScalePairs] = (("norm1", "attn.pwconv"), ("norm2", "mlp.fc1"))
+
     def __init__(self, dim: int, heads: int, key_dim: int, drop_path: float = 0.0) -> None:
         super().__init__()
         self.attn = Attention(dim, heads, key_dim)
@@ -159,14 +161,15 @@ class DepthwiseUpsample(nn.ConvTranspose2d):
     def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
         ratio = self.kernel_size[0]
         tiled = self.weight.squeeze(1).repeat(1, x.shape[2], x.shape[3])  # (C, r * h, r * w)
-        assert self.bias is not None
-        return F.interpolate(x, scale_factor=ratio, mode="nearest") * tiled + self.bias[:, None, None]
+        product = F.interpolate(x, scale_factor=ratio, mode="nearest") * tiled
+        return product if self.bias is None else product + self.bias[:, None, None]
 
 
 class SBCFormerBlock(nn.Module):
     """One stage: a local stream of convolutions, gated by and fused with a global stream of attention."""
 
     fold_pairs: ClassVar[FoldPairs] = (("convTrans", "norm"),)
+    export_form: ClassVar[str] = "upsampling without bias"
 
     def __init__(
         self,
@@ -203,6 +206,17 @@ class SBCFormerBlock(nn.Module):
         x = tokens.reshape(b, h, w, c).permute(0, 3, 1, 2)
         x = self.norm(self.convTrans(x))
         return self.proj_fuse(torch.cat((x, local * F.hardsigmoid(self.proj(x))), dim=1))  # type: ignore[no-any-return]
+
+    @torch.no_grad()
+    def take_export_form(self) -> None:
+        """Fold the upsampling's bias into those of the two layers that read it: W (x + b) = W x + W b."""
+        if isinstance(self.convTrans, nn.Identity) or self.convTrans.bias is None:
+            return
+        bias = self.convTrans.bias
+        for layer in (self.proj.conv, self.proj_fuse.conv):
+            assert layer.bias is not None
+            layer.bias += layer.weight.flatten(1)[:, : len(bias)] @ bias
+        self.convTrans.bias = None
 
 
 def _named(prefix: str, modules: list[nn.Module]) -> nn.Sequential:

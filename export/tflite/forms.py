@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from edgevit.artifact.manifest import Preprocess
+from edgevit.models.layers import fold_layernorm_scales
 
 
 @runtime_checkable
@@ -19,16 +20,21 @@ class HasChannelsLastForm(Protocol):
 
 
 class PlainLayerNorm(nn.Module):
-    """LayerNorm over the last axis in seven operators; the converter's own form has twelve."""
+    """LayerNorm over the last axis in seven operators; the converter's own form has twelve.
+
+    Two fewer where the next layer holds scale and shift.
+    """
 
     def __init__(self, norm: nn.LayerNorm) -> None:
         super().__init__()
         self.weight, self.bias, self.eps = norm.weight, norm.bias, norm.eps
+        self.scaled = bool((norm.weight != 1).any() or (norm.bias != 0).any())
 
     def forward(self, x: Tensor) -> Tensor:
         centered = x - x.mean(dim=-1, keepdim=True)
         variance = (centered * centered).mean(dim=-1, keepdim=True)
-        return centered * torch.rsqrt(variance + self.eps) * self.weight + self.bias
+        normalized = centered * torch.rsqrt(variance + self.eps)
+        return normalized * self.weight + self.bias if self.scaled else normalized
 
 
 class ChannelsLast(nn.Module):
@@ -58,6 +64,7 @@ def tflite_form(
         outputs: what to call them.
     """
     plain = copy.deepcopy(model)
+    fold_layernorm_scales(plain)
     _replace_layernorms(plain)
     _make_contiguous(plain)
     for module in plain.modules():

@@ -16,6 +16,7 @@ from edgevit.export.tflite_graph.moves import move_int8
 from edgevit.export.tflite_graph.paddings import join_constants
 from edgevit.export.tflite_graph.products import feed_products
 from edgevit.export.tflite_graph.residuals import add_int8
+from edgevit.export.tflite_graph.roundings import look_up_gelu, round_once
 from edgevit.export.tflite_graph.stem import pair_pixels
 from edgevit.export.tflite_graph.transposes import cancel_transposes
 from edgevit.export.tflite_graph.upsampling import broadcast_upsampling
@@ -46,6 +47,8 @@ def rewrites(ranges: Ranges) -> tuple[Rewrite, ...]:
         Rewrite("stem on pixel pairs", pair_pixels),
         Rewrite("residuals in int8", add_int8, exact=False),
         Rewrite("gates in int8", partial(gate_int8, ranges=ranges), exact=False),
+        Rewrite("rounded once", round_once, exact=False),
+        Rewrite("GELU looked up", look_up_gelu, exact=False),
     )
 
 

@@ -66,7 +66,11 @@ class Tensor:
         # OpenCV interleaves the channels ten times faster than numpy transposes
         if not self.channels_last:
             return planes
-        return np.stack([cv2.merge(list(image)).reshape(*image.shape[1:], -1) for image in planes])
+        count, channels, height, width = planes.shape
+        stored = np.empty((count, height, width, channels), planes.dtype)
+        for image, place in zip(planes, stored, strict=True):
+            cv2.merge(list(image), place)
+        return stored
 
     def load(self, stored: NDArray[Any]) -> NDArray[np.float32]:
         """Return what the tensor holds as numbers."""

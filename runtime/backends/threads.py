@@ -1,8 +1,8 @@
 """How many threads to use and on which cores: what the user says, else what the board's profile recommends."""
 
 import contextlib
-import logging
 import os
+import sys
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
 VARIABLES = ("EDGEVIT_THREADS", "OMP_NUM_THREADS")
 """Environment variables that set the number of threads, the first one wins."""
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -50,10 +48,16 @@ def plan_threads(threads: int | None = None) -> ThreadPlan:
 
         detection = detect_profile(evidence)
         profile = detection.profile
-        logger.info("profile %s: %s", profile.name if profile else "none", detection.why)
+        _log("profile %s: %s", profile.name if profile else "none", detection.why)
     plan = choose_plan(asked, profile, evidence, allowed)
-    logger.info("threads %d on %s: %s", plan.count, _shown(plan.cores), plan.why)
+    _log("threads %d on %s: %s", plan.count, _shown(plan.cores), plan.why)
     return plan
+
+
+def _log(message: str, *values: object) -> None:
+    """Note something, if anyone can listen: whoever does has imported logging, which takes long for a first answer."""
+    if (logging := sys.modules.get("logging")) is not None:
+        logging.getLogger(__name__).info(message, *values)
 
 
 def asked_threads(threads: int | None, environment: Mapping[str, str]) -> tuple[int, str] | None:

@@ -48,14 +48,16 @@ def fit(image: RGBImage, preprocessing: Preprocess, *, speed: Speed = "usual") -
 
 def normalize(image: RGBImage, preprocessing: Preprocess) -> NDArray[np.float32]:
     """Return (3, H, W): RGB in 0..1, less the mean, divided by the deviation, in the order that the model takes."""
-    mean: NDArray[np.float32] = np.array(preprocessing.mean, np.float32)
-    std: NDArray[np.float32] = np.array(preprocessing.std, np.float32)
-    levels: NDArray[np.float32] = np.arange(256, dtype=np.float32)[:, None] / np.float32(255)
-    table = (levels - mean) / std  # (256, 3), in torchvision's order of operations, so that it rounds alike
-    values = np.asarray(cv2.LUT(image, table[None]), np.float32)
-    if preprocessing.channels == "BGR":
-        values = values[:, :, ::-1]
-    return np.ascontiguousarray(values.transpose(2, 0, 1))
+    planes: NDArray[np.float32] = np.empty((3, *image.shape[:2]), np.float32)
+    figures = zip(cv2.split(image), preprocessing.mean, preprocessing.std, strict=True)
+    for channel, (plane, mean, std) in enumerate(figures):
+        values = planes[2 - channel if preprocessing.channels == "BGR" else channel]
+        values[:] = plane
+        # in torchvision's order of operations, so that it rounds alike
+        values /= np.float32(255)
+        values -= np.float32(mean)
+        values /= np.float32(std)
+    return planes
 
 
 def _brightness(image: RGBImage) -> RGBImage:

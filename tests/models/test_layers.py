@@ -7,7 +7,14 @@ import torch
 from torch import nn
 
 from edgevit.models import create_model, list_models
-from edgevit.models.layers import ConvBN, FoldPairs, fold_batchnorm, prepare_for_export
+from edgevit.models.layers import (
+    ConvBN,
+    FoldPairs,
+    ScalePairs,
+    fold_batchnorm,
+    fold_layernorm_scales,
+    prepare_for_export,
+)
 from edgevit.models.zoo.registry import get_spec
 
 SMALL = [name for name in list_models("classify") if get_spec(name).parameters < 60e6]
@@ -90,3 +97,46 @@ def test_every_kind_of_layer_takes_its_batchnorm(
 def test_folding_in_training_mode_is_refused() -> None:
     with pytest.raises(ValueError, match=r"call model.eval\(\) first"):
         fold_batchnorm(ConvBN(1, 1))
+
+
+class Normed(nn.Module):
+    """A LayerNorm, and the layer that alone reads it."""
+
+    scale_pairs: ClassVar[ScalePairs] = (("norm", "read"),)
+
+    def __init__(self, read: nn.Module) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(2)
+        self.read = read
+
+
+@pytest.mark.parametrize("read", [nn.Linear(2, 1), nn.Conv2d(2, 1, 1)], ids=["linear", "convolution"])
+@torch.no_grad()
+def test_scale_and_shift_of_a_layernorm_are_folded_as_by_hand(read: nn.Linear | nn.Conv2d) -> None:
+    pair = Normed(read)
+    read.weight.copy_(torch.tensor([3.0, -2.0]).reshape(read.weight.shape))
+    assert read.bias is not None
+    read.bias.fill_(0.5)
+    pair.norm.weight.copy_(torch.tensor([4.0, 10.0]))
+    pair.norm.bias.copy_(torch.tensor([1.0, 7.0]))
+    fold_layernorm_scales(pair)
+    assert read.weight.flatten().tolist() == [12, -20]
+    assert read.bias.item() == 0.5 + 3 * 1 - 2 * 7
+    assert pair.norm.weight.tolist() == [1, 1]
+    assert pair.norm.bias.tolist() == [0, 0]
+
+
+@pytest.mark.parametrize("name", ["sbcformer_xs", "deit_tiny_patch16_224"])
+@torch.no_grad()
+def test_models_without_scales_in_their_layernorms_answer_alike(name: str) -> None:
+    model = create_model(name, 5).eval()
+    norms = [module for module in model.modules() if isinstance(module, nn.LayerNorm)]
+    for norm in norms:
+        norm.weight.uniform_(0.5, 2)
+        norm.bias.uniform_(-1, 1)
+    image = torch.rand(1, 3, 224, 224)
+    before = model(image)
+    fold_layernorm_scales(model)
+    # all but the last, whose reader writes the answers
+    assert [bool((norm.weight == 1).all()) for norm in norms] == [True] * (len(norms) - 1) + [False]
+    torch.testing.assert_close(model(image), before, rtol=1e-4, atol=1e-4)

@@ -5,7 +5,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812, the name that every PyTorch user knows
 
 from edgevit.models import create_model
-from edgevit.models.sbcformer import TABLE_GRID, Attention, DepthwiseUpsample, offset_index
+from edgevit.models.layers import fold_batchnorm
+from edgevit.models.sbcformer import TABLE_GRID, Attention, DepthwiseUpsample, SBCFormerBlock, offset_index
 
 
 def _attention() -> Attention:
@@ -95,3 +96,18 @@ def test_stochastic_depth_is_off_outside_training() -> None:
         assert not torch.equal(model(x), model(x))
         model.eval()
         assert torch.equal(model(x), model(x))
+
+
+@pytest.mark.parametrize("ratio", [2, 1])
+@torch.no_grad()
+def test_bias_of_the_upsampling_moves_into_the_layers_that_read_it(ratio: int) -> None:
+    block = SBCFormerBlock(6, heads=1, key_dim=4, ratio=ratio, invres_ratio=2, depths=(1, 1, 1)).eval()
+    fold_batchnorm(block)
+    if ratio > 1:
+        assert block.convTrans.bias is not None
+        block.convTrans.bias.copy_(torch.arange(6.0) - 2)
+    image = torch.rand(1, 6, 8, 12)
+    before = block(image)
+    block.take_export_form()
+    assert getattr(block.convTrans, "bias", None) is None
+    torch.testing.assert_close(block(image), before, rtol=1e-4, atol=1e-5)

@@ -34,7 +34,7 @@ print(edgevit.load(sys.argv[1], threads=1)(sys.argv[2]).top1)
 print(*sorted(set(sys.modules) - before), sep="\\n")
 """
 UNNEEDED = (
-    *("ast", "bz2", "click", "difflib", "numpy.random", "tomllib", "zipfile"),
+    *("ast", "bz2", "click", "difflib", "logging", "numpy.random", "tomllib", "zipfile"),
     *("edgevit.artifact.graph", "edgevit.artifact.reading", "edgevit.cli"),
     *("edgevit.device_profiles.detect", "edgevit.device_profiles.library", "edgevit.device_profiles.profile"),
     *("edgevit.runtime.backends.tflite_operators", "edgevit.runtime.detection", "edgevit.runtime.detector"),

@@ -73,11 +73,11 @@ FEWER = {
     "efficientvit_b0": {"PADV2": 0, "RESHAPE": 13, "QUANTIZE": 32, "DEQUANTIZE": 49},
 }
 """Model to the most operators of a kind that its rewritten file has."""
-ROUNDED_STEPS = ("values moved as int8", "residuals in int8", "gates in int8")
+ROUNDED_STEPS = ("values moved as int8", "residuals in int8", "gates in int8", "rounded once", "GELU looked up")
 STEPS = {
     "sbcformer_xs": [
         *("transposes cancelled", "upsampling by broadcast", "products fed directly", "values moved as int8"),
-        *("stem on pixel pairs", "residuals in int8", "gates in int8"),
+        *("stem on pixel pairs", "residuals in int8", "gates in int8", "rounded once", "GELU looked up"),
     ],
     "efficientvit_b0": [
         *("products fed directly", "values moved as int8", "heads apart", "padding joined", "stem on pixel pairs"),
