@@ -334,6 +334,7 @@ def test_video_among_the_pictures_is_named(tiny_model: Path, photos: Path, tmp_p
         ({"threads": 2}, "--threads does not go with --jobs, which gives each process one thread"),
         ({"spool": "spool"}, "--spool does not go with --jobs, which writes one file"),
         ({"serve": "127.0.0.1:8080"}, "--serve does not go with --jobs, which tells its progress on stderr"),
+        ({"status": "status.json"}, "--status does not go with --jobs, which tells its progress on stderr"),
         ({"to": []}, "--jobs writes one file of JSON lines; give --to NAME.jsonl, and no other place"),
         ({"to": ["json"]}, "--jobs writes one file of JSON lines"),
         ({"to": ["a.csv"]}, "--jobs writes one file of JSON lines"),
