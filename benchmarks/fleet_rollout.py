@@ -46,11 +46,12 @@ from edgevit.fleet.create import create_site
 from edgevit.fleet.publish import promote, publish
 from edgevit.fleet.site import open_site
 from edgevit.runtime.board.status import BoardStatus, write_status
+from edgevit.runtime.enroll.settings import enrollment_path
 from edgevit.runtime.selftest import record_selftest
 from edgevit.runtime.update import install
 from edgevit.runtime.update.board import Patience, Step
 from edgevit.runtime.update.check import check
-from edgevit.runtime.update.enrollment import Enrollment, enrollment_path, write_enrollment
+from edgevit.runtime.update.enrollment import Enrollment, write_enrollment
 from edgevit.runtime.update.fetch import Bounds
 from edgevit.runtime.update.offer import takes_part
 from edgevit.runtime.update.service import Condition, fresh_status

@@ -5,13 +5,11 @@ import json
 import os
 import re
 import secrets
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
 from edgevit.errors import OptionError, OutputError
-from edgevit.runtime.service.secrets import secrets_folder
 from edgevit.schema import FieldError, read_json, read_value
 from edgevit.system.files import replacing
 
@@ -87,11 +85,6 @@ def check_site(text: str) -> str:
             "file:///media/stick"
         )
     return text.rstrip("/")
-
-
-def enrollment_path(service: str, user: bool, environment: Mapping[str, str] = os.environ) -> Path:
-    """Return where a service's enrolment lies: beside its secrets."""
-    return secrets_folder(service, user, environment) / FILE
 
 
 def new_board() -> str:

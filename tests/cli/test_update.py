@@ -185,7 +185,7 @@ def test_damaged_enrolment_names_the_remedy(home: Path, run: Run) -> None:
 def test_systemd_takes_the_units(tmp_path: Path, user: bool) -> None:
     import dataclasses
 
-    from edgevit.runtime.update.timer import update_units
+    from edgevit.runtime.enroll.timer import update_units
 
     made = make_board(tmp_path, "https://example.org", "{}").enrollment
     enrollment = dataclasses.replace(made, user=user, into=Path("/srv/a folder"))
@@ -202,7 +202,7 @@ def test_systemd_takes_the_units(tmp_path: Path, user: bool) -> None:
 
 
 def test_root_may_write_nothing_but_the_models_folder(tmp_path: Path) -> None:
-    from edgevit.runtime.update.timer import update_units
+    from edgevit.runtime.enroll.timer import update_units
 
     text = update_units(make_board(tmp_path, "https://example.org", "{}").enrollment, 60)["edgevit-update.service"]
     assert "ProtectSystem=strict" in text

@@ -7,20 +7,20 @@ from pathlib import Path
 
 from edgevit.artifact.files import read_regular
 from edgevit.errors import OptionError, OutputError, UpdateError
+from edgevit.runtime.enroll.settings import enrollment_path
+from edgevit.runtime.enroll.timer import update_units
 from edgevit.runtime.service.place import readable_folders, unit_folder, write_unit
 from edgevit.runtime.service.unit import check_name
 from edgevit.runtime.update.board import FOLDER
 from edgevit.runtime.update.enrollment import (
     Enrollment,
     check_site,
-    enrollment_path,
     new_board,
     read_enrollment,
     write_enrollment,
 )
 from edgevit.runtime.update.floor import read_floor
 from edgevit.runtime.update.site import check_root
-from edgevit.runtime.update.timer import update_units
 
 LARGEST_ROOT = 512_000
 """Bytes of a 1.root.json, at most."""
