@@ -3,7 +3,7 @@
     python benchmarks/fleet_list.py [--boards N] [--rounds N]
 
 Needs mosquitto (apt-get install mosquitto) and the extra mqtt. Each board has what a real one leaves at a broker: its
-status, its label, its picture's problems, its connection, and ten announcements to Home Assistant.
+status, its label, its picture's problems, its connection, and its announcements to Home Assistant.
 """
 
 import json

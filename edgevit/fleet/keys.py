@@ -14,7 +14,7 @@ from tuf.api.metadata import Role
 
 from edgevit.artifact.files import read_regular
 from edgevit.errors import SiteError
-from edgevit.fleet.writing import write_file
+from edgevit.fleet.writing import told, write_file
 from edgevit.system.files import PART
 
 log = logging.getLogger(__name__)
@@ -89,18 +89,24 @@ class Keys:
         """
         signer = CryptoSigner.generate_ed25519()
         folder = self.folders[0]
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with told(folder):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         write_file(folder / f"{name}.{signer.public_key.keyid[:8]}.pem", signer.private_bytes, mode=0o600)
         self._known[signer.public_key.keyid] = signer
         return signer
 
     def retire(self, names: Collection[str], used: Collection[str]) -> None:
-        """Move the keys of these roles that are no longer used out of the way."""
+        """Move the keys of these roles that are no longer used out of the way.
+
+        Raises:
+            OutputError: the disk does not take it.
+        """
         for path in (path for folder in self.folders for path in _files(folder)):
             if path.name.split(".")[0] in names and _read_key(path).public_key.keyid not in used:
                 kept = path.parent / REPLACED
-                kept.mkdir(mode=0o700, exist_ok=True)
-                path.replace(kept / path.name)
+                with told(kept):
+                    kept.mkdir(mode=0o700, exist_ok=True)
+                    path.replace(kept / path.name)
 
 
 def default_folder(site: Path) -> Path:

@@ -61,7 +61,6 @@ def next_rollout(path: str, sha256: str, length: int, percent: int, now: Rollout
     if now is None:
         return Rollout(path, Edition(1, sha256, length), percent)
     edition = Edition(now.edition.version + 1, sha256, length)
-    # what only some boards had is nothing to go back to, and the same bytes are no step
-    is_step = now.percent == 100 and now.edition.sha256 != sha256
-    earlier = ((now.edition,) if is_step else ()) + now.earlier
+    # what only some boards had is nothing to go back to
+    earlier = ((now.edition,) if now.percent == 100 else ()) + now.earlier
     return Rollout(path, edition, percent, earlier[:MOST_EARLIER])

@@ -13,6 +13,7 @@ from tuf.api.metadata import Metadata
 from edgevit.fleet.names import TOP
 from edgevit.fleet.rollout import Rollout
 from edgevit.fleet.site import ROOT_DAYS, Site, Write, document_versions, sign, write
+from edgevit.fleet.writing import told
 from edgevit.runtime.update.offer import Edition
 from edgevit.system.files import PART
 
@@ -83,14 +84,18 @@ def prune(site: Site, keep: int = KEPT) -> list[tuple[Path, int]]:
 
     Returns:
         The files that were removed, with their bytes.
+
+    Raises:
+        OutputError: the disk does not take it.
     """
     named = {site.target_file(path, edition.sha256) for path, edition in _named(site, keep)}
     models = (path for path in (site.folder / "targets").glob("*/*") if re.match(r"[0-9a-f]{64}\.", path.name))
     cut_off = site.folder.rglob(f"{PART}*")
     removed = []
     for path in sorted({*(set(models) - named), *cut_off, *_outdated(site)}):
-        removed.append((path, path.stat().st_size))
-        path.unlink()
+        with told(path):
+            removed.append((path, path.stat().st_size))
+            path.unlink()
     return removed
 
 

@@ -27,17 +27,22 @@ def write_file(path: Path, content: bytes, *, mode: int | None = None) -> None:
 @contextlib.contextmanager
 def writing(path: Path, *, mode: int | None = None) -> Iterator[Path]:
     """Do as `write_file` with what the block writes to the path that is yielded; the folder is made."""
-    try:
+    with told(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path, durable=True, mode=mode) as temporary:
             yield temporary
         flush_names(path.parent)
+
+
+@contextlib.contextmanager
+def told(path: Path) -> Iterator[None]:
+    """Make an OutputError of one line of what the disk does not take."""
+    try:
+        yield
     except EdgevitError:
         raise
     except OSError as error:
-        raise OutputError(
-            f"{path} cannot be written: {error.strerror or error}; free some space, and repeat"
-        ) from error
+        raise OutputError(f"{path} cannot be written: {error.strerror or error}; mend that, and repeat") from error
 
 
 @contextlib.contextmanager

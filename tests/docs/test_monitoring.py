@@ -31,6 +31,7 @@ from edgevit.runtime.serve.answers import PageState
 from edgevit.runtime.serve.server import Server
 from edgevit.runtime.serve.status import RunStatus
 from edgevit.runtime.serve.view import View
+from tests.docs.blocks import fenced_blocks
 from tests.made_broker import free_port
 from tests.places import DOCS, ROOT
 from tests.waiting import wait_for
@@ -262,3 +263,14 @@ def test_dashboard_is_read_again_by_its_own_schema() -> None:
     read = models.Dashboard.from_json(DASHBOARD)
     assert [panel.title for panel in read.panels] == [panel["title"] for panel in DASHBOARD["panels"]]
     assert len(read.panels) > 10
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")
+def test_systemd_finds_no_fault_with_the_unit_that_passes_a_question_on(tmp_path: Path) -> None:
+    (block,) = [block for block in fenced_blocks(DOCS / "fleet.md") if block.language == "ini"]
+    assert "/edgevit-update.path" in block.first_line
+    unit = tmp_path / "edgevit-update.path"
+    unit.write_text(block.text)
+    (tmp_path / "edgevit-update.service").write_text("[Service]\nType=oneshot\nExecStart=/bin/true\n")
+    done = subprocess.run(["systemd-analyze", "verify", "--man=no", unit], capture_output=True, text=True)
+    assert (done.returncode, [line for line in done.stderr.splitlines() if "edgevit-update" in line]) == (0, [])

@@ -2,9 +2,10 @@
 
 import json
 import shutil
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from securesystemslib.signer import CryptoSigner
@@ -17,7 +18,7 @@ from tuf.api.exceptions import (
     RepositoryError,
     UnsignedMetadataError,
 )
-from tuf.api.metadata import Metadata, Root, Timestamp
+from tuf.api.metadata import Metadata, MetaFile, Root, Targets, Timestamp
 
 from edgevit.errors import SiteError, UpdateError
 from edgevit.fleet.create import create_site
@@ -270,20 +271,50 @@ def test_a_site_uploaded_in_our_order_always_serves(
     assert seen == [bytes_of["a"]] * change + [bytes_of["bb"]] * (len(seen) - change)
 
 
-def test_a_root_that_somebody_made_up_does_not_get_the_owners_signature(
-    site: Path, give: Publish, models: dict[str, Path]
-) -> None:
+def test_a_site_that_somebody_made_up_does_not_get_the_owners_signature(site: Path, give: Publish) -> None:
+    """Else what a thief put into a channel would come to the boards with its next model."""
     give("a", "canary")
-    metadata = site / "metadata"
-    thief = CryptoSigner.generate_ed25519()
-    root: Metadata[Root] = Metadata.from_bytes((metadata / "1.root.json").read_bytes())
-    for name in ("root", "targets"):
-        root.signed.add_key(thief.public_key, name)
-    (metadata / "1.root.json").write_bytes(sign(root, [thief]))
-    targets: Metadata[Root] = Metadata.from_bytes((metadata / "2.targets.json").read_bytes())
-    (metadata / "2.targets.json").write_bytes(sign(targets, [thief]))
-    with pytest.raises(SiteError, match=r"2.targets.json was changed"):
+    thief, metadata = CryptoSigner.generate_ed25519(), site / "metadata"
+
+    def signed_anew(name: str, change: Callable[[Any], object]) -> bytes:
+        document: Metadata[Any] = Metadata.from_bytes((metadata / name).read_bytes())
+        change(document.signed)
+        content = sign(document, [thief])
+        (metadata / name).write_bytes(content)
+        return content
+
+    def name_the_thief(root: Root) -> None:
+        for role in root.roles:
+            root.add_key(thief.public_key, role)
+
+    signed_anew("1.root.json", name_the_thief)
+    targets = MetaFile.from_data(2, signed_anew("2.targets.json", lambda _: None), ["sha256"])
+    snapshot = signed_anew("2.snapshot.json", lambda document: document.meta.update({"targets.json": targets}))
+    described_anew = MetaFile.from_data(2, snapshot, ["sha256"])
+    signed_anew("timestamp.json", lambda document: setattr(document, "snapshot_meta", described_anew))
+    with pytest.raises(SiteError, match=r"timestamp.json was changed, or is not signed by this site's keys"):
         give("bb", "canary")
+
+
+def test_a_document_that_is_signed_but_not_listed_is_refused(site: Path, board: PlainBoard, give: Publish) -> None:
+    """Who has a channel's key alone, and not the two that list what is newest, changes nothing in place."""
+    give("a")
+    (key,) = site.with_name("farm-keys").glob("channel-stable.*")
+    file = site / "metadata" / "1.stable.json"
+    document: Metadata[Targets] = Metadata.from_bytes(file.read_bytes())
+    document.signed.targets.clear()
+    file.write_bytes(sign(document, [_signer(key)]))
+    with pytest.raises(LengthOrHashMismatchError):
+        board.look(site, NAME)
+    with pytest.raises(SiteError, match=r"1.stable.json was changed"):
+        give("bb")
+
+
+def test_a_channel_is_the_only_one_that_is_asked_for_its_models(site: Path, give: Publish) -> None:
+    give("a")
+    with open_site(site) as opened:
+        role = opened.delegations.roles["stable"]  # type: ignore[index]
+    assert (role.terminating, role.paths, role.threshold) == (True, ["stable/*"], 1)
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"signed": {"_type": "root"}, "signatures": []}'])

@@ -61,6 +61,14 @@ def test_a_server_that_answers_for_missing_files_is_told_of(
     )
 
 
+def test_a_server_that_has_an_answer_for_every_model_is_told_of(site: Path, give: Publish, web: StaticWeb) -> None:
+    give("a")
+    web.instead = {".onnx": b"<html>Welcome</html>"}
+    (found,) = _found(web.url, site)
+    assert found[0] == "failed"
+    assert found[1].startswith("a missing file, targets/")
+
+
 def test_a_server_may_forbid_what_is_missing(site: Path, give: Publish, web: StaticWeb) -> None:
     give("a")
     web.missing = (403, "text/plain", b"no")

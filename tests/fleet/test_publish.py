@@ -116,6 +116,14 @@ def test_going_back_from_a_share_gives_all_boards_what_the_others_kept(
     assert board.look(site, "stable/farm.onnx")[1] == bytes_of["a"]
 
 
+def test_after_an_attempt_was_ended_by_the_old_model_there_is_nothing_to_go_back_to(site: Path, give: Publish) -> None:
+    give("a")
+    give("bb", percent=10)
+    give("a")
+    with pytest.raises(SiteError, match="stable/farm.onnx has no earlier model"):
+        _go_back(site)
+
+
 def test_going_back_to_a_file_that_is_gone_is_refused(site: Path, give: Publish, bytes_of: Contents) -> None:
     give("a")
     give("bb")

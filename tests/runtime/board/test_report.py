@@ -2,22 +2,25 @@
 
 import hashlib
 import os
+import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from edgevit.errors import ClosedError, ModelFileError
+from edgevit.runtime.board import news as news_module
 from edgevit.runtime.board.digest import open_known
-from edgevit.runtime.board.news import StatusNews
+from edgevit.runtime.board.news import StatusFile, StatusNews
 from edgevit.runtime.board.report import BoardReport
-from edgevit.runtime.board.status import BoardStatus
+from edgevit.runtime.board.status import BoardStatus, read_status
 from edgevit.runtime.classifier import Classifier
 from edgevit.runtime.delivery.sender import Backlog
 from edgevit.runtime.delivery.spool import SpoolCounts
 from edgevit.runtime.loading import load
 from edgevit.runtime.sources.frames import Clock
 from tests.made_records import event, record
+from tests.waiting import wait_for
 
 
 class Machine:
@@ -169,3 +172,50 @@ def test_file_that_is_replaced_again_and_again_is_given_up(tiny_model: Path) -> 
         open_known(tiny_model, open_model)
     with pytest.raises(ModelFileError, match="cannot be read: No such file"):
         open_known(tiny_model.with_name("none.onnx"), open_model)
+
+
+# ------------------------------------------------------------------ the file
+
+
+@pytest.fixture
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let seconds pass in milliseconds."""
+    assert (news_module.FILE_S, news_module.LOOK_S) == (10.0, 1.0)
+    monkeypatch.setattr(news_module, "FILE_S", 0.05)
+    monkeypatch.setattr(news_module, "LOOK_S", 0.005)
+
+
+def test_file_is_written_now_and_then_though_nothing_happens(tmp_path: Path, hurried: None) -> None:
+    path = tmp_path / "status.json"
+    file = StatusFile(path, BoardReport("farm.onnx", "aa"))
+    begun = read_status(path)
+    wait_for(lambda: read_status(path).time > begun.time)
+    file.close()
+    assert not [thread for thread in threading.enumerate() if thread.name == "edgevit status"]
+
+
+def test_last_status_is_written_at_the_end(tmp_path: Path) -> None:
+    report = BoardReport("farm.onnx", "aa")
+    file = StatusFile(tmp_path / "status.json", report)
+    report.write(record(1))
+    file.close()
+    assert read_status(tmp_path / "status.json").results == 1
+
+
+def test_folder_that_goes_away_is_one_line_in_the_log_and_no_end(
+    tmp_path: Path, hurried: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    path = folder / "status.json"
+    report = BoardReport("farm.onnx", "aa")
+    file = StatusFile(path, report)
+    folder.rename(tmp_path / "gone")
+    wait_for(lambda: caplog.messages)
+    report.loaded("bb")
+    folder.mkdir()
+    wait_for(path.exists)
+    file.close()
+    assert read_status(path).sha256 == "bb"
+    (said,) = caplog.messages
+    assert f"the status {path} cannot be written: No such file or directory" in said
