@@ -174,6 +174,8 @@ def test_page_is_served_beside_a_run(start: Callable[..., Service], tiny_model: 
     service.wait_for("READY=1")
     get = page_of(service)
     assert get("/healthz") == (200, b"running: results are being produced\n")
+    # the event follows the answer that the readiness comes with
+    wait_for(lambda: json.loads(get("/state.json")[1])["events"])
     state = json.loads(get("/state.json")[1])
     assert state["answers"][0]["top1"] == "red"
     # labels are watched for the page, though nothing else asks for events
