@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 
 import pytest
 
@@ -247,6 +248,23 @@ def test_second_updater_gives_way(site: MadeSite, make: Make) -> None:
     assert board.check(reached=meanwhile).state == "confirmed" if False else True
     assert board.check(reached=meanwhile).state == "confirmed"
     assert messages == ["another check is running on this board; wait for its end"]
+
+
+def test_disk_without_links_is_named(site: MadeSite, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """FAT has none, and The Update Framework's client makes one."""
+
+    def refuse(*arguments: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    site.publish("stable/farm.onnx", NEW)
+    board = make(model=OLD)
+    monkeypatch.setattr(os, "symlink", refuse)
+    state = board.check()
+    assert state.state == "failed"
+    assert (state.error or "").endswith(
+        "Operation not permitted; it needs a little space, and a disk with links such as ext4 has"
+    )
+    assert board.model == OLD
 
 
 def test_state_says_when_the_site_was_last_seen(site: MadeSite, make: Make) -> None:
