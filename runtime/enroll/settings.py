@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from edgevit.runtime.service.secrets import secrets_folder
+from edgevit.runtime.service.place import secrets_folder
 from edgevit.runtime.update.enrollment import FILE
 
 

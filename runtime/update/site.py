@@ -48,8 +48,8 @@ def ask_site(
         raise UpdateError(explain(error, address, now_s)) from error
     except OSError as error:
         raise UpdateError(
-            f"{store} cannot be written: {error.strerror or error}; it needs a little space, and a disk with links such "
-            "as ext4 has"
+            f"{store} cannot be written: {error.strerror or error}; it needs a little space, and a disk with links "
+            "such as ext4 has"
         ) from error
     roles = trusted.root.roles
     listed = {name.removesuffix(".json"): meta.version for name, meta in trusted.snapshot.meta.items()}

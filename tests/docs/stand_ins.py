@@ -190,7 +190,7 @@ def _stand_in_for_training() -> None:
 
 def _stand_in_for_systemd() -> None:
     from edgevit.runtime.service import job, place
-    from edgevit.runtime.service.secrets import secrets_folder
+    from edgevit.runtime.service.place import secrets_folder
 
     folder = place.SYSTEM = HOME / "etc"
     vars(job)["secrets_folder"] = lambda name, user: secrets_folder(name, user) if user else folder / name
