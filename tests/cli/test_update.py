@@ -136,6 +136,16 @@ def test_same_site_may_be_moved_without_forgetting_what_was_seen(
     assert (into / "update" / "floor.json").exists()
 
 
+def test_two_services_do_not_share_a_folder(home: Path, site: Path, run: Run, tmp_path: Path) -> None:
+    root, into = site / "metadata" / "1.root.json", tmp_path / "models"
+    assert enroll(run, site, root, into, "--service", "yard")[0] == 0
+    code, _, err = enroll(run, site, root, into, "--service", "gate")
+    assert code == 2
+    assert f"{into} is kept by updates of the service yard" in err
+    assert not (home / "edgevit" / "gate").exists()
+    assert enroll(run, site, root, into, "--service", "gate", "--force")[0] == 0
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [

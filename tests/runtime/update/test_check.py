@@ -11,7 +11,7 @@ from edgevit.runtime.update.board import Step
 from edgevit.runtime.update.state import Release, read_state
 from tests.made_signed_site import MadeSite
 from tests.made_static_web import StaticWeb
-from tests.made_update_board import BROKEN, OTHER_CLASSES, SILENT, Make
+from tests.made_update_board import BROKEN, CRASHING, OTHER_CLASSES, SILENT, Make
 
 pytestmark = pytest.mark.usefixtures("any_bytes")
 
@@ -118,7 +118,7 @@ def test_model_that_a_reload_refuses_is_taken_by_a_new_start(site: MadeSite, mak
     assert board.service.running == NEW + OTHER_CLASSES
 
 
-@pytest.mark.parametrize("fault", [BROKEN, SILENT])
+@pytest.mark.parametrize("fault", [BROKEN, SILENT, CRASHING])
 def test_model_that_fails_in_the_service_is_swapped_back_and_remembered(
     site: MadeSite, web: StaticWeb, make: Make, fault: bytes
 ) -> None:
@@ -131,6 +131,7 @@ def test_model_that_fails_in_the_service_is_swapped_back_and_remembered(
         == {
             BROKEN: "the service does not start with it (the new file's classes are others)",
             SILENT: "0 results within 1 s, expected 3",
+            CRASHING: "the service ends with it, last after 1 results",
         }[fault]
     )
     assert board.model == board.service.running == OLD
