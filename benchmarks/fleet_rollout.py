@@ -46,11 +46,12 @@ from edgevit.fleet.create import create_site
 from edgevit.fleet.publish import promote, publish
 from edgevit.fleet.site import open_site
 from edgevit.runtime.board.status import BoardStatus, write_status
+from edgevit.runtime.enroll.settings import enrollment_path
 from edgevit.runtime.selftest import record_selftest
 from edgevit.runtime.update import install
 from edgevit.runtime.update.board import Patience, Step
 from edgevit.runtime.update.check import check
-from edgevit.runtime.update.enrollment import Enrollment, enrollment_path, write_enrollment
+from edgevit.runtime.update.enrollment import Enrollment, write_enrollment
 from edgevit.runtime.update.fetch import Bounds
 from edgevit.runtime.update.offer import takes_part
 from edgevit.runtime.update.service import Condition, fresh_status
@@ -222,7 +223,9 @@ def check_once(board: Board, step: Step | None, selftest: bool) -> None:
         vars(install)["prove"] = lambda path, bounds: None
     try:
         check(board.enrollment, board, reached=reached, patience=PATIENCE, bounds=BOUNDS)
-    except UpdateError:
+    except UpdateError as error:
+        with (board.folder / "failures").open("a") as file:
+            file.write(re.sub(r"https?://\S+|/\S+/", "", f"{error}\n"))
         os._exit(1)
     os._exit(0)
 
@@ -339,6 +342,9 @@ def roll_out(work: Path, count: int, cuts: int, selftest: bool, seed: int) -> bo
         failed = killed.pop("failed", 0)
         print(f"boards killed: {', '.join(f'{step.name.lower()} {killed[step.name]}' for step in Step)}")
         print(f"checks that failed and were made good later: {failed}")
+        files = [board.folder / "failures" for board in boards]
+        reasons = Counter(line for file in files if file.exists() for line in file.read_text().splitlines())
+        print("".join(f"  {number} x {reason}\n" for reason, number in reasons.most_common(5)), end="")
         print(f"ended on the signed model: {ended} of {count}")
         print(
             f"unverified bytes run: {unverified}; boards without a model: {without}; models on a disk: at most {most}"

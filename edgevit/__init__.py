@@ -26,11 +26,13 @@ if TYPE_CHECKING:
     from edgevit.errors import OptionError as OptionError
     from edgevit.errors import OutputError as OutputError
     from edgevit.errors import ProfileError as ProfileError
+    from edgevit.errors import SiteError as SiteError
     from edgevit.errors import SourceLostError as SourceLostError
     from edgevit.errors import StatusError as StatusError
     from edgevit.errors import UnknownModelError as UnknownModelError
     from edgevit.errors import UnknownNameError as UnknownNameError
     from edgevit.errors import UnsupportedSystemError as UnsupportedSystemError
+    from edgevit.errors import UpdateError as UpdateError
     from edgevit.errors import WorkerError as WorkerError
     from edgevit.runtime.classifier import Classifier as Classifier
     from edgevit.runtime.collect.collect import CollectSummary as CollectSummary
@@ -66,7 +68,7 @@ _HOMES = {
     "edgevit.errors": (
         *("CheckpointError", "ClosedError", "DataError", "DownloadError", "EdgevitError", "GateError", "ImageError"),
         *("MissingExtraError", "MissingProgramError", "ModelFileError", "OptionError", "OutputError", "ProfileError"),
-        *("BrokerError", "StatusError"),
+        *("BrokerError", "SiteError", "StatusError", "UpdateError"),
         *("SourceLostError", "UnknownModelError", "UnknownNameError", "UnsupportedSystemError"),
         "WorkerError",
     ),

@@ -20,6 +20,7 @@ from edgevit.runtime.update.state import UpdateState, read_state
 QUICK = Patience(results=3, results_s=1.0, reload_s=1.0, start_s=1.0, before_s=1.0, look_s=0.001)
 BOUNDS = Bounds(gap_s=10, pause_s=0.001)
 BROKEN, SILENT, OTHER_CLASSES = b"does not start", b"gives no results", b"has other classes"
+CRASHING = b"ends after each result, and is started anew"
 """Bytes of models that do what they say."""
 
 
@@ -40,6 +41,8 @@ class FileService:
         if not self.file.exists():
             return None
         status = read_status(self.file)
+        if CRASHING in self.running:
+            status = dataclasses.replace(status, pid=status.pid + 1, results=0)
         if not (self.dark or SILENT in Path(f"{self.file}.bytes").read_bytes()):
             status = dataclasses.replace(status, results=status.results + 1)
             write_status(self.file, status)

@@ -17,8 +17,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from edgevit.runtime.enroll.settings import enrollment_path
 from edgevit.runtime.loading import load
-from edgevit.runtime.update.enrollment import enrollment_path, write_enrollment
+from edgevit.runtime.update.enrollment import write_enrollment
 from tests.made_signed_site import MadeSite
 from tests.made_static_web import serving
 from tests.made_update_board import make_board

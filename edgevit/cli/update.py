@@ -9,8 +9,8 @@ from edgevit.cli.terminal import echo
 from edgevit.errors import MissingExtraError, UpdateError
 
 EXAMPLES = """\b
-sudo .venv/bin/edgevit update enroll https://example.org/farm --root 1.root.json \\
-  --target stable/farm.onnx --into /srv/models --service edgevit
+sudo .venv/bin/edgevit update enroll https://example.org/farm \\
+  --root 1.root.json --target stable/farm.onnx --into /srv/models
 sudo .venv/bin/edgevit update
 sudo .venv/bin/edgevit update --from file:///media/stick
 """
@@ -37,8 +37,9 @@ def command(context: click.Context, service: str, user: bool, address: str | Non
     if context.invoked_subcommand is not None:
         return
     _require_package()
+    from edgevit.runtime.enroll.settings import enrollment_path
     from edgevit.runtime.update.check import check
-    from edgevit.runtime.update.enrollment import check_site, enrollment_path, read_enrollment
+    from edgevit.runtime.update.enrollment import check_site, read_enrollment
     from edgevit.runtime.update.service import SystemdService
 
     enrollment = read_enrollment(enrollment_path(service, user))
@@ -73,10 +74,10 @@ def enroll_board(
     Nothing is fetched or started; the next commands are printed.
     """
     _require_package()
+    from edgevit.runtime.enroll.enroll import enroll
+    from edgevit.runtime.enroll.timer import SUFFIX
     from edgevit.runtime.sources.sampling import parse_duration
-    from edgevit.runtime.update.enroll import enroll
     from edgevit.runtime.update.enrollment import parse_target
-    from edgevit.runtime.update.timer import SUFFIX
 
     written = enroll(
         site,

@@ -1,15 +1,12 @@
 """What channels and models of a site may be called: the same in addresses, on FAT, in path patterns."""
 
-import re
 from pathlib import PurePath
 
-from edgevit.artifact.manifest import READERS
 from edgevit.errors import OptionError
+from edgevit.runtime.update.enrollment import CHANNEL, MODEL, SUFFIXES
 
 TOP = ("root", "targets", "snapshot", "timestamp")
 """What The Update Framework itself calls its documents; no channel can be called so."""
-CHANNEL = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
-MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
 def check_channel(name: str, option: str = "--channel") -> str:
@@ -32,7 +29,7 @@ def check_name(name: str) -> str:
     Raises:
         OptionError: it has no suffix of a model, or holds characters that an address or a disk changes.
     """
-    if not MODEL.fullmatch(name) or PurePath(name).suffix not in READERS:
+    if not MODEL.fullmatch(name) or PurePath(name).suffix not in SUFFIXES:
         raise OptionError(f"the model's name is {name!r}, expected letters, digits, . - and _, such as farm.onnx")
     return name
 

@@ -22,6 +22,14 @@ def unit_folder(user: bool, environment: Mapping[str, str] = os.environ) -> Path
     return Path(home) / "systemd" / "user"
 
 
+def secrets_folder(name: str, user: bool, environment: Mapping[str, str] = os.environ) -> Path:
+    """Return where the secrets of a service of this name lie."""
+    if not user:
+        return Path("/etc/edgevit") / name
+    home = environment.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
+    return Path(home) / "edgevit" / name
+
+
 def needed_folders() -> tuple[Path, ...]:
     """Return where this Python and this package are."""
     package = Path(__file__).resolve().parents[2]

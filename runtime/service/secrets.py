@@ -36,14 +36,6 @@ class Credential:
     """What is to be written there; None if the file is there already."""
 
 
-def secrets_folder(name: str, user: bool, environment: Mapping[str, str] = os.environ) -> Path:
-    """Return where the secrets of a service of this name lie."""
-    if not user:
-        return Path("/etc/edgevit") / name
-    home = environment.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
-    return Path(home) / "edgevit" / name
-
-
 def hide_addresses(arguments: Sequence[str], sources: int, folder: Path) -> tuple[list[str], list[Credential]]:
     """Take each address that may not be shown as it is out of a command line.
 

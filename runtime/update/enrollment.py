@@ -5,20 +5,21 @@ import json
 import os
 import re
 import secrets
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
 from edgevit.errors import OptionError, OutputError
-from edgevit.runtime.service.secrets import secrets_folder
 from edgevit.schema import FieldError, read_json, read_value
 from edgevit.system.files import replacing
 
 FILE = "update.json"
 """Its name, in the folder of the service's settings."""
 SUFFIXES = (".onnx", ".tflite")
-_TARGET = re.compile(r"([a-z0-9][a-z0-9_-]*)/([A-Za-z0-9][A-Za-z0-9._-]*)", re.ASCII)
+"""What a model's name can end with."""
+CHANNEL = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
+MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+"""Names that are the same in addresses, on FAT and in patterns of paths."""
 
 
 @dataclass(frozen=True)
@@ -60,10 +61,10 @@ def parse_target(text: str) -> tuple[str, str]:
     Raises:
         OptionError: it is not of this form.
     """
-    match = _TARGET.fullmatch(text)
-    if match is None or PurePosixPath(match[2]).suffix not in SUFFIXES:
+    channel, _, model = text.partition("/")
+    if not (CHANNEL.fullmatch(channel) and MODEL.fullmatch(model) and PurePosixPath(model).suffix in SUFFIXES):
         raise OptionError(f"--target is {text!r}, expected a channel and a model's name such as stable/farm.onnx")
-    return match[1], match[2]
+    return channel, model
 
 
 def check_site(text: str) -> str:
@@ -87,11 +88,6 @@ def check_site(text: str) -> str:
             "file:///media/stick"
         )
     return text.rstrip("/")
-
-
-def enrollment_path(service: str, user: bool, environment: Mapping[str, str] = os.environ) -> Path:
-    """Return where a service's enrolment lies: beside its secrets."""
-    return secrets_folder(service, user, environment) / FILE
 
 
 def new_board() -> str:

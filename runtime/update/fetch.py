@@ -14,7 +14,6 @@ from tuf.api.exceptions import DownloadError, DownloadHTTPError, DownloadLengthM
 from tuf.ngclient import Urllib3Fetcher
 
 from edgevit import __version__
-from edgevit.artifact.files import open_regular
 
 CHUNK = 1 << 14
 """Bytes that are read at once, at most."""
@@ -94,6 +93,8 @@ class SiteFetcher(Urllib3Fetcher):
         return self._open_file(url, offset) if url.startswith("file:") else self._ask(url, offset)
 
     def _open_file(self, url: str, offset: int) -> tuple[int, Generator[bytes]]:
+        from edgevit.artifact.files import open_regular  # most boards have a network, and do without
+
         path = url2pathname(urlsplit(url).path)
         try:
             file = open_regular(path)
@@ -160,7 +161,9 @@ class SiteFetcher(Urllib3Fetcher):
 
 
 def _reason(error: BaseException) -> str:
-    """Return what is wrong in few words: urllib3 wraps errors into each other, with addresses of objects."""
-    reason = getattr(error, "reason", None)
-    cause = reason if isinstance(reason, BaseException) else error
-    return str(cause).rpartition(">: ")[2] or type(cause).__name__
+    """Return what is wrong in few words: urllib3 wraps errors into each other, and tells each one's parts."""
+    inner = next((one for one in (getattr(error, "reason", None), *error.args) if isinstance(one, BaseException)), None)
+    if inner is not None:
+        return _reason(inner)
+    text = getattr(error, "strerror", None) or str(error).rpartition(": ")[2]
+    return text or type(error).__name__

@@ -47,7 +47,10 @@ def ask_site(
     except (exceptions.RepositoryError, exceptions.DownloadError) as error:
         raise UpdateError(explain(error, address, now_s)) from error
     except OSError as error:
-        raise UpdateError(f"{store} cannot be written: {error.strerror or error}; free some space") from error
+        raise UpdateError(
+            f"{store} cannot be written: {error.strerror or error}; it needs a little space, and a disk with links "
+            "such as ext4 has"
+        ) from error
     roles = trusted.root.roles
     listed = {name.removesuffix(".json"): meta.version for name, meta in trusted.snapshot.meta.items()}
     new = Floor(

@@ -128,5 +128,5 @@ def _watch(board: Board, sha256: str) -> tuple[Outcome, str]:
     if results >= needed:
         return Outcome.RUNS, ""
     if len(processes) >= RESTARTS or not board.runs(sha256):
-        return Outcome.FAILED, f"the service ended with it after {results} results"
+        return Outcome.FAILED, f"the service ends with it, last after {results} results"
     return Outcome.SILENT, f"{results} results within {limit_s:g} s, expected {needed}"

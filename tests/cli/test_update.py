@@ -136,6 +136,16 @@ def test_same_site_may_be_moved_without_forgetting_what_was_seen(
     assert (into / "update" / "floor.json").exists()
 
 
+def test_two_services_do_not_share_a_folder(home: Path, site: Path, run: Run, tmp_path: Path) -> None:
+    root, into = site / "metadata" / "1.root.json", tmp_path / "models"
+    assert enroll(run, site, root, into, "--service", "yard")[0] == 0
+    code, _, err = enroll(run, site, root, into, "--service", "gate")
+    assert code == 2
+    assert f"{into} is kept by updates of the service yard" in err
+    assert not (home / "edgevit" / "gate").exists()
+    assert enroll(run, site, root, into, "--service", "gate", "--force")[0] == 0
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -185,7 +195,7 @@ def test_damaged_enrolment_names_the_remedy(home: Path, run: Run) -> None:
 def test_systemd_takes_the_units(tmp_path: Path, user: bool) -> None:
     import dataclasses
 
-    from edgevit.runtime.update.timer import update_units
+    from edgevit.runtime.enroll.timer import update_units
 
     made = make_board(tmp_path, "https://example.org", "{}").enrollment
     enrollment = dataclasses.replace(made, user=user, into=Path("/srv/a folder"))
@@ -202,7 +212,7 @@ def test_systemd_takes_the_units(tmp_path: Path, user: bool) -> None:
 
 
 def test_root_may_write_nothing_but_the_models_folder(tmp_path: Path) -> None:
-    from edgevit.runtime.update.timer import update_units
+    from edgevit.runtime.enroll.timer import update_units
 
     text = update_units(make_board(tmp_path, "https://example.org", "{}").enrollment, 60)["edgevit-update.service"]
     assert "ProtectSystem=strict" in text

@@ -114,6 +114,7 @@ def _have_site() -> None:
 
 def _adapted_update(words: Sequence[str]) -> list[str]:
     """Enrol into this home, with the root that was copied there; a check has a board's answer without asking."""
+    from edgevit.runtime.enroll import settings
     from edgevit.runtime.update import check, enrollment
     from edgevit.runtime.update.state import UpdateState
 
@@ -121,7 +122,7 @@ def _adapted_update(words: Sequence[str]) -> list[str]:
     if "enroll" in words:
         _have_site()
         shutil.copy(HOME / "site-keys" / "1.root.json", HOME)
-        vars(enrollment)["secrets_folder"] = lambda name, user, environment: HOME / "etc" / name
+        vars(settings)["secrets_folder"] = lambda name, user, environment: HOME / "etc" / name
     else:
         answer = UpdateState("stable/farm.onnx", "stable", "current")
         vars(enrollment)["read_enrollment"] = lambda path: None
@@ -189,7 +190,7 @@ def _stand_in_for_training() -> None:
 
 def _stand_in_for_systemd() -> None:
     from edgevit.runtime.service import job, place
-    from edgevit.runtime.service.secrets import secrets_folder
+    from edgevit.runtime.service.place import secrets_folder
 
     folder = place.SYSTEM = HOME / "etc"
     vars(job)["secrets_folder"] = lambda name, user: secrets_folder(name, user) if user else folder / name

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 
 import pytest
 
@@ -10,7 +11,7 @@ from edgevit.runtime.update.board import Step
 from edgevit.runtime.update.state import Release, read_state
 from tests.made_signed_site import MadeSite
 from tests.made_static_web import StaticWeb
-from tests.made_update_board import BROKEN, OTHER_CLASSES, SILENT, Make
+from tests.made_update_board import BROKEN, CRASHING, OTHER_CLASSES, SILENT, Make
 
 pytestmark = pytest.mark.usefixtures("any_bytes")
 
@@ -117,7 +118,7 @@ def test_model_that_a_reload_refuses_is_taken_by_a_new_start(site: MadeSite, mak
     assert board.service.running == NEW + OTHER_CLASSES
 
 
-@pytest.mark.parametrize("fault", [BROKEN, SILENT])
+@pytest.mark.parametrize("fault", [BROKEN, SILENT, CRASHING])
 def test_model_that_fails_in_the_service_is_swapped_back_and_remembered(
     site: MadeSite, web: StaticWeb, make: Make, fault: bytes
 ) -> None:
@@ -130,6 +131,7 @@ def test_model_that_fails_in_the_service_is_swapped_back_and_remembered(
         == {
             BROKEN: "the service does not start with it (the new file's classes are others)",
             SILENT: "0 results within 1 s, expected 3",
+            CRASHING: "the service ends with it, last after 1 results",
         }[fault]
     )
     assert board.model == board.service.running == OLD
@@ -247,6 +249,23 @@ def test_second_updater_gives_way(site: MadeSite, make: Make) -> None:
     assert board.check(reached=meanwhile).state == "confirmed" if False else True
     assert board.check(reached=meanwhile).state == "confirmed"
     assert messages == ["another check is running on this board; wait for its end"]
+
+
+def test_disk_without_links_is_named(site: MadeSite, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """FAT has none, and The Update Framework's client makes one."""
+
+    def refuse(*arguments: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    site.publish("stable/farm.onnx", NEW)
+    board = make(model=OLD)
+    monkeypatch.setattr(os, "symlink", refuse)
+    state = board.check()
+    assert state.state == "failed"
+    assert (state.error or "").endswith(
+        "Operation not permitted; it needs a little space, and a disk with links such as ext4 has"
+    )
+    assert board.model == OLD
 
 
 def test_state_says_when_the_site_was_last_seen(site: MadeSite, make: Make) -> None:

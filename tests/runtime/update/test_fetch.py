@@ -79,7 +79,9 @@ def test_server_whose_file_is_shorter_than_what_came_is_asked_from_the_start(
 
 def test_transfer_that_brings_nothing_is_given_up(web: StaticWeb, address: str, tmp_path: Path) -> None:
     web.cuts = [0] * 50
-    with pytest.raises(DownloadError, match="the transfer broke off"):
+    with pytest.raises(
+        DownloadError, match=r"^the transfer broke off \(IncompleteRead\(0 bytes read, 400000 more expected\)\)$"
+    ):
         fetcher().resume(address, tmp_path / "part", len(CONTENT))
     assert len(web.asked) == 6
 
@@ -125,7 +127,9 @@ def test_whole_time_is_bound_though_bytes_keep_coming(tmp_path: Path) -> None:
 def test_nobody_who_answers_is_one_clear_line(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    with pytest.raises(DownloadError, match=rf"^127.0.0.1:{port} cannot be reached \(.*Connection refused"):
+    with pytest.raises(
+        DownloadError, match=rf"^127.0.0.1:{port} cannot be reached \(\[Errno 111\] Connection refused\)$"
+    ):
         next(fetcher().fetch(f"http://127.0.0.1:{port}/metadata/timestamp.json"))
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from edgevit.runtime.update.enrollment import enrollment_path, write_enrollment
+from edgevit.runtime.enroll.settings import enrollment_path
+from edgevit.runtime.update.enrollment import write_enrollment
 from edgevit.runtime.update.state import Release, UpdateState, write_state
 from tests.made_signed_site import MadeSite
 from tests.made_static_web import StaticWeb

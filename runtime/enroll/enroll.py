@@ -7,20 +7,20 @@ from pathlib import Path
 
 from edgevit.artifact.files import read_regular
 from edgevit.errors import OptionError, OutputError, UpdateError
+from edgevit.runtime.enroll.settings import enrollment_path
+from edgevit.runtime.enroll.timer import update_units
 from edgevit.runtime.service.place import readable_folders, unit_folder, write_unit
 from edgevit.runtime.service.unit import check_name
 from edgevit.runtime.update.board import FOLDER
 from edgevit.runtime.update.enrollment import (
     Enrollment,
     check_site,
-    enrollment_path,
     new_board,
     read_enrollment,
     write_enrollment,
 )
 from edgevit.runtime.update.floor import read_floor
 from edgevit.runtime.update.site import check_root
-from edgevit.runtime.update.timer import update_units
 
 LARGEST_ROOT = 512_000
 """Bytes of a 1.root.json, at most."""
@@ -53,7 +53,8 @@ def enroll(
         The files that were written or are as they should be.
 
     Raises:
-        OptionError: a value is not what it must be, or the board follows something else already.
+        OptionError: a value is not what it must be, the board follows something else already, or the folder is that
+            of another service.
         UpdateError: the root is none.
         OutputError: a file cannot be written.
     """
@@ -72,6 +73,7 @@ def enroll(
         folder.mkdir(parents=True, exist_ok=True)
         if not user:
             readable_folders([folder])
+        _claim(folder, service, force)
         if force:
             _forget(folder / FOLDER, same_site=old is not None and old.root == text)
     except OSError as error:
@@ -81,6 +83,19 @@ def enroll(
     for place, unit in units.items():
         write_unit(place, unit, force=force or old is not None)
     return (path, *units)
+
+
+def _claim(folder: Path, service: str, force: bool) -> None:
+    """Note whose folder this is: two services take part in different shares, and would swap the file to and fro."""
+    mark = folder / FOLDER / "service"
+    owner = mark.read_text("utf-8", "replace").strip() if mark.exists() else service
+    if owner != service and not force:
+        raise OptionError(
+            f"{folder} is kept by updates of the service {owner}; give each service a folder of its own, or --force to "
+            "take this one"
+        )
+    mark.parent.mkdir(mode=0o700, exist_ok=True)
+    mark.write_text(f"{service}\n", "utf-8")
 
 
 def _read_root(path: Path) -> str:

@@ -1,0 +1,1 @@
+"""Telling a board, once, which site it follows; and the systemd timer that looks there."""

@@ -1,0 +1,13 @@
+"""Where a board keeps what it was told."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from edgevit.runtime.service.place import secrets_folder
+from edgevit.runtime.update.enrollment import FILE
+
+
+def enrollment_path(service: str, user: bool, environment: Mapping[str, str] = os.environ) -> Path:
+    """Return where a service's enrolment lies: beside its secrets."""
+    return secrets_folder(service, user, environment) / FILE
