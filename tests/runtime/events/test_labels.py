@@ -290,3 +290,14 @@ def test_documented_fields_are_true() -> None:
     event = run([1e9 + second for second in range(10)], LabelRules())[1]
     others = ("active", "value", "limit", "repeated", "reason", "away_s")
     assert [name for name in (*KINDS, *event.to_dict(), *others) if f"`{name}`" not in page] == []
+
+
+def test_of_several_that_may_be_true_each_is_believed_from_even_odds_on() -> None:
+    assert LabelRules(hysteresis=0.25).for_several() == LabelRules(threshold=0.5, hysteresis=0.25)
+    assert LabelRules(threshold=0.75).for_several() == LabelRules(threshold=0.75)
+
+
+def test_threshold_of_nothing_is_a_threshold() -> None:
+    assert read_thresholds(0.0) == (0.0, {})
+    assert read_thresholds("cat=0") == (0.0, {"cat": 0.0})
+    assert read_thresholds("cat=1") == (0.0, {"cat": 1.0})
