@@ -123,6 +123,32 @@ def test_refusal_says_what_to_do(step: str, remedy: str) -> None:
     assert remedy in caught.value.command_line_text
 
 
+def test_refusal_of_a_step_that_cannot_be_left_out_asks_for_a_report() -> None:
+    with pytest.raises(GateError, match=r"please report it with the weights$"):
+        check(dataclasses.replace(PERFECT, step="tracing", cosine=0.1), "fp16", REFERENCE, trained=True)
+
+
+def test_rounding_of_pytorch_is_asked_for_and_told_only_where_it_matters() -> None:
+    def unasked() -> float:
+        raise AssertionError("the difference is within the gate's own figure")
+
+    # 1e-4 * (1 + 3)
+    check(dataclasses.replace(PERFECT, max_abs=1e-4 * 4.0), "fp32", REFERENCE, trained=True, noise=unasked)
+    with pytest.raises(
+        GateError, match=r"by up to 0\.3, allowed is 0\.0004; that is 10\.0% of their range; the export"
+    ):
+        check(dataclasses.replace(PERFECT, max_abs=0.3), "fp32", REFERENCE, trained=True)
+
+
+def test_difference_may_be_just_what_is_allowed() -> None:
+    check(dataclasses.replace(PERFECT, max_abs=4.0 * 0.001), "fp32", REFERENCE, trained=True, noise=lambda: 0.001)
+
+
+def test_difference_from_answers_that_are_all_equal_is_told_as_it_is() -> None:
+    with pytest.raises(GateError, match=r"that is 50\.0% of their range"):
+        check(dataclasses.replace(PERFECT, max_abs=0.5), "fp32", PIXELS, trained=True)
+
+
 @pytest.mark.parametrize("precision", ["fp16", "dynamic", "int8"])
 def test_difference_alone_stops_no_export_of_fewer_bits(precision: Precision) -> None:
     check(dataclasses.replace(PERFECT, max_abs=1e6), precision, REFERENCE, trained=True)
