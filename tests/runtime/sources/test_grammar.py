@@ -61,6 +61,23 @@ def test_password_is_never_shown() -> None:
     assert "haystack" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("http:///x.jpg", "the source http://... is not an address: it names no host; expected something like "
+         "http://192.168.1.20"),
+        ("tcp://", "the source tcp://... is not an address: it names no host; expected something like "
+         "tcp://192.168.1.20:8888"),
+        ("rtmp://host/live", "no kind of address named 'rtmp://'; did you mean rtsp://? All: rtsp://, rtsps://, "
+         "http://, https://, tcp://"),
+    ],
+)  # fmt: skip
+def test_wrong_address_is_told_with_one_that_would_do(text: str, message: str) -> None:
+    with pytest.raises(EdgevitError) as caught:
+        parse_source(text)
+    assert str(caught.value) == message
+
+
 def test_address_and_its_password_are_not_shown_by_accident() -> None:
     source = parse_source("rtsp://farm:haystack@10.0.0.2/live")
     assert "haystack" not in repr(source.name)
