@@ -45,7 +45,7 @@ test-a72: $(VENV)/dev $(VENV)/tflite-export
 
 # one module at a time: a full run takes hours
 mutants: $(VENV)/mutants
-	$(VENV)/bin/python tools/mutants.py $(MODULE)
+	$(VENV)/bin/python tools/mutants.py $(MODULE) $(SAMPLE)
 
 # a tool of its own: it is none of edgevit's dependencies. It exits with 1 both for a hole and without a network.
 audit: $(VENV)/dev

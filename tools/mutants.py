@@ -3,16 +3,19 @@
 mutmut plants them one at a time, and runs only the tests that tests/mutants/modules.toml names for the module. What
 nothing notices has to be listed in tests/mutants/survivors.toml with a reason; exit code 1 where something is not, and
 then it is printed as it would be listed. A second run asks again about what is not listed and about functions that
-have changed; without .mutants/ it starts anew.
+have changed; without .mutants/ it starts anew. A second argument, `make mutants MODULE=... SAMPLE=40`, is how many
+mutants to ask about, drawn at random but always the same ones.
 """
 
 import itertools
 import json
 import os
+import random
 import sys
 import tomllib
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import libcst as cst
 from mutmut.mutation import mutators
@@ -87,7 +90,18 @@ def describe(mutant: str, path: Path) -> tuple[str, str, str]:
     return f"{owner}.{function}" if owner else function, old, new
 
 
-def main(module: str) -> int:
+def draw_sample(mutmut: Any, count: int) -> None:
+    """Let mutmut ask about so many of the mutants only."""
+    collect = mutmut.collect_source_file_mutation_data
+
+    def collect_some(**options: Any) -> Any:
+        mutants, by_path = collect(**options)
+        return random.Random(0).sample(mutants, min(count, len(mutants))), by_path
+
+    mutmut.collect_source_file_mutation_data = collect_some
+
+
+def main(module: str, sample: int | None = None) -> int:
     tests = tomllib.loads((LISTS / "modules.toml").read_text())["tests"]
     if module not in tests:
         print(f"no core module is called {module!r}; tests/mutants/modules.toml lists {', '.join(tests)}")
@@ -110,19 +124,27 @@ def main(module: str) -> int:
     if data.exit_code_by_key:
         data.save()
     Path("mutants/mutmut-stats.json").unlink(missing_ok=True)  # tests may reach further now
+    if sample is not None:
+        draw_sample(mutmut, sample)
     mutmut._run((), 1)
     data.load()
-    survived = {describe(name, data.path) for name, code in data.exit_code_by_key.items() if code in SURVIVED}
-    count = len(data.exit_code_by_key)
-    noticed = sum(code not in (None, *SURVIVED) for code in data.exit_code_by_key.values())
-    print(f"{module}: {count} mutants, {noticed} noticed ({noticed / count:.1%}), {count - noticed} not")
+    asked = {name: code for name, code in data.exit_code_by_key.items() if code is not None}
+    survived = {describe(name, data.path) for name, code in asked.items() if code in SURVIVED}
+    noticed = sum(code not in SURVIVED for code in asked.values())
+    print(
+        f"{module}: {len(data.exit_code_by_key)} mutants, {len(asked)} asked about, {noticed} noticed "
+        f"({noticed / max(1, len(asked)):.1%}), {len(asked) - noticed} not"
+    )
     for (function, old), same in itertools.groupby(sorted(survived - listed), lambda one: one[:2]):
         print(f'\n[["{module}"]]\nfunction = "{function}"\nline = {json.dumps(old)}')
         print(f'mutants = {json.dumps([new for *_, new in same])}\nreason = ""')
-    for function, old, _ in sorted(listed - survived):
+    gone = listed - survived if len(asked) == len(data.exit_code_by_key) else set()
+    for function, old, _ in sorted(gone):
         print(f"\nlisted, but noticed now or no longer planted: {function}: {old}")
-    return 1 if survived != listed else 0
+    return 1 if survived - listed or gone else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]) if len(sys.argv) == 2 else "give one module, such as runtime/delivery/spool.py")
+    if len(sys.argv) < 2:
+        sys.exit("give one module, such as runtime/delivery/spool.py")
+    sys.exit(main(sys.argv[1], *map(int, sys.argv[2:])))
