@@ -18,6 +18,7 @@ from edgevit.runtime.backends.session import Tensors, open_exported, open_sessio
 from edgevit.runtime.images.drawn import draw_pictures
 from edgevit.runtime.images.read import read_image
 from edgevit.runtime.selftest import check_cases, check_selftest, record_cases, record_selftest
+from tests.made_detector import MANIFEST
 
 MakeModel = Callable[..., Path]
 
@@ -401,3 +402,26 @@ def test_map_of_class_numbers_is_recorded_as_one(make_segmenter: MakeModel) -> N
         pixels = dataclasses.replace(manifest.pixels, classes_in_graph=argmax)
         recorded = record_selftest(path, dataclasses.replace(manifest, pixels=pixels))
         assert (recorded.class_numbers, recorded.logit_tolerance) == (argmax, tolerance)
+
+
+def test_first_place_that_differs_is_named() -> None:
+    recorded = record_cases(FakeSession([1.0, 0.0]), UNLIKE, "fp32")
+    case = recorded.cases[1]
+    values = list(case.input_values)
+    values[5], values[9] = values[5] + 1.0, values[9] + 2.0
+    spoilt = dataclasses.replace(case, input_values=tuple(values))
+    recorded = dataclasses.replace(recorded, cases=(recorded.cases[0], spoilt, recorded.cases[2]))
+    channel, rest = divmod(case.input_indices[5], 24 * 32)
+    row, column = divmod(rest, 32)
+    place = f"{'RGB'[channel]} row {row} column {column}"
+    with pytest.raises(GateError, match=rf"case 2 of 3: preprocessing gives \S+ at {place}, expected {values[5]:.4f} "):
+        check_cases(FakeSession([1.0, 0.0]), UNLIKE, recorded)
+
+
+def test_case_of_boxes_alone_has_no_difference_of_logits(make_detector: MakeModel) -> None:
+    """The raw numbers of an int8 detector are not recorded."""
+    manifest = dataclasses.replace(MANIFEST, precision="int8")
+    recorded = record_selftest(make_detector(precision="int8"), manifest)
+    assert [case.logits for case in recorded.cases] == [(), (), ()]
+    assert (recorded.score_tolerance, recorded.missing_boxes) == (0.05, 0.2)
+    assert check_selftest(make_detector(precision="int8", selftest=recorded)).logit_difference == 0.0
