@@ -292,3 +292,43 @@ def test_session_of_a_step_is_closed_and_its_file_is_gone(
     (path,) = closed
     assert path.suffix == ".onnx"
     assert not path.parent.exists()
+
+
+class Boxes(torch.nn.Module):
+    """Answers with two boxes of a picture, and how sure each is: (B, 2, 4) and (B, 2, 1)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.ones(1))
+
+    def forward(self, pictures: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        most = pictures.amax(dim=(1, 2, 3)).reshape(-1, 1, 1) * self.weight
+        return most * torch.arange(8.0).reshape(1, 2, 4), most * torch.tensor([[[10.0], [20.0]]])
+
+
+def test_outputs_of_several_axes_are_joined_along_the_last() -> None:
+    found = verify.run_torch(Boxes(), [batch(1), batch(2)])
+    assert found.tolist() == [
+        [[0, 1, 2, 3, 10], [4, 5, 6, 7, 20]],
+        [[0, 2, 4, 6, 20], [8, 10, 12, 14, 40]],
+    ]
+
+
+def test_outputs_of_a_file_of_several_axes_are_joined_along_the_last() -> None:
+    nodes = [
+        helper.make_node("ReduceMax", ["image"], ["most"], keepdims=1, axes=[1]),
+        helper.make_node("Squeeze", ["most", "first"], ["rows"]),
+        helper.make_node("ReduceMin", ["rows"], ["least"], keepdims=1, axes=[2]),
+    ]
+    ends = [helper.make_tensor_value_info("rows", TensorProto.FLOAT, (1, 4, 4))]
+    ends.append(helper.make_tensor_value_info("least", TensorProto.FLOAT, (1, 4, 1)))
+    taken = [helper.make_tensor_value_info("image", TensorProto.FLOAT, (1, 3, 4, 4))]
+    first = [helper.make_tensor("first", TensorProto.INT64, [1], [1])]
+    graph = helper.make_graph(nodes, "rows", taken, ends, first)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=9)
+    picture = np.full((4, 4, 3), 51, np.uint8)
+    picture[2, 1] = (255, 0, 0)
+    found = verify.run_graph(model, ImageSet("generated", (picture,)), PLAIN)
+    expected = np.full((1, 4, 5), 0.2)
+    expected[0, 2, 1] = 1.0
+    np.testing.assert_allclose(found, expected, atol=1e-6)
