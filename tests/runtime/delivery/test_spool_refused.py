@@ -1,7 +1,9 @@
 """What a spool keeps aside, and what it says and remembers while its disk takes nothing."""
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -140,3 +142,40 @@ def test_counts_of_a_closed_spool_are_those_that_it_had(tmp_path: Path) -> None:
     assert before.bytes % 4096 == 0
     spool.close()
     assert spool.counts() == before
+
+
+class Guarded:
+    """A connection that nobody may use without the spool's lock."""
+
+    def __init__(self, spool: Spool) -> None:
+        self.lock, self.connection, self.used = spool._lock, spool._connection, 0
+
+    def __getattr__(self, name: str) -> Any:
+        assert self.lock.locked(), f"{name} without the lock"
+        self.used += 1
+        return getattr(self.connection, name)
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda spool, stored: spool.put("new", "label", b""),
+        lambda spool, stored: spool.oldest(1),
+        lambda spool, stored: spool.remove(stored.seq),
+        lambda spool, stored: spool.refuse(stored, "no"),
+        lambda spool, stored: spool.refused(1),
+        lambda spool, stored: spool.counts(),
+        lambda spool, stored: spool.close(),
+    ],
+    ids=["put", "oldest", "remove", "refuse", "refused", "counts", "close"],
+)
+def test_database_is_used_by_one_thread_at_a_time(tmp_path: Path, use: Callable[[Spool, Stored], object]) -> None:
+    """Threads that race show this now and then only: so each method is asked whether it holds the lock."""
+    spool = filled(tmp_path / "a.sqlite", 2)
+    stored, connection = spool.oldest(1)[0], spool._connection
+    guarded = Guarded(spool)
+    spool._connection = guarded  # type: ignore[assignment]
+    use(spool, stored)
+    assert guarded.used
+    assert not spool._lock.locked()
+    connection.close()

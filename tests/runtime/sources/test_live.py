@@ -1,6 +1,7 @@
 """The newest frame of a live source, its losses and returns; with made connections and made clocks."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -340,3 +341,35 @@ def test_frame_that_a_loss_takes_away_is_counted(make_live: MakeLive, pauses: li
     newest = frame(next(live))
     # a gave way to b, b to the loss, c to d
     assert (newest.picture, newest.moment.sequence, newest.dropped) == (b"d", 3, 3)
+
+
+class Guarded(Live):
+    """A Live of which what two threads share is changed by nobody without its lock."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        shared = ("_newest", "_arrived", "_dropped", "_last", "_new_s", "_lost_s", "_frozen", "_wanted", "_connection")
+        if "_thread" in self.__dict__ and name in (*shared, "_closed", "_over"):
+            # a Condition tells of itself only so
+            assert self._changed._is_owned(), f"{name} without the lock"  # type: ignore[attr-defined]
+        super().__setattr__(name, value)
+
+
+def test_what_both_threads_know_is_changed_by_one_at_a_time(pauses: list[int]) -> None:
+    """Threads that race show this now and then only: so each change is asked whether it holds the lock."""
+    script = Script()
+    live = Guarded(SOURCE, script.connect, SourceOptions(stall_s=0.001), Stop(), Clock(), Draw())
+    script.do([b"a"])
+    assert frame(next(live)).picture == b"a"
+    time.sleep(0.002)
+    script.do([b"a"])
+    event(next(live), "frozen")
+    script.do(ConnectionError("gone"), [b"b"])
+    assert [item.kind for item in (next(live), next(live), next(live)) if isinstance(item, Event)] == [
+        "source_lost",
+        "source_back",
+        "frozen",
+    ]
+    assert frame(next(live)).picture == b"b"
+    script.steps.put(None)
+    assert list(live) == []
+    live.close()
