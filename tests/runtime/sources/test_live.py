@@ -18,6 +18,7 @@ from edgevit.runtime.sources.raw import RawForm, RawPicture
 from edgevit.runtime.sources.sampling import SamplingInterval
 from edgevit.runtime.sources.stop import Stop
 from tests.made_connections import Draw, Script
+from tests.waiting import wait_for
 
 SOURCE = parse_source("camera:0")
 
@@ -371,5 +372,13 @@ def test_what_both_threads_know_is_changed_by_one_at_a_time(pauses: list[int]) -
     ]
     assert frame(next(live)).picture == b"b"
     script.steps.put(None)
-    assert list(live) == []
+
+    def is_over() -> bool:
+        try:
+            return live.poll() is not None
+        except StopIteration:
+            return True
+
+    # not next, which would wait for a thread that died
+    wait_for(is_over)
     live.close()
