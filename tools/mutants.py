@@ -28,7 +28,7 @@ SURVIVED = (0, 33)
 CONFIG = """[tool.mutmut]
 source_paths = ["edgevit", "edgevit/device_profiles", "edgevit/export", "edgevit/runtime"]
 only_mutate = ["edgevit/{module}"]
-also_copy = ["docs", "tools", "README.md"]
+also_copy = ["docs", "runtime", "tools", "README.md"]
 pytest_add_cli_args = ["-o", "addopts=--import-mode=importlib", "-m", "not slow", "-p", "no:cacheprovider"]
 pytest_add_cli_args_test_selection = {tests}
 use_git_change_detection = false
@@ -72,7 +72,7 @@ def work_folder(module: str, tests: list[str]) -> Path:
     """Make a folder of links to the project, in which mutmut is set to this module and its tests."""
     folder = ROOT / ".mutants" / module.removesuffix(".py").replace("/", ".")
     folder.mkdir(parents=True, exist_ok=True)
-    for name in ("edgevit", "tests", "docs", "tools", "README.md", "setup.cfg"):
+    for name in ("edgevit", "runtime", "tests", "docs", "tools", "README.md", "setup.cfg"):
         if not (folder / name).is_symlink():
             (folder / name).symlink_to(ROOT / name)
     (folder / "pyproject.toml").write_text(CONFIG.format(module=module, tests=json.dumps(tests)))

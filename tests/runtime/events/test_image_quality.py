@@ -265,3 +265,9 @@ def test_picture_that_is_dark_and_frozen_is_told_as_both() -> None:
 def test_value_of_an_alarm_has_six_digits() -> None:
     events = health_events(readings("brightness", *[0.0123456789] * 4))
     assert events[0].facts["value"] == 0.012346
+
+
+def test_picture_that_changes_by_just_the_limit_each_second_is_not_frozen() -> None:
+    """From the picture before it is 0.1, from the one before that 0.2: what stands still does not walk away."""
+    measured = [ImageQuality(**FIT, sample=np.array([[51 * second, 0]] * 2, np.uint8)) for second in range(6)]
+    assert health_events(measured, HealthRules(frozen_change=0.1, frozen_s=3.0)) == []
