@@ -13,6 +13,7 @@ import pytest
 
 from edgevit.artifact.manifest import Preprocess
 from edgevit.errors import EdgevitError, ImageError, SourceLostError
+from edgevit.runtime.detection.result import Detections
 from edgevit.runtime.events.event import Event
 from edgevit.runtime.images.regions import Region
 from edgevit.runtime.images.resample import RGBImage
@@ -375,3 +376,22 @@ def test_tiles_of_a_classifier_are_its_regions(picture: RGBImage) -> None:
     looker = Looker()
     at_5_25(looker, frame(picture), plan_of(tiles="2x1"))
     assert looker.sizes == [(320, 320), (320, 320)]
+
+
+class Detecting(Looker):
+    """Finds nothing in any picture."""
+
+    def __call__(self, source: list[Path] | list[RGBImage]) -> list[Result]:
+        self.given += source
+        names = ("cat", "dog")
+        return [
+            Detections(np.zeros(2, np.float32), names, image=each) for each in source if isinstance(each, np.ndarray)
+        ]
+
+
+def test_detector_looks_at_the_whole_picture_and_its_tiles_and_gives_one_answer(picture: RGBImage) -> None:
+    detecting = Detecting(task="detect", whole_pictures=True)
+    (result,) = at_5_25(detecting, frame(picture), plan_of(tiles="2x1"))
+    # two tiles that share a fifth are each 640 / 1.8 pixels wide
+    assert detecting.sizes == [(320, 640), (320, 356), (320, 356)]
+    assert result.moment == Moment("camera:0", 0, 5.0, 1e9 + 5.0, roi=None)

@@ -166,6 +166,40 @@ def test_closer_from_another_thread_wakes_a_stream_that_waits_for_a_camera_that_
     ender.join()
 
 
+class Noting(random.Random):
+    """Tells how often it was asked."""
+
+    asked = 0
+
+    def random(self) -> float:
+        self.asked += 1
+        return 0.0
+
+
+@pytest.mark.parametrize("given", [True, False])
+def test_attempts_to_connect_are_spread_by_chance_the_callers_or_any(
+    given: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"tcp://127.0.0.1:{server.getsockname()[1]}"
+    draw, stop = Noting(), Stop()
+    if not given:
+        monkeypatch.setattr(random, "Random", lambda: draw)
+    results = stream(Looker(), plan_of(address), StreamCallbacks(), stop, draw=draw if given else None)
+
+    def end() -> None:
+        try:
+            wait_for(lambda: draw.asked)
+        finally:
+            stop.ask()
+
+    ender = threading.Thread(target=end)
+    ender.start()
+    assert list(results) == []
+    ender.join()
+    assert draw.asked
+
+
 def test_clock_is_the_callers(photos: Path) -> None:
     clock = Clock(lambda: 1_800_000_000.25, lambda: 7.5)
     (first, *_) = stream(Looker(), plan_of(photos), StreamCallbacks(), clock=clock)
