@@ -1,8 +1,8 @@
 """Pictures that are not fit to be judged: made ones, whose measures are known."""
 
-import dataclasses
 import math
 from collections.abc import Iterable
+from typing import Any
 
 import cv2
 import numpy as np
@@ -125,16 +125,18 @@ def test_limits_at_which_nothing_would_hold_are_refused() -> None:
 
 @pytest.mark.parametrize("name", ["dark", "blurred"])
 def test_limits_that_are_turned_round_are_named(name: str) -> None:
+    turned: dict[str, Any] = {name: (0.5, 0.25)}
     with pytest.raises(OptionError, match=f"^the limits of {name} leave no room: it would begin and end at once"):
-        dataclasses.replace(HealthRules(), **{name: (0.5, 0.25)})
+        HealthRules(**turned)
     # one limit for both is allowed
-    assert getattr(dataclasses.replace(HealthRules(), **{name: (0.5, 0.5)}), name) == (0.5, 0.5)
+    one: dict[str, Any] = {name: (0.5, 0.5)}
+    assert getattr(HealthRules(**one), name) == (0.5, 0.5)
 
 
 @pytest.mark.parametrize("wrong", [{"frozen_change": 1.5}, {"hold_s": -1.0}, {"frozen_s": -1.0}])
-def test_rules_outside_of_their_range_are_refused(wrong: dict[str, float]) -> None:
+def test_rules_outside_of_their_range_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(OptionError, match=f"{next(iter(wrong))}="):
-        dataclasses.replace(HealthRules(), **wrong)
+        HealthRules(**wrong)
 
 
 def test_limits_of_one_source_do_not_touch_another() -> None:
