@@ -3,6 +3,8 @@
 # make test-all the slow tests too
 # make audit    known holes of what is installed, where the advisory service can be reached
 # make test-a72 the board's promises on an emulated Cortex-A72; needs an x86-64 Debian, takes a while
+# make mutants MODULE=runtime/delivery/spool.py
+#               plants faults in a core module and runs its tests: what is noticed, and what not; takes a while
 # make board-wheel  dist/board/: edgevit for a board, small as it lacks the exporter's weights
 # All of them set up what they need in $(VENV).
 
@@ -15,7 +17,7 @@ TORCH = torch==2.13.0
 
 PIP_AUDIT = pip-audit>=2.7
 
-.PHONY: all audit board-wheel demo test test-all test-a72 lint format
+.PHONY: all audit board-wheel demo test test-all test-a72 mutants lint format
 
 all: lint test
 
@@ -41,6 +43,10 @@ test-a72: $(VENV)/dev $(VENV)/tflite-export
 	done; done
 	EDGEVIT_A72=$(A72) $(VENV)/bin/python -m pytest tests/test_a72.py
 
+# one module at a time: a full run takes hours
+mutants: $(VENV)/mutants
+	$(VENV)/bin/python tools/mutants.py $(MODULE) $(SAMPLE)
+
 # a tool of its own: it is none of edgevit's dependencies. It exits with 1 both for a hole and without a network.
 audit: $(VENV)/dev
 	$(VENV)/bin/pip install --quiet '$(PIP_AUDIT)'
@@ -56,7 +62,7 @@ format: $(VENV)/dev
 	$(VENV)/bin/ruff format .
 
 # A file in the environment says which extra is installed, so that the next call starts at once.
-$(VENV)/export $(VENV)/dev $(VENV)/tflite-export: setup.cfg pyproject.toml
+$(VENV)/export $(VENV)/dev $(VENV)/mutants $(VENV)/tflite-export: setup.cfg pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet $(TORCH) -e '.[$(@F)]'
 	touch $@

@@ -14,10 +14,11 @@ from edgevit.artifact.cases import SelfTests
 from edgevit.artifact.manifest import Input, Manifest, Precision, Preprocess, read_manifest
 from edgevit.errors import GateError, ModelFileError
 from edgevit.runtime import selftest
-from edgevit.runtime.backends.session import Tensors, open_session
+from edgevit.runtime.backends.session import Tensors, open_exported, open_session
 from edgevit.runtime.images.drawn import draw_pictures
 from edgevit.runtime.images.read import read_image
-from edgevit.runtime.selftest import check_cases, check_selftest, record_cases
+from edgevit.runtime.selftest import check_cases, check_selftest, record_cases, record_selftest
+from tests.made_detector import MANIFEST
 
 MakeModel = Callable[..., Path]
 
@@ -40,6 +41,7 @@ def test_sound_file_passes(tiny_model: Path) -> None:
     assert report.cases == 3
     assert report.input_difference < 1e-5
     assert report.logit_difference < 1e-5
+    assert report.boxes is None
 
 
 def test_recording_is_deterministic(tiny_model: Path, manifest: Manifest) -> None:
@@ -308,3 +310,118 @@ def test_document_of_another_input_is_told_before_any_case(make_model: MakeModel
     path = make_model(input=Input(name="image", shape=(1, 3, 24, 32), layout="NHWC"), selftest=tests)
     with pytest.raises(ModelFileError, match="takes float32 NCHW input, but its document says float32 NHWC"):
         check_selftest(path)
+
+
+# ------------------------------------------------------------------ what is recorded, and how it is read
+
+
+def test_recording_of_a_large_answer_is_deterministic() -> None:
+    answer = np.random.default_rng(0).normal(size=5000).astype(np.float32)
+    assert record_cases(FakeSession(answer), UNLIKE, "fp32") == record_cases(FakeSession(answer), UNLIKE, "fp32")
+
+
+def test_each_sampled_place_of_the_input_is_another_and_the_cases_differ() -> None:
+    cases = record_cases(FakeSession([1.0, 0.0]), UNLIKE, "fp32").cases
+    assert [len(set(case.input_indices)) for case in cases] == [64, 64, 64]
+    assert [list(case.input_indices) for case in cases] == [sorted(case.input_indices) for case in cases]
+    assert len({case.input_indices for case in cases}) == 3
+
+
+def test_small_input_is_recorded_whole() -> None:
+    preprocessing = Preprocess((2, 3))
+    cases = record_cases(FakeSession([1.0, 0.0]), preprocessing, "fp32").cases
+    assert cases[0].input_indices == tuple(range(18))
+
+
+def test_first_value_of_the_input_may_be_asked_for() -> None:
+    recorded = record_cases(FakeSession([1.0, 0.0]), Preprocess((2, 3)), "fp32")
+    assert recorded.cases[0].input_indices[0] == 0
+    assert check_cases(FakeSession([1.0, 0.0]), Preprocess((2, 3)), recorded).input_difference == 0.0
+
+
+def _spoilt(recorded: SelfTests, png: bytes | str) -> SelfTests:
+    text = png if isinstance(png, str) else base64.b64encode(png).decode()
+    return dataclasses.replace(recorded, cases=(dataclasses.replace(recorded.cases[0], png=text),))
+
+
+def test_letters_that_are_no_base64_are_not_passed_over() -> None:
+    recorded = record_cases(FakeSession([1.0, 0.0]), UNLIKE, "fp32")
+    png = recorded.cases[0].png
+    check_cases(FakeSession([1.0, 0.0]), UNLIKE, _spoilt(recorded, png))
+    with pytest.raises(ModelFileError, match="picture 1 of the self-test cannot be read"):
+        check_cases(FakeSession([1.0, 0.0]), UNLIKE, _spoilt(recorded, f"{png[:40]} !{png[40:]}"))
+
+
+def test_picture_of_more_than_a_million_pixels_is_not_decoded() -> None:
+    import cv2
+
+    recorded = record_cases(FakeSession([1.0, 0.0]), UNLIKE, "fp32")
+    large = cv2.imencode(".png", np.zeros((1000, 1001, 3), np.uint8))[1].tobytes()
+    with pytest.raises(ModelFileError, match=r"picture 1 of the self-test cannot be read \(.*1001 x 1000 pixels"):
+        check_cases(FakeSession([1.0, 0.0]), UNLIKE, _spoilt(recorded, large))
+
+
+def test_file_of_another_kind_is_told_before_it_is_read(tmp_path: Path) -> None:
+    (tmp_path / "model.pt").write_bytes(b"x")
+    with pytest.raises(ModelFileError, match=r"model\.pt.*\.onnx"):
+        check_selftest(tmp_path / "model.pt")
+
+
+def test_session_gets_the_threads_and_is_closed_whatever_is_found(
+    make_model: MakeModel, tests: SelfTests, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[object] = []
+
+    def noting(path: Path, manifest: Manifest, threads: int | None) -> Any:
+        session = open_exported(path, manifest, threads)
+        close = session.close
+        told.append(threads)
+
+        def noting_close() -> None:
+            told.append("closed")
+            close()
+
+        monkeypatch.setattr(session, "close", noting_close)
+        return session
+
+    monkeypatch.setattr(selftest, "open_exported", noting)
+    check_selftest(make_model(selftest=tests), 1)
+    shifted = make_model(selftest=tests, preprocess=Preprocess((24, 32)))
+    with pytest.raises(GateError):
+        check_selftest(shifted, 2)
+    assert told == [1, "closed", 2, "closed"]
+
+
+def test_map_of_class_numbers_is_recorded_as_one(make_segmenter: MakeModel) -> None:
+    """Numbers are equal or not; logits are close or not."""
+    for argmax, tolerance in ((True, 0.05), (False, 0.001)):
+        path = make_segmenter(argmax=argmax)
+        manifest = read_manifest(path)
+        assert manifest is not None
+        assert manifest.pixels is not None
+        pixels = dataclasses.replace(manifest.pixels, classes_in_graph=argmax)
+        recorded = record_selftest(path, dataclasses.replace(manifest, pixels=pixels))
+        assert (recorded.class_numbers, recorded.logit_tolerance) == (argmax, tolerance)
+
+
+def test_first_place_that_differs_is_named() -> None:
+    recorded = record_cases(FakeSession([1.0, 0.0]), UNLIKE, "fp32")
+    case = recorded.cases[1]
+    values = list(case.input_values)
+    values[5], values[9] = values[5] + 1.0, values[9] + 2.0
+    spoilt = dataclasses.replace(case, input_values=tuple(values))
+    recorded = dataclasses.replace(recorded, cases=(recorded.cases[0], spoilt, recorded.cases[2]))
+    channel, rest = divmod(case.input_indices[5], 24 * 32)
+    row, column = divmod(rest, 32)
+    place = f"{'RGB'[channel]} row {row} column {column}"
+    with pytest.raises(GateError, match=rf"case 2 of 3: preprocessing gives \S+ at {place}, expected {values[5]:.4f} "):
+        check_cases(FakeSession([1.0, 0.0]), UNLIKE, recorded)
+
+
+def test_case_of_boxes_alone_has_no_difference_of_logits(make_detector: MakeModel) -> None:
+    """The raw numbers of an int8 detector are not recorded."""
+    manifest = dataclasses.replace(MANIFEST, precision="int8")
+    recorded = record_selftest(make_detector(precision="int8"), manifest)
+    assert [case.logits for case in recorded.cases] == [(), (), ()]
+    assert (recorded.score_tolerance, recorded.missing_boxes) == (0.05, 0.2)
+    assert check_selftest(make_detector(precision="int8", selftest=recorded)).logit_difference == 0.0

@@ -119,8 +119,9 @@ def test_pattern_file_and_list_name_images(
     path = save_image("a/2.png", red_image)
     assert list(list_images(str(path.parent.parent / "**" / "*.png"))) == [path]
     assert list(list_images(str(path))) == [path]
-    monkeypatch.setattr("sys.stdin", io.StringIO(f"{path}\n\nother one.jpg\r\n"))
-    assert list(list_images("-")) == [path, Path("other one.jpg")]
+    monkeypatch.setattr("sys.stdin", io.StringIO(f"{path}\n\nother one.jpg\r\n  two before.jpg\none behind.jpg \n"))
+    others = ["other one.jpg", "  two before.jpg", "one behind.jpg "]
+    assert list(list_images("-")) == [path, *map(Path, others)]
 
 
 def test_file_whose_name_looks_like_a_pattern_is_found(save_image: SaveImage, red_image: NDArray[np.uint8]) -> None:

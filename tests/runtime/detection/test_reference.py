@@ -51,6 +51,10 @@ def test_sound_file_passes_and_tells_how_many_boxes(tiny_detector: Path, run: Ru
     # of each picture the ten surest are recorded
     assert (report.boxes.recorded, report.boxes.missing) == (30, 0)
     assert report.boxes.score_difference < 1e-6
+    manifest = read_manifest(tiny_detector)
+    assert manifest is not None
+    assert manifest.selftest is not None
+    assert report.score_tolerance == manifest.selftest.score_tolerance == 0.001
     code, out, _ = run("selftest", tiny_detector)
     assert code == 0
     assert "30 of 30 boxes found again, scores within" in out

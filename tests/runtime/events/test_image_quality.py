@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable
+from typing import Any
 
 import cv2
 import numpy as np
@@ -122,6 +123,22 @@ def test_limits_at_which_nothing_would_hold_are_refused() -> None:
         HealthRules(bright=(0.9, 0.95))
 
 
+@pytest.mark.parametrize("name", ["dark", "blurred"])
+def test_limits_that_are_turned_round_are_named(name: str) -> None:
+    turned: dict[str, Any] = {name: (0.5, 0.25)}
+    with pytest.raises(OptionError, match=f"^the limits of {name} leave no room: it would begin and end at once"):
+        HealthRules(**turned)
+    # one limit for both is allowed
+    one: dict[str, Any] = {name: (0.5, 0.5)}
+    assert getattr(HealthRules(**one), name) == (0.5, 0.5)
+
+
+@pytest.mark.parametrize("wrong", [{"frozen_change": 1.5}, {"hold_s": -1.0}, {"frozen_s": -1.0}])
+def test_rules_outside_of_their_range_are_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(OptionError, match=f"{next(iter(wrong))}="):
+        HealthRules(**wrong)
+
+
 def test_limits_of_one_source_do_not_touch_another() -> None:
     watch = Watch(LabelRules(), HealthRules(hold_s=1))
     found: list[Event] = []
@@ -227,3 +244,32 @@ def test_picture_that_changes_slowly_is_not_frozen() -> None:
         measured.append(ImageQuality(**FIT, sample=sample[None]))
     assert health_events(measured) == []
     assert [event.kind for event in health_events(measured, HealthRules(frozen_change=1.0))] == ["frozen"]
+
+
+def test_change_of_just_the_limit_is_none() -> None:
+    """Half of the samples change by 51 of 255 levels: a mean change of 0.1."""
+    still, moved = np.zeros((2, 2), np.uint8), np.array([[51, 0], [51, 0]], np.uint8)
+    measured = [ImageQuality(**FIT, sample=still if second % 2 else moved) for second in range(8)]
+    rules = HealthRules(frozen_change=0.1, frozen_s=4.0)
+    events = health_events(measured, rules)
+    # the same since the second picture
+    assert [(event.kind, event.moment.monotonic_s) for event in events] == [("frozen", 5)]
+    assert events[0].facts == {"active": True, "value": 0.1, "limit": 0.1}
+    assert health_events(measured, HealthRules(frozen_change=0.0999, frozen_s=4.0)) == []
+
+
+def test_picture_that_is_dark_and_frozen_is_told_as_both() -> None:
+    measured = [ImageQuality(0.01, 0.0, np.zeros((2, 2), np.uint8)) for _ in range(5)]
+    events = health_events(measured, HealthRules(frozen_s=3.0))
+    assert [(event.kind, event.moment.monotonic_s) for event in events] == [("too_dark", 3), ("frozen", 4)]
+
+
+def test_value_of_an_alarm_has_six_digits() -> None:
+    events = health_events(readings("brightness", *[0.0123456789] * 4))
+    assert events[0].facts["value"] == 0.012346
+
+
+def test_picture_that_changes_by_just_the_limit_each_second_is_not_frozen() -> None:
+    """From the picture before it is 0.1, from the one before that 0.2: what stands still does not walk away."""
+    measured = [ImageQuality(**FIT, sample=np.array([[51 * second, 0]] * 2, np.uint8)) for second in range(6)]
+    assert health_events(measured, HealthRules(frozen_change=0.1, frozen_s=3.0)) == []

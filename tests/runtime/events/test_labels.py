@@ -290,3 +290,29 @@ def test_documented_fields_are_true() -> None:
     event = run([1e9 + second for second in range(10)], LabelRules())[1]
     others = ("active", "value", "limit", "repeated", "reason", "away_s")
     assert [name for name in (*KINDS, *event.to_dict(), *others) if f"`{name}`" not in page] == []
+
+
+def test_of_several_that_may_be_true_each_is_believed_from_even_odds_on() -> None:
+    assert LabelRules(hysteresis=0.25).for_several() == LabelRules(threshold=0.5, hysteresis=0.25)
+    assert LabelRules(threshold=0.75).for_several() == LabelRules(threshold=0.75)
+
+
+def test_threshold_of_nothing_is_a_threshold() -> None:
+    assert read_thresholds(0.0) == (0.0, {})
+    assert read_thresholds("cat=0") == (0.0, {"cat": 0.0})
+    assert read_thresholds("cat=1") == (0.0, {"cat": 1.0})
+
+
+def test_present_label_may_sink_just_as_far_as_the_hysteresis_says() -> None:
+    rules = LabelRules(threshold=0.5, hysteresis=0.25)
+    first, kept, lost = (
+        Result(np.array(probs, np.float32), NAMES)
+        for probs in ((0.75, 0.125, 0.125), (0.25, 0.4375, 0.3125), (0.2421875, 0.4375, 0.3203125))
+    )
+    assert told(rules, [first, kept, kept, lost]) == [(0, "cat"), (3, "unknown")]
+
+
+def test_confidence_of_an_event_has_six_digits() -> None:
+    result = Result(np.array([0.7578125, 0.1171875, 0.125], np.float32), NAMES)
+    (event,) = Watch(LabelRules()).see(result, Moment("pen", 0, 0.0, 1e9))
+    assert event.facts["conf"] == 0.757812

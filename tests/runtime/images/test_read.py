@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from edgevit.errors import ImageError
 from edgevit.runtime.classifier import Classifier
-from edgevit.runtime.images.read import read_image
+from edgevit.runtime.images.read import read_image, read_scaled
 
 Image = pytest.importorskip("PIL.Image", reason="Pillow writes and reads the reference images")
 SaveImage = Callable[[str, NDArray[np.uint8]], Path]
@@ -117,6 +117,42 @@ def test_large_jpeg_is_decoded_small_but_never_below_one_and_a_half_times_what_i
     assert read_image(data, min_size=(401, 401)).shape == (1200, 1600, 3)
 
 
+def test_longer_side_that_is_needed_counts_and_the_shorter_one_that_is_there() -> None:
+    data = _file(np.zeros((400, 1600, 3), np.uint8), "JPEG")
+    # 1.5 times 60 are 90: by 4 the short side has 100, by 8 it has 50
+    assert read_image(data, min_size=(20, 60)).shape == read_image(data, min_size=(60, 20)).shape == (100, 400, 3)
+    # 1.5 times 68 are 102
+    assert read_image(data, min_size=(20, 68)).shape == (200, 800, 3)
+
+
+def test_large_jpeg_is_decoded_small_from_its_path_too(tmp_path: Path) -> None:
+    path = tmp_path / "large.jpg"
+    path.write_bytes(_file(np.zeros((400, 1600, 3), np.uint8), "JPEG"))
+    image, full = read_scaled(str(path), min_size=(60, 20))
+    assert (image.shape, full) == ((100, 400, 3), (400, 1600))
+
+
+@pytest.mark.parametrize("as_path", [str, Path])
+def test_classifier_decodes_a_large_jpeg_no_larger_than_it_needs(
+    classifier: Classifier, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, as_path: Callable[[Path], str | Path]
+) -> None:
+    path = tmp_path / "large.jpg"
+    path.write_bytes(_file(np.full((1200, 1600, 3), 90, np.uint8), "JPEG"))
+    decoded: list[tuple[int, ...]] = []
+    imdecode = cv2.imdecode
+
+    def noting(data: NDArray[np.uint8], flag: int) -> object:
+        image = imdecode(data, flag)
+        assert image is not None
+        decoded.append(image.shape)
+        return image
+
+    monkeypatch.setattr(cv2, "imdecode", noting)
+    classifier(as_path(path))
+    # the tiny model takes 24x32, which is scaled to 27x36: an eighth has more than 1.5 times as many
+    assert decoded == [(150, 200, 3)]
+
+
 def test_large_png_is_decoded_whole() -> None:
     assert read_image(_file(np.zeros((800, 900, 3), np.uint8), "PNG"), min_size=(10, 10)).shape == (800, 900, 3)
 
@@ -193,6 +229,18 @@ def test_other_arrays_are_refused_with_what_was_found(array: NDArray[np.uint8]) 
 def test_other_things_are_refused() -> None:
     with pytest.raises(ImageError, match="cannot be a int"):
         read_image(7)
+
+
+def test_folder_that_is_named_like_a_picture_is_one_line(tmp_path: Path) -> None:
+    folder = tmp_path / "cat.jpg"
+    folder.mkdir()
+    with pytest.raises(ImageError, match=r"cat\.jpg cannot be read: Is a directory$"):
+        read_image(folder)
+
+
+def test_name_that_holds_a_nul_is_one_line() -> None:
+    with pytest.raises(ImageError, match=r"cannot be read: embedded null byte$"):
+        read_image("cat\0.jpg")
 
 
 def test_missing_and_unreadable_files_are_named(tmp_path: Path) -> None:

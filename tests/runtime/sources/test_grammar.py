@@ -24,6 +24,18 @@ from edgevit.runtime.sources.raw import FORMATS, RawCutter, RawForm, parse_raw
         ("camera:0", "camera", "0"),
         ("camera:12", "camera", "12"),
         ("/dev/video2", "camera", "/dev/video2"),
+        ("camera:007", "camera", "7"),
+        ("camera:/dev/video2", "camera", "/dev/video2"),
+        ("camera:usb-Farm_HD-video-index0", "camera", "usb-Farm_HD-video-index0"),
+        ("camera:pci-0000:00:14.0-usb-0:2:1.0", "camera", "pci-0000:00:14.0-usb-0:2:1.0"),
+        ("camera:platform-fe801000.csi", "camera", "platform-fe801000.csi"),
+        ("/dev/v4l/by-id/usb-x", "camera", "/dev/v4l/by-id/usb-x"),
+        ("/dev/shm/a.jpg", "path", "/dev/shm/a.jpg"),
+        ("/dev/fd/3", "path", "/dev/fd/3"),
+        ("/dev/stdin", "path", "/dev/stdin"),
+        ("seq%02d/img.jpg", "path", "seq%02d/img.jpg"),
+        ("./farm:hay@night.jpg", "path", "./farm:hay@night.jpg"),
+        ("picam:", "picam", "0"),
         ("picam", "picam", "0"),
         ("picam:1", "picam", "1"),
         ("rtsp://10.0.0.2/stream1", "rtsp", "rtsp://10.0.0.2/stream1"),
@@ -50,11 +62,62 @@ def test_password_is_never_shown() -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("http:///x.jpg", "the source http://... is not an address: it names no host; expected something like "
+         "http://192.168.1.20"),
+        ("tcp://", "the source tcp://... is not an address: it names no host; expected something like "
+         "tcp://192.168.1.20:8888"),
+        ("rtmp://host/live", "no kind of address named 'rtmp://'; did you mean rtsp://? All: rtsp://, rtsps://, "
+         "http://, https://, tcp://"),
+    ],
+)  # fmt: skip
+def test_wrong_address_is_told_with_one_that_would_do(text: str, message: str) -> None:
+    with pytest.raises(EdgevitError) as caught:
+        parse_source(text)
+    assert str(caught.value) == message
+
+
+def test_address_and_its_password_are_not_shown_by_accident() -> None:
+    source = parse_source("rtsp://farm:haystack@10.0.0.2/live")
+    assert "haystack" not in repr(source.name)
+    assert "address" not in repr(source)
+
+
+def test_login_comes_from_the_environment_where_the_address_has_none() -> None:
+    environment = {"EDGEVIT_SOURCE_USER": "farm", "EDGEVIT_SOURCE_PASSWORD": "hay"}
+    source = parse_source("rtsp://10.0.0.2/live", environment)
+    assert (source.address, source.name) == ("rtsp://farm:hay@10.0.0.2/live", "rtsp://10.0.0.2/live")
+    assert parse_source("rtsp://cow:straw@10.0.0.2/live", environment).address == "rtsp://cow:straw@10.0.0.2/live"
+    # a plain stream asks nobody who he is
+    assert parse_source("tcp://10.0.0.2:8888", environment).address == "tcp://10.0.0.2:8888"
+
+
+def test_secret_is_read_from_the_given_environment_and_named_where_it_is_missing() -> None:
+    assert parse_source("secret:FARM", {"FARM": "cat.jpg"}).address == "cat.jpg"
+    with pytest.raises(OptionError, match=r"^the source is secret:FARM, but FARM is not set"):
+        parse_source("secret:FARM", {})
+
+
+def test_parts_are_those_of_a_url_and_of_nothing_else() -> None:
+    parts = parse_source("tcp://10.0.0.2:8888").parts
+    assert (parts.host, parts.port) == ("10.0.0.2", 8888)
+    with pytest.raises(TypeError, match=r"^cat\.jpg is no URL$"):
+        _ = parse_source("cat.jpg").parts
+
+
+@pytest.mark.parametrize(
     ("text", "error", "message"),
     [
         ("", OptionError, "the source is ''; give a file"),
         ("camera:", OptionError, "the source is 'camera:', expected camera:0 or /dev/video0"),
-        ("camera:front", OptionError, "expected camera:0"),
+        ("camera:front", OptionError, "the source is 'camera:front', expected camera:0"),
+        ("camera:/dev/", OptionError, "expected camera:0 or /dev/video0, or a name that `edgevit doctor` lists"),
+        ("camera:usb-", OptionError, "expected camera:0"),
+        ("camera:\u0663", OptionError, "expected camera:0"),
+        ("cat\0.jpg", OptionError, "the source is 'cat\\x00.jpg'; give a file"),
+        ("farm:hay@10.0.0.2/live", OptionError, "without its beginning, such as rtsp://; if it is a file, write ./"),
+        ("tcp://", OptionError, "names no host; expected something like tcp://192.168.1.20:8888"),
         ("picam:x", OptionError, "the source is 'picam:x', expected picam or picam:1"),
         ("rtmp://host/live", UnknownNameError, "did you mean rtsp://?"),
         ("http:///x.jpg", OptionError, "names no host; expected something like http://192.168.1.20"),

@@ -1,12 +1,15 @@
 """The newest frame of a live source, its losses and returns; with made connections and made clocks."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
 
 from edgevit.errors import OptionError, SourceLostError
+from edgevit.runtime.backoff import Backoff
 from edgevit.runtime.events.event import Event
+from edgevit.runtime.sources import live as live_module
 from edgevit.runtime.sources.frames import Clock, Frame
 from edgevit.runtime.sources.grammar import parse_source
 from edgevit.runtime.sources.live import Live
@@ -15,6 +18,7 @@ from edgevit.runtime.sources.raw import RawForm, RawPicture
 from edgevit.runtime.sources.sampling import SamplingInterval
 from edgevit.runtime.sources.stop import Stop
 from tests.made_connections import Draw, Script
+from tests.waiting import wait_for
 
 SOURCE = parse_source("camera:0")
 
@@ -250,3 +254,131 @@ def test_size_that_was_asked_for_is_no_news(make_live: MakeLive, caplog: pytest.
     make_live(script, capture_size=(480, 640))
     script.do([RawPicture(b"a", RawForm(480, 640, "bgr24"))])
     assert caplog.messages == []
+
+
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """After how many failures in a row each pause was; none of them is waited for."""
+    found: list[int] = []
+
+    class Noting(Backoff):
+        def wait_s(self, failures: int, chance: float) -> float:
+            found.append(failures)
+            return 0.0
+
+    monkeypatch.setattr("edgevit.runtime.sources.live.BACKOFF", Noting())
+    return found
+
+
+def test_camera_that_is_away_is_asked_more_and_more_seldom(make_live: MakeLive, pauses: list[int]) -> None:
+    script = Script()
+    make_live(script)
+    script.do([b"a"], *[ConnectionError("gone")] * 4)
+    assert pauses == [1, 2, 3, 4]
+
+
+def test_camera_that_comes_only_to_go_again_is_not_hurried(make_live: MakeLive, pauses: list[int]) -> None:
+    now = [100.0]
+    script = Script()
+    make_live(script, clock=Clock(lambda: 1e9, lambda: now[0]), stall_s=5.0)
+    for picture in (b"a", b"b", b"c"):
+        script.do([picture])
+        # as long as its stall time: that is not yet a camera that is there
+        now[0] += 5.0
+        script.do(ConnectionError("gone"))
+    assert pauses == [1, 2, 3]
+
+
+def test_camera_that_was_there_for_longer_than_its_stall_time_is_asked_soon_again(
+    make_live: MakeLive, pauses: list[int]
+) -> None:
+    now = [100.0]
+    script = Script()
+    make_live(script, clock=Clock(lambda: 1e9, lambda: now[0]), stall_s=5.0)
+    script.do([b"a"], *[ConnectionError("gone")] * 3)
+    script.do([b"b"])
+    now[0] += 5.5
+    script.do(ConnectionError("gone"), ConnectionError("gone"))
+    assert pauses == [1, 2, 3, 1, 2]
+
+
+def test_camera_that_takes_long_to_say_nothing_is_not_asked_soon_again(make_live: MakeLive, pauses: list[int]) -> None:
+    now = [100.0]
+    script = Script()
+    make_live(script, clock=Clock(lambda: 1e9, lambda: now[0]), stall_s=5.0)
+    script.do(ConnectionError("gone"))
+    now[0] += 60.0
+    script.do(TimeoutError())
+    assert pauses == [1, 2]
+
+
+def test_pauses_begin_with_half_a_second_and_end_at_half_a_minute() -> None:
+    assert [live_module.BACKOFF.wait_s(failures, 1.0) for failures in (1, 2, 6, 7, 99)] == [0.5, 1.0, 16.0, 30.0, 30.0]
+
+
+def test_told_not_to_wait_endless_repetition_is_an_error_once_its_time_is_over(make_live: MakeLive) -> None:
+    now = [100.0]
+    script = Script()
+    live = make_live(script, clock=Clock(lambda: 1e9, lambda: now[0]), stall_s=5.0, wait=False)
+    script.do([b"a"])
+    assert frame(next(live)).picture == b"a"
+    now[0] = 104.9
+    script.do([b"a"])
+    assert live.poll() is None
+    now[0] = 105.0
+    script.do([b"a"])
+    assert event(next(live), "frozen").facts == {"active": True, "repeated": True}
+    with pytest.raises(SourceLostError, match=r"^camera:0 keeps repeating the same picture$"):
+        next(live)
+
+
+def test_frame_that_a_loss_takes_away_is_counted(make_live: MakeLive, pauses: list[int]) -> None:
+    script = Script()
+    live = make_live(script)
+    # the second of two losses has nothing to take
+    script.do([b"a"], [b"b"], ConnectionError("gone"), ConnectionError("gone"), [b"c"], [b"d"])
+    event(next(live), "source_lost")
+    event(next(live), "source_back")
+    newest = frame(next(live))
+    # a gave way to b, b to the loss, c to d
+    assert (newest.picture, newest.moment.sequence, newest.dropped) == (b"d", 3, 3)
+
+
+class Guarded(Live):
+    """A Live of which what two threads share is changed by nobody without its lock."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        shared = ("_newest", "_arrived", "_dropped", "_last", "_new_s", "_lost_s", "_frozen", "_wanted", "_connection")
+        if "_thread" in self.__dict__ and name in (*shared, "_closed", "_over"):
+            # a Condition tells of itself only so
+            assert self._changed._is_owned(), f"{name} without the lock"  # type: ignore[attr-defined]
+        super().__setattr__(name, value)
+
+
+def test_what_both_threads_know_is_changed_by_one_at_a_time(pauses: list[int]) -> None:
+    """Threads that race show this now and then only: so each change is asked whether it holds the lock."""
+    script = Script()
+    live = Guarded(SOURCE, script.connect, SourceOptions(stall_s=0.001), Stop(), Clock(), Draw())
+    script.do([b"a"])
+    assert frame(next(live)).picture == b"a"
+    time.sleep(0.002)
+    script.do([b"a"])
+    event(next(live), "frozen")
+    script.do(ConnectionError("gone"), [b"b"])
+    assert [item.kind for item in (next(live), next(live), next(live)) if isinstance(item, Event)] == [
+        "source_lost",
+        "source_back",
+        "frozen",
+    ]
+    assert frame(next(live)).picture == b"b"
+    script.steps.put(None)
+
+    def is_over() -> bool:
+        try:
+            return live.poll() is not None
+        except StopIteration:
+            return True
+
+    # not next, which would wait for a thread that died
+    wait_for(is_over)
+    live.close()
