@@ -62,7 +62,7 @@ def test_layer_reads_a_twin_of_its_input_unless_that_is_much_coarser(steps: tupl
     once = round_once(model)
     assert (once != model) == read
     assert kinds(once).count("QUANTIZE") == (1 if read else 2)
-    small = GIVEN / 4
+    small = (GIVEN / 4).astype(np.float32)
     before, after = answers(model, small), answers(once, small)
     np.testing.assert_allclose(after[0], before[0], atol=0.25 * STEP + 0.012)
     np.testing.assert_array_equal(after[1], before[1])
