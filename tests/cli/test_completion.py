@@ -39,7 +39,13 @@ def test_weights_are_those_of_the_model() -> None:
         "random",
     ]
     assert offered("train", "sbcformer_xs", "--init", "c") == ["cifar10"]
-    assert offered("train", "efficientvit_b0_det", "--init", "") == ["aquarium", "cifar10", "imagenet_r224", "random"]
+    assert offered("train", "efficientvit_b0_det", "--init", "") == [
+        "aquarium",
+        "cifar10",
+        "pretrained",
+        "imagenet_r224",
+        "random",
+    ]
     assert offered("export", "efficientvit_b0_det", "--weights", "") == ["aquarium", "random"]
 
 

@@ -104,8 +104,16 @@ def test_weights_of_the_classifier_are_known_by_name() -> None:
     model, before, said = _start("efficientvit_b0_det", ["hen"], "cifar10")
     assert said.endswith("tensors of efficientvit_b0/cifar10; new: neck, head")
     assert any(key.startswith("backbone.stages.3") for key in _taken(model, before))
-    with pytest.raises(UnknownNameError, match="imagenet_r224. All: aquarium, cifar10, imagenet_r224, random"):
+    names = "aquarium, cifar10, pretrained, imagenet_r224, random"
+    with pytest.raises(UnknownNameError, match=f"imagenet_r224. All: {names}"):
         _start("efficientvit_b0_det", ["hen"], "imagenette")
+
+
+def test_pretrained_weights_give_all_but_the_classifier() -> None:
+    _, _, said = _start("efficientvit_b0", ["hen", "fox"], "pretrained")
+    assert said == (
+        "all weights of efficientvit_b0/pretrained but the classifier, which starts anew (200 classes there, 2 here)"
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,8 @@
 """The classes of the data sets that models are published for, and the colours that those of segmentation are known by.
 
-ImageNet-1k's names are in imagenet_classes.txt, which tells where they come from. The others' names and colours are
-those of the data sets' own evaluation: Cityscapes' 19 training classes, and the 150 of the ADE20K scene parsing
-benchmark, each by the first of its names.
+ImageNet-1k's names are in imagenet_classes.txt, which tells where they come from, Tiny-ImageNet's beside it. The
+others' names and colours are those of the data sets' own evaluation: Cityscapes' 19 training classes, and the 150 of the
+ADE20K scene parsing benchmark, each by the first of its names.
 """
 
 import re
@@ -31,12 +31,15 @@ def _colours(text: str) -> tuple[RGB, ...]:
     return tuple(zip(values[::3], values[1::3], values[2::3], strict=True))
 
 
-IMAGENET_1K = tuple(
-    line
-    for line in Path(__file__).with_name("imagenet_classes.txt").read_text(encoding="utf-8").splitlines()
-    if not line.startswith("#")
-)
+def _listed(file: str) -> tuple[str, ...]:
+    lines = Path(__file__).with_name(file).read_text(encoding="utf-8").splitlines()
+    return tuple(line for line in lines if not line.startswith("#"))
+
+
+IMAGENET_1K = _listed("imagenet_classes.txt")
 """The 1,000 classes of ImageNet-1k in their standard order."""
+TINY_IMAGENET = _listed("tiny_imagenet_classes.txt")
+"""The 200 classes of Tiny-ImageNet, by name in alphabetical order."""
 
 CITYSCAPES = DatasetClasses(
     "Cityscapes",

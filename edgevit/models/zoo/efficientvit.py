@@ -1,6 +1,6 @@
 """The EfficientViT models that classify, and weights of them."""
 
-from edgevit.models.zoo.entries import bicubic, cifar10, imagenet
+from edgevit.models.zoo.entries import bicubic, cifar10, imagenet, pretrained
 from edgevit.models.zoo.spec import Family, ModelSpec
 
 EFFICIENTVIT = Family(
@@ -49,6 +49,7 @@ EFFICIENTVITS = (
         source=TIMM,
         weights=(
             cifar10("efficientvit_b0"),
+            pretrained("efficientvit_b0", 64),
             # The official file is linked in an issue only; timm's conversion has a model card and a licence.
             imagenet(
                 "efficientvit_b0_r224.safetensors",

@@ -3,7 +3,7 @@
 import re
 
 from edgevit.artifact.manifest import Preprocess
-from edgevit.models.zoo.datasets import IMAGENET_1K
+from edgevit.models.zoo.datasets import IMAGENET_1K, TINY_IMAGENET
 from edgevit.models.zoo.spec import WeightsSpec
 
 CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -27,6 +27,22 @@ def cifar10(model: str) -> WeightsSpec:
         top1=None,
         source="edgevit; the model card lies beside the file",
         labels=CIFAR10,
+    )
+
+
+def pretrained(model: str, side: int) -> WeightsSpec:
+    """Describe weights that are part of the package, a start for training."""
+    return WeightsSpec(
+        name="pretrained",
+        file=f"{model}-pretrained.safetensors",
+        url=None,
+        license="Apache-2.0",
+        dataset="Tiny-ImageNet",
+        num_classes=len(TINY_IMAGENET),
+        preprocess=bicubic(side, 1.0),
+        top1=None,
+        source="edgevit; the model card lies beside the file",
+        labels=TINY_IMAGENET,
     )
 
 

@@ -11,8 +11,9 @@ from safetensors.torch import save_file
 
 from edgevit.artifact.manifest import Preprocess
 from edgevit.errors import CheckpointError, EdgevitError, OptionError, UnknownNameError
-from edgevit.models import create_model
+from edgevit.models import create_model, list_models
 from edgevit.models.weights.resolve import build_with_weights, bundled_path, resolve_weights
+from edgevit.models.weights.trained import read_training_facts
 from edgevit.models.zoo.registry import get_spec
 from edgevit.models.zoo.spec import WeightsSpec
 
@@ -121,7 +122,7 @@ def test_unknown_entry_lists_those_there_are() -> None:
     assert isinstance(error, UnknownNameError)
     assert str(error) == (
         "no weights of efficientvit_b0 named 'imagenet_224'; did you mean imagenet_r224? "
-        "All: cifar10, imagenet_r224, random, FILE"
+        "All: cifar10, pretrained, imagenet_r224, random, FILE"
     )
 
 
@@ -154,3 +155,17 @@ def test_averaged_weights_are_exported_and_named_unless_others_are_chosen(
     chosen = resolve_weights(spec, f"{path}:state_dict")
     assert (chosen.path, chosen.key, chosen.source) == (path, "state_dict", "mine.pt:state_dict")
     assert build_with_weights(spec, chosen).state_dict()["head.bias"].tolist() == [1.0] * 4
+
+
+BUNDLED = [(name, entry) for name in list_models() for entry in get_spec(name).weights if entry.bundled]
+
+
+@pytest.mark.parametrize(("name", "entry"), BUNDLED, ids=[f"{name}-{entry.name}" for name, entry in BUNDLED])
+def test_what_is_listed_of_bundled_weights_is_what_their_file_says(name: str, entry: WeightsSpec) -> None:
+    facts = read_training_facts(bundled_path(entry))
+    assert facts is not None
+    assert facts.labels == entry.labels
+    assert len(facts.labels) == entry.num_classes
+    # the detector is exported for smaller pictures than its training ended with
+    size = entry.preprocess.size if name == "efficientvit_b0_det" else facts.preprocess.size
+    assert dataclasses.replace(facts.preprocess, size=size) == entry.preprocess
