@@ -108,8 +108,8 @@ def _recipes(
 
 
 def _can_calibrate(fixed: Mapping[str, Any], weights: ResolvedWeights) -> bool:
-    bundled = weights.entry is not None and weights.entry.bundled
-    return bundled or fixed.get("data") is not None or bool(fixed.get("synthesized"))
+    brought = weights.entry is not None and weights.entry.brings_images
+    return brought or fixed.get("data") is not None or bool(fixed.get("synthesized"))
 
 
 def _timed(recipe: Recipe) -> str:

@@ -66,7 +66,7 @@ def choose_images(
         wanted = min(recipe.calibration_images, ENOUGH_IMAGES)
         count = affordable_images(wanted, get_spec(recipe.model), preprocessing.size)
         return _in_memory("synthesized", synthesize_images(model, count, preprocessing, seed=recipe.seed))
-    if weights.entry is not None and weights.entry.bundled:
+    if weights.entry is not None and weights.entry.brings_images:
         if get_spec(recipe.model).task == "detect":
             return _in_memory("drawn", draw_scenes(min(recipe.calibration_images, ENOUGH_SCENES)))
         with np.load(SHIPPED / f"{Path(weights.entry.file).stem}-calibration.npz") as file:

@@ -43,6 +43,7 @@ def pretrained(model: str, side: int) -> WeightsSpec:
         top1=None,
         source="edgevit; the model card lies beside the file",
         labels=TINY_IMAGENET,
+        start=True,
     )
 
 

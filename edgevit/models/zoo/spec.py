@@ -83,12 +83,19 @@ class WeightsSpec:
     """Published mean intersection over union at `preprocess.size`, in percent; None for other tasks."""
     ap: float | None = None
     """Published average precision (COCO's, over IoU .50 to .95) at `preprocess.size`, in percent; None for others."""
+    start: bool = False
+    """Whether they are meant to be trained on: no images to calibrate int8 with come along."""
     timm_tag: str | None = None
     """What timm calls these weights, behind the dot of a model's name; None where timm has no such."""
 
     @property
     def bundled(self) -> bool:
         return self.url is None
+
+    @property
+    def brings_images(self) -> bool:
+        """Whether images to calibrate int8 with are part of the package."""
+        return self.bundled and not self.start
 
     @property
     def note(self) -> str:
