@@ -1,8 +1,8 @@
 """The classes of the data sets that models are published for, and the colours that those of segmentation are known by.
 
 ImageNet-1k's names are in imagenet_classes.txt, which tells where they come from, Tiny-ImageNet's beside it. The
-others' names and colours are those of the data sets' own evaluation: Cityscapes' 19 training classes, and the 150 of the
-ADE20K scene parsing benchmark, each by the first of its names.
+others' names and colours are those of the data sets' own evaluation: Cityscapes' 19 training classes, and the 150 of
+the ADE20K scene parsing benchmark, each by the first of its names.
 """
 
 import re
