@@ -29,7 +29,7 @@ CONFIG = """[tool.mutmut]
 source_paths = ["edgevit", "edgevit/device_profiles", "edgevit/export", "edgevit/runtime"]
 only_mutate = ["edgevit/{module}"]
 also_copy = ["docs", "runtime", "tools", "README.md"]
-pytest_add_cli_args = ["-o", "addopts=--import-mode=importlib", "-m", "not slow", "-p", "no:cacheprovider"]
+pytest_add_cli_args = ["-o", "addopts=--import-mode=importlib", "-m", "not slow", "-p", "no:cacheprovider"{without}]
 pytest_add_cli_args_test_selection = {tests}
 use_git_change_detection = false
 process_isolation = "forkserver"
@@ -68,14 +68,15 @@ def set_operators() -> None:
     ]
 
 
-def work_folder(module: str, tests: list[str]) -> Path:
-    """Make a folder of links to the project, in which mutmut is set to this module and its tests."""
+def work_folder(module: str, tests: list[str], left_out: list[str]) -> Path:
+    """Make a folder of links to the project, in which mutmut is set to this module and its tests but those left out."""
     folder = ROOT / ".mutants" / module.removesuffix(".py").replace("/", ".")
     folder.mkdir(parents=True, exist_ok=True)
     for name in ("edgevit", "runtime", "tests", "docs", "tools", "README.md", "setup.cfg"):
         if not (folder / name).is_symlink():
             (folder / name).symlink_to(ROOT / name)
-    (folder / "pyproject.toml").write_text(CONFIG.format(module=module, tests=json.dumps(tests)))
+    without = "".join(f', "--deselect={test}"' for test in left_out)
+    (folder / "pyproject.toml").write_text(CONFIG.format(module=module, tests=json.dumps(tests), without=without))
     return folder
 
 
@@ -102,7 +103,8 @@ def draw_sample(mutmut: Any, count: int) -> None:
 
 
 def main(module: str, sample: int | None = None) -> int:
-    tests = tomllib.loads((LISTS / "modules.toml").read_text())["tests"]
+    modules = tomllib.loads((LISTS / "modules.toml").read_text())
+    tests = modules["tests"]
     if module not in tests:
         print(f"no core module is called {module!r}; tests/mutants/modules.toml lists {', '.join(tests)}")
         return 2
@@ -111,7 +113,7 @@ def main(module: str, sample: int | None = None) -> int:
         for one in tomllib.loads((LISTS / "survivors.toml").read_text()).get(module, [])
         for mutant in one["mutants"]
     }
-    os.chdir(work_folder(module, tests[module]))
+    os.chdir(work_folder(module, tests[module], modules["left_out"].get(module, [])))
     from mutmut import __main__ as mutmut  # reads its settings in the current folder
 
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # a third of the time of a quick mutant
