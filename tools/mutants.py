@@ -117,6 +117,7 @@ def main(module: str, sample: int | None = None) -> int:
     from mutmut import __main__ as mutmut  # reads its settings in the current folder
 
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # a third of the time of a quick mutant
+    os.environ["EDGEVIT_TEST_PATIENCE_S"] = "15"
     set_operators()
     data = SourceFileMutationData(path=Path("edgevit", module))
     data.load()
@@ -128,7 +129,7 @@ def main(module: str, sample: int | None = None) -> int:
     Path("mutants/mutmut-stats.json").unlink(missing_ok=True)  # tests may reach further now
     if sample is not None:
         draw_sample(mutmut, sample)
-    mutmut._run((), 1)
+    mutmut._run((), int(os.environ.get("JOBS", "1")))
     data.load()
     asked = {name: code for name, code in data.exit_code_by_key.items() if code is not None}
     survived = {describe(name, data.path) for name, code in asked.items() if code in SURVIVED}

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from edgevit.runtime.delivery import sender
 from edgevit.runtime.delivery.sender import BATCH, Backlog, DeliveryError, Refuse, SpooledSink
 from edgevit.runtime.delivery.spool import Spool, SpoolCounts, Stored
 from edgevit.runtime.records import RESULT, Record
@@ -226,3 +227,23 @@ def test_trouble_says_what_arrived_and_how_long_to_wait() -> None:
     assert (DeliveryError("away").delivered, DeliveryError("away").wait_s) == (0, 0.0)
     trouble = DeliveryError("busy", 3, 1.5)
     assert (str(trouble), trouble.delivered, trouble.wait_s) == ("busy", 3, 1.5)
+
+
+def test_thread_that_waits_is_woken_by_a_record_and_by_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sender, "SYNC_S", 3600.0)
+    asked = threading.Event()
+
+    class Asked(Clerk):
+        def ready(self) -> None:
+            asked.set()
+
+    clerk = Asked()
+    sink = SpooledSink(spool_in(tmp_path), clerk, backoff=FAST)
+    assert asked.wait(60)
+    time.sleep(0.2)  # until it has found nothing, and waits
+    sink.write(record(1))
+    wait_for(lambda: clerk.taken)
+    time.sleep(0.2)
+    sink.finish()
+    wait_for(lambda: not sink._thread.is_alive())
+    sink.close()
