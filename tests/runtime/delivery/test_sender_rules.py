@@ -164,6 +164,8 @@ def test_delivery_that_hangs_is_aborted_once_its_time_is_over(tmp_path: Path, ca
     sink = SpooledSink(spool_in(tmp_path), hanging, backoff=FAST, drain_s=0.2)
     sink.write(record(1))
     assert hanging.began.wait(60)
+    # nothing has failed so far
+    assert not sink.backlog().away
     begun_s = time.monotonic()
     sink.close()
     assert time.monotonic() - begun_s >= 0.2
@@ -187,6 +189,19 @@ def test_end_that_was_begun_before_gives_no_more_time(tmp_path: Path) -> None:
     sink.finish()
     sink.close()
     assert sink._deadline_s == deadline_s
+
+
+def test_delivery_is_closed_once_however_often_its_sink_is(tmp_path: Path) -> None:
+    closings: list[int] = []
+
+    class Closing(Clerk):
+        def close(self) -> None:
+            closings.append(1)
+
+    sink = SpooledSink(spool_in(tmp_path), Closing(), backoff=FAST)
+    sink.close()
+    sink.close()
+    assert closings == [1]
 
 
 def test_thread_bears_its_destinations_name_and_keeps_no_program_alive(tmp_path: Path) -> None:

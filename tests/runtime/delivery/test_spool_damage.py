@@ -82,11 +82,15 @@ def test_names_that_the_disk_has_changed_to_no_text_are_shown_as_far_as_they_are
     spool.close()
 
 
-def test_confirmation_that_comes_after_closing_raises_nothing(tmp_path: Path) -> None:
+def test_confirmation_that_comes_after_closing_is_told_and_raises_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     spool = filled(tmp_path / "a.sqlite", 3)
     first, *_ = spool.oldest(3)
     spool.close()
     spool.remove(first.seq)
+    trouble = "cannot take a record: Cannot operate on a closed database.; what is stored is kept, make room there"
+    assert caplog.messages == [f"{tmp_path / 'a.sqlite'} {trouble}"]
     again = Spool(tmp_path / "a.sqlite", QUOTA)
     assert waiting(again) == ["id 0", "id 1", "id 2"]
     again.close()
