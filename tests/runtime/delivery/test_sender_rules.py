@@ -153,6 +153,7 @@ class Hanging(Clerk):
     def send(self, batch: Sequence[Stored], refuse: Refuse) -> None:
         self.began.set()
         assert self.aborted.wait(60)
+        time.sleep(0.1)  # it takes a moment to end
         raise DeliveryError("aborted")
 
     def abort(self) -> None:
@@ -246,19 +247,41 @@ def test_trouble_says_what_arrived_and_how_long_to_wait() -> None:
 
 def test_thread_that_waits_is_woken_by_a_record_and_by_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sender, "SYNC_S", 3600.0)
-    asked = threading.Event()
+    asked: list[int] = []
 
     class Asked(Clerk):
         def ready(self) -> None:
-            asked.set()
+            asked.append(1)
 
     clerk = Asked()
     sink = SpooledSink(spool_in(tmp_path), clerk, backoff=FAST)
-    assert asked.wait(60)
+    wait_for(lambda: asked)
     time.sleep(0.2)  # until it has found nothing, and waits
+    assert len(asked) == 1
     sink.write(record(1))
     wait_for(lambda: clerk.taken)
     time.sleep(0.2)
+    # for the record, and once more until it waits again
+    assert len(asked) == 3
     sink.finish()
     wait_for(lambda: not sink._thread.is_alive())
     sink.close()
+
+
+def test_pause_is_that_of_the_backoff_or_what_the_other_side_asks_for_if_longer(tmp_path: Path) -> None:
+    pauses_s: list[float] = []
+
+    class Paused(SpooledSink):
+        def _pause(self, pause_s: float) -> None:
+            pauses_s.append(pause_s)
+
+    spool = spool_in(tmp_path)
+    spool.put("1", "label", b"{}")
+    clerk = Clerk(ValueError("a bug"), DeliveryError("away"), DeliveryError("busy", wait_s=0.7))
+    sink = Paused(spool, clerk, backoff=FAST)
+    wait_for(lambda: clerk.taken)
+    sink.close()
+    bug_s, away_s, busy_s = pauses_s
+    assert 0 < bug_s <= 0.02
+    assert 0 < away_s <= 0.02
+    assert busy_s == 0.7

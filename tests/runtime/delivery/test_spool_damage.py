@@ -82,6 +82,24 @@ def test_names_that_the_disk_has_changed_to_no_text_are_shown_as_far_as_they_are
     spool.close()
 
 
+def test_only_records_of_an_earlier_version_are_believed_without_a_checksum(tmp_path: Path) -> None:
+    filled(tmp_path / "a.sqlite", 3).close()
+    earlier = sqlite3.connect(tmp_path / "a.sqlite", isolation_level=None)
+    for change in ("ALTER TABLE record DROP COLUMN sum", "DROP TABLE refused"):
+        earlier.execute(change)
+    earlier.close()
+    spool = Spool(tmp_path / "a.sqlite", QUOTA)
+    assert waiting(spool) == ["id 0", "id 1", "id 2"]
+    for name in ("new", "newer"):
+        assert spool.put(name, "label", b"")
+    # an old one with a wrong checksum, and a new one without
+    spool._connection.execute("UPDATE record SET sum = 1 WHERE id = 'id 1'")
+    spool._connection.execute("UPDATE record SET sum = NULL WHERE id = 'new'")
+    assert waiting(spool) == ["id 0", "id 2", "newer"]
+    assert [stored.id for stored, _ in spool.refused(9)] == ["new", "id 1"]
+    spool.close()
+
+
 def test_confirmation_that_comes_after_closing_is_told_and_raises_nothing(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
