@@ -32,6 +32,7 @@ def test_whoever_meets_the_damage_goes_on_with_all_that_waits(
     spool = filled(tmp_path / "a.sqlite", 4)
     damage(spool)
     use(spool)
+    assert (tmp_path / "a.sqlite.damaged").exists()
     assert (waiting(spool), spool.counts().waiting) == (left, len(left))
     assert spool.counts().unsaved == 0
     assert f"is damaged (no such table: record); moved to {tmp_path / 'a.sqlite.damaged'}, and" in caplog.text
@@ -70,6 +71,26 @@ def test_what_was_delivered_does_not_come_back_with_the_new_file(tmp_path: Path)
     again = Spool(tmp_path / "a.sqlite", QUOTA)
     assert waiting(again) == ["id 2", "id 3"]
     again.close()
+
+
+def test_what_was_refused_and_counted_goes_on_in_the_new_file(tmp_path: Path) -> None:
+    spool = filled(tmp_path / "a.sqlite", 5)
+    assert spool._drop() == 1
+    spool.refuse(spool.oldest(1)[0], "no")
+    damage(spool)
+    assert waiting(spool) == ["id 2", "id 3", "id 4"]
+    assert [(stored.id, reason) for stored, reason in spool.refused(9)] == [("id 1", "no")]
+    assert (spool.counts().dropped, spool.counts().refused, spool.counts().waiting) == (1, 1, 3)
+    spool.close()
+
+
+def test_disk_that_cannot_be_read_is_told_to_who_asks(tmp_path: Path) -> None:
+    spool = filled(tmp_path / "a.sqlite", 2)
+    spool._connection = Failing(spool._connection, "SELECT")  # type: ignore[assignment]
+    with pytest.raises(sqlite3.OperationalError, match=r"^disk I/O error$"):
+        spool.oldest(1)
+    assert waiting(spool) == ["id 0", "id 1"]
+    spool.close()
 
 
 def test_names_that_the_disk_has_changed_to_no_text_are_shown_as_far_as_they_are(tmp_path: Path) -> None:
@@ -182,14 +203,15 @@ def test_large_record_finds_a_file_that_was_shrunk_in_steps_and_an_empty_log(tmp
         assert spool.put(str(number), "label", bytes(4000))
     if removed:
         spool.remove(spool.oldest(100)[-1].seq)
-    logs: list[int] = []
-    spool._connection.set_trace_callback(lambda asked: logs.append((tmp_path / "a.sqlite-wal").stat().st_size))
+    logs: list[tuple[str, int]] = []
+    log = tmp_path / "a.sqlite-wal"
+    spool._connection.set_trace_callback(lambda asked: logs.append((asked[:18], log.stat().st_size)))
     assert spool.put("large", "label", bytes(QUOTA * 2 // 5))
-    *shrinking, inserted = logs[logs.index(0) :]
-    assert shrinking[-1] == 0
-    # three pages, and 24 bytes for each
-    assert max(shrinking) <= 3 * 4120 + 32
-    assert inserted > QUOTA * 2 // 5
+    # 100 pages are free, and a log of 30 has room for 15 of them
+    steps = [size for asked, size in logs if asked == "PRAGMA incremental"]
+    assert steps[1:] == ([0] * (len(steps) - 1))
+    assert (len(steps) >= 6) == removed
+    assert [size for asked, size in logs if asked == "INSERT OR IGNORE I"] == [0]
     assert (tmp_path / "a.sqlite-wal").stat().st_size == 0
     # 98 pages, and those of the 20 records
     assert ((tmp_path / "a.sqlite").stat().st_size < 110 * 4096) == removed
