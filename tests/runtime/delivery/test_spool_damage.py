@@ -103,6 +103,14 @@ def test_names_that_the_disk_has_changed_to_no_text_are_shown_as_far_as_they_are
     spool.close()
 
 
+def test_batch_of_nothing_but_changed_records_hides_no_later_ones(tmp_path: Path) -> None:
+    spool = filled(tmp_path / "a.sqlite", 4)
+    spool._connection.execute("UPDATE record SET body = 'changed' WHERE id IN ('id 0', 'id 1')")
+    assert [stored.id for stored in spool.oldest(2)] == ["id 2", "id 3"]
+    assert (spool.counts().waiting, spool.counts().refused) == (2, 2)
+    spool.close()
+
+
 def test_only_records_of_an_earlier_version_are_believed_without_a_checksum(tmp_path: Path) -> None:
     filled(tmp_path / "a.sqlite", 3).close()
     earlier = sqlite3.connect(tmp_path / "a.sqlite", isolation_level=None)
