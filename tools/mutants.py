@@ -29,7 +29,7 @@ CONFIG = """[tool.mutmut]
 source_paths = ["edgevit", "edgevit/device_profiles", "edgevit/export", "edgevit/runtime"]
 only_mutate = ["edgevit/{module}"]
 also_copy = ["docs", "runtime", "tools", "README.md"]
-pytest_add_cli_args = ["-o", "addopts=--import-mode=importlib", "-m", "not slow", "-p", "no:cacheprovider"]
+pytest_add_cli_args = ["-o", "addopts=--import-mode=importlib", "-m", "not slow", "-p", "no:cacheprovider"{without}]
 pytest_add_cli_args_test_selection = {tests}
 use_git_change_detection = false
 process_isolation = "forkserver"
@@ -68,14 +68,15 @@ def set_operators() -> None:
     ]
 
 
-def work_folder(module: str, tests: list[str]) -> Path:
-    """Make a folder of links to the project, in which mutmut is set to this module and its tests."""
+def work_folder(module: str, tests: list[str], left_out: list[str]) -> Path:
+    """Make a folder of links to the project, in which mutmut is set to this module and its tests but those left out."""
     folder = ROOT / ".mutants" / module.removesuffix(".py").replace("/", ".")
     folder.mkdir(parents=True, exist_ok=True)
     for name in ("edgevit", "runtime", "tests", "docs", "tools", "README.md", "setup.cfg"):
         if not (folder / name).is_symlink():
             (folder / name).symlink_to(ROOT / name)
-    (folder / "pyproject.toml").write_text(CONFIG.format(module=module, tests=json.dumps(tests)))
+    without = "".join(f', "--deselect={test}"' for test in left_out)
+    (folder / "pyproject.toml").write_text(CONFIG.format(module=module, tests=json.dumps(tests), without=without))
     return folder
 
 
@@ -101,8 +102,21 @@ def draw_sample(mutmut: Any, count: int) -> None:
     mutmut.collect_source_file_mutation_data = collect_some
 
 
+def set_order(mutmut: Any) -> None:
+    """Let the quickest tests run first; mutmut takes them as they come."""
+    from mutmut.workers.isolation import ForkServerRunner
+
+    submit = ForkServerRunner.submit
+
+    def submit_ordered(runner: Any, mutant: str, tests: list[str], *limits: Any) -> Any:
+        return submit(runner, mutant, sorted(tests, key=mutmut.state().duration_by_test.__getitem__), *limits)
+
+    ForkServerRunner.submit = submit_ordered
+
+
 def main(module: str, sample: int | None = None) -> int:
-    tests = tomllib.loads((LISTS / "modules.toml").read_text())["tests"]
+    modules = tomllib.loads((LISTS / "modules.toml").read_text())
+    tests = modules["tests"]
     if module not in tests:
         print(f"no core module is called {module!r}; tests/mutants/modules.toml lists {', '.join(tests)}")
         return 2
@@ -111,11 +125,13 @@ def main(module: str, sample: int | None = None) -> int:
         for one in tomllib.loads((LISTS / "survivors.toml").read_text()).get(module, [])
         for mutant in one["mutants"]
     }
-    os.chdir(work_folder(module, tests[module]))
+    os.chdir(work_folder(module, tests[module], modules["left_out"].get(module, [])))
     from mutmut import __main__ as mutmut  # reads its settings in the current folder
 
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # a third of the time of a quick mutant
+    os.environ["EDGEVIT_TEST_PATIENCE_S"] = "15"
     set_operators()
+    set_order(mutmut)
     data = SourceFileMutationData(path=Path("edgevit", module))
     data.load()
     for mutant, code in data.exit_code_by_key.items():
@@ -126,7 +142,7 @@ def main(module: str, sample: int | None = None) -> int:
     Path("mutants/mutmut-stats.json").unlink(missing_ok=True)  # tests may reach further now
     if sample is not None:
         draw_sample(mutmut, sample)
-    mutmut._run((), 1)
+    mutmut._run((), int(os.environ.get("JOBS", "1")))
     data.load()
     asked = {name: code for name, code in data.exit_code_by_key.items() if code is not None}
     survived = {describe(name, data.path) for name, code in asked.items() if code in SURVIVED}

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from edgevit.runtime.delivery import sender
 from edgevit.runtime.delivery.sender import BATCH, Backlog, DeliveryError, Refuse, SpooledSink
 from edgevit.runtime.delivery.spool import Spool, SpoolCounts, Stored
 from edgevit.runtime.records import RESULT, Record
@@ -152,6 +153,7 @@ class Hanging(Clerk):
     def send(self, batch: Sequence[Stored], refuse: Refuse) -> None:
         self.began.set()
         assert self.aborted.wait(60)
+        time.sleep(0.1)  # it takes a moment to end
         raise DeliveryError("aborted")
 
     def abort(self) -> None:
@@ -163,6 +165,8 @@ def test_delivery_that_hangs_is_aborted_once_its_time_is_over(tmp_path: Path, ca
     sink = SpooledSink(spool_in(tmp_path), hanging, backoff=FAST, drain_s=0.2)
     sink.write(record(1))
     assert hanging.began.wait(60)
+    # nothing has failed so far
+    assert not sink.backlog().away
     begun_s = time.monotonic()
     sink.close()
     assert time.monotonic() - begun_s >= 0.2
@@ -186,6 +190,19 @@ def test_end_that_was_begun_before_gives_no_more_time(tmp_path: Path) -> None:
     sink.finish()
     sink.close()
     assert sink._deadline_s == deadline_s
+
+
+def test_delivery_is_closed_once_however_often_its_sink_is(tmp_path: Path) -> None:
+    closings: list[int] = []
+
+    class Closing(Clerk):
+        def close(self) -> None:
+            closings.append(1)
+
+    sink = SpooledSink(spool_in(tmp_path), Closing(), backoff=FAST)
+    sink.close()
+    sink.close()
+    assert closings == [1]
 
 
 def test_thread_bears_its_destinations_name_and_keeps_no_program_alive(tmp_path: Path) -> None:
@@ -226,3 +243,45 @@ def test_trouble_says_what_arrived_and_how_long_to_wait() -> None:
     assert (DeliveryError("away").delivered, DeliveryError("away").wait_s) == (0, 0.0)
     trouble = DeliveryError("busy", 3, 1.5)
     assert (str(trouble), trouble.delivered, trouble.wait_s) == ("busy", 3, 1.5)
+
+
+def test_thread_that_waits_is_woken_by_a_record_and_by_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sender, "SYNC_S", 3600.0)
+    asked: list[int] = []
+
+    class Asked(Clerk):
+        def ready(self) -> None:
+            asked.append(1)
+
+    clerk = Asked()
+    sink = SpooledSink(spool_in(tmp_path), clerk, backoff=FAST)
+    wait_for(lambda: asked)
+    time.sleep(0.2)  # until it has found nothing, and waits
+    assert len(asked) == 1
+    sink.write(record(1))
+    wait_for(lambda: clerk.taken)
+    time.sleep(0.2)
+    # for the record, and once more until it waits again
+    assert len(asked) == 3
+    sink.finish()
+    wait_for(lambda: not sink._thread.is_alive())
+    sink.close()
+
+
+def test_pause_is_that_of_the_backoff_or_what_the_other_side_asks_for_if_longer(tmp_path: Path) -> None:
+    pauses_s: list[float] = []
+
+    class Paused(SpooledSink):
+        def _pause(self, pause_s: float) -> None:
+            pauses_s.append(pause_s)
+
+    spool = spool_in(tmp_path)
+    spool.put("1", "label", b"{}")
+    clerk = Clerk(ValueError("a bug"), DeliveryError("away"), DeliveryError("busy", wait_s=0.7))
+    sink = Paused(spool, clerk, backoff=FAST)
+    wait_for(lambda: clerk.taken)
+    sink.close()
+    bug_s, away_s, busy_s = pauses_s
+    assert 0 < bug_s <= 0.02
+    assert 0 < away_s <= 0.02
+    assert busy_s == 0.7

@@ -134,3 +134,34 @@ def test_merged_boxes_are_those_of_the_naive_model(found: list[tuple[int, Piece]
     assert [(tuple(box), round(100 * score), kind) for box, score, kind in told] == naive(found)
     fewer = merge_boxes(parts, (HEIGHT, WIDTH), 2)
     assert fewer.boxes.tolist() == merged.boxes.tolist()[:2]
+
+
+def merged(*parts: tuple[int, tuple[float, float, float, float]]) -> list[list[float]]:
+    """Return what is told of boxes of one class, each in pixels of the picture, with the number of its tile."""
+    found = []
+    for number, box in parts:
+        left, top, _, _ = TILES[number]
+        boxes = np.array([box], np.float32) - np.array([left, top, left, top], np.float32)
+        found.append((FoundBoxes(boxes, np.array([0.5], np.float32), np.array([1])), TILES[number]))
+    return sorted(merge_boxes(found, (HEIGHT, WIDTH)).boxes.tolist())
+
+
+def test_piece_is_dropped_where_a_whole_box_covers_six_tenths_of_it() -> None:
+    piece = (90, 20, 110, 40)
+    # 13 of its 20 columns, and 11
+    assert merged((0, piece), (4, (40, 20, 103, 40))) == [[40, 20, 103, 40]]
+    assert merged((0, piece), (4, (40, 20, 101, 40))) == [[40, 20, 101, 40], [*piece]]
+
+
+def test_pieces_on_both_sides_of_a_border_are_joined_where_half_of_them_is_aligned() -> None:
+    piece = (80, 10, 110, 30)
+    # 14 of 26 rows are shared, and 13 of 27
+    assert merged((0, piece), (1, (90, 16, 130, 36))) == [[80, 10, 130, 36]]
+    assert merged((0, piece), (1, (90, 17, 130, 37))) == [[*piece], [90, 17, 130, 37]]
+
+
+def test_box_is_taken_for_cut_up_to_three_hundredths_of_its_tile_from_the_border() -> None:
+    piece = (90, 10, 130, 30)
+    # the tile is 110 wide and ends at 110: 3.3 pixels
+    assert merged((0, (80, 10, 107, 30)), (1, piece)) == [[80, 10, 130, 30]]
+    assert merged((0, (80, 10, 106, 30)), (1, piece)) == [[80, 10, 106, 30], [*piece]]

@@ -1,0 +1,258 @@
+"""Damage that shows while a spool is open, in whichever call meets it first."""
+
+import os
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edgevit.runtime.delivery.spool import SMALLEST_QUOTA, Spool
+from tests.runtime.delivery.test_spool_refused import QUOTA, block, filled, waiting
+
+
+def damage(spool: Spool, table: str = "record") -> None:
+    """Change a table's name, as a flipped bit does; its rows stand where they stood."""
+    spool._connection.execute(f"ALTER TABLE {table} RENAME TO {table}s")
+
+
+@pytest.mark.parametrize(
+    ("use", "left"),
+    [
+        (lambda spool: spool.put("new", "label", b""), ["id 0", "id 1", "id 2", "id 3", "new"]),
+        (lambda spool: spool.oldest(1), ["id 0", "id 1", "id 2", "id 3"]),
+        (lambda spool: spool.remove(spool._next - 3), ["id 2", "id 3"]),
+    ],
+    ids=["put", "oldest", "remove"],
+)
+def test_whoever_meets_the_damage_goes_on_with_all_that_waits(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, use: Callable[[Spool], object], left: list[str]
+) -> None:
+    spool = filled(tmp_path / "a.sqlite", 4)
+    damage(spool)
+    use(spool)
+    assert (tmp_path / "a.sqlite.damaged").exists()
+    assert (waiting(spool), spool.counts().waiting) == (left, len(left))
+    assert spool.counts().unsaved == 0
+    assert f"is damaged (no such table: record); moved to {tmp_path / 'a.sqlite.damaged'}, and" in caplog.text
+    # the new file is a whole one, and in order
+    spool.put("last", "label", b"")
+    spool.close()
+    again = Spool(tmp_path / "a.sqlite", QUOTA)
+    assert waiting(again) == [*left, "last"]
+    assert not (tmp_path / "a.sqlite.damaged-2").exists()
+    again.close()
+
+
+def test_refusal_that_meets_the_damage_is_told_and_the_next_is_kept(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    spool = filled(tmp_path / "a.sqlite", 3)
+    first, second, _ = spool.oldest(3)
+    damage(spool, "refused")
+    spool.refuse(first, "no cats")
+    assert "record id 0 is given up: no cats; it cannot be kept: no such table: refused" in caplog.text
+    spool.refuse(second, "no dogs")
+    assert [(stored.id, reason) for stored, reason in spool.refused(9)] == [("id 1", "no dogs")]
+    assert (waiting(spool), spool.counts().waiting) == (["id 0", "id 2"], 2)
+    spool.close()
+
+
+def test_what_was_delivered_does_not_come_back_with_the_new_file(tmp_path: Path) -> None:
+    spool = filled(tmp_path / "a.sqlite", 4)
+    _, second, *_ = spool.oldest(4)
+    block(spool, True)
+    spool.remove(second.seq)
+    block(spool, False)
+    damage(spool)
+    assert (waiting(spool), spool.counts().waiting) == (["id 2", "id 3"], 2)
+    spool.close()
+    again = Spool(tmp_path / "a.sqlite", QUOTA)
+    assert waiting(again) == ["id 2", "id 3"]
+    again.close()
+
+
+def test_what_was_refused_and_counted_goes_on_in_the_new_file(tmp_path: Path) -> None:
+    spool = filled(tmp_path / "a.sqlite", 5)
+    assert spool._drop() == 1
+    spool.refuse(spool.oldest(1)[0], "no")
+    damage(spool)
+    assert waiting(spool) == ["id 2", "id 3", "id 4"]
+    assert [(stored.id, reason) for stored, reason in spool.refused(9)] == [("id 1", "no")]
+    assert (spool.counts().dropped, spool.counts().refused, spool.counts().waiting) == (1, 1, 3)
+    spool.close()
+
+
+def test_disk_that_cannot_be_read_is_told_to_who_asks(tmp_path: Path) -> None:
+    spool = filled(tmp_path / "a.sqlite", 2)
+    spool._connection = Failing(spool._connection, "SELECT")  # type: ignore[assignment]
+    with pytest.raises(sqlite3.OperationalError, match=r"^disk I/O error$"):
+        spool.oldest(1)
+    assert waiting(spool) == ["id 0", "id 1"]
+    spool.close()
+
+
+def test_names_that_the_disk_has_changed_to_no_text_are_shown_as_far_as_they_are(tmp_path: Path) -> None:
+    spool = filled(tmp_path / "a.sqlite", 2)
+    spool._connection.execute("UPDATE record SET id = CAST(x'66ff' AS TEXT), channel = CAST(x'fe67' AS TEXT)")
+    assert waiting(spool) == []
+    assert [(stored.id, stored.channel, reason) for stored, reason in spool.refused(1)] == [
+        ("f\ufffd", "\ufffdg", "the disk has changed it")
+    ]
+    spool.close()
+
+
+def test_batch_of_nothing_but_changed_records_hides_no_later_ones(tmp_path: Path) -> None:
+    spool = filled(tmp_path / "a.sqlite", 4)
+    spool._connection.execute("UPDATE record SET body = 'changed' WHERE id IN ('id 0', 'id 1')")
+    assert [stored.id for stored in spool.oldest(2)] == ["id 2", "id 3"]
+    assert (spool.counts().waiting, spool.counts().refused) == (2, 2)
+    spool.close()
+
+
+def test_only_records_of_an_earlier_version_are_believed_without_a_checksum(tmp_path: Path) -> None:
+    filled(tmp_path / "a.sqlite", 3).close()
+    earlier = sqlite3.connect(tmp_path / "a.sqlite", isolation_level=None)
+    for change in ("ALTER TABLE record DROP COLUMN sum", "DROP TABLE refused"):
+        earlier.execute(change)
+    earlier.close()
+    spool = Spool(tmp_path / "a.sqlite", QUOTA)
+    assert waiting(spool) == ["id 0", "id 1", "id 2"]
+    for name in ("new", "newer"):
+        assert spool.put(name, "label", b"")
+    # an old one with a wrong checksum, and a new one without
+    spool._connection.execute("UPDATE record SET sum = 1 WHERE id = 'id 1'")
+    spool._connection.execute("UPDATE record SET sum = NULL WHERE id = 'new'")
+    assert waiting(spool) == ["id 0", "id 2", "newer"]
+    assert [stored.id for stored, _ in spool.refused(9)] == ["new", "id 1"]
+    spool.close()
+
+
+def test_confirmation_that_comes_after_closing_is_told_and_raises_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    spool = filled(tmp_path / "a.sqlite", 3)
+    first, *_ = spool.oldest(3)
+    spool.close()
+    spool.remove(first.seq)
+    trouble = "cannot take a record: Cannot operate on a closed database.; what is stored is kept, make room there"
+    assert caplog.messages == [f"{tmp_path / 'a.sqlite'} {trouble}"]
+    again = Spool(tmp_path / "a.sqlite", QUOTA)
+    assert waiting(again) == ["id 0", "id 1", "id 2"]
+    again.close()
+
+
+def test_damage_that_cannot_be_mended_loses_the_record_and_raises_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    spool = filled(tmp_path / "a.sqlite", 3)
+    damage(spool)
+    # stands where the new file is to be made
+    (tmp_path / "a.sqlite.salvaged").mkdir()
+    assert not spool.put("new", "label", b"")
+    assert "cannot take a record: " in caplog.text
+    spool.close()
+    (tmp_path / "a.sqlite.salvaged").rmdir()
+    again = Spool(tmp_path / "a.sqlite", QUOTA)
+    assert waiting(again) == ["id 0", "id 1", "id 2"]
+    again.close()
+
+
+class Failing:
+    """A connection of which one statement fails, once."""
+
+    def __init__(self, connection: sqlite3.Connection, beginning: str) -> None:
+        self.connection, self.beginning, self.failed = connection, beginning, False
+
+    def execute(self, question: str, *values: Any) -> sqlite3.Cursor:
+        if question.startswith(self.beginning) and not self.failed:
+            self.failed = True
+            raise sqlite3.OperationalError("disk I/O error")
+        return self.connection.execute(question, *values)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.connection, name)
+
+
+def test_dropping_that_fails_half_way_is_undone_and_done_again(tmp_path: Path) -> None:
+    spool = Spool(tmp_path / "a.sqlite", SMALLEST_QUOTA)
+    count = 0
+    while not spool.counts().dropped:
+        assert spool.put(str(count), "label", bytes(3000))
+        count += 1
+    before = spool.counts()
+    failing = Failing(spool._connection, "INSERT INTO counter VALUES ('dropped'")
+    spool._connection = failing  # type: ignore[assignment]
+    while not failing.failed:
+        assert spool.put(str(count), "label", bytes(3000))
+        count += 1
+    after = spool.counts()
+    assert after.dropped > before.dropped
+    assert after.waiting + after.dropped == count
+    assert waiting(spool) == [str(number) for number in range(after.dropped, count)]
+    spool.close()
+
+
+def test_log_is_emptied_where_the_disk_takes_nothing(tmp_path: Path) -> None:
+    spool = filled(tmp_path / "a.sqlite", 3)
+    asked: list[str] = []
+    spool._connection.set_trace_callback(asked.append)
+    block(spool, True)
+    assert not spool.put("new", "label", b"")
+    assert "PRAGMA wal_checkpoint(RESTART)" in asked
+    spool.close()
+
+
+@pytest.mark.parametrize("removed", [True, False])
+def test_large_record_finds_a_file_that_was_shrunk_in_steps_and_an_empty_log(tmp_path: Path, removed: bool) -> None:
+    spool = Spool(tmp_path / "a.sqlite", QUOTA)
+    for number in range(100 if removed else 20):
+        assert spool.put(str(number), "label", bytes(4000))
+    if removed:
+        spool.remove(spool.oldest(100)[-1].seq)
+    logs: list[tuple[str, int]] = []
+    log = tmp_path / "a.sqlite-wal"
+    spool._connection.set_trace_callback(lambda asked: logs.append((asked[:18], log.stat().st_size)))
+    assert spool.put("large", "label", bytes(QUOTA * 2 // 5))
+    # 100 pages are free, and a log of 30 has room for 15 of them
+    steps = [size for asked, size in logs if asked == "PRAGMA incremental"]
+    assert steps[1:] == ([0] * (len(steps) - 1))
+    assert (len(steps) >= 6) == removed
+    assert [size for asked, size in logs if asked == "INSERT OR IGNORE I"] == [0]
+    assert (tmp_path / "a.sqlite-wal").stat().st_size == 0
+    # 98 pages, and those of the 20 records
+    assert ((tmp_path / "a.sqlite").stat().st_size < 110 * 4096) == removed
+    spool.close()
+
+
+@pytest.mark.parametrize(("count", "dropped"), [(0, 0), (1, 1), (63, 1), (64, 2), (127, 2), (128, 3)])
+def test_one_record_is_dropped_and_one_more_for_each_sixty_four(tmp_path: Path, count: int, dropped: int) -> None:
+    spool = filled(tmp_path / "a.sqlite", count)
+    assert spool._drop() == dropped
+    assert not spool._connection.in_transaction
+    counts = spool.counts()
+    assert (counts.waiting, counts.dropped) == (count - dropped, dropped)
+    assert [stored.id for stored in spool.oldest(200)] == [f"id {number}" for number in range(dropped, count)]
+    spool.close()
+
+
+def test_refused_and_delivered_records_make_room_and_count_as_no_loss(tmp_path: Path) -> None:
+    spool = filled(tmp_path / "a.sqlite", 66)
+    first, second, *_ = spool.oldest(3)
+    spool.refuse(first, "no")
+    block(spool, True)
+    spool.remove(second.seq)
+    block(spool, False)
+    assert spool._drop() == 2
+    counts = spool.counts()
+    assert (counts.waiting, counts.dropped, counts.refused) == (64, 0, 0)
+    spool.close()
+
+
+def test_flushing_leaves_no_file_open(tmp_path: Path) -> None:
+    spool = filled(tmp_path / "a.sqlite", 1)
+    before = len(os.listdir("/proc/self/fd"))
+    spool.sync()
+    assert len(os.listdir("/proc/self/fd")) == before
+    spool.close()
