@@ -1,9 +1,8 @@
 """What a machine is, read from /proc: pure functions over the texts, and those that read them."""
 
 import struct
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from edgevit.system.platforms import machine_architecture
 
@@ -39,8 +38,7 @@ HWCAP_BITS: dict[tuple[int, int], "Feature"] = {
 """(entry, bit) of the auxiliary vector in AArch64: arch/arm64/include/uapi/asm/hwcap.h of Linux."""
 
 
-@dataclass(frozen=True)
-class Evidence:
+class Evidence(NamedTuple):
     """What is known of a machine before any profile is consulted."""
 
     board: str

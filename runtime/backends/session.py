@@ -3,9 +3,8 @@
 import importlib
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,8 +23,7 @@ LONGEST_REASON = 2000
 """Letters of a runtime's error that are shown: it may quote any amount of the file."""
 
 
-@dataclass(frozen=True)
-class Output:
+class Output(NamedTuple):
     """An output as the graph declares it."""
 
     name: str
@@ -36,8 +34,7 @@ class Output:
         return f"{self.name} {'x'.join(str(side or '?') for side in self.shape) or 'without axes'}"
 
 
-@dataclass(frozen=True)
-class Tensors:
+class Tensors(NamedTuple):
     """How the graph itself keeps what `run` takes and returns as float32 (B, 3, H, W) and (B, classes)."""
 
     dtype: str = "float32"

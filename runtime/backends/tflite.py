@@ -1,7 +1,7 @@
 """Running a TFLite file with ai-edge-litert, or with the older tflite-runtime 2.14."""
 
+import _thread
 import importlib
-import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,7 @@ class TfliteSession:
         self._path = path
         self.runtime = _package(interpreter_class)
         # an interpreter holds one image's tensors, so only one thread at a time may use it
-        self._lock = threading.Lock()
+        self._lock = _thread.allocate_lock()
         try:
             # XNNPACK, the library of fast kernels, is on unless asked otherwise
             self._interpreter = interpreter_class(model_path=str(path), num_threads=threads)

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgevit.errors import ImageError, OptionError
-from edgevit.runtime.images import tiff_tags
 from edgevit.runtime.images.header import Header, read_header
 from edgevit.runtime.images.levels import to_bytes
 from edgevit.runtime.images.resample import RGBImage
@@ -143,6 +142,8 @@ def _noise() -> bytes:
 
 def _decode_tiff(data: bytes, name: str, header: Header) -> np.ndarray[Any, Any]:
     """Return the colours as they are stored: OpenCV would turn the picture, and multiply them with an alpha channel."""
+    from edgevit.runtime.images import tiff_tags
+
     data = tiff_tags.replace_tag(data, tiff_tags.ORIENTATION, 1)
     extra = (tiff_tags.read_tags(data) or {}).get(tiff_tags.EXTRA_SAMPLES, (0,))[0]
     if extra == tiff_tags.ASSOCIATED and header.white == 255:

@@ -2,10 +2,8 @@
 
 import re
 import struct
-from dataclasses import dataclass
+from typing import NamedTuple
 
-from edgevit.runtime.images import tiff_tags
-from edgevit.runtime.images.jpeg import jpeg_facts
 from edgevit.runtime.images.png import png_exif, png_is_sound
 
 _HOLE = bytes(8192)
@@ -17,8 +15,7 @@ _THEN_TOP_AND_BOTTOM = (4, 5, 2, 7)
 _THEN_LEFT_AND_RIGHT = (2, 7, 4, 5)
 
 
-@dataclass(frozen=True)
-class Header:
+class Header(NamedTuple):
     """A picture that is not decoded yet."""
 
     kind: str
@@ -46,6 +43,11 @@ def read_header(data: bytes) -> Header | None:
 
 
 def _jpeg(data: bytes) -> Header | None:
+    if not data.startswith(b"\xff\xd8"):
+        return None
+    # the code for a kind is imported when there is such a picture, as not every program meets each
+    from edgevit.runtime.images.jpeg import jpeg_facts
+
     facts = jpeg_facts(data)
     if facts is None:
         return None
@@ -60,14 +62,13 @@ def _png(data: bytes) -> Header | None:
     width, height = struct.unpack(">II", data[16:24].ljust(8, b"\0"))
     fault = None if sound and data[12:16] == b"IHDR" else _DAMAGED.format("PNG")
     deep = data[24:25] == b"\x10"
-    orientation = 1 if fault else tiff_tags.exif_orientation(png_exif(data))
+    orientation = 1 if fault else _exif_orientation(png_exif(data))
     return Header("PNG", height, width, orientation, fault, white=65535 if deep else 255)
 
 
 def _heif(data: bytes) -> Header | None:
     if data[4:8] != b"ftyp":
         return None
-    # kinds that are rare are imported when there is one
     from edgevit.runtime.images.boxes import heif_facts
 
     facts = heif_facts(data)
@@ -95,8 +96,16 @@ def _webp(data: bytes) -> Header | None:
         width, height = (int.from_bytes(body[place : place + 2], "little") & 0x3FFF for place in (6, 8))
     complete = 8 + int.from_bytes(data[4:8], "little") <= len(data) + 1
     complete = complete and not any(_HOLE in _riff_chunk(data, picture) for picture in (b"VP8 ", b"VP8L"))
-    orientation = tiff_tags.exif_orientation(_riff_chunk(data, b"EXIF")) if kind == b"VP8X" else 1
+    orientation = _exif_orientation(_riff_chunk(data, b"EXIF")) if kind == b"VP8X" else 1
     return Header("WebP", height, width, orientation, None if complete else _DAMAGED.format("WebP"))
+
+
+def _exif_orientation(block: bytes) -> int:
+    if not block:
+        return 1
+    from edgevit.runtime.images.tiff_tags import exif_orientation
+
+    return exif_orientation(block)
 
 
 def _riff_chunk(data: bytes, wanted: bytes) -> bytes:
@@ -112,6 +121,10 @@ def _riff_chunk(data: bytes, wanted: bytes) -> bytes:
 
 
 def _tiff(data: bytes) -> Header | None:
+    if not data.startswith((b"II", b"MM")):
+        return None
+    from edgevit.runtime.images import tiff_tags
+
     tags = tiff_tags.read_tags(data)
     if tags is None:
         return None

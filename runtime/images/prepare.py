@@ -1,8 +1,7 @@
 """A picture made ready for a model, and how long that took."""
 
 import time
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +12,7 @@ from edgevit.runtime.images.read import read_scaled
 from edgevit.runtime.images.resample import RGBImage
 
 
-@dataclass(frozen=True, eq=False)
-class Prepared:
+class Prepared(NamedTuple):
     """A picture as it was decoded, and as a model takes it."""
 
     image: RGBImage

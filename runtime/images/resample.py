@@ -8,8 +8,7 @@ the horizontal pass first, and so does this; Pillow 13 takes the vertical one fi
 
 import functools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -25,8 +24,7 @@ _PRODUCTS = 1 << 18
 """Multiplications of a matrix product, at most: for more, OpenBLAS wakes threads that cost more than they do."""
 
 
-@dataclass(frozen=True)
-class Box:
+class Box(NamedTuple):
     """The part of the scaled image that is kept, in its pixels."""
 
     top: int
@@ -35,8 +33,7 @@ class Box:
     width: int
 
 
-@dataclass(frozen=True, eq=False)
-class _Band:
+class _Band(NamedTuple):
     """Some neighbouring output pixels and the input pixels that they are made of."""
 
     source: slice
