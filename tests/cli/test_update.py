@@ -51,7 +51,7 @@ def test_board_is_enrolled_and_fetches_its_first_model(home: Path, site: Path, r
         f"{home}/systemd/user/yard-update.service is as it should be",
         f"{home}/systemd/user/yard-update.timer is as it should be",
         "next: edgevit update --service yard --user",
-        f"next: edgevit service install {into}/farm.onnx SOURCE, if that is not the file that yard runs",
+        f"next: edgevit service install {into}/farm.onnx SOURCE --name yard --user, if that is not the file that yard runs",
         "next: systemctl --user daemon-reload && systemctl --user enable --now yard-update.timer",
     ]
     timer = (home / "systemd" / "user" / "yard-update.timer").read_text()
