@@ -129,7 +129,7 @@ class SiteFetcher(Urllib3Fetcher):
                 timeout=urllib3.Timeout(self.socket_timeout),
                 retries=urllib3.Retry(3, connect=1, read=1, status=0, backoff_factor=0.5),
             )
-        except urllib3.exceptions.HTTPError as error:
+        except (urllib3.exceptions.HTTPError, ValueError) as error:  # the latter for a redirection to no address
             raise DownloadError(f"{urlsplit(url).netloc} cannot be reached ({_reason(error)})") from error
         status = response.status
         # some hosts, and the login pages of guest networks, answer everything with a page; ours are never pages
