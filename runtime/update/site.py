@@ -106,8 +106,8 @@ def explain(error: Exception, address: str, now_s: float, seen_s: float = 0.0) -
         today, seen = (datetime.datetime.fromtimestamp(each_s, datetime.UTC).date() for each_s in (now_s, seen_s))
         later = f", and {seen} was seen before" if seen > today else ""
         return (
-            f"the site's signatures have expired ({error}; today is {today} here{later}); run `edgevit fleet renew` where "
-            "its keys are. The model that is here goes on"
+            f"the site's signatures have expired ({error}; today is {today} here{later}); run `edgevit fleet renew` "
+            "where its keys are. The model that is here goes on"
         )
     if isinstance(error, exceptions.BadVersionNumberError):
         return f"the site is older than what this board has seen, or mixed with old files ({error}); upload it anew"
