@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from edgevit.errors import ModelFileError as ModelFileError
     from edgevit.errors import OptionError as OptionError
     from edgevit.errors import OutputError as OutputError
+    from edgevit.errors import ProcessLostError as ProcessLostError
     from edgevit.errors import ProfileError as ProfileError
     from edgevit.errors import SiteError as SiteError
     from edgevit.errors import SourceLostError as SourceLostError
@@ -68,7 +69,7 @@ _HOMES = {
     "edgevit.errors": (
         *("CheckpointError", "ClosedError", "DataError", "DownloadError", "EdgevitError", "GateError", "ImageError"),
         *("MissingExtraError", "MissingProgramError", "ModelFileError", "OptionError", "OutputError", "ProfileError"),
-        *("BrokerError", "SiteError", "StatusError", "UpdateError"),
+        *("BrokerError", "ProcessLostError", "SiteError", "StatusError", "UpdateError"),
         *("SourceLostError", "UnknownModelError", "UnknownNameError", "UnsupportedSystemError"),
         "WorkerError",
     ),

@@ -21,6 +21,8 @@ class StaticWeb:
     """Whether it knows the Range header."""
     missing: tuple[int, str, bytes] = (404, "text/plain", b"nothing here\n")
     """Status, type and body of what is not there."""
+    headers: dict[str, str] = field(default_factory=dict)
+    """Of that answer, besides."""
     instead: dict[str, bytes] = field(default_factory=dict)
     """The end of an address to other bytes that are sent in place of the file's."""
     asked: list[str] = field(default_factory=list)
@@ -76,7 +78,7 @@ def _answer(handler: http.server.BaseHTTPRequestHandler, web: StaticWeb) -> None
     other = next((body for end, body in web.instead.items() if handler.path.endswith(end)), None)
     if other is None and not path.is_file():
         status, kind, body = web.missing
-        _send(handler, status, kind, body)
+        _send(handler, status, kind, body, web.headers)
         return
     body = path.read_bytes() if other is None else other
     status, headers = 200, {}

@@ -92,10 +92,12 @@ def enroll_board(
     for path in written:
         echo(f"{path} is as it should be", err=True)
     control = "systemctl --user" if user else "sudo systemctl"
-    named = f" --service {service}" if service != "edgevit" else ""
-    echo(f"next: {'' if user else 'sudo '}edgevit update{named}{' --user' if user else ''}", err=True)
+    root_only, mine = ("", " --user") if user else ("sudo ", "")
+    named, called = (f" --service {service}", f" --name {service}") if service != "edgevit" else ("", "")
+    echo(f"next: {root_only}edgevit update{named}{mine}", err=True)
     model = into.absolute() / parse_target(target)[1]
-    echo(f"next: edgevit service install {model} SOURCE, if that is not the file that {service} runs", err=True)
+    install = f"{root_only}edgevit service install {model} SOURCE{called}{mine}"
+    echo(f"next: {install}, if that is not the file that {service} runs", err=True)
     echo(f"next: {control} daemon-reload && {control} enable --now {service}{SUFFIX}.timer", err=True)
 
 

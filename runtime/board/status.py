@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
+from edgevit.artifact.files import read_regular
 from edgevit.errors import OutputError, StatusError
 from edgevit.schema import FieldError, Range, read_json, read_value
 from edgevit.system.files import replacing
@@ -18,6 +19,8 @@ STATUS_FOLDER, STATUS_NAME = "edgevit", "status.json"
 
 MESSAGE_S = 60.0
 """How often a broker is told where nothing happens: over a mobile network each message costs."""
+LARGEST_BYTES = 1 << 20
+"""A file of more is no status."""
 YEARS = range(1970, 3000)
 """A clock that nobody has set says 1970."""
 
@@ -32,7 +35,7 @@ class BoardStatus:
     """The machine's name."""
     version: str
     """edgevit's."""
-    pid: int
+    pid: Annotated[int, Range(1)]
     """Number of the process that runs the model: another one has begun to count anew."""
     model: str
     """Path of the model's file."""
@@ -131,7 +134,7 @@ def read_status(path: Path) -> BoardStatus:
         StatusError: there is none, or it is not one.
     """
     try:
-        return BoardStatus.from_json(path.read_text("utf-8"))
+        return BoardStatus.from_json(read_regular(path, LARGEST_BYTES).decode())
     except OSError as error:
         reason = error.strerror or error
         raise StatusError(f"{path} cannot be read: {reason}; is the service running, with --status {path}?") from error

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import shutil
+import stat
 from pathlib import Path
 
 from edgevit.artifact.files import read_regular
@@ -54,7 +55,7 @@ def enroll(
 
     Raises:
         OptionError: a value is not what it must be, the board follows something else already, or the folder is that
-            of another service.
+            of another service, or open to everybody.
         UpdateError: the root is none.
         OutputError: a file cannot be written.
     """
@@ -71,6 +72,11 @@ def enroll(
         )
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        if folder.stat().st_mode & stat.S_IWOTH:
+            raise OptionError(
+                f"{folder} can be written by everybody on this machine, who could exchange a model after it was "
+                f"checked; run: chmod o-w {folder}"
+            )
         if not user:
             readable_folders([folder])
         _claim(folder, service, force)

@@ -67,7 +67,7 @@ class SiteFetcher(Urllib3Fetcher):
             except (DownloadHTTPError, DownloadLengthMismatchError):
                 raise
             except DownloadError:
-                failures = failures + 1 if path.exists() and path.stat().st_size <= had else 0
+                failures = 0 if path.exists() and path.stat().st_size > had else failures + 1
                 if failures >= self._bounds.tries or self._late(self._bounds.pause_s):
                     raise
                 self._sleep(self._bounds.pause_s)
@@ -75,7 +75,9 @@ class SiteFetcher(Urllib3Fetcher):
     def _append(self, url: str, path: Path, offset: int, length: int) -> None:
         # a server that knows no ranges begins anew
         offset, chunks = self._open(url, offset)
-        with contextlib.closing(chunks), path.open("r+b" if path.exists() else "w+b") as file:
+        # never through a link: who may write to the folder could have root overwrite any file
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
+        with contextlib.closing(chunks), os.fdopen(handle, "r+b") as file:
             file.truncate(offset)
             file.seek(offset)
             try:
@@ -127,7 +129,7 @@ class SiteFetcher(Urllib3Fetcher):
                 timeout=urllib3.Timeout(self.socket_timeout),
                 retries=urllib3.Retry(3, connect=1, read=1, status=0, backoff_factor=0.5),
             )
-        except urllib3.exceptions.HTTPError as error:
+        except (urllib3.exceptions.HTTPError, ValueError) as error:  # the latter for a redirection to no address
             raise DownloadError(f"{urlsplit(url).netloc} cannot be reached ({_reason(error)})") from error
         status = response.status
         # some hosts, and the login pages of guest networks, answer everything with a page; ours are never pages
@@ -135,7 +137,7 @@ class SiteFetcher(Urllib3Fetcher):
             status = NOT_FOUND
         if status >= 400:
             response.close()
-            if status == 416:  # what is there is longer than the file
+            if status == 416 and offset:  # what is there is longer than the file
                 return self._ask(url, 0)
             raise DownloadHTTPError(f"{url} is answered with {response.status}", status)
         begins = response.headers.get("Content-Range", "").startswith(f"bytes {offset}-")

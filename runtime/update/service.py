@@ -91,7 +91,7 @@ def fresh_status(path: Path) -> BoardStatus | None:
 def _is_alive(pid: int) -> bool:
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):  # no system has so many processes
         return False
     except PermissionError:  # another user's
         return True

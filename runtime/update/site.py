@@ -45,7 +45,7 @@ def ask_site(
         updater.refresh()
         found = updater.get_targetinfo(enrollment.target)
     except (exceptions.RepositoryError, exceptions.DownloadError) as error:
-        raise UpdateError(explain(error, address, now_s)) from error
+        raise UpdateError(explain(error, address, now_s, floor.seen_s)) from error
     except OSError as error:
         raise UpdateError(
             f"{store} cannot be written: {error.strerror or error}; it needs a little space, and a disk with links "
@@ -100,13 +100,14 @@ def check_root(text: str) -> None:
         raise UpdateError(f"it is no 1.root.json of a site ({error}); copy it from the site's folder") from error
 
 
-def explain(error: Exception, address: str, now_s: float) -> str:
-    """Return what went wrong and what to do, in words of a farm."""
+def explain(error: Exception, address: str, now_s: float, seen_s: float = 0.0) -> str:
+    """Return what went wrong and what to do, in words of a farm; `seen_s` is the latest time that counts instead."""
     if isinstance(error, exceptions.ExpiredMetadataError):
-        today = datetime.datetime.fromtimestamp(now_s, datetime.UTC).date()
+        today, seen = (datetime.datetime.fromtimestamp(each_s, datetime.UTC).date() for each_s in (now_s, seen_s))
+        later = f", and {seen} was seen before" if seen > today else ""
         return (
-            f"the site's signatures have expired ({error}; today is {today} here); run `edgevit fleet renew` where its "
-            "keys are. The model that is here goes on"
+            f"the site's signatures have expired ({error}; today is {today} here{later}); run `edgevit fleet renew` "
+            "where its keys are. The model that is here goes on"
         )
     if isinstance(error, exceptions.BadVersionNumberError):
         return f"the site is older than what this board has seen, or mixed with old files ({error}); upload it anew"

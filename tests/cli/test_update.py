@@ -51,7 +51,8 @@ def test_board_is_enrolled_and_fetches_its_first_model(home: Path, site: Path, r
         f"{home}/systemd/user/yard-update.service is as it should be",
         f"{home}/systemd/user/yard-update.timer is as it should be",
         "next: edgevit update --service yard --user",
-        f"next: edgevit service install {into}/farm.onnx SOURCE, if that is not the file that yard runs",
+        f"next: edgevit service install {into}/farm.onnx SOURCE --name yard --user, if that is not the file that yard "
+        "runs",
         "next: systemctl --user daemon-reload && systemctl --user enable --now yard-update.timer",
     ]
     timer = (home / "systemd" / "user" / "yard-update.timer").read_text()
@@ -219,3 +220,18 @@ def test_root_may_write_nothing_but_the_models_folder(tmp_path: Path) -> None:
     assert [line for line in text.splitlines() if line.startswith("ReadWritePaths=")] == [
         f"ReadWritePaths={tmp_path}/models"
     ]
+
+
+def test_folder_that_everybody_may_write_to_is_refused(home: Path, site: Path, run: Run, tmp_path: Path) -> None:
+    into = tmp_path / "models"
+    into.mkdir()
+    into.chmod(0o777)
+    code, out, err = enroll(run, site, site / "metadata" / "1.root.json", into)
+    assert (code, out) == (2, "")
+    assert err == (
+        f"edgevit: {into} can be written by everybody on this machine, who could exchange a model after it was "
+        f"checked; run: chmod o-w {into}\n"
+    )
+    assert not list(into.iterdir())
+    into.chmod(0o775)
+    assert enroll(run, site, site / "metadata" / "1.root.json", into)[0] == 0

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -82,3 +83,18 @@ def test_service_has_one_place_for_its_status() -> None:
     assert status_path("edgevit-gate") == Path("/run/edgevit/edgevit-gate/status.json")
     user = status_path("edgevit-gate", user=True, environment=environment)
     assert user == Path("/run/user/1000/edgevit/edgevit-gate/status.json")
+
+
+def test_pipe_or_endless_file_in_the_place_of_a_status_is_not_read(tmp_path: Path) -> None:
+    """The updater reads it as root, out of a folder of the service's own user."""
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(StatusError, match="it is a pipe or a device, not a file"):
+        read_status(tmp_path / "pipe")
+    (tmp_path / "long").write_bytes(STATUS.to_json().encode() + b" " * 1_100_000)
+    with pytest.raises(StatusError, match="it has more than 1048576 bytes"):
+        read_status(tmp_path / "long")
+
+
+def test_process_number_that_is_none_is_refused() -> None:
+    with pytest.raises(ValueError, match="status.pid is -1, expected a whole number, 1 or more"):
+        BoardStatus.from_json(STATUS.to_json().replace("4711", "-1"))

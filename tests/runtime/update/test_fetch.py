@@ -231,3 +231,35 @@ def test_what_other_downloads_left_is_removed(site: MadeSite, make: Make) -> Non
         (board.into / name).write_bytes(b"left")
     board.check()
     assert board.files == ["farm.onnx", "farm.previous.onnx"]
+
+
+def test_server_that_answers_416_to_everything_is_given_up_at_once(web: StaticWeb, tmp_path: Path) -> None:
+    web.missing = (416, "text/plain", b"")
+    with pytest.raises(DownloadHTTPError, match="is answered with 416"):
+        fetcher().resume(f"{web.url}/targets/none.onnx", tmp_path / "part", 9)
+    (tmp_path / "part").write_bytes(b"begun")
+    with pytest.raises(DownloadHTTPError, match="is answered with 416"):
+        fetcher().resume(f"{web.url}/targets/none.onnx", tmp_path / "part", 9)
+    assert [path.partition(" ")[2] for path in web.asked] == ["", "bytes=5-", ""]
+
+
+def test_link_in_the_place_of_the_part_is_not_followed(address: str, tmp_path: Path) -> None:
+    """The check runs as root: whoever may write to the folder could have it overwrite any file."""
+    (tmp_path / "precious").write_bytes(b"precious")
+    (tmp_path / "part").symlink_to(tmp_path / "precious")
+    with pytest.raises(OSError, match="symbolic links"):
+        fetcher().resume(address, tmp_path / "part", len(CONTENT))
+    assert (tmp_path / "precious").read_bytes() == b"precious"
+
+
+@pytest.mark.parametrize("place", ["file:///etc/hostname", "ftp://127.0.0.1/x", "http://[::1"])
+def test_redirection_to_what_is_no_web_server_is_an_error_of_one_line(
+    web: StaticWeb, tmp_path: Path, place: str
+) -> None:
+    web.missing = (302, "text/plain", b"")
+    web.headers = {"Location": place}
+    with pytest.raises(DownloadError) as found:
+        fetcher().resume(f"{web.url}/targets/none.onnx", tmp_path / "part", 9)
+    assert "\n" not in str(found.value)
+    assert len(web.asked) == BOUNDS.tries
+    assert not (tmp_path / "part").exists()

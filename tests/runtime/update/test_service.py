@@ -75,3 +75,8 @@ def test_new_start_begins_with_a_new_budget_and_does_not_wait_for_the_first_resu
         "restart --no-block edgevit",
         "reload edgevit",
     ]
+
+
+def test_status_of_a_process_that_no_system_can_have_is_none(tmp_path: Path) -> None:
+    write_status(tmp_path / "status.json", status(10**30))
+    assert fresh_status(tmp_path / "status.json") is None
