@@ -18,6 +18,8 @@ from edgevit import __version__
 CHUNK = 1 << 14
 """Bytes that are read at once, at most."""
 NOT_FOUND = 404
+_WHOLE = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+"""Windows, where `edgevit fleet check` runs too, has only the latter."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,7 @@ class SiteFetcher(Urllib3Fetcher):
         # a server that knows no ranges begins anew
         offset, chunks = self._open(url, offset)
         # never through a link: who may write to the folder could have root overwrite any file
-        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | _WHOLE, 0o666)
         with contextlib.closing(chunks), os.fdopen(handle, "r+b") as file:
             file.truncate(offset)
             file.seek(offset)
