@@ -105,7 +105,11 @@ def main(
     for text in sizes:
         with tempfile.TemporaryDirectory() as folder:
             drawn = draw(photos, calibrating, judged)
-            common = {"weights": weights, "imgsz": read_size(text), "data": link(drawn, Path(folder, "data"))}
+            common: dict[str, Any] = {
+                "weights": weights,
+                "imgsz": read_size(text),
+                "data": link(drawn, Path(folder, "data")),
+            }
             click.echo(f"{model}, {text}: {len(drawn.held)} pictures judge, {calibrating} others calibrate")
             files = {}
             for format_, (form, asked) in product(formats, [(form, forms[form]) for form in chosen]):

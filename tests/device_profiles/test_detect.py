@@ -32,7 +32,7 @@ def no_own_profiles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def evidence_of(machine: str) -> Evidence:
     """Return what the files say, with the architecture that the machine of the files has."""
-    return dataclasses.replace(read_evidence(MACHINES / machine), machine="x86_64" if machine == "pc" else "aarch64")
+    return read_evidence(MACHINES / machine)._replace(machine="x86_64" if machine == "pc" else "aarch64")
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,7 @@ from edgevit.runtime.run.summary import RunProgress
 from tests.made_archive import POISON, Hanging, Poisoned, Talking
 from tests.made_detector import scene
 from tests.places import ROOT
+from tests.processes import no_process_left
 from tests.waiting import wait_for
 
 SaveImage = Callable[[str, NDArray[np.uint8]], Path]
@@ -38,8 +39,8 @@ CHANGING = ("id", "time", "preprocess_ms", "inference_ms", "postprocess_ms")
 
 @pytest.fixture(autouse=True)
 def no_process_is_left() -> Iterator[None]:
-    yield
-    assert multiprocessing.active_children() == []
+    with no_process_left():
+        yield
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from edgevit.runtime.sources.stop import Stop
 from edgevit.runtime.workers import pool
 from edgevit.runtime.workers.child import Opening
 from edgevit.runtime.workers.pool import Worker, answered
+from tests.processes import no_process_left
 from tests.waiting import wait_for
 
 Answer = Callable[[int], int]
@@ -23,8 +24,8 @@ Answer = Callable[[int], int]
 
 @pytest.fixture(autouse=True)
 def no_process_is_left() -> Iterator[None]:
-    yield
-    assert multiprocessing.active_children() == []
+    with no_process_left():
+        yield
 
 
 def open_tripling(folder: Path, deadly: tuple[int, ...]) -> Answer:
