@@ -128,11 +128,16 @@ class SourceLostError(EdgevitError, ConnectionError):
 class ProcessLostError(EdgevitError, ConnectionError):
     """Another process of a run on several GPUs has ended before its time."""
 
-    def __init__(self, *, told: bool) -> None:
+    told = False
+    """Whether the other process says why."""
+
+    @classmethod
+    def of(cls, *, told: bool) -> "ProcessLostError":
+        """Return the error of a process that says why, or does not."""
         what = "has failed and says why" if told else "has ended without a word; perhaps memory was used up"
-        super().__init__(f"another process of this run {what}; continue from its last checkpoint with --resume")
-        self.told = told
-        """Whether the other process says why."""
+        error = cls(f"another process of this run {what}; continue from its last checkpoint with --resume")
+        error.told = told
+        return error
 
 
 class MissingProgramError(EdgevitError, FileNotFoundError):

@@ -22,7 +22,7 @@ class StaticWeb:
     missing: tuple[int, str, bytes] = (404, "text/plain", b"nothing here\n")
     """Status, type and body of what is not there."""
     headers: dict[str, str] = field(default_factory=dict)
-    """Of that answer, besides."""
+    """More headers of that answer."""
     instead: dict[str, bytes] = field(default_factory=dict)
     """The end of an address to other bytes that are sent in place of the file's."""
     asked: list[str] = field(default_factory=list)

@@ -37,7 +37,7 @@ def test_weights_are_in_the_wheel_for_a_pc_and_not_in_that_for_a_board(target: s
     classes = {f"edgevit/models/zoo/{name}_classes.txt" for name in ("imagenet", "tiny_imagenet")}
     assert classes <= set(names)  # without them no command that names a model starts
     assert {"edgevit/runtime/sources/sample.jpg", "edgevit/runtime/sources/sample-scene.jpg"} <= set(names)
-    assert (len(weights) == 0, wheel.stat().st_size < 1_000_000) == (target == "board", target == "board")
+    assert (len(weights) == 0, wheel.stat().st_size < 1_200_000) == (target == "board", target == "board")
 
 
 def board_run(board: Path, *arguments: str | Path, cwd: Path) -> str:

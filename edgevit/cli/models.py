@@ -218,7 +218,7 @@ def as_document(spec: ModelSpec) -> dict[str, Any]:
 
 def _available(spec: ModelSpec) -> str:
     """Name the weights, all those for ImageNet as one, and mark those that not everybody may use; then the remark."""
-    names = [f"{_short_name(weights)}{_mark(weights.license)}" for weights in spec.weights]
+    names = [f"{_short_name(weights)}{_mark(weights.license)}" for weights in spec.weights if not weights.start]
     remark = [f"({spec.remark.partition(':')[0]})"] if spec.remark else []
     return " ".join([*dict.fromkeys(names or ["-"]), *remark])
 

@@ -111,6 +111,7 @@ def test_tanh_form_of_gelu_is_checked_and_noted(tmp_path: Path) -> None:
     manifest = export(recipe, tmp_path / "m.tflite").manifest
     assert [parity.step for parity in manifest.parity] == [
         "folding",
+        "upsampling without bias",
         "scaled queries",
         "conversion",
         "tanh GELU",
