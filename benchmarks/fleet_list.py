@@ -17,6 +17,7 @@ from pathlib import Path
 
 import click
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from edgevit.runtime.board.status import BoardStatus
 from edgevit.runtime.delivery.broker import Broker
 from edgevit.runtime.delivery.homeassistant import PROBLEMS, discovery
