@@ -49,7 +49,7 @@ EFFICIENTVITS = (
         source=TIMM,
         weights=(
             cifar10("efficientvit_b0"),
-            pretrained("efficientvit_b0", 64),
+            pretrained("efficientvit_b0"),
             # The official file is linked in an issue only; timm's conversion has a model card and a licence.
             imagenet(
                 "efficientvit_b0_r224.safetensors",

@@ -16,34 +16,22 @@ def bicubic(side: int, crop_pct: float) -> Preprocess:
 
 def cifar10(model: str) -> WeightsSpec:
     """Describe weights that are part of the package."""
-    return WeightsSpec(
-        name="cifar10",
-        file=f"{model}-cifar10.safetensors",
-        url=None,
-        license="Apache-2.0",
-        dataset="CIFAR-10",
-        num_classes=len(CIFAR10),
-        preprocess=bicubic(224, 1.0),
-        top1=None,
-        source="edgevit; the model card lies beside the file",
-        labels=CIFAR10,
-    )
+    return _bundled(model, "cifar10", "CIFAR-10", CIFAR10, 224)
 
 
-def pretrained(model: str, side: int) -> WeightsSpec:
+def pretrained(model: str) -> WeightsSpec:
     """Describe weights that are part of the package, a start for training."""
+    return _bundled(model, "pretrained", "Tiny-ImageNet", TINY_IMAGENET, 64, start=True)
+
+
+def _bundled(
+    model: str, name: str, dataset: str, labels: tuple[str, ...], side: int, *, start: bool = False
+) -> WeightsSpec:
     return WeightsSpec(
-        name="pretrained",
-        file=f"{model}-pretrained.safetensors",
-        url=None,
-        license="Apache-2.0",
-        dataset="Tiny-ImageNet",
-        num_classes=len(TINY_IMAGENET),
-        preprocess=bicubic(side, 1.0),
-        top1=None,
+        *(name, f"{model}-{name}.safetensors", None, "Apache-2.0", dataset, len(labels), bicubic(side, 1.0), None),
         source="edgevit; the model card lies beside the file",
-        labels=TINY_IMAGENET,
-        start=True,
+        labels=labels,
+        start=start,
     )
 
 
