@@ -95,11 +95,21 @@ def _list(specs: Sequence[ModelSpec], whole: bool) -> None:
         f"PI4: estimated for {PI4_BASIS}, never measured.",
         f"X86: one thread, {describe_conditions()}.",
         "(NC): not for commercial use. (?): licence not stated; see the source.",
-        "*: made to be trained on: edgevit train MODEL --init NAME.",
+        *_starts(specs),
         f"Start here: edgevit export {first.name} --weights {IMAGENET} --int8",
         "More: edgevit models NAME" + ("." if whole else "; edgevit models --all: larger ones, and segmentation."),
     ]
     echo("", *notes, err=True)
+
+
+def _starts(specs: Sequence[ModelSpec]) -> list[str]:
+    """Return a line for each name of weights that are made to be trained on, and so are in no row."""
+    found = [(weights.name, spec.name) for spec in specs for weights in spec.weights if weights.start]
+    return [
+        f"Starts for training (--init {name}): "
+        + ", ".join(model for other, model in found if other == name)
+        for name in dict.fromkeys(name for name, _ in found)
+    ]
 
 
 def row(spec: ModelSpec) -> tuple[str, ...]:
@@ -219,7 +229,7 @@ def as_document(spec: ModelSpec) -> dict[str, Any]:
 
 def _available(spec: ModelSpec) -> str:
     """Name the weights, all those for ImageNet as one, and mark those that not everybody may use; then the remark."""
-    names = [f"{_short_name(weights)}{_mark(weights)}" for weights in spec.weights]
+    names = [f"{_short_name(weights)}{_mark(weights.license)}" for weights in spec.weights if not weights.start]
     remark = [f"({spec.remark.partition(':')[0]})"] if spec.remark else []
     return " ".join([*dict.fromkeys(names or ["-"]), *remark])
 
@@ -228,12 +238,10 @@ def _short_name(weights: WeightsSpec) -> str:
     return IMAGENET if weights.dataset == "ImageNet-1k" else weights.name
 
 
-def _mark(weights: WeightsSpec) -> str:
-    if weights.start:
-        return "*"
-    if weights.license in FREE:
+def _mark(license: str) -> str:
+    if license in FREE:
         return ""
-    return " (NC)" if "non-commercial" in weights.license else " (?)"
+    return " (NC)" if "non-commercial" in license else " (?)"
 
 
 def _size(size: tuple[int, int]) -> str:

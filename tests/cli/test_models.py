@@ -22,7 +22,7 @@ def test_every_model_has_a_line_with_its_figures(capsys: pytest.CaptureFixture[s
     rows = {words[0]: words[1:] for words in lines}
     assert rows["sbcformer_xs"] == ["5.6M", "~43", "7.3", "75.8", "%", "cifar10"]
     assert rows["sbcformer_s"][-1] == "-"
-    assert rows["efficientvit_b0"][-3:] == ["cifar10", "pretrained*", "imagenet"]
+    assert rows["efficientvit_b0"][-2:] == ["cifar10", "imagenet"]
     assert rows["efficientvit_l2"][-2:] == ["%", "imagenet"]
     assert rows["sbcformer_b"][-2:] == ["imagenet", "(?)"]
     assert rows["faster_vit_0_224"][-2:] == ["imagenet", "(NC)"]
@@ -57,6 +57,7 @@ def test_small_boards_come_first_with_a_start(capsys: pytest.CaptureFixture[str]
         "efficientvit_b0_det",
     ]
     assert "Start here: edgevit export efficientvit_b0 --weights imagenet --int8" in found.err
+    assert "Starts for training (--init pretrained): efficientvit_b0\n" in found.err
     assert "edgevit models --all" in found.err
 
 
