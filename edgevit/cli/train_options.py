@@ -21,8 +21,8 @@ OPTIONS = (
         "--init",
         metavar="FILE|NAME",
         shell_complete=complete_weights,
-        help="Fine-tune these weights: a file, a name that `edgevit models NAME` lists, or 'imagenet'.  "
-        "[default: none; for boxes bundled ones]",
+        help="Start from these weights: a file, a name that `edgevit models NAME` lists, 'imagenet' or 'random'.  "
+        "[default: bundled ones that are made for it, or random]",
     ),
     click.option(
         "--freeze", is_flag=True, help="Train the last layer only: a first answer in a minute. Starts from weights."

@@ -17,12 +17,18 @@ from edgevit.models.zoo.registry import IMAGENET, find_weights, get_spec, relati
 from edgevit.models.zoo.spec import ModelSpec
 
 
-def advise_start(spec: ModelSpec) -> str:
-    """Return what to say to who starts from nothing: which trained weights there are, best those of ImageNet."""
-    if entry := find_weights(spec, IMAGENET):
+def advise_start(spec: ModelSpec, init: str | None) -> str:
+    """Return what to say to who starts from nothing, or from bundled weights: which better ones there may be.
+
+    Args:
+        spec: the model.
+        init: a name or file of weights, None for random ones.
+    """
+    bundled = init is not None and (given := find_weights(spec, init)) is not None and given.start
+    if (init is None or bundled) and (entry := find_weights(spec, IMAGENET)):
         return f"; published ImageNet weights ({entry.license}) are --init {IMAGENET}, and mostly a better start"
-    if spec.weights:
-        entry = spec.weights[0]
+    if init is None and spec.weights:
+        entry = next((each for each in spec.weights if each.start), spec.weights[0])
         return f"; trained weights ({entry.note}) are --init {entry.name}"
     return ""
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from edgevit.errors import OptionError
+from edgevit.models.weights.resolve import RANDOM
 from edgevit.models.zoo.registry import get_spec, relatives
 from edgevit.models.zoo.spec import ModelSpec
 from edgevit.schema import named
@@ -97,8 +98,9 @@ def train(
         model: one of `edgevit.models.list_models()`.
         data: folder of `train/` and `val/`, or of the class folders, of which a part is then held out.
         out: folder of the run; `runs/MODEL` unless given.
-        init: weights to fine-tune: a file, or a name that `edgevit models MODEL` lists; with `freeze` the first of
-            those unless given, for boxes bundled ones of the model or its backbone.
+        init: weights to fine-tune: a file, a name that `edgevit models MODEL` lists, or "random"; unless given bundled
+            ones that are made to be trained on, where the model has such, for boxes bundled ones of the model or its
+            backbone, with `freeze` else the first of those names.
         freeze: train the last layer only, which takes a minute: a first answer.
         teacher: an ONNX or TFLite file of a classifier, of whatever classes, whose answers about the images are learnt,
             too.
@@ -195,17 +197,21 @@ def train(
 
 
 def _initial_weights(spec: ModelSpec, init: str | os.PathLike[str] | None, *, freeze: bool) -> str | None:
-    """Return a file or a name to start from; for boxes, and with `freeze`, one of the registry unless one was given.
+    """Return a file or a name to start from, None for random weights.
+
+    Unless given it is bundled weights that are made for it, where there are such; with `freeze` else the first that the
+    registry has.
 
     Raises:
         OptionError: with `freeze`, none was given, and the registry has none.
     """
     if init is not None:
-        return os.fspath(init) if isinstance(init, os.PathLike) else init
+        return None if init == RANDOM else os.fspath(init) if isinstance(init, os.PathLike) else init
     if spec.task == "detect":
         return _detector_start(spec)
-    if not freeze:
-        return None
+    start = next((entry.name for entry in spec.weights if entry.start), None)
+    if start is not None or not freeze:
+        return start
     if not spec.weights:
         raise OptionError(
             f"--freeze needs trained weights below the last layer, and none of {spec.name} are published; give "

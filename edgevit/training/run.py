@@ -56,10 +56,10 @@ def run_job(job: Job, watcher: Watcher, listing: Listing | None = None) -> Quali
         listing = list_job(job)
     torch.manual_seed(job.recipe.seed)
     model = create_model(job.model, len(listing.train.classes), job.recipe.final_size)
-    start, advice = "random weights", advise_start(spec)
+    start, advice = "random weights", advise_start(spec, job.init)
     if ranks.leads:  # the others get its weights
         if job.init is not None:
-            start, advice = load_initial(model, spec, job.init, listing.train.classes), ""
+            start = load_initial(model, spec, job.init, listing.train.classes)
         _claim(job, listing)
     watcher.say(f"starting from {start}{advice}")
     data = ranks.from_first(lambda: read_data(listing, job.kind, job.workers, watcher.say, balance=job.recipe.balance))

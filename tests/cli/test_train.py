@@ -41,7 +41,7 @@ def test_a_run_prints_accuracies_and_the_next_command(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "run"
-    options = ("--sizes", "32*8", "--batch", 8, "--ema-decay", 0.9, "--bn-batches", 4, "--seed", 3)
+    options = ("--sizes", "32*8", "--batch", 8, "--ema-decay", 0.9, "--bn-batches", 4, "--seed", 3, "--init", "random")
     assert run(NAME, "--data", data, *options, "-o", out) == 0
     printed = capsys.readouterr()
     card = json.loads((out / f"{NAME}.json").read_text())
@@ -63,8 +63,8 @@ def test_a_run_prints_accuracies_and_the_next_command(
     assert "starting from random weights" in printed.err
     assert f"edgevit export {NAME} --weights {out}/{NAME}.safetensors --int8 --data {data}" in printed.err
     assert card["command"] == (
-        f"edgevit train {NAME} --data {data} --out {out} --sizes '32*8' --batch 8 --ema-decay 0.9 --bn-batches 4 "
-        "--seed 3"
+        f"edgevit train {NAME} --data {data} --init random --out {out} --sizes '32*8' --batch 8 --ema-decay 0.9 "
+        "--bn-batches 4 --seed 3"
     )
     assert card["recipe"]["seed"] == 3
     assert card["recipe"]["warmup_epochs"] == pytest.approx(0.8)  # a tenth of the epochs

@@ -34,9 +34,8 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_run_from_python_gives_weights_and_accuracy(data: Path, tmp_path: Path) -> None:
     said: list[str] = []
-    result = train(
-        NAME, str(data), tmp_path / "run", sizes=[(32, 1)], batch=8, bn_batches=1, watcher=Watcher(said.append)
-    )
+    small = {"sizes": [(32, 1)], "batch": 8, "bn_batches": 1}
+    result = train(NAME, str(data), tmp_path / "run", init="random", **small, watcher=Watcher(said.append))
     assert isinstance(result, TrainingResult)
     assert result.finished
     assert result.weights == tmp_path / "run" / f"{NAME}.safetensors"
@@ -47,6 +46,18 @@ def test_a_run_from_python_gives_weights_and_accuracy(data: Path, tmp_path: Path
     assert any(line.startswith(start) for line in said)
     # an epoch of 32 pixels, a tenth of it warm-up, at the rate for random weights
     assert (result.recipe.sizes, result.recipe.warmup_epochs, result.recipe.learning_rate) == (((32, 1.0),), 0.1, 0.002)
+
+
+def test_who_names_no_start_gets_the_bundled_weights_made_for_it(data: Path, tmp_path: Path) -> None:
+    said: list[str] = []
+    stop = Watcher(said.append, should_stop=lambda: True)
+    result = train(NAME, data, tmp_path / "run", batch=8, watcher=stop)
+    start = (
+        "starting from all weights of efficientvit_b0/pretrained but the classifier, which starts anew (200 classes "
+        "there, 2 here); published ImageNet weights (Apache-2.0) are --init imagenet, and mostly a better start"
+    )
+    assert start in said
+    assert result.recipe.sizes == ((224, 15.0),)
 
 
 def test_a_stopped_run_has_no_accuracy_yet(data: Path, tmp_path: Path) -> None:
