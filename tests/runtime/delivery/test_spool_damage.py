@@ -2,12 +2,14 @@
 
 import os
 import sqlite3
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from edgevit.runtime.delivery import spool_file
 from edgevit.runtime.delivery.spool import SMALLEST_QUOTA, Spool
 from tests.runtime.delivery.test_spool_refused import QUOTA, block, filled, waiting
 
@@ -157,6 +159,79 @@ def test_damage_that_cannot_be_mended_loses_the_record_and_raises_nothing(
     again = Spool(tmp_path / "a.sqlite", QUOTA)
     assert waiting(again) == ["id 0", "id 1", "id 2"]
     again.close()
+
+
+def lost(path: Path) -> Spool:
+    """Return a spool of three records whose damaged file could not be replaced."""
+    spool = filled(path, 3)
+    damage(spool)
+    Path(f"{path}.salvaged").mkdir()
+    assert not spool.put("lost", "label", b"")
+    return spool
+
+
+def in_a_minute(monkeypatch: pytest.MonkeyPatch, after_s: float = 60.0) -> None:
+    now_s = time.monotonic
+    monkeypatch.setattr(time, "monotonic", lambda: now_s() + after_s)
+
+
+@pytest.mark.parametrize(
+    ("use", "left"),
+    [
+        (lambda spool: spool.put("new", "label", b""), ["id 0", "id 1", "id 2", "new"]),
+        (lambda spool: spool.oldest(1), ["id 0", "id 1", "id 2"]),
+        (lambda spool: spool.remove(spool._next - 2), ["id 2"]),
+    ],
+    ids=["put", "oldest", "remove"],
+)
+def test_damaged_file_that_could_not_be_replaced_is_replaced_a_minute_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, use: Callable[[Spool], object], left: list[str]
+) -> None:
+    spool = lost(tmp_path / "a.sqlite")
+    (tmp_path / "a.sqlite.salvaged").rmdir()
+    in_a_minute(monkeypatch)
+    use(spool)
+    assert (tmp_path / "a.sqlite.damaged").exists()
+    assert (waiting(spool), spool.counts().waiting, spool.counts().unsaved) == (left, len(left), 1)
+    assert spool.put("last", "label", b"")
+    spool.close()
+    again = Spool(tmp_path / "a.sqlite", QUOTA)
+    assert waiting(again)[-1] == "last"
+    again.close()
+
+
+def test_damaged_file_that_cannot_be_replaced_is_told_once_and_read_once_a_minute(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.sqlite"
+    opened: list[Path] = []
+    real = spool_file.open_file
+    spool = lost(path)
+    monkeypatch.setattr("edgevit.runtime.delivery.spool.open_file", lambda *one: opened.append(path) or real(*one))
+    in_a_minute(monkeypatch, 50.0)
+    assert not spool.put("lost", "label", b"")
+    assert opened == []
+    for count in (1, 2):
+        in_a_minute(monkeypatch)
+        # the second comes too early again
+        assert [spool.put("lost", "label", b"") for _ in range(2)] == [False, False]
+        assert len(opened) == count
+    told = [message for message in caplog.messages if "cannot be replaced" in message]
+    assert len(told) == 1
+    assert told[0].startswith(f"{path} is damaged (no such table: record) and cannot be replaced: ")
+    assert told[0].endswith("; it is tried again every 60 s")
+    assert spool.counts().unsaved == 6
+    spool.close()
+
+
+def test_closed_spool_opens_no_damaged_file_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spool = lost(tmp_path / "a.sqlite")
+    spool.close()
+    (tmp_path / "a.sqlite.salvaged").rmdir()
+    in_a_minute(monkeypatch)
+    spool.remove(3)
+    assert not spool.put("new", "label", b"")
+    assert not (tmp_path / "a.sqlite.damaged").exists()
 
 
 class Failing:
