@@ -25,11 +25,14 @@ ROOT = Path(__file__).resolve().parent.parent
 LISTS = ROOT / "tests" / "mutants"
 SURVIVED = (0, 33)
 """mutmut's codes of mutants that all tests passed with, and of those that no test reached."""
+HANG_S = 60
+"""A test that takes longer hangs, as with a loop that has no end: it has noticed. mutmut itself waits far longer."""
 CONFIG = """[tool.mutmut]
 source_paths = ["edgevit", "edgevit/device_profiles", "edgevit/export", "edgevit/runtime"]
-only_mutate = ["edgevit/{module}"]
+only_mutate = ["{module}"]
 also_copy = ["docs", "runtime", "tools", "README.md"]
-pytest_add_cli_args = ["-o", "addopts=--import-mode=importlib", "-m", "not slow", "-p", "no:cacheprovider"{without}]
+pytest_add_cli_args = ["-o", "addopts=--import-mode=importlib", "-m", "not slow", "-p", "no:cacheprovider", "-o",
+    "faulthandler_timeout={limit_s}", "-o", "faulthandler_exit_on_timeout=true"{without}]
 pytest_add_cli_args_test_selection = {tests}
 use_git_change_detection = false
 process_isolation = "forkserver"
@@ -68,6 +71,11 @@ def set_operators() -> None:
     ]
 
 
+def source(module: str) -> Path:
+    """Return where a module lies as a part of the package: in edgevit/, or by a link there."""
+    return Path(module) if module.startswith("edgevit/") else Path("edgevit", module)
+
+
 def work_folder(module: str, tests: list[str], left_out: list[str]) -> Path:
     """Make a folder of links to the project, in which mutmut is set to this module and its tests but those left out."""
     folder = ROOT / ".mutants" / module.removesuffix(".py").replace("/", ".")
@@ -76,7 +84,8 @@ def work_folder(module: str, tests: list[str], left_out: list[str]) -> Path:
         if not (folder / name).is_symlink():
             (folder / name).symlink_to(ROOT / name)
     without = "".join(f', "--deselect={test}"' for test in left_out)
-    (folder / "pyproject.toml").write_text(CONFIG.format(module=module, tests=json.dumps(tests), without=without))
+    config = CONFIG.format(module=source(module), tests=json.dumps(tests), without=without, limit_s=HANG_S)
+    (folder / "pyproject.toml").write_text(config)
     return folder
 
 
@@ -132,7 +141,7 @@ def main(module: str, sample: int | None = None) -> int:
     os.environ["EDGEVIT_TEST_PATIENCE_S"] = "15"
     set_operators()
     set_order(mutmut)
-    data = SourceFileMutationData(path=Path("edgevit", module))
+    data = SourceFileMutationData(path=source(module))
     data.load()
     for mutant, code in data.exit_code_by_key.items():
         if code in SURVIVED and describe(mutant, data.path) not in listed:
