@@ -21,6 +21,8 @@ SMALLEST_QUOTA = 256 * 1024
 """In bytes; below, little else than SQLite's own pages would fit."""
 _SPARE = 2
 """Pages that a record takes beside those that its body fills."""
+_EMPTY = 5
+"""Pages of a file without records; a record that leaves less room is refused before any other is dropped for it."""
 _BLOCK = 1 << 20
 """Places in the queue that are taken at once: none is given twice, and no old record is taken for a new one."""
 REOPEN_S = 60.0
@@ -199,7 +201,7 @@ class Spool:
         # until it is moved into the table a record stands in the log, in a page and 24 bytes for each
         in_log = max(2 * self._log_pages, _SPARE + pages + pages // 128)
         room = self._pages - in_log - pages
-        if room < _SPARE:
+        if room < _EMPTY:
             raise sqlite3.DataError(f"a record of {len(body)} bytes is larger than the quota has room for")
         dropped = 0
         while self._used() > room and (gone := self._drop()):

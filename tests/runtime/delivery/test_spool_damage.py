@@ -301,6 +301,29 @@ def test_large_record_finds_a_file_that_was_shrunk_in_steps_and_an_empty_log(tmp
     spool.close()
 
 
+@pytest.mark.parametrize(
+    ("quota", "largest"),
+    [
+        # 64 pages, 5 of which are SQLite's: 28 for the record and 30 for it in the log; of the 28 it fills 26
+        (262_144, 26 * 4092),
+        # 976 pages: 5, 483 and 488, as a page of the log takes 24 bytes more; the record fills 481
+        (4_000_000, 481 * 4092),
+    ],
+)
+def test_largest_record_is_taken_and_a_byte_more_is_refused_without_dropping_any(
+    tmp_path: Path, quota: int, largest: int
+) -> None:
+    spool = Spool(tmp_path / "a.sqlite", quota)
+    for number in range(3):
+        assert spool.put(str(number), "label", b"")
+    assert not spool.put("too large", "label", bytes(largest + 1))
+    assert waiting(spool) == ["0", "1", "2"]
+    assert spool.put("largest", "label", bytes(largest))
+    assert waiting(spool) == ["0", "1", "2", "largest"]
+    assert sum(path.stat().st_size for path in tmp_path.iterdir()) <= quota
+    spool.close()
+
+
 @pytest.mark.parametrize(("count", "dropped"), [(0, 0), (1, 1), (63, 1), (64, 2), (127, 2), (128, 3)])
 def test_one_record_is_dropped_and_one_more_for_each_sixty_four(tmp_path: Path, count: int, dropped: int) -> None:
     spool = filled(tmp_path / "a.sqlite", count)
