@@ -4,7 +4,8 @@ mutmut plants them one at a time, and runs only the tests that tests/mutants/mod
 nothing notices has to be listed in tests/mutants/survivors.toml with a reason; exit code 1 where something is not, and
 then it is printed as it would be listed. A second run asks again about what is not listed and about functions that
 have changed; without .mutants/ it starts anew. A second argument, `make mutants MODULE=... SAMPLE=40`, is how many
-mutants to ask about, drawn at random but always the same ones.
+mutants to ask about, drawn at random but always the same ones; SAMPLE=removals asks about those alone that leave out
+a call, a refusal or a lock.
 """
 
 import itertools
@@ -23,6 +24,7 @@ from mutmut.mutation.data import SourceFileMutationData
 
 ROOT = Path(__file__).resolve().parent.parent
 LISTS = ROOT / "tests" / "mutants"
+REMOVALS = "removals"
 SURVIVED = (0, 33)
 """mutmut's codes of mutants that all tests passed with, and of those that no test reached."""
 HANG_S = 60
@@ -100,13 +102,19 @@ def describe(mutant: str, path: Path) -> tuple[str, str, str]:
     return f"{owner}.{function}" if owner else function, old, new
 
 
-def draw_sample(mutmut: Any, count: int) -> None:
-    """Let mutmut ask about so many of the mutants only."""
+def set_sample(mutmut: Any, sample: str) -> None:
+    """Let mutmut ask about some of the mutants only: so many of them, or REMOVALS."""
     collect = mutmut.collect_source_file_mutation_data
+
+    def is_removal(mutant: str, path: Path) -> bool:
+        *_, new = describe(mutant, path)
+        return new == "pass" or "nullcontext()" in new
 
     def collect_some(**options: Any) -> Any:
         mutants, by_path = collect(**options)
-        return random.Random(0).sample(mutants, min(count, len(mutants))), by_path
+        if sample == REMOVALS:
+            return [one for one in mutants if is_removal(one[1], one[0].path)], by_path
+        return random.Random(0).sample(mutants, min(int(sample), len(mutants))), by_path
 
     mutmut.collect_source_file_mutation_data = collect_some
 
@@ -123,11 +131,14 @@ def set_order(mutmut: Any) -> None:
     ForkServerRunner.submit = submit_ordered
 
 
-def main(module: str, sample: int | None = None) -> int:
+def main(module: str, sample: str | None = None) -> int:
     modules = tomllib.loads((LISTS / "modules.toml").read_text())
     tests = modules["tests"]
     if module not in tests:
         print(f"no core module is called {module!r}; tests/mutants/modules.toml lists {', '.join(tests)}")
+        return 2
+    if sample is not None and sample != REMOVALS and not sample.isdecimal():
+        print(f"the sample is {sample!r}, expected a number such as 40, or {REMOVALS}")
         return 2
     listed = {
         (one["function"], one["line"], mutant)
@@ -150,7 +161,7 @@ def main(module: str, sample: int | None = None) -> int:
         data.save()
     Path("mutants/mutmut-stats.json").unlink(missing_ok=True)  # tests may reach further now
     if sample is not None:
-        draw_sample(mutmut, sample)
+        set_sample(mutmut, sample)
     mutmut._run((), int(os.environ.get("JOBS", "1")))
     data.load()
     asked = {name: code for name, code in data.exit_code_by_key.items() if code is not None}
@@ -172,4 +183,4 @@ def main(module: str, sample: int | None = None) -> int:
 if __name__ == "__main__":
     if len(sys.argv) < 2:
         sys.exit("give one module, such as runtime/delivery/spool.py")
-    sys.exit(main(sys.argv[1], *map(int, sys.argv[2:])))
+    sys.exit(main(*sys.argv[1:]))

@@ -193,11 +193,27 @@ def test_damaged_file_that_could_not_be_replaced_is_replaced_a_minute_later(
     use(spool)
     assert (tmp_path / "a.sqlite.damaged").exists()
     assert (waiting(spool), spool.counts().waiting, spool.counts().unsaved) == (left, len(left), 1)
+    # what goes wrong from now on is no damage
+    block(spool, True)
+    assert not spool.put("lost", "label", b"")
+    block(spool, False)
     assert spool.put("last", "label", b"")
     spool.close()
     again = Spool(tmp_path / "a.sqlite", QUOTA)
     assert waiting(again)[-1] == "last"
     again.close()
+
+
+def test_count_that_fails_after_a_replacement_raises_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(spool: Spool) -> int:
+        raise sqlite3.OperationalError("disk I/O error")
+
+    spool = filled(tmp_path / "a.sqlite", 3)
+    damage(spool)
+    monkeypatch.setattr(Spool, "_count_waiting", fail)
+    assert spool.put("new", "label", b"")
+    assert waiting(spool) == ["id 0", "id 1", "id 2", "new"]
+    spool.close()
 
 
 def test_damaged_file_that_cannot_be_replaced_is_told_once_and_read_once_a_minute(
