@@ -48,8 +48,8 @@ def removed(node: cst.Expr | cst.Raise) -> Iterable[cst.Pass]:
 
 
 def unlocked(node: cst.WithItem) -> Iterable[cst.WithItem]:
-    """A lock is not taken."""
-    if cst.Module([]).code_for_node(node.item).endswith("lock"):
+    """A lock is not taken; locks and conditions have one of these names everywhere."""
+    if cst.Module([]).code_for_node(node.item).endswith(("lock", "guard", "changed")):
         yield node.with_changes(item=cst.parse_expression("__import__('contextlib').nullcontext()"))
 
 

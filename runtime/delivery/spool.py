@@ -177,11 +177,13 @@ class Spool:
     def counts(self) -> SpoolCounts:
         """Count; once closed, or where the disk cannot be read, return what was counted before."""
         with self._lock:
+            self._counted = replace(self._counted, unsaved=self._unsaved)
             with contextlib.suppress(sqlite3.Error):
                 dropped = self._number("SELECT (SELECT CAST(value AS INTEGER) FROM counter WHERE name = 'dropped')")
                 refused = self._number("SELECT count(*) FROM refused")
-                self._counted = SpoolCounts(self._waiting, dropped, self._unsaved, self._used() * PAGE, refused)
-            return replace(self._counted, unsaved=self._unsaved)
+                used = self._used() * PAGE
+                self._counted = SpoolCounts(self._waiting, dropped, self._unsaved, used, refused)
+            return self._counted
 
     def close(self) -> None:
         with self._lock:

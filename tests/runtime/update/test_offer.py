@@ -43,6 +43,17 @@ def test_entry_names_the_newest_and_what_the_others_keep() -> None:
     assert offer.wanted(outside) == Edition(4, "b" * 64, 9)
 
 
+def test_a_board_takes_the_newest_from_its_own_place_on_and_keeps_the_one_before_below() -> None:
+    before = {"version": 4, "sha256": "b" * 64, "length": 9}
+    for board in ("board7", "board8"):
+        place = int(hashlib.sha256(f"{board}:{SHA}".encode()).hexdigest()[:8], 16) % 100
+        for percent, version in ((place, 4), (place + 1, 5)):
+            custom = {"version": 5, "percent": percent, "before": before}
+            wanted = read_offer("stable/farm.onnx", SHA, 7, custom).wanted(board)
+            assert wanted is not None
+            assert wanted.version == version
+
+
 @pytest.mark.parametrize(
     "custom",
     [
