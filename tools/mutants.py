@@ -4,7 +4,8 @@ mutmut plants them one at a time, and runs only the tests that tests/mutants/mod
 nothing notices has to be listed in tests/mutants/survivors.toml with a reason; exit code 1 where something is not, and
 then it is printed as it would be listed. A second run asks again about what is not listed and about functions that
 have changed; without .mutants/ it starts anew. A second argument, `make mutants MODULE=... SAMPLE=40`, is how many
-mutants to ask about, drawn at random but always the same ones.
+mutants to ask about, drawn at random but always the same ones; SAMPLE=removals asks about those alone that leave out
+a call, a refusal or a lock.
 """
 
 import itertools
@@ -23,13 +24,17 @@ from mutmut.mutation.data import SourceFileMutationData
 
 ROOT = Path(__file__).resolve().parent.parent
 LISTS = ROOT / "tests" / "mutants"
+REMOVALS = "removals"
 SURVIVED = (0, 33)
 """mutmut's codes of mutants that all tests passed with, and of those that no test reached."""
+HANG_S = 60
+"""A test that takes longer hangs, as with a loop that has no end: it has noticed. mutmut itself waits far longer."""
 CONFIG = """[tool.mutmut]
 source_paths = ["edgevit", "edgevit/device_profiles", "edgevit/export", "edgevit/runtime"]
-only_mutate = ["edgevit/{module}"]
+only_mutate = ["{module}"]
 also_copy = ["docs", "runtime", "tools", "README.md"]
-pytest_add_cli_args = ["-o", "addopts=--import-mode=importlib", "-m", "not slow", "-p", "no:cacheprovider"{without}]
+pytest_add_cli_args = ["-o", "addopts=--import-mode=importlib", "-m", "not slow", "-p", "no:cacheprovider", "-o",
+    "faulthandler_timeout={limit_s}", "-o", "faulthandler_exit_on_timeout=true"{without}]
 pytest_add_cli_args_test_selection = {tests}
 use_git_change_detection = false
 process_isolation = "forkserver"
@@ -43,8 +48,8 @@ def removed(node: cst.Expr | cst.Raise) -> Iterable[cst.Pass]:
 
 
 def unlocked(node: cst.WithItem) -> Iterable[cst.WithItem]:
-    """A lock is not taken."""
-    if cst.Module([]).code_for_node(node.item).endswith("lock"):
+    """A lock is not taken; locks and conditions have one of these names everywhere."""
+    if cst.Module([]).code_for_node(node.item).endswith(("lock", "guard", "changed")):
         yield node.with_changes(item=cst.parse_expression("__import__('contextlib').nullcontext()"))
 
 
@@ -68,6 +73,11 @@ def set_operators() -> None:
     ]
 
 
+def source(module: str) -> Path:
+    """Return where a module lies as a part of the package: in edgevit/, or by a link there."""
+    return Path(module) if module.startswith("edgevit/") else Path("edgevit", module)
+
+
 def work_folder(module: str, tests: list[str], left_out: list[str]) -> Path:
     """Make a folder of links to the project, in which mutmut is set to this module and its tests but those left out."""
     folder = ROOT / ".mutants" / module.removesuffix(".py").replace("/", ".")
@@ -76,7 +86,8 @@ def work_folder(module: str, tests: list[str], left_out: list[str]) -> Path:
         if not (folder / name).is_symlink():
             (folder / name).symlink_to(ROOT / name)
     without = "".join(f', "--deselect={test}"' for test in left_out)
-    (folder / "pyproject.toml").write_text(CONFIG.format(module=module, tests=json.dumps(tests), without=without))
+    config = CONFIG.format(module=source(module), tests=json.dumps(tests), without=without, limit_s=HANG_S)
+    (folder / "pyproject.toml").write_text(config)
     return folder
 
 
@@ -91,13 +102,19 @@ def describe(mutant: str, path: Path) -> tuple[str, str, str]:
     return f"{owner}.{function}" if owner else function, old, new
 
 
-def draw_sample(mutmut: Any, count: int) -> None:
-    """Let mutmut ask about so many of the mutants only."""
+def set_sample(mutmut: Any, sample: str) -> None:
+    """Let mutmut ask about some of the mutants only: so many of them, or REMOVALS."""
     collect = mutmut.collect_source_file_mutation_data
+
+    def is_removal(mutant: str, path: Path) -> bool:
+        *_, new = describe(mutant, path)
+        return new == "pass" or "nullcontext()" in new
 
     def collect_some(**options: Any) -> Any:
         mutants, by_path = collect(**options)
-        return random.Random(0).sample(mutants, min(count, len(mutants))), by_path
+        if sample == REMOVALS:
+            return [one for one in mutants if is_removal(one[1], one[0].path)], by_path
+        return random.Random(0).sample(mutants, min(int(sample), len(mutants))), by_path
 
     mutmut.collect_source_file_mutation_data = collect_some
 
@@ -114,11 +131,14 @@ def set_order(mutmut: Any) -> None:
     ForkServerRunner.submit = submit_ordered
 
 
-def main(module: str, sample: int | None = None) -> int:
+def main(module: str, sample: str | None = None) -> int:
     modules = tomllib.loads((LISTS / "modules.toml").read_text())
     tests = modules["tests"]
     if module not in tests:
         print(f"no core module is called {module!r}; tests/mutants/modules.toml lists {', '.join(tests)}")
+        return 2
+    if sample is not None and sample != REMOVALS and not sample.isdecimal():
+        print(f"the sample is {sample!r}, expected a number such as 40, or {REMOVALS}")
         return 2
     listed = {
         (one["function"], one["line"], mutant)
@@ -132,7 +152,7 @@ def main(module: str, sample: int | None = None) -> int:
     os.environ["EDGEVIT_TEST_PATIENCE_S"] = "15"
     set_operators()
     set_order(mutmut)
-    data = SourceFileMutationData(path=Path("edgevit", module))
+    data = SourceFileMutationData(path=source(module))
     data.load()
     for mutant, code in data.exit_code_by_key.items():
         if code in SURVIVED and describe(mutant, data.path) not in listed:
@@ -141,7 +161,7 @@ def main(module: str, sample: int | None = None) -> int:
         data.save()
     Path("mutants/mutmut-stats.json").unlink(missing_ok=True)  # tests may reach further now
     if sample is not None:
-        draw_sample(mutmut, sample)
+        set_sample(mutmut, sample)
     mutmut._run((), int(os.environ.get("JOBS", "1")))
     data.load()
     asked = {name: code for name, code in data.exit_code_by_key.items() if code is not None}
@@ -163,4 +183,4 @@ def main(module: str, sample: int | None = None) -> int:
 if __name__ == "__main__":
     if len(sys.argv) < 2:
         sys.exit("give one module, such as runtime/delivery/spool.py")
-    sys.exit(main(sys.argv[1], *map(int, sys.argv[2:])))
+    sys.exit(main(*sys.argv[1:]))

@@ -7,7 +7,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,12 @@ SMALLEST_QUOTA = 256 * 1024
 """In bytes; below, little else than SQLite's own pages would fit."""
 _SPARE = 2
 """Pages that a record takes beside those that its body fills."""
+_EMPTY = 5
+"""Pages of a file without records; a record that leaves less room is refused before any other is dropped for it."""
 _BLOCK = 1 << 20
 """Places in the queue that are taken at once: none is given twice, and no old record is taken for a new one."""
+REOPEN_S = 60.0
+"""How long a damaged file that could not be replaced is left alone: each attempt reads all of it."""
 _LARGEST = 1 << 62
 """Places in the queue; a larger one was changed by the disk."""
 _DROPPED = "INSERT INTO counter VALUES ('dropped', ?) ON CONFLICT (name) DO UPDATE SET value = value + excluded.value"
@@ -79,6 +83,8 @@ class Spool:
         self._unsaved = 0
         self._quiet_s = quiet_s
         self._failed_s: float | None = None
+        self._lost_s: float | None = None
+        """When it was last tried in vain to replace a damaged file; the connection is closed until that is done."""
         self._delivered = 0
         self._waiting = 0
         self._counted = SpoolCounts(0, 0, 0, 0)
@@ -118,7 +124,7 @@ class Spool:
             try:
                 return self._oldest(count)
             except sqlite3.Error as error:
-                if not is_damage(error):
+                if not is_damage(error) and self._lost_s is None:
                     raise
                 self._clear(error)
             return self._oldest(count)
@@ -171,14 +177,17 @@ class Spool:
     def counts(self) -> SpoolCounts:
         """Count; once closed, or where the disk cannot be read, return what was counted before."""
         with self._lock:
+            self._counted = replace(self._counted, unsaved=self._unsaved)
             with contextlib.suppress(sqlite3.Error):
                 dropped = self._number("SELECT (SELECT CAST(value AS INTEGER) FROM counter WHERE name = 'dropped')")
                 refused = self._number("SELECT count(*) FROM refused")
-                self._counted = SpoolCounts(self._waiting, dropped, self._unsaved, self._used() * PAGE, refused)
+                used = self._used() * PAGE
+                self._counted = SpoolCounts(self._waiting, dropped, self._unsaved, used, refused)
             return self._counted
 
     def close(self) -> None:
         with self._lock:
+            self._lost_s = None
             self._connection.close()
 
     def _insert_or_clear(self, identity: str, channel: str, body: bytes) -> int:
@@ -194,7 +203,7 @@ class Spool:
         # until it is moved into the table a record stands in the log, in a page and 24 bytes for each
         in_log = max(2 * self._log_pages, _SPARE + pages + pages // 128)
         room = self._pages - in_log - pages
-        if room < _SPARE:
+        if room < _EMPTY:
             raise sqlite3.DataError(f"a record of {len(body)} bytes is larger than the quota has room for")
         dropped = 0
         while self._used() > room and (gone := self._drop()):
@@ -298,17 +307,35 @@ class Spool:
 
     def _clear(self, error: sqlite3.Error) -> None:
         """Undo what was begun, and make what room there is without dropping anything."""
-        with contextlib.suppress(sqlite3.Error, OSError):  # whoever called tells of the first error
-            if is_damage(error):
-                self._connection = replace_file(
-                    self._connection, self.path, self._log_pages, error, self._delivered + 1
-                )
-                self._waiting = self._count_waiting()
-                return
+        if is_damage(error) or self._lost_s is not None:
+            self._replace(error)
+            return
+        with contextlib.suppress(sqlite3.Error):  # whoever called tells of the first error
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
             # empty the log into the table, so that its own room can be used again
             self._connection.execute("PRAGMA wal_checkpoint(RESTART)")
+
+    def _replace(self, error: sqlite3.Error) -> None:
+        """Go on in a new file with what is whole of a damaged one; where that fails, try again after REOPEN_S."""
+        lost_s, now_s = self._lost_s, time.monotonic()
+        if lost_s is not None and now_s - lost_s < REOPEN_S:
+            return
+        self._lost_s = now_s
+        try:
+            if lost_s is None:
+                first = self._delivered + 1
+                self._connection = replace_file(self._connection, self.path, self._log_pages, error, first)
+            else:  # the connection is closed; the file tells again whether it is damaged
+                self._connection = open_file(self.path, self._log_pages)
+        except (sqlite3.Error, OSError) as failure:
+            if lost_s is None:
+                text = "%s is damaged (%s) and cannot be replaced: %s; it is tried again every %.0f s"
+                log.error(text, self.path, error, failure, REOPEN_S)
+            return
+        self._lost_s = None
+        with contextlib.suppress(sqlite3.Error):
+            self._waiting = self._count_waiting()
 
     def _note_failure(self, error: sqlite3.Error) -> None:
         if self._failed_s is None:

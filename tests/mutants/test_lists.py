@@ -21,6 +21,9 @@ CORE = {
     *("device_profiles/profile.py", "device_profiles/library.py", "export/quantization/calibrate.py"),
     *("runtime/postprocess.py", "runtime/detection/decode.py", "runtime/detection/suppress.py"),
     *("runtime/tracking/tracks.py", "runtime/tracking/assignment.py", "runtime/tracking/motion.py"),
+    *("runtime/detection/merge.py", "runtime/enroll/enroll.py", "runtime/enroll/timer.py"),
+    # of how models get to boards, all
+    *(f"{room}/{path.name}" for room in ("runtime/update", "edgevit/fleet") for path in (ROOT / room).glob("[!_]*.py")),
 }
 
 

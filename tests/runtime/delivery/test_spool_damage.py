@@ -2,12 +2,14 @@
 
 import os
 import sqlite3
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from edgevit.runtime.delivery import spool_file
 from edgevit.runtime.delivery.spool import SMALLEST_QUOTA, Spool
 from tests.runtime.delivery.test_spool_refused import QUOTA, block, filled, waiting
 
@@ -159,6 +161,95 @@ def test_damage_that_cannot_be_mended_loses_the_record_and_raises_nothing(
     again.close()
 
 
+def lost(path: Path) -> Spool:
+    """Return a spool of three records whose damaged file could not be replaced."""
+    spool = filled(path, 3)
+    damage(spool)
+    Path(f"{path}.salvaged").mkdir()
+    assert not spool.put("lost", "label", b"")
+    return spool
+
+
+def in_a_minute(monkeypatch: pytest.MonkeyPatch, after_s: float = 60.0) -> None:
+    now_s = time.monotonic
+    monkeypatch.setattr(time, "monotonic", lambda: now_s() + after_s)
+
+
+@pytest.mark.parametrize(
+    ("use", "left"),
+    [
+        (lambda spool: spool.put("new", "label", b""), ["id 0", "id 1", "id 2", "new"]),
+        (lambda spool: spool.oldest(1), ["id 0", "id 1", "id 2"]),
+        (lambda spool: spool.remove(spool._next - 2), ["id 2"]),
+    ],
+    ids=["put", "oldest", "remove"],
+)
+def test_damaged_file_that_could_not_be_replaced_is_replaced_a_minute_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, use: Callable[[Spool], object], left: list[str]
+) -> None:
+    spool = lost(tmp_path / "a.sqlite")
+    (tmp_path / "a.sqlite.salvaged").rmdir()
+    in_a_minute(monkeypatch)
+    use(spool)
+    assert (tmp_path / "a.sqlite.damaged").exists()
+    assert (waiting(spool), spool.counts().waiting, spool.counts().unsaved) == (left, len(left), 1)
+    # what goes wrong from now on is no damage
+    block(spool, True)
+    assert not spool.put("lost", "label", b"")
+    block(spool, False)
+    assert spool.put("last", "label", b"")
+    spool.close()
+    again = Spool(tmp_path / "a.sqlite", QUOTA)
+    assert waiting(again)[-1] == "last"
+    again.close()
+
+
+def test_count_that_fails_after_a_replacement_raises_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(spool: Spool) -> int:
+        raise sqlite3.OperationalError("disk I/O error")
+
+    spool = filled(tmp_path / "a.sqlite", 3)
+    damage(spool)
+    monkeypatch.setattr(Spool, "_count_waiting", fail)
+    assert spool.put("new", "label", b"")
+    assert waiting(spool) == ["id 0", "id 1", "id 2", "new"]
+    spool.close()
+
+
+def test_damaged_file_that_cannot_be_replaced_is_told_once_and_read_once_a_minute(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.sqlite"
+    opened: list[Path] = []
+    real = spool_file.open_file
+    spool = lost(path)
+    monkeypatch.setattr("edgevit.runtime.delivery.spool.open_file", lambda *one: opened.append(path) or real(*one))
+    in_a_minute(monkeypatch, 50.0)
+    assert not spool.put("lost", "label", b"")
+    assert opened == []
+    for count in (1, 2):
+        in_a_minute(monkeypatch)
+        # the second comes too early again
+        assert [spool.put("lost", "label", b"") for _ in range(2)] == [False, False]
+        assert len(opened) == count
+    told = [message for message in caplog.messages if "cannot be replaced" in message]
+    assert len(told) == 1
+    assert told[0].startswith(f"{path} is damaged (no such table: record) and cannot be replaced: ")
+    assert told[0].endswith("; it is tried again every 60 s")
+    assert spool.counts().unsaved == 6
+    spool.close()
+
+
+def test_closed_spool_opens_no_damaged_file_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spool = lost(tmp_path / "a.sqlite")
+    spool.close()
+    (tmp_path / "a.sqlite.salvaged").rmdir()
+    in_a_minute(monkeypatch)
+    spool.remove(3)
+    assert not spool.put("new", "label", b"")
+    assert not (tmp_path / "a.sqlite.damaged").exists()
+
+
 class Failing:
     """A connection of which one statement fails, once."""
 
@@ -223,6 +314,29 @@ def test_large_record_finds_a_file_that_was_shrunk_in_steps_and_an_empty_log(tmp
     assert (tmp_path / "a.sqlite-wal").stat().st_size == 0
     # 98 pages, and those of the 20 records
     assert ((tmp_path / "a.sqlite").stat().st_size < 110 * 4096) == removed
+    spool.close()
+
+
+@pytest.mark.parametrize(
+    ("quota", "largest"),
+    [
+        # 64 pages, 5 of which are SQLite's: 28 for the record and 30 for it in the log; of the 28 it fills 26
+        (262_144, 26 * 4092),
+        # 976 pages: 5, 483 and 488, as a page of the log takes 24 bytes more; the record fills 481
+        (4_000_000, 481 * 4092),
+    ],
+)
+def test_largest_record_is_taken_and_a_byte_more_is_refused_without_dropping_any(
+    tmp_path: Path, quota: int, largest: int
+) -> None:
+    spool = Spool(tmp_path / "a.sqlite", quota)
+    for number in range(3):
+        assert spool.put(str(number), "label", b"")
+    assert not spool.put("too large", "label", bytes(largest + 1))
+    assert waiting(spool) == ["0", "1", "2"]
+    assert spool.put("largest", "label", bytes(largest))
+    assert waiting(spool) == ["0", "1", "2", "largest"]
+    assert sum(path.stat().st_size for path in tmp_path.iterdir()) <= quota
     spool.close()
 
 

@@ -96,6 +96,30 @@ def test_disk_that_takes_a_record_now_and_then_is_not_told_of_each_time(
     spool.close()
 
 
+def test_trouble_is_over_once_the_disk_has_taken_records_for_the_quiet_time(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now_s = [100.0]
+    monkeypatch.setattr("time.monotonic", lambda: now_s[0])
+    spool = filled(tmp_path / "a.sqlite", 0, quiet_s=60.0)
+    for now_s[0] in (100.0, 110.0):
+        block(spool, True)
+        assert not spool.put("lost", "label", b"")
+        block(spool, False)
+    told = []
+    # counted from the last trouble, and once
+    for now_s[0] in (169.5, 170.0, 500.0):
+        assert spool.put("id", "label", b"")
+        told.append(len(caplog.messages))
+    assert told == [1, 2, 2]
+    assert caplog.messages[1] == f"{tmp_path / 'a.sqlite'} takes records again; 2 were lost so far"
+    # the next trouble is news
+    block(spool, True)
+    assert not spool.put("lost", "label", b"")
+    assert len(caplog.messages) == 3
+    spool.close()
+
+
 def test_what_was_delivered_while_the_disk_takes_nothing_is_remembered(tmp_path: Path) -> None:
     spool = filled(tmp_path / "a.sqlite", 5)
     first, second, *_ = spool.oldest(5)

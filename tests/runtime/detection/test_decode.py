@@ -102,14 +102,34 @@ def test_only_boxes_of_one_class_suppress_each_other() -> None:
 
 
 def test_empty_boxes_are_left_out() -> None:
-    boxes = np.array([[5, 5, 5, 9], [7, 7, 3, 9]], np.float32)
-    assert len(suppress(boxes, np.ones(2, np.float32), np.zeros(2, np.int64), 0.5).boxes) == 0
+    boxes = np.array([[5, 5, 5, 9], [7, 7, 3, 9], [5, 5, 9, 5], [7, 7, 9, 3]], np.float32)
+    assert len(suppress(boxes, np.ones(4, np.float32), np.zeros(4, np.int64), 0.5).boxes) == 0
 
 
 def test_equal_scores_stay_in_their_order() -> None:
-    boxes = np.array([[20 * x, 0, 20 * x + 9, 9] for x in range(50)], np.float32)
-    found = suppress(boxes, np.full(50, 0.5, np.float32), np.zeros(50, np.int64), 0.5)
-    np.testing.assert_array_equal(found.boxes, boxes)
+    boxes = np.array([[20 * x, 0, 20 * x + 9, 9] for x in range(51)], np.float32)
+    # three scores that take turns: those of the second are the surest
+    scores = np.tile(np.array([0.5, 0.75, 0.25], np.float32), 17)
+    found = suppress(boxes, scores, np.zeros(51, np.int64), 0.5)
+    np.testing.assert_array_equal(found.boxes, boxes[[*range(1, 51, 3), *range(0, 51, 3), *range(2, 51, 3)]])
+
+
+@pytest.mark.parametrize(
+    "box",
+    # left of the picture, so that the largest corner lies nearer to zero than the smallest; and no larger than a pixel
+    [[-100, -100, 101, 101], [-300, -200, -10, -20], [0, 0, 1, 1]],
+)
+def test_the_same_box_of_three_classes_stays_three_times_wherever_it_is(box: list[float]) -> None:
+    boxes = np.array([box] * 4, np.float32)
+    found = suppress(boxes, np.array([0.9, 0.8, 0.7, 0.6], np.float32), np.array([2, 0, 1, 0]), 0.5)
+    assert found.classes.tolist() == [2, 0, 1]
+
+
+def test_wild_corners_are_cut_on_every_side() -> None:
+    boxes = np.array([[-3e38, -3e38, 3e38, 3e38], [1, 2, 11, 12], [2, 2, 12, 12]], np.float32)
+    found = suppress(boxes, np.array([0.9, 0.8, 0.7], np.float32), np.zeros(3, np.int64), 0.5)
+    # the last overlaps the second by 90 / 110, and nothing covers half of the first
+    assert found.boxes.tolist() == [[-1e5, -1e5, 1e5, 1e5], [1, 2, 11, 12]]
 
 
 def test_answers_of_another_form_are_refused_with_what_was_seen() -> None:

@@ -100,6 +100,32 @@ def test_huge_picture_is_halved_only_while_twice_as_large_as_needed() -> None:
     np.testing.assert_array_equal(fit(small, preprocessing), fit(small, preprocessing, speed="exact"))
 
 
+@pytest.mark.parametrize("factor", [2, 4, 8])
+def test_picture_is_averaged_by_the_largest_factor_that_leaves_twice_as_much(factor: int) -> None:
+    """Of blocks of one colour each the average is exact; rows and columns that fill no block are left out."""
+    small = np.random.default_rng(0).integers(0, 256, (512, 600, 3), dtype=np.uint8)
+    large = small.repeat(factor, axis=0).repeat(factor, axis=1)
+    large = np.pad(large, ((0, factor - 1), (0, 1), (0, 0)), constant_values=255)
+    # 512 is twice the 256 that 224 / 0.875 asks for
+    preprocessing = Preprocess((224, 224))
+    np.testing.assert_array_equal(fit(large, preprocessing), fit(small, preprocessing, speed="exact"))
+
+
+@pytest.mark.parametrize(("size", "halved"), [((424, 706), False), ((423, 708), False), ((424, 708), True)])
+def test_both_sides_must_be_twice_as_large_to_be_halved(size: tuple[int, int], halved: bool) -> None:
+    # 96 / 0.9 and 160 / 0.9 are 106 and 177
+    squash = Preprocess((96, 160), "bilinear", 0.9, "squash")
+    image = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
+    assert (fit(image, squash) != fit(image, squash, speed="exact")).any() == halved
+
+
+def test_brightness_is_pillows_and_stands_in_all_three_channels() -> None:
+    image = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)
+    grey = Preprocess((40, 60), "bilinear", 1.0, "squash", mean=(0.0,) * 3, std=(1 / 255,) * 3, channels="L")
+    values = np.rint(preprocess(image, grey))
+    np.testing.assert_array_equal(values, [np.asarray(Image.fromarray(image).convert("L"))] * 3)
+
+
 def test_halved_photograph_stays_close_to_the_exact_one() -> None:
     import cv2
 

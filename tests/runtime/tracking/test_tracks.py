@@ -114,6 +114,15 @@ def test_memory_is_bounded() -> None:
     assert len(tracks.ids) == MOST
 
 
+def test_those_that_were_not_seen_for_longest_are_forgotten_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edgevit.runtime.tracking.tracks.MOST", 3)
+    hens = [(100.0 * k, 50.0, 0.9, HEN) for k in range(4)]
+    both = [(now_s, _found(*hens[:3])) for now_s in (0.0, 0.1)]
+    # the second is not seen any more when a fourth comes
+    later = [(now_s, _found(hens[0], hens[2], hens[3])) for now_s in (0.2, 0.3)]
+    assert _ids([*both, *later, (0.4, _found(*hens))]) == [[0, 0, 0], [1, 2, 3], [1, 3, 0], [1, 3, 4], [1, 0, 3, 4]]
+
+
 @st.composite
 def _films(draw: st.DrawFn) -> list[tuple[float, FoundBoxes]]:
     spots = st.tuples(st.integers(0, 300), st.integers(0, 300), st.sampled_from([0.2, 0.6, 0.9]), st.integers(0, 1))

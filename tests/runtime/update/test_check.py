@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import types
 
 import pytest
 
@@ -246,9 +247,55 @@ def test_second_updater_gives_way(site: MadeSite, make: Make) -> None:
                 board.check()
             messages.append(str(caught.value))
 
-    assert board.check(reached=meanwhile).state == "confirmed" if False else True
     assert board.check(reached=meanwhile).state == "confirmed"
     assert messages == ["another check is running on this board; wait for its end"]
+
+
+@pytest.mark.parametrize("spare", [16 << 20, (16 << 20) - 1])
+def test_model_that_the_disk_has_no_room_for_is_not_fetched(
+    site: MadeSite, web: StaticWeb, make: Make, monkeypatch: pytest.MonkeyPatch, spare: int
+) -> None:
+    """Of what is there from a transfer that broke off no more is needed; 16 MiB stay free."""
+    site.publish("stable/farm.onnx", NEW)
+    board = make(model=OLD)
+    part = board.into / f"farm.next-{sha(NEW)[:16]}.onnx"
+    part.write_bytes(NEW[:650])
+    free = len(NEW) - 650 + spare
+    monkeypatch.setattr("shutil.disk_usage", lambda folder: types.SimpleNamespace(free=free))
+    state = board.check()
+    if spare == 16 << 20:
+        assert state.state == "confirmed"
+        return
+    needed = f"{len(NEW) - 650 + (16 << 20):,}"
+    assert state.state == "failed"
+    assert state.error == f"{board.into} has {free:,} bytes free, and {needed} are needed; free some space"
+    assert (web.targets, board.model, part.read_bytes()) == ([], OLD, NEW[:650])
+
+
+def test_service_that_says_nothing_of_itself_gets_no_new_model(site: MadeSite, web: StaticWeb, make: Make) -> None:
+    site.publish("stable/farm.onnx", NEW)
+    board = make(model=OLD)
+    board.service.stop()
+    board.service.condition = lambda: "running"  # type: ignore[method-assign]
+    state = board.check()
+    assert (state.state, state.error) == (
+        "failed",
+        "the service edgevit does not tell what it runs; write it anew: `edgevit service install --force`",
+    )
+    assert (web.targets, board.model, board.service.restarts) == ([], OLD, 1)
+
+
+def test_model_that_fails_where_none_was_before_stays_and_says_so(site: MadeSite, make: Make) -> None:
+    site.publish("stable/farm.onnx", NEW + BROKEN)
+    board = make()
+    assert board.check().state == "installed"
+    board.service.restart()
+    state = board.check()
+    assert (state.state, state.error) == (
+        "failed",
+        "the service does not start with it; there is no model before it to go back to",
+    )
+    assert board.model == NEW + BROKEN
 
 
 def test_disk_without_links_is_named(site: MadeSite, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:

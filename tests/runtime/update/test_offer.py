@@ -43,20 +43,31 @@ def test_entry_names_the_newest_and_what_the_others_keep() -> None:
     assert offer.wanted(outside) == Edition(4, "b" * 64, 9)
 
 
+def test_a_board_takes_the_newest_from_its_own_place_on_and_keeps_the_one_before_below() -> None:
+    before = {"version": 4, "sha256": "b" * 64, "length": 9}
+    for board in ("board7", "board8"):
+        place = int(hashlib.sha256(f"{board}:{SHA}".encode()).hexdigest()[:8], 16) % 100
+        for percent, version in ((place, 4), (place + 1, 5)):
+            custom = {"version": 5, "percent": percent, "before": before}
+            wanted = read_offer("stable/farm.onnx", SHA, 7, custom).wanted(board)
+            assert wanted is not None
+            assert wanted.version == version
+
+
 @pytest.mark.parametrize(
-    "custom",
+    ("custom", "told"),
     [
-        None,
-        {},
-        {"version": 5},
-        {"version": "5", "percent": 10},
-        {"version": 5, "percent": 0},
-        {"version": 5, "percent": 101},
-        {"version": 5, "percent": 10, "before": {"version": 4}},
+        (None, "custom is None"),
+        ({}, "entry.version is None"),
+        ({"version": 5}, "custom.percent is"),
+        ({"version": "5", "percent": 10}, "entry.version is '5'"),
+        ({"version": 5, "percent": 0}, "custom.percent is 0, expected a whole number from 1 to 100"),
+        ({"version": 5, "percent": 101}, "custom.percent is 101"),
+        ({"version": 5, "percent": 10, "before": {"version": 4}}, "custom.before.sha256 is"),
     ],
 )
-def test_entry_that_lacks_something_is_refused(custom: Any) -> None:
-    with pytest.raises(UpdateError, match=r"the site's entry of stable/farm.onnx: .*; publish it with"):
+def test_entry_that_lacks_something_is_refused_by_its_name(custom: Any, told: str) -> None:
+    with pytest.raises(UpdateError, match=rf"^the site's entry of stable/farm.onnx: {told}.*; publish it with"):
         read_offer("stable/farm.onnx", SHA, 7, custom)
     with pytest.raises(UpdateError):
         read_offer("stable/farm.onnx", None, 7, {"version": 5, "percent": 10})

@@ -1,6 +1,7 @@
 """Two files on the disk, each whole at any moment."""
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -36,15 +37,30 @@ def test_disk_without_links_takes_a_copy(slots: Slots, monkeypatch: pytest.Monke
     def refuse(*arguments: object) -> None:
         raise OSError("no links here")
 
+    true, room = shutil.copyfile, list[bool]()
+
+    def copy(old: Path, new: Path) -> Path:
+        room.append(not slots.previous.exists())
+        return true(old, new)
+
     monkeypatch.setattr(os, "link", refuse)
+    monkeypatch.setattr(shutil, "copyfile", copy)
     slots.swap(slots.model.with_name("new"), keep=True)
     assert contents(slots) == {"farm.tflite": b"new", "farm.previous.tflite": b"old"}
+    # a small disk has room for two models and the one that comes
+    assert room == [True]
 
 
 def test_swap_that_is_repeated_after_a_kill_changes_nothing_more(slots: Slots) -> None:
     """The one before is a second name of the one that runs, until the new one takes its place."""
     slots.previous.unlink()
     os.link(slots.model, slots.previous)
+    slots.swap(slots.model.with_name("new"), keep=True)
+    assert contents(slots) == {"farm.tflite": b"new", "farm.previous.tflite": b"old"}
+
+
+def test_swap_that_was_killed_between_its_names_is_made_good(slots: Slots) -> None:
+    os.link(slots.model, slots.model.with_name(".part-previous.tflite"))
     slots.swap(slots.model.with_name("new"), keep=True)
     assert contents(slots) == {"farm.tflite": b"new", "farm.previous.tflite": b"old"}
 

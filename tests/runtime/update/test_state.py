@@ -1,6 +1,8 @@
 """The updater's state file: whole, readable by the service, and never in its way."""
 
+import dataclasses
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -37,7 +39,11 @@ def test_state_file_has_the_names_that_the_status_message_promises(tmp_path: Pat
 
 
 def test_service_of_another_user_may_read_the_state(tmp_path: Path) -> None:
-    write_state(tmp_path, STATE)
+    umask = os.umask(0o077)
+    try:
+        write_state(tmp_path, STATE)
+    finally:
+        os.umask(umask)
     assert (tmp_path / "state.json").stat().st_mode & 0o777 == 0o644
     assert [path.name for path in tmp_path.iterdir()] == ["state.json"]
 
@@ -47,3 +53,9 @@ def test_state_that_cannot_be_read_is_none(tmp_path: Path, text: str) -> None:
     (tmp_path / "state.json").write_text(text, "latin-1")
     assert read_state(tmp_path) is None
     assert read_state(tmp_path / "nowhere") is None
+
+
+@pytest.mark.parametrize(("length", "is_read"), [(99_000, True), (100_000, False)])
+def test_no_more_of_a_state_is_read_than_a_board_has_room_for(tmp_path: Path, length: int, is_read: bool) -> None:
+    write_state(tmp_path, dataclasses.replace(STATE, error="x" * length))
+    assert (read_state(tmp_path) is not None) == is_read

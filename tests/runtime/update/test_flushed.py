@@ -1,0 +1,123 @@
+"""What an update relies on is on the disk before the next step: a power cut takes what was not flushed."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tuf.api.exceptions import DownloadError
+
+from edgevit.runtime.update.board import Board, Trial
+from edgevit.runtime.update.enrollment import write_enrollment
+from edgevit.runtime.update.fetch import Bounds, SiteFetcher
+from edgevit.runtime.update.floor import Floor, write_floor
+from edgevit.runtime.update.slots import Slots
+from edgevit.runtime.update.state import Release, UpdateState, write_state
+from tests.made_update_board import MadeBoard, make_board
+
+OLD, NEW = Release(4, "a" * 64), Release(5, "b" * 64)
+WHOLE = ["flush part", "name {}", "flush folder"]
+"""A file is flushed, then gets its name, then the name is flushed."""
+
+
+@pytest.fixture
+def noted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Note in their order what is flushed and what gets a name; files with temporary names are parts."""
+    steps: list[str] = []
+
+    def shown(path: Path) -> str:
+        return "folder" if path.is_dir() else "part" if path.name.startswith(".part-") else path.name
+
+    def note(name: str, word: str, named: Callable[..., Path]) -> None:
+        true = getattr(os, name)
+
+        def call(*arguments: Any, **options: Any) -> Any:
+            steps.append(f"{word} {shown(named(*arguments))}")
+            return true(*arguments, **options)
+
+        monkeypatch.setattr(os, name, call)
+
+    note("fsync", "flush", lambda handle: Path(os.readlink(f"/proc/self/fd/{handle}")))
+    note("replace", "name", lambda old, new: Path(new))
+    note("link", "link", lambda old, new: Path(new))
+    return steps
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> MadeBoard:
+    made = make_board(tmp_path, "https://example.org/farm", "{}")
+    (made.into / "update").mkdir()
+    return made
+
+
+def board_of(made: MadeBoard) -> Board:
+    return Board(made.enrollment, made.service, lambda line: None, lambda step: None)
+
+
+def whole(name: str) -> list[str]:
+    return [each.format(name) for each in WHOLE]
+
+
+def test_state_and_floor_are_flushed_with_their_names(tmp_path: Path, noted: list[str]) -> None:
+    write_state(tmp_path, UpdateState("stable/farm.onnx", "stable", "current"))
+    write_floor(tmp_path / "floor.json", Floor(root=1), Floor())
+    assert noted == whole("state.json") + whole("floor.json")
+
+
+def test_what_is_tried_and_what_was_bad_is_flushed_with_its_name(made: MadeBoard, noted: list[str]) -> None:
+    board = board_of(made)
+    board.write_trial(Trial(NEW, OLD, gave_results=True))
+    board.remember_bad(NEW.sha256, "no results")
+    board.forget_bad(NEW.sha256)
+    assert noted == whole("trial.json") + whole("bad.json") * 2
+    noted.clear()
+    board.write_trial(None)
+    assert noted == ["flush folder"]
+    assert board.trial() is None
+
+
+def test_enrolment_is_flushed_before_it_gets_its_name(made: MadeBoard, tmp_path: Path, noted: list[str]) -> None:
+    write_enrollment(tmp_path / "update.json", made.enrollment)
+    assert noted == ["flush part", "name update.json"]
+
+
+@pytest.fixture
+def slots(tmp_path: Path) -> Slots:
+    (tmp_path / "farm.tflite").write_bytes(b"old")
+    (tmp_path / "new").write_bytes(b"new")
+    return Slots(tmp_path / "farm.tflite")
+
+
+def test_the_one_before_has_its_name_on_the_disk_before_the_new_one_runs(slots: Slots, noted: list[str]) -> None:
+    slots.swap(slots.model.with_name("new"), keep=True)
+    swapped = ["name farm.tflite", "flush folder"]
+    assert noted == ["link part", "name farm.previous.tflite", "flush folder", *swapped]
+    noted.clear()
+    slots.swap_back()
+    assert noted == swapped
+
+
+def test_a_copy_of_the_one_before_is_flushed_before_it_gets_its_name(
+    slots: Slots, noted: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*arguments: object) -> None:
+        raise OSError("no links here")
+
+    monkeypatch.setattr(os, "link", refuse)
+    slots.swap(slots.model.with_name("new"), keep=True)
+    assert noted[:3] == ["flush part", "name farm.previous.tflite", "flush folder"]
+
+
+def test_what_was_fetched_is_flushed_also_where_the_transfer_broke_off(
+    tmp_path: Path, noted: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "there").write_bytes(bytes(100_000))
+    fetcher = SiteFetcher(Bounds(tries=2, pause_s=0.0))
+    fetcher.resume((tmp_path / "there").as_uri(), tmp_path / "here", 100_000)
+    assert noted == ["flush here"]
+    assert (tmp_path / "here").read_bytes() == bytes(100_000)
+    noted.clear()
+    with pytest.raises(DownloadError, match="has 100000 bytes, expected 100001$"):
+        fetcher.resume((tmp_path / "there").as_uri(), tmp_path / "here", 100_001)
+    assert noted == ["flush here"]
