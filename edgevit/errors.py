@@ -25,9 +25,9 @@ class EdgevitError(Exception):
         """The message with options as the command line has them."""
         return super().__str__()
 
-    def __reduce__(self) -> tuple[Callable[..., "EdgevitError"], tuple[object, ...]]:
-        """Let an error travel from one process to another, whatever it was made of there."""
-        return _made_of, (type(self), *self.args)
+    def __reduce__(self) -> tuple[Callable[..., "EdgevitError"], tuple[object, ...], dict[str, object]]:
+        """Let an error travel from one process to another with all it knows, whatever it was made of there."""
+        return _made_of, (type(self), *self.args), vars(self)
 
 
 def _made_of(kind: type[EdgevitError], *arguments: object) -> EdgevitError:
@@ -128,16 +128,13 @@ class SourceLostError(EdgevitError, ConnectionError):
 class ProcessLostError(EdgevitError, ConnectionError):
     """Another process of a run on several GPUs has ended before its time."""
 
-    told = False
+    told: bool
     """Whether the other process says why."""
 
-    @classmethod
-    def of(cls, *, told: bool) -> "ProcessLostError":
-        """Return the error of a process that says why, or does not."""
+    def __init__(self, told: bool) -> None:
         what = "has failed and says why" if told else "has ended without a word; perhaps memory was used up"
-        error = cls(f"another process of this run {what}; continue from its last checkpoint with --resume")
-        error.told = told
-        return error
+        super().__init__(f"another process of this run {what}; continue from its last checkpoint with --resume")
+        self.told = told
 
 
 class MissingProgramError(EdgevitError, FileNotFoundError):

@@ -1,9 +1,11 @@
-"""Models for archives that do to a process what a broken picture or a broken library may do."""
+"""Archives: models that do to a process what a broken picture or library may, and the rows that a run has written."""
 
+import json
 import logging
 import multiprocessing
 import os
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,8 @@ from edgevit.runtime.run.model import open_model
 from edgevit.runtime.run.options import RunOptions
 
 POISON = "poison.png"
+CHANGING = ("id", "time", "preprocess_ms", "inference_ms", "postprocess_ms")
+"""What two runs tell differently of the same picture."""
 
 
 class Poisoned:
@@ -58,3 +62,17 @@ class Talking(Poisoned):
     def __call__(self, source: list[Path] | list[RGBImage]) -> list[Result]:
         logging.getLogger(__name__).warning("OpenCV has %d thread", cv2.getNumThreads())
         return self._model(source)
+
+
+def rows(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def kept(path: Path) -> list[str]:
+    """Return what does not change of the rows of a file, sorted by picture and region."""
+    found = [{name: value for name, value in row.items() if name not in CHANGING} for row in rows(path)]
+    return sorted(json.dumps(row, sort_keys=True) for row in found)
+
+
+def sources(path: Path) -> Counter[str]:
+    return Counter(Path(row["source"]).name for row in rows(path))

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from edgevit.doctor.board import check_model, check_profile
 from edgevit.doctor.camera import check_camera_names, check_camera_users, check_permissions, check_ribbon_camera
 from edgevit.doctor.environment import Environment, Finding
+from edgevit.doctor.extras import check_extras
 from edgevit.doctor.packages import (
     check_holes,
     check_imports,
@@ -37,6 +38,7 @@ CHECKS: tuple[Check, ...] = (
     check_torch,
     check_holes,
     check_imports,
+    check_extras,
     check_memory,
     check_swap,
     check_space,

@@ -173,7 +173,7 @@ def joined(ranks: Ranks, device: str) -> Iterator[None]:
         if device == "cpu":  # nccl would wait for what others never send
             dist.destroy_process_group()
         if _is_lost_connection(error):
-            raise ProcessLostError.of(told=told) from error
+            raise ProcessLostError(told) from error
         raise
     dist.destroy_process_group()
 

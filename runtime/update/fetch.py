@@ -123,6 +123,7 @@ class SiteFetcher(Urllib3Fetcher):
         self._check_time(url)
         headers = {"Range": f"bytes={offset}-"} if offset else {}
         try:
+            # a name that tuf does not promise, but its way through proxies: see test_private_names.py
             response = self._proxy_env.request(
                 "GET",
                 url,

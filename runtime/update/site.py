@@ -39,7 +39,7 @@ def ask_site(
         updater = Updater(
             str(store), f"{address}/metadata/", fetcher=fetcher, bootstrap=enrollment.root.encode("utf-8", "replace")
         )
-        # tuf has no public way to say what time it is, nor to ask what it trusts
+        # tuf has no public way to say what time it is, nor to ask what it trusts: see test_private_names.py
         trusted = updater._trusted_set
         trusted.reference_time = datetime.datetime.fromtimestamp(time_s, datetime.UTC)
         updater.refresh()

@@ -8,36 +8,16 @@ import pytest
 
 from edgevit.cli.fleet_watch import HEADER, row, seen_text, summary, update_text
 from edgevit.fleet.boards import Board, boards_from
-from edgevit.runtime.board.status import BoardStatus, unix_time
+from edgevit.runtime.board.status import unix_time
+from tests.made_status import FOLLOWED, NEWER, STATUS
 
-DIGEST, OTHER = "c4e4961e" + "0" * 56, "0042beef" + "1" * 56
-SINCE_S = unix_time("2026-11-20T13:36:31.250Z")
-STATUS = BoardStatus(
-    host="pen3",
-    version="0.1.0",
-    pid=4711,
-    model="/srv/models/farm.onnx",
-    sha256=DIGEST,
-    since="2026-11-20T13:36:31.250Z",
-    time="2026-11-20T14:00:00.000Z",
-    frames_per_second=1.92,
-    temperature_c=61.5,
-    backlog=7,
-)
+BUSY = dataclasses.replace(STATUS, frames_per_second=1.92, temperature_c=61.5, backlog=7)
 NOW_S = unix_time(STATUS.time)
-FOLLOWED: dict[str, Any] = {
-    "target": "stable/farm.onnx",
-    "channel": "stable",
-    "state": "waiting",
-    "error": None,
-    "checked": None,
-}
-FOLLOWED |= {"installed": {"version": 12, "sha256": DIGEST}, "latest": {"version": 13, "sha256": OTHER}}
 
 
 def board(**changes: Any) -> Board:
     own = {name: changes.pop(name) for name in ("offline", "source_lost") if name in changes}
-    return Board("farm/pen3", dataclasses.replace(STATUS, **changes), **own)
+    return Board("farm/pen3", dataclasses.replace(BUSY, **changes), **own)
 
 
 def followed(**changes: Any) -> Board:
@@ -46,7 +26,7 @@ def followed(**changes: Any) -> Board:
 
 def test_row_tells_what_a_board_runs() -> None:
     cells = dict(zip(HEADER, row(followed(), NOW_S + 12.3), strict=True))
-    since = time.strftime("%Y-%m-%d %H:%M", time.localtime(SINCE_S))
+    since = time.strftime("%Y-%m-%d %H:%M", time.localtime(unix_time(STATUS.since)))
     assert cells == {
         "BOARD": "farm/pen3",
         "HOST": "pen3",
@@ -67,7 +47,7 @@ def test_what_a_board_does_not_know_is_a_dash() -> None:
 
 
 def test_version_is_that_of_what_answers_not_of_what_lies_on_the_disk() -> None:
-    assert followed(installed={"version": 13, "sha256": OTHER}).version == "c4e4961e"
+    assert followed(installed={"version": 13, "sha256": NEWER}).version == "c4e4961e"
 
 
 def test_throttled_board_stands_out() -> None:
@@ -112,7 +92,7 @@ def test_board_is_silent_after_three_minutes(seconds: float, changes: dict[str, 
 
 
 def test_summary_counts_models_and_those_that_are_not_heard_of() -> None:
-    same, other = board(), board(sha256=OTHER, offline=True)
+    same, other = board(), board(sha256=NEWER, offline=True)
     assert summary([same], NOW_S) == "1 board, 0 silent or offline, all run the same model"
     assert summary([same, same, other], NOW_S) == "3 boards, 1 silent or offline, 2 different models"
 
@@ -155,4 +135,4 @@ def test_plain_values_are_the_status_and_what_the_broker_adds() -> None:
         "age_s": 1.0,
         "source_lost": False,
     }
-    assert {name: found[name] for name in dataclasses.asdict(STATUS)} == dataclasses.asdict(STATUS)
+    assert {name: found[name] for name in dataclasses.asdict(BUSY)} == dataclasses.asdict(BUSY)

@@ -140,8 +140,10 @@ def test_every_error_travels(kind: type[errors.EdgevitError]) -> None:
         "UnknownNameError": ("model", "farn", ["farm"]),
         "UnknownModelError": ("farn", "farm"),
         "MissingExtraError": ("onnx", "exporting", "export"),
+        "ProcessLostError": (True,),
     }
     error = kind(*made.get(kind.__name__, ("--every is 3",)))
     again = pickle.loads(pickle.dumps(error))
     assert type(again) is kind
     assert (str(again), again.command_line_text) == (str(error), error.command_line_text)
+    assert vars(again) == vars(error)

@@ -9,34 +9,15 @@ import pytest
 
 from edgevit.errors import OptionError
 from edgevit.runtime.addresses.destinations import parse_sink
-from edgevit.runtime.board.status import BoardStatus
 from edgevit.runtime.delivery.board_link import BoardLink
 from edgevit.runtime.delivery.broker import Broker
 from edgevit.runtime.delivery.homeassistant import discovery
 from edgevit.runtime.run.options import RunOptions
 from edgevit.runtime.service.job import make_job
 from tests.home_assistant import check_announcement, update_state
+from tests.made_status import FOLLOWED, NEWER, STATUS
 
-DIGEST, NEWER = "c4e4961e" + "0" * 56, "0042beef" + "1" * 56
 BROKER = Broker("host", 1883, "farm/pen3", discovery="homeassistant")
-STATUS = BoardStatus(
-    host="pen3",
-    version="0.1.0",
-    pid=4711,
-    model="/srv/models/farm.onnx",
-    sha256=DIGEST,
-    since="2026-11-20T13:36:31.250Z",
-    time="2026-11-20T14:00:00.000Z",
-)
-FOLLOWED = {
-    "target": "stable/farm.onnx",
-    "channel": "stable",
-    "state": "waiting",
-    "installed": {"version": 12, "sha256": DIGEST},
-    "latest": {"version": 13, "sha256": NEWER},
-    "error": None,
-    "checked": "2026-11-20T13:00:00.000Z",
-}
 
 
 def announced(broker: Broker = BROKER, **given: Any) -> dict[str, dict[str, Any]]:

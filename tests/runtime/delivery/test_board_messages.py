@@ -1,11 +1,8 @@
 """A board's status on a real Mosquitto: kept by it, renewed by what happens, and never a question that was kept."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 from edgevit.runtime.addresses.destinations import parse_sinks
 from edgevit.runtime.board.report import BoardReport
@@ -16,20 +13,6 @@ from tests.made_broker import Mosquitto, Subscriber, needs_broker, paho
 from tests.waiting import GENEROUS_S, wait_for
 
 pytestmark = needs_broker
-
-
-@pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Mosquitto]:
-    broker = Mosquitto(tmp_path / "broker")
-    yield broker
-    broker.stop()
-
-
-@pytest.fixture
-def subscriber(broker: Mosquitto) -> Iterator[Subscriber]:
-    subscriber = Subscriber(broker.port)
-    yield subscriber
-    subscriber.close()
 
 
 def open_board(folder: Path, port: int, query: str = "") -> tuple[BoardReport, Sinks]:
