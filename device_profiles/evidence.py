@@ -1,7 +1,7 @@
 """What a machine is, read from /proc: pure functions over the texts, and those that read them."""
 
+import os
 import struct
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from edgevit.system.platforms import machine_architecture
@@ -9,6 +9,7 @@ from edgevit.system.platforms import machine_architecture
 if TYPE_CHECKING:
     from edgevit.device_profiles.profile import Feature
 
+Folder = str | os.PathLike[str]
 VARIABLE = "EDGEVIT_PROFILE"
 """Environment variable that names the profile and so ends all guessing."""
 
@@ -51,29 +52,30 @@ class Evidence(NamedTuple):
     """What every core has."""
 
 
-def read_evidence(root: Path = Path("/")) -> Evidence:
+def read_evidence(root: Folder = "/") -> Evidence:
     """Read this machine's evidence, or that of a tree of files made like it."""
-    cpuinfo = _text(root / "proc/cpuinfo")
+    cpuinfo = _text(root, "proc/cpuinfo")
     machine = machine_architecture()
     # a container may hide the device tree, but not cpuinfo
-    board = _text(root / "proc/device-tree/model") or _last_value(cpuinfo, "Model")
+    board = _text(root, "proc/device-tree/model") or _last_value(cpuinfo, "Model")
     try:
-        auxv = read_auxv((root / "proc/self/auxv").read_bytes())
+        with open(os.path.join(root, "proc/self/auxv"), "rb") as file:
+            auxv = read_auxv(file.read())
     except OSError:
         auxv = {}
     features = hwcap_features(auxv) if machine == "aarch64" else frozenset()
     return Evidence(board.rstrip("\0\n"), machine, core_parts(cpuinfo), features or cpuinfo_features(cpuinfo))
 
 
-def machine_name(root: Path = Path("/")) -> str:
+def machine_name(root: Folder = "/") -> str:
     """Return the board's name, or else the processor's, or else its architecture."""
     evidence = read_evidence(root)
-    return evidence.board or _last_value(_text(root / "proc/cpuinfo"), "model name") or evidence.machine
+    return evidence.board or _last_value(_text(root, "proc/cpuinfo"), "model name") or evidence.machine
 
 
-def cpu_flags(root: Path = Path("/")) -> frozenset[str]:
+def cpu_flags(root: Folder = "/") -> frozenset[str]:
     """Return what /proc/cpuinfo says that every core has, in the kernel's words: "asimddp", "avx512_bf16"."""
-    return _flags(_text(root / "proc/cpuinfo"))
+    return _flags(_text(root, "proc/cpuinfo"))
 
 
 def read_auxv(data: bytes) -> dict[int, int]:
@@ -123,8 +125,9 @@ def _fields(cpuinfo: str) -> list[tuple[str, str]]:
     return [(name.strip(), value.strip()) for name, colon, value in pairs if colon]
 
 
-def _text(path: Path) -> str:
+def _text(root: Folder, name: str) -> str:
     try:
-        return path.read_text(encoding="utf-8", errors="replace")
+        with open(os.path.join(root, name), encoding="utf-8", errors="replace") as file:
+            return file.read()
     except OSError:
         return ""

@@ -19,7 +19,6 @@ import types
 import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Any, Literal, ParamSpec, TypeVar
 
 from edgevit.errors import OptionError
@@ -28,8 +27,8 @@ Options = TypeVar("Options")
 Answer = TypeVar("Answer")
 Given = ParamSpec("Given")
 
-KINDS = {int: "a whole number", bool: "true or false", str: "text", float: "a finite number", Path: "a path"}
-"""Types of single values, in words."""
+KINDS = {int: "a whole number", bool: "true or false", str: "text", float: "a finite number"}
+"""Types of single values, in words; any class that stands for a path is "a path"."""
 
 MOST_VALUES = 1_000_000
 """Values of one list that are read at most."""
@@ -110,7 +109,7 @@ def read_value(kind: Any, value: Any, where: str) -> Any:
 def _read_single(kind: Any, value: Any, where: str) -> Any:
     if kind is Any or kind is types.NoneType and value is None:
         return value
-    expected = KINDS.get(kind, "nothing" if kind is types.NoneType else kind.__name__)
+    expected = KINDS.get(kind) or ("nothing" if kind is types.NoneType else _words(kind))
     if kind is float:
         _check(_is_finite(value), value, expected, where)
         return float(value)
@@ -120,11 +119,16 @@ def _read_single(kind: Any, value: Any, where: str) -> Any:
     if kind is str:
         _check(isinstance(value, str) and _is_printable(value), value, expected, where)
         return value
-    if kind is Path:
+    if _is_path(kind):
         _check(isinstance(value, str | os.PathLike) and "\0" not in str(value), value, expected, where)
-        return Path(value)
+        return kind(value)
     _check(isinstance(value, kind), value, expected, where)
     return value
+
+
+def _is_path(kind: Any) -> bool:
+    """Tell whether a type is that of paths, without importing pathlib, which most documents do not need."""
+    return isinstance(kind, type) and issubclass(kind, os.PathLike)
 
 
 def _is_printable(text: str) -> bool:
@@ -183,7 +187,7 @@ def _words(kind: Any) -> str:
         return "a list"
     if origin in (dict, collections.abc.Mapping):
         return "an object"
-    return KINDS.get(kind, getattr(kind, "__name__", str(kind)))
+    return "a path" if _is_path(kind) else KINDS.get(kind, getattr(kind, "__name__", str(kind)))
 
 
 @functools.lru_cache(maxsize=256)

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgevit.artifact.files import FilePath
 from edgevit.artifact.manifest import Preprocess
 from edgevit.artifact.tflite import NORMALIZATION_KEYS
 from edgevit.errors import OptionError
@@ -53,7 +54,7 @@ class UserMetadata:
         return [name for name, value in vars(self).items() if value is not None]
 
 
-def foreign_preprocess(path: Path, session: Session, told: UserMetadata, metadata: Mapping[str, str]) -> Preprocess:
+def foreign_preprocess(path: FilePath, session: Session, told: UserMetadata, metadata: Mapping[str, str]) -> Preprocess:
     """Return the preprocessing of a foreign model.
 
     Its normalization is what the user says, else what its metadata says, else (of integer inputs) that the levels are
@@ -107,7 +108,7 @@ def told_levels(levels: Sequence[float] | None) -> tuple[float, float] | None:
     return float(levels[0]), float(levels[1])
 
 
-def foreign_labels(path: Path, classes: int, told: UserMetadata, metadata: Mapping[str, str]) -> tuple[str, ...]:
+def foreign_labels(path: FilePath, classes: int, told: UserMetadata, metadata: Mapping[str, str]) -> tuple[str, ...]:
     """Return the class names of a foreign model of so many outputs, as many; one or two where it has a single one.
 
     Raises:
@@ -181,7 +182,7 @@ def _own_levels(limits: tuple[float, float]) -> tuple[Sequence[float], Sequence[
     return (-lowest / (highest - lowest),) * 3, (1 / (highest - lowest),) * 3
 
 
-def _fit_background(path: Path, names: tuple[str, ...], classes: int) -> tuple[str, ...]:
+def _fit_background(path: FilePath, names: tuple[str, ...], classes: int) -> tuple[str, ...]:
     """Add or leave out a first class for the background, which some models trained on ImageNet have."""
     if (len(names), classes) == (1000, 1001):
         logger.warning("%s has 1001 classes for 1000 labels: the first is taken for the background", path)
@@ -205,7 +206,7 @@ def user_labels(labels: str | os.PathLike[str] | Sequence[str] | None) -> tuple[
     return read_labels(Path(labels)) if isinstance(labels, str | os.PathLike) else tuple(labels)
 
 
-def input_size(path: Path, session: Session, imgsz: int | tuple[int, int] | None) -> tuple[int, int]:
+def input_size(path: FilePath, session: Session, imgsz: int | tuple[int, int] | None) -> tuple[int, int]:
     """Return the (height, width) of a model's input: its own, or where it takes any, what is told.
 
     Raises:

@@ -3,12 +3,12 @@
 import functools
 import importlib
 import os
-import pathlib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, overload
 
 import numpy as np
 
+from edgevit.artifact.files import FilePath
 from edgevit.artifact.manifest import Manifest, read_manifest, read_metadata
 from edgevit.errors import ModelFileError, OptionError
 from edgevit.runtime.backends.session import Session, find_backend, open_exported, open_session
@@ -39,23 +39,20 @@ class LoadOptions(TypedDict, total=False):
     output: str | None
 
 
-Path = str | os.PathLike[str]
-
-
 @overload
 def load(
-    path: Path, threads: int | None = None, *, task: Literal["segment"], **options: Unpack[LoadOptions]
+    path: FilePath, threads: int | None = None, *, task: Literal["segment"], **options: Unpack[LoadOptions]
 ) -> "Segmenter": ...
 @overload
 def load(
-    path: Path, threads: int | None = None, *, task: Literal["detect"], **options: Unpack[LoadOptions]
+    path: FilePath, threads: int | None = None, *, task: Literal["detect"], **options: Unpack[LoadOptions]
 ) -> "Detector": ...
 @overload
 def load(
-    path: Path, threads: int | None = None, *, task: Task | None = None, **options: Unpack[LoadOptions]
+    path: FilePath, threads: int | None = None, *, task: Task | None = None, **options: Unpack[LoadOptions]
 ) -> Classifier: ...
 def load(
-    path: Path, threads: int | None = None, *, task: Task | None = None, **options: Unpack[LoadOptions]
+    path: FilePath, threads: int | None = None, *, task: Task | None = None, **options: Unpack[LoadOptions]
 ) -> Classifier:
     """Open a model for classifying images, segmenting them, or finding objects in them.
 
@@ -92,10 +89,10 @@ def load(
     return opened.opened_by(functools.partial(load, os.path.abspath(path), threads, task=task, **options))
 
 
-def _open(path: Path, threads: int | None, task: Task | None, options: LoadOptions) -> Classifier:
+def _open(path: FilePath, threads: int | None, task: Task | None, options: LoadOptions) -> Classifier:
     if task is not None and task not in TASKS:
         raise OptionError(f"--task is {task!r}, expected one of {', '.join(TASKS)}")
-    path, told = pathlib.Path(path), _user_metadata(options) if options else None
+    path, told = os.fspath(path), _user_metadata(options) if options else None
     find_backend(path)
     manifest = read_manifest(path)
     if manifest is None:
@@ -128,7 +125,7 @@ def _user_metadata(options: Mapping[str, Any]) -> "UserMetadata":
     return options_from(UserMetadata, options)
 
 
-def _foreign(path: pathlib.Path, threads: int | None, told: "UserMetadata", task: Task | None) -> Classifier:
+def _foreign(path: FilePath, threads: int | None, told: "UserMetadata", task: Task | None) -> Classifier:
     """Open a model that edgevit did not export."""
     # a file of edgevit's own needs none of this
     from edgevit.runtime.detection.foreign import is_detector, open_detector
@@ -144,7 +141,7 @@ def _foreign(path: pathlib.Path, threads: int | None, told: "UserMetadata", task
 
 
 def foreign_classifier(
-    path: pathlib.Path, session: Session, told: "UserMetadata", metadata: Mapping[str, str], *, named: bool = True
+    path: FilePath, session: Session, told: "UserMetadata", metadata: Mapping[str, str], *, named: bool = True
 ) -> Classifier:
     """Return a classifier that edgevit did not export.
 
@@ -170,7 +167,7 @@ def foreign_classifier(
     return Classifier(session, preprocessing, names, None, find_meaning(path, session, count, told.outputs))
 
 
-def _own_labels(path: pathlib.Path, manifest: Manifest, told: "UserMetadata") -> tuple[str, ...]:
+def _own_labels(path: FilePath, manifest: Manifest, told: "UserMetadata") -> tuple[str, ...]:
     from edgevit.runtime.foreign import user_labels
 
     fixed = [name for name in told.options() if name != "labels"]

@@ -4,20 +4,27 @@ import contextlib
 import os
 import stat
 from collections.abc import Iterator
-from pathlib import Path
 from typing import BinaryIO
 
 from edgevit.errors import ModelFileError
 from edgevit.system.platforms import READ_AT_ONCE
 
+FilePath = str | os.PathLike[str]
+"""Where a model's file lies, as text or a Path. Opening one imports no pathlib: where modules are not compiled, that
+takes longer than any module of edgevit."""
 LARGEST_TEXT = 16 << 20
 """Bytes of one text inside a model's file that are read at most; the labels of 21,841 classes take half a megabyte."""
 MOST_PAIRS = 10_000
 """Key-value pairs inside a model's file that are read at most."""
 
 
+def file_suffix(path: FilePath) -> str:
+    """Return the end of a file's name from its last dot on, in small letters; "" where it has none."""
+    return os.path.splitext(path)[1].lower()
+
+
 @contextlib.contextmanager
-def open_model(path: Path) -> Iterator[BinaryIO]:
+def open_model(path: FilePath) -> Iterator[BinaryIO]:
     """Open a model's file for reading; what goes wrong, then or later, is a ModelFileError of one line."""
     try:
         with open_regular(path) as file:

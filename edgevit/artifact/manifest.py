@@ -9,11 +9,11 @@ import dataclasses
 import importlib
 import json
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 from edgevit.artifact.cases import INPUT_TOLERANCE_LEVELS, LOGIT_TOLERANCE, MISSING_BOXES, SCORE_TOLERANCE, SelfTests
 from edgevit.artifact.checks import require
+from edgevit.artifact.files import FilePath, file_suffix
 from edgevit.artifact.seal import UNSEALED, file_digest
 from edgevit.errors import ModelFileError
 from edgevit.schema import FieldError, read_json, read_value
@@ -338,7 +338,7 @@ def mirrored_keys(manifest: Manifest) -> dict[str, str]:
     }
 
 
-def read_metadata(path: Path) -> dict[str, str]:
+def read_metadata(path: FilePath) -> dict[str, str]:
     """Return the key-value pairs inside a model file: edgevit's document under KEY, and what other tools wrote.
 
     Raises:
@@ -348,11 +348,11 @@ def read_metadata(path: Path) -> dict[str, str]:
     return pairs
 
 
-def _reader(path: Path) -> Any:
-    return importlib.import_module(READERS.get(path.suffix.lower(), READERS[".onnx"]))
+def _reader(path: FilePath) -> Any:
+    return importlib.import_module(READERS.get(file_suffix(path), READERS[".onnx"]))
 
 
-def read_manifest(path: Path) -> Manifest | None:
+def read_manifest(path: FilePath) -> Manifest | None:
     """Return the document inside a model file, or None if the file is a model that edgevit did not export.
 
     Raises:

@@ -8,9 +8,8 @@ import mmap
 import os
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
-from edgevit.artifact.files import LARGEST_TEXT, MOST_PAIRS, open_model
+from edgevit.artifact.files import LARGEST_TEXT, MOST_PAIRS, FilePath, open_model
 from edgevit.artifact.graph import MOST_TENSORS, Graph, GraphTensor
 from edgevit.artifact.protobuf import Field, Message
 from edgevit.errors import ModelFileError
@@ -53,7 +52,7 @@ Some of the probabilities are probabilities still, and so are means of them.
 """
 
 
-def read_document(path: Path, name: str) -> str | None:
+def read_document(path: FilePath, name: str) -> str | None:
     """Return the value of one of an ONNX file's key-value pairs, None if it has none of this name.
 
     Raises:
@@ -62,7 +61,7 @@ def read_document(path: Path, name: str) -> str | None:
     return read_metadata(path).get(name)
 
 
-def read_metadata(path: Path) -> dict[str, str]:
+def read_metadata(path: FilePath) -> dict[str, str]:
     """Return the key-value pairs of an ONNX file; the graph between them is skipped, not read.
 
     Raises:
@@ -84,7 +83,7 @@ def read_metadata(path: Path) -> dict[str, str]:
         return pairs
 
 
-def read_graph(path: Path) -> Graph:
+def read_graph(path: FilePath) -> Graph:
     """Return the inputs and outputs of an ONNX file, and the versions of what it is written in.
 
     Raises:
@@ -142,7 +141,7 @@ def _inner(message: Message, number: int) -> list[Message]:
     return [message.part(field) for field in message if field.number == number]
 
 
-def last_operator(path: Path, output: str) -> str:
+def last_operator(path: FilePath, output: str) -> str:
     """Return the operator that an output of the graph comes from, those left out that change none of its meaning.
 
     "" if it comes from none: from an input, or from a weight.
@@ -159,7 +158,7 @@ def last_operator(path: Path, output: str) -> str:
     return ""
 
 
-def operators(path: Path) -> frozenset[str]:
+def operators(path: FilePath) -> frozenset[str]:
     """Return the names of the graph's operators, but for those of graphs within it.
 
     Raises:
@@ -168,7 +167,7 @@ def operators(path: Path) -> frozenset[str]:
     return frozenset(operator for operator, _ in _makers(path).values())
 
 
-def _makers(path: Path) -> dict[str, tuple[str, str]]:
+def _makers(path: FilePath) -> dict[str, tuple[str, str]]:
     """Return each tensor's name to the operator that it comes from and the name of that one's first input."""
     with _open_onnx(path) as model:
         made: dict[str, tuple[str, str]] = {}
@@ -192,7 +191,7 @@ def _made(node: Message) -> list[tuple[str, tuple[str, str]]]:
     return [(output, (operator, inputs[0] if inputs else "")) for output in outputs]
 
 
-def external_file(path: Path) -> str | None:
+def external_file(path: FilePath) -> str | None:
     """Return the name of a file that some weights of an ONNX model lie in, "?" if none is told; None without one.
 
     Raises:
@@ -224,7 +223,7 @@ def _entry(message: Message, field: Field) -> tuple[str, str]:
 
 
 @contextlib.contextmanager
-def _open_onnx(path: Path) -> Iterator[Message]:
+def _open_onnx(path: FilePath) -> Iterator[Message]:
     """Map an ONNX file into memory and yield it; what is wrong with it, then or later, is a ModelFileError."""
     with open_model(path) as file:
         try:

@@ -1,9 +1,8 @@
 """The seal of a file: the SHA-256 of all of it, taken with the digest's own 64 characters set to zero."""
 
 import hashlib
-from pathlib import Path
 
-from edgevit.artifact.files import open_model
+from edgevit.artifact.files import FilePath, open_model
 
 UNSEALED = "0" * 64
 
@@ -16,7 +15,7 @@ def seal(data: bytes) -> bytes:
     return data.replace(marker, _digest_field(hashlib.sha256(data).hexdigest()))
 
 
-def file_digest(path: Path, digest: str) -> str:
+def file_digest(path: FilePath, digest: str) -> str:
     """Return the SHA-256 that a file sealed with `digest` should carry, reading it piece by piece."""
     marker = _digest_field(digest)
     total = hashlib.sha256()

@@ -11,10 +11,9 @@ import mmap
 import re
 import struct
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from edgevit.artifact.files import LARGEST_TEXT, MOST_PAIRS, open_model
+from edgevit.artifact.files import LARGEST_TEXT, MOST_PAIRS, FilePath, open_model
 from edgevit.artifact.flatbuffer import Table, read_root
 from edgevit.errors import ModelFileError
 from edgevit.schema import read_json
@@ -58,7 +57,7 @@ _END_OF_DIRECTORY, _ZIP64_LOCATOR = b"PK\x05\x06", b"PK\x06\x07"
 """Signatures of a zip archive's last record (22 bytes and a comment), and of one before it in archives beyond 4 GB."""
 
 
-def read_document(path: Path, name: str) -> str | None:
+def read_document(path: FilePath, name: str) -> str | None:
     """Return one text of a TFLite file's own metadata, None if it has none of this name; appended files are not read.
 
     Raises:
@@ -69,7 +68,7 @@ def read_document(path: Path, name: str) -> str | None:
         return None if content is None else _text(content)
 
 
-def read_metadata(path: Path) -> dict[str, str]:
+def read_metadata(path: FilePath) -> dict[str, str]:
     """Return the key-value pairs of a TFLite file; the graph is not read.
 
     The pairs are edgevit's document and the flat keys beside it, and of the standard metadata `name`, `description`,
@@ -86,7 +85,7 @@ def read_metadata(path: Path) -> dict[str, str]:
         return pairs | {name: _text(content) for name, content in buffers.items()}
 
 
-def read_graph(path: Path) -> "Graph":
+def read_graph(path: FilePath) -> "Graph":
     """Return the inputs and outputs of a TFLite file's first graph, and the version of the schema.
 
     Raises:
@@ -113,7 +112,7 @@ def _tensor(table: Table) -> "GraphTensor":
     )
 
 
-def external_file(path: Path) -> str | None:
+def external_file(path: FilePath) -> str | None:
     """Return the name of a file that some weights of a TFLite model lie in; None if there is none.
 
     Raises:
@@ -125,7 +124,7 @@ def external_file(path: Path) -> str | None:
 
 
 @contextlib.contextmanager
-def open_tflite(path: Path) -> Iterator[tuple[Table, BinaryIO]]:
+def open_tflite(path: FilePath) -> Iterator[tuple[Table, BinaryIO]]:
     """Map a TFLite file into memory and yield its root table, and the file.
 
     Raises:

@@ -3,12 +3,12 @@
 import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgevit.artifact.files import FilePath, file_suffix
 from edgevit.errors import ModelFileError, OptionError
 from edgevit.runtime.backends.session import Session
 from edgevit.runtime.postprocess import sigmoid, softmax
@@ -80,7 +80,7 @@ class OutputMeaning:
         return np.concatenate([1 - shares, shares], axis=1) if self.count == 1 else shares
 
 
-def find_meaning(path: Path, session: Session, count: int, told: str | None = None) -> OutputMeaning:
+def find_meaning(path: FilePath, session: Session, count: int, told: str | None = None) -> OutputMeaning:
     """Return what the answers of a model mean that edgevit did not export.
 
     Args:
@@ -96,7 +96,7 @@ def find_meaning(path: Path, session: Session, count: int, told: str | None = No
     """
     if told is not None and told not in MEANINGS:
         raise OptionError(f"outputs is {told!r}, expected {', '.join(MEANINGS)}")
-    last: str = importlib.import_module(GRAPH_READERS[path.suffix.lower()]).last_operator(path, session.tensors.output)
+    last: str = importlib.import_module(GRAPH_READERS[file_suffix(path)]).last_operator(path, session.tensors.output)
     found = TELLING.get(last, "probabilities" if session.tensors.probabilities else "logits")
     if told is None and count == 1 and last.upper() == "SOFTMAX":
         raise ModelFileError(f"{path} ends in a softmax over one class, which is always 1; export it with a sigmoid")

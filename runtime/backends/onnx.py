@@ -15,14 +15,15 @@ Measured on an AMD EPYC without VNNI, one thread: sbcformer_xs int8 takes 15.3 m
 instead of 5.7. Other processors have only exact kernels.
 """
 
+import os
 import re
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgevit.artifact.files import FilePath
 from edgevit.errors import ClosedError, MissingExtraError, ModelFileError
 from edgevit.runtime.backends.onnx_tensor import check_input, check_output, open_sides, scores
 from edgevit.runtime.backends.session import LONGEST_REASON, Output, Tensors, choose_outputs
@@ -39,7 +40,7 @@ class OnnxSession:
 
     def __init__(
         self,
-        path: Path,
+        path: FilePath,
         threads: int,
         rank: int | None = 2,
         output: str | None = None,
@@ -48,7 +49,7 @@ class OnnxSession:
         options = session_options(threads)
         try:
             self._session = _import_onnxruntime().InferenceSession(
-                str(path), options, providers=["CPUExecutionProvider"]
+                os.fspath(path), options, providers=["CPUExecutionProvider"]
             )
         except MemoryError:
             raise
@@ -105,7 +106,7 @@ class OnnxSession:
 
 
 def open_backend(
-    path: Path,
+    path: FilePath,
     threads: int,
     rank: int | None = 2,
     output: str | None = None,

@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgevit.artifact.files import FilePath
 from edgevit.errors import ModelFileError
 from edgevit.runtime.backends.session import FORMS, choose_output
 
@@ -53,7 +53,7 @@ class ImageInput:
         return stored if self.batched else stored[0]
 
 
-def check_input(path: Path, inputs: Any) -> ImageInput:
+def check_input(path: FilePath, inputs: Any) -> ImageInput:
     """Return the only input; ModelFileError if it is none that images can be given to."""
     if len(inputs) != 1:
         raise ModelFileError(f"{path} has {len(inputs)} inputs ({', '.join(i.name for i in inputs)}); {EXPECTED}")
@@ -80,7 +80,7 @@ def open_sides(axes: Sequence[Any]) -> tuple[int, ...]:
     return tuple(axis if isinstance(axis, int) and axis > 0 else 0 for axis in axes)
 
 
-def check_output(path: Path, outputs: Any, rank: int | None, wanted: str | None) -> tuple[str, bool]:
+def check_output(path: FilePath, outputs: Any, rank: int | None, wanted: str | None) -> tuple[str, bool]:
     """Return the output's name, and whether it must be asked for one picture at a time.
 
     Raises:
@@ -105,7 +105,7 @@ def check_output(path: Path, outputs: Any, rank: int | None, wanted: str | None)
     return output.name, len(output.shape) < 2
 
 
-def scores(path: Path, answer: NDArray[Any], count: int) -> NDArray[np.float32]:
+def scores(path: FilePath, answer: NDArray[Any], count: int) -> NDArray[np.float32]:
     """Return the answer for `count` pictures as (count, classes), without axes of one.
 
     Raises:

@@ -3,12 +3,12 @@
 import importlib
 import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgevit.artifact.files import FilePath, file_suffix
 from edgevit.artifact.manifest import Manifest
 from edgevit.errors import ModelFileError, OptionError
 from edgevit.runtime.backends.threads import plan_threads, started_on
@@ -81,7 +81,7 @@ class Session(Protocol):
 
 
 def open_session(
-    path: str | os.PathLike[str],
+    path: FilePath,
     threads: int | None = None,
     *,
     rank: int | None = 2,
@@ -106,7 +106,7 @@ def open_session(
         UnknownNameError: EDGEVIT_PROFILE names no device profile.
         ProfileError: a device profile of the user's own is wrong.
     """
-    path = Path(path)
+    path = os.fspath(path)
     backend = importlib.import_module(find_backend(path))
     plan = plan_threads(threads)
     with started_on(plan.cores):
@@ -115,7 +115,7 @@ def open_session(
     return session
 
 
-def open_exported(path: Path, manifest: Manifest, threads: int | None = None) -> Session:
+def open_exported(path: FilePath, manifest: Manifest, threads: int | None = None) -> Session:
     """Open a model that edgevit exported, so that it answers with what its document says.
 
     Raises:
@@ -134,7 +134,7 @@ def open_exported(path: Path, manifest: Manifest, threads: int | None = None) ->
     return session
 
 
-def choose_output(path: Path, names: Sequence[str], wanted: str | None, expected: str) -> int:
+def choose_output(path: FilePath, names: Sequence[str], wanted: str | None, expected: str) -> int:
     """Return the place of the output to take among a model's.
 
     Raises:
@@ -148,7 +148,7 @@ def choose_output(path: Path, names: Sequence[str], wanted: str | None, expected
     return 0 if wanted is None else names.index(wanted)
 
 
-def choose_outputs(path: Path, outputs: Sequence[Output], wanted: Sequence[str]) -> list[int]:
+def choose_outputs(path: FilePath, outputs: Sequence[Output], wanted: Sequence[str]) -> list[int]:
     """Return the places of the outputs to take among a model's, by their names or numbers; all if none is named.
 
     Raises:
@@ -163,13 +163,13 @@ def choose_outputs(path: Path, outputs: Sequence[Output], wanted: Sequence[str])
     return places or list(range(len(names)))
 
 
-def find_backend(path: Path) -> str:
+def find_backend(path: FilePath) -> str:
     """Return the module that opens this file, judged by its suffix; ModelFileError if there is none."""
-    backend = SESSIONS.get(path.suffix.lower())
-    if not path.is_file():
+    backend = SESSIONS.get(file_suffix(path))
+    if not os.path.isfile(path):
         raise ModelFileError(f"{path} does not exist, or is no file; give the path of an exported model")
     if backend is None:
-        raise ModelFileError(f"{path} has suffix {path.suffix!r}; expected {' or '.join(SESSIONS)}")
+        raise ModelFileError(f"{path} has suffix {file_suffix(path)!r}; expected {' or '.join(SESSIONS)}")
     return backend
 
 
@@ -178,7 +178,7 @@ def thread_count(threads: int | None = None) -> int:
     return plan_threads(threads).count
 
 
-def check_input(path: Path, manifest: Manifest, session: Session) -> None:
+def check_input(path: FilePath, manifest: Manifest, session: Session) -> None:
     """Raise ModelFileError if the graph does not take what its document says, or what this runtime can give."""
     given, graph = manifest.input, session.tensors
     if given.color not in ("RGB", manifest.preprocess.channels):

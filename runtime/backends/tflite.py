@@ -2,13 +2,14 @@
 
 import _thread
 import importlib
+import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgevit.artifact.files import FilePath
 from edgevit.errors import ClosedError, MissingExtraError, ModelFileError, OptionError
 from edgevit.runtime.backends.session import LONGEST_REASON, Output, Tensors, choose_outputs
 from edgevit.runtime.backends.tflite_tensor import check_input, check_number, check_output, read_tensor
@@ -22,7 +23,7 @@ class TfliteSession:
 
     def __init__(
         self,
-        path: Path,
+        path: FilePath,
         threads: int,
         rank: int | None = 2,
         output: str | None = None,
@@ -35,7 +36,7 @@ class TfliteSession:
         self._lock = _thread.allocate_lock()
         try:
             # XNNPACK, the library of fast kernels, is on unless asked otherwise
-            self._interpreter = interpreter_class(model_path=str(path), num_threads=threads)
+            self._interpreter = interpreter_class(model_path=os.fspath(path), num_threads=threads)
             self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
             raise ModelFileError(
@@ -103,7 +104,7 @@ class TfliteSession:
 
 
 def open_backend(
-    path: Path,
+    path: FilePath,
     threads: int,
     rank: int | None = 2,
     output: str | None = None,
@@ -112,7 +113,7 @@ def open_backend(
     return TfliteSession(path, threads, rank, output, outputs)
 
 
-def _import_interpreter(path: Path) -> Any:
+def _import_interpreter(path: FilePath) -> Any:
     """Return the Interpreter class of the preferred runtime that is installed and can run this file.
 
     Raises:
@@ -135,7 +136,7 @@ def _import_interpreter(path: Path) -> Any:
     raise MissingExtraError("ai-edge-litert", "running a .tflite file", "tflite")
 
 
-def _check_old_runtime(path: Path) -> None:
+def _check_old_runtime(path: FilePath) -> None:
     if int(np.__version__.split(".")[0]) > 1:
         # its import succeeds, but the interpreter raises SystemError after a page of advice for programmers
         raise OptionError(

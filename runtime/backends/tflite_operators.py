@@ -2,8 +2,8 @@
 
 import re
 from dataclasses import dataclass
-from pathlib import Path
 
+from edgevit.artifact.files import FilePath
 from edgevit.artifact.flatbuffer import Table
 from edgevit.artifact.tflite import OUTPUTS, SUBGRAPHS, open_tflite
 
@@ -85,7 +85,7 @@ class Needs:
         )
 
 
-def read_needs(path: Path) -> Needs:
+def read_needs(path: FilePath) -> Needs:
     """Return what a TFLite file asks of its runtime.
 
     Raises:
@@ -108,7 +108,7 @@ UNCHANGING = frozenset(
 """Operators behind which an output means what it meant before; the first input is what passes through."""
 
 
-def last_operator(path: Path, tensor: int) -> str:
+def last_operator(path: FilePath, tensor: int) -> str:
     """Return the operator that a tensor of the first graph comes from, those left out that change none of its meaning.
 
     "" if it comes from none: from an input, or from a constant.
@@ -132,7 +132,7 @@ def last_operator(path: Path, tensor: int) -> str:
         return ""
 
 
-def output_places(path: Path, name: str) -> tuple[int, ...] | None:
+def output_places(path: FilePath, name: str) -> tuple[int, ...] | None:
     """Return for each output of an operator its number among those of the graph, from 0, or -1 where it is none.
 
     None if the graph has no operator of this name.

@@ -1,13 +1,13 @@
 """The input and output of a TFLite graph: their types, and how integers stand for numbers."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edgevit.artifact.files import FilePath
 from edgevit.errors import ModelFileError
 from edgevit.runtime.backends.session import FORMS, choose_output
 
@@ -79,7 +79,7 @@ class Tensor:
         return (stored.astype(np.float32) - np.float32(self.zero_point)) * np.float32(self.scale)
 
 
-def check_input(path: Path, details: Any) -> Tensor:
+def check_input(path: FilePath, details: Any) -> Tensor:
     """Return the only input; ModelFileError if it is none that images can be given to."""
     if len(details) != 1:
         raise ModelFileError(f"{path} has {len(details)} inputs ({', '.join(d['name'] for d in details)}); {EXPECTED}")
@@ -91,7 +91,7 @@ def check_input(path: Path, details: Any) -> Tensor:
     return _with_scale(path, tensor)
 
 
-def check_output(path: Path, details: Any, rank: int | None = 2, wanted: str | None = None) -> Tensor:
+def check_output(path: FilePath, details: Any, rank: int | None = 2, wanted: str | None = None) -> Tensor:
     """Return the only output, or the one that is wanted.
 
     Raises:
@@ -109,7 +109,7 @@ def check_output(path: Path, details: Any, rank: int | None = 2, wanted: str | N
     return _with_scale(path, tensor)
 
 
-def check_number(path: Path, detail: Any) -> Tensor:
+def check_number(path: FilePath, detail: Any) -> Tensor:
     """Return one of several outputs, of whatever form; ModelFileError if its integers cannot be read as numbers."""
     tensor = read_tensor(detail)
     return _with_scale(path, tensor) if tensor.dtype in TYPES else tensor
@@ -122,7 +122,7 @@ def read_tensor(detail: Any) -> Tensor:
     return Tensor(int(detail["index"]), np.dtype(detail["dtype"]).name, shape, float(scale), int(zero_point))
 
 
-def _with_scale(path: Path, tensor: Tensor) -> Tensor:
+def _with_scale(path: FilePath, tensor: Tensor) -> Tensor:
     if tensor.dtype != "float32" and not tensor.scale > 0:
         raise ModelFileError(f"{path} has an {tensor.dtype} tensor without a scale; export it again")
     return tensor

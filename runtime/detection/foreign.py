@@ -7,11 +7,11 @@ and TFLite files that end in TFLite_Detection_PostProcess, as SSD and EfficientD
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 
 from edgevit.artifact import onnx
+from edgevit.artifact.files import FilePath, file_suffix
 from edgevit.artifact.manifest import Preprocess
 from edgevit.artifact.reading import read_graph
 from edgevit.errors import ModelFileError, OptionError
@@ -51,7 +51,7 @@ class ForeignDetector:
     decoder: BoxDecoder
 
 
-def is_detector(path: Path, metadata: Mapping[str, str], told: UserMetadata) -> bool:
+def is_detector(path: FilePath, metadata: Mapping[str, str], told: UserMetadata) -> bool:
     """Tell from what a foreign file declares whether it finds boxes.
 
     Raises:
@@ -63,21 +63,23 @@ def is_detector(path: Path, metadata: Mapping[str, str], told: UserMetadata) -> 
             f"{path} says that its task is {task!r}, which edgevit runs for models of its own export alone; give one "
             "for 'detect' or 'classify'"
         )
-    if task == "detect" or (path.suffix.lower() == ".tflite" and output_places(path, POSTPROCESS)):
+    if task == "detect" or (file_suffix(path) == ".tflite" and output_places(path, POSTPROCESS)):
         return True
     outputs = [each for each in read_graph(path).outputs if told.output in (None, each.name)]
     shape = outputs[0].shape if len(outputs) == 1 else None
     return shape is not None and len(shape) == 3 and 1 not in shape[1:]
 
 
-def open_detector(path: Path, threads: int | None, told: UserMetadata, metadata: Mapping[str, str]) -> ForeignDetector:
+def open_detector(
+    path: FilePath, threads: int | None, told: UserMetadata, metadata: Mapping[str, str]
+) -> ForeignDetector:
     """Open a foreign detection model, and ask it once about a black picture to see how it answers.
 
     Raises:
         ModelFileError: its outputs have no form that is known; the message names them.
         OptionError: something that must be told was not, or does not fit the model.
     """
-    places = output_places(path, POSTPROCESS) if path.suffix.lower() == ".tflite" else None
+    places = output_places(path, POSTPROCESS) if file_suffix(path) == ".tflite" else None
     if places is not None and (len(places) != 4 or -1 in places):
         raise ModelFileError(f"{path} does not give all four outputs of its {POSTPROCESS}; export it again")
     names = [str(place) for place in places or ()] if told.output is None else [told.output]
@@ -90,7 +92,7 @@ def open_detector(path: Path, threads: int | None, told: UserMetadata, metadata:
 
 
 def _look(
-    path: Path, session: Session, told: UserMetadata, metadata: Mapping[str, str], *, finished: bool
+    path: FilePath, session: Session, told: UserMetadata, metadata: Mapping[str, str], *, finished: bool
 ) -> ForeignDetector:
     for name, value in (("outputs", told.outputs), ("crop_pct", told.crop_pct)):
         if value is not None:
@@ -114,7 +116,7 @@ def _look(
 
 
 def _table_decoder(
-    path: Path,
+    path: FilePath,
     session: Session,
     shapes: Sequence[tuple[int, ...]],
     size: tuple[int, int],
@@ -124,7 +126,7 @@ def _table_decoder(
     """Return what reads the only output, a table, and how pictures are prepared unless the user says otherwise."""
     if len(shapes) != 1 or len(shapes[0]) != 2:
         raise ModelFileError(f"{path} finds objects, but has {_seen(session)}; expected {KNOWN}")
-    unit: Unit = "shares" if path.suffix.lower() == ".tflite" and "stride" in metadata else "pixels"
+    unit: Unit = "shares" if file_suffix(path) == ".tflite" and "stride" in metadata else "pixels"
     rows, columns = shapes[0]
     cells = sum(math.ceil(size[0] / stride) * math.ceil(size[1] / stride) for stride in STRIDES)
     if columns == 6 and rows <= MOST_FINISHED and rows not in (cells, ANCHORS * cells):
@@ -146,14 +148,14 @@ def _table_decoder(
     return replace(table, strides=STRIDES) if raw else table, YOLOX
 
 
-def _computes_exp(path: Path) -> bool:
-    if path.suffix.lower() == ".tflite":
+def _computes_exp(path: FilePath) -> bool:
+    if file_suffix(path) == ".tflite":
         return any(operator.name == "EXP" for operator in read_needs(path).operators)
     return "Exp" in onnx.operators(path)
 
 
 def _preprocess(
-    path: Path,
+    path: FilePath,
     session: Session,
     told: UserMetadata,
     usual: UserMetadata,
@@ -178,7 +180,7 @@ def _preprocess(
     return replace(steps, crop_mode="squash" if squash else "letterbox")
 
 
-def _size(path: Path, session: Session, told: UserMetadata, metadata: Mapping[str, str]) -> tuple[int, int]:
+def _size(path: FilePath, session: Session, told: UserMetadata, metadata: Mapping[str, str]) -> tuple[int, int]:
     """Return the input's (height, width): the graph's own, else what the user says, else what the metadata says."""
     stored = _stored_size(metadata) if told.imgsz is None and 0 in session.input_shape[2:] else None
     return input_size(path, session, stored or told.imgsz)

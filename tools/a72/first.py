@@ -52,9 +52,8 @@ classifier = edgevit.load(model, threads=1)
 end_region(0x5A72, 5)
 classifier(picture)
 end_region(0x5A72, 6)
-from pathlib import Path
 from edgevit.artifact.seal import file_digest
-file_digest(Path(model), classifier.manifest.sha256)
+file_digest(model, classifier.manifest.sha256)
 end_region(0x5A72, 7)
 classifier(picture)
 end_region(0x5A72, 8)
