@@ -37,10 +37,10 @@ MISTAKES = 5
 
 
 EXAMPLES = """\b
-edgevit train sbcformer_xs --init cifar10 --data photos/
+edgevit train sbcformer_xs --data photos/
 edgevit train efficientvit_b0 --init imagenet --data photos/ -o runs/pens
 edgevit train sbcformer_xs --freeze --data photos/ -o runs/first
-edgevit train sbcformer_xs --init cifar10 --data photos/ --resume
+edgevit train sbcformer_xs --data photos/ --resume
 """
 
 

@@ -36,7 +36,7 @@ OPTIONS = (
         "--epochs",
         type=click.FloatRange(0, min_open=True),
         metavar="N",
-        help="Passes over the images.  [default: 60, with --init 15, for boxes 30 to 100, with --freeze 3]",
+        help="Passes over the images.  [default: 15, from random weights 60, for boxes 30 to 100, with --freeze 3]",
     ),
     click.option("--imgsz", metavar="N|HxW", help="Final image size in pixels.  [default: the model's own]"),
     click.option(
@@ -80,7 +80,8 @@ OPTIONS = (
         "--learning-rate",
         type=float,
         metavar="X",
-        help="Peak rate of AdamW.  [default: 0.002, with --init 0.0005 to 0.001, for boxes 0.002, RetinaNets 0.0002]",
+        help="Peak rate of AdamW.  [default: 0.0005 to 0.001, from random weights 0.002, for boxes 0.002, RetinaNets "
+        "0.0002]",
     ),
     click.option(
         "--weight-decay", type=float, default=0.05, show_default=True, metavar="X", help="Weight decay of AdamW."
@@ -117,8 +118,8 @@ OPTIONS = (
     click.option(
         "--augmentation",
         type=click.Choice(["strong", "moderate", "light"]),
-        help="How much images are changed at random.  [default: strong, with --init and few of them, or a "
-        "teacher, moderate]",
+        help="How much images are changed at random.  [default: strong; from trained weights with few of them, "
+        "or with a teacher, moderate]",
     ),
     click.option(
         "--vertical-flip", is_flag=True, help="Turn half of the images upside down, too, which suits those from above."
