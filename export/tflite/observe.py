@@ -26,6 +26,6 @@ class Observed:
     def run(self, batches: Iterable[NDArray[np.float32]]) -> Iterator[list[tuple[str, NDArray[np.float32]]]]:
         """Yield the wanted tensors' names and values, as numbers, for each batch (B, 3, H, W)."""
         for batch in batches:
-            self._interpreter.set_tensor(self._input.index, self._input.store(batch))
+            self._input.store(batch, self._interpreter.tensor(self._input.index)())
             self._interpreter.invoke()
             yield [(name, tensor.load(self._interpreter.get_tensor(tensor.index))) for name, tensor in self._wanted]

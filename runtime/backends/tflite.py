@@ -78,23 +78,26 @@ class TfliteSession:
         if blank := size - len(part):
             full = np.concatenate([part, np.zeros((blank, *part.shape[1:]), np.float32)])
             return [values[: len(part)] for values in self._run_part(full, size)]
-        stored = self._input.store(part)
         with self._lock:
             interpreter = self._interpreter
             if interpreter is None:
                 raise ClosedError(f"{self._path} was closed; load it again")
             try:
-                answers = self._invoke(interpreter, stored)
+                answers = self._invoke(interpreter, part)
             except (ValueError, RuntimeError) as error:
                 raise ModelFileError(f"{self._path} failed on input {part.shape}: {_one_line(error)}") from error
         loaded = [output.load(answer) for output, answer in zip(self._outputs, answers, strict=True)]
         return [values.reshape(size, -1) for values in loaded] if self._scores_only else loaded
 
-    def _invoke(self, interpreter: Any, stored: NDArray[Any]) -> list[Any]:
-        if 0 in self._input.shape[1:] and tuple(interpreter.get_input_details()[0]["shape"]) != stored.shape:
-            interpreter.resize_tensor_input(self._input.index, stored.shape)
+    def _invoke(self, interpreter: Any, part: NDArray[np.float32]) -> list[Any]:
+        shape, own = self._input.stored_shape(part), self._input.shape
+        if 0 not in own[1:] and shape[1:] != own[1:]:
+            raise ValueError(f"it takes {own}")
+        if 0 in own[1:] and tuple(interpreter.get_input_details()[0]["shape"]) != shape:
+            interpreter.resize_tensor_input(self._input.index, shape)
             interpreter.allocate_tensors()
-        interpreter.set_tensor(self._input.index, stored)
+        # not kept: the interpreter refuses to run while anyone looks into its memory
+        self._input.store(part, interpreter.tensor(self._input.index)())
         interpreter.invoke()
         return [interpreter.get_tensor(output.index) for output in self._outputs]
 

@@ -54,8 +54,14 @@ class Tensor:
         channels, height, width = (image[2], image[0], image[1]) if self.channels_last else image
         return batch, channels, height, width
 
-    def store(self, images: NDArray[np.float32]) -> NDArray[Any]:
-        """Return images (B, 3, H, W) as the tensor holds them: value = scale * (stored - zero_point)."""
+    def stored_shape(self, images: NDArray[np.float32]) -> tuple[int, ...]:
+        """Return the shape that the tensor has for images (B, 3, H, W)."""
+        count, _, height, width = images.shape
+        channels = self.image_shape[1]
+        return (count, height, width, channels) if self.channels_last else (count, channels, height, width)
+
+    def store(self, images: NDArray[np.float32], stored: NDArray[Any]) -> None:
+        """Write images (B, 3, H, W) into the tensor's own memory: value = scale * (stored - zero_point)."""
         planes = np.ascontiguousarray(images[:, :1] if self.image_shape[1] == 1 else images, np.float32)
         if self.dtype != "float32":
             limits = np.iinfo(self.dtype)
@@ -63,14 +69,12 @@ class Tensor:
             steps += np.float32(self.zero_point)
             np.rint(steps, out=steps)
             planes = np.clip(steps, limits.min, limits.max, out=steps).astype(self.dtype)
-        # OpenCV interleaves the channels ten times faster than numpy transposes
         if not self.channels_last:
-            return planes
-        count, channels, height, width = planes.shape
-        stored = np.empty((count, height, width, channels), planes.dtype)
+            stored[:] = planes
+            return
+        # OpenCV interleaves the channels ten times faster than numpy transposes
         for image, place in zip(planes, stored, strict=True):
             cv2.merge(list(image), place)
-        return stored
 
     def load(self, stored: NDArray[Any]) -> NDArray[np.float32]:
         """Return what the tensor holds as numbers."""

@@ -31,6 +31,7 @@ pytest.importorskip("ai_edge_litert", reason="ai-edge-litert is not installed")
 MakeModel = Callable[..., Path]
 Run = Callable[..., tuple[int, str, str]]
 SaveImage = Callable[[str, NDArray[np.uint8]], Path]
+RUNTIME = "ai_edge_litert.interpreter.Interpreter"
 PICTURE = (200, 50, 25)
 """Levels of conftest's red_image."""
 
@@ -66,6 +67,25 @@ def test_model_of_open_size_takes_any(make_foreign_tflite: MakeModel) -> None:
     assert session.input_shape == (0, 3, 0, 0)
     for inputs in (_inputs(2), _inputs(2)[:, :, :16, :20]):
         np.testing.assert_allclose(session.run(inputs), 4 * inputs.mean(axis=(2, 3)), atol=1e-5)
+
+
+def test_picture_goes_straight_into_the_interpreters_memory(
+    make_foreign_tflite: MakeModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session, inputs = open_session(make_foreign_tflite(), threads=1), _inputs(2)
+
+    def refuse(*arguments: object) -> None:
+        raise AssertionError("the picture was copied once more")
+
+    monkeypatch.setattr(f"{RUNTIME}.set_tensor", refuse)
+    np.testing.assert_allclose(session.run(inputs), 4 * inputs.mean(axis=(2, 3)), atol=1e-5)
+
+
+def test_picture_of_another_size_is_refused_and_blocks_no_later_one(make_foreign_tflite: MakeModel) -> None:
+    session, inputs = open_session(make_foreign_tflite(), threads=1), _inputs(1)
+    with pytest.raises(ModelFileError, match=r"failed on input \(1, 3, 24, 30\): it takes \(1, 24, 32, 3\)"):
+        session.run(inputs[..., :30])
+    np.testing.assert_allclose(session.run(inputs), 4 * inputs.mean(axis=(2, 3)), atol=1e-5)
 
 
 def test_session_answers_eight_threads_at_once(make_foreign_tflite: MakeModel) -> None:
