@@ -63,7 +63,8 @@ def test_fill_bytes_may_stand_before_any_marker(chunk: int) -> None:
 
 @pytest.mark.parametrize("chunk", [1, 13, 1 << 20])
 def test_picture_that_breaks_off_is_skipped_and_the_next_one_kept(chunk: int) -> None:
-    for size in range(20, len(A) - 1, 11):  # from within its head to just before its end
+    # from within its first segment, whose length leads into the next picture, to just before its end
+    for size in (6, 10, 19, *range(20, len(A) - 1, 11)):
         assert split(A[:size] + B + C, chunk) == [B, C]
 
 
