@@ -20,7 +20,7 @@ from edgevit.runtime.delivery.homeassistant import (
 from edgevit.runtime.delivery.mqtt_client import CONNECT_S, V5, V311
 from edgevit.runtime.delivery.mqtt_session import Session
 from edgevit.runtime.delivery.sender import DeliveryError, Refuse
-from edgevit.runtime.delivery.spool import Stored
+from edgevit.runtime.delivery.stored import Stored
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from edgevit.runtime.backoff import Backoff
-from edgevit.runtime.delivery.spool import Spool, SpoolCounts, Stored
+from edgevit.runtime.delivery.spool import Spool
+from edgevit.runtime.delivery.stored import SpoolCounts, Stored
 from edgevit.runtime.records import RESULT, Record
 
 log = logging.getLogger(__name__)

@@ -7,13 +7,14 @@ import sqlite3
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from edgevit.errors import OutputError
 from edgevit.runtime.delivery.salvage import PAGE, checksum, is_text
 from edgevit.runtime.delivery.spool_file import INSERT, ROWS, explain, is_damage, open_file, replace_file
+from edgevit.runtime.delivery.stored import SpoolCounts, Stored
 
 log = logging.getLogger(__name__)
 
@@ -31,34 +32,6 @@ _LARGEST = 1 << 62
 """Places in the queue; a larger one was changed by the disk."""
 _DROPPED = "INSERT INTO counter VALUES ('dropped', ?) ON CONFLICT (name) DO UPDATE SET value = value + excluded.value"
 _OLDEST = f"{ROWS} WHERE seq > ? AND seq NOT IN (SELECT seq FROM refused) ORDER BY seq LIMIT ?"
-
-
-@dataclass(frozen=True)
-class Stored:
-    """A record that waits."""
-
-    seq: int
-    """Its place in the queue."""
-    id: str
-    channel: str
-    """What kind of record it is, preceded by its region and a slash if it has one."""
-    body: bytes
-
-
-@dataclass(frozen=True)
-class SpoolCounts:
-    """How a spool is doing."""
-
-    waiting: int
-    """Records that are stored and not delivered."""
-    dropped: int
-    """Oldest records given up for the quota, since the file was made."""
-    unsaved: int
-    """Records that the disk did not take, since the start of this process."""
-    bytes: int
-    """Size of the table; the log comes on top, and is part of the quota."""
-    refused: int = 0
-    """Records that the receiver will not take, or that the disk has changed: they are kept, and not sent again."""
 
 
 class Spool:

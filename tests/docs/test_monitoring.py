@@ -21,7 +21,7 @@ import pytest
 from edgevit.device_profiles.state import FIRMWARE_FLAGS
 from edgevit.runtime.board.report import BoardReport
 from edgevit.runtime.delivery.sender import Backlog
-from edgevit.runtime.delivery.spool import SpoolCounts
+from edgevit.runtime.delivery.stored import SpoolCounts
 from edgevit.runtime.events.event import Event
 from edgevit.runtime.moment import Moment
 from edgevit.runtime.records import event_record, result_record

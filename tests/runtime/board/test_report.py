@@ -16,7 +16,7 @@ from edgevit.runtime.board.report import BoardReport
 from edgevit.runtime.board.status import BoardStatus, read_status
 from edgevit.runtime.classifier import Classifier
 from edgevit.runtime.delivery.sender import Backlog
-from edgevit.runtime.delivery.spool import SpoolCounts
+from edgevit.runtime.delivery.stored import SpoolCounts
 from edgevit.runtime.loading import load
 from edgevit.runtime.sources.frames import Clock
 from tests.made_records import event, record

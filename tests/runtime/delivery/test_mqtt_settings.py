@@ -17,7 +17,7 @@ from edgevit.runtime.delivery.broker import Broker
 from edgevit.runtime.delivery.homeassistant import discovery, state_topic
 from edgevit.runtime.delivery.mqtt import MqttDelivery
 from edgevit.runtime.delivery.sender import DeliveryError
-from edgevit.runtime.delivery.spool import Stored
+from edgevit.runtime.delivery.stored import Stored
 
 BROKER = Broker("host", 1883, "farm", discovery="homeassistant")
 

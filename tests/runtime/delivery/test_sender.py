@@ -12,7 +12,8 @@ import pytest
 
 from edgevit.runtime.backoff import Backoff
 from edgevit.runtime.delivery.sender import DeliveryError, Refuse, SpooledSink
-from edgevit.runtime.delivery.spool import Spool, Stored
+from edgevit.runtime.delivery.spool import Spool
+from edgevit.runtime.delivery.stored import Stored
 from edgevit.runtime.events.event import Event
 from edgevit.runtime.moment import Moment
 from edgevit.runtime.records import Record, event_record

@@ -11,7 +11,8 @@ import pytest
 
 from edgevit.runtime.delivery import sender
 from edgevit.runtime.delivery.sender import BATCH, Backlog, DeliveryError, Refuse, SpooledSink
-from edgevit.runtime.delivery.spool import Spool, SpoolCounts, Stored
+from edgevit.runtime.delivery.spool import Spool
+from edgevit.runtime.delivery.stored import SpoolCounts, Stored
 from edgevit.runtime.records import RESULT, Record
 from tests.runtime.delivery.test_sender import FAST, Clerk, record
 from tests.waiting import wait_for

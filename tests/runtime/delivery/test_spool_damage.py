@@ -221,9 +221,13 @@ def test_damaged_file_that_cannot_be_replaced_is_told_once_and_read_once_a_minut
 ) -> None:
     path = tmp_path / "a.sqlite"
     opened: list[Path] = []
-    real = spool_file.open_file
     spool = lost(path)
-    monkeypatch.setattr("edgevit.runtime.delivery.spool.open_file", lambda *one: opened.append(path) or real(*one))
+
+    def open_file(path: Path, log_pages: int) -> sqlite3.Connection:
+        opened.append(path)
+        return spool_file.open_file(path, log_pages)
+
+    monkeypatch.setattr("edgevit.runtime.delivery.spool.open_file", open_file)
     in_a_minute(monkeypatch, 50.0)
     assert not spool.put("lost", "label", b"")
     assert opened == []

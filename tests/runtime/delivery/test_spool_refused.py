@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from edgevit.runtime.delivery.spool import Spool, Stored
+from edgevit.runtime.delivery.spool import Spool
+from edgevit.runtime.delivery.stored import Stored
 from tests.made_records import record_fsync
 
 QUOTA = 1_000_000

@@ -22,7 +22,8 @@ from edgevit.errors import OptionError
 from edgevit.runtime.addresses.destinations import parse_sinks
 from edgevit.runtime.backoff import Backoff
 from edgevit.runtime.delivery.sender import DeliveryError, SpooledSink
-from edgevit.runtime.delivery.spool import Spool, Stored
+from edgevit.runtime.delivery.spool import Spool
+from edgevit.runtime.delivery.stored import Stored
 from edgevit.runtime.delivery.webhook import WebhookDelivery, signature, signing_key
 from edgevit.runtime.events.event import Event
 from edgevit.runtime.moment import Moment

@@ -6,8 +6,8 @@ from numpy.typing import NDArray
 
 from edgevit.artifact.manifest import BoxOutput
 from edgevit.errors import ModelFileError
-from edgevit.runtime.detection.decode import anchors, decode
-from edgevit.runtime.detection.suppress import suppress
+from edgevit.runtime.detection.decode import RawBoxes, anchors, decode
+from edgevit.runtime.detection.suppress import Limits, suppress
 from tests.places import SHARED
 
 Floats = NDArray[np.float32]
@@ -145,3 +145,123 @@ def test_corners_are_taken_as_they_are() -> None:
     found = decode([np.array([[1, 2, 3, 4]], np.float32), np.zeros((1, 1), np.float32)], corners, (32, 32))
     assert found.boxes.tolist() == [[1, 2, 3, 4]]
     assert found.scores.tolist() == [0.5]
+
+
+CORNERS = BoxOutput("corners", (8,), "boxes", "scores")
+
+
+def row(*logits: float, classes: int = 1) -> list[Floats]:
+    """Return raw answers of boxes side by side, each of one class after the other, with these logits."""
+    boxes = np.array([[20 * k, 0, 20 * k + 10, 10] for k in range(len(logits))], np.float32)
+    scores = np.full((len(logits), classes), -9, np.float32)
+    scores[range(len(logits)), [k % classes for k in range(len(logits))]] = logits
+    return [boxes, scores]
+
+
+@pytest.mark.parametrize(
+    ("threshold", "count"), [(0.0, 4), (0.2689, 3), (0.269, 2), (0.5, 2), (0.5001, 1), (1.0, 1)], ids=str
+)
+def test_score_of_just_the_threshold_is_told(threshold: float, count: int) -> None:
+    # 1, 0.5, 1 / (1 + e) = 0.26894 and nothing
+    raw = row(3e38, 0.0, -1.0, -3e38)
+    assert len(decode(raw, CORNERS, (32, 32), threshold=threshold).boxes) == count
+
+
+def test_only_the_surest_candidates_reach_the_suppression() -> None:
+    raw = row(1.0, 3.0, 2.0, classes=2)
+    found = decode(raw, CORNERS, (32, 32), candidates=2)
+    assert found.boxes[:, 0].tolist() == [20, 40]
+    assert found.classes.tolist() == [1, 0]
+    # 300 unless told otherwise, of which 100 are told
+    many = row(*np.linspace(1, 2, 400))
+    assert decode(many, CORNERS, (32, 32), most=1000).boxes[:, 0].tolist() == [20.0 * k for k in range(399, 99, -1)]
+    assert len(decode(many, CORNERS, (32, 32)).boxes) == 100
+
+
+def test_candidates_of_anchors_are_counted_for_each_level_and_class() -> None:
+    # 32 x 64 pixels: 4 x 8, 2 x 4, 1 x 2, 1 and 1 places, nine anchors at each
+    counts = [9 * each for each in (32, 8, 2, 1, 1)]
+    raw = [np.zeros((sum(counts), 4), np.float32), np.full((sum(counts), 3), -9, np.float32)]
+    first = np.cumsum([0, *counts])
+    # of the first level four, one anchor of two classes among them; of the second and the last one each
+    for place, kind, logit in (
+        (first[0] + 9 * 5, 0, 1.0),
+        (first[0] + 9 * 5, 2, 4.0),
+        (first[0] + 9 * 20, 1, 3.0),
+        (first[0] + 9 * 31, 1, 2.0),
+        (first[1] + 9 * 3, 0, 0.5),
+        (first[4] + 4, 2, 0.25),
+    ):
+        raw[1][place, kind] = logit
+    every = decode(raw, RETINA, (32, 64), overlap=1.0)
+    assert every.classes.tolist() == [2, 1, 1, 0, 0, 2]
+    np.testing.assert_allclose(every.scores, 1 / (1 + np.exp(-np.array([4, 3, 2, 1, 0.5, 0.25]))), rtol=1e-6)
+    # around row 0, column 5 of the finest level: 4 strides of 8 high, and square root of two times as wide as that...
+    wide, high = 32 * 2**0.5 / 2, 32 / 2**0.5 / 2
+    np.testing.assert_allclose(every.boxes[0], [40 - wide, 0, 40 + wide, high], atol=1e-4)
+    few = decode(raw, RETINA, (32, 64), overlap=1.0, candidates=2)
+    assert few.classes.tolist() == [2, 1, 0, 2]
+
+
+def test_places_of_a_size_that_no_stride_divides_are_rounded_up() -> None:
+    # 33 x 50 pixels: 5 x 7, 3 x 4 and 2 x 2 places
+    raw = empty(35 + 12 + 4)
+    raw[1][[34, 46, 50]] = raw[2][[34, 46, 50], 0] = 9
+    found = decode(raw, YOLOX, (33, 50), overlap=1.0)
+    sides = np.array([8, 16, 32])[:, None] / 2
+    centres = np.array([[48, 32, 48, 32], [48, 32, 48, 32], [32, 32, 32, 32]])
+    np.testing.assert_allclose(found.boxes, centres + sides * [-1, -1, 1, 1])
+
+
+@pytest.mark.parametrize(
+    "shapes",
+    [
+        [(21, 4), (21, 2)],
+        [(21, 4), (21, 1), (21, 1), (21, 2)],
+        [(21, 5), (21, 1), (21, 2)],
+        [(21, 4), (21, 2), (21, 2)],
+        [(21, 4), (21, 1), (20, 2)],
+        [(22, 4), (22, 1), (22, 2)],
+        [(21, 4), (21, 1), (21,)],
+        [(1, 21, 4), (1, 21, 1), (1, 21, 2)],
+    ],
+    ids=str,
+)
+def test_each_form_that_is_another_is_refused(shapes: list[tuple[int, ...]]) -> None:
+    told = ", ".join("x".join(map(str, shape)) for shape in shapes)
+    with pytest.raises(ModelFileError, match=f"answers with {told} for a picture, .* says 21x4, 21x1, 21xclasses;"):
+        decode([np.zeros(shape, np.float32) for shape in shapes], YOLOX, (32, 32))
+
+
+def test_corners_may_be_of_any_number_of_places_but_of_one() -> None:
+    with pytest.raises(ModelFileError, match="answers with 3x4, 2x1 for a picture, .* says Nx4, Nxclasses;"):
+        decode([np.zeros((3, 4), np.float32), np.zeros((2, 1), np.float32)], CORNERS, (32, 32))
+
+
+def test_model_must_answer_for_as_many_classes_as_it_has_labels() -> None:
+    decoder = RawBoxes(CORNERS, (32, 32))
+    decoder.check([(3, 4), (3, 2)], 2)
+    with pytest.raises(ModelFileError, match="^the model answers for 2 classes, but has 3 labels$"):
+        decoder.check([(3, 4), (3, 2)], 3)
+    with pytest.raises(ModelFileError, match="answers with 3x4, 2x2"):
+        decoder.check([(3, 4), (2, 2)], 2)
+
+
+@pytest.mark.parametrize(
+    ("limits", "places"),
+    [
+        (Limits(), [0, 2]),
+        (Limits(threshold=0.8), [0]),
+        (Limits(overlap=0.9), [0, 1, 2]),
+        (Limits(candidates=1), [0]),
+        (Limits(most=1), [0]),
+    ],
+    ids=str,
+)
+def test_wishes_of_the_user_reach_the_boxes(limits: Limits, places: list[int]) -> None:
+    # the second is the first, moved by a tenth: 9 / 11
+    boxes = np.array([[0, 0, 10, 10], [1, 0, 11, 10], [50, 0, 60, 10]], np.float32)
+    raw = [boxes, np.array([[2.0], [1.0], [0.0]], np.float32)]
+    decoder = RawBoxes(CORNERS, (32, 32))
+    assert decoder.threshold == 0.25
+    np.testing.assert_array_equal(decoder.find(raw, limits).boxes, boxes[places])

@@ -52,6 +52,25 @@ def test_thumbnail_is_not_taken_for_the_picture() -> None:
     assert split(with_thumbnail + B, 3) == [with_thumbnail, B]
 
 
+def test_thumbnail_that_is_a_whole_picture_is_not_taken_for_one() -> None:
+    # more than a byte can say: both bytes of the length count
+    size = 2 + 6 + len(C)
+    assert size > 512
+    with_picture = A[:2] + b"\xff\xe1" + size.to_bytes(2, "big") + b"Exif\0\0" + C + A[2:]
+    assert split(with_picture + B, 7) == [with_picture, B]
+
+
+def test_table_whose_length_is_damaged_hides_none_of_the_pictures_behind_it() -> None:
+    tables = A.index(b"\xff\xdb") + 2
+    assert split(A[:tables] + b"\xff\xff" + B + C + A + bytes(70_000)) == [B, C, A]
+
+
+def test_picture_that_begins_where_an_endless_one_is_given_up_is_kept() -> None:
+    splitter = JpegSplitter(limit=4096)
+    assert splitter.feed(A[: A.index(b"\xff\xda") + 14] + bytes(5000) + B[:2]) == []
+    assert splitter.feed(B[2:]) == [B]
+
+
 @pytest.mark.parametrize("chunk", [1, 2, 3, 1 << 20])
 def test_fill_bytes_may_stand_before_any_marker(chunk: int) -> None:
     """ITU-T T.81, B.1.1.2: any number of bytes 0xFF."""
@@ -63,7 +82,8 @@ def test_fill_bytes_may_stand_before_any_marker(chunk: int) -> None:
 
 @pytest.mark.parametrize("chunk", [1, 13, 1 << 20])
 def test_picture_that_breaks_off_is_skipped_and_the_next_one_kept(chunk: int) -> None:
-    for size in range(20, len(A) - 1, 11):  # from within its head to just before its end
+    # from within its first segment, whose length leads into the next picture, to just before its end
+    for size in (6, 10, 19, *range(20, len(A) - 1, 11)):
         assert split(A[:size] + B + C, chunk) == [B, C]
 
 

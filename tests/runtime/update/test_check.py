@@ -151,6 +151,32 @@ def test_model_that_fails_in_the_service_is_swapped_back_and_remembered(
     assert board.service.running == NEWER
 
 
+def test_model_before_that_fails_too_is_told(site: MadeSite, make: Make) -> None:
+    site.publish("stable/farm.onnx", NEW + BROKEN)
+    board = make(model=OLD)
+    # it is started, and ends at once, whatever the model
+    board.service.restart = lambda: board.service.file.unlink(missing_ok=True)  # type: ignore[method-assign]
+    state = board.check()
+    assert (state.state, state.error) == (
+        "rolled back",
+        "the service does not start with it (the new file's classes are others); and with the model before it: "
+        "the service does not start with it",
+    )
+    assert board.model == OLD
+
+
+def test_model_that_is_back_has_its_version_if_it_came_from_the_site(site: MadeSite, make: Make) -> None:
+    board = make(model=OLD)
+    site.publish("stable/farm.onnx", NEW + SILENT)
+    assert board.check().installed is None
+    site.publish("stable/farm.onnx", NEW)
+    board.check()
+    site.publish("stable/farm.onnx", NEWER + SILENT)
+    state = board.check()
+    assert (state.state, state.installed) == ("rolled back", Release(2, sha(NEW)))
+    assert state.latest == Release(3, sha(NEWER + SILENT))
+
+
 def test_retry_tries_a_model_once_more_that_did_not_work(site: MadeSite, make: Make) -> None:
     site.publish("stable/farm.onnx", NEW + SILENT)
     board = make(model=OLD)
