@@ -1,6 +1,6 @@
 """A detector and its int8 forms on the pictures of a data set that it did not learn from, in one table.
 
-    python benchmarks/detection.py NAME --weights FILE --data DIR [--imgsz 256,320] [--format onnx --format tflite]
+    python benchmarks/detection.py NAME --weights FILE --data DIR [--imgsz 256x320] [--format onnx --format tflite]
 
 Each form is exported as by `edgevit export`, calibrated on DIR's training part, or with --bundled on the pictures that
 bundled weights bring, then judged as `edgevit validate` does: AP and AP50 in points, by how much counts are wrong at
@@ -30,7 +30,7 @@ FORMATS: tuple[Format, ...] = ("onnx", "tflite")
 @click.option("--weights", help="As for `edgevit export`.")
 @click.option("--bundled", is_flag=True, help="Calibrate as `edgevit export` does without --data.")
 @click.option("--data", required=True, type=click.Path(path_type=Path, exists=True))
-@click.option("--imgsz", help="Input size, H,W.")
+@click.option("--imgsz", help="Input size, N or HxW.")
 @click.option("--format", "formats", multiple=True, type=click.Choice(FORMATS), default=FORMATS, show_default=True)
 @click.option("--threshold", multiple=True, help="As for `edgevit validate`.")
 def main(

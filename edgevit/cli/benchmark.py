@@ -84,7 +84,7 @@ edgevit benchmark --estimate rpi4 sbcformer_xs-int8.onnx
 @click.option("--labels", type=click.Path(path_type=Path), metavar="FILE", help="Class names, for a foreign model.")
 @click.option("--mean", metavar="R,G,B", help="Mean of RGB in 0..1, for a foreign model.")
 @click.option("--std", metavar="R,G,B", help="Deviation of RGB in 0..1, for a foreign model.")
-@click.option("--imgsz", metavar="N|H,W", help="Input size in pixels, for a foreign model that takes any.")
+@click.option("--imgsz", metavar="N|HxW", help="Input size in pixels, for a foreign model that takes any.")
 @foreign_options
 @section(OTHERS)
 @VERBOSE_OPTION

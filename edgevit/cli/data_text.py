@@ -48,6 +48,6 @@ def _counts(summary: "DataSummary") -> str:
 
 def _suggestion(imgsz: tuple[int, int], smallest: float) -> str:
     height, width = imgsz
-    size = f"--imgsz {height}" if height == width else f"--imgsz {height},{width}"
+    size = f"--imgsz {height}" if height == width else f"--imgsz {height}x{width}"
     text = f"to begin with: {size}, where the smallest boxes have {smallest:.0f} pixels"
     return text if smallest >= 8 else f"{text}; that is little: take pictures from nearer, or in tiles"

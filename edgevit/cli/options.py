@@ -63,7 +63,7 @@ MODEL_OPTIONS = (
     click.option("--labels", type=click.Path(path_type=Path), metavar="FILE", help="Class names: one a line, or JSON."),
     click.option("--mean", metavar="R,G,B", help="Mean of RGB in 0..1, for a model that edgevit did not export."),
     click.option("--std", metavar="R,G,B", help="Deviation of RGB in 0..1, for a model that edgevit did not export."),
-    click.option("--imgsz", metavar="N|H,W", help="Input size in pixels, for a checkpoint or a model that takes any."),
+    click.option("--imgsz", metavar="N|HxW", help="Input size in pixels, for a checkpoint or a model that takes any."),
     *FOREIGN_OPTIONS,
     click.option(
         "--threads",
@@ -120,10 +120,10 @@ def numbers(text: str | None, option: str) -> tuple[float, ...] | None:
 
 
 def size(text: str | None) -> tuple[int, int] | None:
-    """Read "224" or "224,320" (height, width)."""
+    """Read "224" or "224x320" (height x width), also with a comma."""
     if text is None:
         return None
     parts = [part.strip() for part in text.replace("x", ",").split(",")]
     if not all(part.isdecimal() and int(part) for part in parts) or len(parts) > 2:
-        raise OptionError(f"--imgsz is {text!r}, expected pixels such as 224, or height,width such as 224,320")
+        raise OptionError(f"--imgsz is {text!r}, expected pixels such as 224, or height x width such as 224x320")
     return int(parts[0]), int(parts[-1])

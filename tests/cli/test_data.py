@@ -43,7 +43,7 @@ def test_people_get_a_table(run: Run, farm: Path) -> None:
         "pictures: often 640 x 480; 100% have about the same form\n"
         "side of a box: 50.0% of the picture's (median), 5 % below 50.0%, 5 % above 50.0%\n"
         # half of 320 x 240: a square of the same area has a side of 139
-        "to begin with: --imgsz 256,320, where the smallest boxes have 139 pixels\n"
+        "to begin with: --imgsz 256x320, where the smallest boxes have 139 pixels\n"
         "licence: CC0 (data.yaml)\n"
         f"note: {farm / 'train'}: 1 box left out: 1 without extent (the first in {label})\n"
     )
@@ -61,7 +61,7 @@ def test_programs_get_json_whose_fields_are_described(run: Run, farm: Path) -> N
 def test_small_boxes_are_said_to_be_small(run: Run, farm: Path) -> None:
     write(farm, {"train/labels/a.txt": "0 0.5 0.5 0.005 0.005\n" * 1, "valid/labels/c.txt": ""})
     _, out, _ = run("data", farm)
-    assert "to begin with: --imgsz 480,640, where the smallest boxes have 3 pixels; that is little: take" in out
+    assert "to begin with: --imgsz 480x640, where the smallest boxes have 3 pixels; that is little: take" in out
 
 
 def test_a_folder_without_parts_and_names_that_mean_harm(run: Run, tmp_path: Path) -> None:
