@@ -165,10 +165,9 @@ def _estimate(models: tuple[Path, ...], board: str, imgsz: tuple[int, int] | Non
 
 
 def _threads(text: str | None) -> tuple[int, ...]:
-    from edgevit.runtime.backends.session import thread_count
-
+    """Return the numbers of threads that were asked for; none for what is chosen for each model."""
     if text is None:
-        return (thread_count(),)
+        return ()
     parts = [part.strip() for part in text.split(",")]
     if not all(part.isdecimal() and int(part) for part in parts):
         raise OptionError(f"--threads is {text!r}, expected whole numbers from 1 such as 1,2,4")
