@@ -328,6 +328,8 @@ def test_large_record_finds_a_file_that_was_shrunk_in_steps_and_an_empty_log(tmp
         (262_144, 26 * 4092),
         # 976 pages: 5, 483 and 488, as a page of the log takes 24 bytes more; the record fills 481
         (4_000_000, 481 * 4092),
+        # 777 pages: 5, 383 and 387; 384 pages of a record take three for those bytes, and 389
+        (3_182_592, 381 * 4092),
     ],
 )
 def test_largest_record_is_taken_and_a_byte_more_is_refused_without_dropping_any(
