@@ -333,16 +333,54 @@ def test_large_record_finds_a_file_that_was_shrunk_in_steps_and_an_empty_log(tmp
     ],
 )
 def test_largest_record_is_taken_and_a_byte_more_is_refused_without_dropping_any(
-    tmp_path: Path, quota: int, largest: int
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, quota: int, largest: int
 ) -> None:
     spool = Spool(tmp_path / "a.sqlite", quota)
     for number in range(3):
         assert spool.put(str(number), "label", b"")
     assert not spool.put("too large", "label", bytes(largest + 1))
+    assert f"a record of {largest + 1} bytes is larger than the quota has room for" in caplog.text
     assert waiting(spool) == ["0", "1", "2"]
     assert spool.put("largest", "label", bytes(largest))
     assert waiting(spool) == ["0", "1", "2", "largest"]
     assert sum(path.stat().st_size for path in tmp_path.iterdir()) <= quota
+    spool.close()
+
+
+def test_file_of_an_earlier_version_that_cannot_shrink_stays_within_the_quota(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    filled(tmp_path / "a.sqlite", 0).close()
+    earlier = sqlite3.connect(tmp_path / "a.sqlite", isolation_level=None)
+    for change in ("PRAGMA journal_mode = DELETE", "PRAGMA auto_vacuum = NONE", "VACUUM", "PRAGMA journal_mode = WAL"):
+        earlier.execute(change)
+    earlier.close()
+    spool = Spool(tmp_path / "a.sqlite", QUOTA)
+    for number in range(150):
+        assert spool.put(str(number), "label", bytes(4000))
+    spool.remove(spool.oldest(150)[-1].seq)
+    # 244 pages: the file keeps some 150, and in the log the record takes 102
+    assert not spool.put("large", "label", bytes(QUOTA * 2 // 5))
+    assert f"a record of {QUOTA * 2 // 5} bytes is larger than the quota has room for" in caplog.text
+    assert sum(path.stat().st_size for path in tmp_path.iterdir()) <= QUOTA
+    # 64 and 66
+    assert spool.put("smaller", "label", bytes(62 * 4092))
+    assert waiting(spool) == ["smaller"]
+    spool.close()
+
+
+def test_what_is_dropped_for_one_record_is_told_in_one_line(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    spool = Spool(tmp_path / "a.sqlite", SMALLEST_QUOTA)
+    path = tmp_path / "a.sqlite"
+    while not spool.counts().dropped:
+        assert spool.put("small", "label", bytes(3000))
+    assert caplog.messages == [f"{path} is at its quota; the oldest 1 records so far were dropped"]
+    assert spool.put("small", "label", bytes(3000))
+    assert len(caplog.messages) == 1
+    assert spool.put("large", "label", bytes(20 * 4092))
+    dropped = spool.counts().dropped
+    assert 10 < dropped < 100
+    assert caplog.messages[1:] == [f"{path} is at its quota; the oldest {dropped} records so far were dropped"]
     spool.close()
 
 

@@ -173,6 +173,26 @@ def test_rhythm_is_kept_and_what_comes_between_is_not_seen(make_live: MakeLive) 
     assert seen == [b"0.0", b"5.0", b"11.0", b"15.0"]
 
 
+def test_camera_that_is_read_on_demand_is_not_asked_before_anybody_wants_a_frame(make_live: MakeLive) -> None:
+    script = Script(on_demand=True)
+    script.steps.put([b"a"])
+    live = make_live(script)
+    wait_for(lambda: live._connection is not None)
+    time.sleep(0.05)  # a picture that was not asked for would be taken in this time
+    assert script.steps.qsize() == 1
+    assert frame(next(live)).picture == b"a"
+
+
+def test_connection_is_to_the_source_as_it_is_to_be_read_and_keeps_no_process_from_its_end(
+    make_live: MakeLive,
+) -> None:
+    script = Script()
+    live = make_live(script, stall_s=2.5)
+    wait_for(lambda: script.opened == 1)
+    assert script.asked == [(SOURCE, SourceOptions(stall_s=2.5))]
+    assert live._thread.daemon
+
+
 def test_who_waits_looks_again_when_the_next_frame_is_due(make_live: MakeLive) -> None:
     now = [0.0]
     script = Script()
