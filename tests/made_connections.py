@@ -13,10 +13,13 @@ class Script:
 
     on_demand: bool = False
     steps: "queue.Queue[object]" = field(default_factory=queue.Queue)
+    asked: list[tuple[object, object]] = field(default_factory=list)
+    """Source and options of each attempt to connect."""
     opened: int = 0
     closed: int = 0
 
     def connect(self, source: object, source_options: object) -> "Script":
+        self.asked.append((source, source_options))
         self.opened += 1
         return self
 

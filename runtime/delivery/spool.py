@@ -184,7 +184,7 @@ class Spool:
         is_large = pages > self._log_pages
         if is_large:
             self._shrink()
-            if max(self._used() + pages, self._number("PRAGMA page_count")) + in_log > self._pages:
+            if self._number("PRAGMA page_count") + in_log > self._pages:  # a file that cannot shrink
                 raise sqlite3.DataError(f"a record of {len(body)} bytes is larger than the quota has room for")
         whole = checksum(self._next, identity.encode(), channel.encode(), body)
         while not self._connection.execute(INSERT, (self._next, identity, channel, body, whole)).rowcount:

@@ -4,6 +4,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 
+import cv2
+import numpy as np
 import pytest
 
 from edgevit.errors import OptionError, SourceLostError
@@ -171,6 +173,40 @@ def test_rhythm_is_kept_and_what_comes_between_is_not_seen(make_live: MakeLive) 
     assert seen == [b"0.0", b"5.0", b"11.0", b"15.0"]
 
 
+def test_camera_that_is_read_on_demand_is_not_asked_before_anybody_wants_a_frame(make_live: MakeLive) -> None:
+    script = Script(on_demand=True)
+    script.steps.put([b"a"])
+    live = make_live(script)
+    wait_for(lambda: live._connection is not None)
+    time.sleep(0.05)  # a picture that was not asked for would be taken in this time
+    assert script.steps.qsize() == 1
+    assert frame(next(live)).picture == b"a"
+
+
+def test_connection_is_to_the_source_as_it_is_to_be_read_and_keeps_no_process_from_its_end(
+    make_live: MakeLive,
+) -> None:
+    script = Script()
+    live = make_live(script, stall_s=2.5)
+    wait_for(lambda: script.opened == 1)
+    assert script.asked == [(SOURCE, SourceOptions(stall_s=2.5))]
+    assert live._thread.daemon
+
+
+def test_who_waits_looks_again_when_the_next_frame_is_due(make_live: MakeLive) -> None:
+    now = [0.0]
+    script = Script()
+    live = make_live(script, clock=Clock(lambda: 1e9, lambda: now[0]), pace=SamplingInterval(60.0))
+    # due at once: whatever comes rings
+    assert live.pause_s() is None
+    script.do([b"a"])
+    frame(next(live))
+    pauses = []
+    for now[0] in (0.0, 45.0, 60.0, 61.0):
+        pauses.append(live.pause_s())
+    assert pauses == [60.0, 15.0, None, None]
+
+
 def test_camera_that_is_read_on_demand_is_asked_only_when_a_frame_is_due(make_live: MakeLive) -> None:
     now = [0.0]
     script = Script(on_demand=True)
@@ -247,6 +283,20 @@ def test_size_other_than_asked_for_is_said_once(make_live: MakeLive, caplog: pyt
     assert caplog.messages == [
         "camera:0 gives pictures of 640x480; it does not have the 1280x720 that --capture asks for"
     ]
+
+
+def test_size_of_a_jpeg_is_read_from_its_head(make_live: MakeLive, caplog: pytest.LogCaptureFixture) -> None:
+    script = Script()
+    make_live(script, capture_size=(48, 64))
+    sizes = ((48, 64), (24, 32))
+    right, wrong = (bytes(cv2.imencode(".jpg", np.zeros((*size, 3), np.uint8))[1]) for size in sizes)
+    # what has no head says nothing; after the first that says it, nobody looks
+    script.do([b"rubbish"], [right], [wrong])
+    assert caplog.messages == []
+    another = Script()
+    make_live(another, capture_size=(48, 64))
+    another.do([b"rubbish"], [wrong], [wrong + b"again"])
+    assert caplog.messages == ["camera:0 gives pictures of 32x24; it does not have the 64x48 that --capture asks for"]
 
 
 def test_size_that_was_asked_for_is_no_news(make_live: MakeLive, caplog: pytest.LogCaptureFixture) -> None:

@@ -1,11 +1,12 @@
 """What a board remembers between checks: models that did not work, and the one on trial."""
 
+import types
 from pathlib import Path
 
 import pytest
 
 from edgevit.errors import UpdateError
-from edgevit.runtime.update.board import Board, Trial, locked
+from edgevit.runtime.update.board import Board, Patience, Trial, locked
 from edgevit.runtime.update.state import Release, UpdateState, read_state, write_state
 from tests.made_update_board import make_board
 
@@ -95,6 +96,24 @@ def test_news_is_written_and_told_and_the_time_of_a_check_is_written_alone(board
     (board.enrollment.into / "state.json").unlink()
     board.note("failed", error="no disk")
     assert read_state(board.enrollment.into) is None
+
+
+@pytest.mark.parametrize(("limit_s", "looks"), [(6.0, 4), (5.9, 4), (6.1, 5)])
+def test_waiting_looks_now_and_then_and_once_more_at_the_end(
+    board: Board, monkeypatch: pytest.MonkeyPatch, limit_s: float, looks: int
+) -> None:
+    now, seen = [100.0], list[float]()
+
+    def sleep(pause_s: float) -> None:
+        now[0] += pause_s
+
+    clock = types.SimpleNamespace(monotonic=lambda: now[0], sleep=sleep)
+    monkeypatch.setattr("edgevit.runtime.update.board.time", clock)
+    board.patience = Patience(look_s=2.0)
+    assert not board.wait(limit_s, lambda: bool(seen.append(now[0])))  # type: ignore[func-returns-value]
+    assert seen == [100.0 + 2 * look for look in range(looks)]
+    assert board.wait(limit_s, lambda: now[0] >= seen[-1] + 4)
+    assert now[0] == seen[-1] + 4
 
 
 def test_lock_is_for_one_and_free_afterwards(tmp_path: Path) -> None:
