@@ -1,8 +1,7 @@
 """How good detectors are on a folder: average precision and counts where boxes are known, else agreement."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -14,14 +13,11 @@ from edgevit.runtime.evaluation.average_precision import LEAST_SCORE, BoxQuality
 from edgevit.runtime.evaluation.box_difference import BoxDifference, box_difference
 from edgevit.runtime.evaluation.common import common_labels, common_levels, describe_pictures, naming, readable
 from edgevit.runtime.evaluation.counting import CountQuality, judge_counts
-from edgevit.runtime.evaluation.report import JudgedPictures
+from edgevit.runtime.evaluation.report import FolderReport
 from edgevit.runtime.events.labels import LabelRules, Thresholds, read_thresholds
 from edgevit.runtime.images.read import read_image
 from edgevit.runtime.images.resample import RGBImage
 from edgevit.runtime.progress import Track
-
-SCHEMA = 1
-"""Version of the JSON."""
 
 
 @dataclass(frozen=True)
@@ -57,20 +53,11 @@ class DetectionQuality:
 
 
 @dataclass(frozen=True)
-class DetectionValidation:
-    """The answers of all models on one folder; docs/validation.md describes its JSON."""
+class DetectionValidation(FolderReport):
+    """The answers of all detectors on one folder."""
 
-    data: str
-    labelled: bool
-    images: int
-    judged: JudgedPictures
-    unreadable: tuple[str, ...]
-    labels: tuple[str, ...]
+    task = "detect"
     models: tuple[DetectionQuality, ...]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain values only."""
-        return {"schema": SCHEMA, "task": "detect", **asdict(self)}
 
 
 def validate_detection(

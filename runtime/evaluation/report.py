@@ -2,7 +2,7 @@
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 SCHEMA = 1
 """Version of the JSON."""
@@ -100,9 +100,11 @@ class ModelQuality:
 
 
 @dataclass(frozen=True)
-class Validation:
-    """The answers of all models on one folder; docs/validation.md describes its JSON."""
+class FolderReport:
+    """What is told of a folder, whatever the models do; docs/validation.md describes the JSON."""
 
+    task: ClassVar[str | None] = None
+    """Stands in the JSON of all but classifiers."""
     data: str
     labelled: bool
     images: int
@@ -111,8 +113,15 @@ class Validation:
     unreadable: tuple[str, ...]
     """Why each other image was left out, its path first."""
     labels: tuple[str, ...]
-    models: tuple[ModelQuality, ...]
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values only."""
-        return {"schema": SCHEMA, **dataclasses.asdict(self)}
+        task = {} if self.task is None else {"task": self.task}
+        return {"schema": SCHEMA, **task, **dataclasses.asdict(self)}
+
+
+@dataclass(frozen=True)
+class Validation(FolderReport):
+    """The answers of all classifiers on one folder."""
+
+    models: tuple[ModelQuality, ...]

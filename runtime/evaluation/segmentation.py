@@ -1,8 +1,7 @@
 """How good segmentation models are on a folder: intersection over union where masks are known, else agreement."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,16 +12,13 @@ from edgevit.runtime.datasets.judged import Judged
 from edgevit.runtime.datasets.masks import true_classes
 from edgevit.runtime.evaluation.common import common_labels, common_levels, describe_pictures, naming, readable
 from edgevit.runtime.evaluation.metrics import confusion_table
-from edgevit.runtime.evaluation.report import JudgedPictures
+from edgevit.runtime.evaluation.report import FolderReport
 from edgevit.runtime.images.mask_png import read_mask
 from edgevit.runtime.images.masks import Mask
 from edgevit.runtime.images.read import read_image
 from edgevit.runtime.progress import Track
 from edgevit.runtime.segmentation import Segmentation
 from edgevit.runtime.segmenter import Segmenter
-
-SCHEMA = 1
-"""Version of the JSON."""
 
 
 @dataclass(frozen=True)
@@ -42,20 +38,11 @@ class SegmentationQuality:
 
 
 @dataclass(frozen=True)
-class SegmentationValidation:
-    """The answers of all models on one folder; docs/validation.md describes its JSON."""
+class SegmentationValidation(FolderReport):
+    """The answers of all segmenters on one folder."""
 
-    data: str
-    labelled: bool
-    images: int
-    judged: JudgedPictures
-    unreadable: tuple[str, ...]
-    labels: tuple[str, ...]
+    task = "segment"
     models: tuple[SegmentationQuality, ...]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain values only."""
-        return {"schema": SCHEMA, "task": "segment", **asdict(self)}
 
 
 class Confusion:
