@@ -91,6 +91,8 @@ def read_value(kind: Any, value: Any, where: str) -> Any:
         _check(known, value, f"one of {', '.join(map(str, arguments))}", where)
         return value
     if origin in (tuple, collections.abc.Sequence):
+        # mean and deviation are often arrays
+        value = value.tolist() if hasattr(value, "tolist") else value
         _check(isinstance(value, list | tuple), value, "a list", where)
         _check(len(value) <= MOST_VALUES, f"{len(value)} values", f"at most {MOST_VALUES}", where)
         many = origin is not tuple or arguments[-1] is ...

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgevit.artifact.manifest import Manifest, Preprocess
-from edgevit.errors import EdgevitError, ModelFileError
+from edgevit.errors import EdgevitError, ModelFileError, OptionError
 from edgevit.runtime.backends.meaning import Meaning, OutputMeaning
 from edgevit.runtime.backends.session import Session
 from edgevit.runtime.images.prepare import prepare
@@ -159,6 +159,11 @@ class Classifier:
 
         checked = options_from(StreamOptions, options)
         checked.check_model(self.task, self.names)
+        if not isinstance(source, str | os.PathLike):
+            raise OptionError(
+                f"the source is a {type(source).__name__}, expected a path or an address; call the model itself with "
+                "a picture or a list of them"
+            )
         plan = plan_stream([os.fspath(source)], checked)
         callbacks = StreamCallbacks(on_event, on_error, on_picture, on_black)
         watch = open_watch(checked, plan) if checked.asks_for_events else None

@@ -14,7 +14,7 @@ from edgevit.artifact.tflite import NORMALIZATION_KEYS
 from edgevit.errors import OptionError
 from edgevit.runtime.backends.session import Session
 from edgevit.runtime.labels import parse_names, read_labels
-from edgevit.schema import read_json
+from edgevit.schema import check_options, read_json
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ LARGEST_TOLD = 2.0
 class UserMetadata:
     """What the user says about a model; None where nothing was said."""
 
-    labels: str | os.PathLike[str] | Sequence[str] | None = None
+    labels: str | Path | Sequence[str] | None = None
     """The class names, or the path of a labels file."""
     mean: Sequence[float] | None = None
     """Mean of RGB in 0..1."""
@@ -48,6 +48,10 @@ class UserMetadata:
     """What the model's answers are; see runtime/backends/meaning.py."""
     output: str | None = None
     """The name of the output to take."""
+
+    def __post_init__(self) -> None:
+        """Raise OptionError for a value of another type."""
+        check_options(self)
 
     def options(self) -> list[str]:
         """Return the names of what was said."""

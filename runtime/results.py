@@ -74,7 +74,13 @@ class Result:
         return tuple(float(self.probs[index]) for index in self._top5)
 
     def top(self, k: int, threshold: float = 0.0) -> tuple[tuple[str, float], ...]:
-        """Return (label, confidence) of the k most likely classes that reach the threshold, most likely first."""
+        """Return (label, confidence) of the k most likely classes that reach the threshold, most likely first.
+
+        Raises:
+            OptionError: k is no whole number from 0.
+        """
+        if not isinstance(k, int | np.integer) or k < 0:
+            raise OptionError(f"--k is {k!r}, expected a whole number, 0 or more")
         ranked = ((self.names[index], float(self.probs[index])) for index in top_classes(self.probs, k))
         return tuple((name, confidence) for name, confidence in ranked if confidence >= threshold)
 

@@ -60,7 +60,7 @@ class CommandTable(CommandGroup):
         if args and not args[0].startswith("-") and args[0] not in COMMANDS and not ctx.resilient_parsing:
             if meant := habits.command_of(args):
                 answer = self._answer(ctx, *meant)
-                raise click.UsageError(f"no command {args[0]!r}; {answer}{habits.caveat_of(args)}")
+                raise click.UsageError(f"no command {args[0]!r}; {answer}")
             close = difflib.get_close_matches(args[0], COMMANDS, n=1)
             hint = f"did you mean {close[0]}?" if close else f"choose one of {', '.join(self.list_commands(ctx))}"
             raise click.UsageError(f"no command {args[0]!r}; {hint}")
@@ -87,6 +87,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print_in_utf8()
     show_log()
     try:
+        if typed := habits.unreplaced_home(arguments):
+            raise click.UsageError(f"{typed[0]} has a ~, which a shell does not replace there; write {typed[1]}")
         code = cli.main(arguments, prog_name="edgevit", standalone_mode=False)
     except EdgevitError as error:
         _fail(error.command_line_text, error.exit_code)

@@ -1,6 +1,7 @@
 """Answers to what is typed by habit: other tools' verbs, and words such as imgsz=224, in edgevit's own terms."""
 
 import itertools
+import os
 import shlex
 from collections.abc import Sequence
 
@@ -22,14 +23,14 @@ VERBS = {
 }
 """What other tools call a command."""
 
+IMPLIED = {"track": ("--track",)}
+"""Options that make a command do what another tool's verb does."""
+
 SHARED_VERBS = ("train", "export", "benchmark")
 """What they call as edgevit does."""
 
 TASKS = ("classify", "detect", "segment")
 """Words that elsewhere may stand before the verb."""
-
-BOXES = ("detect", "track")
-"""Words by which other tools draw boxes around things."""
 
 OPTIONS = {
     "conf": "--threshold",
@@ -57,13 +58,7 @@ def command_of(arguments: Sequence[str]) -> tuple[str, Sequence[str]] | None:
         verb, *words = words
     if verb not in (*VERBS, *SHARED_VERBS):
         return None
-    return VERBS.get(verb, verb), words
-
-
-def caveat_of(arguments: Sequence[str]) -> str:
-    """Return what to know of the answer to another tool's verb, ready to be appended; "" if there is nothing."""
-    boxed = any(word in BOXES for word in itertools.takewhile(lambda word: word in (*VERBS, *SHARED_VERBS), arguments))
-    return " (no boxes: it says what is in a picture)" if boxed else ""
+    return VERBS.get(verb, verb), (*words, *IMPLIED.get(verb, ()))
 
 
 def rewritten(words: Sequence[str], command: click.Command) -> tuple[list[str], list[str]]:
@@ -115,6 +110,18 @@ def find_option(name: str, command: click.Command) -> click.Option | None:
 def option_name(option: click.Option) -> str:
     """Return an option's long name, such as "--imgsz"."""
     return max(option.opts, key=len)
+
+
+def unreplaced_home(words: Sequence[str]) -> tuple[str, str] | None:
+    """Return a word with a ~ that no shell has replaced, as in --out=~/runs or in quotes, and what it stands for.
+
+    A folder called ~ can still be named, as ./~.
+    """
+    for word in words:
+        option, equals, value = word.partition("=") if word.startswith("--") else ("", "", word)
+        if value == "~" or value.startswith("~/"):
+            return word, f"{option}{equals}{os.path.expanduser(value)}"
+    return None
 
 
 def spelled(words: Sequence[str]) -> str:

@@ -1,4 +1,4 @@
-"""`edgevit run`: classify or segment files, videos, cameras and streams."""
+"""`edgevit run`: answer files, videos, cameras and streams with a model."""
 
 import contextlib
 import os
@@ -49,7 +49,7 @@ find . -name '*.jpg' -newer last | edgevit run m.onnx -
 @run_options
 @model_options
 def command(**given: Any) -> int:
-    """Classify the pictures of each SOURCE with MODEL, or segment them if that is what it does.
+    """Answer the pictures of each SOURCE with MODEL: what they show, what is where, or the class of each pixel.
 
     SOURCE is a file, a folder (searched recursively), a pattern such as "photos/*.jpg", a video, a numbered sequence
     such as img_%04d.jpg; camera:0 or /dev/video0, picam (a Raspberry Pi's CSI camera), rtsp://, http:// (MJPEG or a

@@ -105,8 +105,8 @@ EVENT_OPTIONS = (
 OUTPUT_OPTIONS = (
     section("Answers"),
     click.option("--top-k", type=int, default=5, show_default=True, metavar="K", help="Classes to show."),
-    click.option("--json", "form", flag_value="json", help="One JSON object a line on stdout; see docs/results.md."),
-    click.option("--csv", "form", flag_value="csv", help="One CSV row for each answer, below a header, on stdout."),
+    click.option("--json", "as_json", is_flag=True, help="One JSON object a line on stdout; see docs/results.md."),
+    click.option("--csv", "as_csv", is_flag=True, help="One CSV row for each answer, below a header, on stdout."),
     click.option(
         "--to",
         multiple=True,
@@ -187,9 +187,9 @@ def read_run_options(given: dict[str, Any]) -> "RunOptions":
 
     _check_sources(given["sources"], [field.name for field in dataclasses.fields(RunOptions)])
     own = dict(given)
-    form, quota = own.pop("form"), own.pop("quota")
+    forms, quota = [name for name in ("json", "csv") if own.pop(f"as_{name}")], own.pop("quota")
     old = _old_places({name: own.pop(name) for name in OLD_KINDS}, quota)
-    own["to"] = (*own["to"], *([form] if form else []), *old)
+    own["to"] = (*own["to"], *forms, *old)
     own |= take_model_options(own)
     return RunOptions(**own)
 

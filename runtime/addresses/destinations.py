@@ -69,6 +69,11 @@ class Target:
         return "stdout" if self.place == STDOUT else self.place
 
     @property
+    def identity(self) -> str:
+        """The place as it is compared with others: a path without links and without ways around."""
+        return self.place if self.url is not None or self.place == STDOUT else os.path.realpath(self.place)
+
+    @property
     def parts(self) -> Address:
         """The parts of an address, for what goes over a network."""
         if self.url is None:
@@ -102,6 +107,9 @@ def parse_sink(text: str, environment: Mapping[str, str] = os.environ) -> Target
     kind = _kind(text, place)
     if kind in FOLDERS:
         place = place.partition(":")[2]
+    if place.startswith("~/"):
+        home = os.path.expanduser(place)
+        raise OptionError(f"--to {text!r} has a ~, which a shell does not replace there; write {home}")
     return Target(kind, place, _options(text, kind, query), text)
 
 
@@ -113,7 +121,7 @@ def parse_sinks(texts: Iterable[str], environment: Mapping[str, str] = os.enviro
     """
     targets = tuple(parse_sink(text, environment) for text in texts)
     # a picture's mask and its overlay may lie side by side
-    places = [(target.kind if target.kind in FOLDERS else "", target.place) for target in targets]
+    places = [(target.kind if target.kind in FOLDERS else "", target.identity) for target in targets]
     for target, place in zip(targets, places, strict=True):
         if places.count(place) > 1:
             shown = "stdout" if target.place == STDOUT else target.name
@@ -180,6 +188,8 @@ def _options(shown: str, kind: str, query: str) -> dict[str, Any]:
             read = known[name](value)
         except ValueError as error:
             raise OptionError(f"--to {shown!r} has {name}={value!r}: {error}") from error
+        if name in found and name not in REPEATED:
+            raise OptionError(f"--to {shown!r} has {name} twice; leave one of them out")
         found[name] = (*found.get(name, ()), *read) if name in REPEATED else read
     return found
 

@@ -1,5 +1,6 @@
 """COCO's label files: one JSON document for many pictures."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -93,6 +94,13 @@ def parse_document(content: bytes, where: str) -> Document:
     except ValueError as error:
         raise DataError(f"{where} is no JSON: {error}") from error
     assert isinstance(document, Document)
+    for field, ids in (
+        ("images", [image.id for image in document.images]),
+        ("categories", [category.id for category in document.categories]),
+    ):
+        if len(set(ids)) < len(ids):
+            double = next(one for one, times in Counter(ids).items() if times > 1)
+            raise DataError(f"{where}: two of its {field} have the id {double!r}, so that nobody knows which is meant")
     return document
 
 

@@ -141,11 +141,11 @@ def read_thresholds(given: Thresholds) -> tuple[float, dict[str, float]]:
     Return the threshold of all classes, 0 if absent, and those of single classes by name.
 
     Raises:
-        OptionError: one is something else.
+        OptionError: one is something else, or is about the same as another.
     """
     if isinstance(given, Mapping):
         given = [f"{label}={value}" for label, value in given.items()]
-    common, single = 0.0, {}
+    found: dict[str | None, float] = {}
     for one in [given] if isinstance(given, str | float | int) else given:
         label, equals, number = str(one).rpartition("=")
         try:
@@ -154,8 +154,10 @@ def read_thresholds(given: Thresholds) -> tuple[float, dict[str, float]]:
             value = -1.0
         if not 0 <= value <= 1:
             raise OptionError(f"--threshold is {one!r}, expected a number from 0 to 1 such as 0.6, or CLASS=0.8")
-        if equals:
-            single[label] = value
-        else:
-            common = value
-    return common, single
+        # a class may have no name
+        about = label if equals else None
+        if about in found:
+            raise OptionError(f"--threshold stands twice for {about or 'all classes'}; leave one of them out")
+        found[about] = value
+    common = found.pop(None, 0.0)
+    return common, {label: value for label, value in found.items() if label is not None}

@@ -84,7 +84,15 @@ class RunOptions(StreamOptions):
             getattr(self, name)
         if self.errors == "row" and not any(takes_errors(target) for target in self.targets):
             raise OptionError("--errors row is for rows of JSON; add --json, or --to NAME.jsonl")
+        if self.status is not None and os.path.realpath(self.status) in {target.identity for target in self.targets}:
+            raise OptionError(
+                f"--status {self.status} is written anew every ten seconds, and --to names it; choose another"
+            )
         self._check_archive()
+        if self.spool is not None and not any(target.url for target in self.targets):
+            raise OptionError(
+                "--spool is for what waits for a network; leave it out, or add --to mqtt://... or https://..."
+            )
 
     def _check_archive(self) -> None:
         """Raise OptionError for what several processes cannot do."""

@@ -83,7 +83,7 @@ class Follower:
             The same answer with ids, and what happened.
 
         Raises:
-            ImageError: a region of a stay lies outside the picture, or reaches beyond it.
+            ImageError: a line, or a region of a stay, reaches beyond the picture.
         """
         state = self._sources.get(moment.source, _Followed())
         boxes, sure = _together(found)

@@ -5,7 +5,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from edgevit.errors import OptionError
+from edgevit.errors import ImageError, OptionError
 from edgevit.runtime.images.named import check_names, parse_named, shown
 
 Point = tuple[float, float]
@@ -33,10 +33,21 @@ class Line:
             raise OptionError(f"--line {self.name} is {shown(values)}: both ends are the same point; give it a length")
 
     def ends(self, size: tuple[int, int]) -> tuple[Point, Point]:
-        """Return both ends in pixels of a picture of (height, width)."""
-        in_shares = max(self.x1, self.y1, self.x2, self.y2) <= 1
-        height, width = size if in_shares else (1, 1)
-        return (self.x1 * width, self.y1 * height), (self.x2 * width, self.y2 * height)
+        """Return both ends in pixels of a picture of (height, width).
+
+        Raises:
+            ImageError: the line reaches beyond the picture.
+        """
+        height, width = size
+        if max(self.x1, self.y1, self.x2, self.y2) <= 1:
+            return (self.x1 * width, self.y1 * height), (self.x2 * width, self.y2 * height)
+        right, bottom = max(self.x1, self.x2), max(self.y1, self.y2)
+        if right > width or bottom > height:
+            raise ImageError(
+                f"line {self.name} reaches to {right:g}x{bottom:g}, but the picture is {width}x{height} pixels; give "
+                "shares of the picture, such as 0.5,0,0.5,1, to fit any size"
+            )
+        return (self.x1, self.y1), (self.x2, self.y2)
 
 
 def parse_line(text: str) -> Line:
@@ -111,6 +122,9 @@ def next_crossings(
     "In" is from the left of the line to its right, as seen by somebody who walks from its first end to its second. A
     thing went over it when it was clearly on one side, its way led through the segment, and it is now clearly on the
     other: standing on the line and trembling counts nothing. Where it was hidden, its way is taken for straight.
+
+    Raises:
+        ImageError: the line reaches beyond the picture.
     """
     ends, passages, counts, crossings = line.ends(size), dict(state.passages), dict(state.counts), []
     for thing in seen:

@@ -45,13 +45,24 @@ def test_other_tools_verbs_are_answered_with_the_command(
     [
         ("detect m.onnx cat.jpg", "edgevit run m.onnx cat.jpg"),
         ("detect predict model=m.onnx source=cat.jpg", "edgevit run m.onnx cat.jpg"),
-        ("track m.onnx clip.mp4", "edgevit run m.onnx clip.mp4"),
+        ("track m.onnx clip.mp4", "edgevit run m.onnx clip.mp4 --track"),
+        ("detect track model=m.onnx source=clip.mp4", "edgevit run m.onnx clip.mp4 --track"),
     ],
 )
-def test_who_wants_boxes_is_told_that_there_are_none(
+def test_who_wants_boxes_or_tracks_gets_the_command_that_finds_them(
     capsys: pytest.CaptureFixture[str], typed: str, command: str
 ) -> None:
-    assert answer(capsys, typed).endswith(f"; here it is: {command} (no boxes: it says what is in a picture)")
+    assert answer(capsys, typed).endswith(f"; here it is: {command}")
+
+
+@pytest.mark.parametrize("typed", ["run m.onnx ~/a.jpg", "train sbcformer_xs --data photos --out=~/a.jpg", "info ~"])
+def test_a_home_that_no_shell_replaced_is_refused_with_what_it_stands_for(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, typed: str
+) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    word = typed.split()[-1]
+    home = word.replace("~", "/home/me")
+    assert answer(capsys, typed) == f"{word} has a ~, which a shell does not replace there; write {home}"
 
 
 def test_what_is_missing_is_answered_with_how_the_command_is_typed(capsys: pytest.CaptureFixture[str]) -> None:

@@ -116,6 +116,11 @@ def test_rows_of_errors_need_json(run: Run, tiny_model: Path, folder: Path, tmp_
         )  # fmt: skip
 
 
+def test_stdout_is_of_one_form(run: Run, tiny_model: Path, folder: Path) -> None:
+    code, out, err = run("run", tiny_model, folder, "--json", "--csv")
+    assert (code, out, err) == (2, "", "edgevit: --to names stdout twice; leave one of them out\n")
+
+
 def test_csv_has_a_header_and_as_many_cells_in_each_row(run: Run, tiny_model: Path, folder: Path) -> None:
     _, out, _ = run("run", tiny_model, folder, "--csv", "--top-k", 2, "--threshold", 0.5)
     rows = list(csv.reader(out.splitlines()))

@@ -149,6 +149,48 @@ def test_foreign_model_runs_with_what_is_told(make_foreign: MakeModel, red_image
     assert result.probs.tolist() == pytest.approx(_softmax(*(4 * level / 255 for level in (200, 50, 25))), rel=1e-4)
 
 
+def test_mean_and_deviation_may_be_arrays(make_foreign: MakeModel, red_image: NDArray[np.uint8]) -> None:
+    told = {"labels": ["red", "green", "blue"], "mean": (0.5,) * 3, "std": (0.25,) * 3}
+    arrays = told | {"mean": np.array(told["mean"]), "std": np.array(told["std"], np.float32)}
+    path = make_foreign()
+    with load(path, **told) as one, load(path, **arrays) as other:
+        assert one.preprocess == other.preprocess
+        assert np.array_equal(one(red_image).probs, other(red_image).probs)
+
+
+@pytest.mark.parametrize(
+    ("told", "reason"),
+    [
+        ({"mean": 0.5}, "mean= is 0.5, expected a list"),
+        ({"std": np.float32(0.5)}, "std= is 0.5, expected a list"),
+        ({"std": (0.5, "a", 0.5)}, r"std\[1\]= is 'a', expected a finite number"),
+        ({"labels": 3}, "labels= is 3, expected text or a path or a list"),
+        ({"crop_pct": "much"}, "crop_pct= is 'much', expected a finite number"),
+    ],
+)
+def test_what_is_told_of_another_type_is_refused_by_its_name(
+    make_foreign: MakeModel, told: dict[str, Any], reason: str
+) -> None:
+    with pytest.raises(OptionError, match=reason):
+        load(make_foreign(), **told)
+
+
+def test_what_is_no_source_is_refused_with_what_to_do(
+    classifier: edgevit.Classifier, red_image: NDArray[np.uint8]
+) -> None:
+    for source, kind in ((["a.jpg", "b.jpg"], "list"), (red_image, "ndarray")):
+        with pytest.raises(OptionError, match=f"the source is a {kind}, expected a path .* call the model itself"):
+            classifier.stream(source)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("k", [-1, 2.5])
+def test_the_best_classes_are_a_whole_number_of_them(
+    classifier: edgevit.Classifier, red_image: NDArray[np.uint8], k: float
+) -> None:
+    with pytest.raises(OptionError, match=f"k= is {k}, expected a whole number, 0 or more"):
+        classifier(red_image).top(k)  # type: ignore[arg-type]
+
+
 def test_foreign_model_with_its_own_softmax_gets_no_second_one(
     make_foreign: MakeModel, red_image: NDArray[np.uint8]
 ) -> None:
@@ -175,7 +217,7 @@ def test_foreign_model_of_open_size_needs_imgsz(make_foreign: MakeModel, red_ima
         ({"labels": COLORS, "imgsz": 64, **PLAIN}, r"imgsz is \(64, 64\), but .* takes \(24, 32\)"),
         ({"labels": COLORS, "mean": (0,), "std": (1,)}, "mean is .*, expected three numbers"),
         ({"labels": COLORS, "mean": (0, 0, 0), "std": (1, 0, 1)}, "std is .*, expected three positive numbers"),
-        ({"labels": COLORS, "crop_pct": 2, **PLAIN}, "crop_pct is 2, expected more than 0"),
+        ({"labels": COLORS, "crop_pct": 2, **PLAIN}, "crop_pct is 2.0, expected more than 0"),
         ({"labels": COLORS, "interpolation": "nearest", **PLAIN}, "interpolation is 'nearest', expected bicubic"),
     ],
 )

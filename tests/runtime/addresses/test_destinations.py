@@ -8,7 +8,8 @@ import pytest
 
 from edgevit.errors import OptionError
 from edgevit.runtime.addresses.credentials import read_secret
-from edgevit.runtime.addresses.destinations import OPTIONS, parse_bytes, parse_sink
+from edgevit.runtime.addresses.destinations import OPTIONS, parse_bytes, parse_sink, parse_sinks
+from edgevit.runtime.run.options import RunOptions
 from edgevit.runtime.sinks.opening import default_spool_folder, spool_path
 from tests.places import DOCS
 
@@ -66,6 +67,7 @@ def test_options_are_read() -> None:
         ("mqtt://host/$SYS", "a topic has no"),
         ("mqtt://host/a?qos=2", "has an option 'qos'; mqtt has send, retain, discovery"),
         ("a.csv?send=all", "has send='all': expected events or results"),
+        ("a.csv?keep=1&keep=2", "has keep twice; leave one of them out"),
         ("a.csv?keep=0", "has keep='0': expected a whole number from 1"),
         ("a.csv?size=big", "expected bytes such as 500MB"),
         ("frames/?quota=", "expected bytes such as 500MB"),
@@ -81,6 +83,26 @@ def test_what_makes_no_sense_is_refused_in_one_line(text: str, message: str) -> 
         parse_sink(text)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["~/a.jsonl", "hard:~/a.jsonl", "hard:~/a.jsonl?quota=1GB"])
+def test_a_home_that_no_shell_replaced_is_refused_with_what_it_stands_for(
+    monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    with pytest.raises(OptionError, match=r" has a ~, which a shell does not replace there; write /home/me/a.jsonl$"):
+        parse_sink(text)
+
+
+def test_a_place_is_the_same_however_it_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "link").symlink_to(tmp_path)
+    for other in ("./a.jsonl", "link/a.jsonl", str(tmp_path / "a.jsonl")):
+        with pytest.raises(OptionError, match="twice; leave one of them out"):
+            parse_sinks(["a.jsonl", other])
+    with pytest.raises(OptionError, match="status= link/a.jsonl is written anew every ten seconds, and to= names it"):
+        RunOptions(model="m.onnx", sources=["a.jpg"], to=["a.jsonl"], status="link/a.jsonl")
+    assert len(parse_sinks(["a.jsonl", "b.jsonl", "masks:a", "overlays:a"])) == 4
 
 
 @pytest.mark.parametrize(

@@ -146,8 +146,8 @@ def test_one_of_several_outputs_is_named(tmp_path: Path) -> None:
     [
         ({"mean": (123.675, 116.28, 103.53), "std": (1, 1, 1)}, "mean is 123.675, 116.28, 103.53, .* divide by 255"),
         ({"mean": (0, 0, 0), "std": (58.395, 57.12, 57.375)}, "std is 58.395, .* divide by 255"),
-        ({"mean": (float("nan"), 0, 0), "std": (1, 1, 1)}, "mean is nan"),
-        ({"levels": (5, 5), **PLAIN}, r"levels is \(5, 5\), expected those that are black and white"),
+        ({"mean": (float("nan"), 0, 0), "std": (1, 1, 1)}, r"mean\[0\]= is nan, expected a finite number"),
+        ({"levels": (5, 5), **PLAIN}, r"levels is \(5.0, 5.0\), expected those that are black and white"),
     ],
 )
 def test_numbers_of_another_scale_are_refused(tmp_path: Path, told: dict[str, Any], reason: str) -> None:

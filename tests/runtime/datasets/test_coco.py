@@ -165,6 +165,17 @@ def test_a_damaged_document_is_an_error_that_names_the_place(tmp_path: Path, doc
         read(tmp_path)
 
 
+@pytest.mark.parametrize("field", ["images", "categories"])
+def test_two_of_one_id_are_refused(tmp_path: Path, field: str) -> None:
+    """A box would be of the class that stands last, or in both pictures."""
+    make_pictures(tmp_path, "a.jpg", "b.jpg")
+    document = json.loads(coco({"a.jpg": 0, "b.jpg": 1}, {"hen": 0, "fox": 1}, one(0, 0, 1, 2, 3, 4)))
+    document[field][1]["id"] = 0
+    write(tmp_path, {"x.json": json.dumps(document)})
+    with pytest.raises(DataError, match=f"x.json: two of its {field} have the id 0, so that nobody knows which"):
+        read(tmp_path)
+
+
 def test_a_document_that_tells_of_no_part_beside_others_is_refused(tmp_path: Path) -> None:
     make_pictures(tmp_path, "images/a.jpg")
     document = coco({"a.jpg": 0}, {"hen": 1})

@@ -254,6 +254,12 @@ def test_thresholds_are_read() -> None:
     assert read_thresholds({"fox": 0.8}) == (0.0, {"fox": 0.8})
 
 
+@pytest.mark.parametrize("texts", [["0.4", "0.5"], ["fox=0.4", "cat=0.4", "fox=0.4"]])
+def test_two_thresholds_for_the_same_are_refused(texts: list[str]) -> None:
+    with pytest.raises(OptionError, match=r"stands twice for (all classes|fox); leave one of them out"):
+        read_thresholds(texts)
+
+
 @pytest.mark.parametrize("text", ["", "fox", "fox=", "fox=2", "nan", "-0.1", "1e9"])
 def test_threshold_that_is_no_share_is_refused(text: str) -> None:
     with pytest.raises(OptionError, match=r"expected a number from 0 to 1 such as 0.6, or CLASS=0.8"):

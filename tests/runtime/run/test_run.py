@@ -69,6 +69,8 @@ def test_stop_ends_a_run_after_the_frame_in_hand(tiny_model: Path, clip: Path, t
         ({"to": ["nowhere"]}, "to='nowhere' is no place for results"),
         ({"raw": "640x480"}, "raw= describes frames on stdin, tcp:// or picam"),
         ({"serve_anyone": True}, "serve_anyone= says who may see the page; add serve=0.0.0.0:8080"),
+        ({"spool": "spool", "to": ["a.jsonl"]}, "spool= is for what waits for a network; leave it out, or add to="),
+        ({"threshold": [0.4, 0.5]}, "threshold= stands twice for all classes; leave one of them out"),
         ({"once": True, "max_frames": 2}, "once= means max_frames=1; give one of them"),
     ],
 )
@@ -82,7 +84,8 @@ def test_options_are_checked_on_construction(given: dict[str, Any], message: str
     [
         {},
         {"sources": ["camera:0", "rtsp://10.0.0.7/yard"], "every": "5s", "wait": False, "stall_timeout": 20},
-        {"roi": ["a=0,0,0.5,1", "b=0.5,0,0.5,1"], "rotate": 90, "max_frames": 3, "top_k": 2, "spool": "spool"},
+        {"roi": ["a=0,0,0.5,1", "b=0.5,0,0.5,1"], "rotate": 90, "max_frames": 3, "top_k": 2},
+        {"to": ["mqtt://host/a"], "spool": "spool"},
         {"threshold": ["0.6", "fox=0.8"], "stable": "3/5", "hysteresis": 0.1, "cooldown": "10m"},
         {"count": ["hen>=10", "fox>=1@coop"], "roi": ["coop=0,0,0.5,1"], "stable": "3/5"},
         {"sources": ["photos"], "to": ["a.jsonl"], "jobs": 2, "resume": True, "errors": "row"},

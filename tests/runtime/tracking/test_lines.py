@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgevit.errors import EdgevitError, OptionError
+from edgevit.errors import EdgevitError, ImageError, OptionError
 from edgevit.runtime.tracking.lines import Crossing, Line, LineState, Seen, check_lines, next_crossings, parse_line
 
 GATE = parse_line("gate=0.5,0,0.5,1")
@@ -30,6 +30,15 @@ def test_in_is_from_left_to_right_of_the_way_from_the_first_end_to_the_second() 
     assert [each.inwards for each in _walk(GATE, [(80, 50), (120, 50)])] == [False]
     turned = parse_line("gate=0.5,1,0.5,0")
     assert [each.inwards for each in _walk(turned, [(80, 50), (120, 50)])] == [True]
+
+
+@pytest.mark.parametrize("text", ["gate=201,0,100,100", "gate=100,0,100,101"])
+def test_a_line_beyond_the_picture_is_refused_as_a_region_is(text: str) -> None:
+    with pytest.raises(
+        ImageError, match=r"line gate reaches to \d+x\d+, but the picture is 200x100 pixels; give shares"
+    ):
+        parse_line(text).ends(SIZE)
+    assert parse_line("gate=200,0,100,100").ends(SIZE) == ((200, 0), (100, 100))
 
 
 def test_each_label_has_its_own_counts() -> None:
