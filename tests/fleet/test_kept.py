@@ -95,7 +95,8 @@ def test_what_is_kept_is_read_as_far_as_it_is_wanted(client: MadeClient, monkeyp
     )
     with KeptMessages(BROKER) as kept:
         found = kept.read(["farm/#", "farm/+/status"], lambda topic: topic.endswith("/board"))
-    assert found == {"farm/a/board": b"{1}", "farm/b/board": large}
+    assert found.pop("farm/a/board") == b"{1}"
+    assert {topic: len(payload) for topic, payload in found.items()} == {"farm/b/board": 64_000}
     assert client.done == [
         ("connect", "yard.local", 1884),
         "start",
