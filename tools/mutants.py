@@ -27,7 +27,7 @@ LISTS = ROOT / "tests" / "mutants"
 REMOVALS = "removals"
 SURVIVED = (0, 33)
 """mutmut's codes of mutants that all tests passed with, and of those that no test reached."""
-HANG_S = 60
+HANG_S = 120
 """A test that takes longer hangs, as with a loop that has no end: it has noticed. mutmut itself waits far longer."""
 CONFIG = """[tool.mutmut]
 source_paths = ["edgevit", "edgevit/device_profiles", "edgevit/export", "edgevit/runtime"]

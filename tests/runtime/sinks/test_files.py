@@ -151,6 +151,35 @@ def test_flushing_and_closing_give_the_file_to_the_disk(tmp_path: Path, monkeypa
     assert flushed == [tmp_path / "a.txt"] * 2
 
 
+class Failing:
+    """A file on a disk that takes nothing, and takes nothing back."""
+
+    def __init__(self, file: Any) -> None:
+        self.file = file
+
+    def write(self, data: bytes) -> int:
+        raise OSError(28, "No space left on device")
+
+    def truncate(self, size: int) -> int:
+        raise OSError(5, "Input/output error")
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.file, name)
+
+
+def test_first_fault_of_a_disk_is_the_one_that_is_told(tmp_path: Path) -> None:
+    file = RotatingFile(tmp_path / "a.txt")
+    file.write_line("one", NOON)
+    whole, file._file = file._file, Failing(file._file)  # type: ignore[assignment]
+    with pytest.raises(OSError, match="No space left on device"):
+        file.write_line("two", NOON)
+    file._file = whole
+    file.write_line("three", NOON)
+    file.close()
+    # nobody knows how much of the second is there, so that the third begins a new line
+    assert (tmp_path / "a.txt").read_text() == "one\n\nthree\n"
+
+
 YEAR_2099 = datetime.datetime(2099, 1, 1, 12).timestamp()
 
 

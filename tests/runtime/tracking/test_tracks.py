@@ -72,6 +72,19 @@ def test_gone_for_longer_than_the_limit_is_another() -> None:
     assert _ids([*frames, *_walking([2.3, 2.4], speed=0)])[-1] == [2]
 
 
+@pytest.mark.parametrize(("empty", "number"), [([1.0, 1.5, 2.0, 2.5], 1), ([1.0, 1.5, 2.0, 2.5, 2.75], 0)])
+def test_thing_is_remembered_for_just_its_time(empty: list[float], number: int) -> None:
+    # seen at 0.5, and for two seconds not: at 2.5 it is remembered, at 2.75 no more
+    frames = [*_walking([0, 0.5], speed=0), *[(now_s, nothing_found()) for now_s in empty]]
+    assert _ids([*frames, *_walking([3.0], speed=0)])[-1] == [number]
+
+
+@pytest.mark.parametrize(("empty", "number"), [(3, 1), (4, 0)])
+def test_thing_is_remembered_for_three_frames_at_least(empty: int, number: int) -> None:
+    frames = [*_walking([0, 5], speed=0), *[(10.0 + 5 * k, nothing_found()) for k in range(empty)]]
+    assert _ids([*frames, *_walking([10.0 + 5 * empty], speed=0)])[-1] == [number]
+
+
 def test_few_frames_are_waited_for_however_long_they_take() -> None:
     frames = [*_walking([0, 5], speed=0), (10, nothing_found()), *_walking([15], speed=0)]
     assert _ids(frames)[-1] == [1]
