@@ -53,6 +53,12 @@ for word in "$@"; do
   esac
 done
 """,
+    # what is compiled must be there; nothing comes of it, and a library that is missing is left out with a word
+    "gcc": f"""
+for word in "$@"; do
+  case "$word" in *.c) test -f "{ROOT}/$word" || {{ echo "no file $word" >&2; exit 1; }} ;; esac
+done
+""",
     # one process stands for all of them
     "torchrun": 'test "$1 $3 $4" = "--nproc-per-node -m edgevit" && shift 4 && exec edgevit "$@"',
     "rsync": """
