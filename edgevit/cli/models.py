@@ -106,8 +106,7 @@ def _starts(specs: Sequence[ModelSpec]) -> list[str]:
     """Return a line for each name of weights that are made to be trained on, and so are in no row."""
     found = [(weights.name, spec.name) for spec in specs for weights in spec.weights if weights.start]
     return [
-        f"Starts for training (--init {name}): "
-        + ", ".join(model for other, model in found if other == name)
+        f"Starts for training (--init {name}): " + ", ".join(model for other, model in found if other == name)
         for name in dict.fromkeys(name for name, _ in found)
     ]
 
