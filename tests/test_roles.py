@@ -7,13 +7,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
 import pytest
 
 from edgevit.artifact.manifest import read_manifest
 from edgevit.cli import main
-from tests.made_photos import COLORS, write_photos
 
 NAME = "efficientvit_b0"
+COLORS = {"blue": (200, 60, 40), "green": (60, 190, 50), "red": (40, 60, 200)}
 LEARNT = ("trained", "statistics", "calibrated")
 JUDGED = ("measured", "verified", "decided", "reported", "validated")
 
@@ -21,10 +23,13 @@ JUDGED = ("measured", "verified", "decided", "reported", "validated")
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
     """Make 40 noisy pictures of each colour, and what lies beside pictures on a real disk."""
-    folder = write_photos(tmp_path / "photos", 40, tuple(COLORS))
-    for name in COLORS:
+    folder, rng = tmp_path / "photos", np.random.default_rng(0)
+    for name, color in COLORS.items():
+        (folder / name / ".ipynb_checkpoints").mkdir(parents=True)
         (folder / name / "1.heic").touch()
-        (folder / name / ".ipynb_checkpoints").mkdir()
+        for i in range(40):
+            pixels = rng.normal(color, 25, (36, 40, 3)).clip(0, 255).astype(np.uint8)
+            assert cv2.imwrite(str(folder / name / f"{i}.png"), pixels)
         (folder / name / ".ipynb_checkpoints" / "0-checkpoint.png").write_bytes((folder / name / "0.png").read_bytes())
     return folder
 
