@@ -6,12 +6,12 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from edgevit.system.platforms import SYSTEM
+from tests.made_photos import write_photos
 from tests.places import ROOT
 
 MakeModel = Callable[..., Path]
@@ -24,15 +24,7 @@ NAME = "sbcformer_xs"
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
     """Make two classes of twelve noisy pictures each."""
-    folder = tmp_path / "photos"
-    rng = np.random.default_rng(0)
-    for name, color in (("blue", (200, 60, 40)), ("red", (40, 60, 200))):
-        (folder / name).mkdir(parents=True)
-        for i in range(12):
-            cv2.imwrite(
-                str(folder / name / f"{i}.png"), rng.normal(color, 25, (36, 40, 3)).clip(0, 255).astype(np.uint8)
-            )
-    return folder
+    return write_photos(tmp_path / "photos", 12)
 
 
 @pytest.fixture(autouse=True)

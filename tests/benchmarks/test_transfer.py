@@ -2,26 +2,18 @@
 
 from pathlib import Path
 
-import cv2
-import numpy as np
 import pytest
 from click.testing import CliRunner
 
 from benchmarks.transfer import draw, main, spread
+from tests.made_photos import write_photos
 from tests.training.made_teacher import write_teacher
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Make two classes of 20 noisy pictures."""
-    folder = tmp_path_factory.mktemp("data") / "colours"
-    rng = np.random.default_rng(0)
-    for name, color in (("blue", (200, 60, 40)), ("red", (40, 60, 200))):
-        (folder / name).mkdir(parents=True)
-        for i in range(20):
-            picture = rng.normal(color, 25, (36, 40, 3)).clip(0, 255).astype(np.uint8)
-            cv2.imwrite(str(folder / name / f"{i}.png"), picture)
-    return folder
+    return write_photos(tmp_path_factory.mktemp("data") / "colours", 20)
 
 
 def test_seeds_draw_other_photos_and_are_judged_by_the_same(data: Path) -> None:

@@ -7,12 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-import cv2
-import numpy as np
 import pytest
 
 from edgevit.cli import main
 from edgevit.cli.train import describe
+from tests.made_photos import write_photos
 from tests.places import ROOT
 from tests.training.made_teacher import write_teacher
 
@@ -22,13 +21,7 @@ NAME = "efficientvit_b0"
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Make two classes of 40 noisy pictures."""
-    folder = tmp_path_factory.mktemp("data")
-    rng = np.random.default_rng(0)
-    for name, color in (("blue", (200, 60, 40)), ("red", (40, 60, 200))):
-        (folder / name).mkdir()
-        for i in range(40):
-            cv2.imwrite(str(folder / name / f"{i}.png"), rng.normal(color, 25, (36, 40, 3)).clip(0, 255))
-    return folder
+    return write_photos(tmp_path_factory.mktemp("data"), 40)
 
 
 def run(*arguments: object) -> int:

@@ -8,13 +8,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import pytest
 import torch
 
 from benchmarks.drawn_scenes import write_dataset
 from edgevit.models.weights.checkpoint import read_state_dict
+from tests.made_photos import write_photos
 from tests.places import ROOT
 from tests.training.made_teacher import write_teacher
 
@@ -32,11 +32,7 @@ def data(tmp_path: Path) -> Path:
     """Make two classes of 24 noisy pictures to train with, and of 4 to judge by."""
     rng = np.random.default_rng(0)
     for part, count in (("train", 24), ("val", 4)):
-        for name, color in (("blue", (200, 60, 40)), ("red", (40, 60, 200))):
-            (tmp_path / "data" / part / name).mkdir(parents=True)
-            for i in range(count):
-                pixels = rng.normal(color, 25, (36, 40, 3)).clip(0, 255).astype(np.uint8)
-                cv2.imwrite(str(tmp_path / "data" / part / name / f"{i}.png"), pixels)
+        write_photos(tmp_path / "data" / part, count, rng=rng)
     return tmp_path / "data"
 
 

@@ -21,6 +21,7 @@ from edgevit.training.loop import train as run
 from edgevit.training.objective import CrossEntropy, cross_entropy, normalize
 from edgevit.training.recipe import Recipe
 from edgevit.training.teacher import KEY
+from tests.made_photos import write_photos
 from tests.training.made_teacher import write_teacher
 
 NAME = "efficientvit_b0"
@@ -93,13 +94,7 @@ def test_a_teacher_that_knows_better_outvotes_wrong_labels(seed: int, tmp_path: 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Make two classes of 12 noisy pictures."""
-    folder = tmp_path_factory.mktemp("data")
-    rng = np.random.default_rng(0)
-    for name, color in (("blue", (200, 60, 40)), ("red", (40, 60, 200))):
-        (folder / name).mkdir()
-        for i in range(12):
-            cv2.imwrite(str(folder / name / f"{i}.png"), rng.normal(color, 25, (36, 40, 3)).clip(0, 255))
-    return folder
+    return write_photos(tmp_path_factory.mktemp("data"), 12)
 
 
 def learn(data: Path, out: Path, file: Path, **options: Any) -> tuple[Any, list[str]]:

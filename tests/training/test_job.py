@@ -4,7 +4,6 @@ import dataclasses
 import json
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 import torch
@@ -24,10 +23,10 @@ from edgevit.training.job import Job, Watcher
 from edgevit.training.recipe import Recipe
 from edgevit.training.result import round_to_half, write_weights
 from edgevit.training.run import run_job
+from tests.made_photos import write_photos
 
 NAME = "efficientvit_b0"
 RECIPE = Recipe(sizes=((32, 8),), batch=8, warmup_epochs=1, ema_decay=0.9)
-COLORS = {"blue": (200, 60, 40), "green": (60, 190, 50), "red": (40, 60, 200)}
 
 
 @pytest.fixture(scope="module")
@@ -36,11 +35,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("data")
     rng = np.random.default_rng(0)
     for part, count in (("train", 24), ("val", 6)):
-        for name in ("blue", "red"):
-            (folder / part / name).mkdir(parents=True)
-            for i in range(count):
-                pixels = rng.normal(COLORS[name], 25, (36, 40, 3)).clip(0, 255).astype(np.uint8)
-                cv2.imwrite(str(folder / part / name / f"{i}.jpg"), pixels)
+        write_photos(folder / part, count, rng=rng, suffix=".jpg")
     (folder / "train" / "red" / "broken.jpg").write_bytes(b"no picture")
     return folder
 

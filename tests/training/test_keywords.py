@@ -7,14 +7,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import cv2
-import numpy as np
 import pytest
 
 import edgevit.training
 from edgevit.cli.train import command
 from edgevit.errors import EdgevitError, OptionError
 from edgevit.training import Recipe, TrainingResult, Watcher, train
+from tests.made_photos import write_photos
 from tests.places import ROOT
 
 NAME = "efficientvit_b0"
@@ -23,13 +22,7 @@ NAME = "efficientvit_b0"
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Make two classes of 20 noisy pictures."""
-    folder = tmp_path_factory.mktemp("data")
-    rng = np.random.default_rng(0)
-    for name, color in (("blue", (200, 60, 40)), ("red", (40, 60, 200))):
-        (folder / name).mkdir()
-        for i in range(20):
-            cv2.imwrite(str(folder / name / f"{i}.png"), rng.normal(color, 25, (36, 40, 3)).clip(0, 255))
-    return folder
+    return write_photos(tmp_path_factory.mktemp("data"), 20)
 
 
 def test_a_run_from_python_gives_weights_and_accuracy(data: Path, tmp_path: Path) -> None:

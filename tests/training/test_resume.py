@@ -5,12 +5,11 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import cv2
-import numpy as np
 import pytest
 
 from edgevit.errors import CheckpointError
 from edgevit.training import TrainingResult, Watcher, train
+from tests.made_photos import write_photos
 
 NAME = "efficientvit_b0"
 
@@ -18,13 +17,7 @@ NAME = "efficientvit_b0"
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Make two classes of 12 noisy pictures."""
-    folder = tmp_path_factory.mktemp("data")
-    rng = np.random.default_rng(0)
-    for name, color in (("blue", (200, 60, 40)), ("red", (40, 60, 200))):
-        (folder / name).mkdir()
-        for i in range(12):
-            cv2.imwrite(str(folder / name / f"{i}.png"), rng.normal(color, 25, (36, 40, 3)).clip(0, 255))
-    return folder
+    return write_photos(tmp_path_factory.mktemp("data"), 12)
 
 
 @pytest.fixture(scope="module")

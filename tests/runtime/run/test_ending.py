@@ -20,6 +20,8 @@ from onnx import TensorProto, helper, numpy_helper
 from edgevit.runtime.run.hang_guard import HangGuard, answer_limit_s
 from edgevit.runtime.sources.stop import Stop
 from tests.places import ROOT, SHARED
+from tests.processes import wait_for_handler
+from tests.waiting import wait_for
 
 LOOP = SHARED / "cases" / "models" / "loop.onnx"
 LONG = ("--stall-timeout", "600s")
@@ -138,16 +140,6 @@ def test_silent_pipe_lets_go(start: Start, tmp_path: Path, first: bytes) -> None
     assert (process.wait(60), process.stdout.read()) == (0, b"")
 
 
-def wait_for_handler(process: "subprocess.Popen[bytes]") -> None:
-    """Wait until a process catches SIGTERM, bit 14 of the mask in /proc."""
-    while process.poll() is None:
-        status = Path(f"/proc/{process.pid}/status").read_text()
-        caught = next(line for line in status.splitlines() if line.startswith("SigCgt")).split()[1]
-        if int(caught, 16) >> (signal.SIGTERM - 1) & 1:
-            return
-        threading.Event().wait(0.02)
-
-
 def test_files_and_videos_let_go(start: Start, tmp_path: Path) -> None:
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "0.jpg").write_bytes(JPEG)
@@ -241,8 +233,7 @@ def test_model_that_never_answers_does_not_keep_a_run_from_its_end(start: Start,
     (tmp_path / "red.jpg").write_bytes(JPEG)
     file = tmp_path / "kept.jsonl"
     process = start(tmp_path / "red.jpg", "--to", file, model=endless)
-    while not file.exists():
-        threading.Event().wait(0.05)
+    wait_for(file.exists)
     threading.Event().wait(0.5)
     code, out, err = end(process)
     assert (code, out) == (5, b"")
@@ -286,8 +277,7 @@ def test_second_signal_acts_at_once_while_a_model_hangs(start: Start, endless: P
     (tmp_path / "red.jpg").write_bytes(JPEG)
     file = tmp_path / "kept.jsonl"
     process = start(tmp_path / "red.jpg", "--to", file, model=endless)
-    while not file.exists():
-        threading.Event().wait(0.05)
+    wait_for(file.exists)
     threading.Event().wait(0.5)
     process.send_signal(signal.SIGTERM)
     threading.Event().wait(0.3)

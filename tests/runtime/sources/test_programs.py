@@ -26,6 +26,7 @@ from edgevit.runtime.sources.options import SourceOptions
 from edgevit.runtime.sources.raw import RawPicture
 from edgevit.runtime.sources.sampling import SamplingInterval
 from tests.places import ROOT
+from tests.processes import wait_for_handler
 from tests.runtime.sources.played_camera import CAMERA
 
 COLORS = {"red": (200, 50, 25), "green": (25, 200, 50), "blue": (50, 25, 200)}
@@ -264,16 +265,6 @@ def test_signal_ends_the_stream_with_exit_code_0(tiny_model: Path, number: int, 
     out, err = process.communicate()
     ending = b"edgevit: 1 frame, 0 events; 1 line on stdout\n" if started else b""
     assert (process.returncode, out, err) == (0, b"", ending)
-
-
-def wait_for_handler(process: "subprocess.Popen[bytes]") -> None:
-    """Wait until a process catches SIGTERM, bit 14 of the mask in /proc."""
-    while process.poll() is None:
-        status = Path(f"/proc/{process.pid}/status").read_text()
-        caught = next(line for line in status.splitlines() if line.startswith("SigCgt")).split()[1]
-        if int(caught, 16) >> (signal.SIGTERM - 1) & 1:
-            return
-        time.sleep(0.02)
 
 
 def test_lost_source_is_exit_code_4_when_not_waited_for(tiny_model: Path) -> None:
