@@ -1,6 +1,7 @@
 """The board's commands: run, info and selftest, as a user calls them."""
 
 import csv
+import errno
 import json
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import pytest
 from numpy.typing import NDArray
 
 from edgevit.artifact.manifest import Calibration, Quantization, read_manifest
+from edgevit.runtime.sinks.rotating import RotatingFile
 from tests.places import ROOT
 
 MakeModel = Callable[..., Path]
@@ -114,6 +116,20 @@ def test_rows_of_errors_need_json(run: Run, tiny_model: Path, folder: Path, tmp_
         assert (code, err) == (
             2, "edgevit: --errors row is for rows of JSON; add --json, or --to NAME.jsonl\n"
         )  # fmt: skip
+
+
+def test_a_run_that_lost_answers_does_not_end_as_if_all_was_well(
+    run: Run, tiny_model: Path, save_image: SaveImage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def write_line(file: RotatingFile, line: str, wall_s: float) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    pictures = [save_image(name, np.full((24, 32, 3), 200, np.uint8)) for name in ("a.png", "b.png")]
+    assert run("run", tiny_model, *pictures, "--to", tmp_path / "a.jsonl")[0] == 0
+    monkeypatch.setattr(RotatingFile, "write_line", write_line)
+    code, _, err = run("run", tiny_model, *pictures, "--to", tmp_path / "a.jsonl")
+    assert code == 1
+    assert err.endswith("2 frames, 0 events; 0 lines in " + str(tmp_path / "a.jsonl") + ", 2 records lost\n")
 
 
 def test_stdout_is_of_one_form(run: Run, tiny_model: Path, folder: Path) -> None:
