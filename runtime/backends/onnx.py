@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from edgevit.errors import ClosedError, MissingExtraError, ModelFileError
 from edgevit.runtime.backends.onnx_tensor import check_input, check_output, open_sides, scores
-from edgevit.runtime.backends.session import LONGEST_REASON, Output, Tensors, choose_outputs
+from edgevit.runtime.backends.session import LONGEST_REASON, Output, Tensors, choose_outputs, path_is_text
 
 _PREAMBLE = re.compile(r"^\[ONNXRuntimeError\] : \d+ : \w+ : (Load model from .*? failed: ?)?")
 _SIGNATURE = re.compile(r"^/\S+\.(?:cc|h|cpp|hpp):\d+ \S.*?\)(?: const)? (?=[A-Z])")
@@ -47,9 +47,9 @@ class OnnxSession:
     ) -> None:
         options = session_options(threads)
         try:
-            self._session = _import_onnxruntime().InferenceSession(
-                str(path), options, providers=["CPUExecutionProvider"]
-            )
+            # it takes the model itself where its path is no text
+            model = str(path) if path_is_text(path) else path.read_bytes()
+            self._session = _import_onnxruntime().InferenceSession(model, options, providers=["CPUExecutionProvider"])
         except MemoryError:
             raise
         except Exception as error:  # its errors share no base class

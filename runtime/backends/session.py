@@ -163,6 +163,15 @@ def choose_outputs(path: Path, outputs: Sequence[Output], wanted: Sequence[str])
     return places or list(range(len(names)))
 
 
+def path_is_text(path: Path) -> bool:
+    """Tell whether a path can be given to a library as text: one with bytes of another encoding cannot."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def find_backend(path: Path) -> str:
     """Return the module that opens this file, judged by its suffix; ModelFileError if there is none."""
     backend = SESSIONS.get(path.suffix.lower())

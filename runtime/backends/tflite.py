@@ -2,6 +2,7 @@
 
 import _thread
 import importlib
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgevit.errors import ClosedError, MissingExtraError, ModelFileError, OptionError
-from edgevit.runtime.backends.session import LONGEST_REASON, Output, Tensors, choose_outputs
+from edgevit.runtime.backends.session import LONGEST_REASON, Output, Tensors, choose_outputs, path_is_text
 from edgevit.runtime.backends.tflite_tensor import check_input, check_number, check_output, read_tensor
 
 RUNTIMES = {"ai_edge_litert": "ai-edge-litert", "tflite_runtime": "tflite-runtime"}
@@ -35,7 +36,8 @@ class TfliteSession:
         self._lock = _thread.allocate_lock()
         try:
             # XNNPACK, the library of fast kernels, is on unless asked otherwise
-            self._interpreter = interpreter_class(model_path=str(path), num_threads=threads)
+            name = str(path) if path_is_text(path) else os.fsencode(path)
+            self._interpreter = interpreter_class(model_path=name, num_threads=threads)
             self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
             raise ModelFileError(

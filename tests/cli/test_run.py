@@ -3,6 +3,7 @@
 import csv
 import errno
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -143,6 +144,16 @@ def test_csv_has_a_header_and_as_many_cells_in_each_row(run: Run, tiny_model: Pa
     assert rows[0][:5] == ["source", "label1", "conf1", "label2", "conf2"]
     assert rows[1][:5] == [f"{folder}/a.png", "red", "0.9999", "", ""]
     assert {len(row) for row in rows} == {len(rows[0])}
+
+
+@pytest.mark.parametrize("suffix", [b".onnx", b".tflite"])
+def test_model_whose_file_name_is_no_text_is_opened(
+    run: Run, make_model: MakeModel, make_tflite: MakeModel, folder: Path, suffix: bytes
+) -> None:
+    """As "mödel" is where the names of files are in Latin-1."""
+    model = make_model() if suffix == b".onnx" else make_tflite()
+    other = model.rename(Path(os.fsdecode(os.fsencode(model.parent / "m") + b"\xf6del" + suffix)))
+    assert run("run", other, folder / "a.png") == (0, "red 1.00\n", "")
 
 
 def test_file_name_that_is_not_text_does_not_stop_the_run(run: Run, tiny_model: Path, folder: Path) -> None:
