@@ -20,7 +20,7 @@ answers only. A wrong word is answered in one line with the nearest right one.
 | exit code | meaning |
 |---|---|
 | 0 | done |
-| 1 | failed, or done with a part that could not be read |
+| 1 | failed, or done with a part that could not be read or written |
 | 2 | the command was typed wrong |
 | 3 | a required accuracy, parity or self-test was missed |
 | 4 | the camera or stream was lost |

@@ -95,8 +95,8 @@ def command(**given: Any) -> int:
     progress.end()
     if done.frames > 1 or done.live or any(each.place != "stdout" for each in done.written):
         say(str(done))
-    # a camera sends a damaged picture now and then; a damaged file stays one
-    return 1 if done.unreadable and not done.live else 0
+    # a camera sends a damaged picture now and then, and a full disk has room again; what is read once stays so
+    return 0 if done.complete else 1
 
 
 PROGRESS_S = 60.0

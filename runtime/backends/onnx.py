@@ -23,10 +23,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgevit.artifact.files import FilePath
+from edgevit.artifact.files import FilePath, open_model
 from edgevit.errors import ClosedError, MissingExtraError, ModelFileError
 from edgevit.runtime.backends.onnx_tensor import check_input, check_output, open_sides, scores
-from edgevit.runtime.backends.session import LONGEST_REASON, Output, Tensors, choose_outputs
+from edgevit.runtime.backends.session import LONGEST_REASON, Output, Tensors, choose_outputs, path_is_text
 
 _PREAMBLE = re.compile(r"^\[ONNXRuntimeError\] : \d+ : \w+ : (Load model from .*? failed: ?)?")
 _SIGNATURE = re.compile(r"^/\S+\.(?:cc|h|cpp|hpp):\d+ \S.*?\)(?: const)? (?=[A-Z])")
@@ -48,9 +48,8 @@ class OnnxSession:
     ) -> None:
         options = session_options(threads)
         try:
-            self._session = _import_onnxruntime().InferenceSession(
-                os.fspath(path), options, providers=["CPUExecutionProvider"]
-            )
+            model = os.fspath(path) if path_is_text(path) else _read(path)
+            self._session = _import_onnxruntime().InferenceSession(model, options, providers=["CPUExecutionProvider"])
         except MemoryError:
             raise
         except Exception as error:  # its errors share no base class
@@ -128,6 +127,12 @@ def session_options(threads: int) -> Any:
     options.add_session_config_entry("session.x64quantprecision", "1")
     options.log_severity_level = 4
     return options
+
+
+def _read(path: FilePath) -> bytes:
+    """Return a model itself, which ONNX Runtime takes where its path is no text."""
+    with open_model(path) as file:
+        return file.read()
 
 
 def _import_onnxruntime() -> Any:

@@ -163,6 +163,15 @@ def choose_outputs(path: FilePath, outputs: Sequence[Output], wanted: Sequence[s
     return places or list(range(len(names)))
 
 
+def path_is_text(path: FilePath) -> bool:
+    """Tell whether a path can be given to a library as text: one with bytes of another encoding cannot."""
+    try:
+        os.fspath(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def find_backend(path: FilePath) -> str:
     """Return the module that opens this file, judged by its suffix; ModelFileError if there is none."""
     backend = SESSIONS.get(file_suffix(path))
@@ -173,7 +182,7 @@ def find_backend(path: FilePath) -> str:
     return backend
 
 
-def thread_count(threads: int | None = None, model: Path | None = None) -> int:
+def thread_count(threads: int | None = None, model: FilePath | None = None) -> int:
     """Return the number of threads to use, for a model if one is given; see open_session."""
     return plan_threads(threads, model).count
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from edgevit.artifact.files import FilePath
 from edgevit.errors import ClosedError, MissingExtraError, ModelFileError, OptionError
-from edgevit.runtime.backends.session import LONGEST_REASON, Output, Tensors, choose_outputs
+from edgevit.runtime.backends.session import LONGEST_REASON, Output, Tensors, choose_outputs, path_is_text
 from edgevit.runtime.backends.tflite_tensor import check_input, check_number, check_output, read_tensor
 
 RUNTIMES = {"ai_edge_litert": "ai-edge-litert", "tflite_runtime": "tflite-runtime"}
@@ -36,7 +36,8 @@ class TfliteSession:
         self._lock = _thread.allocate_lock()
         try:
             # XNNPACK, the library of fast kernels, is on unless asked otherwise
-            self._interpreter = interpreter_class(model_path=os.fspath(path), num_threads=threads)
+            name = os.fspath(path) if path_is_text(path) else os.fsencode(path)
+            self._interpreter = interpreter_class(model_path=name, num_threads=threads)
             self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
             raise ModelFileError(

@@ -154,7 +154,7 @@ def output_places(path: FilePath, name: str) -> tuple[int, ...] | None:
         return None
 
 
-def multiply_adds(path: Path) -> int:
+def multiply_adds(path: FilePath) -> int:
     """Return the multiply-adds of a TFLite file's convolutions and fully connected layers, for one picture.
 
     Raises:

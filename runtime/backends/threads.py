@@ -5,9 +5,9 @@ import os
 import sys
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edgevit.artifact.files import FilePath, file_suffix
 from edgevit.device_profiles.evidence import VARIABLE, Evidence, read_evidence
 from edgevit.errors import ModelFileError, OptionError
 from edgevit.system.platforms import keep_to_cores, usable_cores
@@ -29,7 +29,7 @@ class ThreadPlan:
     why: str
 
 
-def plan_threads(threads: int | None = None, model: Path | None = None) -> ThreadPlan:
+def plan_threads(threads: int | None = None, model: FilePath | None = None) -> ThreadPlan:
     """Return the plan for this process on this machine.
 
     Args:
@@ -79,7 +79,7 @@ def choose_plan(
     profile: "Profile | None",
     evidence: Evidence,
     allowed: frozenset[int],
-    model: Path | None = None,
+    model: FilePath | None = None,
 ) -> ThreadPlan:
     """Return the plan for a machine: the number asked for, else the profile's, never on a core not allowed.
 
@@ -100,13 +100,13 @@ def choose_plan(
     if not asked and count > 1 and profile and (least := profile.threads.least_mmacs) and model is not None:
         work = _work_of(model)
         if work is not None and work < 1e6 * least:
-            count, why = 1, f"{model.name} has {work / 1e6:.0f} million multiply-adds; a second pays from {least} on"
+            count, why = 1, f"{os.path.basename(model)} has {work / 1e6:.0f} million multiply-adds; a second pays from {least} on"
     return ThreadPlan(count, tuple(sorted(fast)) if count <= len(fast) < len(allowed) else (), why)
 
 
-def _work_of(model: Path) -> int | None:
+def _work_of(model: FilePath) -> int | None:
     """Return the multiply-adds of a TFLite file; None for others, and where its runtime is to say what is wrong."""
-    if model.suffix.lower() != ".tflite":
+    if file_suffix(model) != ".tflite":
         return None
     from edgevit.runtime.backends.tflite_operators import multiply_adds
 

@@ -110,6 +110,8 @@ def _read_root(path: Path) -> str:
         check_root(text)
     except OSError as error:
         raise OptionError(f"--root {path} cannot be read: {error.strerror or error}; copy it from your site") from error
+    except UnicodeDecodeError as error:
+        raise UpdateError(f"--root {path} is no text, expected a site's 1.root.json; copy it from your site") from error
     except (UpdateError, ValueError) as error:
         raise UpdateError(f"--root {path}: {error}") from error
     return text

@@ -24,6 +24,11 @@ class RunSummary:
     skipped: int = 0
     """Pictures that had rows already, from an earlier run."""
 
+    @property
+    def complete(self) -> bool:
+        """Whether each picture has its answer where it was asked for; of a live run, which loses some, always."""
+        return self.live or not (self.unreadable or any(each.lost for each in self.written))
+
     def __str__(self) -> str:
         """Return one line for people."""
         counts = f"{_count(self.frames, 'frame')}, {_count(self.events, 'event')}"

@@ -31,11 +31,14 @@ class Written:
     unit: str
     """What it was, in the singular: "line", "hard picture"."""
     place: str
+    lost: int = 0
+    """Records that could not be written there, as on a full disk."""
 
     def __str__(self) -> str:
         """Return one part of a line for people."""
         what = f"{self.count:,} {self.unit}{'' if self.count == 1 else 's'}"
-        return f"{what} {'on' if self.place == 'stdout' else 'in'} {self.place}"
+        lost = f", {self.lost:,} records lost" if self.lost else ""
+        return f"{what} {'on' if self.place == 'stdout' else 'in'} {self.place}{lost}"
 
 
 class FilteredSink:
@@ -67,19 +70,21 @@ class DiskGuard:
 
     def __init__(self, sink: Sink, name: str) -> None:
         """Guard a sink that is called `name` in messages."""
-        self._sink, self._name, self._lost = sink, name, 0
+        self._sink, self._name, self._before = sink, name, 0
+        self.lost = 0
+        """Records that could not be written, so far."""
 
     def write(self, record: Record) -> None:
         try:
             self._sink.write(record)
         except OSError as error:
-            if not self._lost:
+            if self.lost == self._before:
                 log.error("%s cannot be written: %s; going on without it", self._name, error.strerror or error)
-            self._lost += 1
+            self.lost += 1
         else:
-            if self._lost:
-                log.warning("%s is written again; %d records were lost", self._name, self._lost)
-                self._lost = 0
+            if self.lost > self._before:
+                log.warning("%s is written again; %d records were lost", self._name, self.lost - self._before)
+                self._before = self.lost
 
     def flush(self) -> None:
         try:

@@ -133,13 +133,14 @@ def open_sink(target: Target, around: SinkContext) -> Sink:
         states = _broker_states(around) if target.kind == "mqtt" else _no_states
         return SpooledSink(spool, delivery, wants=wants, first=first_records(target, around), states=states)
     sink = FILES[target.kind](target, around)
+    guard = DiskGuard(sink, target.place)
 
     def written() -> Written:
-        return Written(sink.written, sink.unit, target.name)
+        return Written(sink.written, sink.unit, target.name, guard.lost)
 
     hard = sink.folder if isinstance(sink, HarvestSink | BoxHarvestSink) else None
     # a reader of stdout that goes away ends the run
-    return FilteredSink(sink if target.place == STDOUT else DiskGuard(sink, target.place), wants, written, hard)
+    return FilteredSink(sink if target.place == STDOUT else guard, wants, written, hard)
 
 
 def _wanted(target: Target) -> Wants:

@@ -1,7 +1,9 @@
 """The board's commands: run, info and selftest, as a user calls them."""
 
 import csv
+import errno
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,6 +14,7 @@ import pytest
 from numpy.typing import NDArray
 
 from edgevit.artifact.manifest import Calibration, Quantization, read_manifest
+from edgevit.runtime.sinks.rotating import RotatingFile
 from tests.places import ROOT
 
 MakeModel = Callable[..., Path]
@@ -116,6 +119,20 @@ def test_rows_of_errors_need_json(run: Run, tiny_model: Path, folder: Path, tmp_
         )  # fmt: skip
 
 
+def test_a_run_that_lost_answers_does_not_end_as_if_all_was_well(
+    run: Run, tiny_model: Path, save_image: SaveImage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def write_line(file: RotatingFile, line: str, wall_s: float) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    pictures = [save_image(name, np.full((24, 32, 3), 200, np.uint8)) for name in ("a.png", "b.png")]
+    assert run("run", tiny_model, *pictures, "--to", tmp_path / "a.jsonl")[0] == 0
+    monkeypatch.setattr(RotatingFile, "write_line", write_line)
+    code, _, err = run("run", tiny_model, *pictures, "--to", tmp_path / "a.jsonl")
+    assert code == 1
+    assert err.endswith("2 frames, 0 events; 0 lines in " + str(tmp_path / "a.jsonl") + ", 2 records lost\n")
+
+
 def test_stdout_is_of_one_form(run: Run, tiny_model: Path, folder: Path) -> None:
     code, out, err = run("run", tiny_model, folder, "--json", "--csv")
     assert (code, out, err) == (2, "", "edgevit: --to names stdout twice; leave one of them out\n")
@@ -127,6 +144,16 @@ def test_csv_has_a_header_and_as_many_cells_in_each_row(run: Run, tiny_model: Pa
     assert rows[0][:5] == ["source", "label1", "conf1", "label2", "conf2"]
     assert rows[1][:5] == [f"{folder}/a.png", "red", "0.9999", "", ""]
     assert {len(row) for row in rows} == {len(rows[0])}
+
+
+@pytest.mark.parametrize("suffix", [b".onnx", b".tflite"])
+def test_model_whose_file_name_is_no_text_is_opened(
+    run: Run, make_model: MakeModel, make_tflite: MakeModel, folder: Path, suffix: bytes
+) -> None:
+    """As "mödel" is where the names of files are in Latin-1."""
+    model = make_model() if suffix == b".onnx" else make_tflite()
+    other = model.rename(Path(os.fsdecode(os.fsencode(model.parent / "m") + b"\xf6del" + suffix)))
+    assert run("run", other, folder / "a.png") == (0, "red 1.00\n", "")
 
 
 def test_file_name_that_is_not_text_does_not_stop_the_run(run: Run, tiny_model: Path, folder: Path) -> None:

@@ -212,6 +212,12 @@ def test_systemd_takes_the_units(tmp_path: Path, user: bool) -> None:
     assert ('ReadWritePaths="/srv/a folder"' in text) is not user
 
 
+def test_a_root_that_is_no_text_is_one_line_for_people(home: Path, tiny_model: Path, run: Run, tmp_path: Path) -> None:
+    code, _, err = enroll(run, "https://example.org/farm", tiny_model, tmp_path / "models")
+    told = f"edgevit: --root {tiny_model} is no text, expected a site's 1.root.json; copy it from your site\n"
+    assert (code, err) == (1, told)
+
+
 def test_root_may_write_nothing_but_the_models_folder(tmp_path: Path) -> None:
     from edgevit.runtime.enroll.timer import update_units
 

@@ -150,7 +150,7 @@ def test_foreign_model_runs_with_what_is_told(make_foreign: MakeModel, red_image
 
 
 def test_mean_and_deviation_may_be_arrays(make_foreign: MakeModel, red_image: NDArray[np.uint8]) -> None:
-    told = {"labels": ["red", "green", "blue"], "mean": (0.5,) * 3, "std": (0.25,) * 3}
+    told: dict[str, Any] = {"labels": ["red", "green", "blue"], "mean": (0.5,) * 3, "std": (0.25,) * 3}
     arrays = told | {"mean": np.array(told["mean"]), "std": np.array(told["std"], np.float32)}
     path = make_foreign()
     with load(path, **told) as one, load(path, **arrays) as other:

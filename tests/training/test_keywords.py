@@ -27,7 +27,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_run_from_python_gives_weights_and_accuracy(data: Path, tmp_path: Path) -> None:
     said: list[str] = []
-    small = {"sizes": [(32, 1)], "batch": 8, "bn_batches": 1}
+    small: Any = {"sizes": [(32, 1)], "batch": 8, "bn_batches": 1}
     result = train(NAME, str(data), tmp_path / "run", init="random", **small, watcher=Watcher(said.append))
     assert isinstance(result, TrainingResult)
     assert result.finished
