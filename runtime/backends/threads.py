@@ -100,7 +100,8 @@ def choose_plan(
     if not asked and count > 1 and profile and (least := profile.threads.least_mmacs) and model is not None:
         work = _work_of(model)
         if work is not None and work < 1e6 * least:
-            count, why = 1, f"{os.path.basename(model)} has {work / 1e6:.0f} million multiply-adds; a second pays from {least} on"
+            name = os.path.basename(model)
+            count, why = 1, f"{name} has {work / 1e6:.0f} million multiply-adds; a second pays from {least} on"
     return ThreadPlan(count, tuple(sorted(fast)) if count <= len(fast) < len(allowed) else (), why)
 
 
