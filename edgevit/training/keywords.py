@@ -153,7 +153,7 @@ def train(
             f"{model} names weights, and training starts from weights with --init; run: "
             f"`edgevit train {spec.name} --init {spec.weights[0].name} --data DIR`"
         )
-    hardware, initial = Hardware(device, bfloat16, threads), _initial_weights(spec, init, freeze=freeze)
+    hardware, initial = Hardware(device, bfloat16, threads), start_of(spec, init, freeze=freeze)
     choices = Choices(Schedule(epochs, imgsz, sizes), batch, learning_rate, warmup_epochs, ema_decay, augmentation)
     bfloat16 = hardware.uses_bfloat16()
     told = Lessons(_as_path(teacher), teacher_weight, temperature, teacher_mean, teacher_std)
@@ -196,7 +196,7 @@ def train(
     return TrainingResult(model, job.weights_file, recipe, accuracy)
 
 
-def _initial_weights(spec: ModelSpec, init: str | os.PathLike[str] | None, *, freeze: bool) -> str | None:
+def start_of(spec: ModelSpec, init: str | os.PathLike[str] | None, *, freeze: bool) -> str | None:
     """Return a file or a name to start from, None for random weights.
 
     Unless given it is bundled weights that are made for it, where there are such; with `freeze` else the first that the
@@ -221,12 +221,13 @@ def _initial_weights(spec: ModelSpec, init: str | os.PathLike[str] | None, *, fr
 
 
 def _detector_start(spec: ModelSpec) -> str | None:
-    """Return weights that a detector starts from: the first of its own or of its backbone's that need no download.
+    """Return weights that a detector starts from: bundled ones of its own, or of its backbone, or else published ones.
 
-    Where all have to be downloaded, it is the first of all; None where nothing is published.
+    Of a backbone's those come first that are made to be trained on. None where nothing is published.
     """
     entries = [entry for each in relatives(spec) for entry in each.weights]
-    return next((entry.name for entry in sorted(entries, key=lambda entry: not entry.bundled)), None)
+    fitness = {entry: (entry.bundled, entry in spec.weights, entry.start) for entry in entries}
+    return max(entries, key=fitness.__getitem__).name if entries else None
 
 
 def _as_path(value: Any) -> Any:

@@ -12,7 +12,9 @@ import pytest
 import edgevit.training
 from edgevit.cli.train import command
 from edgevit.errors import EdgevitError, OptionError
+from edgevit.models.zoo.registry import get_spec
 from edgevit.training import Recipe, TrainingResult, Watcher, train
+from edgevit.training.keywords import start_of
 from tests.made_photos import write_photos
 from tests.places import ROOT
 
@@ -51,6 +53,20 @@ def test_who_names_no_start_gets_the_bundled_weights_made_for_it(data: Path, tmp
     )
     assert start in said
     assert result.recipe.sizes == ((224, 15.0),)
+
+
+@pytest.mark.parametrize(
+    ("model", "start"),
+    [
+        ("efficientvit_b0_det", "aquarium"),
+        ("sbcformer_xs_det", "pretrained"),
+        ("efficientvit_b1_det", "imagenet_r224"),
+        ("yolox_nano", "coco"),
+    ],
+)
+def test_a_detector_starts_from_its_own_weights_or_its_backbones_made_for_it(model: str, start: str) -> None:
+    assert start_of(get_spec(model), None, freeze=False) == start
+    assert start_of(get_spec(model), "random", freeze=False) is None
 
 
 def test_a_stopped_run_has_no_accuracy_yet(data: Path, tmp_path: Path) -> None:

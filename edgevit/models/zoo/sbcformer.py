@@ -1,6 +1,6 @@
 """The SBCFormer models, and weights of them."""
 
-from edgevit.models.zoo.entries import bicubic, cifar10, imagenet
+from edgevit.models.zoo.entries import bicubic, cifar10, imagenet, pretrained
 from edgevit.models.zoo.spec import Family, ModelSpec, WeightsSpec
 
 SBCFORMER = Family(
@@ -23,7 +23,7 @@ def _sbcformer(variant: str, parameters: int, macs: int, top1: float, *weights: 
 
 
 SBCFORMERS = (
-    _sbcformer("xs", 5_594_161, 472_081_168, 75.8, cifar10("sbcformer_xs")),
+    _sbcformer("xs", 5_594_161, 472_081_168, 75.8, cifar10("sbcformer_xs"), pretrained("sbcformer_xs")),
     _sbcformer("s", 8_465_407, 634_703_792, 77.7),
     _sbcformer(
         "b",
