@@ -97,9 +97,9 @@ def export(
         exact = build_with_weights(spec, weights, recipe.num_classes, preprocessing.size).eval().double()
         return float(np.abs(run_torch(exact, verified.inputs(preprocessing)) - reference).max())
 
-    def verify(step: str, answers: Answers, precision: Precision = "fp32") -> None:
+    def verify(step: str, answers: Answers, precision: Precision = "fp32", *, judged: bool = False) -> None:
         parity = replace(form.compare(step, reference, answers), source=verified.origin)
-        check(form, parity, precision, reference, trained=weights.trained, noise=rounding_noise)
+        check(form, parity, precision, reference, trained=weights.trained, judged=judged, noise=rounding_noise)
         parities.append(parity)
         log.info(
             "%s: %s within %.2g of PyTorch's, %.1f %% the same answer",

@@ -13,9 +13,12 @@ from edgevit.runtime.progress import Track
 
 
 class Verify(Protocol):
-    """Compare one step's answers with PyTorch's and note how far they are; GateError if too far."""
+    """Compare one step's answers with PyTorch's and note how far they are; GateError if too far.
 
-    def __call__(self, step: str, answers: Answers, precision: Precision = "fp32") -> None: ...
+    How many must be the same is not asked where `judged`: by what is known to be on pictures, more of them, already.
+    """
+
+    def __call__(self, step: str, answers: Answers, precision: Precision = "fp32", *, judged: bool = False) -> None: ...
 
 
 @dataclass(frozen=True)

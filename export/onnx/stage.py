@@ -47,7 +47,8 @@ def make(job: ConversionJob) -> ConvertedModel:
         # what stays float, such as attention biases, is a tenth of the file and needs no more than half precision
         graph = store_half(ModelProto.FromString(int8.content))
     if recipe.precision != "fp32":
-        job.verify(recipe.precision, run_graph(graph, verified, preprocessing), recipe.precision)
+        judged = int8 is not None and int8.judged
+        job.verify(recipe.precision, run_graph(graph, verified, preprocessing), recipe.precision, judged=judged)
     scoring, meaning = graph, job.boxes
     if recipe.nms or recipe.layout == "frigate":
         assert meaning is not None

@@ -38,6 +38,11 @@ class Int8:
     ranges: Ranges
     """What calibration saw."""
 
+    @property
+    def judged(self) -> bool:
+        """Whether what is known to be on pictures has shown that it keeps to --max-drop."""
+        return self.outcome is not None and self.outcome.met and self.outcome.labelled
+
 
 def make_int8(
     job: ConversionJob,

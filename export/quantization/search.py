@@ -84,6 +84,8 @@ class Outcome:
     """How many images decided."""
     origin: str = ""
     """Which images they are."""
+    labelled: bool = False
+    """Whether what is known to be on them decided, and not what the float model answers."""
 
 
 @dataclass(frozen=True)
@@ -158,7 +160,8 @@ def search(
     sensitivity = {block: _decibel(power) for block, power in noise.items()}
     decided = evaluator.images
     measure = evaluator.truth.measure
-    return Outcome(chosen, met, tuple(trials), sensitivity, measure, len(decided.images), decided.origin)
+    labelled = decided.truth is not None
+    return Outcome(chosen, met, tuple(trials), sensitivity, measure, len(decided.images), decided.origin, labelled)
 
 
 def layers_of(layers: Iterable[Layer], blocks: Iterable[str]) -> set[str]:

@@ -72,7 +72,8 @@ def make(job: ConversionJob) -> ConvertedModel:
         if recipe.io == "uint8":
             model = with_uint8_ends(model)
     if recipe.precision != "fp32":
-        job.verify(recipe.precision, answers(model), recipe.precision)
+        judged = int8 is not None and int8.judged
+        job.verify(recipe.precision, answers(model), recipe.precision, judged=judged)
     plain = model
     if int8 is not None:
         steps = rewrites(int8.ranges)

@@ -89,6 +89,20 @@ def test_gate_of_the_kept_classes_closes_at_its_figure(precision: Precision) -> 
         check(dataclasses.replace(PERFECT, top1_agreement=asked - JUST_BELOW), precision, REFERENCE, trained=True)
 
 
+def test_budget_kept_by_labels_stands_for_the_share_of_kept_classes_and_for_nothing_else() -> None:
+    reference = np.tile(np.array([[1.0, 0.99, 0.0]], np.float32), (64, 1))
+    unsure = reference.copy()
+    unsure[:8, 1] += 0.02  # 56 of 64 keep their class, and all are as near as can be
+    parity = compare("int8", reference, unsure)
+    assert parity.top1_agreement == 0.875
+    with pytest.raises(GateError, match=r"87\.5% of 64 images keep their class, at least 90% is asked"):
+        verify.check(answers.CLASSES, parity, "int8", reference, trained=True)
+    verify.check(answers.CLASSES, parity, "int8", reference, trained=True, judged=True)
+    other = dataclasses.replace(parity, cosine=0.5)
+    with pytest.raises(GateError, match="cosine is 0.5000"):
+        verify.check(answers.CLASSES, other, "int8", reference, trained=True, judged=True)
+
+
 @pytest.mark.parametrize("precision", KEPT_PIXELS)
 def test_gate_of_the_kept_pixels_closes_at_its_figure(precision: Precision) -> None:
     asked = KEPT_PIXELS[precision]

@@ -1,5 +1,6 @@
 """The search for a precision within a budget, on a network where one block is known to need float."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,13 +8,14 @@ import onnx
 import pytest
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
-from edgevit.artifact.manifest import Preprocess
+from edgevit.artifact.manifest import Preprocess, Quantization
 from edgevit.export.data.images import ImageSet
 from edgevit.export.onnx.calibrate import calibrate
 from edgevit.export.onnx.graph import layers
 from edgevit.export.onnx.quantize import OnnxQuantizer, calibrated_tensors
 from edgevit.export.quantization import search as module
-from edgevit.export.quantization.search import Evaluator, layers_of, search
+from edgevit.export.quantization.int8 import Int8
+from edgevit.export.quantization.search import Evaluator, Outcome, layers_of, search
 from edgevit.export.tasks.ground_truth import FloatAnswers, Labels
 from edgevit.export.verify import run_file, run_graph
 
@@ -91,6 +93,25 @@ def test_all_float_loses_nothing(network: ModelProto, evaluator: Evaluator) -> N
     outcome = search(quantizer_of(network, evaluator), (), evaluator, max_drop=0.0)
     assert outcome.met
     assert outcome.chosen.drop <= 0.0
+
+
+def test_budget_counts_as_judged_only_where_labels_have_shown_that_it_is_kept(
+    network: ModelProto, evaluator: Evaluator
+) -> None:
+    labels = Labels(evaluator.reference.argmax(1))
+    labelled = replace(evaluator, images=replace(evaluator.images, truth=labels), truth=labels)
+    quantizer = quantizer_of(network, evaluator)
+
+    def judged(outcome: Outcome | None) -> bool:
+        quantization = Quantization("test", 1.0, (), None)
+        return Int8(b"", quantization, outcome, quantizer, {}).judged
+
+    kept = search(quantizer, (), labelled, max_drop=5.0)
+    assert (kept.met, judged(kept)) == (True, True)
+    assert not judged(replace(kept, met=False))
+    by_float = search(quantizer, (), evaluator, max_drop=5.0)
+    assert (by_float.met, judged(by_float)) == (True, False)
+    assert not judged(None)
 
 
 def test_labels_make_the_drop_one_of_accuracy(evaluator: Evaluator) -> None:

@@ -30,7 +30,9 @@ class Verified(list[str]):
 
     refuses = ""
 
-    def __call__(self, step: str, answers: NDArray[np.float32], precision: Precision = "fp32") -> None:
+    def __call__(
+        self, step: str, answers: NDArray[np.float32], precision: Precision = "fp32", *, judged: bool = False
+    ) -> None:
         assert precision == "int8"
         if step == self.refuses:
             raise GateError("moved")
