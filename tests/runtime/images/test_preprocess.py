@@ -102,7 +102,7 @@ def test_huge_picture_is_halved_only_while_twice_as_large_as_needed() -> None:
 
 @pytest.mark.parametrize("factor", [2, 4, 8])
 def test_picture_is_averaged_by_the_largest_factor_that_leaves_twice_as_much(factor: int) -> None:
-    """Of blocks of one colour each the average is exact; rows and columns that fill no block are left out."""
+    """Blocks of one colour each have an exact average; rows and columns that fill no block are left out."""
     small = np.random.default_rng(0).integers(0, 256, (512, 600, 3), dtype=np.uint8)
     large = small.repeat(factor, axis=0).repeat(factor, axis=1)
     large = np.pad(large, ((0, factor - 1), (0, 1), (0, 0)), constant_values=255)
