@@ -95,6 +95,8 @@ def stdin_paths(stop: Stop) -> Generator[Path, None, None]:
                 data = stream.read(FOR_EVER_S)
             except TimeoutError:
                 continue
+            if stop.asked:  # what was read is cut off amid a line
+                return
             *lines, held = (held + data).split(b"\n") if data else (held, b"")
             yield from (Path(os.fsdecode(name)) for line in lines if (name := line.rstrip(b"\r\n")))
             if not data:

@@ -366,7 +366,8 @@ def test_what_no_service_can_do_is_one_line(
 
 
 def test_system_service_writes_only_below_its_own_folder(run: Run, tiny_model: Path) -> None:
-    for place in (("--to", "/srv/a.jsonl"), ("--to", "hard:../hard"), ("--spool", "/srv/spool")):
+    spool = ("--to", "mqtt://broker/pens", "--spool", "/srv/spool")
+    for place in (("--to", "/srv/a.jsonl"), ("--to", "hard:../hard"), spool):
         code, _, err = run("service", "print", tiny_model, "camera:0", *place)
         assert code == 2
         assert "the service may write only below /var/lib/NAME, not to" in err

@@ -281,7 +281,7 @@ def test_second_updater_gives_way(site: MadeSite, make: Make) -> None:
 def test_model_that_the_disk_has_no_room_for_is_not_fetched(
     site: MadeSite, web: StaticWeb, make: Make, monkeypatch: pytest.MonkeyPatch, spare: int
 ) -> None:
-    """Of what is there from a transfer that broke off no more is needed; 16 MiB stay free."""
+    """No more is needed than what is left of a transfer that broke off; 16 MiB stay free."""
     site.publish("stable/farm.onnx", NEW)
     board = make(model=OLD)
     part = board.into / f"farm.next-{sha(NEW)[:16]}.onnx"
