@@ -234,7 +234,7 @@ def test_several_cameras_share_one_session(tiny_model: Path, tmp_path: Path, mon
             camera.close()
     lines = [json.loads(line) for line in (tmp_path / "all.jsonl").read_text().splitlines()]
     assert {line["source"] for line in lines} == urls
-    assert opened == [str(tiny_model)]
+    assert list(map(str, opened)) == [str(tiny_model)]
 
 
 def test_status_says_which_model_answers_over_reloads(
