@@ -29,8 +29,8 @@ def test_a_frozen_run_changes_the_classifier_only_and_says_what_it_started_from(
     result = train(NAME, data, tmp_path / "run", freeze=True, imgsz=(32, 64), watcher=Watcher(said.append))
     assert result.accuracy is not None
     assert result.accuracy.figures["top1"] == 1.0
-    assert any(line.startswith(f"starting from all weights of {NAME}/cifar10 but the classifier") for line in said)
-    published = resolve_weights(get_spec(NAME), "cifar10")
+    assert any(line.startswith(f"starting from all weights of {NAME}/pretrained but the classifier") for line in said)
+    published = resolve_weights(get_spec(NAME), "pretrained")
     assert published.path is not None
     before, after = read_state_dict(published.path), read_state_dict(result.weights)
     assert {key for key in after if not torch.equal(before[key], after[key])} == {"head.weight", "head.bias"}
