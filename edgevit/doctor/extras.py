@@ -5,6 +5,7 @@ import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from edgevit.artifact.files import file_suffix
 from edgevit.doctor.environment import Environment, Finding
 from edgevit.errors import OptionError
 from edgevit.runtime.addresses.destinations import parse_sink
@@ -42,7 +43,7 @@ def _has(env: Environment, name: str) -> bool:
 
 def _needs(env: Environment) -> Iterator[tuple[str, str]]:
     """Yield who needs which extra: the model that was given, and the services of this Python."""
-    if env.model is not None and env.model.suffix == ".tflite":
+    if env.model is not None and file_suffix(env.model) == ".tflite":
         yield str(env.model), "tflite"
     for user in (False, True):
         for path in env.files(f"{str(unit_folder(user)).lstrip('/')}/*.service"):
@@ -69,7 +70,7 @@ def needed_extras(command: Sequence[str], python: str) -> Iterator[str]:
     if called in COMMANDS:
         yield called
     if called == "run":
-        if any(word.endswith(".tflite") for word in arguments):
+        if any(file_suffix(word) == ".tflite" for word in arguments):
             yield "tflite"
         if any(option == "--to" and _is_broker(place) for option, place in itertools.pairwise(arguments)):
             yield "mqtt"

@@ -100,7 +100,10 @@ def parse_document(content: bytes, where: str) -> Document:
     ):
         if len(set(ids)) < len(ids):
             double = next(one for one, times in Counter(ids).items() if times > 1)
-            raise DataError(f"{where}: two of its {field} have the id {double!r}, so that nobody knows which is meant")
+            raise DataError(
+                f"{where}: two of its {field} have the id {double!r}, so that nobody knows which is meant; give each "
+                "an id of its own"
+            )
     return document
 
 
