@@ -94,13 +94,10 @@ class Threads:
     why: str
     count: int | None = None
     """Recommended number; None for one on each core that the process may use."""
-    least_mmacs: int | None = None
-    """Million multiply-adds from which a TFLite file's layers gain from a second thread; smaller files run on one."""
 
     def __post_init__(self) -> None:
-        """Raise ValueError for a number of threads that cannot run, or for less than no work."""
+        """Raise ValueError for a number of threads that cannot run."""
         _require(self.count is None or self.count > 0, "count", self.count, "a whole number from 1")
-        _require(self.least_mmacs is None or self.least_mmacs > 0, "least_mmacs", self.least_mmacs, "from 1")
 
 
 @dataclass(frozen=True)

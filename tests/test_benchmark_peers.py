@@ -6,7 +6,6 @@ import math
 import os
 import shutil
 import xml.etree.ElementTree as ET
-from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -16,7 +15,6 @@ import pytest
 
 from tests.places import ROOT
 
-MakeModel = Callable[..., Path]
 BENCHMARKS = ROOT / "benchmarks"
 DEFAULT = "edgevit TFLite int8"
 
@@ -198,20 +196,6 @@ def test_row_answers_from_a_process_that_rests_between_its_turns(job: Any) -> No
         assert process.processor_s() > 0
         _, status = os.waitpid(process._process.pid, os.WUNTRACED)
         assert os.WIFSTOPPED(status)
-
-
-def test_edgevit_s_row_has_the_threads_that_edgevit_would_choose_on_so_many_cores(
-    make_tflite: MakeModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    folder = tmp_path / "row"
-    folder.mkdir()
-    shutil.move(make_tflite(), folder / "model.tflite")
-    for profile, expected in (("x86-64", 1), ("generic-armv8.0", 2)):
-        monkeypatch.setenv("EDGEVIT_PROFILE", profile)
-        with caplog.at_level("INFO"):
-            part("own").open_file(None, folder, 2)
-        assert f"threads {expected} on any core: asked for" in caplog.text
-        caplog.clear()
 
 
 def test_failure_is_told_in_the_library_s_words(job: Any) -> None:

@@ -19,16 +19,10 @@ def make(format_: Any, precision: Any, job: Job, folder: Path) -> None:
 
 
 def open_file(job: Job, folder: Path, threads: int) -> Call:
-    """Open with the threads that `edgevit run` would choose where it may use so many cores: fewer for a small model."""
-    from edgevit.device_profiles import detect_profile
-    from edgevit.device_profiles.evidence import read_evidence
     from edgevit.runtime.backends.session import open_session
-    from edgevit.runtime.backends.threads import choose_plan
 
     (path,) = folder.glob("model.*")
-    evidence = read_evidence()
-    plan = choose_plan(None, detect_profile(evidence).profile, evidence, frozenset(range(threads)), path)
-    return open_session(path, plan.count).run
+    return open_session(path, threads).run
 
 
 ROWS = tuple(

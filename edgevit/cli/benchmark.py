@@ -165,9 +165,10 @@ def _estimate(models: tuple[Path, ...], board: str, imgsz: tuple[int, int] | Non
 
 
 def _threads(text: str | None) -> tuple[int, ...]:
-    """Return the numbers of threads that were asked for; none for what is chosen for each model."""
+    from edgevit.runtime.backends.session import thread_count
+
     if text is None:
-        return ()
+        return (thread_count(),)
     parts = [part.strip() for part in text.split(",")]
     if not all(part.isdecimal() and int(part) for part in parts):
         raise OptionError(f"--threads is {text!r}, expected whole numbers from 1 such as 1,2,4")

@@ -77,8 +77,7 @@ def details(profile: Profile) -> Iterable[str]:
         note = f"; {system.note}" if system.note else ""
         yield _line("system", f"{system.name}, Python {system.python}: {wheels}{note}")
     yield _source(profile.systems_source)
-    small = f", 1 below {least} million multiply-adds (TFLite)" if (least := profile.threads.least_mmacs) else ""
-    yield _line("threads", f"{profile.threads.count or 'one for each core'}{small}: {profile.threads.why}")
+    yield _line("threads", f"{profile.threads.count or 'one for each core'}: {profile.threads.why}")
     yield _line("int8", f"{profile.quantization.scheme}: {profile.quantization.why}")
     yield _line("format", f"{profile.format.preferred}: {profile.format.why}")
 

@@ -108,7 +108,7 @@ def open_session(
     """
     path = os.fspath(path)
     backend = importlib.import_module(find_backend(path))
-    plan = plan_threads(threads, path)
+    plan = plan_threads(threads)
     with started_on(plan.cores):
         session = backend.open_backend(path, plan.count, rank, output, outputs)
     assert isinstance(session, Session)
@@ -182,9 +182,9 @@ def find_backend(path: FilePath) -> str:
     return backend
 
 
-def thread_count(threads: int | None = None, model: FilePath | None = None) -> int:
-    """Return the number of threads to use, for a model if one is given; see open_session."""
-    return plan_threads(threads, model).count
+def thread_count(threads: int | None = None) -> int:
+    """Return the number of threads to use; see open_session."""
+    return plan_threads(threads).count
 
 
 def check_input(path: FilePath, manifest: Manifest, session: Session) -> None:

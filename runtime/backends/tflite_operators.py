@@ -1,20 +1,17 @@
 """What a TFLite file asks of the runtime: its operators, their versions, and what tflite-runtime 2.14 cannot do."""
 
-import math
 import re
 from dataclasses import dataclass
 
 from edgevit.artifact.files import FilePath
 from edgevit.artifact.flatbuffer import Table
-from edgevit.artifact.tflite import OUTPUTS, SUBGRAPHS, TENSORS, open_tflite
+from edgevit.artifact.tflite import OUTPUTS, SUBGRAPHS, open_tflite
 
 OPERATOR_CODES = 1
 """Field number of TFLite's Model; an OperatorCode's old code is 0, its own name 1, version 2 and code 3."""
-CUSTOM, CONV_2D, DEPTHWISE_CONV_2D, FULLY_CONNECTED = 32, 3, 4, 9
+CUSTOM, FULLY_CONNECTED = 32, 9
 FLOAT32, INT8 = 0, 9
 """Types of tensors."""
-WEIGHT_AXES = {CONV_2D: slice(1, None), DEPTHWISE_CONV_2D: slice(1, 3), FULLY_CONNECTED: slice(1, None)}
-"""Code of an operator with weights, to the axes of these that each number of its output is a sum over."""
 
 _OLD = """
 ADD 5 AVERAGE_POOL_2D 3 CONCATENATION 4 CONV_2D 7 DEPTHWISE_CONV_2D 7 DEPTH_TO_SPACE 2 DEQUANTIZE 5 EMBEDDING_LOOKUP 3
@@ -152,26 +149,6 @@ def output_places(path: FilePath, name: str) -> tuple[int, ...] | None:
             if index < len(names) and names[index] == name:
                 return tuple(given.index(each) if each in given else -1 for each in operator.integers(2))
         return None
-
-
-def multiply_adds(path: FilePath) -> int:
-    """Return the multiply-adds of a TFLite file's convolutions and fully connected layers, for one picture.
-
-    Raises:
-        ModelFileError: the file cannot be read or is not a TFLite model.
-    """
-    with open_tflite(path) as (model, _):
-        kinds = [_code(code) for code in model.tables(OPERATOR_CODES)]
-        graph = model.element(SUBGRAPHS, 0)
-        total = 0
-        for operator in graph.tables(3):
-            index = operator.number(0, "I", 0)
-            axes = WEIGHT_AXES.get(kinds[index]) if index < len(kinds) else None
-            ends = (*operator.integers(2)[:1], *operator.integers(1)[1:2])
-            if axes is not None and len(ends) == 2:
-                output, weight = (graph.element(TENSORS, tensor).integers(0) for tensor in ends)
-                total += math.prod(output) * math.prod(weight[axes])
-        return total
 
 
 def _code(entry: Table) -> int:

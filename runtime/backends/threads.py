@@ -7,9 +7,8 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from edgevit.artifact.files import FilePath, file_suffix
 from edgevit.device_profiles.evidence import VARIABLE, Evidence, read_evidence
-from edgevit.errors import ModelFileError, OptionError
+from edgevit.errors import OptionError
 from edgevit.system.platforms import keep_to_cores, usable_cores
 
 if TYPE_CHECKING:
@@ -29,12 +28,11 @@ class ThreadPlan:
     why: str
 
 
-def plan_threads(threads: int | None = None, model: FilePath | None = None) -> ThreadPlan:
+def plan_threads(threads: int | None = None) -> ThreadPlan:
     """Return the plan for this process on this machine.
 
     Args:
         threads: how many to use; None for EDGEVIT_THREADS, OMP_NUM_THREADS, or what the board's profile recommends.
-        model: the file that is to be run.
 
     Raises:
         OptionError: the number of threads is not a positive whole number.
@@ -51,7 +49,7 @@ def plan_threads(threads: int | None = None, model: FilePath | None = None) -> T
         detection = detect_profile(evidence)
         profile = detection.profile
         _log("profile %s: %s", profile.name if profile else "none", detection.why)
-    plan = choose_plan(asked, profile, evidence, allowed, model)
+    plan = choose_plan(asked, profile, evidence, allowed)
     _log("threads %d on %s: %s", plan.count, _shown(plan.cores), plan.why)
     return plan
 
@@ -75,15 +73,9 @@ def asked_threads(threads: int | None, environment: Mapping[str, str]) -> tuple[
 
 
 def choose_plan(
-    asked: tuple[int, str] | None,
-    profile: "Profile | None",
-    evidence: Evidence,
-    allowed: frozenset[int],
-    model: FilePath | None = None,
+    asked: tuple[int, str] | None, profile: "Profile | None", evidence: Evidence, allowed: frozenset[int]
 ) -> ThreadPlan:
     """Return the plan for a machine: the number asked for, else the profile's, never on a core not allowed.
-
-    A model with too little work for a second thread, by the profile, gets one.
 
     Where fast cores stand beside slow ones, threads keep to the fast ones: the parts of a layer are of equal size, so
     every layer would wait for its slowest thread. More threads than fast cores may be asked for; they go anywhere.
@@ -97,23 +89,7 @@ def choose_plan(
         count, why = profile.threads.count, profile.threads.why
     else:
         count, why = len(usable), f"one for each {'fast ' if fast else ''}core that this process may use"
-    if not asked and count > 1 and profile and (least := profile.threads.least_mmacs) and model is not None:
-        work = _work_of(model)
-        if work is not None and work < 1e6 * least:
-            name = os.path.basename(model)
-            count, why = 1, f"{name} has {work / 1e6:.0f} million multiply-adds; a second pays from {least} on"
     return ThreadPlan(count, tuple(sorted(fast)) if count <= len(fast) < len(allowed) else (), why)
-
-
-def _work_of(model: FilePath) -> int | None:
-    """Return the multiply-adds of a TFLite file; None for others, and where its runtime is to say what is wrong."""
-    if file_suffix(model) != ".tflite":
-        return None
-    from edgevit.runtime.backends.tflite_operators import multiply_adds
-
-    with contextlib.suppress(ModelFileError):
-        return multiply_adds(model)
-    return None
 
 
 def _alike(evidence: Evidence, cores: Collection[int]) -> bool:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from edgevit.device_profiles.state import MachineState, busy_seconds, read_state
-from edgevit.runtime.backends.session import thread_count
 from edgevit.runtime.benchmark.first import measure_first
 from edgevit.runtime.benchmark.machine import describe_machine, find_taints, worst
 from edgevit.runtime.benchmark.report import First, Report, Run
@@ -27,7 +26,7 @@ class Plan:
 
     models: tuple[Path, ...]
     threads: tuple[int, ...]
-    """Each model is measured with each of them; with those that `edgevit run` would choose for it if there are none."""
+    """Each model is measured with each of them."""
     told: Mapping[str, Any]
     """Arguments of `load` for models that edgevit did not export; JSON can hold them."""
     picture: bytes
@@ -78,8 +77,7 @@ def benchmark(
     """
     now = now or (lambda: read_state(root))
     before = now()
-    chosen = [(path, plan.threads or (thread_count(model=path),)) for path in plan.models]
-    entries = [_open(path, threads, plan) for path, numbers in chosen for threads in numbers]
+    entries = [_open(path, threads, plan) for path in plan.models for threads in plan.threads]
     for entry in entries:
         _warm_up(entry, plan)
     during, others = [], []

@@ -1,30 +1,17 @@
 """How many threads, and where: the user's word, the profile's advice, and the cores that the process may use."""
 
-import dataclasses
 import logging
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from edgevit.device_profiles import find_profile
 from edgevit.device_profiles.evidence import Evidence, core_parts
-from edgevit.models.zoo.registry import get_spec
 from edgevit.runtime.backends.onnx import open_backend
-from edgevit.runtime.backends.session import open_session, thread_count
-from edgevit.runtime.backends.tflite_operators import multiply_adds
-from edgevit.runtime.backends.threads import (
-    VARIABLES,
-    ThreadPlan,
-    asked_threads,
-    choose_plan,
-    plan_threads,
-    started_on,
-)
+from edgevit.runtime.backends.threads import ThreadPlan, asked_threads, choose_plan, plan_threads, started_on
 from tests.places import MACHINES
 
-MakeModel = Callable[..., Path]
 CPUINFO = MACHINES / "orangepi5" / "proc" / "cpuinfo"
 EIGHT = Evidence("Orange Pi 5", "aarch64", core_parts(CPUINFO.read_text()), frozenset())
 """Cores 0 to 3 are Cortex-A55, 4 to 7 Cortex-A76."""
@@ -65,80 +52,6 @@ def test_profile_of_unknown_cores_uses_all_that_are_allowed(name: str) -> None:
     plan = choose_plan(None, find_profile(name), Evidence("", "", {}, frozenset()), frozenset(range(6)))
     assert shape(plan) == (6, ())
     assert shape(choose_plan(None, None, Evidence("", "", {}, frozenset()), frozenset({2}))) == (1, ())
-
-
-def small_tflite(folder: Path, width: int) -> Path:
-    """Write a convolution, a depthwise one and a product: 2,304 + 1,152 + 8 x `width` multiply-adds."""
-    pytest.importorskip("ai_edge_litert", reason="needs the extra tflite-export")
-    from tests.made_tflite import Tiny
-
-    tiny = Tiny()
-    given, made, thinner, answer = (
-        tiny.tensor(shape) for shape in ((1, 8, 8, 3), (1, 4, 4, 8), (1, 4, 4, 8), (1, width))
-    )
-    tiny.add("CONV_2D", [given, tiny.tensor((8, 3, 3, 2))], made)
-    tiny.add("DEPTHWISE_CONV_2D", [made, tiny.tensor((1, 3, 3, 8))], thinner)
-    tiny.add("RELU", [thinner], thinner)
-    tiny.add("FULLY_CONNECTED", [thinner, tiny.tensor((width, 8))], answer)
-    path = folder / f"{width}.tflite"
-    path.write_bytes(tiny.model(given, answer))
-    return path
-
-
-def test_multiply_adds_are_those_of_the_layers_with_weights(tmp_path: Path) -> None:
-    assert multiply_adds(small_tflite(tmp_path, 10)) == 4 * 4 * 8 * 3 * 3 * 2 + 4 * 4 * 8 * 3 * 3 + 10 * 8
-
-
-@pytest.mark.parametrize(
-    ("width", "asked", "least", "count"),
-    [
-        (10, None, 1, 1),
-        (125_000, None, 1, 4),
-        (10, None, None, 4),
-        (10, (3, "asked for"), 1, 3),
-    ],
-    ids=["small", "large", "profile without a limit", "asked for"],
-)
-def test_small_model_gets_one_thread_where_a_second_does_not_pay(
-    width: int, asked: tuple[int, str] | None, least: int | None, count: int, tmp_path: Path
-) -> None:
-    profile = find_profile("x86-64")
-    profile = dataclasses.replace(profile, threads=dataclasses.replace(profile.threads, least_mmacs=least))
-    plan = choose_plan(
-        asked, profile, Evidence("", "", {}, frozenset()), frozenset(range(4)), small_tflite(tmp_path, width)
-    )
-    assert plan.count == count
-
-
-def test_what_cannot_be_counted_gets_all_cores(tmp_path: Path) -> None:
-    (tmp_path / "broken.tflite").write_bytes(b"broken")
-    for name in ("broken.tflite", "absent.tflite", "model.onnx"):
-        plan = choose_plan(
-            None, find_profile("x86-64"), Evidence("", "", {}, frozenset()), frozenset(range(4)), tmp_path / name
-        )
-        assert plan.count == 4, name
-
-
-def test_on_a_pc_the_smallest_model_has_one_thread_and_those_of_half_a_billion_have_all() -> None:
-    least = find_profile("x86-64").threads.least_mmacs
-    assert least is not None
-    small, *large = (get_spec(name).macs / 1e6 for name in ("efficientvit_b0", "efficientvit_b1", "sbcformer_xs"))
-    assert small < least < min(large)
-
-
-@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="needs two cores to tell one from all")
-def test_session_has_the_threads_that_are_chosen_for_its_model(
-    make_foreign_tflite: MakeModel, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    for name in VARIABLES:
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("EDGEVIT_PROFILE", "x86-64")
-    model = make_foreign_tflite()
-    with caplog.at_level(logging.INFO):
-        open_session(model).close()
-    assert "threads 1 on any core: foreign.tflite has 0 million multiply-adds" in caplog.text
-    assert thread_count(model=model) == 1
-    assert thread_count() == len(os.sched_getaffinity(0))
 
 
 def test_argument_goes_before_variables_and_variables_before_the_profile() -> None:

@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,6 @@ from edgevit.cli.benchmark_text import describe
 from edgevit.device_profiles.state import MachineState as State
 from edgevit.device_profiles.state import busy_seconds, read_state
 from edgevit.errors import DataError, ModelFileError
-from edgevit.runtime.backends.threads import VARIABLES
 from edgevit.runtime.benchmark.compare import compare, find_doubts
 from edgevit.runtime.benchmark.first import measure_first
 from edgevit.runtime.benchmark.machine import describe_machine, find_taints, worst
@@ -144,17 +142,6 @@ def test_every_model_is_measured_with_every_number_of_threads(report: Report, ti
     assert all(run.ratio is not None and run.ratio.p10 <= run.ratio.median <= run.ratio.p90 for run in others)
     assert (first.precision, first.size_mb) == ("fp32", round(tiny_model.stat().st_size / 1e6, 3))
     assert report.before == read_state_of_board()
-
-
-def test_without_numbers_of_threads_each_model_has_what_is_chosen_for_it(
-    make_tflite: MakeModel, tiny_model: Path, picture: bytes, board: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in VARIABLES:
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("EDGEVIT_PROFILE", "x86-64")
-    models = (tiny_model, make_tflite())
-    plan = Plan(models, (), {}, picture, "red", rounds=1, calls=1, starts=0, warmup_s=0.1)
-    assert [run.threads for run in benchmark(plan, board).runs] == [len(os.sched_getaffinity(0)), 1]
 
 
 def read_state_of_board() -> State:
