@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from edgevit.errors import ModelFileError, OptionError
+from edgevit.runtime.backends import onnx as backend
 from edgevit.runtime.backends.session import open_session, thread_count
 
 MakeModel = Callable[..., Path]
@@ -62,6 +63,22 @@ def test_int8_products_do_not_overflow(make_foreign: MakeModel) -> None:
     model.graph.initializer.extend(numpy_helper.from_array(value, name) for name, value in constants.items())
     onnx.save(model, path)
     np.testing.assert_allclose(open_session(path).run(np.ones((1, 3, 24, 32), np.float32)), [[3, 3, 3]], atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("flags", "asked"),
+    [({"avx2"}, True), (set(), True), ({"avx2", "avx_vnni"}, False), ({"avx512f", "avx512_vnni"}, False)],
+)
+def test_slower_kernels_are_asked_for_where_the_usual_ones_are_not_exact(
+    monkeypatch: pytest.MonkeyPatch, flags: set[str], asked: bool
+) -> None:
+    monkeypatch.setattr(backend, "cpu_flags", lambda: frozenset(flags))
+    options = backend.session_options(1)
+    if asked:
+        assert options.get_session_config_entry("session.x64quantprecision") == "1"
+    else:
+        with pytest.raises(RuntimeError, match="x64quantprecision"):
+            options.get_session_config_entry("session.x64quantprecision")
 
 
 def test_session_answers_eight_threads_at_once(make_foreign: MakeModel) -> None:
