@@ -18,6 +18,9 @@ from edgevit.models.zoo.spec import ModelSpec
 PREFIXES = ("module.", "_orig_mod.", "model.", "backbone.")
 """What wrappers put before every name: data parallel, torch.compile, trainers, feature extractors."""
 
+STUDENT = "student."
+"""What stands before the names of a model in the last.pt of a run with a teacher; beside it is a layer of the training's own."""
+
 SUSPECT = {
     "slendervit_": "its names are those of November 2023, when the stem's third convolution still had stride 1: "
     "validate the accuracy, which is low if the weights were trained like that",
@@ -94,6 +97,8 @@ def canonical_state(spec: ModelSpec, state: Mapping[str, Tensor]) -> dict[str, T
 def _unwrapped(state: dict[str, Tensor]) -> Iterator[dict[str, Tensor]]:
     """Yield the state dict, and with PREFIXES taken off, one after another, in every order in which they occur."""
     yield state
+    if taught := {key.removeprefix(STUDENT): value for key, value in state.items() if key.startswith(STUDENT)}:
+        yield from _unwrapped(taught)
     for prefix in PREFIXES:
         if any(key.startswith(prefix) for key in state):
             yield from _unwrapped({key.removeprefix(prefix): value for key, value in state.items()})

@@ -119,6 +119,14 @@ def test_efficientvit_keeps_the_prefix_that_is_its_own(prefixes: tuple[str, ...]
     assert _fits("efficientvit_b0", _prefixed(*prefixes)(_model("efficientvit_b0").state_dict()))
 
 
+def test_a_run_with_a_teacher_is_read_without_the_layer_that_foretells_its_answers() -> None:
+    own = create_model("efficientvit_b0", num_classes=3).state_dict()
+    taught = {f"student.{key}": value for key, value in own.items()} | {"guess.weight": torch.zeros(7, 1280)}
+    found = canonical_state(get_spec("efficientvit_b0"), taught)
+    assert found.keys() == own.keys()
+    assert all(found[key] is own[key] for key in own)
+
+
 def test_only_aliases_are_enough() -> None:
     state = {
         key.replace("merging_blocks.0.", "patch_embed.").replace("sbcformer_blocks.2.", "sbcformer_blk."): value
