@@ -19,7 +19,7 @@ PREFIXES = ("module.", "_orig_mod.", "model.", "backbone.")
 """What wrappers put before every name: data parallel, torch.compile, trainers, feature extractors."""
 
 STUDENT = "student."
-"""What stands before the names of a model in the last.pt of a run with a teacher; beside it is a layer of the training's own."""
+"""What stands before a model's names in the last.pt of a run with a teacher; beside it is a layer of training's own."""
 
 SUSPECT = {
     "slendervit_": "its names are those of November 2023, when the stem's third convolution still had stride 1: "
