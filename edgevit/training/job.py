@@ -13,6 +13,7 @@ from edgevit.models.weights.resolve import RANDOM
 from edgevit.models.zoo.registry import get_spec
 from edgevit.runtime.datasets.split import FRACTION
 from edgevit.schema import Range, check_options
+from edgevit.training.initialize import initial_file
 from edgevit.training.kinds import KINDS, Kind, LearningSet, Quality
 from edgevit.training.ranks import ALONE, Ranks
 from edgevit.training.recipe import Recipe
@@ -88,8 +89,9 @@ class Job:
 
     @property
     def initial_files(self) -> tuple[Path, ...]:
-        """The file to start from, if it is one: what it was trained on is not held out."""
-        return () if self.init is None else (Path(self.init),)
+        """The file to start from, if it is on this machine: what it was trained on is not held out."""
+        file = None if self.init is None else initial_file(get_spec(self.model), self.init)
+        return () if file is None else (file,)
 
     @property
     def kind(self) -> Kind:
