@@ -168,10 +168,9 @@ def _threads(text: str | None) -> tuple[int, ...]:
     """Return the numbers of threads that were asked for; none for what is chosen for each model."""
     if text is None:
         return ()
-    parts = [part.strip() for part in text.split(",")]
-    if not all(part.isdecimal() and int(part) for part in parts):
-        raise OptionError(f"--threads is {text!r}, expected whole numbers from 1 such as 1,2,4")
-    return tuple(dict.fromkeys(map(int, parts)))
+    from edgevit.runtime.backends.threads import threads_of_text
+
+    return tuple(dict.fromkeys(map(threads_of_text, text.split(","))))
 
 
 def _picture(path: Path | None) -> tuple[bytes, str]:

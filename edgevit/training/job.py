@@ -11,6 +11,7 @@ from edgevit.artifact.manifest import Preprocess
 from edgevit.errors import OptionError
 from edgevit.models.weights.resolve import RANDOM
 from edgevit.models.zoo.registry import get_spec
+from edgevit.runtime.backends.threads import ThreadCount
 from edgevit.runtime.datasets.split import FRACTION
 from edgevit.schema import Range, check_options
 from edgevit.training.initialize import initial_file
@@ -37,7 +38,7 @@ class Job:
     """Weights to start from: a file, or the name of a registry entry; None: random ones."""
     resume: bool = False
     device: Literal["cpu", "cuda"] = "cpu"
-    workers: Annotated[int, Range(1)] = 2
+    workers: ThreadCount = 2
     """Threads that read images."""
     bn_batches: Annotated[int, Range(0)] = 50
     """Batches, at most, to compute the BatchNorm statistics of the averaged weights from; 0 keeps their averages."""

@@ -297,8 +297,9 @@ def test_text_tells_the_machine_and_its_taint(report: Report) -> None:
     ("arguments", "reason"),
     [
         ((), "missing MODEL; give one or several exported files, or --compare BEFORE AFTER"),
-        (("MODEL", "--threads", "0"), "--threads is '0', expected whole numbers from 1 such as 1,2,4"),
-        (("MODEL", "--threads", "1,many"), "--threads is '1,many'"),
+        (("MODEL", "--threads", "0"), "--threads is 0, expected a whole number from 1 to 1024"),
+        (("MODEL", "--threads", "1,many"), "--threads is 'many', expected a whole number from 1 to 1024"),
+        (("MODEL", "--threads", "1,9999"), "--threads is 9999, expected a whole number from 1 to 1024"),
         (("MODEL", "--compare", "a.json", "b.json"), "leave out MODEL"),
     ],
 )
