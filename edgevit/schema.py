@@ -17,6 +17,7 @@ import re
 import sys
 import types
 import typing
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, ParamSpec, TypeVar
@@ -46,14 +47,30 @@ def read_json(text: str) -> Any:
     nesting crashes the process instead of raising.
 
     Raises:
-        ValueError: it is no JSON, or nested deeper than DEEPEST.
+        ValueError: it is no JSON, ends before its end, has a key twice in one object, of which Python would take the
+            last, or is nested deeper than DEEPEST.
     """
     depth = 0
     for bracket in _BRACKET.finditer(_STRING.sub("", text)):
         depth += 1 if bracket[0] in "[{" else -1
         if depth > DEEPEST:
             raise ValueError(f"nested deeper than {DEEPEST}")
-    return json.loads(text)
+    try:
+        return json.loads(text, object_pairs_hook=_object)
+    except json.JSONDecodeError as error:
+        if not text.strip():
+            raise ValueError("it is empty") from error
+        if error.msg.startswith("Unterminated") or error.pos >= len(text.rstrip()):
+            raise ValueError(f"it ends amid a value, after {len(text):,} characters; copy it again") from error
+        raise
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        twin = next(key for key, times in Counter(key for key, _ in pairs).items() if times > 1)
+        raise ValueError(f"the key {twin[:60]!r} stands twice in one object; leave one out")
+    return found
 
 
 class FieldError(ValueError):
