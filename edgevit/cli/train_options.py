@@ -154,9 +154,7 @@ OPTIONS = (
         default=None,
         help="Mixed precision in bfloat16.  [default: where the hardware has it]",
     ),
-    click.option(
-        "--workers", type=int, default=2, show_default=True, metavar="N", help="Threads that read images."
-    ),
+    click.option("--workers", type=int, default=2, show_default=True, metavar="N", help="Threads that read images."),
     click.option("--threads", type=int, metavar="N", help="Threads that compute.  [default: all cores]"),
 )
 

@@ -152,12 +152,18 @@ def test_sizes_below_zero_and_boxes_of_unknown_pictures_are_told(tmp_path: Path)
         ),
         (coco({"a.jpg": 0}, {"hen": 1}, one(0, 1, 0, 0, "9", 9)), r"bbox\[2\] is '9', expected"),  # type: ignore[arg-type]
         ('{"images": [], "annotations": [], "categories": 3}', "categories is 3, expected a list"),
-        ('{"images": [], "annotations": [], "categories": []', "x.json is no JSON that can be read: it ends amid a value, after 50 characters"),
+        (
+            '{"images": [], "annotations": [], "categories": []',
+            "x.json is no JSON that can be read: it ends amid a value, after 50 characters",
+        ),
         (
             '{"images": [], "images": [], "annotations": [], "categories": []}',
             "x.json is no JSON that can be read: the key 'images' stands twice in one object; leave one out",
         ),
-        ('{"images": ' + "[" * 200 + ', "annotations", "categories"', "is no JSON that can be read: nested deeper than 100"),
+        (
+            '{"images": ' + "[" * 200 + ', "annotations", "categories"',
+            "is no JSON that can be read: nested deeper than 100",
+        ),
         (coco({"b.jpg": 0}, {"hen": 1}), "names 1 pictures, but none of them is in"),
         (coco({"1.jpg": 0}, {"hen": 1}), r"1.jpg may be .*1\.jpg or .*1\.jpg; give the pictures different names"),
     ],
