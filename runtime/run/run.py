@@ -139,7 +139,7 @@ def run(
             output.writer.result(result)
             results += 1
             live = live or result.age_ms is not None
-            frame = None if result.moment is None else (result.moment.source, result.moment.sequence)
+            frame = None if result.moment is None else result.moment.frame
             frames, last = frames + (frame != last), frame
     return RunSummary(results, unreadable, live, frames, events, output.sinks.written())
 

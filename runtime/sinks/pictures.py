@@ -82,7 +82,7 @@ class FrameSink:
         if record.kind != RESULT:
             self._draw([record])
             return
-        if self._waiting and _frame(self._waiting[0]) != _frame(record):
+        if self._waiting and self._waiting[0].moment.frame != record.moment.frame:
             self._waiting.clear()
         self._waiting.append(record)
         if len(self._waiting) >= self._captions.answers:
@@ -97,10 +97,6 @@ class FrameSink:
     def _store(self, drawn: RGBImage, records: Sequence[Record]) -> bool:
         """Write an (H, W, 3) frame; tell whether it was kept."""
         raise NotImplementedError
-
-
-def _frame(record: Record) -> tuple[str, int]:
-    return record.moment.source, record.moment.sequence
 
 
 class PictureSink(FrameSink):
