@@ -94,6 +94,10 @@ class Range:
         return f"{kind} from {self.low:g} to {self.high:g}"
 
 
+Share = Annotated[float, Range(0, 1)]
+"""A score, a confidence, or a part of a whole."""
+
+
 def read_value(kind: Any, value: Any, where: str) -> Any:
     """Return a plain value as the annotated type `kind`, or raise FieldError naming the field."""
     if type(kind) is type and kind in KINDS:  # most values are single ones, and the questions below take longer
@@ -239,11 +243,20 @@ def check_options(options: Any) -> None:
     hints = _hints(options.__class__)
     for field in dataclasses.fields(options):
         if field.init:
-            try:
-                value = read_value(hints[field.name], getattr(options, field.name), option_name(field.name))
-            except FieldError as error:
-                raise OptionError(str(error)) from error
+            value = check_argument(hints[field.name], getattr(options, field.name), field.name)
             object.__setattr__(options, field.name, value)
+
+
+def check_argument(kind: Any, value: Any, name: str) -> Any:
+    """Return an argument of a function as the type that its annotation names.
+
+    Raises:
+        OptionError: it is of another type, or out of its Range or Literal.
+    """
+    try:
+        return read_value(kind, value, option_name(name))
+    except FieldError as error:
+        raise OptionError(str(error)) from error
 
 
 def options_from(kind: type[Options], given: Mapping[str, Any]) -> Options:

@@ -20,7 +20,7 @@ from edgevit.runtime.records import RESULT, Record
 from edgevit.runtime.results import Result
 from edgevit.runtime.sinks.folder import BoundedFolder
 from edgevit.runtime.sinks.lines import event_text, now_text
-from edgevit.schema import Range, check_options
+from edgevit.schema import Range, Share, check_options
 
 CODECS = {".avi": "MJPG", ".mp4": "mp4v", ".mkv": "mp4v"}
 """An .avi of JPEGs can be read up to where the power went; an .mp4 that was not closed cannot be read at all."""
@@ -181,7 +181,7 @@ class VideoSink(FrameSink):
 class HarvestRules:
     """Which frames are hard."""
 
-    margin: Annotated[float, Range(0, 1)] = 0.2
+    margin: Share = 0.2
     """The two best classes are closer than this, 0..1."""
     pause_s: Annotated[float, Range(0)] = 1.0
     """Seconds from one picture of a source to its next, by a video's own time: neighbours teach nothing more."""
