@@ -99,7 +99,9 @@ def threads_of_text(text: str, name: str = "--threads") -> int:
     """
     digits = text.strip()
     # Python refuses to read thousands of digits, in words of its own
-    return read_threads(int(digits) if digits.isdecimal() and len(digits) < 20 else text, name)
+    if not digits.isdecimal() or len(digits) > 20:
+        raise OptionError(f"{name} is {text[:60]!r}, expected a whole number from 1 to {MOST_THREADS}")
+    return read_threads(int(digits), name)
 
 
 def choose_plan(

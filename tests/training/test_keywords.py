@@ -105,7 +105,7 @@ def test_keywords_and_defaults_are_those_of_the_command_line() -> None:
         ({"threads": 9999}, "threads= is 9999, expected a whole number from 1 to 1024"),
         ({"workers": 9999}, "workers= is 9999, expected a whole number from 1 to 1024"),
         ({"bfloat16": 1}, "bfloat16= is 1, expected true or false"),
-        ({"workers": 0}, "workers= is 0, expected a whole number, 1 or more"),
+        ({"workers": 0}, "workers= is 0, expected a whole number from 1 to 1024"),
         ({"data": 3}, "data= is 3, expected a path"),
         ({"init": 3}, "init= is 3, expected text"),
         ({"learning_rate": 0}, "learning_rate=0 is not possible; expected more than 0"),

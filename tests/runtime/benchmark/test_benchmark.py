@@ -213,7 +213,7 @@ def test_report_survives_writing_and_reading(report: Report, tmp_path: Path) -> 
     [
         (
             "no json",
-            "is no JSON that can be read: Expecting value: line 1 column 1 (char 0); write it with `edgevit benchmark "
+            r"is no JSON that can be read: Expecting value: line 1 column 1 \(char 0\); write it with `edgevit benchmark "
             "MODEL --json",
         ),
         ("[]", "is no benchmark: report is"),
