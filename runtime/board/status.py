@@ -113,12 +113,15 @@ def status_path(name: str, *, user: bool = False, environment: Mapping[str, str]
 
 
 def write_status(path: Path, status: BoardStatus) -> None:
-    """Replace the file by a whole new one; it is not flushed, since it is to lie in memory, below /run.
+    """Replace the file by a whole new one, in a folder that is made if it is missing, as those of --to are.
+
+    It is not flushed, since it is to lie in memory, below /run.
 
     Raises:
         OutputError: the folder does not take it.
     """
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path) as temporary:
             temporary.write_text(f"{status.to_json()}\n", "ascii")
     except OSError as error:

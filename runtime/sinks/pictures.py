@@ -136,15 +136,17 @@ class VideoSink(FrameSink):
     unit = "frame"
 
     def __init__(self, path: Path, fps: float = 10.0, captions: Captions = Captions()) -> None:  # noqa: B008 (frozen)
-        """Begin the file with the first frame.
+        """Begin the file with the first frame, in a folder that is made if it is missing.
 
         Raises:
-            OutputError: its folder does not exist, or it is no kind of video.
+            OutputError: its folder cannot be made or written, or it is no kind of video.
         """
         if path.suffix.lower() not in CODECS:
             raise OutputError(f"{path} is no video; name it {', '.join(f'NAME{suffix}' for suffix in CODECS)}")
-        if not path.parent.is_dir():
-            raise OutputError(f"{path} cannot be written: {path.parent} is no folder; make it first")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(f"{path} cannot be written: {error.strerror}; choose another place after --to") from error
         if not os.access(path.parent, os.W_OK):
             raise OutputError(f"{path} cannot be written: {path.parent} is read-only; choose another place after --to")
         super().__init__(captions)
