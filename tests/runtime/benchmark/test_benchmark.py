@@ -213,8 +213,8 @@ def test_report_survives_writing_and_reading(report: Report, tmp_path: Path) -> 
     [
         (
             "no json",
-            r"is no JSON that can be read: Expecting value: line 1 column 1 \(char 0\); write it with `edgevit benchmark "
-            "MODEL --json",
+            r"is no JSON that can be read: Expecting value: line 1 column 1 \(char 0\); write it with `edgevit "
+            "benchmark MODEL --json",
         ),
         ("[]", "is no benchmark: report is"),
         ("{}", r"is no benchmark: report\.machine is 'nothing', expected a value"),
