@@ -2,9 +2,15 @@
 
 import queue
 import random
+import threading
+import time
 from dataclasses import dataclass, field
 
 from edgevit.runtime.sources.connections import LivePicture
+from tests.waiting import GENEROUS_S
+
+LOOK_S = 0.2
+"""How often to look whether a reader still lives, in seconds."""
 
 
 @dataclass
@@ -17,14 +23,17 @@ class Script:
     """Source and options of each attempt to connect."""
     opened: int = 0
     closed: int = 0
+    reader: threading.Thread | None = None
+    """Who connected last, and reads."""
 
     def connect(self, source: object, source_options: object) -> "Script":
         self.asked.append((source, source_options))
         self.opened += 1
+        self.reader = threading.current_thread()
         return self
 
     def read(self, timeout_s: float) -> list[LivePicture] | None:
-        step = self.steps.get(timeout=30)
+        step = self.steps.get(timeout=GENEROUS_S)
         self.steps.task_done()
         if isinstance(step, Exception):
             raise step
@@ -38,10 +47,20 @@ class Script:
         self.closed += 1
 
     def do(self, *steps: object) -> None:
-        """Put steps, and one empty read behind them; return when all but that one are done for certain."""
+        """Put steps, and one empty read behind them; return when all but that one are done for certain.
+
+        Raises:
+            AssertionError: the reader has ended before, or it took too long.
+        """
         for step in (*steps, []):
             self.steps.put(step)
-        self.steps.join()
+        until_s = time.monotonic() + GENEROUS_S
+        with self.steps.all_tasks_done:
+            while left := self.steps.unfinished_tasks:
+                ended = self.reader is not None and not self.reader.is_alive()
+                assert not ended, f"the reader has ended; {left} of {len(steps) + 1} steps are left"
+                assert time.monotonic() < until_s, f"{left} of {len(steps) + 1} steps are left after {GENEROUS_S:g} s"
+                self.steps.all_tasks_done.wait(LOOK_S)
 
 
 class Draw(random.Random):
