@@ -73,16 +73,15 @@ def test_missing_status_says_how_to_get_one(tmp_path: Path) -> None:
         read_status(tmp_path / "status.json")
 
 
-def test_folder_that_is_not_there_is_made_as_for_results(tmp_path: Path) -> None:
-    path = tmp_path / "new" / "deep" / "status.json"
-    write_status(path, STATUS)
-    assert read_status(path) == STATUS
+def test_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="No such file or directory; choose a place"):
+        write_status(tmp_path / "none" / "status.json", STATUS)
 
 
 def test_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match=r"the status .*status.json cannot be written: .*; choose a place"):
-        write_status(tmp_path / "file" / "status.json", STATUS)
+        write_status(tmp_path / "file" / "status.json", STATUS, make_folder=True)
 
 
 def test_service_has_one_place_for_its_status() -> None:
