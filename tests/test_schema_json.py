@@ -44,7 +44,7 @@ def test_hostile_text_never_reaches_the_recursive_parser(text: str) -> None:
     ],
 )
 def test_what_is_wrong_with_a_document_is_said(text: str, message: str) -> None:
-    """Of two equal keys the last would count without a word."""
+    """Python would take the last of two equal keys without a word."""
     with pytest.raises(ValueError, match=message):
         read_json(text)
 

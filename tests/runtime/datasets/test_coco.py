@@ -204,7 +204,7 @@ def test_captions_and_keypoints_of_the_same_pictures_are_not_read(tmp_path: Path
 
 @pytest.mark.parametrize("share", [0.3, 0.6, 0.95])
 def test_a_document_that_is_cut_off_is_named_wherever_it_ends(tmp_path: Path, share: float) -> None:
-    """Of its end it lacks the keys by which a document is known, too."""
+    """It lacks some of the keys by which a document is known, too."""
     make_pictures(tmp_path, "a.jpg")
     whole = coco({"a.jpg": 0}, {"hen": 1}, one(0, 1, 0, 0, 9, 9))
     write(tmp_path, {"x.json": whole[: int(len(whole) * share)]})
