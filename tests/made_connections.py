@@ -4,11 +4,19 @@ import queue
 import random
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from edgevit.runtime.events.event import Event
 from edgevit.runtime.sources.connections import LivePicture
+from edgevit.runtime.sources.frames import Frame
+from edgevit.runtime.sources.grammar import parse_source
+from edgevit.runtime.sources.live import Live
 from tests.waiting import GENEROUS_S
 
+CAMERA = parse_source("camera:0")
+MakeLive = Callable[..., Live]
+"""The fixture `make_live`: it takes a Script, and keywords for the rest."""
 LOOK_S = 0.2
 """How often to look whether a reader still lives, in seconds."""
 
@@ -68,3 +76,14 @@ class Draw(random.Random):
 
     def random(self) -> float:
         return 1.0
+
+
+def frame(item: Frame | Event) -> Frame:
+    assert isinstance(item, Frame)
+    return item
+
+
+def event(item: Frame | Event, kind: str) -> Event:
+    assert isinstance(item, Event)
+    assert item.kind == kind
+    return item
