@@ -66,7 +66,7 @@ def run(
         return run_archive(options, on_error or _log_error, on_progress, stop)
     results = unreadable = frames = events = 0
     live = False
-    last: tuple[str, int] | None = None
+    last: tuple[str, int, float] | None = None
 
     def renewed(text: str | None) -> None:
         heartbeat.renewal(text)
