@@ -13,6 +13,7 @@ from edgevit.artifact.files import read_regular
 from edgevit.device_profiles.profile import Profile
 from edgevit.errors import ProfileError, UnknownNameError
 from edgevit.schema import FieldError, read_value
+from edgevit.text import decode_text
 
 SHIPPED = Path(__file__).parent
 
@@ -84,7 +85,7 @@ def read_profile(path: Path) -> Profile:
         ProfileError: the file is missing, no TOML, or a key is missing, unknown or wrong.
     """
     try:
-        document = tomllib.loads(read_regular(path).decode())
+        document = tomllib.loads(decode_text(read_regular(path)))
     except OSError as error:
         raise ProfileError(
             f"{path} cannot be read ({error.strerror or error}); give the path of a device profile"

@@ -17,6 +17,7 @@ import re
 import sys
 import types
 import typing
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, ParamSpec, TypeVar
@@ -46,14 +47,30 @@ def read_json(text: str) -> Any:
     nesting crashes the process instead of raising.
 
     Raises:
-        ValueError: it is no JSON, or nested deeper than DEEPEST.
+        ValueError: it is no JSON, ends before its end, has a key twice in one object, of which Python would take the
+            last, or is nested deeper than DEEPEST.
     """
     depth = 0
     for bracket in _BRACKET.finditer(_STRING.sub("", text)):
         depth += 1 if bracket[0] in "[{" else -1
         if depth > DEEPEST:
             raise ValueError(f"nested deeper than {DEEPEST}")
-    return json.loads(text)
+    try:
+        return json.loads(text, object_pairs_hook=_object)
+    except json.JSONDecodeError as error:
+        if not text.strip():
+            raise ValueError("it is empty") from error
+        if error.msg.startswith("Unterminated") or error.pos >= len(text.rstrip()):
+            raise ValueError(f"it ends amid a value, after {len(text):,} characters; copy it again") from error
+        raise
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        twin = next(key for key, times in Counter(key for key, _ in pairs).items() if times > 1)
+        raise ValueError(f"the key {twin[:60]!r} stands twice in one object; leave one out")
+    return found
 
 
 class FieldError(ValueError):
@@ -75,6 +92,10 @@ class Range:
         if self.low == -sys.float_info.max:
             return f"{kind}, {self.high:g} or less"
         return f"{kind} from {self.low:g} to {self.high:g}"
+
+
+Share = Annotated[float, Range(0, 1)]
+"""A score, a confidence, or a part of a whole."""
 
 
 def read_value(kind: Any, value: Any, where: str) -> Any:
@@ -222,11 +243,20 @@ def check_options(options: Any) -> None:
     hints = _hints(options.__class__)
     for field in dataclasses.fields(options):
         if field.init:
-            try:
-                value = read_value(hints[field.name], getattr(options, field.name), option_name(field.name))
-            except FieldError as error:
-                raise OptionError(str(error)) from error
+            value = check_argument(hints[field.name], getattr(options, field.name), field.name)
             object.__setattr__(options, field.name, value)
+
+
+def check_argument(kind: Any, value: Any, name: str) -> Any:
+    """Return an argument of a function as the type that its annotation names.
+
+    Raises:
+        OptionError: it is of another type, or out of its Range or Literal.
+    """
+    try:
+        return read_value(kind, value, option_name(name))
+    except FieldError as error:
+        raise OptionError(str(error)) from error
 
 
 def options_from(kind: type[Options], given: Mapping[str, Any]) -> Options:

@@ -1,4 +1,4 @@
-"""Text from files and networks, made fit for a line of a terminal or a log."""
+"""Text from files and networks: read from bytes, and made fit for a line of a terminal or a log."""
 
 import logging
 import unicodedata
@@ -8,6 +8,28 @@ _LINE_ENDS_AND_CONTROLS = ("Cc", "Zl", "Zp")
 """Unicode's categories of characters that move the cursor, change colours, or end a line."""
 _REORDERING = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 """Characters that change the order in which those around them are shown."""
+_UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+"""What a text in UTF-16 begins with, mostly."""
+
+
+def is_utf16(content: bytes) -> bool:
+    """Tell whether bytes are text as Windows' "Unicode" and PowerShell's > write it; in UTF-8 no text has a zero."""
+    return content.startswith(_UTF16_MARKS) or b"\0" in content[:100]
+
+
+def decode_text(content: bytes) -> str:
+    """Return the text of a file that somebody wrote: UTF-8, with or without Windows' mark in front.
+
+    Raises:
+        ValueError: it is none; the message goes on from "FILE is".
+    """
+    if is_utf16(content):
+        raise ValueError("UTF-16, not UTF-8 text; save it as UTF-8")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        wrong = f"byte {error.start:,} is 0x{content[error.start]:02x}"
+        raise ValueError(f"not UTF-8 text ({wrong}); save it as UTF-8") from error
 
 
 def printable(text: str) -> str:

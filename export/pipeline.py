@@ -26,7 +26,7 @@ from edgevit.export.result import ConvertedModel, ExportResult
 from edgevit.export.stage import ConversionJob
 from edgevit.export.tasks.answers import Answers
 from edgevit.export.tasks.rules import rules_of
-from edgevit.export.verify import check, fitting_answers, run_torch
+from edgevit.export.verify import check, fitting_answers, remedy_of, run_torch
 from edgevit.export.write import check_writable
 from edgevit.models.layers import make_export_changes
 from edgevit.models.weights.load import shapes
@@ -99,7 +99,14 @@ def export(
 
     def verify(step: str, answers: Answers, precision: Precision = "fp32", *, judged: bool = False) -> None:
         parity = replace(form.compare(step, reference, answers), source=verified.origin)
-        check(form, parity, precision, reference, trained=weights.trained, judged=judged, noise=rounding_noise)
+        remedy = remedy_of(step, recipe, labelled=images.evaluation.truth is not None, judged=judged)
+        check(
+            *(form, parity, precision, reference),
+            trained=weights.trained,
+            judged=judged,
+            noise=rounding_noise,
+            remedy=remedy,
+        )
         parities.append(parity)
         log.info(
             "%s: %s within %.2g of PyTorch's, %.1f %% the same answer",

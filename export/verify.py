@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from edgevit.artifact.manifest import Parity, Precision, Preprocess
 from edgevit.errors import GateError
 from edgevit.export.data.images import ImageSet
-from edgevit.export.recipe import SUFFIXES
+from edgevit.export.recipe import SUFFIXES, Recipe
 from edgevit.export.tasks.answers import PIXEL_GATES, AnswerForm, Answers
 from edgevit.runtime.backends.session import open_session
 from edgevit.runtime.progress import Track
@@ -33,10 +33,35 @@ REMEDIES = {
     "simplification": "try --no-simplify",
     "tanh GELU": "leave out --gelu tanh",
     "fp16": "export without --half",
-    "int8": "give --data photos/ of your own, --max-drop 1, or export with --half",
     "dynamic": "give --precision int8 with --data photos/ of your own, or export with --half",
 }
-"""What to do about a step that moves the answers too far; of the others REPORT."""
+"""What to do about a step that moves the answers too far; about int8 see `remedy_of`, about the others REPORT."""
+
+
+def remedy_of(step: str, recipe: Recipe, *, labelled: bool, judged: bool = False) -> str:
+    """Return what to do about a step that moves the answers too far, which is never what was done already.
+
+    Args:
+        step: by name.
+        recipe: what was asked for.
+        labelled: whether it is known what is on the pictures that judge.
+        judged: whether they have shown that --max-drop is kept.
+    """
+    if step != "int8":
+        return REMEDIES.get(step, REPORT)
+    if recipe.data is None:
+        instead = ", in place of `--calibration synthesized`" if recipe.synthesized else ""
+        if recipe.max_drop is not None:
+            return f"give labelled photos of your own by --data photos/{instead}, or export with --half"
+        return f"give --data photos/ of your own{instead}, --max-drop 1, or export with --half"
+    if recipe.max_drop is None:
+        return "give --max-drop 1, or export with --half"
+    if not labelled:
+        return (
+            "label the pictures of --data, so that --max-drop counts right answers in place of equal ones, or export "
+            "with --half"
+        )
+    return "give a smaller --max-drop, or export with --half" if judged else "export with --half"
 
 
 def check_numbers(logits: NDArray[np.float32], numbers: NDArray[np.float32]) -> None:
@@ -55,6 +80,7 @@ def check(
     trained: bool,
     judged: bool = False,
     noise: Callable[[], float] = lambda: 0.0,
+    remedy: str = REPORT,
 ) -> None:
     """Raise GateError if a step's result is not finite, or agrees with PyTorch less than its precision's gate asks.
 
@@ -69,6 +95,7 @@ def check(
         judged: whether what is known to be on pictures has shown the result to be good enough; how many answers are the
             same is then not asked, as a model that is often unsure changes many of them and is right as often.
         noise: how far these are from PyTorch's in float64; asked for only where the gate's own figure is not met.
+        remedy: what a user may do about a result that is refused.
     """
     gate = form.gates[precision]
     if not np.isfinite(parity.max_abs):
@@ -83,17 +110,16 @@ def check(
             share = parity.max_abs / (float(np.ptp(reference)) or 1.0)
             about = f" (PyTorch's own rounding in float32 is {rounding:.1g})" if rounding else ""
             found = f"{form.numbers} differ by up to {parity.max_abs:.2g}, allowed is {allowed:.2g}{about}"
-            _fail(parity, f"{found}; that is {share:.1%} of their range")
+            _fail(parity, f"{found}; that is {share:.1%} of their range", remedy)
     if parity.cosine < gate.cosine:
-        _fail(parity, f"the {form.numbers}' cosine is {parity.cosine:.4f}, at least {gate.cosine} is asked")
+        _fail(parity, f"the {form.numbers}' cosine is {parity.cosine:.4f}, at least {gate.cosine} is asked", remedy)
     if not judged and (lost := form.shortfall(parity, gate)) is not None:
-        _fail(parity, lost)
+        _fail(parity, lost, remedy)
 
 
-def _fail(parity: Parity, what: str) -> None:
+def _fail(parity: Parity, what: str, remedy: str) -> None:
     raise GateError(
-        f"after {parity.step} the model no longer answers as PyTorch does: {what}; the export was not written; "
-        f"{REMEDIES.get(parity.step, REPORT)}"
+        f"after {parity.step} the model no longer answers as PyTorch does: {what}; the export was not written; {remedy}"
     )
 
 

@@ -4,7 +4,7 @@ import copy
 import time
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Self, Unpack, cast, overload
+from typing import TYPE_CHECKING, Annotated, Any, Self, Unpack, cast, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,7 @@ from edgevit.runtime.detection.tiles import detect_in_tiles
 from edgevit.runtime.images.prepare import Prepared, prepare
 from edgevit.runtime.images.read import read_image
 from edgevit.runtime.results import Result
+from edgevit.schema import Range, Share, check_argument
 
 if TYPE_CHECKING:
     import os
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from edgevit.runtime.stream.options import StreamKeywords
 
 Floats = NDArray[np.float32]
+Tiles = Annotated[int, Range(1)]
 
 
 class Detector(Classifier):
@@ -88,13 +90,12 @@ class Detector(Classifier):
         Raises:
             OptionError: a score is none, or the model has no such class.
         """
-        values = np.full(len(self.names), self._decoder.threshold if common is None else common, np.float32)
+        common = self._decoder.threshold if common is None else check_argument(Share, common, "threshold")
+        values = np.full(len(self.names), common, np.float32)
         for label, value in single.items():
             if label not in self.names:
                 raise OptionError(f"the model has no class {label!r}; it has {', '.join(self.names)}")
-            values[self.names.index(label)] = value
-        if not ((values >= 0) & (values <= 1)).all():
-            raise OptionError(f"a threshold is {[common, *single.values()]}, expected numbers from 0 to 1")
+            values[self.names.index(label)] = check_argument(Share, value, "threshold")
         self._thresholds = values
 
     def with_rules(self, rules: "LabelRules", least: float | None = None) -> Self:
@@ -147,9 +148,11 @@ class Detector(Classifier):
             bgr: arrays hold blue, green, red.
 
         Raises:
+            OptionError: a number of tiles is none.
             ImageError: the picture cannot be read.
             ModelFileError: the model fails, or answers with something that is not a number.
         """
+        columns, rows = (check_argument(Tiles, value, name) for name, value in (("columns", columns), ("rows", rows)))
         start = time.perf_counter()
         image = read_image(source, bgr=bgr, levels=self.preprocess.levels)
         read_ms = 1e3 * (time.perf_counter() - start)
@@ -179,12 +182,13 @@ class Detector(Classifier):
             bgr: arrays hold blue, green, red.
 
         Raises:
+            OptionError: one of these is of another type, or out of its range.
             ImageError: the picture cannot be read.
             ModelFileError: the model fails, or answers with something that is not a number.
         """
+        limits = Limits(threshold, overlap, candidates, most)
         prepared = prepare(source, self.preprocess, bgr=bgr)
         answers = self.outputs(prepared.values[None])
-        limits = Limits(threshold, overlap, candidates, most)
         found = self._found([answer[0] for answer in answers], prepared, limits)
         return found if threshold is not None else found.above(self._thresholds.tolist())
 

@@ -2,10 +2,12 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 from edgevit.artifact.files import read_regular
 from edgevit.errors import OptionError
 from edgevit.schema import read_json
+from edgevit.text import decode_text
 
 
 def read_labels(path: str | Path) -> tuple[str, ...]:
@@ -19,15 +21,15 @@ def read_labels(path: str | Path) -> tuple[str, ...]:
     """
     path = Path(path)
     try:
-        text = read_regular(path).decode("utf-8-sig")
+        text = decode_text(read_regular(path))
     except FileNotFoundError as error:
         raise OptionError(f"labels file {path} does not exist") from error
-    except UnicodeDecodeError as error:
-        raise OptionError(f"labels file {path} is not UTF-8 text") from error
     except OSError as error:
         raise OptionError(
             f"labels file {path} cannot be read: {error.strerror or error}; expected one class name a line"
         ) from error
+    except ValueError as error:
+        raise OptionError(f"labels file {path} is {error}") from error
     labels = _from_json(text, path) if text.lstrip()[:1] in ("[", "{") else _from_lines(text, path)
     if not labels:
         raise OptionError(f"labels file {path} is empty; expected one class name a line")
@@ -37,9 +39,13 @@ def read_labels(path: str | Path) -> tuple[str, ...]:
 def parse_names(text: str) -> tuple[str, ...] | None:
     """Return the names of a JSON list or a JSON object by index; None if the text is something else."""
     try:
-        value = read_json(text)
+        return names_of(read_json(text))
     except ValueError:
         return None
+
+
+def names_of(value: Any) -> tuple[str, ...] | None:
+    """Return the names of a list, or of an object by index; None of anything else."""
     if isinstance(value, dict):
         # more digits than these are no class, and Python refuses thousands of them
         numbered = {int(key): name for key, name in value.items() if re.fullmatch("[0-9]{1,9}", key)}
@@ -52,7 +58,10 @@ def parse_names(text: str) -> tuple[str, ...] | None:
 
 
 def _from_json(text: str, path: Path) -> tuple[str, ...]:
-    labels = parse_names(text)
+    try:
+        labels = names_of(read_json(text))
+    except ValueError as error:
+        raise OptionError(f"labels file {path} is no JSON that can be read: {error}") from error
     if labels is None:
         raise OptionError(f'labels file {path} is JSON of another form; expected ["cat", "dog"] or {{"0": "cat", ...}}')
     return labels

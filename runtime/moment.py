@@ -13,13 +13,18 @@ class Moment:
     source: str
     """The camera, stream or file."""
     sequence: int
-    """Number of the frame in this run."""
+    """Number of the frame in this run, of its source."""
     monotonic_s: float
     """Seconds of a clock that is never set: all intervals are measured with it."""
     wall_s: float
     """Unix time in seconds: a label only, as somebody may set the clock."""
     roi: str | None = None
     """Name of the region of the picture, if the picture was divided."""
+
+    @property
+    def frame(self) -> tuple[str, int, float]:
+        """What tells a frame from all others of a run: a file that is given twice has its number twice."""
+        return self.source, self.sequence, self.monotonic_s
 
 
 def record_id(kind: str, source: str | None, roi: str | None, sequence: int, wall_s: float) -> str:

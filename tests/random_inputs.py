@@ -221,7 +221,7 @@ PARSERS = {
         (b"names", b":", b" ", b"[", b"{", b"]", b"}", b"'", b'"', b"\n", b"- ", b"#", b"\\", b"\xc2\xb2", b"9" * 400),
     ),
     "YAML": Parser(
-        of_text(read_yaml),
+        of_text(lambda text: read_yaml(text, "data.yaml")),
         (b"roboflow:\n  license: CC BY 4.0\npath: a\n",),
         (b"a", b":", b" ", b"[", b"{", b"]", b"}", b"'", b'"', b"\n", b"- ", b"#", b"\\", b"\r", b"\x85"),
     ),

@@ -26,7 +26,28 @@ def test_hostile_text_never_reaches_the_recursive_parser(text: str) -> None:
     limit = sys.getrecursionlimit()
     sys.setrecursionlimit(1_000_000)  # as a package may have done: the parser would then crash the process
     try:
-        with pytest.raises(ValueError, match="nested deeper|Unterminated"):
+        with pytest.raises(ValueError, match="nested deeper|ends amid a value"):
             read_json(text)
     finally:
         sys.setrecursionlimit(limit)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"a": 1, "b": 2, "a": 3}', "the key 'a' stands twice in one object; leave one out"),
+        ('[{"x": {"": 0, "": 0}}]', "the key '' stands twice in one object"),
+        ('{"a": [1, 2', "it ends amid a value, after 11 characters; copy it again"),
+        ('{"a": "b', "it ends amid a value, after 8 characters"),
+        (" \n", "it is empty"),
+        ('{"a": 1,}', "Expecting property name"),
+    ],
+)
+def test_what_is_wrong_with_a_document_is_said(text: str, message: str) -> None:
+    """Python would take the last of two equal keys without a word."""
+    with pytest.raises(ValueError, match=message):
+        read_json(text)
+
+
+def test_equal_keys_of_two_objects_are_no_twins() -> None:
+    assert read_json('[{"a": 1}, {"a": 2, "b": {"a": 3}}]') == [{"a": 1}, {"a": 2, "b": {"a": 3}}]

@@ -5,7 +5,7 @@ import unicodedata
 
 import pytest
 
-from edgevit.text import printable, printable_lines
+from edgevit.text import decode_text, printable, printable_lines
 
 
 @pytest.mark.parametrize(
@@ -34,3 +34,22 @@ def test_no_character_of_unicode_moves_the_cursor_or_cannot_be_encoded() -> None
 
 def test_own_line_ends_stay() -> None:
     assert printable_lines("a\tb\nc\x1b") == "a b\nc "
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+def test_text_of_a_user_is_utf8_with_or_without_windows_mark(encoding: str) -> None:
+    assert decode_text("Kühe\n".encode(encoding)) == "Kühe\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("hen\n".encode("utf-16"), "UTF-16, not UTF-8 text; save it as UTF-8"),
+        ("hen\n".encode("utf-16-le"), "UTF-16, not UTF-8 text"),
+        ("hen\n".encode("utf-16-be"), "UTF-16, not UTF-8 text"),
+        ("Kühe".encode("latin-1"), r"not UTF-8 text \(byte 1 is 0xfc\); save it as UTF-8"),
+    ],
+)
+def test_text_in_another_encoding_is_told(content: bytes, message: str) -> None:
+    with pytest.raises(ValueError, match=f"^{message}"):
+        decode_text(content)

@@ -4,6 +4,8 @@ import threading
 
 import pytest
 
+from tests import made_connections
+from tests.made_connections import Script
 from tests.waiting import wait_for
 
 
@@ -36,3 +38,23 @@ def test_what_a_thread_did_last_still_counts() -> None:
 def test_waiting_in_vain_is_a_failure() -> None:
     with pytest.raises(AssertionError, match=r"in vain for 0\.02 s"):
         wait_for(lambda: False, within_s=0.02)
+
+
+def test_steps_for_a_reader_that_died_are_a_failure_at_once() -> None:
+    script = Script()
+
+    def read() -> None:
+        script.connect("camera:0", None)
+        script.read(1.0)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    with pytest.raises(AssertionError, match="the reader has ended; 2 of 3 steps are left"):
+        script.do([b"a"], [b"b"])
+    reader.join()
+
+
+def test_steps_that_nobody_takes_are_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(made_connections, "GENEROUS_S", 0.02)
+    with pytest.raises(AssertionError, match=r"2 of 2 steps are left after 0\.02 s"):
+        Script().do([b"a"])

@@ -166,13 +166,11 @@ def _estimate(models: tuple[Path, ...], board: str, imgsz: tuple[int, int] | Non
 
 def _threads(text: str | None) -> tuple[int, ...]:
     from edgevit.runtime.backends.session import thread_count
+    from edgevit.runtime.backends.threads import threads_of_text
 
     if text is None:
         return (thread_count(),)
-    parts = [part.strip() for part in text.split(",")]
-    if not all(part.isdecimal() and int(part) for part in parts):
-        raise OptionError(f"--threads is {text!r}, expected whole numbers from 1 such as 1,2,4")
-    return tuple(dict.fromkeys(map(int, parts)))
+    return tuple(dict.fromkeys(map(threads_of_text, text.split(","))))
 
 
 def _picture(path: Path | None) -> tuple[bytes, str]:

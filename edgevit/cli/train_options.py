@@ -154,10 +154,8 @@ OPTIONS = (
         default=None,
         help="Mixed precision in bfloat16.  [default: where the hardware has it]",
     ),
-    click.option(
-        "--workers", type=click.IntRange(1), default=2, show_default=True, metavar="N", help="Threads that read images."
-    ),
-    click.option("--threads", type=click.IntRange(1), metavar="N", help="Threads that compute.  [default: all cores]"),
+    click.option("--workers", type=int, default=2, show_default=True, metavar="N", help="Threads that read images."),
+    click.option("--threads", type=int, metavar="N", help="Threads that compute.  [default: all cores]"),
 )
 
 train_options = adding(OPTIONS)

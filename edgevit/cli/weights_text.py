@@ -7,6 +7,7 @@ from edgevit.cli.labels_text import describe_labels
 from edgevit.errors import CheckpointError
 from edgevit.models.weights.trained import count_parameters, read_model_name, read_training_facts
 from edgevit.schema import read_json
+from edgevit.text import decode_text
 
 UNKNOWN = "not said"
 
@@ -58,7 +59,7 @@ def read_card(path: Path) -> dict[str, Any]:
     if not card.is_file():
         return {}
     try:
-        found = read_json(card.read_text(encoding="utf-8"))
+        found = read_json(decode_text(card.read_bytes()))
     except ValueError as error:
         raise CheckpointError(f"{card} is no JSON ({error}); delete it, or restore it") from error
     return found if isinstance(found, dict) else {}

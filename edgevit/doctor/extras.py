@@ -23,6 +23,8 @@ INSTEAD = {"ai-edge-litert": "tflite-runtime"}
 """Distribution to an older one that does as well."""
 COMMANDS = ("fleet", "update")
 """Commands of edgevit that need the extra of their name."""
+SERVING = ("run", "collect")
+"""Commands that may have a page, with /metrics."""
 
 
 def check_extras(env: Environment) -> Iterator[Finding]:
@@ -49,7 +51,8 @@ def _needs(env: Environment) -> Iterator[tuple[str, str]]:
         for path in env.files(f"{str(unit_folder(user)).lstrip('/')}/*.service"):
             for line in env.text(str(path.relative_to(env.root))).splitlines():
                 for extra in needed_extras(_words(line), env.python):
-                    yield path.name, extra
+                    # its page needs none
+                    yield f"/metrics of {path.name}" if extra == "serve" else path.name, extra
 
 
 def _words(line: str) -> list[str]:
@@ -72,8 +75,18 @@ def needed_extras(command: Sequence[str], python: str) -> Iterator[str]:
     if called == "run":
         if any(file_suffix(word) == ".tflite" for word in arguments):
             yield "tflite"
-        if any(option == "--to" and _is_broker(place) for option, place in itertools.pairwise(arguments)):
+        if any(map(_is_broker, _values(arguments, "--to"))):
             yield "mqtt"
+    if called in SERVING and any(_values(arguments, "--serve")):
+        yield "serve"
+
+
+def _values(arguments: Sequence[str], option: str) -> Iterator[str]:
+    """Yield what is given with an option, in both of its forms: --to X and --to=X."""
+    for word, following in itertools.pairwise((*arguments, "")):
+        name, sign, value = word.partition("=")
+        if name == option:
+            yield value if sign else following
 
 
 def _is_broker(place: str) -> bool:

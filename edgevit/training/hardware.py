@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
 import cv2
 import torch
@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from edgevit.device_profiles.evidence import cpu_flags
 from edgevit.errors import OptionError
-from edgevit.schema import Range, check_options
+from edgevit.runtime.backends.threads import ThreadCount
+from edgevit.schema import check_options
 
 BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}
 """Processor features, as /proc/cpuinfo names them, that multiply bfloat16 matrices: x86 twice, then Arm."""
@@ -28,7 +29,7 @@ class Hardware:
     device: Literal["auto", "cpu", "cuda"] = "auto"
     bfloat16: bool | None = None
     """Mixed precision; None: where the hardware has it."""
-    threads: Annotated[int, Range(1)] | None = None
+    threads: ThreadCount | None = None
     """Threads that compute; None: one for each core."""
 
     def __post_init__(self) -> None:

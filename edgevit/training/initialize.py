@@ -5,6 +5,7 @@ detector's. A hallucinated model (edgevit/models/hallucinated.py) starts from th
 """
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from torch import Tensor, nn
 
@@ -12,7 +13,7 @@ from edgevit.errors import UnknownNameError
 from edgevit.models.hallucinated import shared_weights
 from edgevit.models.weights.checkpoint import read_state_dict
 from edgevit.models.weights.load import canonical_state, fits, infer_num_classes, is_derived, load_state
-from edgevit.models.weights.resolve import RANDOM, ResolvedWeights, resolve_weights
+from edgevit.models.weights.resolve import RANDOM, ResolvedWeights, bundled_path, resolve_weights, split_key
 from edgevit.models.zoo.registry import IMAGENET, find_weights, get_spec, relatives
 from edgevit.models.zoo.spec import ModelSpec
 
@@ -73,6 +74,14 @@ def load_initial(model: nn.Module, spec: ModelSpec, weights: str, classes: Seque
         return what
     why = f"{found} classes there, {len(classes)} here" if found != len(classes) else "it is for other classes"
     return f"{what} but the classifier, which starts anew ({why})"
+
+
+def initial_file(spec: ModelSpec, weights: str) -> Path | None:
+    """Return the file of weights that `load_initial` takes; None for those that are downloaded, or random."""
+    entry = next((found for each in relatives(spec) if (found := find_weights(each, weights))), None)
+    if entry is not None:
+        return bundled_path(entry) if entry.bundled else None
+    return None if weights == RANDOM else split_key(weights)[0]
 
 
 def _resolve(spec: ModelSpec, weights: str) -> ResolvedWeights:

@@ -11,8 +11,10 @@ from edgevit.artifact.manifest import Preprocess
 from edgevit.errors import OptionError
 from edgevit.models.weights.resolve import RANDOM
 from edgevit.models.zoo.registry import get_spec
+from edgevit.runtime.backends.threads import ThreadCount
 from edgevit.runtime.datasets.split import FRACTION
 from edgevit.schema import Range, check_options
+from edgevit.training.initialize import initial_file
 from edgevit.training.kinds import KINDS, Kind, LearningSet, Quality
 from edgevit.training.ranks import ALONE, Ranks
 from edgevit.training.recipe import Recipe
@@ -36,7 +38,7 @@ class Job:
     """Weights to start from: a file, or the name of a registry entry; None: random ones."""
     resume: bool = False
     device: Literal["cpu", "cuda"] = "cpu"
-    workers: Annotated[int, Range(1)] = 2
+    workers: ThreadCount = 2
     """Threads that read images."""
     bn_batches: Annotated[int, Range(0)] = 50
     """Batches, at most, to compute the BatchNorm statistics of the averaged weights from; 0 keeps their averages."""
@@ -88,8 +90,9 @@ class Job:
 
     @property
     def initial_files(self) -> tuple[Path, ...]:
-        """The file to start from, if it is one: what it was trained on is not held out."""
-        return () if self.init is None else (Path(self.init),)
+        """The file to start from, if it is on this machine: what it was trained on is not held out."""
+        file = None if self.init is None else initial_file(get_spec(self.model), self.init)
+        return () if file is None else (file,)
 
     @property
     def kind(self) -> Kind:

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import jinja2
 from markupsafe import Markup
 
 from edgevit.export.report.confusion import STYLE, confusion_svg
+from edgevit.export.report.template import page_environment
 from edgevit.export.report.thumbnails import THUMBNAIL_SIDE, thumbnail
 from edgevit.runtime.evaluation.interval import how_sure, wilson_interval
 from edgevit.runtime.images.read import read_image
@@ -80,28 +80,25 @@ def write_page(
     Raises:
         OutputError: the file cannot be written.
     """
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     labelled = quality if isinstance(quality, Accuracy) else None
     shown = quality.shown if isinstance(quality, BoxAccuracy) else ()
-    text = environment.get_template(TEMPLATE).render(
-        model=model,
-        quality=quality,
-        head=describe(quality),
-        rows=class_rows(data, quality),
-        most=max(data.train.counts()),
-        curves=draw_curves(log),
-        matrix=Markup(confusion_svg(data.val.classes, labelled.confusion)) if labelled else None,  # noqa: S704 (escaped)
-        confusion_style=Markup(STYLE),
-        mistakes=[(mistake, picture_uri(mistake.path)) for mistake in labelled.mistakes] if labelled else [],
-        shown=[(one, picture_uri(one.path, PHOTO_SIDE)) for one in shown],
-        facts=facts,
-        recipe=json.dumps(facts["recipe"]),
+    text = (
+        page_environment(Path(__file__).parent)
+        .get_template(TEMPLATE)
+        .render(
+            model=model,
+            quality=quality,
+            head=describe(quality),
+            rows=class_rows(data, quality),
+            most=max(data.train.counts()),
+            curves=draw_curves(log),
+            matrix=Markup(confusion_svg(data.val.classes, labelled.confusion)) if labelled else None,  # noqa: S704 (escaped)
+            confusion_style=Markup(STYLE),
+            mistakes=[(mistake, picture_uri(mistake.path)) for mistake in labelled.mistakes] if labelled else [],
+            shown=[(one, picture_uri(one.path, PHOTO_SIDE)) for one in shown],
+            facts=facts,
+            recipe=json.dumps(facts["recipe"]),
+        )
     )
     with replacing_output(path, ADVICE) as file:
         # a file name may hold what is no UTF-8

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Annotated, Any, Self
 
 from edgevit.errors import OptionError
-from edgevit.schema import Range, check_options, named_fields, read_value
+from edgevit.schema import Range, Share, check_options, named_fields, read_value
 from edgevit.training.augment import AugmentationName
 from edgevit.training.schedule import STRIDE, Size, as_pair, as_written
 
@@ -26,7 +26,7 @@ class Recipe:
     weight_decay: Annotated[float, Range(0)] = 0.05
     warmup_epochs: Annotated[float, Range(0)] = 1.0
     """Epochs in which the learning rate rises to its peak."""
-    label_smoothing: Annotated[float, Range(0, 1)] = 0.1
+    label_smoothing: Share = 0.1
     augmentation: AugmentationName = "strong"
     ema_decay: float = 0.999
     """Share of the averaged weights that a step keeps, from 0 to below 1; the average is what is written."""

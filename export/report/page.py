@@ -4,13 +4,13 @@ import base64
 import json
 from pathlib import Path, PurePath
 
-import jinja2
 import markupsafe
 
 from edgevit.export.report.boxes import BOX_STYLE, box_legend
 from edgevit.export.report.chart import draw_chart
 from edgevit.export.report.facts import LayerFacts, ReportData
 from edgevit.export.report.place import check_report_path
+from edgevit.export.report.template import page_environment
 from edgevit.system.files import replacing_output
 
 TEMPLATE = "report.html.jinja"
@@ -35,13 +35,7 @@ def write_report(report: ReportData, path: Path) -> None:
 
 def render(report: ReportData) -> str:
     """Return the page."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = page_environment(Path(__file__).parent)
     environment.filters |= FILTERS
     return environment.get_template(TEMPLATE).render(
         report=report,

@@ -101,7 +101,7 @@ def open_session(
     Raises:
         ModelFileError: the file is not a model that can be run, or answers in another form.
         MissingExtraError: the backend is not installed.
-        OptionError: the number of threads is not a positive whole number; the model has no such output, or several
+        OptionError: the number of threads is no ThreadCount; the model has no such output, or several
             while none is named.
         UnknownNameError: EDGEVIT_PROFILE names no device profile.
         ProfileError: a device profile of the user's own is wrong.

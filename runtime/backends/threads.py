@@ -5,10 +5,11 @@ import os
 import sys
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from edgevit.device_profiles.evidence import VARIABLE, Evidence, read_evidence
 from edgevit.errors import OptionError
+from edgevit.schema import FieldError, Range, read_value
 from edgevit.system.platforms import keep_to_cores, usable_cores
 
 if TYPE_CHECKING:
@@ -16,6 +17,11 @@ if TYPE_CHECKING:
 
 VARIABLES = ("EDGEVIT_THREADS", "OMP_NUM_THREADS")
 """Environment variables that set the number of threads, the first one wins."""
+
+MOST_THREADS = 1024
+"""More than any machine has processors for: such a number is a mistake, and would take its memory."""
+ThreadCount = Annotated[int, Range(1, MOST_THREADS)]
+"""How many threads may be asked for."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +41,7 @@ def plan_threads(threads: int | None = None) -> ThreadPlan:
         threads: how many to use; None for EDGEVIT_THREADS, OMP_NUM_THREADS, or what the board's profile recommends.
 
     Raises:
-        OptionError: the number of threads is not a positive whole number.
+        OptionError: the number of threads is no ThreadCount.
         UnknownNameError: EDGEVIT_PROFILE names no profile.
         ProfileError: a profile of the user's own is wrong, where one is needed.
     """
@@ -63,13 +69,37 @@ def _log(message: str, *values: object) -> None:
 def asked_threads(threads: int | None, environment: Mapping[str, str]) -> tuple[int, str] | None:
     """Return the number that the caller or the environment asks for, and who asks; None if nobody does."""
     if threads is not None:
-        if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
-            raise OptionError(f"--threads is {threads!r}, expected a whole number, 1 or more")
-        return threads, "asked for"
+        return read_threads(threads), "asked for"
     for variable in VARIABLES:
         if value := environment.get(variable):
-            return _positive(value, variable), f"{variable} is {value}"
+            # OMP_NUM_THREADS may be a list, one number for each nesting level
+            return threads_of_text(value.split(",")[0], variable), f"{variable} is {value}"
     return None
+
+
+def read_threads(value: object, name: str = "--threads") -> int:
+    """Return a number of threads that somebody asks for.
+
+    Raises:
+        OptionError: it is no ThreadCount.
+    """
+    try:
+        return int(read_value(ThreadCount, value, name))
+    except FieldError as error:
+        raise OptionError(str(error)) from error
+
+
+def threads_of_text(text: str, name: str = "--threads") -> int:
+    """Return a number of threads that is written as text.
+
+    Raises:
+        OptionError: it is no ThreadCount.
+    """
+    digits = text.strip()
+    # Python refuses to read thousands of digits, in words of its own
+    if not digits.isdecimal() or len(digits) > 20:
+        raise OptionError(f"{name} is {text[:60]!r}, expected a whole number from 1 to {MOST_THREADS}")
+    return read_threads(int(digits), name)
 
 
 def choose_plan(
@@ -114,11 +144,3 @@ def started_on(cores: Collection[int]) -> Iterator[None]:
 
 def _shown(cores: tuple[int, ...]) -> str:
     return f"cores {', '.join(map(str, cores))}" if cores else "any core"
-
-
-def _positive(text: str, name: str) -> int:
-    # OMP_NUM_THREADS may be a list, one number for each nesting level
-    first = text.split(",")[0].strip()
-    if not first.isdecimal() or int(first) < 1:
-        raise OptionError(f"{name} is {text!r}, expected a whole number from 1")
-    return int(first)

@@ -6,6 +6,7 @@ from typing import TypeVar
 from edgevit.artifact.files import read_regular
 from edgevit.errors import DataError
 from edgevit.schema import FieldError, read_json, read_value
+from edgevit.text import decode_text
 
 Document = TypeVar("Document")
 
@@ -25,7 +26,7 @@ def read_written(kind: type[Document], path: Path, *, what: str, root: str, opti
         DataError: the file cannot be read or is something else.
     """
     try:
-        value = read_value(kind, read_json(read_regular(path).decode("utf-8")), root)
+        value = read_value(kind, read_json(decode_text(read_regular(path))), root)
     except OSError as error:
         raise DataError(
             f"{path} cannot be read: {error.strerror or error}; give what `edgevit benchmark {option}` wrote"
@@ -33,6 +34,6 @@ def read_written(kind: type[Document], path: Path, *, what: str, root: str, opti
     except FieldError as error:
         raise DataError(f"{path} is no {what}: {error}; write it with `edgevit benchmark {option}`") from error
     except ValueError as error:
-        raise DataError(f"{path} is not JSON; write it with `{command}`") from error
+        raise DataError(f"{path} is no JSON that can be read: {error}; write it with `{command}`") from error
     assert isinstance(value, kind)
     return value

@@ -41,7 +41,7 @@ class StatusFile:
     """A thread that keeps a file up to date; trouble with it is logged once, and ends no run."""
 
     def __init__(self, path: Path, report: BoardReport) -> None:
-        """Write the first status, and start.
+        """Write the first status, in a folder that is made if it is missing, and start.
 
         Raises:
             OutputError: it cannot be written there.
@@ -49,7 +49,7 @@ class StatusFile:
         self._path, self._report, self._failed = path, report, False
         self._news = StatusNews(report, FILE_S)
         self._over = threading.Event()
-        self._write(anyway=True)
+        self._write(anyway=True, make_folder=True)
         self._thread = threading.Thread(target=self._run, name="edgevit status", daemon=True)
         self._thread.start()
 
@@ -59,9 +59,9 @@ class StatusFile:
         self._thread.join()
         self._write_or_say(anyway=True)
 
-    def _write(self, *, anyway: bool) -> None:
+    def _write(self, *, anyway: bool, make_folder: bool = False) -> None:
         if (status := self._news.next(anyway=anyway)) is not None:
-            write_status(self._path, status)
+            write_status(self._path, status, make_folder=make_folder)
 
     def _write_or_say(self, *, anyway: bool = False) -> None:
         try:

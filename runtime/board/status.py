@@ -112,13 +112,21 @@ def status_path(name: str, *, user: bool = False, environment: Mapping[str, str]
     return Path(runtime) / STATUS_FOLDER / name / STATUS_NAME
 
 
-def write_status(path: Path, status: BoardStatus) -> None:
+def write_status(path: Path, status: BoardStatus, *, make_folder: bool = False) -> None:
     """Replace the file by a whole new one; it is not flushed, since it is to lie in memory, below /run.
+
+    Args:
+        path: the file.
+        status: what to write.
+        make_folder: make its folder where it is missing, as those of --to are; later that would hide a disk which is
+            no longer there.
 
     Raises:
         OutputError: the folder does not take it.
     """
     try:
+        if make_folder:
+            path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path) as temporary:
             temporary.write_text(f"{status.to_json()}\n", "ascii")
     except OSError as error:

@@ -81,6 +81,7 @@ def collect(
         EdgevitError: the source cannot be read, the folder cannot be written, or the quota is reached.
     """
     folder = PhotoFolder(Path(options.to), options.quota_bytes)
+    folder.check_labels(options.labels)
     stop = stop or Stop()
     frames = saved = alike = unreadable = 0
     live = False

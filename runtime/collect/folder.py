@@ -1,13 +1,15 @@
 """A folder of photos by class: numbered on from what is there, written whole, never deleted."""
 
 import re
+import shlex
 import tempfile
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from edgevit.errors import EdgevitError, ImageError, OptionError, OutputError
 from edgevit.runtime.collect.likeness import difference_hash, distance
+from edgevit.runtime.datasets.listing import normalized
 from edgevit.runtime.images.read import read_image
 from edgevit.runtime.images.resample import RGBImage
 from edgevit.runtime.sinks.folder import folder_name
@@ -32,6 +34,11 @@ def check_label(label: str) -> str:
     if folder_name(label) != label:
         raise OptionError(f"--label is {label!r}, which cannot name a folder; try {folder_name(label)!r}")
     return label
+
+
+def as_one_folder(label: str) -> str:
+    """Return what is equal for labels whose folders are one where no case of letters is told apart: macOS, Windows."""
+    return normalized(label).casefold()
 
 
 class PhotoFolder:
@@ -64,6 +71,21 @@ class PhotoFolder:
         # one sequence for all classes, so that a photo which is moved to another keeps its name
         numbers = [int(match[1]) for path in photos if (match := _NUMBERED.fullmatch(path.name))]
         self._next = max(numbers, default=-1) + 1
+
+    def check_labels(self, labels: Sequence[str]) -> None:
+        """Refuse a label whose folder is another's in a part of all systems.
+
+        Raises:
+            OptionError: a folder is there whose name differs in the case of letters alone.
+        """
+        there = {as_one_folder(path.name): path for path in sorted(self.root.iterdir()) if path.is_dir()}
+        for label in labels:
+            twin = there.get(as_one_folder(label))
+            if twin is not None and not (self.root / label).is_dir():
+                raise OptionError(
+                    f"--label is {label!r}, and {twin} is there: two classes on Linux, one elsewhere; give --label "
+                    f"{shlex.quote(twin.name)}, or rename the folder"
+                )
 
     def counts(self) -> Mapping[str, int]:
         """Tell how many photos of each class there are."""

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from edgevit.errors import OptionError
 from edgevit.runtime.addresses.destinations import parse_bytes
-from edgevit.runtime.collect.folder import check_label
+from edgevit.runtime.collect.folder import as_one_folder, check_label
 from edgevit.runtime.collect.likeness import ALIKE
 from edgevit.runtime.stream.options import StreamOptions
 from edgevit.runtime.stream.plan import StreamPlan, plan_stream
@@ -66,9 +66,12 @@ class CollectOptions:
             raise OptionError("--label is missing: name the class that is seen, or with --serve all of them")
         if len(labels) > 1 and self.serve is None:
             raise OptionError(f"--label names {len(labels)} classes; add --serve 127.0.0.1:8080 to choose by a click")
-        double = next((label for label in labels if labels.count(label) > 1), None)
-        if double is not None:
-            raise OptionError(f"--label names {double!r} twice; leave one of them out")
+        named: dict[str, str] = {}
+        for label in labels:
+            if twin := named.get(as_one_folder(label)):
+                what = f"{label!r} twice" if twin == label else f"{twin!r} and {label!r}, one folder on some systems"
+                raise OptionError(f"--label names {what}; leave one of them out")
+            named[as_one_folder(label)] = label
         if self.serve is None and self.serve_anyone:
             raise OptionError("--serve-anyone says who may see the page; add --serve 0.0.0.0:8080")
         if self.serve is not None and self.plan.finite:

@@ -163,7 +163,7 @@ def _match(keys: list[str], files: Mapping[str, Path]) -> tuple[dict[str, Path],
 def _parts_of_yaml(root: Path) -> dict[Part, Path]:
     """Return the folders that data.yaml names as parts, if they are here, wherever they were when it was written."""
     for path in yaml_files(root):
-        found = read_yaml(read_text(path))
+        found = read_yaml(read_text(path), str(path))
         parts: dict[Part, Path] = {}
         for part, spellings in PARTS.items():
             told = next((value for name in spellings if isinstance(value := found.get(name), str)), "")

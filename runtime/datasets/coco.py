@@ -10,6 +10,7 @@ from edgevit.artifact.files import read_regular
 from edgevit.errors import DataError
 from edgevit.runtime.datasets.marks import Mark, Marked, Tally
 from edgevit.schema import FieldError, read_json, read_value
+from edgevit.text import decode_text
 
 LARGEST = 1 << 29
 """Bytes of a document that are read at most; COCO's own has 470 million."""
@@ -82,7 +83,11 @@ def read_document(path: Path) -> Document:
 def parse_document(content: bytes, where: str) -> Document:
     """Return what a COCO file's content says; see read_document."""
     try:
-        found = read_json(content.decode("utf-8-sig"))
+        text = decode_text(content)
+    except ValueError as error:
+        raise DataError(f"{where} is {error}") from error
+    try:
+        found = read_json(text)
         annotations = found.get("annotations", []) if isinstance(found, dict) else []
         document = read_value(Document, {**found, "annotations": []} if annotations else found, "document")
         if annotations:
@@ -92,7 +97,7 @@ def parse_document(content: bytes, where: str) -> Document:
     except FieldError as error:
         raise DataError(f"{where} is no COCO file: {error}") from error
     except ValueError as error:
-        raise DataError(f"{where} is no JSON: {error}") from error
+        raise DataError(f"{where} is no JSON that can be read: {error}") from error
     assert isinstance(document, Document)
     for field, ids in (
         ("images", [image.id for image in document.images]),

@@ -19,6 +19,8 @@ from edgevit.runtime.datasets.listing import (
 )
 from edgevit.runtime.datasets.marks import Marked, MarkedPart, Tally
 from edgevit.runtime.datasets.parts import PARTS, Part, find_parts
+from edgevit.schema import read_json
+from edgevit.text import is_utf16
 
 _PREFIX = re.compile("^[0-9a-f]{8}-")
 """What Label Studio puts in front of a picture's name."""
@@ -127,7 +129,20 @@ def _is_document(path: Path) -> bool:
         content = read_regular(path, coco.LARGEST)
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
-    return all(key in content for key in (b'"images"', b'"annotations"', b'"categories"'))
+    if is_utf16(content):  # refused where it is read, with a reason
+        content = content.replace(b"\0", b"")
+    if all(key in content for key in (b'"images"', b'"annotations"', b'"categories"')):
+        return True
+    return b'"images"' in content and _is_cut_off(content)
+
+
+def _is_cut_off(content: bytes) -> bool:
+    """Tell whether a document lacks its end, and with it, perhaps, keys by which it is known."""
+    try:
+        read_json(content.decode("utf-8", "replace"))
+    except ValueError:
+        return True
+    return False
 
 
 def _part_of(stem: str) -> Part:

@@ -5,23 +5,46 @@ such as the settings of a training, is passed over.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+from edgevit.errors import DataError
 
 Value = str | list[str] | dict[str, str] | None
+Read = TypeVar("Read")
 
 
-def read_yaml(text: str) -> dict[str, Value]:
-    """Return what the keys at the margin hold; None where a bracket or a quote is never closed."""
-    found: dict[str, Value] = {}
-    for key, first, block in _blocks(text):
-        # brackets may go on over several lines
-        joined = " ".join([first, *(line.strip() for line in block)]).strip()
-        if first[:1] in ("[", "{"):
-            found[key] = _read_brackets(joined)
-        elif first:
-            found[key] = _scalar(joined)
-        else:
-            found[key] = _read_block(block)
+def read_yaml(text: str, where: str) -> dict[str, Value]:
+    """Return what the keys at the margin hold; None where a bracket or a quote is never closed.
+
+    Args:
+        text: of which the first document is read.
+        where: the file, for messages.
+
+    Raises:
+        DataError: a key stands twice.
+    """
+    try:
+        return _unique((key, _read(first, block)) for key, first, block in _blocks(text))
+    except ValueError as error:
+        raise DataError(f"{where}: {error}") from error
+
+
+def _read(first: str, block: list[str]) -> Value:
+    """Return what stands behind a key, and below it."""
+    if not first:
+        return _read_block(block)
+    # brackets may go on over several lines
+    joined = " ".join([first, *(line.strip() for line in block)]).strip()
+    return _read_brackets(joined) if first[0] in "[{" else _scalar(joined)
+
+
+def _unique(pairs: Iterable[tuple[str, Read]]) -> dict[str, Read]:
+    found: dict[str, Read] = {}
+    for key, value in pairs:
+        if key in found:
+            raise ValueError(f"the key {key[:60]!r} stands twice; leave one out")
+        found[key] = value
     return found
 
 
@@ -34,7 +57,10 @@ def _blocks(text: str) -> Iterator[tuple[str, str, list[str]]]:
             if key:
                 yield key, first, block
             (key, first), block = pair, []
-        elif line.strip() and not (line.startswith(("---", "..."))):
+        elif line.startswith(("---", "...")):
+            if key:  # another document
+                break
+        elif line.strip():
             block.append(line)
     if key:
         yield key, first, block
@@ -46,7 +72,7 @@ def _read_block(lines: list[str]) -> Value:
     own = [line.strip() for line in lines if _indent(line) == margin]
     if own and all(line.startswith("-") for line in own):
         return [_scalar(line[1:].strip()) for line in own]
-    return dict(_pairs(own))
+    return _unique(_pairs(own))
 
 
 def _read_brackets(text: str) -> Value:
@@ -57,7 +83,7 @@ def _read_brackets(text: str) -> Value:
     commas = [0, *(place for place, character, depth in places if character == "," and depth == 1), len(text) - 1]
     entries = [text[start + 1 : end].strip() for start, end in zip(commas, commas[1:], strict=False)]
     entries = [entry for entry in entries if entry]
-    return [_scalar(entry) for entry in entries] if text[0] == "[" else dict(_pairs(entries))
+    return [_scalar(entry) for entry in entries] if text[0] == "[" else _unique(_pairs(entries))
 
 
 def _pairs(entries: list[str]) -> Iterator[tuple[str, str]]:

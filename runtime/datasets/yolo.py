@@ -9,6 +9,7 @@ from edgevit.errors import DataError
 from edgevit.runtime.datasets.marks import SHARES, Mark, Marked, Tally
 from edgevit.runtime.datasets.yaml_lists import Value, read_yaml
 from edgevit.schema import read_json
+from edgevit.text import decode_text
 
 NAMES_FILES = ("classes.txt", "obj.names", "notes.json")
 """Files that name the classes, where no *.yaml does: LabelImg's and Label Studio's, darknet's and CVAT's."""
@@ -40,7 +41,7 @@ def names_files(folders: Iterable[Path]) -> list[Path]:
     """Return the files in folders that name classes, one of each folder at most."""
     found: list[Path] = []
     for folder in folders:
-        named = (path for path in yaml_files(folder) if "names" in read_yaml(read_text(path)))
+        named = (path for path in yaml_files(folder) if "names" in read_yaml(read_text(path), str(path)))
         others = (path for name in NAMES_FILES if (path := folder / name).is_file())
         found += [*named, *others][:1]
     return found
@@ -53,7 +54,7 @@ def read_names(path: Path) -> tuple[str, ...]:
         DataError: it cannot be read, or does not name classes.
     """
     if path.suffix in YAML:
-        return _checked(_names_of_yaml(read_yaml(read_text(path)), path), path)
+        return _checked(_names_of_yaml(read_yaml(read_text(path), str(path)), path), path)
     if path.suffix == ".json":
         return _checked(_names_of_notes(read_text(path), path), path)
     return _checked([line.strip() for line in read_text(path).rstrip().splitlines()], path)
@@ -72,11 +73,11 @@ def read_text(path: Path) -> str:
         DataError: it cannot be read, or is no UTF-8.
     """
     try:
-        return read_regular(path).decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path} is not UTF-8 text; save it as such") from error
+        return decode_text(read_regular(path))
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
+    except ValueError as error:
+        raise DataError(f"{path} is {error}") from error
 
 
 def _mark(words: Sequence[str], where: str, names: Sequence[str], tally: Tally) -> Mark:
@@ -123,7 +124,11 @@ def _names_of_yaml(found: dict[str, Value], path: Path) -> list[str]:
 
 def _names_of_notes(text: str, path: Path) -> list[str]:
     try:
-        categories = read_json(text)["categories"]
+        found = read_json(text)
+    except ValueError as error:
+        raise DataError(f"{path} is no JSON that can be read: {error}") from error
+    try:
+        categories = found["categories"]
         return [str(one["name"]) for one in sorted(categories, key=lambda one: int(one["id"]))]
     except (ValueError, KeyError, TypeError, OverflowError) as error:
         raise DataError(

@@ -126,8 +126,8 @@ class SpooledSink:
         self._failures, self._away = 0, False
         self._failed_s = 0.0
         self.name = delivery.name
-        self.stored = 0
-        """How many records were put into the spool."""
+        self.stored = self.lost = 0
+        """How many records were put into the spool, and how many it did not take, as on a full disk."""
         for record in first:
             self.write(record)
         self._thread = threading.Thread(target=self._run, name=f"edgevit sender {delivery.name}", daemon=True)
@@ -140,7 +140,9 @@ class SpooledSink:
             channel = each.kind if roi is None else f"{roi}/{each.kind}"
             # a name from the command line may hold bytes that are not UTF-8
             channel = channel.encode("utf-8", "replace").decode()
-            self._spool.put(each.id, channel, each.to_json().encode())
+            if not self._spool.put(each.id, channel, each.to_json().encode()):
+                self.lost += 1
+                continue
             self.stored += 1
             if self._unsynced_s is None:
                 self._unsynced_s = time.monotonic()

@@ -10,12 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgevit.errors import OptionError
 from edgevit.runtime.detection.boxes import Boxes, FoundBoxes, centres
 from edgevit.runtime.detection.drawing import draw_boxes
 from edgevit.runtime.images.palette import RGB, spread_palette
 from edgevit.runtime.images.regions import Region, bounds
 from edgevit.runtime.images.resample import RGBImage
 from edgevit.runtime.results import Result
+from edgevit.schema import Share, check_argument
 
 NOTHING = "nothing"
 """What is said of a picture in which nothing was found."""
@@ -80,7 +82,7 @@ class Detections(Result):
             region: whose centre lies in it; None for the whole picture.
 
         Raises:
-            OptionError: the model has no such class.
+            OptionError: the model has no such class, the threshold is none, or the region is no Region.
             ImageError: the region reaches beyond the picture.
         """
         return int(self.chosen(label, threshold, region).sum())
@@ -89,11 +91,15 @@ class Detections(Result):
         self, label: str | None = None, threshold: float = 0.0, region: Region | None = None
     ) -> NDArray[np.bool_]:
         """Return for each box whether it is one that `count` counts."""
-        kept = self.scores >= threshold
+        kept = self.scores >= check_argument(Share, threshold, "threshold")
         if label is not None:
             self.check_label(label)
             kept &= self.classes == self.names.index(label)
         if region is not None:
+            if not isinstance(region, Region):
+                raise OptionError(
+                    f"--region is {region!r}, expected an edgevit.Region such as Region('gate', 0.1, 0.2, 0.5, 0.5)"
+                )
             left, top, right, bottom = bounds(region, self.size)
             x, y = centres(self.boxes).T
             kept &= (x >= left) & (x < right) & (y >= top) & (y < bottom)

@@ -1,12 +1,14 @@
 """Which of many overlapping boxes are told: class-wise non-maximum suppression, through OpenCV."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from edgevit.runtime.detection.boxes import Boxes, FoundBoxes
+from edgevit.schema import Range, Share, check_options
 
 MOST = 100
 """Boxes that are told of one picture."""
@@ -16,16 +18,23 @@ FARTHEST = 1e5
 
 @dataclass(frozen=True)
 class Limits:
-    """Which boxes are wanted; None for what the model's file says, or what suits its kind."""
+    """Which boxes are wanted; None for what the model's file says, or what suits its kind.
 
-    threshold: float | None = None
+    Raises:
+        OptionError: a value is of another type, or out of its range.
+    """
+
+    threshold: Share | None = None
     """Least score, 0..1."""
-    overlap: float | None = None
+    overlap: Share | None = None
     """Intersection over union, 0..1, above which the less sure of two boxes of a class is left out."""
-    candidates: int | None = None
+    candidates: Annotated[int, Range(1)] | None = None
     """How many boxes may reach the suppression, the surest."""
-    most: int = MOST
+    most: Annotated[int, Range(1)] = MOST
     """How many are told."""
+
+    def __post_init__(self) -> None:
+        check_options(self)
 
 
 def suppress(

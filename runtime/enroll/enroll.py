@@ -11,7 +11,6 @@ from edgevit.errors import OptionError, OutputError, UpdateError
 from edgevit.runtime.enroll.settings import enrollment_path
 from edgevit.runtime.enroll.timer import update_units
 from edgevit.runtime.service.place import readable_folders, unit_folder, write_unit
-from edgevit.runtime.service.unit import check_name
 from edgevit.runtime.update.board import FOLDER
 from edgevit.runtime.update.enrollment import (
     Enrollment,
@@ -60,7 +59,7 @@ def enroll(
         OutputError: a file cannot be written.
     """
     text = _read_root(root)
-    path = enrollment_path(check_name(service), user)
+    path = enrollment_path(service, user)
     old = _known(path, force)
     folder = Path(os.path.abspath(into))
     board = new_board() if old is None else old.board

@@ -11,7 +11,7 @@ from edgevit.errors import OptionError
 from edgevit.runtime.events.event import Event
 from edgevit.runtime.moment import Moment
 from edgevit.runtime.results import Result
-from edgevit.schema import Range, check_options, named_fields
+from edgevit.schema import Range, Share, check_options, named_fields
 
 UNKNOWN = "unknown"
 """The label of a frame in which no class reaches its threshold."""
@@ -33,11 +33,11 @@ class LabelRules:
 
     stable: tuple[int, int] = (1, 1)
     """(k, n): a label enters when k of the last n frames, the newest among them, vote for it."""
-    threshold: Annotated[float, Range(0, 1)] = 0.0
+    threshold: Share = 0.0
     """Confidence, 0..1, from which the best class is believed; below, the frame votes for "unknown"."""
-    thresholds: Mapping[str, Annotated[float, Range(0, 1)]] = field(default_factory=dict)
+    thresholds: Mapping[str, Share] = field(default_factory=dict)
     """The same for single classes."""
-    hysteresis: Annotated[float, Range(0, 1)] = 0.0
+    hysteresis: Share = 0.0
     """How far, 0..1, the confidence of the present label may sink below its threshold before it is given up."""
     cooldown_s: Annotated[float, Range(0)] = 0.0
     """How long after an event for a label the next for the same label is held back, in seconds."""

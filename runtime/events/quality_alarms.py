@@ -8,7 +8,7 @@ from edgevit.errors import OptionError
 from edgevit.runtime.events.event import Event
 from edgevit.runtime.events.image_quality import Gray, ImageQuality, change
 from edgevit.runtime.moment import Moment
-from edgevit.schema import Range, check_options, named_fields
+from edgevit.schema import Range, Share, check_options, named_fields
 
 
 @named_fields
@@ -26,7 +26,7 @@ class HealthRules:
     """Brightness, 0..1, above which the alarm begins, and below which it ends."""
     blurred: tuple[float, float] = (20.0, 30.0)
     """Variance of the Laplacian below which the alarm begins, above which it ends; see image_quality.measure."""
-    frozen_change: Annotated[float, Range(0, 1)] = 0.001
+    frozen_change: Share = 0.001
     """Mean absolute difference, 0..1, from which on a picture is another one."""
     hold_s: Annotated[float, Range(0)] = 3.0
     """How long a condition must last before it is an alarm, or the end of one, in seconds."""

@@ -29,7 +29,7 @@ def find_licences(root: Path) -> tuple[str, ...]:
 
 def _lines(root: Path) -> Iterator[tuple[Path, str]]:
     for path in yaml_files(root):
-        found = read_yaml(read_text(path))
+        found = read_yaml(read_text(path), str(path))
         nested = found.get("roboflow")
         for place in (found, nested if isinstance(nested, dict) else {}):
             yield from ((path, value) for word in _WORDS if isinstance(value := place.get(word), str) and value)

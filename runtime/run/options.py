@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 from edgevit.errors import OptionError
 from edgevit.runtime.addresses.destinations import STDOUT, Target, parse_sinks, takes_errors
+from edgevit.runtime.backends.threads import MOST_THREADS
 from edgevit.runtime.detection.boxes import WEAK
 from edgevit.runtime.images.regions import Region
 from edgevit.runtime.stream.options import StreamOptions
@@ -62,7 +63,7 @@ class RunOptions(StreamOptions):
     """Folder where records wait for a network."""
     errors: Literal["skip", "row"] = "skip"
     """What becomes of a picture that cannot be read, besides being told of: nothing, or a row where JSON is written."""
-    jobs: Annotated[int, Range(1)] | None = None
+    jobs: Annotated[int, Range(1, MOST_THREADS)] | None = None
     """Processes that answer the pictures of files and folders, with one thread each; None for this process alone."""
     resume: bool = False
     """Go on after the rows that an earlier run with `jobs` has left."""

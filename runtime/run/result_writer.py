@@ -102,4 +102,4 @@ class ResultWriter:
         if self._picture is None:
             return None
         shown, image = self._picture
-        return image if (shown.source, shown.sequence) == (moment.source, moment.sequence) else None
+        return image if shown.frame == moment.frame else None

@@ -66,7 +66,7 @@ def run(
         return run_archive(options, on_error or _log_error, on_progress, stop)
     results = unreadable = frames = events = 0
     live = False
-    last: tuple[str, int] | None = None
+    last: tuple[str, int, float] | None = None
 
     def renewed(text: str | None) -> None:
         heartbeat.renewal(text)
@@ -139,7 +139,7 @@ def run(
             output.writer.result(result)
             results += 1
             live = live or result.age_ms is not None
-            frame = None if result.moment is None else (result.moment.source, result.moment.sequence)
+            frame = None if result.moment is None else result.moment.frame
             frames, last = frames + (frame != last), frame
     return RunSummary(results, unreadable, live, frames, events, output.sinks.written())
 

@@ -10,9 +10,15 @@ from edgevit.runtime.addresses.destinations import STDOUT, parse_bytes
 from edgevit.runtime.backends.session import find_backend
 from edgevit.runtime.run.options import RunOptions
 from edgevit.runtime.serve.address import is_loopback, parse_address
-from edgevit.runtime.service.place import check_readable, needed_folders, readable_folders, secrets_folder
+from edgevit.runtime.service.place import (
+    check_name,
+    check_readable,
+    needed_folders,
+    readable_folders,
+    secrets_folder,
+)
 from edgevit.runtime.service.secrets import find_secrets, hide_addresses, used_secrets
-from edgevit.runtime.service.unit import Job, check_name, watchdog_s
+from edgevit.runtime.service.unit import Job, watchdog_s
 from edgevit.runtime.sources.sampling import parse_duration
 
 ENDS = {

@@ -1,6 +1,7 @@
 """Where a unit file lives, what its service can read, and writing it whole or not at all."""
 
 import os
+import re
 import stat
 import sys
 from collections.abc import Iterable, Mapping
@@ -12,6 +13,17 @@ from edgevit.system.files import replacing
 HIDDEN = ("/home", "/root", "/run/user")
 """Where ProtectHome=tmpfs lets a service see only what is bound."""
 SYSTEM = Path("/etc/systemd/system")
+
+_NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", re.ASCII)
+
+
+def check_name(name: str, option: str = "--name") -> str:
+    """Return the name of a service, of which units, folders and a user are called; OptionError if it is none."""
+    if not _NAME.fullmatch(name) or len(name) > 31:
+        raise OptionError(
+            f"{option} is {name[:60]!r}, expected small letters, digits and hyphens such as edgevit-yard, 31 at most"
+        )
+    return name
 
 
 def unit_folder(user: bool, environment: Mapping[str, str] = os.environ) -> Path:

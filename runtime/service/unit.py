@@ -22,7 +22,6 @@ FINISH_S = 30
 """A frame, five seconds of delivering, and flushing."""
 
 _PLAIN = re.compile(r"[A-Za-z0-9_@:,./+=-]+", re.ASCII)
-_NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", re.ASCII)
 
 DEVICES: dict[Kind, tuple[str, ...]] = {
     "camera": ("char-video4linux rw",),
@@ -54,15 +53,6 @@ class Job:
     """Folders below /home, /root or /run/user that it must be able to read."""
     secrets: tuple[Credential, ...] = ()
     """What systemd passes on to it and to nobody else."""
-
-
-def check_name(name: str) -> str:
-    """Return a unit's name; OptionError if it is none."""
-    if not _NAME.fullmatch(name) or len(name) > 31:
-        raise OptionError(
-            f"--name is {name!r}, expected small letters, digits and hyphens such as edgevit-yard, 31 at most"
-        )
-    return name
 
 
 def watchdog_s(source_options: SourceOptions) -> float:

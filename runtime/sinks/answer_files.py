@@ -106,8 +106,13 @@ class AnswerFileSink:
         own_file = not _SCHEME.match(source) and result.age_ms is None and result.position_s is None
         name = folder_name(Path(source).stem if own_file else _SCHEME.sub("", source))
         name += "" if moment.roi is None else f"-{folder_name(moment.roi)}"
+        number = moment.sequence
         if not own_file or name in self._names:
-            # a frame of a stream, or a second picture of this name from another folder
-            return f"{name}-{moment.sequence:08d}{self._form.suffix}"
-        self._names.add(name)
+            # a frame of a stream, or another picture of this name, whose number may be that of a third
+            plain, name = name, f"{name}-{number:08d}"
+            while own_file and name in self._names:
+                number += 1
+                name = f"{plain}-{number:08d}"
+        if own_file:
+            self._names.add(name)
         return f"{name}{self._form.suffix}"

@@ -128,7 +128,7 @@ class Sinks:
             if isinstance(sink, Sinks):
                 own += sink.written()
             elif isinstance(sink, SpooledSink):
-                own.append(Written(sink.stored, "record", f"the queue for {sink.name}"))
+                own.append(Written(sink.stored, "record", f"the queue for {sink.name}", sink.lost))
             elif isinstance(sink, FilteredSink) and sink.written is not None:
                 own.append(sink.written())
         return tuple(own)

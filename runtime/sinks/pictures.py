@@ -20,7 +20,7 @@ from edgevit.runtime.records import RESULT, Record
 from edgevit.runtime.results import Result
 from edgevit.runtime.sinks.folder import BoundedFolder
 from edgevit.runtime.sinks.lines import event_text, now_text
-from edgevit.schema import Range, check_options
+from edgevit.schema import Range, Share, check_options
 
 CODECS = {".avi": "MJPG", ".mp4": "mp4v", ".mkv": "mp4v"}
 """An .avi of JPEGs can be read up to where the power went; an .mp4 that was not closed cannot be read at all."""
@@ -82,7 +82,7 @@ class FrameSink:
         if record.kind != RESULT:
             self._draw([record])
             return
-        if self._waiting and _frame(self._waiting[0]) != _frame(record):
+        if self._waiting and self._waiting[0].moment.frame != record.moment.frame:
             self._waiting.clear()
         self._waiting.append(record)
         if len(self._waiting) >= self._captions.answers:
@@ -97,10 +97,6 @@ class FrameSink:
     def _store(self, drawn: RGBImage, records: Sequence[Record]) -> bool:
         """Write an (H, W, 3) frame; tell whether it was kept."""
         raise NotImplementedError
-
-
-def _frame(record: Record) -> tuple[str, int]:
-    return record.moment.source, record.moment.sequence
 
 
 class PictureSink(FrameSink):
@@ -140,15 +136,17 @@ class VideoSink(FrameSink):
     unit = "frame"
 
     def __init__(self, path: Path, fps: float = 10.0, captions: Captions = Captions()) -> None:  # noqa: B008 (frozen)
-        """Begin the file with the first frame.
+        """Begin the file with the first frame, in a folder that is made if it is missing.
 
         Raises:
-            OutputError: its folder does not exist, or it is no kind of video.
+            OutputError: its folder cannot be made or written, or it is no kind of video.
         """
         if path.suffix.lower() not in CODECS:
             raise OutputError(f"{path} is no video; name it {', '.join(f'NAME{suffix}' for suffix in CODECS)}")
-        if not path.parent.is_dir():
-            raise OutputError(f"{path} cannot be written: {path.parent} is no folder; make it first")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(f"{path} cannot be written: {error.strerror}; choose another place after --to") from error
         if not os.access(path.parent, os.W_OK):
             raise OutputError(f"{path} cannot be written: {path.parent} is read-only; choose another place after --to")
         super().__init__(captions)
@@ -185,7 +183,7 @@ class VideoSink(FrameSink):
 class HarvestRules:
     """Which frames are hard."""
 
-    margin: Annotated[float, Range(0, 1)] = 0.2
+    margin: Share = 0.2
     """The two best classes are closer than this, 0..1."""
     pause_s: Annotated[float, Range(0)] = 1.0
     """Seconds from one picture of a source to its next, by a video's own time: neighbours teach nothing more."""

@@ -12,7 +12,7 @@ from edgevit.runtime.sources.files import file_frames
 from edgevit.runtime.sources.frames import Clock, Frame
 from edgevit.runtime.sources.grammar import Kind, Source
 from edgevit.runtime.sources.live import Live
-from edgevit.runtime.sources.options import CAMERAS, SourceOptions
+from edgevit.runtime.sources.options import CAMERAS, FINITE, SourceOptions
 from edgevit.runtime.sources.raw import RawForm
 from edgevit.runtime.sources.stdin import connect as connect_stdin
 from edgevit.runtime.sources.stdin import stdin_frames, stdin_kind
@@ -37,8 +37,13 @@ CONNECT: dict[Kind, str] = {
 """Kind of a live source to the module whose `connect(source, reading)` opens it; imported only when used."""
 
 
-def check_reading(source: Source, source_options: SourceOptions) -> None:
+def check_reading(source: Source, source_options: SourceOptions, *, no_wait: bool = False) -> None:
     """Check that this system reads such a source, and the source heeds each option that is given.
+
+    Args:
+        source: what is to be read.
+        source_options: how.
+        no_wait: whether a loss is asked to be an error; of one frame alone it always is.
 
     Raises:
         OptionError: an option that this kind of source does not heed.
@@ -62,8 +67,14 @@ def check_reading(source: Source, source_options: SourceOptions) -> None:
         raise OptionError(
             f"--white-balance is a number, but picam takes a kind of light: auto, {', '.join(WHITE_BALANCES)}"
         )
-    if source_options.warmup_s is not None and source.kind in ("path", "video", "sequence"):
-        raise OptionError(f"--warmup is for cameras and streams, but the source is {source.name}; leave it out")
+    if source.kind in FINITE:
+        for option, given in (
+            ("--warmup", source_options.warmup_s is not None),
+            ("--stall-timeout", source_options.stall_s != SourceOptions.stall_s),
+            ("--no-wait", no_wait),
+        ):
+            if given:
+                raise OptionError(f"{option} is for cameras and streams, but the source is {source.name}; leave it out")
 
 
 def _check_picam(raw: RawForm, source_options: SourceOptions) -> None:

@@ -9,6 +9,8 @@ from edgevit.runtime.sources.sampling import SamplingInterval
 
 CAMERAS: tuple[Kind, ...] = ("camera", "picam")
 """Kinds of sources that are opened here, and not by somebody else's server."""
+FINITE: tuple[Kind, ...] = ("path", "video", "sequence")
+"""Kinds of files, which are never lost."""
 WARMUP_S = 2.0
 """What a camera needs to find its exposure, in seconds; a stream's camera runs already."""
 

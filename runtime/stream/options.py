@@ -15,7 +15,7 @@ from edgevit.runtime.sources.options import SourceOptions
 from edgevit.runtime.sources.raw import parse_raw
 from edgevit.runtime.sources.sampling import parse_duration, parse_pace, parse_warmup
 from edgevit.runtime.tracking.follow import FollowRules, read_follow_rules
-from edgevit.schema import Range, check_options
+from edgevit.schema import Range, Share, check_options
 
 
 class StreamKeywords(TypedDict, total=False):
@@ -97,7 +97,7 @@ class StreamOptions:
     """How long something may stay in a region before that is an event, such as "gate>=30s". They turn on `track`."""
     stable: str | tuple[int, int] | None = None
     """A label, or a rule of `count`, is an event when k of the last n frames speak for it: "3/5"."""
-    hysteresis: Annotated[float, Range(0, 1)] = 0.0
+    hysteresis: Share = 0.0
     """How far the confidence of the present label may sink below its threshold before it is given up."""
     cooldown: str | float | None = None
     """How long the next event for a label, or of a rule of `count`, is held back: "10m"."""

@@ -7,7 +7,7 @@ from edgevit.errors import OptionError
 from edgevit.runtime.images.regions import Region
 from edgevit.runtime.sources.grammar import Source, parse_source
 from edgevit.runtime.sources.opening import CONNECT, check_reading
-from edgevit.runtime.sources.options import SourceOptions
+from edgevit.runtime.sources.options import FINITE, SourceOptions
 from edgevit.runtime.stream.options import StreamOptions
 from edgevit.runtime.tracking.follow import FollowRules
 
@@ -44,7 +44,7 @@ class StreamPlan:
     @property
     def finite(self) -> bool:
         """Whether all sources are files, whose pictures' health is no news."""
-        return all(source.kind in ("path", "video", "sequence") for source in self.sources)
+        return all(source.kind in FINITE for source in self.sources)
 
 
 def plan_stream(sources: Sequence[str], options: StreamOptions) -> StreamPlan:
@@ -57,7 +57,7 @@ def plan_stream(sources: Sequence[str], options: StreamOptions) -> StreamPlan:
     parsed = tuple(parse_source(source) for source in sources)
     _check_together(parsed, options)
     for source in parsed:
-        check_reading(source, options.source_options)
+        check_reading(source, options.source_options, no_wait=not options.wait)
     max_frames = 1 if options.once else options.max_frames
     return StreamPlan(
         parsed,

@@ -155,7 +155,7 @@ def test_two_services_do_not_share_a_folder(home: Path, site: Path, run: Run, tm
         ({"target": "farm.onnx"}, "--target is 'farm.onnx', expected a channel and a model's name"),
         ({"target": "stable/../farm.onnx"}, "expected a channel and a model's name"),
         ({"target": "stable/farm.zip"}, "expected a channel and a model's name"),
-        ({"service": "Yard!"}, "--name is 'Yard!'"),
+        ({"service": "Yard!"}, "--service is 'Yard!', expected small letters, digits and hyphens such as edgevit-yard"),
         ({"root": "nothing.json"}, "--root nothing.json cannot be read: No such file or directory"),
         ({"root": "timestamp.json"}, "it is no 1.root.json of a site"),
         ({"root": "rubbish.json"}, "it is no 1.root.json of a site"),
@@ -179,6 +179,13 @@ def test_what_cannot_be_enrolled_is_said_in_one_line(
 def test_password_in_an_address_is_not_shown(home: Path, site: Path, run: Run, tmp_path: Path) -> None:
     root = site / "metadata" / "1.root.json"
     assert "secret" not in enroll(run, "https://me:secret@example.org", root, tmp_path / "models")[2]
+
+
+@pytest.mark.parametrize("name", ["../x", "/etc/passwd", "", "edgevit.service", "--user"])
+def test_no_service_beyond_the_folder_of_settings_is_asked_about(home: Path, run: Run, name: str) -> None:
+    code, out, err = run("update", f"--service={name}", "--user")
+    assert (code, out) == (2, "")
+    assert f"--service is {name!r}, expected small letters, digits and hyphens such as edgevit-yard, 31 at most" in err
 
 
 def test_damaged_enrolment_names_the_remedy(home: Path, run: Run) -> None:

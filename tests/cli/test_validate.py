@@ -181,7 +181,7 @@ def test_foreign_model_takes_its_options_beside_an_exported_one(
         (("--data", "data", "--limit", "0"), 2, "0 is not in the range x>=1"),
         (("--data", "data", "--flips", "-1"), 2, "-1 is not in the range x>=0"),
         (("--data", "data", "--mean", "1,2"), 2, "--mean is '1,2', expected three numbers"),
-        (("--data", "data", "--threads", "0"), 2, "--threads is 0, expected a whole number, 1 or more"),
+        (("--data", "data", "--threads", "0"), 2, "--threads is 0, expected a whole number from 1 to 1024"),
         ((), 2, "Missing option '--data'"),
     ],
 )

@@ -112,6 +112,11 @@ def test_model_given_or_in_a_service_that_nothing_here_can_run_is_found(board: E
         (f"{PYTHON} -P -m edgevit run m.onnx camera:0 --to secret:BROKER --to https://example.org/a", []),
         (f"{PYTHON} -P -m edgevit run 'farm 1.tflite' camera:0 --to mqtts://broker/farm", ["tflite", "mqtt"]),
         ("/home/pi/.venv/bin/edgevit run m.onnx camera:0 --to mqtt://broker/farm", ["mqtt"]),
+        ("/home/pi/.venv/bin/edgevit run m.onnx camera:0 --to=mqtt://broker/farm", ["mqtt"]),
+        ("/home/pi/.venv/bin/edgevit run m.onnx camera:0 --serve 0.0.0.0:8080 --serve-anyone", ["serve"]),
+        ("/home/pi/.venv/bin/edgevit run m.onnx camera:0 --serve=:8080 --to a.jsonl --to", ["serve"]),
+        ("/home/pi/.venv/bin/edgevit collect camera:0 --label hen --serve :8080", ["serve"]),
+        ("/home/pi/.venv/bin/edgevit run m.onnx camera:0 --serve-anyone", []),
         ("/home/pi/.venv/bin/edgevit fleet list mqtt://broker/farm", ["fleet"]),
         ("/home/pi/.venv/bin/edgevit info m.tflite", []),
         ("/home/pi/.venv/bin/edgevit", []),
@@ -122,6 +127,13 @@ def test_model_given_or_in_a_service_that_nothing_here_can_run_is_found(board: E
 )
 def test_command_needs_what_it_names_if_it_is_of_this_python(command: str, extras: list[str]) -> None:
     assert list(needed_extras(shlex.split(command), PYTHON)) == extras
+
+
+def test_page_of_a_service_whose_metrics_cannot_be_told_is_found(board: Environment) -> None:
+    unit = f"[Service]\nExecStart={sys.executable} -m edgevit run /srv/m.onnx picam --serve 127.0.0.1:8080\n"
+    (finding,) = lacks(set_up(board, "edgevit.service", unit))
+    assert finding.text == "/metrics of edgevit.service needs prometheus-client, which this Python does not have"
+    assert finding.remedy == f"{sys.executable} -m pip install 'edgevit[serve]'"
 
 
 def test_unit_that_cannot_be_read_harms_nothing(board: Environment) -> None:

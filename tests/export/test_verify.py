@@ -17,6 +17,7 @@ from edgevit.artifact.manifest import Parity, Precision, Preprocess
 from edgevit.errors import GateError
 from edgevit.export import verify
 from edgevit.export.data.images import ImageSet
+from edgevit.export.recipe import Recipe
 from edgevit.export.tasks import answers
 from edgevit.export.verify import check_numbers
 from edgevit.runtime.backends.session import open_session
@@ -128,18 +129,62 @@ def test_difference_may_be_four_times_what_float32_itself_rounds() -> None:
         check(dataclasses.replace(PERFECT, max_abs=0.0041), "fp32", REFERENCE, trained=True, noise=lambda: 0.001)
 
 
+ASKED = {"model": "sbcformer_xs", "precision": "int8"}
+BUDGETED = {**ASKED, "max_drop": 1.0}
+
+
 @pytest.mark.parametrize(
-    ("step", "remedy"), [("tanh GELU", "--gelu tanh"), ("simplification", "--no-simplify"), ("int8", "--max-drop 1")]
+    ("step", "given", "known", "remedy"),
+    [
+        ("tanh GELU", {"model": "deit_tiny"}, {"labelled": False}, "leave out --gelu tanh"),
+        ("simplification", {"model": "sbcformer_xs"}, {"labelled": False}, "try --no-simplify"),
+        ("int8", ASKED, {"labelled": False}, "give --data photos/ of your own, --max-drop 1, or export with --half"),
+        (
+            "int8",
+            {**ASKED, "synthesized": True},
+            {"labelled": False},
+            "give --data photos/ of your own, in place of `--calibration synthesized`, --max-drop 1, or export with "
+            "--half",
+        ),
+        (
+            "int8",
+            BUDGETED,
+            {"labelled": False},
+            "give labelled photos of your own by --data photos/, or export with --half",
+        ),
+        ("int8", {**ASKED, "data": "photos"}, {"labelled": True}, "give --max-drop 1, or export with --half"),
+        (
+            "int8",
+            {**BUDGETED, "data": "photos"},
+            {"labelled": False},
+            "label the pictures of --data, so that --max-drop counts right answers in place of equal ones, or export "
+            "with --half",
+        ),
+        ("int8", {**BUDGETED, "data": "photos"}, {"labelled": True}, "export with --half"),
+        (
+            "int8",
+            {**BUDGETED, "data": "photos"},
+            {"labelled": True, "judged": True},
+            "give a smaller --max-drop, or export with --half",
+        ),
+    ],
 )
-def test_refusal_says_what_to_do(step: str, remedy: str) -> None:
+def test_refusal_says_what_to_do_that_was_not_done_yet(
+    step: str, given: dict[str, Any], known: dict[str, bool], remedy: str
+) -> None:
+    assert verify.remedy_of(step, Recipe(**given), **known) == remedy
     with pytest.raises(GateError) as caught:
-        check(dataclasses.replace(PERFECT, step=step, cosine=0.1), "fp16", REFERENCE, trained=True)
-    assert remedy in caught.value.command_line_text
+        verify.check(
+            *(answers.CLASSES, dataclasses.replace(PERFECT, step=step, cosine=0.1), "fp16", REFERENCE),
+            trained=True,
+            remedy=remedy,
+        )
+    assert caught.value.command_line_text.endswith(f"; the export was not written; {remedy}")
 
 
 def test_refusal_of_a_step_that_cannot_be_left_out_asks_for_a_report() -> None:
-    with pytest.raises(GateError, match=r"please report it with the weights$"):
-        check(dataclasses.replace(PERFECT, step="tracing", cosine=0.1), "fp16", REFERENCE, trained=True)
+    remedy = verify.remedy_of("tracing", Recipe("sbcformer_xs"), labelled=False)
+    assert remedy.endswith("please report it with the weights")
 
 
 def test_rounding_of_pytorch_is_asked_for_and_told_only_where_it_matters() -> None:

@@ -31,8 +31,10 @@ def test_text_and_json_give_the_same_names(tmp_path: Path, text: str) -> None:
         (b'{"0": "red", "2": "blue"}', "is JSON of another form"),
         (b'{"red": 0}', "is JSON of another form"),
         (b'["red", 1]', "is JSON of another form"),
-        (b'["red"', "is JSON of another form"),
-        (b"\xff\xfe\x00", "is not UTF-8 text"),
+        (b'["red"', "is no JSON that can be read: it ends amid a value, after 6 characters; copy it again"),
+        (b'{"0": "red", "0": "blue"}', "is no JSON that can be read: the key '0' stands twice in one object"),
+        ("red\nblue\n".encode("utf-16"), r"labels\.txt is UTF-16, not UTF-8 text; save it as UTF-8"),
+        (b"red\nbl\xfce\n", r"labels\.txt is not UTF-8 text \(byte 6 is 0xfc\)"),
     ],
 )
 def test_other_files_are_refused(tmp_path: Path, content: bytes, reason: str) -> None:

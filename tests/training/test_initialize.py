@@ -9,8 +9,9 @@ from torch import Tensor, nn
 
 from edgevit.errors import CheckpointError, UnknownNameError
 from edgevit.models import create_model
-from edgevit.models.zoo.registry import get_spec
-from edgevit.training.initialize import load_initial
+from edgevit.models.weights.resolve import bundled_path
+from edgevit.models.zoo.registry import find_weights, get_spec
+from edgevit.training.initialize import initial_file, load_initial
 
 Save = Callable[[str, int], tuple[nn.Module, str]]
 
@@ -123,3 +124,24 @@ def test_another_backbone_is_refused(source: str, target: str, save: Save) -> No
     _, path = save(source, 2)
     with pytest.raises(CheckpointError, match=f"its layers are those of {source}"):
         _start(target, ["hen", "fox"], path)
+
+
+@pytest.mark.parametrize(
+    ("model", "name", "owner"),
+    [
+        ("sbcformer_xs", "pretrained", "sbcformer_xs"),
+        ("efficientvit_b0_det", "pretrained", "efficientvit_b0"),
+        ("efficientvit_b0_det", "aquarium", "efficientvit_b0_det"),
+    ],
+)
+def test_what_bundled_weights_were_trained_on_is_read_for_the_split_as_of_a_file(
+    model: str, name: str, owner: str
+) -> None:
+    entry = find_weights(get_spec(owner), name)
+    assert entry is not None
+    assert initial_file(get_spec(model), name) == bundled_path(entry)
+
+
+@pytest.mark.parametrize(("weights", "file"), [("mine.pt", "mine.pt"), ("random", None), ("imagenet", None)])
+def test_files_are_read_for_the_split_and_downloads_are_not_begun_for_it(weights: str, file: str | None) -> None:
+    assert initial_file(get_spec("efficientvit_b0"), weights) == (file and Path(file))

@@ -130,9 +130,10 @@ def _from_entry(spec: ModelSpec, entry: WeightsSpec) -> ResolvedWeights:
     path = bundled_path(entry) if entry.bundled else fetch(entry)
     source = f"{spec.name}/{entry.name}"
     facts = read_training_facts(path) if entry.bundled else None
-    threshold = facts.threshold if facts else None
+    held_out, threshold = (facts.held_out, facts.threshold) if facts else (None, None)
     return ResolvedWeights(
         *(path, source, sha256_of(path), entry.license, True, entry.labels, entry.preprocess, entry.note, entry),
+        held_out=held_out,
         threshold=threshold,
     )
 

@@ -169,3 +169,10 @@ def test_what_is_listed_of_bundled_weights_is_what_their_file_says(name: str, en
     # the detector is exported for smaller pictures than its training ended with
     size = entry.preprocess.size if name == "efficientvit_b0_det" else facts.preprocess.size
     assert dataclasses.replace(facts.preprocess, size=size) == entry.preprocess
+    assert resolve_weights(get_spec(name), entry.name).held_out == facts.held_out
+
+
+def test_bundled_weights_say_what_they_were_trained_on() -> None:
+    record = resolve_weights(get_spec("efficientvit_b0_det"), "aquarium").held_out
+    assert record is not None
+    assert (record.split, record.images, record.trained, len(record.sample)) == ("folder", 147, 598, 16)

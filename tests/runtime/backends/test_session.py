@@ -107,13 +107,20 @@ def test_threads_come_from_argument_then_environment_then_cores(monkeypatch: pyt
     assert thread_count(2) == 2
 
 
-@pytest.mark.parametrize("value", ["0", "-1", "many", "1.5"])
-def test_wrong_number_of_threads_is_refused(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
-    monkeypatch.setenv("EDGEVIT_THREADS", value)
-    with pytest.raises(OptionError, match=f"EDGEVIT_THREADS is '{value}', expected a whole number from 1"):
+@pytest.mark.parametrize("value", ["0", "-1", "many", "1.5", "9999"])
+@pytest.mark.parametrize("variable", ["EDGEVIT_THREADS", "OMP_NUM_THREADS"])
+def test_wrong_number_of_threads_is_refused(monkeypatch: pytest.MonkeyPatch, variable: str, value: str) -> None:
+    monkeypatch.delenv("EDGEVIT_THREADS", raising=False)
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(OptionError, match=f"{variable} is '?{value}'?, expected a whole number from 1 to 1024"):
         thread_count()
-    with pytest.raises(OptionError, match="threads= is 0, expected a whole number, 1 or more"):
-        thread_count(0)
+
+
+@pytest.mark.parametrize("count", [0, 1025, 9999])
+def test_more_threads_than_any_machine_has_processors_for_are_refused(count: int) -> None:
+    assert thread_count(1024) == 1024
+    with pytest.raises(OptionError, match=f"threads= is {count}, expected a whole number from 1 to 1024"):
+        thread_count(count)
 
 
 def test_unknown_suffix_and_missing_file_are_named(tmp_path: Path) -> None:

@@ -198,7 +198,11 @@ def test_report_survives_writing_and_reading(report: Report, tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("no json", "is not JSON; write it with `edgevit benchmark MODEL --json"),
+        (
+            "no json",
+            r"is no JSON that can be read: Expecting value: line 1 column 1 \(char 0\); write it with `edgevit "
+            "benchmark MODEL --json",
+        ),
         ("[]", "is no benchmark: report is"),
         ("{}", r"is no benchmark: report\.machine is 'nothing', expected a value"),
     ],
@@ -284,8 +288,9 @@ def test_text_tells_the_machine_and_its_taint(report: Report) -> None:
     ("arguments", "reason"),
     [
         ((), "missing MODEL; give one or several exported files, or --compare BEFORE AFTER"),
-        (("MODEL", "--threads", "0"), "--threads is '0', expected whole numbers from 1 such as 1,2,4"),
-        (("MODEL", "--threads", "1,many"), "--threads is '1,many'"),
+        (("MODEL", "--threads", "0"), "--threads is 0, expected a whole number from 1 to 1024"),
+        (("MODEL", "--threads", "1,many"), "--threads is 'many', expected a whole number from 1 to 1024"),
+        (("MODEL", "--threads", "1,9999"), "--threads is 9999, expected a whole number from 1 to 1024"),
         (("MODEL", "--compare", "a.json", "b.json"), "leave out MODEL"),
     ],
 )

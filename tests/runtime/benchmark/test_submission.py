@@ -169,7 +169,14 @@ def test_file_is_read_back_as_written(tmp_path: Path) -> None:
     assert read_submission(path) == made(board_run(47, 0.7, 9.0))
 
 
-@pytest.mark.parametrize(("text", "message"), [("{", "is not JSON"), ("{}", "is no board's word"), (None, "cannot be")])
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "is no JSON that can be read: it ends amid a value, after 1 char"),
+        ("{}", "is no board's word"),
+        (None, "cannot be"),
+    ],
+)
 def test_other_files_are_refused(text: str | None, message: str, tmp_path: Path) -> None:
     path = tmp_path / "board.json"
     if text is not None:

@@ -194,6 +194,12 @@ def test_file_is_written_now_and_then_though_nothing_happens(tmp_path: Path, hur
     assert not [thread for thread in threading.enumerate() if thread.name == "edgevit status"]
 
 
+def test_folder_of_the_file_is_made_as_for_results(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "deep" / "status.json"
+    StatusFile(path, BoardReport("farm.onnx", "aa")).close()
+    assert read_status(path).sha256 == "aa"
+
+
 def test_last_status_is_written_at_the_end(tmp_path: Path) -> None:
     report = BoardReport("farm.onnx", "aa")
     file = StatusFile(tmp_path / "status.json", report)

@@ -78,6 +78,12 @@ def test_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
         write_status(tmp_path / "none" / "status.json", STATUS)
 
 
+def test_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match=r"the status .*status.json cannot be written: .*; choose a place"):
+        write_status(tmp_path / "file" / "status.json", STATUS, make_folder=True)
+
+
 def test_service_has_one_place_for_its_status() -> None:
     environment = {"XDG_RUNTIME_DIR": "/run/user/1000"}
     assert status_path("edgevit-gate") == Path("/run/edgevit/edgevit-gate/status.json")

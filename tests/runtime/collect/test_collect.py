@@ -72,6 +72,26 @@ def test_neighbours_are_alike_and_scenes_are_not() -> None:
 # ------------------------------------------------------------------ without a page
 
 
+@pytest.mark.parametrize(("there", "label"), [("hen", "Hen"), ("Hühner", "hühner")])
+def test_label_that_differs_from_a_folder_in_the_case_of_letters_alone_is_refused(
+    clip: Path, tmp_path: Path, there: str, label: str
+) -> None:
+    """On macOS, Windows and many sticks the photos would lie in one folder, and on Linux in two."""
+    (tmp_path / "photos" / there).mkdir(parents=True)
+    options = CollectOptions(source=clip, labels=[label], to=tmp_path / "photos")
+    with pytest.raises(OptionError, match=rf"label= is '{label}', and .*{there} is there: .*; give label= ?'?{there}"):
+        collect(options)
+    assert names(tmp_path / "photos") == []
+
+
+def test_classes_that_are_two_folders_already_stay_two(clip: Path, tmp_path: Path) -> None:
+    for name in ("hen", "Hen"):
+        (tmp_path / "photos" / name).mkdir(parents=True, exist_ok=True)
+    if len(list((tmp_path / "photos").iterdir())) < 2:
+        pytest.skip("this disk does not tell the case of letters apart")
+    assert collect(CollectOptions(source=clip, labels=["Hen"], to=tmp_path / "photos", count=1)).saved == 1
+
+
 def test_one_photo_of_each_scene_is_kept_and_numbers_go_on(clip: Path, tmp_path: Path) -> None:
     to = tmp_path / "photos"
     done = collect(CollectOptions(source=clip, labels=["hen"], every="500ms", to=to))
@@ -132,6 +152,10 @@ def test_stop_ends_it(clip: Path, tmp_path: Path) -> None:
         ({"labels": [""]}, "cannot name a folder"),
         ({"labels": ["a", "b"]}, "label= names 2 classes; add serve="),
         ({"labels": ["a", "a"], "source": "camera:0", "serve": "127.0.0.1:0"}, "names 'a' twice"),
+        (
+            {"labels": ["Hen", "hen"], "source": "camera:0", "serve": "127.0.0.1:0"},
+            "label= names 'Hen' and 'hen', one folder on some systems; leave one of them out",
+        ),
         ({"count": 0}, "count= is 0, expected a whole number, 1 or more"),
         ({"quota": "much"}, "quota= is 'much', expected bytes"),
         ({"alike": 65}, "alike= is 65, expected a whole number from -1 to 64"),

@@ -152,8 +152,18 @@ def test_sizes_below_zero_and_boxes_of_unknown_pictures_are_told(tmp_path: Path)
         ),
         (coco({"a.jpg": 0}, {"hen": 1}, one(0, 1, 0, 0, "9", 9)), r"bbox\[2\] is '9', expected"),  # type: ignore[arg-type]
         ('{"images": [], "annotations": [], "categories": 3}', "categories is 3, expected a list"),
-        ('{"images": [], "annotations": [], "categories": []', "is no JSON"),
-        ('{"images": ' + "[" * 200 + ', "annotations", "categories"', "is no JSON: nested deeper than 100"),
+        (
+            '{"images": [], "annotations": [], "categories": []',
+            "x.json is no JSON that can be read: it ends amid a value, after 50 characters",
+        ),
+        (
+            '{"images": [], "images": [], "annotations": [], "categories": []}',
+            "x.json is no JSON that can be read: the key 'images' stands twice in one object; leave one out",
+        ),
+        (
+            '{"images": ' + "[" * 200 + ', "annotations", "categories"',
+            "is no JSON that can be read: nested deeper than 100",
+        ),
         (coco({"b.jpg": 0}, {"hen": 1}), "names 1 pictures, but none of them is in"),
         (coco({"1.jpg": 0}, {"hen": 1}), r"1.jpg may be .*1\.jpg or .*1\.jpg; give the pictures different names"),
     ],
@@ -190,3 +200,27 @@ def test_captions_and_keypoints_of_the_same_pictures_are_not_read(tmp_path: Path
     names = ("instances_val2017", "person_keypoints_val2017", "captions_val2017")
     write(tmp_path, {f"annotations/{name}.json": document for name in names})
     assert found(read(tmp_path).parts["val"]) == {"val2017/a.jpg": [("hen", [0, 0, 9, 9])]}
+
+
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.95])
+def test_a_document_that_is_cut_off_is_named_wherever_it_ends(tmp_path: Path, share: float) -> None:
+    """It lacks some of the keys by which a document is known, too."""
+    make_pictures(tmp_path, "a.jpg")
+    whole = coco({"a.jpg": 0}, {"hen": 1}, one(0, 1, 0, 0, 9, 9))
+    write(tmp_path, {"x.json": whole[: int(len(whole) * share)]})
+    with pytest.raises(DataError, match=r"x\.json is no JSON that can be read: it ends amid a value, after .*copy it"):
+        read(tmp_path)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le"])
+def test_a_document_as_windows_saves_it_is_named(tmp_path: Path, encoding: str) -> None:
+    make_pictures(tmp_path, "a.jpg")
+    write(tmp_path, {"x.json": coco({"a.jpg": 0}, {"hen": 1}, one(0, 1, 0, 0, 9, 9)).encode(encoding)})
+    with pytest.raises(DataError, match=r"x\.json is UTF-16, not UTF-8 text; save it as UTF-8"):
+        read(tmp_path)
+
+
+def test_another_document_about_images_is_none_of_coco(tmp_path: Path) -> None:
+    make_pictures(tmp_path, "a.jpg")
+    write(tmp_path, {"x.json": '{"images": []}', "y.json": coco({"a.jpg": 0}, {"hen": 1}, one(0, 1, 0, 0, 9, 9))})
+    assert found(read(tmp_path).parts["all"]) == {"a.jpg": [("hen", [0.0, 0.0, 9.0, 9.0])]}

@@ -17,6 +17,8 @@ from edgevit.runtime.delivery.stored import Stored
 from edgevit.runtime.events.event import Event
 from edgevit.runtime.moment import Moment
 from edgevit.runtime.records import Record, event_record
+from edgevit.runtime.run.summary import RunSummary
+from edgevit.runtime.sinks.combining import Sinks
 from tests.places import ROOT
 from tests.waiting import wait_for
 
@@ -104,6 +106,21 @@ def test_name_that_is_not_utf8_is_sent_all_the_same(tmp_path: Path) -> None:
     wait_for(lambda: clerk.taken)
     sink.close()
     assert clerk.taken[0].channel == "g?te/label"
+
+
+def test_what_the_disk_does_not_take_counts_as_lost_in_what_the_run_tells(tmp_path: Path) -> None:
+    spool = Spool(tmp_path / "a.sqlite", 1_000_000)
+    sink = SpooledSink(spool, Clerk(DeliveryError("away")), backoff=Backoff(first_s=600, most_s=600))
+    sink.write(record(1))
+    spool._connection.execute("PRAGMA query_only = 1")  # as a full disk does, it takes nothing
+    sink.write(record(2))
+    sink.write(record(3))
+    (told,) = Sinks([sink]).written()
+    spool._connection.execute("PRAGMA query_only = 0")
+    sink.close()
+    assert (told.count, told.lost) == (1, 2)
+    assert str(told) == "1 record in the queue for clerk, 2 records lost"
+    assert not RunSummary(results=3, unreadable=0, live=False, written=(told,)).complete
 
 
 def test_thread_ends_with_its_sink(tmp_path: Path) -> None:

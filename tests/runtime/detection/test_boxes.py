@@ -1,5 +1,7 @@
 """Boxes, their overlaps, and what a result of detection counts."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -38,6 +40,22 @@ def test_counts_by_label_threshold_and_the_region_of_the_centre() -> None:
     assert (result.count("hen", region=right), result.count(region=right)) == (1, 2)
     with pytest.raises(OptionError, match="no class 'cow'; it has hen, fox, egg"):
         result.count("cow")
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"region": "gate"}, "region= is 'gate', expected an edgevit.Region such as"),
+        ({"region": (0, 0, 1, 1)}, "region= is (0, 0, 1, 1), expected an edgevit.Region such as"),
+        ({"threshold": "half"}, "threshold= is 'half', expected a finite number"),
+        ({"threshold": 50}, "threshold= is 50, expected a number from 0 to 1"),
+        ({"label": 0}, "the model has no class 0; it has hen, fox, egg"),
+    ],
+)
+def test_what_cannot_be_counted_is_told(given: dict[str, Any], message: str) -> None:
+    with pytest.raises(OptionError) as caught:
+        _found().count(**given)
+    assert str(caught.value).startswith(message)
 
 
 def test_result_as_plain_values() -> None:

@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -85,6 +86,22 @@ def test_find_takes_any_threshold(tiny_detector: Path) -> None:
         assert len(detector.find(scene()).boxes) == 0
 
 
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"threshold": -1}, "threshold= is -1, expected a number from 0 to 1"),
+        ({"threshold": "0.5"}, "threshold= is '0.5', expected a finite number"),
+        ({"overlap": 1.5}, "overlap= is 1.5, expected a number from 0 to 1"),
+        ({"candidates": 0}, "candidates= is 0, expected a whole number, 1 or more"),
+        ({"most": 2.5}, "most= is 2.5, expected a whole number"),
+    ],
+)
+def test_what_cannot_be_asked_of_find_is_told(tiny_detector: Path, given: dict[str, Any], message: str) -> None:
+    with edgevit.load(tiny_detector, task="detect") as detector, pytest.raises(OptionError) as caught:
+        detector.find(scene(), **given)
+    assert str(caught.value).startswith(message)
+
+
 def test_thresholds_of_single_classes_decide_what_is_told(tiny_detector: Path) -> None:
     picture = scene(("red", 0, 0), ("blue", 1, 1))
     with edgevit.load(tiny_detector, task="detect") as detector:
@@ -97,8 +114,11 @@ def test_thresholds_of_single_classes_decide_what_is_told(tiny_detector: Path) -
         assert detector(picture).counts == {"red": 1, "blue": 1}
         with pytest.raises(OptionError, match="no class 'hen'; it has red, green, blue"):
             detector.set_thresholds(hen=0.5)
-        with pytest.raises(OptionError, match=r"threshold is \[1.5\], expected numbers from 0 to 1"):
-            detector.set_thresholds(1.5)
+        for wrong in (1.5, "much", float("nan")):
+            with pytest.raises(
+                OptionError, match=f"threshold= is {wrong!r}, expected a number from 0 to 1|a finite numb"
+            ):
+                detector.set_thresholds(wrong)  # type: ignore[arg-type]
 
 
 def test_rules_make_another_detector_of_the_same_model(tiny_detector: Path) -> None:

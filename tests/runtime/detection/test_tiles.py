@@ -1,6 +1,7 @@
 """Tiles that overlap, and one answer from all of them."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -114,6 +115,20 @@ def test_detector_finds_in_tiles_what_is_too_small_in_the_whole(tiny_detector: P
     assert np.abs(np.array(boxes["red"]) - (0, 0, 32, 32)).max() < 5
     assert np.abs(np.array(boxes["blue"]) - (160, 96, 192, 128)).max() < 5
     assert result.probs[0] == result.scores[result.labels.index("red")]
+
+
+@pytest.mark.parametrize(
+    ("columns", "rows", "message"),
+    [
+        (2.0, 2, "columns= is 2.0, expected a whole number"),
+        (2, "3", "rows= is '3', expected a whole number"),
+        (0, 2, "columns= is 0, expected a whole number, 1 or more"),
+        (2, -1, "rows= is -1, expected a whole number, 1 or more"),
+    ],
+)
+def test_what_is_no_number_of_tiles_is_told(tiny_detector: Path, columns: Any, rows: Any, message: str) -> None:
+    with edgevit.load(tiny_detector, task="detect") as detector, pytest.raises(edgevit.OptionError, match=message):
+        detector.in_tiles(scene(), columns, rows)
 
 
 def test_a_stream_answers_once_for_all_tiles(tiny_detector: Path, save_image: SaveImage) -> None:

@@ -49,6 +49,16 @@ def test_run_writes_answers_and_events_and_counts_them(tiny_model: Path, clip: P
     assert [line["frame"] for line in lines[:4]] == [0, 1, 1, 2]
 
 
+def test_a_file_that_is_given_twice_is_two_frames(
+    tiny_model: Path, save_image: SaveImage, red_image: NDArray[np.uint8], tmp_path: Path
+) -> None:
+    path = save_image("red.png", red_image)
+    options = edgevit.RunOptions(model=tiny_model, sources=[path, path], to=[f"{tmp_path}/frames/"], roi=["a=0,0,1,1"])
+    done = edgevit.run(options)
+    assert (done.frames, done.results) == (2, 2)
+    assert len(list((tmp_path / "frames").iterdir())) == 2
+
+
 def test_stop_ends_a_run_after_the_frame_in_hand(tiny_model: Path, clip: Path, tmp_path: Path) -> None:
     stop = edgevit.Stop()
     options = edgevit.RunOptions(model=tiny_model, sources=[clip], stable="1/1", to=[f"{tmp_path}/a.jsonl"])

@@ -14,9 +14,9 @@ from edgevit.errors import OptionError
 from edgevit.runtime.board.status import status_path
 from edgevit.runtime.run.options import RunOptions
 from edgevit.runtime.service.job import make_job
-from edgevit.runtime.service.place import check_readable, readable_folders, unit_folder, write_unit
+from edgevit.runtime.service.place import check_name, check_readable, readable_folders, unit_folder, write_unit
 from edgevit.runtime.service.secrets import Credential
-from edgevit.runtime.service.unit import Job, check_name, quoted, unit_text, watchdog_s
+from edgevit.runtime.service.unit import Job, quoted, unit_text, watchdog_s
 from edgevit.runtime.sources.options import SourceOptions
 from edgevit.runtime.sources.sampling import SamplingInterval
 

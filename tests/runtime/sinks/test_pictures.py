@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
+from edgevit.errors import OutputError
 from edgevit.runtime.images.draw import annotate, plain_text
 from edgevit.runtime.results import Result
 from edgevit.runtime.sinks.combining import DiskGuard
@@ -43,6 +44,20 @@ def test_pictures_are_numbered_across_restarts(tmp_path: Path) -> None:
         sink.close()
     names = sorted(path.name for path in (tmp_path / "frames").iterdir())
     assert names == ["00000000-dog.jpg", "00000001-n_a.jpg", "00000002-dog.jpg", "00000003-n_a.jpg"]
+
+
+@pytest.mark.parametrize("place", ["a.jsonl", "a.csv", "a.txt", "a.avi", "pictures/"])
+def test_folder_that_is_missing_is_made_whatever_is_written_there(tmp_path: Path, place: str) -> None:
+    sink = open_one(f"{tmp_path}/new/deep/{place}")
+    sink.write(record(0, image=scene(100, (48, 64))))
+    sink.close()
+    assert len(list((tmp_path / "new" / "deep").iterdir())) == 1
+
+
+def test_folder_of_a_video_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match=r"a\.avi cannot be written: .*; choose another place after to="):
+        open_one(f"{tmp_path}/file/a.avi")
 
 
 @pytest.mark.parametrize("name", ["a.avi", "a.mp4", "a.MKV"])

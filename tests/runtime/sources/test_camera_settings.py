@@ -40,7 +40,9 @@ def test_wrong_setting_is_one_line(given: tuple[Any, Any, Any], message: str) ->
 @pytest.mark.parametrize(
     ("source", "options", "message"),
     [
-        ("clip.mp4", {"warmup": "2s"}, "--warmup is for cameras and streams"),
+        ("clip.mp4", {"warmup": "2s"}, "--warmup is for cameras and streams, but the source is clip.mp4; leave it out"),
+        ("photos", {"wait": False}, "--no-wait is for cameras and streams, but the source is photos; leave it out"),
+        ("img_%04d.jpg", {"stall_timeout": "20s"}, "--stall-timeout is for cameras and streams, but the source is img"),
         ("http://10.0.0.2/x", {"exposure": "10ms"}, "--exposure, --white-balance and --focus are for cameras"),
         ("picam", {"white_balance": 5500}, "--white-balance is a number, but picam takes a kind of light"),
     ],
@@ -49,6 +51,16 @@ def test_setting_that_the_source_does_not_heed_is_refused(source: str, options: 
     with pytest.raises(OptionError) as caught:
         plan_stream([source], StreamOptions(**options))
     assert caught.value.command_line_text.startswith(message)
+
+
+@pytest.mark.parametrize("source", ["camera:0", "rtsp://10.0.0.2/x", "-"])
+def test_what_may_be_lost_takes_what_is_said_of_a_loss(source: str) -> None:
+    options = plan_stream([source], StreamOptions(wait=False, stall_timeout="20s")).source_options
+    assert (options.wait, options.stall_s) == (False, 20.0)
+
+
+def test_one_picture_of_a_folder_may_be_asked_for() -> None:
+    assert plan_stream(["photos"], StreamOptions(once=True)).max_frames == 1
 
 
 def test_warm_up_suits_the_source() -> None:
