@@ -12,9 +12,9 @@ within 3 MB.
 On x86 without VNNI the usual int8 kernels add pairs of products in 16 bits, which overflow: a sum of three ones, all at
 the end of their ranges, becomes 2.01. The exact kernels are asked for instead, so that a PC answers as the board will.
 Measured on an AMD EPYC without VNNI, one thread: sbcformer_xs int8 takes 15.3 ms instead of 11.4, efficientvit_b0 6.0
-instead of 5.7. They are not asked for where there is VNNI, whose own are exact: on some of these processors ONNX Runtime
-would take others for them, which answer the same and take twice as long (sbcformer_xs 10.4 ms instead of 5.3 on an Intel
-Xeon with AVX-VNNI, AVX-512 and AMX). Other processors have only exact kernels.
+instead of 5.7. VNNI's own kernels are exact, so there they are not asked for: ONNX Runtime may take others then, which
+answer the same and take twice as long (sbcformer_xs 10.4 ms instead of 5.3 on an Intel Xeon with AVX-VNNI, AVX-512 and
+AMX). Other processors have only exact kernels.
 """
 
 import os
