@@ -10,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from edgevit.errors import ImageError, OptionError
+from edgevit.runtime.images import tiff_tags
 from edgevit.runtime.images.decode import check_header, check_pixels, decode, pixel_limit, to_rgb, turned
 from edgevit.runtime.images.header import read_header
 from edgevit.runtime.images.read import read_image
@@ -274,3 +275,15 @@ def test_tiff_is_turned_once_and_its_full_size_is_the_turned_one() -> None:
     image, full = decode(data, "a.tiff", (2, 2), None, 100)
     assert full == (9, 4)
     np.testing.assert_array_equal(image, np.rot90(picture, -1))
+
+
+@pytest.mark.parametrize("photometric", [8, 9, 10])
+def test_lab_colours_are_refused_as_the_decoder_takes_them_for_others(photometric: int) -> None:
+    data = tiff_of(noise(5, 7), photometric="rgb")
+    assert (tags := tiff_tags.read_tags(data)) is not None
+    assert tags[tiff_tags.PHOTOMETRIC] == (2,)
+    lab = tiff_tags.replace_tag(data, tiff_tags.PHOTOMETRIC, photometric)
+    with pytest.raises(
+        ImageError, match=r"^the image holds Lab colours, which are not read; convert it to JPEG or PNG$"
+    ):
+        read_image(lab)
