@@ -1,12 +1,16 @@
-"""Who waits for a live source is woken by whatever there is to be seen, and by nothing else."""
+"""Who waits for a live source is woken by whatever there is to be seen; and what its own thread waits for."""
 
+import logging
 import queue
+import time
 from collections.abc import Iterator
 from typing import Any, TypeAlias
 
 import pytest
 
+from edgevit.runtime.backoff import Backoff
 from edgevit.runtime.events.event import Event
+from edgevit.runtime.sources import live as live_module
 from edgevit.runtime.sources.frames import Clock, Frame
 from edgevit.runtime.sources.grammar import parse_source
 from edgevit.runtime.sources.live import Live
@@ -123,3 +127,68 @@ def test_who_waits_polls_again_only_when_the_bell_rang_or_the_next_frame_is_due(
         live.close()
     assert waited == [None, 60.0]
     assert polled == 4
+
+
+def test_stop_and_close_ring_and_a_stop_after_that_does_not(script: Script, bell: Bell) -> None:
+    stop = Stop()
+    live = Live(parse_source("camera:0"), script.connect, SourceOptions(), stop, Clock(), Draw(), bell)
+    stop.ask()
+    assert rung(bell) == 1
+    live.close()
+    assert rung(bell) >= 1
+    another = Stop()
+    live = Live(parse_source("camera:0"), script.connect, SourceOptions(), another, Clock(), Draw(), bell)
+    live.close()
+    rung(bell)
+    another.ask()
+    assert rung(bell) == 0
+
+
+def test_lost_source_is_asked_again_after_a_pause_that_is_told_and_that_a_close_ends(
+    live: Live, script: Script, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live_module, "BACKOFF", Backoff(first_s=1000.0, most_s=1000.0))
+    caplog.set_level(logging.INFO)
+    script.steps.put(ConnectionError("gone"))
+    wait_for(lambda: caplog.messages)
+    assert caplog.messages == ["camera:0: gone; trying again in 1000.0 s"]
+    time.sleep(0.05)  # it would be asked in this time
+    assert (script.opened, script.closed) == (1, 1)
+    live.close()
+    assert script.opened == 1
+
+
+def test_camera_that_repeats_itself_is_not_asked_again_at_once(
+    bell: Bell, now: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live_module, "REPEAT_WAIT_S", 1000.0)
+    script = Script(on_demand=True)
+    clock = Clock(lambda: 1e9, lambda: now[0])
+    live = Live(parse_source("camera:0"), script.connect, SourceOptions(), Stop(), clock, Draw(), bell)
+    try:
+        for picture in (b"a", b"a", b"b"):
+            script.steps.put([picture])
+        next(live)
+        assert live.poll() is None
+        wait_for(lambda: script.steps.qsize() == 1)
+        time.sleep(0.05)  # it would be asked in this time
+        assert script.steps.qsize() == 1
+    finally:
+        live.close()
+
+
+def test_close_interrupts_a_connection_that_waits_for_a_picture(
+    live: Live, script: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interrupted: list[bool] = []
+    interrupt = Script.interrupt
+
+    def noting(connection: Script) -> None:
+        interrupted.append(connection is script)
+        interrupt(connection)
+
+    monkeypatch.setattr(Script, "interrupt", noting)
+    script.do([b"a"])
+    live.close()
+    assert interrupted == [True]
+    assert script.closed == 1
