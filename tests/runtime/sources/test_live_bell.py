@@ -145,7 +145,7 @@ def test_stop_and_close_ring_and_a_stop_after_that_does_not(script: Script, bell
 
 
 def test_lost_source_is_asked_again_after_a_pause_that_is_told_and_that_a_close_ends(
-    live: Live, script: Script, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    live: Live, script: Script, bell: Bell, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(live_module, "BACKOFF", Backoff(first_s=1000.0, most_s=1000.0))
     caplog.set_level(logging.INFO)
@@ -154,8 +154,10 @@ def test_lost_source_is_asked_again_after_a_pause_that_is_told_and_that_a_close_
     assert caplog.messages == ["camera:0: gone; trying again in 1000.0 s"]
     time.sleep(0.05)  # it would be asked in this time
     assert (script.opened, script.closed) == (1, 1)
+    rung(bell)
     live.close()
-    assert script.opened == 1
+    # who waits for the source meanwhile is woken
+    assert (script.opened, rung(bell)) == (1, 1)
 
 
 def test_camera_that_repeats_itself_is_not_asked_again_at_once(
