@@ -175,6 +175,7 @@ def test_camera_that_repeats_itself_is_not_asked_again_at_once(
         wait_for(lambda: script.steps.qsize() == 1)
         time.sleep(0.05)  # it would be asked in this time
         assert script.steps.qsize() == 1
+        assert live.poll() is None, "it is asked later, and has not failed"
     finally:
         live.close()
 
