@@ -2,6 +2,7 @@
 
 import functools
 import os
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -39,6 +40,8 @@ _TURNED: dict[int, Callable[[RGBImage], RGBImage]] = {
 """EXIF orientation to what sets the picture upright."""
 _LYING = frozenset((5, 6, 7, 8))
 """EXIF orientations whose height becomes the width."""
+_SCAN, _RESTART = b"\xff\xda", re.compile(rb"\xff[\xd0-\xd7]")
+"""Where a scan of a JPEG begins, and the marks, numbered by 8, at which decoding may begin anew in it."""
 _TAIL = 16
 _NO_DATA = 128
 """A JPEG whose last block of so many pixels a side has this level is looked at closely: it is what libjpeg makes of
@@ -128,10 +131,20 @@ def _decode_jpeg(data: bytes, name: str, header: Header, min_size: tuple[int, in
     # given more data, libjpeg goes on with that where some was missing; a whole picture stays as it is
     tail = image[-max(2, _TAIL // factor) :, -max(2, _TAIL // factor) :]
     if (tail == _NO_DATA).all():
-        longer = _decode_with_opencv(data[: header.end] + _noise() + data[header.end :], name, flag)
+        longer = _decode_with_opencv(data[: header.end] + _more(data, header.end) + data[header.end :], name, flag)
         if longer.shape != image.shape or (longer != image).any():
             raise ImageError(f"{name} is a damaged JPEG, a part of which is missing; copy or record it again")
     return image
+
+
+def _more(data: bytes, end: int) -> bytes:
+    """Return what a decoder that still waits for data at `end` takes for some, also behind the restart mark it expects.
+
+    Where packets of a camera's stream are lost, a JPEG is often cut just before such a mark.
+    """
+    restarts = _RESTART.findall(data, max(0, data.rfind(_SCAN, 0, end)), end)
+    due = (restarts[-1][1] + 1) % 8 if restarts else 0
+    return _noise() + bytes((0xFF, 0xD0 + due)) + _noise()
 
 
 @functools.cache

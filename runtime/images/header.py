@@ -142,7 +142,10 @@ def _tiff(data: bytes) -> Header | None:
     orientation = first(tiff_tags.ORIENTATION, 1)
     negative = white > 255 and first(tiff_tags.PHOTOMETRIC, 1) == 0
     turned = orientation if 1 <= orientation <= 8 else 1
-    return Header("TIFF", height, width, turned, white=white, white_is_zero=negative)
+    fault = None
+    if first(tiff_tags.PHOTOMETRIC, 1) in tiff_tags.LAB:
+        fault = "holds Lab colours, which are not read; convert it to JPEG or PNG"
+    return Header("TIFF", height, width, turned, fault, white, negative)
 
 
 def _gif(data: bytes) -> Header | None:

@@ -146,8 +146,7 @@ def _from_pillow(source: Any, levels: tuple[float, float] | None, max_pixels: in
         return turned(np.asarray(source.convert("RGB")), orientation)
     pixels = np.asarray(source)
     pixels = pixels.astype(pixels.dtype.newbyteorder("="))
-    white = 65535 if pixels.dtype == np.uint16 else 0
-    return turned(to_rgb(to_bytes(pixels, white, levels, "the image")), orientation)
+    return turned(to_rgb(to_bytes(pixels, 0, levels, "the image")), orientation)
 
 
 def _from_array(array: np.ndarray[Any, Any], bgr: bool) -> RGBImage:

@@ -10,6 +10,8 @@ TILE_WIDTH, TILE_LENGTH, EXTRA_SAMPLES, SAMPLE_FORMAT = 322, 323, 338, 339
 
 ASSOCIATED, UNASSOCIATED = 1, 2
 """Values of EXTRA_SAMPLES: an alpha channel with which the colours are multiplied, and one with which they are not."""
+LAB = frozenset((8, 9, 10))
+"""Values of PHOTOMETRIC: CIE L*a*b*, and its forms of the ICC and the ITU."""
 
 _FORMS = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q"}
 """Types of whole numbers to struct's letters: BYTE, SHORT, LONG, IFD, LONG8."""

@@ -254,7 +254,6 @@ class Live:
                 self._tell("source_lost", moment, {"reason": reason})
             if not self._reading.wait:
                 self._over = SourceLostError(f"{self._source.name} is lost: {reason}")
-                self._ring()
 
     def _tell(self, kind: str, moment: Moment, facts: dict[str, Any]) -> None:
         self._events.append(Event(kind, moment, facts))

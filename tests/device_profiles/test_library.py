@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from edgevit.device_profiles import find_profile, list_profiles, read_profile
-from edgevit.device_profiles.library import SHIPPED
+from edgevit.device_profiles import all_profiles, find_profile, list_profiles, read_profile
+from edgevit.device_profiles.library import SHIPPED, likely_profiles, user_folder
 from edgevit.device_profiles.profile import (
     Camera,
     Cluster,
@@ -187,3 +187,127 @@ def test_every_key_is_described(kind: type) -> None:
 def test_profile_is_a_value() -> None:
     profile = find_profile("rpi4")
     assert dataclasses.replace(profile) == profile == find_profile("rpi4b")
+
+
+@pytest.mark.parametrize("part", ["", "0x41:0xd08"])
+def test_part_of_a_cluster_is_implementer_and_part_or_not_told(part: str) -> None:
+    assert Cluster("Cortex-A72", 1, "a manual", part).part == part
+
+
+@pytest.mark.parametrize("part", ["0x41", "0x41:", "0x41:d08", "41:0xd08", ":0xd08", "0x41 0xd08"])
+def test_other_parts_are_refused(part: str) -> None:
+    with pytest.raises(ValueError, match=rf"^part is '{part}', expected \"implementer:part\" such as \"0x41:0xd08\"$"):
+        Cluster("Cortex-A72", 4, "a manual", part)
+
+
+@pytest.mark.parametrize(("field", "expected"), [("count", "a whole number from 1"), ("least_mmacs", "from 1")])
+def test_threads_are_told_from_one_on_or_not_at_all(field: str, expected: str) -> None:
+    for value in (None, 1):
+        assert getattr(Threads("why", **{field: value}), field) == value
+    for value in (0, -1):
+        with pytest.raises(ValueError, match=rf"^{field} is {value}, expected {expected}$"):
+            Threads("why", **{field: value})
+
+
+def test_fast_cores_are_told_only_where_there_are_slow_ones() -> None:
+    big, little = Cluster("A76", 4, "a", "0x41:0xd0b"), Cluster("A55", 4, "a", "0x41:0xd05", little=True)
+    unknown = Cluster("A78", 2, "a")
+    profile = find_profile("rpi4")
+    for clusters, parts in (
+        ((), set()),
+        ((big,), set()),
+        ((big, unknown), set()),
+        ((little,), set()),
+        ((big, little), {"0x41:0xd0b"}),
+        ((little, unknown, big), {"0x41:0xd0b"}),
+    ):
+        assert dataclasses.replace(profile, clusters=clusters).big_parts == parts
+
+
+def test_own_profiles_come_first_and_all_names_in_order(own_folder: Path) -> None:
+    changed_copy(own_folder / "b.toml", 'name = "rpi4"', 'name = "zebra"')
+    changed_copy(own_folder / "a.toml", 'name = "rpi4"', 'name = "barn"')
+    (own_folder / "notes.txt").write_text("no profile")
+    assert [profile.name for profile in all_profiles()] == ["barn", "zebra", *sorted(BOARDS)]
+    assert list_profiles() == sorted([*BOARDS, "barn", "zebra"])
+
+
+def test_likely_profiles_are_the_users_own_and_those_that_speak_of_the_board(own_folder: Path) -> None:
+    board = "Raspberry Pi 400 Rev 1.0"
+    assert [profile.name for profile in likely_profiles(board, ["x86-64"])] == ["rpi4", "x86-64"]
+    assert likely_profiles("A board", []) == []
+    changed_copy(own_folder / "rpi4.toml", "mhz = 1800", "mhz = 2000")
+    changed_copy(own_folder / "barn.toml", 'name = "rpi4"', 'name = "barn"')
+    own = likely_profiles(board, ["rpi5"])
+    assert [(profile.name, profile.clusters[0].mhz) for profile in own] == [
+        ("barn", 1800),
+        ("rpi4", 2000),
+        ("rpi5", 2400),
+    ]
+
+
+def test_own_profiles_lie_in_the_configuration_directory_or_below_home(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert user_folder() == tmp_path / "config" / "edgevit" / "profiles"
+    monkeypatch.setattr(Path, "home", lambda: tmp_path / "home")
+    monkeypatch.setenv("XDG_CONFIG_HOME", "")
+    assert user_folder() == tmp_path / "home" / ".config" / "edgevit" / "profiles"
+    monkeypatch.delenv("XDG_CONFIG_HOME")
+    assert user_folder() == tmp_path / "home" / ".config" / "edgevit" / "profiles"
+
+
+def test_path_is_what_ends_in_toml_or_holds_a_slash_and_home_is_understood(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    changed_copy(tmp_path / "board.toml", 'name = "rpi4"', 'name = "barn"')
+    (tmp_path / "sub").mkdir()
+    changed_copy(tmp_path / "sub" / "board", 'name = "rpi4"', 'name = "shed"')
+    for text, name in (("board.toml", "barn"), ("~/board.toml", "barn"), ("sub/board", "shed")):
+        assert find_profile(text).name == name
+    assert find_profile(Path("board.toml")).name == "barn"
+
+
+@pytest.mark.parametrize(
+    ("line", "place", "first"),
+    [
+        ("schema = 1", "", "schema, name, "),
+        ("[isa]", "isa.", "level, features, "),
+        ('python = "3.13"', "systems[1].", "name, python, "),
+    ],
+)
+def test_unknown_key_is_named_with_its_place_and_what_there_is(
+    tmp_path: Path, line: str, place: str, first: str
+) -> None:
+    path = changed_copy(tmp_path / "board.toml", line, f"{line}\ncolour = 7")
+    message = f"{path}: {place}colour is no key of a device profile, expected one of {first}"
+    with pytest.raises(ProfileError, match=f"^{re.escape(message)}"):
+        read_profile(path)
+
+
+def test_what_is_no_toml_or_no_text_is_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "board.toml"
+    for content, reason in ((b"schema = ", "Invalid value"), (b"name = '\xff'", "'utf-8' codec can't decode byte")):
+        path.write_bytes(content)
+        with pytest.raises(ProfileError) as caught:
+            read_profile(path)
+        assert str(caught.value).startswith(f"{path} is not TOML: {reason}")
+        assert str(caught.value).endswith("; see docs/device-profiles.md")
+    path.write_text("schema = 1\n")
+    with pytest.raises(ProfileError, match=rf"^{re.escape(str(path))}: name is 'nothing', expected a value"):
+        read_profile(path)
+
+
+def test_shipped_profile_is_looked_at_as_utf_8_whatever_the_locale(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str | None] = []
+    read_text = Path.read_text
+
+    def noting(path: Path, encoding: str | None = None) -> str:
+        told.append(encoding)
+        return read_text(path, encoding="utf-8")
+
+    monkeypatch.setattr(Path, "read_text", noting)
+    assert [profile.name for profile in likely_profiles("Orange Pi 5", [])] == ["orangepi5"]
+    assert told == ["utf-8"] * len(BOARDS)

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto, helper
 
 from edgevit.export.onnx.calibrate import calibrate
-from edgevit.export.quantization.calibrate import BINS, percentile_range, without_zeroed
+from edgevit.export.quantization.calibrate import BINS, percentile_range, percentile_ranges, without_zeroed
 from edgevit.export.recipe import METHODS, Method
 
 
@@ -69,3 +69,40 @@ def test_what_hardswish_makes_zero_takes_no_levels() -> None:
         "all zero": (-3.0, -3.0),
         "other": (-300.0, 60.0),
     }
+
+
+def test_range_is_cut_within_the_bin_where_a_ten_thousandth_is_passed() -> None:
+    # ten bins of 0.5 from 1 to 6: of 20,000 values 2 are a ten-thousandth
+    counts = np.array([0, 2, 1, 9994, 0, 10000, 0, 1, 2, 0], np.int64)
+    # with 2 just that many are cut off below, as above; the next bin with any belongs to the range
+    assert percentile_range(counts, 1.0, 6.0) == (2.0, 5.0)
+    counts[[1, 2, 7, 8]] = 3, 0, 0, 3
+    assert percentile_range(counts, 1.0, 6.0) == (1.5, 5.5)
+
+
+def test_values_of_all_batches_are_counted_in_the_bins_of_their_tensor() -> None:
+    # 2048 bins of 1 / 1024 from -1 to 1, and of 1 / 512 from 0 to 4
+    extremes = {"a": (-1.0, 1.0), "b": (0.0, 4.0), "unseen by 9,999 in 10,000": (-8.0, 8.0)}
+    spread = np.linspace(-0.5, 0.25, 20_000, dtype=np.float32).reshape(2, 100, 100)
+    batches: list[list[tuple[str, NDArray[np.float32]]]] = [
+        [("a", spread[0]), ("b", np.full((3, 4), 1.001, np.float32)), ("unseen by 9,999 in 10,000", spread)],
+        [("b", np.full((5, 1), 3.001, np.float32)), ("a", spread[1]), ("unseen by 9,999 in 10,000", spread)],
+    ]
+    batches[0].append(("a", np.array([-1.0, 1.0], np.float32)))
+    ranges = percentile_ranges(extremes, batches)
+    assert list(ranges) == list(extremes)
+    # a bin more at the upper end, as its edge is meant
+    assert ranges["a"] == pytest.approx((-0.5, 0.25), abs=2 / 1024)
+    assert ranges["b"] == (1.0, 3.001953125)
+    assert ranges["unseen by 9,999 in 10,000"] == pytest.approx((-0.5, 0.25), abs=2 / 128)
+
+
+def test_largest_value_belongs_to_the_last_bin_and_one_beyond_too() -> None:
+    # two of each: none is a ten-thousandth
+    values = np.array([-2.0, -2.0, 6.0, 6.0, -2.5, 7.5], np.float32)
+    assert percentile_ranges({"a": (-2.0, 6.0)}, [[("a", values)]])["a"] == (-2.0, 6.0)
+
+
+def test_tensor_of_one_value_keeps_it() -> None:
+    ranges = percentile_ranges({"a": (1.5, 1.5)}, [[("a", np.full(9, 1.5, np.float32))]])
+    assert ranges["a"] == (1.5, 1.5)

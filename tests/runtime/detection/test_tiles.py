@@ -139,3 +139,35 @@ def test_a_stream_answers_once_for_all_tiles(tiny_detector: Path, save_image: Sa
         (None, {"red": 1, "blue": 1}),
         ("left", {"red": 1}),
     ]
+
+
+def in_picture(*parts: tuple[tuple[int, int, int, int], tuple[float, float, float, float]]) -> list[list[float]]:
+    """Return what is told of boxes of one class in a picture of SIZE: pairs of a tile and a box, in its pixels."""
+    made = []
+    for tile, box in parts:
+        left, top, _, _ = tile
+        made.append((found((box[0] - left, box[1] - top, box[2] - left, box[3] - top, 0.5)), tile))
+    return sorted(merge_boxes(made, SIZE).boxes.tolist())
+
+
+def test_tile_that_begins_one_pixel_within_the_picture_cuts_what_lies_there() -> None:
+    assert in_picture((LEFT, (50, 40, 100, 60)), ((1, 0, 180, 100), (1, 40, 60, 60))) == [[1, 40, 100, 60]]
+    # and from above
+    upper, lower = (0, 0, 180, 60), (0, 1, 180, 100)
+    assert in_picture((upper, (40, 30, 60, 60)), (lower, (40, 1, 60, 40))) == [[40, 1, 60, 60]]
+
+
+def test_tile_that_ends_one_pixel_within_the_picture_cuts_what_lies_there() -> None:
+    assert in_picture(((0, 0, 179, 100), (120, 40, 179, 60)), (RIGHT, (80, 40, 130, 60))) == [[80, 40, 179, 60]]
+    upper, lower = (0, 0, 180, 99), (0, 40, 180, 100)
+    assert in_picture((upper, (40, 60, 60, 99)), (lower, (40, 40, 60, 70))) == [[40, 40, 60, 99]]
+
+
+def test_pieces_of_less_than_a_pixel_are_compared_by_their_shares_too() -> None:
+    assert in_picture((LEFT, (50, 40, 100, 40.5)), (RIGHT, (80, 40, 150, 40.5))) == [[50, 40, 150, 40.5]]
+
+
+def test_pieces_that_do_not_touch_stay_two() -> None:
+    # tiles that share nothing, and pieces two pixels before and behind the border
+    near, far = (50, 40, 88, 60), (92, 40, 130, 60)
+    assert in_picture(((0, 0, 90, 100), near), ((90, 0, 180, 100), far)) == [[*near], [*far]]

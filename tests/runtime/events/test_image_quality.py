@@ -273,3 +273,58 @@ def test_picture_that_changes_by_just_the_limit_each_second_is_not_frozen() -> N
     """From the picture before it is 0.1, from the one before that 0.2: what stands still does not walk away."""
     measured = [ImageQuality(**FIT, sample=np.array([[51 * second, 0]] * 2, np.uint8)) for second in range(6)]
     assert health_events(measured, HealthRules(frozen_change=0.1, frozen_s=3.0)) == []
+
+
+# ------------------------------------------------------------------ what is picked and what is averaged
+
+
+def striped(size: tuple[int, int], step: int) -> Image:
+    """Every step-th row and column is 200, which are those that are picked; all else is 0."""
+    picture = np.zeros((*size, 3), np.uint8)
+    picture[::step, ::step] = 200
+    return picture
+
+
+@pytest.mark.parametrize(
+    ("size", "step", "sample"),
+    [
+        ((7, 639), 1, (7, 639)),
+        ((7, 640), 2, (4, 320)),
+        ((9, 959), 2, (5, 480)),
+        ((9, 960), 3, (3, 320)),
+        ((5, 3), 1, (5, 3)),
+    ],
+)
+def test_samples_are_picked_from_each_side_alike(size: tuple[int, int], step: int, sample: tuple[int, int]) -> None:
+    quality = measure(striped(size, step))
+    assert quality.sample.shape == sample
+    assert (quality.sample == 200).all()
+    assert quality.sample.flags.c_contiguous
+
+
+def test_picture_is_averaged_to_320_pixels_across_before_it_is_measured() -> None:
+    # one dot of 240 in each block of 4 x 4 pixels is 15 everywhere, and nothing has an edge
+    picture = np.zeros((60, 1280, 3), np.uint8)
+    picture[::4, ::4] = 240
+    quality = measure(picture)
+    assert quality.brightness == pytest.approx(15 / 255)
+    assert quality.sharpness == 0
+
+
+def test_dot_of_a_large_picture_is_measured_in_the_proportions_that_it_has() -> None:
+    # two pixels each way make one: 640 x 90 becomes 320 x 45
+    picture = np.zeros((90, 640, 3), np.uint8)
+    picture[40:42, 100:102] = 255
+    quality = measure(picture)
+    assert quality.brightness == pytest.approx(1 / (320 * 45))
+    assert quality.sharpness == pytest.approx((16 + 4) * 255**2 / (320 * 45))
+
+
+def test_picture_that_is_all_but_a_line_is_measured() -> None:
+    picture = np.full((2, 5000, 3), 60, np.uint8)
+    picture[1] = 144
+    # both rows become one, of their mean 102, in which nothing has an edge
+    quality = measure(picture)
+    assert quality.brightness == pytest.approx(0.4)
+    assert quality.sharpness == 0
+    assert quality.sample.shape == (1, 334)

@@ -7,8 +7,18 @@ import pytest
 from numpy.typing import NDArray
 
 from edgevit.artifact.manifest import Preprocess
-from edgevit.runtime.images.preprocess import center_box, fit, normalize, preprocess, scaled_size, speed_for
-from edgevit.runtime.images.resample import Box
+from edgevit.runtime.images import preprocess as preprocess_module
+from edgevit.runtime.images.preprocess import (
+    Speed,
+    center_box,
+    fit,
+    min_decode_size,
+    normalize,
+    preprocess,
+    scaled_size,
+    speed_for,
+)
+from edgevit.runtime.images.resample import Box, RGBImage
 
 Image = pytest.importorskip("PIL.Image", reason="Pillow is the witness of preprocessing")
 
@@ -144,3 +154,63 @@ def test_frame_is_prepared_faster_and_at_most_one_level_off() -> None:
     levels = np.abs(usual - fast) * 255 * np.array(preprocessing.std, np.float32)[:, None, None]
     assert levels.max() < 1.001
     assert 0 < (levels > 0.5).mean() < 2e-4
+
+
+@pytest.mark.parametrize("crop_mode", ["center", "letterbox"])
+@pytest.mark.parametrize(("speed", "fast"), [("exact", False), ("usual", False), ("fast", True)])
+def test_frame_alone_is_scaled_in_float32(
+    crop_mode: str, speed: Speed, fast: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[tuple[tuple[int, int], Box, str, bool]] = []
+
+    def noting(image: RGBImage, size: tuple[int, int], box: Box, kernel: str, *, fast: bool = False) -> RGBImage:
+        told.append((size, box, kernel, fast))
+        return np.zeros((box.height, box.width, 3), np.uint8)
+
+    monkeypatch.setattr(preprocess_module, "resample", noting)
+    fit(np.zeros((60, 100, 3), np.uint8), Preprocess((48, 64), "bilinear", 1.0, crop_mode), speed=speed)
+    # 60 / 48 is less than 100 / 64: one side fits or the other does
+    size, box = ((48, 80), Box(0, 8, 48, 64)) if crop_mode == "center" else ((38, 64), Box(0, 0, 38, 64))
+    assert told == [(size, box, "bilinear", fast)]
+
+
+def test_scale_of_another_aspect_is_rounded_to_even() -> None:
+    # 100 / 0.8 and 160 / 0.8 are 125 and 200: by 4 / 3 and by 2
+    wide = Preprocess((100, 160), crop_pct=0.8)
+    assert scaled_size((250, 267), wide) == (187, 200)  # 187.27
+    assert scaled_size((375, 401), wide) == (187, 200)  # 187.03
+    assert scaled_size((250, 1001), wide) == (125, 500)  # 500.5 is rounded to even
+    assert scaled_size((250, 1003), wide) == (125, 502)  # 501.5 too
+    assert scaled_size((1003, 400), wide) == (502, 200)
+
+
+def test_size_that_an_image_must_cover_is_rounded_down() -> None:
+    assert min_decode_size(Preprocess((224, 96), crop_pct=0.95)) == (235, 101)  # 235.8 and 101.05
+    assert min_decode_size(Preprocess((96, 224), crop_pct=0.95)) == (101, 235)
+
+
+def test_halving_averages_and_leaves_the_channels_in_their_order() -> None:
+    large = np.zeros((64, 96, 3), np.uint8)
+    large[::2, :, 0], large[:, ::2, 1], large[1::2, 1::2, 2] = 100, 60, 200
+    values = fit(large, Preprocess((16, 24), "bilinear", 1.0, "squash"))
+    assert np.unique(values.reshape(-1, 3), axis=0).tolist() == [[50, 30, 50]]
+
+
+def test_letterbox_is_filled_with_the_level_that_is_told_to_the_right_or_below() -> None:
+    preprocessing = Preprocess((40, 60), "bilinear", 1.0, "letterbox", fill=7)
+    high = fit(np.full((80, 20, 3), 200, np.uint8), preprocessing)
+    assert (high[:, :10] == 200).all()
+    assert (high[:, 10:] == 7).all()
+    wide = fit(np.full((20, 120, 3), 200, np.uint8), preprocessing)
+    assert (wide[:10] == 200).all()
+    assert (wide[10:] == 7).all()
+
+
+def test_values_are_in_the_order_that_the_model_takes() -> None:
+    image = np.full((2, 3, 3), (10, 20, 30), np.uint8)
+    # mean and deviation belong to red, green, blue whatever the order
+    red, green, blue = (10 / 255 - 0.1) / 0.5, (20 / 255 - 0.2) / 0.25, (30 / 255 - 0.3) / 0.125
+    for channels, expected in (("RGB", (red, green, blue)), ("BGR", (blue, green, red))):
+        values = normalize(image, Preprocess((2, 3), mean=(0.1, 0.2, 0.3), std=(0.5, 0.25, 0.125), channels=channels))
+        assert values.dtype == np.float32
+        np.testing.assert_allclose(values[:, 1, 2], expected, rtol=1e-6)

@@ -255,3 +255,92 @@ def test_what_a_video_capture_returns_is_told_from_a_picture(pair: tuple[Any, ..
     for given in (read_image, classifier):
         with pytest.raises(ImageError, match=re.escape("what VideoCapture.read() returns: give its second part")):
             given(pair)
+    with pytest.raises(ImageError, match=r"^an image cannot be a tuple; if you gave a pair of a bool and a picture, "):
+        read_image(pair)
+    with pytest.raises(ImageError, match=r"^an image cannot be a bool; if you gave a pair of a bool and a picture, "):
+        read_image(pair[0])
+
+
+class Half:
+    """Has a part of what a Pillow image has."""
+
+    mode, size = "RGB", (4, 6)
+
+    def convert(self, mode: str) -> NDArray[np.uint8]:
+        raise AssertionError(mode)
+
+
+def test_thing_that_has_a_part_of_what_a_pillow_image_has_is_none() -> None:
+    with pytest.raises(ImageError, match=r"^an image cannot be a Half; give a path, bytes, a uint8 RGB array or a Pil"):
+        read_image(Half())
+
+
+def test_array_of_two_channels_is_refused() -> None:
+    with pytest.raises(ImageError, match=r"^an array of shape \(20, 30, 2\) and type uint8 is not an image"):
+        read_image(np.zeros((20, 30, 2), np.uint8))
+
+
+def test_full_size_is_that_before_a_jpeg_is_scaled_down_and_after_it_is_turned() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    lying = _file(np.zeros((400, 1600, 3), np.uint8), "JPEG", exif=exif)
+    for source, size, full in (
+        (_file(np.zeros((400, 1600, 3), np.uint8), "JPEG"), (100, 400, 3), (400, 1600)),
+        (lying, (400, 100, 3), (1600, 400)),
+        (_file(np.zeros((40, 160, 3), np.uint8), "PNG"), (40, 160, 3), (40, 160)),
+        (np.zeros((40, 160, 3), np.uint8), (40, 160, 3), (40, 160)),
+        (Image.new("RGB", (160, 40)), (40, 160, 3), (40, 160)),
+    ):
+        image, told = read_scaled(source, min_size=(60, 20))
+        assert (image.shape, told) == (size, full)
+
+
+def test_limit_that_is_given_counts_before_that_of_the_environment(
+    tmp_path: Path, photo: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.png"
+    path.write_bytes(_file(photo, "PNG"))
+    for source in (path, path.read_bytes(), Image.fromarray(photo)):
+        monkeypatch.delenv("EDGEVIT_MAX_PIXELS", raising=False)
+        name = path if source is path else "the image"
+        with pytest.raises(ImageError, match=rf"^{name} has 451 x 300 pixels, more than the 0\.135299 million"):
+            read_image(source, max_pixels=300 * 451 - 1)
+        monkeypatch.setenv("EDGEVIT_MAX_PIXELS", "7")
+        np.testing.assert_array_equal(read_image(source, max_pixels=300 * 451), photo)
+        with pytest.raises(ImageError, match="EDGEVIT_MAX_PIXELS="):
+            read_image(source)
+
+
+def test_file_is_not_read_where_it_is_too_large_for_the_limit_that_is_given(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(_file(np.zeros((2, 3, 3), np.uint8), "PNG") + bytes(100))
+    with pytest.raises(ImageError, match=r"a\.png has 0 MB, more than the 0 that are read of a picture"):
+        read_image(tmp_path / "a.png", max_pixels=6)
+
+
+def test_levels_are_those_of_a_file_by_its_path_too(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "deep.png"), np.array([[1000, 1250, 2000]], np.uint16))
+    assert read_image(tmp_path / "deep.png", levels=(1000, 2000))[0, :, 0].tolist() == [0, 64, 255]
+
+
+@pytest.mark.parametrize("mode", ["L", "P", "RGBA", "1", "CMYK"])
+def test_pillow_image_of_any_mode_is_read_in_colour(photo: NDArray[np.uint8], mode: str) -> None:
+    picture = Image.fromarray(photo).convert(mode)
+    np.testing.assert_array_equal(read_image(picture), np.asarray(picture.convert("RGB")))
+
+
+def test_pillow_image_of_floating_point_numbers_needs_levels() -> None:
+    with pytest.raises(ImageError, match="^the image holds float32 levels from 0 to 40000, and nothing says which are"):
+        read_image(Image.fromarray(np.array([[0, 40000]], np.float32)))
+
+
+def test_array_is_red_green_blue_unless_it_is_told(photo: NDArray[np.uint8]) -> None:
+    np.testing.assert_array_equal(read_scaled(photo)[0], photo)
+    np.testing.assert_array_equal(read_scaled(photo, bgr=True)[0], photo[:, :, ::-1])
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16])
+def test_pillow_image_is_turned_as_it_says_however_deep_it_is(kind: type[np.unsignedinteger[Any]]) -> None:
+    levels = (np.arange(6).reshape(2, 3) * (np.iinfo(kind).max // 5)).astype(kind)
+    picture = Image.fromarray(levels)
+    picture.getexif()[0x0112] = 6
+    assert read_image(picture)[:, :, 0].tolist() == [[153, 0], [204, 51], [255, 102]]

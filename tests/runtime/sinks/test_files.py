@@ -183,6 +183,25 @@ def test_first_fault_of_a_disk_is_the_one_that_is_told(tmp_path: Path) -> None:
 YEAR_2099 = datetime.datetime(2099, 1, 1, 12).timestamp()
 
 
+def test_file_is_closed_before_it_is_put_aside_as_windows_wants_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = RotatingFile(tmp_path / "a.txt", size=5)
+    file.write_line("one", NOON)
+    renamed: list[tuple[str, bool]] = []
+    replace = Path.replace
+
+    def noting(path: Path, target: Path) -> Path:
+        renamed.append((target.name, file._file.closed))
+        return replace(path, target)
+
+    monkeypatch.setattr(Path, "replace", noting)
+    file.write_line("two", NOON)
+    assert renamed == [("a-2026-11-20.txt", True)]
+    file.close()
+    assert file._file.closed
+
+
 def test_clock_that_was_once_in_2099_does_not_delete_new_files(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     file = RotatingFile(path, keep=2)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from edgevit.artifact.manifest import Preprocess
-from edgevit.errors import EdgevitError, ImageError, SourceLostError
+from edgevit.errors import EdgevitError, SourceLostError
 from edgevit.runtime.detection.result import Detections
 from edgevit.runtime.events.event import Event
 from edgevit.runtime.images.regions import Region
@@ -266,21 +266,7 @@ def test_who_is_shown_the_pictures_is_not_told_of_the_blackout() -> None:
     assert told.events == []
 
 
-# ---------------------------------------------------------------- damaged pictures and losses
-
-
-def test_rubbish_of_a_camera_is_told_once_an_outage(picture: RGBImage) -> None:
-    told = Told()
-    seen: list[Picture] = [b"rubbish", b"rubbish", picture, b"rubbish", b"rubbish"]
-    results = told.run([frame(each, k, float(k)) for k, each in enumerate(seen)], plan_of())
-    assert [result.moment and result.moment.sequence for result in results] == [2]
-    assert [type(error) for error in told.errors] == [ImageError, ImageError]
-
-
-def test_each_damaged_file_is_told() -> None:
-    told = Told()
-    told.run([frame(b"rubbish", k, live=False) for k in range(3)], plan_of("photos"))
-    assert len(told.errors) == 3
+# ---------------------------------------------------------------- what is no frame
 
 
 def test_events_and_errors_among_the_items_are_told_and_are_no_frames(picture: RGBImage) -> None:
@@ -297,42 +283,6 @@ def test_what_nobody_hears_is_logged(picture: RGBImage, caplog: pytest.LogCaptur
     items: list[Item] = [back, SourceLostError("camera:1 is lost: gone")]
     assert list(predictions(Looker(), items, plan_of(), StreamCallbacks(), Stop(), clock_at(0.0))) == []
     assert caplog.messages == [back.to_json(), "camera:1 is lost: gone"]
-
-
-@pytest.mark.parametrize("useless", [BLACK, b"rubbish"], ids=["black", "damaged"])
-def test_camera_that_gives_nothing_usable_for_longer_than_its_stall_time_is_lost(
-    picture: RGBImage, useless: Picture
-) -> None:
-    told = Told()
-    # 1.0 is the last usable one; 4.0 is not yet beyond it, 4.5 is
-    seen = [(0.0, useless), (1.0, picture), (3.5, useless), (4.0, useless)]
-    items: list[Item] = [frame(each, k, at_s) for k, (at_s, each) in enumerate(seen)]
-    plan = plan_of(stall_timeout="3s", wait=False)
-    assert len(told.run(items, plan)) == 1
-    with pytest.raises(SourceLostError, match=r"^camera:0 gave only black or damaged pictures$"):
-        Told().run([*items, frame(useless, 4, 4.5)], plan)
-
-
-def test_camera_that_never_gave_anything_usable_is_lost_from_its_first_picture_on() -> None:
-    items: list[Item] = [frame(BLACK, k, at_s) for k, at_s in enumerate((100.0, 103.0, 103.5))]
-    assert Told().run(items[:2], plan_of(stall_timeout="3s", wait=False)) == []
-    with pytest.raises(SourceLostError):
-        Told().run(items, plan_of(stall_timeout="3s", wait=False))
-
-
-def test_black_or_damaged_camera_is_waited_for() -> None:
-    items: list[Item] = [frame(b"rubbish", k, 10.0 * k) for k in range(5)]
-    assert Told().run(items, plan_of(stall_timeout="3s")) == []
-
-
-def test_one_black_camera_of_several_ends_nothing() -> None:
-    plan = plan_stream(["camera:0", "camera:1"], StreamOptions(stall_timeout="3s", wait=False))
-    assert Told().run([frame(BLACK, k, 10.0 * k) for k in range(5)], plan) == []
-
-
-def test_damaged_files_are_no_loss() -> None:
-    items: list[Item] = [frame(b"rubbish", k, 10.0 * k, live=False) for k in range(5)]
-    assert Told().run(items, plan_of("-", stall_timeout="3s", wait=False)) == []
 
 
 # ---------------------------------------------------------------- the end
