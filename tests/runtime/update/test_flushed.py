@@ -121,3 +121,14 @@ def test_what_was_fetched_is_flushed_also_where_the_transfer_broke_off(
     with pytest.raises(DownloadError, match="has 100000 bytes, expected 100001$"):
         fetcher.resume((tmp_path / "there").as_uri(), tmp_path / "here", 100_001)
     assert noted == ["flush here"]
+
+
+def test_last_bytes_of_a_transfer_are_with_the_system_when_it_is_flushed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What still waits in this process's own buffer is not reached by a flush."""
+    sizes: list[int] = []
+    monkeypatch.setattr(os, "fsync", lambda handle: sizes.append(os.fstat(handle).st_size))
+    (tmp_path / "there").write_bytes(bytes(100_000))
+    SiteFetcher(Bounds()).resume((tmp_path / "there").as_uri(), tmp_path / "here", 100_000)
+    assert sizes == [100_000]

@@ -1,0 +1,105 @@
+"""What a check leaves on the disk for the next one, and what whoever called is told where it failed."""
+
+import dataclasses
+import hashlib
+
+import pytest
+
+from edgevit.errors import UpdateError
+from edgevit.runtime.update.board import Board, Trial
+from edgevit.runtime.update.check import check
+from edgevit.runtime.update.state import Release, read_state
+from tests.made_signed_site import MadeSite
+from tests.made_update_board import BOUNDS, QUICK, Make
+
+pytestmark = pytest.mark.usefixtures("any_bytes")
+
+OLD, NEW, NEWER = b"an old model" * 100, b"a new model" * 150, b"a newer model" * 200
+
+
+def sha(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def test_board_that_waits_says_so_on_the_disk_with_what_the_others_got(site: MadeSite, make: Make) -> None:
+    site.publish("stable/farm.onnx", NEW, percent=1)
+    board = make(board="b1", model=OLD)
+    state = board.check()
+    assert (state.state, state.latest) == ("waiting", Release(1, sha(NEW)))
+    assert read_state(board.into) == state
+
+
+def test_what_other_downloads_left_is_removed(site: MadeSite, make: Make) -> None:
+    site.publish("stable/farm.onnx", NEW)
+    board = make(model=OLD)
+    for name in ("farm.next-0123456789abcdef.onnx", ".part-0a1b2c.onnx"):
+        (board.into / name).write_bytes(b"left")
+    board.check()
+    assert board.files == ["farm.onnx", "farm.previous.onnx"]
+
+
+def test_model_that_somebody_copied_is_installed_before_it_is_confirmed(site: MadeSite, make: Make) -> None:
+    site.publish("stable/farm.onnx", NEW)
+    board = make(model=OLD)
+    board.enrollment.model.write_bytes(NEW)
+    assert board.check().state == "confirmed"
+    assert [line.partition(": ")[2] for line in board.told] == ["installed", "confirmed"]
+
+
+def test_model_that_somebody_copied_is_not_kept_as_one_that_worked(site: MadeSite, make: Make) -> None:
+    """The one before is what a board goes back to: nothing comes there that no service ever ran."""
+    site.publish("stable/farm.onnx", NEW)
+    board = make()
+    board.enrollment.model.write_bytes(NEW)
+    assert board.check().state == "installed"
+    site.publish("stable/farm.onnx", NEWER)
+    assert board.check().installed == Release(2, sha(NEWER))
+    assert board.files == ["farm.onnx"]
+
+
+def test_model_on_trial_takes_the_version_under_which_it_is_published_again(site: MadeSite, make: Make) -> None:
+    site.publish("stable/farm.onnx", NEW)
+    board = make(model=OLD)
+    board.service.dark = True
+    board.check()
+    site.publish("stable/farm.onnx", NEW)
+    state = board.check()
+    assert (state.state, state.error) == ("installed", "0 results within 1 s, expected 3")
+    assert state.installed == state.latest == Release(2, sha(NEW))
+    assert read_state(board.into) == state
+
+
+def test_trial_of_a_model_that_is_gone_ends_where_the_wanted_one_runs(site: MadeSite, make: Make) -> None:
+    site.publish("stable/farm.onnx", NEW)
+    made = make(model=OLD)
+    made.check()
+    board = Board(made.enrollment, made.service, made.told.append, made.steps.append)
+    board.write_trial(Trial(Release(2, sha(NEWER)), Release(1, "a" * 64), gave_results=True))
+    assert made.check().state == "current"
+    assert board.trial() is None
+
+
+def test_failure_is_raised_and_stands_on_the_disk(site: MadeSite, make: Make) -> None:
+    board = make(model=OLD)
+    with pytest.raises(UpdateError, match=r"^the site has no stable/farm\.onnx; publish it there") as caught:
+        check(board.enrollment, board.service, bounds=BOUNDS, patience=QUICK)
+    state = read_state(board.into)
+    assert state is not None
+    assert (state.state, state.error) == ("failed", str(caught.value))
+
+
+def test_folder_that_takes_nothing_is_named(site: MadeSite, make: Make) -> None:
+    site.publish("stable/farm.onnx", NEW)
+    board = make(model=OLD)
+    into = board.enrollment.model / "folder"
+    enrollment = dataclasses.replace(board.enrollment, into=into)
+    with pytest.raises(UpdateError, match=f"^{into} cannot be written: Not a directory; look at the card$"):
+        check(enrollment, board.service, bounds=BOUNDS, patience=QUICK)
+
+
+def test_folder_that_is_missing_is_made(site: MadeSite, make: Make) -> None:
+    site.publish("stable/farm.onnx", NEW)
+    board = make()
+    board.into.rmdir()
+    assert board.check().state == "installed"
+    assert board.model == NEW
