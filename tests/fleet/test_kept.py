@@ -171,3 +171,12 @@ def test_what_is_to_be_forgotten_is_replaced_by_nothing_and_confirmed(client: Ma
         client.published_at_once = False
         with pytest.raises(BrokerError, match=f"^{NAME} took more than 0 s to confirm what it is to forget$"):
             kept.forget(["farm/a/board"])
+
+
+def test_reading_ends_only_once_the_broker_has_been_quiet(client: MadeClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kept_module, "QUIET_S", 60.0)
+    with (
+        pytest.raises(BrokerError, match=f"^{NAME} took more than 0 s to send all that it keeps$"),
+        KeptMessages(BROKER) as kept,
+    ):
+        kept.read(["farm/#"])

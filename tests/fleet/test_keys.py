@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from edgevit.errors import OptionError, SiteError
 from edgevit.fleet.create import create_site
+from edgevit.fleet.keys import Keys
 from edgevit.fleet.publish import publish
 from edgevit.fleet.site import open_site
 from tests.fleet.conftest import Publish
@@ -142,3 +143,28 @@ def test_one_command_at_a_time_changes_a_site(site: Path) -> None:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     os.close(handle)
+
+
+def test_a_key_that_cannot_be_read_is_named(keys: Path, give: Publish) -> None:
+    (keys / "other.pem").mkdir()
+    with pytest.raises(SiteError, match=f"^{keys / 'other.pem'} cannot be read: "):
+        give("a")
+
+
+def test_retired_keys_are_kept_out_of_the_way_for_their_owner_alone(tmp_path: Path) -> None:
+    keys = Keys(tmp_path / "farm", [tmp_path / "keys"])
+    old, used, other = keys.make("snapshot"), keys.make("snapshot"), keys.make("targets")
+    keys.retire({"snapshot"}, {used.public_key.keyid})
+    replaced = tmp_path / "keys" / "replaced"
+    assert [path.name for path in replaced.iterdir()] == [f"snapshot.{old.public_key.keyid[:8]}.pem"]
+    assert replaced.stat().st_mode & 0o777 == 0o700
+    assert sorted(path.name for path in (tmp_path / "keys").glob("*.pem")) == [
+        f"snapshot.{used.public_key.keyid[:8]}.pem",
+        f"targets.{other.public_key.keyid[:8]}.pem",
+    ]
+
+
+def test_a_site_whose_place_is_a_file_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "farm").write_text("a file")
+    with pytest.raises(SiteError, match=f"^{tmp_path / 'farm'} cannot be made: File exists; choose another place$"):
+        create_site(tmp_path / "farm")

@@ -58,6 +58,15 @@ def test_a_channel_gets_what_another_has(site: Path, board: PlainBoard, give: Pu
     assert board.look(site, "stable/farm.onnx") == (entry, bytes_of["a"])
 
 
+@pytest.mark.parametrize("channel", ["Stable", "snapshot"])
+def test_a_channel_that_cannot_be_gets_nothing_of_another(site: Path, give: Publish, channel: str) -> None:
+    give("a", "canary")
+    before = _listed(site)
+    with open_site(site) as opened, pytest.raises(OptionError, match=f"^to= is '{channel}', expected small letters"):
+        promote(opened, "farm.onnx", "canary", channel)
+    assert _listed(site) == before
+
+
 def test_a_share_grows_and_each_step_has_a_version(
     site: Path, board: PlainBoard, give: Publish, bytes_of: Contents
 ) -> None:

@@ -8,7 +8,7 @@ from tuf.api.metadata import Metadata, Targets
 
 from edgevit.errors import SiteError
 from edgevit.fleet.publish import publish, rollback
-from edgevit.fleet.site import open_site
+from edgevit.fleet.site import Site, open_site
 from edgevit.fleet.upkeep import prune, renew, rotate
 from tests.fleet.conftest import Publish, described
 from tests.plain_board import PlainBoard
@@ -73,6 +73,33 @@ def test_a_channels_key_is_replaced_alone(site: Path, board: PlainBoard, give: P
     assert [path.name for path in (keys / "replaced").iterdir()] == [old]
     assert board.look(site, "canary/farm.onnx")[1] == bytes_of["a"]
     assert not (site / "metadata" / "2.root.json").exists()
+
+
+def test_keys_that_were_replaced_are_trusted_and_sign_no_more(site: Path, give: Publish) -> None:
+    give("a")
+    with open_site(site) as opened:
+        before = _trusted(opened)
+        rotate(opened)
+    give("bb")
+    with open_site(site) as opened:
+        after = _trusted(opened)
+    assert sorted(after) == ["root", "snapshot", "stable", "targets", "timestamp"]
+    assert {name: len(ids) for name, ids in after.items()} == dict.fromkeys(after, 1)
+    assert not {keyid for ids in before.values() for keyid in ids} & {keyid for ids in after.values() for keyid in ids}
+    # boards take a file of 16 kB at most, and old signatures would add up
+    signed: Metadata[Targets] = Metadata.from_bytes((site / "metadata" / "timestamp.json").read_bytes())
+    assert list(signed.signatures) == after["timestamp"]
+
+
+def test_a_channel_gets_no_new_key_while_the_one_that_lists_channels_is_missing(site: Path, give: Publish) -> None:
+    give("a")
+    keys = site.with_name("farm-keys")
+    for path in keys.glob("targets.*"):
+        path.unlink()
+    before = sorted(keys.rglob("*"))
+    with open_site(site) as opened, pytest.raises(SiteError, match="keys that sign the list of channels are in"):
+        rotate(opened, ["stable"])
+    assert sorted(keys.rglob("*")) == before
 
 
 def test_a_lost_channel_key_is_replaced(site: Path, board: PlainBoard, give: Publish, bytes_of: Contents) -> None:
@@ -180,3 +207,9 @@ def _dates(site: Path) -> dict[str, datetime]:
         newest[path.name.removesuffix(".json").rpartition(".")[2]] = document.signed.expires
     del newest["root"]
     return newest
+
+
+def _trusted(site: Site) -> dict[str, list[str]]:
+    """Return which keys may sign what, by its name."""
+    assert site.delegations.roles is not None
+    return {name: [*role.keyids] for name, role in [*site.root.signed.roles.items(), *site.delegations.roles.items()]}

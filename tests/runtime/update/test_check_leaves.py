@@ -2,14 +2,18 @@
 
 import dataclasses
 import hashlib
+import os
+from pathlib import Path
 
 import pytest
 
 from edgevit.errors import UpdateError
 from edgevit.runtime.update.board import Board, Trial
 from edgevit.runtime.update.check import check
+from edgevit.runtime.update.proof import ProofBounds
 from edgevit.runtime.update.state import Release, read_state
 from tests.made_signed_site import MadeSite
+from tests.made_static_web import StaticWeb
 from tests.made_update_board import BOUNDS, QUICK, Make
 
 pytestmark = pytest.mark.usefixtures("any_bytes")
@@ -103,3 +107,52 @@ def test_folder_that_is_missing_is_made(site: MadeSite, make: Make) -> None:
     board.into.rmdir()
     assert board.check().state == "installed"
     assert board.model == NEW
+
+
+def test_model_that_fails_its_selftest_is_gone_and_not_fetched_again(
+    site: MadeSite, web: StaticWeb, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(path: Path, bounds: ProofBounds) -> None:
+        raise UpdateError(f"{len(path.read_bytes())} bytes do not pass within {bounds.time_s} s")
+
+    monkeypatch.setattr("edgevit.runtime.update.install.prove", fail)
+    site.publish("stable/farm.onnx", NEW)
+    board = make(model=OLD)
+    state = board.check(proof=ProofBounds(time_s=7))
+    assert (state.state, state.error) == ("failed", "1650 bytes do not pass within 7 s")
+    assert (board.files, board.model, board.service.running) == (["farm.onnx"], OLD, OLD)
+    again = board.check()
+    assert (again.state, again.error) == (
+        "rolled back",
+        "1650 bytes do not pass within 7 s; `edgevit update --retry` tries it once more",
+    )
+    assert len(web.targets) == 1
+
+
+def test_service_of_another_user_can_read_the_new_model_whatever_the_umask(site: MadeSite, make: Make) -> None:
+    site.publish("stable/farm.onnx", NEW)
+    board = make(model=OLD)
+    before = os.umask(0o077)
+    try:
+        assert board.check().state == "confirmed"
+    finally:
+        os.umask(before)
+    assert board.enrollment.model.stat().st_mode & 0o777 == 0o644
+    # what is trusted is for whoever updates alone
+    assert (board.into / "update" / "metadata").stat().st_mode & 0o777 == 0o700
+
+
+def test_way_back_is_on_the_disk_before_the_swap(site: MadeSite, make: Make) -> None:
+    site.publish("stable/farm.onnx", NEW)
+    made, seen = make(model=OLD), list[object]()
+    board = Board(made.enrollment, made.service, made.told.append, made.steps.append)
+    true = made.service.reload
+
+    def reload() -> None:
+        seen.append(board.trial())
+        true()
+
+    made.service.reload = reload  # type: ignore[method-assign]
+    made.check()
+    assert seen == [Trial(Release(1, sha(NEW)), Release(0, sha(OLD)), gave_results=True)]
+    assert board.trial() is None

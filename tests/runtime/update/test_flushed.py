@@ -1,9 +1,7 @@
 """What an update relies on is on the disk before the next step: a power cut takes what was not flushed."""
 
 import os
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from tuf.api.exceptions import DownloadError
@@ -14,6 +12,7 @@ from edgevit.runtime.update.fetch import Bounds, SiteFetcher
 from edgevit.runtime.update.floor import Floor, write_floor
 from edgevit.runtime.update.slots import Slots
 from edgevit.runtime.update.state import Release, UpdateState, write_state
+from tests.flushes import note_flushes
 from tests.made_update_board import MadeBoard, make_board
 
 OLD, NEW = Release(4, "a" * 64), Release(5, "b" * 64)
@@ -23,25 +22,7 @@ WHOLE = ["flush part", "name {}", "flush folder"]
 
 @pytest.fixture
 def noted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Note in their order what is flushed and what gets a name; files with temporary names are parts."""
-    steps: list[str] = []
-
-    def shown(path: Path) -> str:
-        return "folder" if path.is_dir() else "part" if path.name.startswith(".part-") else path.name
-
-    def note(name: str, word: str, named: Callable[..., Path]) -> None:
-        true = getattr(os, name)
-
-        def call(*arguments: Any, **options: Any) -> Any:
-            steps.append(f"{word} {shown(named(*arguments))}")
-            return true(*arguments, **options)
-
-        monkeypatch.setattr(os, name, call)
-
-    note("fsync", "flush", lambda handle: Path(os.readlink(f"/proc/self/fd/{handle}")))
-    note("replace", "name", lambda old, new: Path(new))
-    note("link", "link", lambda old, new: Path(new))
-    return steps
+    return note_flushes(monkeypatch)
 
 
 @pytest.fixture

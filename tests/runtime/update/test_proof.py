@@ -62,3 +62,21 @@ def test_model_that_crashes_is_told_by_its_signal(tmp_path: Path, monkeypatch: p
 def test_selftest_gives_way_to_the_running_service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stand_in(tmp_path, monkeypatch, f"sys.exit(0 if os.nice(0) == {min(19, os.nice(0) + 10)} else 1)")
     prove(tmp_path / "m.onnx", ProofBounds())
+
+
+def test_selftest_ends_by_itself_should_nobody_be_left_to_end_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stand_in(tmp_path, monkeypatch, "import resource; sys.exit(str(resource.getrlimit(resource.RLIMIT_CPU)))")
+    with pytest.raises(UpdateError, match=r"^its self-test failed: \(28, 28\)$"):
+        prove(tmp_path / "m.onnx", ProofBounds(time_s=7))
+
+
+def test_nothing_is_left_of_a_selftest_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stand_in(tmp_path, monkeypatch, f"open(f'{tmp_path}/{{os.getpid()}}.pid', 'w')\ntime.sleep(600)")
+    with pytest.raises(UpdateError, match="^its self-test took longer than 5 s$") as caught:
+        prove(tmp_path / "m.onnx", ProofBounds(time_s=5))
+    (pid,) = (int(path.stem) for path in tmp_path.glob("*.pid"))
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+    del caught

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from edgevit.errors import UpdateError
 from edgevit.runtime.board.status import BoardStatus, write_status
 from edgevit.runtime.update.service import SystemdService, fresh_status
 
@@ -80,3 +81,9 @@ def test_new_start_begins_with_a_new_budget_and_does_not_wait_for_the_first_resu
 def test_status_of_a_process_that_no_system_can_have_is_none(tmp_path: Path) -> None:
     write_status(tmp_path / "status.json", status(10**30))
     assert fresh_status(tmp_path / "status.json") is None
+
+
+def test_machine_without_systemd_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(UpdateError, match=r"^`systemctl --user is-active yard` failed: .*No such file or directory"):
+        SystemdService("yard", True).condition()
