@@ -20,9 +20,14 @@ def test_a_file_is_flushed_then_named_then_its_name_is_flushed(tmp_path: Path, m
 def test_a_block_that_fails_leaves_the_file_as_it_was(tmp_path: Path) -> None:
     path = tmp_path / "timestamp.json"
     path.write_bytes(b"before")
-    with pytest.raises(SiteError, match="^it is another$"), writing(path) as temporary:
-        temporary.write_bytes(b"after")
-        raise SiteError("it is another")
+
+    def write_half() -> None:
+        with writing(path) as temporary:
+            temporary.write_bytes(b"after")
+            raise SiteError("it is another")
+
+    with pytest.raises(SiteError, match="^it is another$"):
+        write_half()
     assert path.read_bytes() == b"before"
     assert list(tmp_path.iterdir()) == [path]
 
