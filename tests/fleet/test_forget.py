@@ -1,7 +1,8 @@
 """What is forgotten of a board, and in which order; test_watch.py asks a real broker where one is."""
 
 import contextlib
-from collections.abc import Iterator, Sequence
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 
@@ -11,6 +12,7 @@ from edgevit.fleet import forget as forget_module
 from edgevit.fleet.boards import read_boards
 from edgevit.fleet.forget import forget_board
 from edgevit.runtime.delivery.broker import Broker
+from edgevit.runtime.delivery.homeassistant import subscription
 from tests.made_status import STATUS
 
 BROKER = Broker("yard.local", 1884, "farm/pen3")
@@ -29,9 +31,10 @@ class MadeKept:
     def __call__(self, broker: Broker) -> Iterator["MadeKept"]:
         yield self
 
-    def read(self, topics: Sequence[str], wanted: object = None) -> dict[str, bytes]:
+    def read(self, topics: Sequence[str], wanted: Callable[[str], bool] = lambda topic: True) -> dict[str, bytes]:
         self.asked += topics
-        return self.kept
+        self.wanted = wanted
+        return {topic: payload for topic, payload in self.kept.items() if wanted(topic)}
 
     def forget(self, topics: Sequence[str]) -> None:
         self.forgotten += topics
@@ -56,7 +59,7 @@ def test_status_is_forgotten_last_and_what_is_not_the_boards_stays(monkeypatch: 
     )
     order = ["farm/pen3/gate/label", "farm/pen3/label", "farm/pen3/status", "farm/pen3/board"]
     assert made.forgotten == told == order
-    assert made.asked[0] == "farm/pen3/#"
+    assert made.asked == ["farm/pen3/#", subscription(dataclasses.replace(BROKER, discovery="homeassistant"))]
 
 
 def test_what_is_left_of_a_board_without_a_status_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -96,3 +99,12 @@ def test_broker_without_boards_says_how_they_come_there(monkeypatch: pytest.Monk
     monkeypatch.setattr(boards_module, "KeptMessages", MadeKept(farm__pen3__board=b"{"))
     boards, troubles = read_boards(BROKER)
     assert (boards, len(troubles)) == ([], 1)
+
+
+def test_of_each_board_what_it_is_and_whether_it_is_there_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = MadeKept(farm__pen3__a__board=b"{")
+    monkeypatch.setattr(boards_module, "KeptMessages", made)
+    read_boards(BROKER)
+    assert made.asked == ["farm/pen3/#"]
+    topics = ["farm/pen3/a/board", "farm/pen3/status", "farm/pen3/a/source", "farm/pen3/board/label", "source/a/x"]
+    assert [topic for topic in topics if made.wanted(topic)] == topics[:3]

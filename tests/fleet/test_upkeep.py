@@ -156,12 +156,13 @@ def test_pruning_keeps_what_boards_take_and_what_a_rollback_needs(
     assert board.look(site, "stable/farm.onnx")[1] == bytes_of["bb"]
 
 
-@pytest.mark.parametrize(("percent", "kept"), [(10, ["a", "bb"]), (100, ["bb"])])
+@pytest.mark.parametrize(("percent", "kept"), [(10, ["bb", "ccc"]), (100, ["ccc"])])
 def test_pruning_keeps_what_the_boards_have_that_do_not_take_part(
     site: Path, give: Publish, bytes_of: Contents, percent: int, kept: list[str]
 ) -> None:
     give("a")
-    give("bb", percent=percent)
+    give("bb")
+    give("ccc", percent=percent)
     with open_site(site) as opened:
         prune(opened, keep=0)
     lengths = {len(content): name for name, content in bytes_of.items()}

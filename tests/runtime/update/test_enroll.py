@@ -47,6 +47,21 @@ def test_folder_is_made_and_what_the_updater_keeps_there_is_its_alone(enrolling:
     kept = enrolling.into / "deep" / "update"
     assert kept.stat().st_mode & 0o777 == 0o700
     assert (kept / "service").read_text() == "edgevit\n"
+    assert "OnUnitActiveSec=3600\nRandomizedDelaySec=1800\n" in written[2].read_text()
+
+
+def test_mark_that_is_no_text_is_that_of_another_service(enrolling: Enrolling) -> None:
+    mark = enrolling.into / "update" / "service"
+    mark.parent.mkdir(parents=True)
+    mark.write_bytes(b"\xffyard\n")
+    with pytest.raises(OptionError) as caught:
+        enrolling()
+    assert caught.value.command_line_text == (
+        f"{enrolling.into} is kept by updates of the service \ufffdyard; give each service a folder of its own, or "
+        "--force to take this one"
+    )
+    enrolling(force=True)
+    assert mark.read_text() == "edgevit\n"
 
 
 def test_folder_that_a_system_service_could_not_reach_is_refused(enrolling: Enrolling) -> None:

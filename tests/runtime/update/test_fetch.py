@@ -226,6 +226,7 @@ def test_model_that_is_larger_than_a_board_takes_is_not_fetched(site: MadeSite, 
     state = make(model=OLD).check(bounds=Bounds(largest=399_999))
     assert state.error == "the model has 400,000 bytes, more than the 399,999 that a board takes"
     assert web.targets == []
+    assert make(model=OLD).check(bounds=Bounds(largest=400_000)).state == "confirmed"
 
 
 def test_server_that_answers_416_to_everything_is_given_up_at_once(web: StaticWeb, tmp_path: Path) -> None:

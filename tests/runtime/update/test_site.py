@@ -2,16 +2,18 @@
 
 import hashlib
 import json
+import time
 from pathlib import Path
 
 import pytest
+from tuf.api import exceptions
 
 from edgevit.errors import UpdateError
 from edgevit.runtime.update.fetch import SiteFetcher
 from edgevit.runtime.update.offer import Edition
-from edgevit.runtime.update.site import check_root, fetch_model
+from edgevit.runtime.update.site import check_root, explain, fetch_model
 from tests.made_signed_site import MadeSite
-from tests.made_update_board import BOUNDS, make_board
+from tests.made_update_board import BOUNDS, Make, make_board
 
 CONTENT = b"a new model" * 150
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -44,3 +46,61 @@ def test_model_that_the_disk_does_not_take_is_one_line(site: MadeSite, tmp_path:
     with pytest.raises(UpdateError, match=f"^{part} cannot be written: .*symbolic links; free some space$"):
         fetch_model(enrollment, address, SiteFetcher(BOUNDS), Edition(1, SHA256, len(CONTENT)), part)
     assert not (tmp_path / "elsewhere").exists()
+
+
+@pytest.mark.usefixtures("any_bytes")
+def test_root_that_holds_no_text_is_refused_in_one_line(site: MadeSite, make: Make) -> None:
+    board = make(root="{\udcff")
+    assert "does not answer as a site does" in (board.check().error or "")
+
+
+HTTP = "http://farm/metadata/5.stable.json is answered with"
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (exceptions.ExpiredMetadataError("timestamp.json is expired"), "the site's signatures have expired (timestamp"),
+        (exceptions.BadVersionNumberError("4 < 5"), "the site is older than what this board has seen, or mixed with"),
+        (
+            exceptions.UnsignedMetadataError("0/1 keys"),
+            "the site is not signed with the keys that this board trusts (0/1 keys); is http://farm your site?",
+        ),
+        (exceptions.DownloadHTTPError(f"{HTTP} 403", 403), f"{HTTP} 403: there is no such file, or the upload is not"),
+        (exceptions.DownloadHTTPError(f"{HTTP} 404", 404), f"{HTTP} 404: there is no such file, or the upload is not"),
+        (exceptions.DownloadHTTPError(f"{HTTP} 405", 405), f"{HTTP} 405, expected 404 for what is missing; `edgevit"),
+        (
+            exceptions.DownloadLengthMismatchError("long"),
+            "a document of the site is not what was signed (long);",
+        ),
+        (
+            exceptions.LengthOrHashMismatchError("other"),
+            "a document of the site is not what was signed (other);",
+        ),
+        (exceptions.SlowRetrievalError("it takes longer than 9 s"), "it takes longer than 9 s"),
+        (exceptions.RepositoryError("odd"), "http://farm does not answer as a site does: odd"),
+    ],
+)
+def test_each_trouble_is_told_in_words_of_a_farm(error: Exception, said: str) -> None:
+    assert explain(error, "http://farm", 0.0).startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("seen_s", "told"),
+    [
+        # 2027-03-01, two o'clock, and one second before and after that day, everywhere the day in Greenwich
+        (1803866400.0, "today is 2027-03-01 here);"),
+        (1803945599.0, "today is 2027-03-01 here);"),
+        (1803945600.0, "today is 2027-03-01 here, and 2027-03-02 was seen before);"),
+    ],
+)
+def test_expiry_names_the_day_here_and_the_latest_that_counts(
+    monkeypatch: pytest.MonkeyPatch, seen_s: float, told: str
+) -> None:
+    monkeypatch.setenv("TZ", "Pacific/Kiritimati")
+    time.tzset()
+    try:
+        assert told in explain(exceptions.ExpiredMetadataError("old"), "http://farm", 1803902400.0, seen_s)
+    finally:
+        monkeypatch.undo()
+        time.tzset()
