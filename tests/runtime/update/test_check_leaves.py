@@ -14,7 +14,7 @@ from edgevit.runtime.update.proof import ProofBounds
 from edgevit.runtime.update.state import Release, read_state
 from tests.made_signed_site import MadeSite
 from tests.made_static_web import StaticWeb
-from tests.made_update_board import BOUNDS, QUICK, Make
+from tests.made_update_board import BOUNDS, OTHER_CLASSES, QUICK, SILENT, Make
 
 pytestmark = pytest.mark.usefixtures("any_bytes")
 
@@ -156,3 +156,46 @@ def test_way_back_is_on_the_disk_before_the_swap(site: MadeSite, make: Make) -> 
     made.check()
     assert seen == [Trial(Release(1, sha(NEW)), Release(0, sha(OLD)), gave_results=True)]
     assert board.trial() is None
+
+
+def test_verdict_is_on_the_disk_and_told_before_the_model_before_is_brought_up(site: MadeSite, make: Make) -> None:
+    """A cut from there on leaves a model that must go, and the next check knows it."""
+    site.publish("stable/farm.onnx", NEW + SILENT)
+    made, seen = make(model=OLD), list[object]()
+    board = Board(made.enrollment, made.service, made.told.append, made.steps.append)
+    true = made.service.reload
+
+    def reload() -> None:
+        trial, state = board.trial(), read_state(made.into)
+        assert trial is not None
+        assert state is not None
+        seen.append((made.model, trial.verdict, board.bad(trial.new.sha256), state.state, state.error))
+        true()
+
+    made.service.reload = reload  # type: ignore[method-assign]
+    made.check()
+    why = "0 results within 1 s, expected 3"
+    assert seen == [(NEW + SILENT, None, None, "installed", None), (OLD, why, why, "rolled back", why)]
+
+
+def test_model_that_works_at_its_second_trial_is_bad_no_more(site: MadeSite, make: Make) -> None:
+    site.publish("stable/farm.onnx", NEW)
+    made = make(model=OLD)
+    board = Board(made.enrollment, made.service, made.told.append, made.steps.append)
+    board.folder.mkdir()
+    board.remember_bad(sha(NEW), "no results")
+    assert made.check().state == "rolled back"
+    assert made.check(retry=True).state == "confirmed"
+    assert board.bad(sha(NEW)) is None
+
+
+@pytest.mark.parametrize("refused", [True, False])
+def test_new_start_in_place_of_a_reload_is_told_with_why(site: MadeSite, make: Make, refused: bool) -> None:
+    content = NEW + OTHER_CLASSES if refused else NEW
+    site.publish("stable/farm.onnx", content)
+    board = make(model=OLD)
+    if not refused:
+        board.service.reload = lambda: None  # type: ignore[method-assign]
+    assert board.check().state == "confirmed"
+    why = "the new file's classes are others" if refused else "no answer"
+    assert f"the service was not reloaded ({why}); it is started anew" in board.told
