@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from edgevit.errors import UpdateError
-from edgevit.runtime.update.board import Board, Trial
+from edgevit.runtime.update.board import Board, Step, Trial
 from edgevit.runtime.update.check import check
 from edgevit.runtime.update.proof import ProofBounds
 from edgevit.runtime.update.state import Release, read_state
@@ -83,6 +83,31 @@ def test_trial_of_a_model_that_is_gone_ends_where_the_wanted_one_runs(site: Made
     assert board.trial() is None
 
 
+def test_model_whose_verdict_stands_is_gone_before_the_site_is_asked(site: MadeSite, make: Make) -> None:
+    site.publish("stable/farm.onnx", NEW)
+    made = make(model=NEW)
+    (made.into / "farm.previous.onnx").write_bytes(OLD)
+    board = Board(made.enrollment, made.service, made.told.append, made.steps.append)
+    board.folder.mkdir()
+    board.write_trial(Trial(Release(1, sha(NEW)), Release(0, sha(OLD)), gave_results=True, verdict="no results"))
+    state = made.check()
+    assert (state.state, state.error) == ("rolled back", "no results; `edgevit update --retry` tries it once more")
+    assert made.model == made.service.running == OLD
+    assert made.steps == [Step.LOCK, Step.CONFIRM, Step.CLOCK, Step.REFRESH, Step.PERCENT]
+    assert board.trial() is None
+
+
+def test_trial_that_was_cut_off_before_the_swap_is_over(site: MadeSite, make: Make) -> None:
+    site.publish("stable/farm.onnx", NEW, percent=1)
+    made = make(board="b1", model=OLD)
+    board = Board(made.enrollment, made.service, made.told.append, made.steps.append)
+    board.folder.mkdir()
+    board.write_trial(Trial(Release(1, sha(NEW)), Release(0, sha(OLD)), gave_results=True))
+    assert made.check().state == "waiting"
+    assert board.trial() is None
+    assert made.model == OLD
+
+
 def test_failure_is_raised_and_stands_on_the_disk(site: MadeSite, make: Make) -> None:
     board = make(model=OLD)
     with pytest.raises(UpdateError, match=r"^the site has no stable/farm\.onnx; publish it there") as caught:
@@ -107,6 +132,8 @@ def test_folder_that_is_missing_is_made(site: MadeSite, make: Make) -> None:
     board.into.rmdir()
     assert board.check().state == "installed"
     assert board.model == NEW
+    # what is trusted is for whoever updates alone
+    assert [(board.into / "update" / name).stat().st_mode & 0o777 for name in (".", "metadata")] == [0o700, 0o700]
 
 
 def test_model_that_fails_its_selftest_is_gone_and_not_fetched_again(
@@ -138,8 +165,6 @@ def test_service_of_another_user_can_read_the_new_model_whatever_the_umask(site:
     finally:
         os.umask(before)
     assert board.enrollment.model.stat().st_mode & 0o777 == 0o644
-    # what is trusted is for whoever updates alone
-    assert (board.into / "update" / "metadata").stat().st_mode & 0o777 == 0o700
 
 
 def test_way_back_is_on_the_disk_before_the_swap(site: MadeSite, make: Make) -> None:

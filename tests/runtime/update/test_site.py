@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import time
 from pathlib import Path
 
@@ -104,3 +105,21 @@ def test_expiry_names_the_day_here_and_the_latest_that_counts(
     finally:
         monkeypatch.undo()
         time.tzset()
+
+
+@pytest.mark.usefixtures("any_bytes")
+def test_disk_without_links_is_named(site: MadeSite, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """FAT has none, and The Update Framework's client makes one."""
+
+    def refuse(*arguments: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    site.publish("stable/farm.onnx", CONTENT)
+    board = make(model=b"an old model")
+    monkeypatch.setattr(os, "symlink", refuse)
+    state = board.check()
+    assert state.state == "failed"
+    assert (state.error or "").endswith(
+        "Operation not permitted; it needs a little space, and a disk with links such as ext4 has"
+    )
+    assert board.model == b"an old model"
