@@ -351,6 +351,16 @@ def test_an_entry_whose_earlier_models_edgevit_did_not_write_is_named(
         give("bb")
 
 
+@pytest.mark.parametrize(
+    ("name", "other"), [("timestamp.json", "2.snapshot.json"), ("2.snapshot.json", "1.snapshot.json")]
+)
+def test_a_document_of_another_kind_or_version_is_named(site: Path, give: Publish, name: str, other: str) -> None:
+    give("a")
+    shutil.copy(site / "metadata" / other, site / "metadata" / name)
+    with pytest.raises(SiteError, match=f"{name} holds another document than its name says; copy the site back from"):
+        give("bb")
+
+
 def test_a_document_that_is_gone_is_named_with_the_remedy(site: Path, give: Publish) -> None:
     give("a")
     (site / "metadata" / "1.stable.json").unlink()
