@@ -12,6 +12,7 @@ from edgevit.errors import BrokerError
 from edgevit.fleet import kept as kept_module
 from edgevit.fleet.kept import KeptMessages
 from edgevit.runtime.delivery.broker import Broker
+from edgevit.runtime.delivery.mqtt_client import V311
 
 BROKER = Broker("yard.local", 1884, "farm")
 NAME = "mqtt://yard.local:1884/farm"
@@ -94,7 +95,7 @@ def test_client_has_a_name_of_its_own_and_speaks_what_every_broker_does(client: 
     for _ in range(2):
         KeptMessages(BROKER)
         broker, name, version = client.made_as
-        assert (broker, version) == (BROKER, kept_module.V311)
+        assert (broker, version) == (BROKER, V311)
         assert re.fullmatch(r"edgevit-fleet-[0-9a-f]{12}", name)
         names.add(name)
     assert len(names) == 2
