@@ -2,7 +2,6 @@
 
 import contextlib
 from collections.abc import Iterator
-from itertools import count
 from pathlib import Path
 
 from tuf.api.exceptions import LengthOrHashMismatchError, UnsignedMetadataError
@@ -28,16 +27,13 @@ def read_roots(folder: Path, first: Path) -> list[Metadata[Root]]:
             "of the keys, or from a board"
         )
     roots: list[Metadata[Root]] = []
-    for version in count(1):
-        path = first if version == 1 else folder / f"{version}.root.json"
-        if not path.is_file():
-            return roots
-        root = _read(path, Root, version)
+    while (path := folder / f"{len(roots) + 1}.root.json" if roots else first).is_file():
+        root = _read(path, Root, len(roots) + 1)
         with _checking(path):
             for trusted in (*roots[-1:], root):
                 trusted.signed.verify_delegate("root", root.signed_bytes, root.signatures)
         roots.append(root)
-    raise AssertionError("counting never ends")
+    return roots
 
 
 def read_first_root(path: Path) -> bytes:

@@ -56,7 +56,6 @@ def check(
     reached(Step.LOCK)
     folder = enrollment.into
     try:
-        folder.mkdir(parents=True, exist_ok=True)
         board = Board(enrollment, service, tell, reached, patience or Patience(), proof or ProofBounds())
         with locked(board.folder):
             try:

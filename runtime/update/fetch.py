@@ -144,13 +144,13 @@ class SiteFetcher(Urllib3Fetcher):
                 return self._ask(url, 0)
             raise DownloadHTTPError(f"{url} is answered with {response.status}", status)
         begins = response.headers.get("Content-Range", "").startswith(f"bytes {offset}-")
-        return (offset if status == 206 and begins else 0), self._chunks(response)
+        return (offset if status == 206 and begins else 0), self._pieces(url, response)
 
-    def _chunks(self, response: urllib3.response.BaseHTTPResponse) -> Generator[bytes]:
+    def _pieces(self, url: str, response: urllib3.response.BaseHTTPResponse) -> Generator[bytes]:
         """Yield what comes, as it comes: a server that sends a byte now and then meets the bound of the whole time."""
         try:
             while chunk := response.read1(CHUNK, decode_content=False):
-                self._check_time(response.url or "")
+                self._check_time(url)
                 yield chunk
         except urllib3.exceptions.HTTPError as error:
             raise DownloadError(f"the transfer broke off ({_reason(error)})") from error

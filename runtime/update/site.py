@@ -42,7 +42,7 @@ def ask_site(
         # tuf has no public way to say what time it is, nor to ask what it trusts: see test_private_names.py
         trusted = updater._trusted_set
         trusted.reference_time = datetime.datetime.fromtimestamp(time_s, datetime.UTC)
-        updater.refresh()
+        # refreshes the site's own documents first
         found = updater.get_targetinfo(enrollment.target)
     except (exceptions.RepositoryError, exceptions.DownloadError) as error:
         raise UpdateError(explain(error, address, now_s, floor.seen_s)) from error

@@ -339,6 +339,35 @@ def test_an_entry_that_edgevit_did_not_write_is_named(site: Path, give: Publish)
         give("bb")
 
 
+@pytest.mark.parametrize("earlier", ["stable", [{"version": 1}]])
+def test_an_entry_whose_earlier_models_edgevit_did_not_write_is_named(
+    site: Path, give: Publish, earlier: object
+) -> None:
+    give("a")
+    with open_site(site) as opened:
+        opened.channels["stable"].signed.targets[NAME].unrecognized_fields["custom"]["earlier"] = earlier
+        write(opened.signed({"stable"}))
+    with pytest.raises(UpdateError, match=r"stable/farm\.onnx: custom\.earlier.*; publish it under another name$"):
+        give("bb")
+
+
+@pytest.mark.parametrize(
+    ("name", "other"), [("timestamp.json", "2.snapshot.json"), ("2.snapshot.json", "1.snapshot.json")]
+)
+def test_a_document_of_another_kind_or_version_is_named(site: Path, give: Publish, name: str, other: str) -> None:
+    give("a")
+    shutil.copy(site / "metadata" / other, site / "metadata" / name)
+    with pytest.raises(SiteError, match=f"{name} holds another document than its name says; copy the site back from"):
+        give("bb")
+
+
+def test_a_document_that_is_gone_is_named_with_the_remedy(site: Path, give: Publish) -> None:
+    give("a")
+    (site / "metadata" / "1.stable.json").unlink()
+    with pytest.raises(SiteError, match=r"1\.stable\.json cannot be read: No such file.*; copy the site back from"):
+        give("bb")
+
+
 def test_no_private_key_is_in_the_site(site: Path, give: Publish) -> None:
     give("a")
     with open_site(site) as opened:

@@ -127,12 +127,12 @@ def test_message_that_is_no_status_is_named_and_hides_no_other_board(message: by
 
 
 def test_plain_values_are_the_status_and_what_the_broker_adds() -> None:
-    found = board(offline=True).to_plain_dict(NOW_S + 1.04)
+    found = board(offline=True).to_plain_dict(NOW_S + 1.26)
     assert {name: found[name] for name in ("topic", "offline", "silent", "age_s", "source_lost")} == {
         "topic": "farm/pen3",
         "offline": True,
         "silent": True,
-        "age_s": 1.0,
+        "age_s": 1.3,
         "source_lost": False,
     }
     assert {name: found[name] for name in dataclasses.asdict(BUSY)} == dataclasses.asdict(BUSY)

@@ -1,14 +1,19 @@
 """`edgevit fleet check`: what boards would meet at a web server, in a folder, or on a stick."""
 
+import contextlib
 import shutil
+import types
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import quote
+from urllib.request import Request
 
 import pytest
 
+from edgevit import __version__
 from edgevit.errors import OptionError, SiteError
+from edgevit.fleet import hosts
 from edgevit.fleet.check import check_site
 from edgevit.fleet.create import create_site
 from edgevit.fleet.hosts import open_host
@@ -19,7 +24,7 @@ from tests.fleet.conftest import Publish, described
 from tests.made_static_web import StaticWeb, serving
 
 Contents = dict[str, bytes]
-NOW = datetime.now(UTC)
+NOW = datetime.now(UTC).replace(microsecond=0)
 
 
 @pytest.fixture
@@ -141,8 +146,9 @@ def test_an_expired_site_is_told_of(tmp_path: Path) -> None:
     assert found[-1][1].startswith("boards would say: the site's signatures have expired (timestamp.json is expired")
 
 
-def test_what_expires_soon_is_a_warning(site: Path) -> None:
-    soon = NOW + timedelta(days=6)
+@pytest.mark.parametrize("spare", [timedelta(days=7), timedelta(days=6)])
+def test_what_expires_soon_is_a_warning(site: Path, spare: timedelta) -> None:
+    soon = NOW + spare
     with open_site(site) as opened:
         renew(opened, soon)
     warnings = [text for level, text in _found(str(site), site) if level == "warning"]
@@ -150,6 +156,12 @@ def test_what_expires_soon_is_a_warning(site: Path) -> None:
         f"{name} expires on {soon:%Y-%m-%d}; run `edgevit fleet renew`, and upload"
         for name in ("targets", "snapshot", "timestamp")
     ]
+
+
+def test_what_expires_in_a_week_and_a_second_is_no_warning_yet(site: Path) -> None:
+    with open_site(site) as opened:
+        renew(opened, NOW + timedelta(days=7, seconds=1))
+    assert {level for level, _ in _found(str(site), site)} == {"ok"}
 
 
 def test_a_root_that_expires_within_a_year_is_a_warning(tmp_path: Path) -> None:
@@ -203,6 +215,23 @@ def test_a_private_key_among_the_files_is_told_of(site: Path, give: Publish) -> 
     found = _found(str(site), site)
     assert [level for level, _ in found] == ["failed"]
     assert f"{site / 'metadata' / key.name} looks like a private key" in found[0][1]
+
+
+def test_a_server_is_asked_by_name_for_the_second_half_and_not_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, dict[str, str], float]] = []
+
+    @contextlib.contextmanager
+    def answer(request: Request, timeout: float) -> Iterator[types.SimpleNamespace]:
+        asked.append((request.full_url, dict(request.header_items()), timeout))
+        yield types.SimpleNamespace(status=206, headers={"Content-Range": "bytes 50-100/101"})
+
+    monkeypatch.setattr(hosts, "urlopen", answer)
+    (finding,) = open_host("https://farm.example/models/").resumes("targets/stable/a.onnx", 101)
+    assert (finding.level, finding.text) == ("ok", "a broken download goes on where it ended")
+    headers = {"User-agent": f"edgevit/{__version__}", "Range": "bytes=50-"}
+    assert asked == [("https://farm.example/models/targets/stable/a.onnx", headers, 30)]
+    (finding,) = open_host("https://farm.example/models").resumes("targets/stable/a.onnx", 102)
+    assert (finding.level, finding.text[:31]) == ("warning", "the server knows no ranges: a b")
 
 
 def test_other_addresses_are_refused() -> None:

@@ -1,5 +1,6 @@
 """What a broker keeps, by a client that does what the test tells it; test_watch.py asks a real broker where one is."""
 
+import re
 import types
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from edgevit.errors import BrokerError
 from edgevit.fleet import kept as kept_module
 from edgevit.fleet.kept import KeptMessages
 from edgevit.runtime.delivery.broker import Broker
+from edgevit.runtime.delivery.mqtt_client import V311
 
 BROKER = Broker("yard.local", 1884, "farm")
 NAME = "mqtt://yard.local:1884/farm"
@@ -37,6 +39,8 @@ class MadeClient:
     kept: tuple[tuple[str, bytes, bool], ...] = ()
     """Topic, payload and whether it is retained of what comes after the first subscription."""
     published_at_once: bool = True
+    made_as: tuple[Any, ...] = ()
+    """Broker, name and version of the protocol that it was made with."""
     done: list[Any] = field(default_factory=list)
     on_connect: Callable[..., None] = print
     on_disconnect: Callable[..., None] = print
@@ -75,14 +79,32 @@ class MadeClient:
 def client(monkeypatch: pytest.MonkeyPatch) -> MadeClient:
     """Return the client; nothing is waited for longer than a moment."""
     made = MadeClient()
-    monkeypatch.setattr(kept_module, "new_client", lambda broker, name, version: made)
+
+    def new_client(*told: Any) -> MadeClient:
+        made.made_as = told
+        return made
+
+    monkeypatch.setattr(kept_module, "new_client", new_client)
     for name, value in {"QUIET_S": 0.0, "LIMIT_S": 0.0, "CONNECT_S": 0.0, "LOOK_S": 0.001}.items():
         monkeypatch.setattr(kept_module, name, value)
     return made
 
 
+def test_client_has_a_name_of_its_own_and_speaks_what_every_broker_does(client: MadeClient) -> None:
+    names = set()
+    for _ in range(2):
+        KeptMessages(BROKER)
+        broker, name, version = client.made_as
+        assert (broker, version) == (BROKER, V311)
+        assert re.fullmatch(r"edgevit-fleet-[0-9a-f]{12}", name)
+        names.add(name)
+    assert len(names) == 2
+
+
 def test_what_is_kept_is_read_as_far_as_it_is_wanted(client: MadeClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kept_module, "LIMIT_S", 60.0)
+    # long enough to be waited for
+    monkeypatch.setattr(kept_module, "QUIET_S", 0.02)
     large = b"x" * 64_000
     client.kept = (
         ("farm/a/board", b"{}", True),
@@ -171,3 +193,12 @@ def test_what_is_to_be_forgotten_is_replaced_by_nothing_and_confirmed(client: Ma
         client.published_at_once = False
         with pytest.raises(BrokerError, match=f"^{NAME} took more than 0 s to confirm what it is to forget$"):
             kept.forget(["farm/a/board"])
+
+
+def test_reading_ends_only_once_the_broker_has_been_quiet(client: MadeClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kept_module, "QUIET_S", 60.0)
+    with (
+        pytest.raises(BrokerError, match=f"^{NAME} took more than 0 s to send all that it keeps$"),
+        KeptMessages(BROKER) as kept,
+    ):
+        kept.read(["farm/#"])

@@ -4,6 +4,7 @@ import fcntl
 import logging
 import os
 import shutil
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from edgevit.errors import OptionError, SiteError
 from edgevit.fleet.create import create_site
+from edgevit.fleet.keys import Keys
 from edgevit.fleet.publish import publish
 from edgevit.fleet.site import open_site
 from tests.fleet.conftest import Publish
@@ -116,7 +118,8 @@ def test_keys_that_others_can_read_are_told_of(
     path.chmod(0o644)
     with caplog.at_level(logging.WARNING):
         give("a")
-    assert f"{path} can be read by others on this machine; run: chmod 600 {path}" in caplog.messages
+    told = {message for message in caplog.messages if "can be read by others" in message}
+    assert told == {f"{path} can be read by others on this machine; run: chmod 600 {path}"}
 
 
 def test_files_that_are_no_keys_are_named(site: Path, keys: Path, give: Publish) -> None:
@@ -142,3 +145,52 @@ def test_one_command_at_a_time_changes_a_site(site: Path) -> None:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     os.close(handle)
+
+
+def test_a_key_that_cannot_be_read_is_named(keys: Path, give: Publish) -> None:
+    (keys / "other.pem").mkdir()
+    with pytest.raises(SiteError, match=f"^{keys / 'other.pem'} cannot be read: "):
+        give("a")
+
+
+def test_retired_keys_are_kept_out_of_the_way_for_their_owner_alone(tmp_path: Path) -> None:
+    keys = Keys(tmp_path / "farm", [tmp_path / "keys"])
+    old, used, other = keys.make("snapshot"), keys.make("snapshot"), keys.make("targets")
+    keys.retire({"snapshot"}, {used.public_key.keyid})
+    replaced = tmp_path / "keys" / "replaced"
+    assert [path.name for path in replaced.iterdir()] == [f"snapshot.{old.public_key.keyid[:8]}.pem"]
+    assert replaced.stat().st_mode & 0o777 == 0o700
+    assert sorted(path.name for path in (tmp_path / "keys").glob("*.pem")) == [
+        f"snapshot.{used.public_key.keyid[:8]}.pem",
+        f"targets.{other.public_key.keyid[:8]}.pem",
+    ]
+
+
+def test_a_site_whose_place_is_a_file_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "farm").write_text("a file")
+    with pytest.raises(SiteError, match=f"^{tmp_path / 'farm'} cannot be made: File exists; choose another place$"):
+        create_site(tmp_path / "farm")
+
+
+def test_a_site_is_made_with_one_key_of_each_kind_and_ten_years_for_the_root(tmp_path: Path) -> None:
+    site, now, until = tmp_path / "deep" / "farm", datetime(2031, 1, 1, tzinfo=UTC), datetime(2031, 3, 2, tzinfo=UTC)
+    # a folder for the keys that is there, and empty, is no reason to refuse
+    keys = tmp_path / "keys"
+    keys.mkdir()
+    assert create_site(site, [keys], expires=until, now=now) == keys
+    kinds = sorted(path.name.partition(".")[0] for path in keys.glob("*.pem"))
+    assert kinds == ["root", "snapshot", "targets", "timestamp"]
+    with open_site(site, [keys], now=now) as opened:
+        root = opened.root.signed
+        assert {name: role.threshold for name, role in root.roles.items()} == dict.fromkeys(kinds, 1)
+        assert root.expires == datetime(2040, 12, 29, tzinfo=UTC)
+        assert {opened.targets.signed.expires, opened.snapshot.expires, opened.timestamp.expires} == {until}
+
+
+def test_the_first_root_is_taken_from_the_folder_that_has_it(tmp_path: Path) -> None:
+    folders = [tmp_path / "a", tmp_path / "b"]
+    for folder in folders:
+        folder.mkdir()
+    assert Keys(tmp_path / "farm", folders).first_root == tmp_path / "a" / "1.root.json"
+    (tmp_path / "b" / "1.root.json").write_text("{}")
+    assert Keys(tmp_path / "farm", folders).first_root == tmp_path / "b" / "1.root.json"

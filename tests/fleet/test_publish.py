@@ -6,6 +6,7 @@ import onnx
 import pytest
 
 from edgevit.errors import ModelFileError, OptionError, SiteError
+from edgevit.fleet.names import check_channel, check_name, check_percent
 from edgevit.fleet.publish import promote, publish, rollback
 from edgevit.fleet.site import open_site
 from tests.fleet.conftest import MakeModel, Publish, described
@@ -56,6 +57,15 @@ def test_a_channel_gets_what_another_has(site: Path, board: PlainBoard, give: Pu
     kept = described(bytes_of["bb"], 1)
     entry = {"version": 2, "percent": 25, "before": kept, "earlier": [kept]}
     assert board.look(site, "stable/farm.onnx") == (entry, bytes_of["a"])
+
+
+@pytest.mark.parametrize("channel", ["Stable", "snapshot"])
+def test_a_channel_that_cannot_be_gets_nothing_of_another(site: Path, give: Publish, channel: str) -> None:
+    give("a", "canary")
+    before = _listed(site)
+    with open_site(site) as opened, pytest.raises(OptionError, match=f"^to= is '{channel}', expected small letters"):
+        promote(opened, "farm.onnx", "canary", channel)
+    assert _listed(site) == before
 
 
 def test_a_share_grows_and_each_step_has_a_version(
@@ -175,6 +185,30 @@ def test_names_that_cannot_be_are_refused(
     assert _listed(site) == before
 
 
+def test_a_file_without_a_suffix_is_no_model(site: Path, models: dict[str, Path], tmp_path: Path) -> None:
+    plain = models["a"].rename(tmp_path / "plain")
+    with open_site(site) as opened, pytest.raises(OptionError) as caught:
+        publish(opened, plain, "farm.onnx", "stable")
+    told = f"--as is 'farm.onnx', and {plain} is a file without suffix; keep the suffix"
+    assert caught.value.command_line_text == told
+
+
+@pytest.mark.parametrize("name", ["root", "targets", "snapshot", "timestamp"])
+def test_no_channel_is_called_as_a_document_of_the_site(name: str) -> None:
+    with pytest.raises(OptionError) as caught:
+        check_channel(name)
+    assert caught.value.command_line_text == (
+        f"--channel is {name!r}, expected small letters, digits, - and _, such as stable; "
+        "root, targets, snapshot, timestamp are taken"
+    )
+
+
+def test_names_that_can_be_are_returned() -> None:
+    assert check_channel("night-2_b") == "night-2_b"
+    assert check_name("Farm.v2-b_c.tflite") == "Farm.v2-b_c.tflite"
+    assert [check_percent(percent) for percent in (1, 100)] == [1, 100]
+
+
 @pytest.mark.parametrize("kind", ["missing", "damaged", "foreign", "no model"])
 def test_only_a_whole_model_of_edgevit_is_signed(
     site: Path, models: dict[str, Path], kind: str, tmp_path: Path
@@ -208,6 +242,10 @@ def test_what_is_not_there_is_named(site: Path, give: Publish) -> None:
         pytest.raises(SiteError, match="canary has no model 'hens.onnx'; it has: farm.onnx"),
     ):
         rollback(opened, "hens.onnx", "canary")
+    with open_site(site) as opened:
+        opened.channel("canary").targets.clear()
+        with pytest.raises(SiteError, match=r"^canary has no model 'farm\.onnx'; it has: none$"):
+            opened.rollout("canary", "farm.onnx")
 
 
 def test_a_folder_that_is_no_site_is_refused(tmp_path: Path) -> None:

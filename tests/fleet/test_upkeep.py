@@ -8,7 +8,7 @@ from tuf.api.metadata import Metadata, Targets
 
 from edgevit.errors import SiteError
 from edgevit.fleet.publish import publish, rollback
-from edgevit.fleet.site import open_site
+from edgevit.fleet.site import Site, open_site
 from edgevit.fleet.upkeep import prune, renew, rotate
 from tests.fleet.conftest import Publish, described
 from tests.plain_board import PlainBoard
@@ -75,6 +75,35 @@ def test_a_channels_key_is_replaced_alone(site: Path, board: PlainBoard, give: P
     assert not (site / "metadata" / "2.root.json").exists()
 
 
+def test_keys_that_were_replaced_are_trusted_and_sign_no_more(site: Path, give: Publish) -> None:
+    give("a")
+    with open_site(site) as opened:
+        before = _trusted(opened)
+        rotate(opened)
+    give("bb")
+    with open_site(site) as opened:
+        after = _trusted(opened)
+    assert sorted(after) == ["root", "snapshot", "stable", "targets", "timestamp"]
+    assert {name: len(ids) for name, ids in after.items()} == dict.fromkeys(after, 1)
+    assert not {keyid for ids in before.values() for keyid in ids} & {keyid for ids in after.values() for keyid in ids}
+    # boards take a file of 16 kB at most, and old signatures would add up
+    newest = {"timestamp": site / "metadata" / "timestamp.json", "stable": site / "metadata" / "3.stable.json"}
+    for name, path in newest.items():
+        signed: Metadata[Targets] = Metadata.from_bytes(path.read_bytes())
+        assert list(signed.signatures) == after[name]
+
+
+def test_a_channel_gets_no_new_key_while_the_one_that_lists_channels_is_missing(site: Path, give: Publish) -> None:
+    give("a")
+    keys = site.with_name("farm-keys")
+    for path in keys.glob("targets.*"):
+        path.unlink()
+    before = sorted(keys.rglob("*"))
+    with open_site(site) as opened, pytest.raises(SiteError, match="keys that sign the list of channels are in"):
+        rotate(opened, ["stable"])
+    assert sorted(keys.rglob("*")) == before
+
+
 def test_a_lost_channel_key_is_replaced(site: Path, board: PlainBoard, give: Publish, bytes_of: Contents) -> None:
     give("a")
     for path in site.with_name("farm-keys").glob("channel-stable.*"):
@@ -129,12 +158,13 @@ def test_pruning_keeps_what_boards_take_and_what_a_rollback_needs(
     assert board.look(site, "stable/farm.onnx")[1] == bytes_of["bb"]
 
 
-@pytest.mark.parametrize(("percent", "kept"), [(10, ["a", "bb"]), (100, ["bb"])])
+@pytest.mark.parametrize(("percent", "kept"), [(10, ["bb", "ccc"]), (100, ["ccc"])])
 def test_pruning_keeps_what_the_boards_have_that_do_not_take_part(
     site: Path, give: Publish, bytes_of: Contents, percent: int, kept: list[str]
 ) -> None:
     give("a")
-    give("bb", percent=percent)
+    give("bb")
+    give("ccc", percent=percent)
     with open_site(site) as opened:
         prune(opened, keep=0)
     lengths = {len(content): name for name, content in bytes_of.items()}
@@ -180,3 +210,9 @@ def _dates(site: Path) -> dict[str, datetime]:
         newest[path.name.removesuffix(".json").rpartition(".")[2]] = document.signed.expires
     del newest["root"]
     return newest
+
+
+def _trusted(site: Site) -> dict[str, list[str]]:
+    """Return which keys may sign what, by its name."""
+    assert site.delegations.roles is not None
+    return {name: [*role.keyids] for name, role in [*site.root.signed.roles.items(), *site.delegations.roles.items()]}

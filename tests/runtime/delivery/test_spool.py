@@ -63,6 +63,19 @@ def test_what_waits_is_there_after_a_restart(tmp_path: Path) -> None:
     assert again.counts().waiting == 7
 
 
+def test_place_in_the_queue_is_given_once_also_after_a_restart_with_nothing_left(tmp_path: Path) -> None:
+    places = []
+    for _ in range(3):
+        spool = Spool(tmp_path / "a.sqlite", MB)
+        spool.put("0", "label", b"body")
+        (stored,) = spool.oldest(2)
+        spool.remove(stored.seq)
+        spool.close()
+        places.append(stored.seq)
+    # each start takes a block of 2**20
+    assert places == [1, 1048576, 2097152]
+
+
 def test_above_the_quota_the_oldest_are_dropped_counted_and_said(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import types
 
 import pytest
@@ -322,23 +321,6 @@ def test_model_that_fails_where_none_was_before_stays_and_says_so(site: MadeSite
         "the service does not start with it; there is no model before it to go back to",
     )
     assert board.model == NEW + BROKEN
-
-
-def test_disk_without_links_is_named(site: MadeSite, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    """FAT has none, and The Update Framework's client makes one."""
-
-    def refuse(*arguments: object) -> None:
-        raise PermissionError(1, "Operation not permitted")
-
-    site.publish("stable/farm.onnx", NEW)
-    board = make(model=OLD)
-    monkeypatch.setattr(os, "symlink", refuse)
-    state = board.check()
-    assert state.state == "failed"
-    assert (state.error or "").endswith(
-        "Operation not permitted; it needs a little space, and a disk with links such as ext4 has"
-    )
-    assert board.model == OLD
 
 
 def test_state_says_when_the_site_was_last_seen(site: MadeSite, make: Make) -> None:

@@ -1,14 +1,19 @@
 """Transfers: taken up where they broke off, from web servers of any kind and from sticks, and never without bounds."""
 
+import errno
 import hashlib
+import io
 import socket
 import threading
 import time
+import types
 from pathlib import Path
 
 import pytest
+import urllib3
 from tuf.api.exceptions import DownloadError, DownloadHTTPError, DownloadLengthMismatchError, SlowRetrievalError
 
+from edgevit.artifact import files
 from edgevit.runtime.update.fetch import Bounds, SiteFetcher
 from tests.made_signed_site import MadeSite
 from tests.made_static_web import StaticWeb
@@ -221,16 +226,7 @@ def test_model_that_is_larger_than_a_board_takes_is_not_fetched(site: MadeSite, 
     state = make(model=OLD).check(bounds=Bounds(largest=399_999))
     assert state.error == "the model has 400,000 bytes, more than the 399,999 that a board takes"
     assert web.targets == []
-
-
-@pytest.mark.usefixtures("any_bytes")
-def test_what_other_downloads_left_is_removed(site: MadeSite, make: Make) -> None:
-    site.publish("stable/farm.onnx", CONTENT)
-    board = make(model=OLD)
-    for name in ("farm.next-0123456789abcdef.onnx", ".part-0a1b2c.onnx"):
-        (board.into / name).write_bytes(b"left")
-    board.check()
-    assert board.files == ["farm.onnx", "farm.previous.onnx"]
+    assert make(model=OLD).check(bounds=Bounds(largest=400_000)).state == "confirmed"
 
 
 def test_server_that_answers_416_to_everything_is_given_up_at_once(web: StaticWeb, tmp_path: Path) -> None:
@@ -263,3 +259,55 @@ def test_redirection_to_what_is_no_web_server_is_an_error_of_one_line(
     assert "\n" not in str(found.value)
     assert len(web.asked) == BOUNDS.tries
     assert not (tmp_path / "part").exists()
+
+
+def test_pause_is_made_before_a_broken_transfer_is_taken_up(web: StaticWeb, address: str, tmp_path: Path) -> None:
+    web.cuts, slept = [150_000, 100_000], list[float]()
+    SiteFetcher(Bounds(pause_s=3.5), slept.append).resume(address, tmp_path / "part", len(CONTENT))
+    assert slept == [3.5, 3.5]
+
+
+def test_slow_stick_is_bound_in_time_too(tmp_path: Path) -> None:
+    (tmp_path / "there").write_bytes(CONTENT)
+    with pytest.raises(SlowRetrievalError, match=r"there takes longer than -1 s$"):
+        SiteFetcher(Bounds(total_s=-1.0)).resume((tmp_path / "there").as_uri(), tmp_path / "part", len(CONTENT))
+    assert (tmp_path / "part").read_bytes() == b""
+
+
+def test_stick_that_breaks_while_it_is_read_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Worn(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(files, "open_regular", lambda path: Worn())
+    with pytest.raises(DownloadError, match=r"^/stick/there cannot be read: Input/output error$"):
+        next(fetcher().fetch("file:///stick/there"))
+
+
+def test_check_whose_time_is_over_asks_nobody(web: StaticWeb, address: str, tmp_path: Path) -> None:
+    with pytest.raises(SlowRetrievalError, match=r"farm\.onnx takes longer than -1 s$"):
+        SiteFetcher(Bounds(total_s=-1.0)).resume(address, tmp_path / "part", len(CONTENT))
+    assert web.asked == []
+
+
+def test_connection_is_closed_though_its_error_is_still_held(
+    web: StaticWeb, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed, close, now_s = list[int](), urllib3.HTTPResponse.close, [50.0]
+
+    def noted(response: urllib3.HTTPResponse) -> None:
+        closed.append(response.status)
+        close(response)
+
+    monkeypatch.setattr(urllib3.HTTPResponse, "close", noted)
+    monkeypatch.setattr("edgevit.runtime.update.fetch.time", types.SimpleNamespace(monotonic=lambda: now_s[0]))
+    fetcher = SiteFetcher(Bounds(total_s=9.0))
+    with pytest.raises(DownloadHTTPError) as missing:
+        next(fetcher.fetch(f"{web.url}/targets/none.onnx"))
+    assert (missing.value.status_code, closed) == (404, [404])
+    chunks = fetcher.fetch(address)
+    next(chunks)
+    now_s[0] = 59.5
+    with pytest.raises(SlowRetrievalError) as late:
+        next(chunks)
+    assert (str(late.value), closed) == (f"{address} takes longer than 9 s", [404, 200])

@@ -1,9 +1,7 @@
 """What an update relies on is on the disk before the next step: a power cut takes what was not flushed."""
 
 import os
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from tuf.api.exceptions import DownloadError
@@ -14,6 +12,7 @@ from edgevit.runtime.update.fetch import Bounds, SiteFetcher
 from edgevit.runtime.update.floor import Floor, write_floor
 from edgevit.runtime.update.slots import Slots
 from edgevit.runtime.update.state import Release, UpdateState, write_state
+from tests.flushes import note_flushes
 from tests.made_update_board import MadeBoard, make_board
 
 OLD, NEW = Release(4, "a" * 64), Release(5, "b" * 64)
@@ -23,25 +22,7 @@ WHOLE = ["flush part", "name {}", "flush folder"]
 
 @pytest.fixture
 def noted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Note in their order what is flushed and what gets a name; files with temporary names are parts."""
-    steps: list[str] = []
-
-    def shown(path: Path) -> str:
-        return "folder" if path.is_dir() else "part" if path.name.startswith(".part-") else path.name
-
-    def note(name: str, word: str, named: Callable[..., Path]) -> None:
-        true = getattr(os, name)
-
-        def call(*arguments: Any, **options: Any) -> Any:
-            steps.append(f"{word} {shown(named(*arguments))}")
-            return true(*arguments, **options)
-
-        monkeypatch.setattr(os, name, call)
-
-    note("fsync", "flush", lambda handle: Path(os.readlink(f"/proc/self/fd/{handle}")))
-    note("replace", "name", lambda old, new: Path(new))
-    note("link", "link", lambda old, new: Path(new))
-    return steps
+    return note_flushes(monkeypatch)
 
 
 @pytest.fixture
@@ -121,3 +102,14 @@ def test_what_was_fetched_is_flushed_also_where_the_transfer_broke_off(
     with pytest.raises(DownloadError, match="has 100000 bytes, expected 100001$"):
         fetcher.resume((tmp_path / "there").as_uri(), tmp_path / "here", 100_001)
     assert noted == ["flush here"]
+
+
+def test_last_bytes_of_a_transfer_are_with_the_system_when_it_is_flushed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What still waits in this process's own buffer is not reached by a flush."""
+    sizes: list[int] = []
+    monkeypatch.setattr(os, "fsync", lambda handle: sizes.append(os.fstat(handle).st_size))
+    (tmp_path / "there").write_bytes(bytes(100_000))
+    SiteFetcher(Bounds()).resume((tmp_path / "there").as_uri(), tmp_path / "here", 100_000)
+    assert sizes == [100_000]

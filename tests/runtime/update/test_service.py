@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from edgevit.runtime.board.status import BoardStatus, write_status
+from edgevit.errors import UpdateError
+from edgevit.runtime.board.status import BoardStatus, status_path, write_status
 from edgevit.runtime.update.service import SystemdService, fresh_status
 
 
@@ -80,3 +81,37 @@ def test_new_start_begins_with_a_new_budget_and_does_not_wait_for_the_first_resu
 def test_status_of_a_process_that_no_system_can_have_is_none(tmp_path: Path) -> None:
     write_status(tmp_path / "status.json", status(10**30))
     assert fresh_status(tmp_path / "status.json") is None
+
+
+def test_machine_without_systemd_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(UpdateError, match=r"^`systemctl --user is-active yard` failed: .*No such file or directory"):
+        SystemdService("yard", True).condition()
+
+
+def test_status_is_that_of_the_service_of_this_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    path = status_path("yard", user=True)
+    path.parent.mkdir(parents=True)
+    write_status(path, status(os.getpid()))
+    assert SystemdService("yard", True).status() == status(os.getpid())
+    assert SystemdService("gate", True).status() is None
+
+
+def test_service_of_another_user_is_alive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(pid: int, signal: int) -> None:
+        assert (pid, signal) == (4711, 0)
+        raise PermissionError(1, "Operation not permitted")
+
+    write_status(tmp_path / "status.json", status(4711))
+    monkeypatch.setattr(os, "kill", refuse)
+    assert fresh_status(tmp_path / "status.json") == status(4711)
+
+
+def test_systemctl_that_does_not_answer_is_not_waited_for_forever(monkeypatch: pytest.MonkeyPatch) -> None:
+    def hang(command: list[str], timeout: float, **_: object) -> None:
+        raise subprocess.TimeoutExpired(command, timeout)
+
+    monkeypatch.setattr(subprocess, "run", hang)
+    with pytest.raises(UpdateError, match=r"^`systemctl reload yard` failed: .*timed out after 120 seconds$"):
+        SystemdService("yard", False).reload()
