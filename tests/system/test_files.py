@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from edgevit.errors import OutputError
-from edgevit.system.files import replacing, replacing_output
+from edgevit.system.files import flush_names, lock, replacing, replacing_output
+from tests.flushes import note_flushes
 
 
 def test_a_written_file_takes_the_place_of_the_older_one(tmp_path: Path) -> None:
@@ -58,3 +59,38 @@ def test_a_full_disk_is_told_with_what_to_do(tmp_path: Path) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     assert str(caught.value) == f"{path} cannot be written: No space left on device; give another -o"
     assert os.listdir(tmp_path) == []
+
+
+def test_a_durable_file_is_flushed_before_it_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    steps = note_flushes(monkeypatch)
+    with replacing(tmp_path / "state.json", durable=True) as temporary:
+        temporary.write_text("{}")
+    with replacing_output(tmp_path / "plan.json", durable=True) as temporary:
+        temporary.write_text("{}")
+    with replacing(tmp_path / "page.html") as temporary:
+        temporary.write_text("page")
+    assert steps == ["flush part", "name state.json", "flush part", "name plan.json", "name page.html"]
+
+
+def test_a_folder_is_flushed_for_its_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    steps = note_flushes(monkeypatch)
+    flush_names(tmp_path)
+    assert steps == ["flush folder"]
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o640])
+def test_a_file_is_for_no_others_before_its_first_byte(tmp_path: Path, mode: int) -> None:
+    path = tmp_path / "key.pem"
+    with replacing(path, mode=mode) as temporary:
+        assert temporary.stat().st_mode & 0o777 == mode
+        temporary.write_text("secret")
+    assert path.stat().st_mode & 0o777 == mode
+
+
+def test_a_locked_file_is_had_by_nobody_else_until_it_is_closed(tmp_path: Path) -> None:
+    path = tmp_path / ".lock"
+    with path.open("w") as mine, path.open("w") as other:
+        assert lock(mine.fileno())
+        assert not lock(other.fileno())
+        mine.close()
+        assert lock(other.fileno())
