@@ -40,6 +40,10 @@ _STRING = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"')
 _BRACKET = re.compile(r"[\[{\]}]")
 
 
+class CutOffError(ValueError):
+    """A JSON document lacks its end."""
+
+
 def read_json(text: str) -> Any:
     """Parse a JSON document from outside.
 
@@ -47,8 +51,9 @@ def read_json(text: str) -> Any:
     nesting crashes the process instead of raising.
 
     Raises:
-        ValueError: it is no JSON, ends before its end, has a key twice in one object, of which Python would take the
-            last, or is nested deeper than DEEPEST.
+        CutOffError: it ends before its end.
+        ValueError: it is no JSON, has a key twice in one object, of which Python would take the last, or is nested
+            deeper than DEEPEST.
     """
     depth = 0
     for bracket in _BRACKET.finditer(_STRING.sub("", text)):
@@ -60,9 +65,16 @@ def read_json(text: str) -> Any:
     except json.JSONDecodeError as error:
         if not text.strip():
             raise ValueError("it is empty") from error
-        if error.msg.startswith("Unterminated") or error.pos >= len(text.rstrip()):
-            raise ValueError(f"it ends amid a value, after {len(text):,} characters; copy it again") from error
+        if _is_cut_off(text, error):
+            raise CutOffError(f"it ends amid a value, after {len(text):,} characters; copy it again") from error
         raise
+
+
+def _is_cut_off(text: str, error: json.JSONDecodeError) -> bool:
+    """Tell whether nothing closes what is open where the parser stopped: it may be amid a name, a number or `true`."""
+    rest = text[error.pos :].strip()
+    open_yet = text.lstrip()[:1] in ("[", "{") and error.msg != "Extra data" and not _BRACKET.search(rest)
+    return not rest or open_yet or error.msg.startswith("Unterminated")
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

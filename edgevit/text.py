@@ -10,26 +10,35 @@ _REORDERING = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\
 """Characters that change the order in which those around them are shown."""
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 """What a text in UTF-16 begins with, mostly."""
+_UTF16_BY_ZEROS = {(1,): "utf-16-le", (0,): "utf-16-be"}
+"""At which of every two bytes zeros stand, to the encoding: a text in UTF-8 has none, pictures and models have both."""
+UTF8 = "utf-8-sig"
+"""UTF-8, with or without Windows' mark in front."""
 
 
-def is_utf16(content: bytes) -> bool:
-    """Tell whether bytes are text as Windows' "Unicode" and PowerShell's > write it; in UTF-8 no text has a zero."""
-    return content.startswith(_UTF16_MARKS) or b"\0" in content[:100]
+def find_encoding(content: bytes) -> str:
+    """Return UTF8, or the UTF-16 in which Windows' "Unicode" and PowerShell's > write text."""
+    if content.startswith(_UTF16_MARKS):
+        return "utf-16"
+    sides = sorted({place % 2 for place, byte in enumerate(content[:100]) if byte == 0})
+    return _UTF16_BY_ZEROS.get(tuple(sides), UTF8)
 
 
 def decode_text(content: bytes) -> str:
-    """Return the text of a file that somebody wrote: UTF-8, with or without Windows' mark in front.
+    """Return the text of a file that somebody wrote, in UTF8.
 
     Raises:
         ValueError: it is none; the message goes on from "FILE is".
     """
-    if is_utf16(content):
+    if find_encoding(content) != UTF8:
         raise ValueError("UTF-16, not UTF-8 text; save it as UTF-8")
     try:
-        return content.decode("utf-8-sig")
+        text, wrong = content.decode(UTF8), content[:100].find(b"\0")
     except UnicodeDecodeError as error:
-        wrong = f"byte {error.start:,} is 0x{content[error.start]:02x}"
-        raise ValueError(f"not UTF-8 text ({wrong}); save it as UTF-8") from error
+        text, wrong = "", error.start
+    if wrong >= 0:
+        raise ValueError(f"not UTF-8 text (byte {wrong:,} is 0x{content[wrong]:02x}); save it as UTF-8")
+    return text
 
 
 def printable(text: str) -> str:

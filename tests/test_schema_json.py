@@ -1,5 +1,6 @@
 """JSON from outside is parsed, or refused, whatever its nesting."""
 
+import json
 import sys
 
 import pytest
@@ -39,6 +40,9 @@ def test_hostile_text_never_reaches_the_recursive_parser(text: str) -> None:
         ('[{"x": {"": 0, "": 0}}]', "the key '' stands twice in one object"),
         ('{"a": [1, 2', "it ends amid a value, after 11 characters; copy it again"),
         ('{"a": "b', "it ends amid a value, after 8 characters"),
+        ('{"a": tru', "it ends amid a value"),
+        ('{"a": [12.', "it ends amid a value"),
+        ('{"a": "\\u00', "it ends amid a value"),
         (" \n", "it is empty"),
         ('{"a": 1,}', "Expecting property name"),
     ],
@@ -46,6 +50,14 @@ def test_hostile_text_never_reaches_the_recursive_parser(text: str) -> None:
 def test_what_is_wrong_with_a_document_is_said(text: str, message: str) -> None:
     """Python would take the last of two equal keys without a word."""
     with pytest.raises(ValueError, match=message):
+        read_json(text)
+
+
+@pytest.mark.parametrize(
+    "text", ['{"a": 1}\n{"a": 2}\n', '{"a": 1} b', '{"a": 1, // b\n}', '{"a": 1,}', "text", '{"a": b}']
+)
+def test_what_has_its_end_is_not_called_cut_off(text: str) -> None:
+    with pytest.raises(json.JSONDecodeError):
         read_json(text)
 
 

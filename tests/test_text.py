@@ -47,6 +47,9 @@ def test_text_of_a_user_is_utf8_with_or_without_windows_mark(encoding: str) -> N
         ("hen\n".encode("utf-16"), "UTF-16, not UTF-8 text; save it as UTF-8"),
         ("hen\n".encode("utf-16-le"), "UTF-16, not UTF-8 text"),
         ("hen\n".encode("utf-16-be"), "UTF-16, not UTF-8 text"),
+        ("\u0434\u0432\u0430\nhen\n".encode("utf-16-le"), "UTF-16, not UTF-8 text"),
+        (bytes.fromhex("ffd8ffe000104a46494600010100000100010000"), r"not UTF-8 text \(byte 0 is 0xff\)"),
+        (b"PK\3\4\n\0\0\0\0", r"not UTF-8 text \(byte 5 is 0x00\)"),
         ("Kühe".encode("latin-1"), r"not UTF-8 text \(byte 1 is 0xfc\); save it as UTF-8"),
     ],
 )

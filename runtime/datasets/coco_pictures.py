@@ -19,8 +19,8 @@ from edgevit.runtime.datasets.listing import (
 )
 from edgevit.runtime.datasets.marks import Marked, MarkedPart, Tally
 from edgevit.runtime.datasets.parts import PARTS, Part, find_parts
-from edgevit.schema import read_json
-from edgevit.text import is_utf16
+from edgevit.schema import CutOffError, read_json
+from edgevit.text import UTF8, find_encoding
 
 _PREFIX = re.compile("^[0-9a-f]{8}-")
 """What Label Studio puts in front of a picture's name."""
@@ -129,8 +129,9 @@ def _is_document(path: Path) -> bool:
         content = read_regular(path, coco.LARGEST)
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
-    if is_utf16(content):  # refused where it is read, with a reason
-        content = content.replace(b"\0", b"")
+    encoding = find_encoding(content)
+    if encoding != UTF8:  # refused where it is read, with a reason
+        content = content.decode(encoding, "replace").encode("utf-8", "replace")
     if all(key in content for key in (b'"images"', b'"annotations"', b'"categories"')):
         return True
     return b'"images"' in content and _is_cut_off(content)
@@ -139,9 +140,11 @@ def _is_document(path: Path) -> bool:
 def _is_cut_off(content: bytes) -> bool:
     """Tell whether a document lacks its end, and with it, perhaps, keys by which it is known."""
     try:
-        read_json(content.decode("utf-8", "replace"))
-    except ValueError:
+        read_json(content.decode(UTF8, "replace"))
+    except CutOffError:
         return True
+    except ValueError:
+        pass  # no JSON, such as settings with comments or a log of a document a line: somebody else's
     return False
 
 

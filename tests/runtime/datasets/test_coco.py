@@ -220,7 +220,18 @@ def test_a_document_as_windows_saves_it_is_named(tmp_path: Path, encoding: str) 
         read(tmp_path)
 
 
-def test_another_document_about_images_is_none_of_coco(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "other",
+    [
+        b'{"images": []}',
+        b'\xef\xbb\xbf{"images": []}',
+        '{"images": []}'.encode("utf-16"),
+        b'{"images": 1}\n{"images": 2}\n',
+        b'{"images": 1, // for the camera\n}',
+        b'{"images": 1, "images": 2}',
+    ],
+)
+def test_another_document_about_images_is_none_of_coco(tmp_path: Path, other: bytes) -> None:
     make_pictures(tmp_path, "a.jpg")
-    write(tmp_path, {"x.json": '{"images": []}', "y.json": coco({"a.jpg": 0}, {"hen": 1}, one(0, 1, 0, 0, 9, 9))})
+    write(tmp_path, {"x.json": other, "y.json": coco({"a.jpg": 0}, {"hen": 1}, one(0, 1, 0, 0, 9, 9))})
     assert found(read(tmp_path).parts["all"]) == {"a.jpg": [("hen", [0.0, 0.0, 9.0, 9.0])]}
