@@ -5,6 +5,9 @@ import hashlib
 import json
 from dataclasses import dataclass
 
+FrameKey = tuple[str, int, float]
+"""What tells a frame from all others of a run."""
+
 
 @dataclass(frozen=True)
 class Moment:
@@ -22,8 +25,8 @@ class Moment:
     """Name of the region of the picture, if the picture was divided."""
 
     @property
-    def frame(self) -> tuple[str, int, float]:
-        """What tells a frame from all others of a run: a file that is given twice has its number twice."""
+    def frame(self) -> FrameKey:
+        """Its source and number, and when it was read: a file that is given twice has its number twice."""
         return self.source, self.sequence, self.monotonic_s
 
 

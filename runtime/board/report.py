@@ -13,7 +13,7 @@ from edgevit.device_profiles.state import ROOT, temperature_c, throttle_flags
 from edgevit.errors import EdgevitError
 from edgevit.runtime.board.status import BoardStatus
 from edgevit.runtime.delivery.sender import Backlog
-from edgevit.runtime.moment import iso_time
+from edgevit.runtime.moment import FrameKey, iso_time
 from edgevit.runtime.records import RESULT, Record
 from edgevit.runtime.sources.frames import Clock
 
@@ -49,7 +49,7 @@ class BoardReport:
         self._profile = _profile_name()
         self._lock = threading.Lock()
         self._ask_backlogs: Callable[[], tuple[Backlog, ...]] = tuple
-        self._frame: tuple[str, int] | None = None
+        self._frame: FrameKey | None = None
         self._frames: deque[float] = deque()
         """When those of the last minute were classified, on the monotonic clock."""
         self._reload_error: str | None = None
@@ -79,7 +79,7 @@ class BoardReport:
     def write(self, record: Record) -> None:
         if record.kind != RESULT or record.result is None:
             return
-        frame = (record.moment.source, record.moment.sequence)
+        frame = record.moment.frame
         with self._lock:
             self._results += 1
             if frame != self._frame:

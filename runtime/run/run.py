@@ -9,7 +9,7 @@ from pathlib import Path
 from edgevit.errors import EdgevitError
 from edgevit.runtime.board.news import StatusFile
 from edgevit.runtime.events.event import Event
-from edgevit.runtime.moment import Moment
+from edgevit.runtime.moment import FrameKey, Moment
 from edgevit.runtime.records import error_record
 from edgevit.runtime.run.archive import run_archive
 from edgevit.runtime.run.hang_guard import OPEN_S, GuardedPredictor, HangGuard, flush_in_time
@@ -66,7 +66,7 @@ def run(
         return run_archive(options, on_error or _log_error, on_progress, stop)
     results = unreadable = frames = events = 0
     live = False
-    last: tuple[str, int, float] | None = None
+    last: FrameKey | None = None
 
     def renewed(text: str | None) -> None:
         heartbeat.renewal(text)

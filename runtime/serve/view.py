@@ -14,7 +14,7 @@ from edgevit.runtime.events.recent import Recent
 from edgevit.runtime.images.draw import annotate, draw_regions
 from edgevit.runtime.images.regions import Region, bounds, cut
 from edgevit.runtime.images.resample import RGBImage
-from edgevit.runtime.moment import Moment
+from edgevit.runtime.moment import FrameKey, Moment
 from edgevit.runtime.records import RESULT, Record
 from edgevit.runtime.segmentation import Segmentation
 from edgevit.runtime.sinks.lines import now_text
@@ -55,7 +55,7 @@ class View:
         self._changed = threading.Condition()
         self._encoding = threading.Lock()
         # what follows is guarded by _changed
-        self._pending: tuple[tuple[str, int], RGBImage] | None = None
+        self._pending: tuple[FrameKey, RGBImage] | None = None
         """Which frame of which source, and its picture."""
         self._image: RGBImage | None = None
         self._source = ""
@@ -63,7 +63,7 @@ class View:
         self._number = 0
         self._answers: Recent[str, dict[str | None, Record]] = Recent()
         """By source and region."""
-        self._frames: Recent[str, tuple[str, int]] = Recent()
+        self._frames: Recent[str, FrameKey] = Recent()
         self._events: deque[Record] = deque(maxlen=EVENTS)
         self._over = False
         # guarded by _encoding
@@ -72,7 +72,7 @@ class View:
     def picture(self, image: RGBImage, moment: Moment) -> None:
         """Take the whole (H, W, 3) picture; it is shown with its first answer."""
         with self._changed:
-            self._pending = (_frame(moment), image)
+            self._pending = (moment.frame, image)
 
     def show(self, image: RGBImage, moment: Moment) -> None:
         """Show an (H, W, 3) picture for which there is no answer."""
@@ -103,16 +103,16 @@ class View:
 
     def _begin(self, moment: Moment) -> None:
         """Forget the answers for the frame before."""
-        if self._frames.get(moment.source) == _frame(moment):
+        if self._frames.get(moment.source) == moment.frame:
             return
         if not self._several:
             self._answers.clear()
         self._answers[moment.source] = {}
-        self._frames[moment.source] = _frame(moment)
+        self._frames[moment.source] = moment.frame
 
     def _publish(self, moment: Moment) -> bool:
         """Show the picture that waits, if it is this one."""
-        if self._pending is None or self._pending[0] != _frame(moment):
+        if self._pending is None or self._pending[0] != moment.frame:
             return False
         self._image, self._pending, self._source = self._pending[1], None, moment.source
         self._number += 1
@@ -180,10 +180,6 @@ class View:
             part = cut(coloured, self._regions[roi]) if roi in self._regions else coloured
             part[:] = result.overlay()
         return coloured
-
-
-def _frame(moment: Moment) -> tuple[str, int]:
-    return moment.source, moment.sequence
 
 
 def _scaled(region: Region, image: RGBImage, shown: RGBImage) -> Region:

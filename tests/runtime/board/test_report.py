@@ -3,6 +3,7 @@
 import hashlib
 import os
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -77,6 +78,15 @@ def test_rate_is_of_the_last_minute_and_of_pictures_not_of_their_regions(machine
     assert report.status().frames_per_second == round(11 / 60, 2)
     machine.now_s += 6
     assert report.status().frames_per_second == 0.0
+
+
+def test_a_file_that_is_given_twice_is_two_pictures_of_the_rate(machine: Machine) -> None:
+    report = machine.report()
+    machine.now_s += 1
+    first = record(0)
+    report.write(first)
+    report.write(replace(first, moment=replace(first.moment, monotonic_s=first.moment.monotonic_s + 1)))
+    assert report.status().frames_per_second == 2.0
 
 
 def test_machine_says_how_warm_it_is_and_what_it_lacks_now(machine: Machine) -> None:

@@ -18,3 +18,12 @@ def test_frames_of_the_same_number_from_two_cameras_are_not_mixed() -> None:
     shown = view.shown()
     assert shown.number == 2
     assert [record.moment.source for record in shown.answers] == ["camera:1"]
+
+
+def test_a_file_that_is_given_twice_keeps_no_answer_of_the_first_time() -> None:
+    view = View()
+    for second, roi in enumerate(("gate", "pen")):
+        moment = Moment("yard.jpg", 0, second, second, roi)
+        result = Result(np.array([1.0], np.float32), ("fox",), "yard.jpg", moment=moment)
+        view.write(result_record(result, moment))
+    assert [record.moment.roi for record in view.shown().answers] == ["pen"]
