@@ -95,7 +95,7 @@ class Detector(Classifier):
         for label, value in single.items():
             if label not in self.names:
                 raise OptionError(f"the model has no class {label!r}; it has {', '.join(self.names)}")
-            values[self.names.index(label)] = check_argument(Share, value, "threshold")
+            values[self.names.index(label)] = check_argument(Share, value, label)
         self._thresholds = values
 
     def with_rules(self, rules: "LabelRules", least: float | None = None) -> Self:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from edgevit.errors import OptionError
+from edgevit.text import decode_text
 
 CREDENTIALS = "CREDENTIALS_DIRECTORY"
 """Where systemd puts what LoadCredential= names; https://systemd.io/CREDENTIALS/."""
@@ -35,7 +36,7 @@ def read_secret(name: str, environment: Mapping[str, str] = os.environ) -> str |
 def _first_line(named: str, path: Path) -> str:
     try:
         with path.open("rb") as file:  # a pipe too, as a password manager may fill it
-            lines = file.read(LONGEST_BYTES).decode("utf-8").splitlines()
+            lines = decode_text(file.read(LONGEST_BYTES)).splitlines()
     except (OSError, ValueError) as error:
         raise OptionError(f"{named}, which cannot be read: {_reason(error)}") from error
     if not lines or not lines[0]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from edgevit.errors import OutputError
 from edgevit.runtime.detection.result import Detections
 from edgevit.system.files import replacing
+from edgevit.text import decode_text
 
 
 def label_lines(result: Detections) -> str:
@@ -46,10 +47,12 @@ def write_once(path: Path, text: str) -> None:
         if not path.is_file():
             with replacing(path) as part:
                 part.write_text(text, "utf-8")
-        known = path.read_text("utf-8")
+        known = decode_text(path.read_bytes())
     except OSError as error:
         raise OutputError(f"{path} cannot be written: {error.strerror or error}; choose another folder") from error
-    if known != text:
+    except ValueError as error:
+        raise OutputError(f"{path} is {error}, or choose another folder") from error
+    if known.splitlines() != text.splitlines():
         raise OutputError(
             f"{path} is of other classes than this model's, and the labels there are numbers of those; "
             "choose another folder"

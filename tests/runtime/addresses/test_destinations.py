@@ -156,6 +156,11 @@ def test_secret_comes_from_the_environment_or_a_file(tmp_path: Path) -> None:
     assert read_secret("S", {"S": ""}) is None
 
 
+def test_mark_that_windows_puts_before_a_text_is_no_part_of_a_secret(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("open sesame\n", "utf-8-sig")
+    assert read_secret("S", {"S_FILE": str(tmp_path / "secret")}) == "open sesame"
+
+
 def test_secret_that_is_unclear_is_refused(tmp_path: Path) -> None:
     (tmp_path / "empty").write_text("\n")
     (tmp_path / "binary").write_bytes(b"\xff\xfe")

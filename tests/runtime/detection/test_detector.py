@@ -114,6 +114,8 @@ def test_thresholds_of_single_classes_decide_what_is_told(tiny_detector: Path) -
         assert detector(picture).counts == {"red": 1, "blue": 1}
         with pytest.raises(OptionError, match="no class 'hen'; it has red, green, blue"):
             detector.set_thresholds(hen=0.5)
+        with pytest.raises(OptionError, match="red= is 2, expected a number from 0 to 1"):
+            detector.set_thresholds(0.5, red=2)
         for wrong in (1.5, "much", float("nan")):
             with pytest.raises(
                 OptionError, match=f"threshold= is {wrong!r}, expected a number from 0 to 1|a finite numb"

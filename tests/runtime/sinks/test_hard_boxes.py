@@ -78,6 +78,17 @@ def test_folder_of_another_models_classes_is_refused_and_stays_as_it_is(tmp_path
     assert (tmp_path / "data.yaml").read_text() == before
 
 
+def test_classes_as_windows_saves_them_are_read_and_in_another_encoding_are_one_message(tmp_path: Path) -> None:
+    names = ("Küken", "hen")
+    (tmp_path / "classes.txt").write_bytes("Küken\r\nhen\r\n".encode("utf-8-sig"))
+    BoxHarvestSink(tmp_path, 10**6, names)
+    (tmp_path / "classes.txt").write_bytes("Küken\nhen\n".encode("latin-1"))
+    with pytest.raises(
+        OutputError, match=r"classes\.txt is not UTF-8 text .*; save it as UTF-8, or choose another folder"
+    ):
+        BoxHarvestSink(tmp_path, 10**6, names)
+
+
 def bounded(root: Path, quota: int) -> BoundedFolder:
     return BoundedFolder(root / "images", quota, labels=root / "labels")
 
