@@ -1,8 +1,6 @@
 """Text from files and networks: read from bytes, and made fit for a line of a terminal or a log."""
 
-import logging
 import unicodedata
-from typing import Any
 
 _LINE_ENDS_AND_CONTROLS = ("Cc", "Zl", "Zp")
 """Unicode's categories of characters that move the cursor, change colours, or end a line."""
@@ -12,20 +10,22 @@ _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 """What a text in UTF-16 begins with, mostly."""
 _UTF16_BY_ZEROS = {(1,): "utf-16-le", (0,): "utf-16-be"}
 """At which of every two bytes zeros stand, to the encoding: a text in UTF-8 has none, pictures and models have both."""
-UTF8 = "utf-8-sig"
-"""UTF-8, with or without Windows' mark in front."""
+UTF8 = "utf-8"
+MARK = "\ufeff"
+"""What Windows puts before a text in UTF-8."""
 
 
 def find_encoding(content: bytes) -> str:
     """Return UTF8, or the UTF-16 in which Windows' "Unicode" and PowerShell's > write text."""
     if content.startswith(_UTF16_MARKS):
         return "utf-16"
-    sides = sorted({place % 2 for place, byte in enumerate(content[:100]) if byte == 0})
-    return _UTF16_BY_ZEROS.get(tuple(sides), UTF8)
+    head = content[:100]
+    sides = tuple(side for side in (0, 1) if b"\0" in head[side::2])
+    return _UTF16_BY_ZEROS.get(sides, UTF8)
 
 
 def decode_text(content: bytes) -> str:
-    """Return the text of a file that somebody wrote, in UTF8.
+    """Return the text of a file that somebody wrote: UTF-8, with or without MARK in front.
 
     Raises:
         ValueError: it is none; the message goes on from "FILE is".
@@ -33,7 +33,7 @@ def decode_text(content: bytes) -> str:
     if find_encoding(content) != UTF8:
         raise ValueError("UTF-16, not UTF-8 text; save it as UTF-8")
     try:
-        text, wrong = content.decode(UTF8), content[:100].find(b"\0")
+        text, wrong = content.decode(UTF8).removeprefix(MARK), content[:100].find(b"\0")
     except UnicodeDecodeError as error:
         text, wrong = "", error.start
     if wrong >= 0:
@@ -62,24 +62,3 @@ def _shown(character: str) -> str:
 def printable_lines(text: str) -> str:
     """Return `printable` of each line of a text whose line ends are our own."""
     return "\n".join(map(printable, text.split("\n")))
-
-
-class LogFormatter(logging.Formatter):
-    """A record as one `printable` line of its message alone, with the lines of a traceback below it."""
-
-    def formatMessage(self, record: logging.LogRecord) -> str:
-        return printable(super().formatMessage(record))
-
-    def formatException(self, ei: Any) -> str:
-        return printable_lines(super().formatException(ei))
-
-
-def show_log(level: int = logging.WARNING) -> None:
-    """Show the log from this level on, on stderr; where a program shows it already, it stays the program's."""
-    root = logging.getLogger()
-    if not root.handlers:
-        handler = logging.StreamHandler()
-        handler.setFormatter(LogFormatter())
-        root.addHandler(handler)
-    if any(isinstance(handler.formatter, LogFormatter) for handler in root.handlers):
-        root.setLevel(level)

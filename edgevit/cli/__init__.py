@@ -18,8 +18,8 @@ from edgevit.cli import habits
 from edgevit.cli.sections import CommandGroup
 from edgevit.cli.terminal import say
 from edgevit.errors import EdgevitError
+from edgevit.system.log import show_log
 from edgevit.system.platforms import print_in_utf8
-from edgevit.text import show_log
 
 COMMANDS = {
     "models": "edgevit.cli.models",

@@ -20,7 +20,7 @@ from edgevit.device_profiles import GENERIC, find_profile
 from edgevit.errors import GateError, OptionError
 from edgevit.export.recipe import METHODS
 from edgevit.models.zoo.registry import get_spec
-from edgevit.text import show_log
+from edgevit.system.log import show_log
 
 if TYPE_CHECKING:
     from edgevit.export import ExportResult

@@ -10,7 +10,7 @@ import click
 from edgevit.artifact.manifest import INTERPOLATIONS
 from edgevit.cli.sections import OTHERS, section
 from edgevit.errors import OptionError
-from edgevit.text import show_log
+from edgevit.system.log import show_log
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]

@@ -1,1 +1,1 @@
-"""The operating system: what differs between systems, and files that are written whole or not at all."""
+"""The operating system: what differs between systems, files that are written whole or not at all, and the log."""

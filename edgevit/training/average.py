@@ -22,7 +22,8 @@ from edgevit.models import create_model
 from edgevit.models.weights.checkpoint import read_state_dict
 from edgevit.models.weights.load import canonical_state, load_state
 from edgevit.models.zoo.registry import get_spec
-from edgevit.text import printable, show_log
+from edgevit.system.log import show_log
+from edgevit.text import printable
 from edgevit.training.data import list_data, read_data
 from edgevit.training.finish import card, finish
 from edgevit.training.job import Job, Watcher

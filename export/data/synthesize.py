@@ -31,7 +31,7 @@ from edgevit.models.weights.resolve import build_with_weights, resolve_weights
 from edgevit.models.zoo.registry import SIZE_STEP, get_spec
 from edgevit.models.zoo.spec import ModelSpec
 from edgevit.runtime.images.preprocess import center_box, scaled_size
-from edgevit.text import show_log
+from edgevit.system.log import show_log
 
 log = logging.getLogger(__name__)
 

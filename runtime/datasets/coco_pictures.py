@@ -20,7 +20,7 @@ from edgevit.runtime.datasets.listing import (
 from edgevit.runtime.datasets.marks import Marked, MarkedPart, Tally
 from edgevit.runtime.datasets.parts import PARTS, Part, find_parts
 from edgevit.schema import CutOffError, read_json
-from edgevit.text import UTF8, find_encoding
+from edgevit.text import MARK, UTF8, find_encoding
 
 _PREFIX = re.compile("^[0-9a-f]{8}-")
 """What Label Studio puts in front of a picture's name."""
@@ -140,7 +140,7 @@ def _is_document(path: Path) -> bool:
 def _is_cut_off(content: bytes) -> bool:
     """Tell whether a document lacks its end, and with it, perhaps, keys by which it is known."""
     try:
-        read_json(content.decode(UTF8, "replace"))
+        read_json(content.decode(UTF8, "replace").removeprefix(MARK))
     except CutOffError:
         return True
     except ValueError:

@@ -15,7 +15,7 @@ from edgevit.runtime.run.result_writer import answer_record
 from edgevit.runtime.sources.frames import Clock, Frame
 from edgevit.runtime.sources.stop import Stop
 from edgevit.runtime.stream.loop import Predictor, StreamCallbacks, answer
-from edgevit.text import show_log
+from edgevit.system.log import show_log
 
 
 class OpenPredictor(Predictor, Protocol):

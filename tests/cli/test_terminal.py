@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from edgevit.cli.terminal import echo, echo_json, echo_over, echo_text, say
-from edgevit.text import LogFormatter
+from edgevit.system.log import LogFormatter
 from tests.conftest import MakeModel, Run, SaveImage
 from tests.places import ROOT
 
@@ -23,7 +23,7 @@ ESCAPE = "\x1b]0;pwned\x07\x1b[2J"
 LABELS = (f"{ESCAPE}cat", "a\nfile  x (checksum good)", "=cmd|' /C calc'!A0")
 PRINTERS = {
     "edgevit/cli/terminal.py": "the module that all commands print with",
-    "edgevit/text.py": "the log, by a formatter that makes its lines printable",
+    "edgevit/system/log.py": "the log, by a formatter that makes its lines printable",
     "runtime/sinks/lines.py": "stdout of sinks: JSON in ASCII, or what they made printable",
     "runtime/sources/capture_child.py": "a process of our own, whose parent reads it as an error's text",
     "runtime/benchmark/first.py": "a process of our own, whose parent reads its JSON",

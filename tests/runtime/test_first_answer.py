@@ -31,7 +31,7 @@ import cv2, numpy, {runtime}
 before = set(sys.modules)
 sys.modules.update(dict.fromkeys(sys.argv[3:]))  # to import one of these now is an error
 import edgevit
-print(edgevit.load(sys.argv[1], threads=1)(sys.argv[2]).top1)
+print(edgevit.load(sys.argv[1], threads={threads})(sys.argv[2]).top1)
 print(*sorted(set(sys.modules) - before), sep="\\n")
 """
 UNNEEDED = (
@@ -68,7 +68,7 @@ def test_no_module_is_imported_that_the_answer_does_not_need(
     kind: str, runtime: str, request: pytest.FixtureRequest, red_picture: Path
 ) -> None:
     model = request.getfixturevalue("make_tflite" if kind == "tflite" else "make_model")()
-    command = [sys.executable, "-c", IMPORTS.format(runtime=runtime), str(model), str(red_picture), *DEAR]
+    command = [sys.executable, "-c", IMPORTS.format(runtime=runtime, threads=1), str(model), str(red_picture), *DEAR]
     clean = {name: value for name, value in os.environ.items() if name != "EDGEVIT_PROFILE"}
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=clean)
     assert done.returncode == 0, done.stderr
@@ -80,6 +80,25 @@ def test_no_module_is_imported_that_the_answer_does_not_need(
     assert sorted(unneeded & set(imported)) == []
     own = [name for name in imported if name.split(".")[0] == "edgevit"]
     assert len(own) <= MOST_MODULES, sorted(own)
+
+
+def test_profile_that_says_the_number_of_threads_is_read_with_as_little(
+    make_tflite: MakeModel, red_picture: Path
+) -> None:
+    code = IMPORTS.format(runtime="ai_edge_litert.interpreter", threads=None)
+    clean = {name: value for name, value in os.environ.items() if name not in threads.VARIABLES}
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(make_tflite()), str(red_picture)],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env=clean | {"EDGEVIT_PROFILE": "rpi4"},
+    )
+    assert done.returncode == 0, done.stderr
+    imported = set(done.stdout.split())
+    own = {name for name in UNNEEDED if name.startswith("edgevit.device_profiles.")}
+    assert "edgevit.device_profiles.library" in imported
+    assert sorted({*UNNEEDED, "traceback"} & imported - own - {"tomllib"}) == []
 
 
 def test_file_is_read_once_and_its_checksum_is_found_before_the_runtime_gets_it(
