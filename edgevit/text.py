@@ -8,7 +8,7 @@ _REORDERING = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\
 """Characters that change the order in which those around them are shown."""
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 """What a text in UTF-16 begins with, mostly."""
-_UTF16_BY_ZEROS = {(1,): "utf-16-le", (0,): "utf-16-be"}
+_UTF16_BY_ZEROS: dict[tuple[int, ...], str] = {(1,): "utf-16-le", (0,): "utf-16-be"}
 """At which of every two bytes zeros stand, to the encoding: a text in UTF-8 has none, pictures and models have both."""
 UTF8 = "utf-8"
 MARK = "\ufeff"
