@@ -36,7 +36,7 @@ def read_secret(name: str, environment: Mapping[str, str] = os.environ) -> str |
 def _first_line(named: str, path: Path) -> str:
     try:
         with path.open("rb") as file:  # a pipe too, as a password manager may fill it
-            lines = decode_text(file.read(LONGEST_BYTES)).splitlines()
+            lines = decode_text(file.read(LONGEST_BYTES).split(b"\n", 1)[0]).splitlines()
     except (OSError, ValueError) as error:
         raise OptionError(f"{named}, which cannot be read: {_reason(error)}") from error
     if not lines or not lines[0]:

@@ -39,7 +39,7 @@ from edgevit.runtime.run.summary import RunProgress
         ({"to": ["a.csv"]}, "--jobs writes one file of JSON lines"),
         ({"to": ["a.jsonl", "hard:hard"]}, "--jobs writes one file of JSON lines"),
         ({"to": ["a.jsonl?size=1MB"]}, "--jobs writes one file of JSON lines"),
-        ({"jobs": 0}, "--jobs is 0, expected a whole number, 1 or more"),
+        ({"jobs": 0}, "--jobs is 0, expected a whole number from 1 to 1024"),
         ({"jobs": None, "resume": True}, "--resume goes on with what --jobs has begun; add --jobs 1, or more"),
         ({"errors": "all"}, "--errors is 'all', expected one of skip, row"),
     ],

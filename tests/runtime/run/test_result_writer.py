@@ -83,7 +83,7 @@ def test_picture_of_regions_is_one_whole_frame_with_each_of_them_drawn(tmp_path:
     sink = PictureSink(BoundedFolder(tmp_path, 10**7), Captions(answers=2))
     writer = ResultWriter(sink, regions=regions)
     for number in range(3):
-        writer.picture(np.full((240, 320, 3), 90, np.uint8), Moment("camera:0", number, 0.0, 0.0))
+        writer.picture(np.full((240, 320, 3), 90, np.uint8), Moment("camera:0", number, float(number), float(number)))
         writer.result(answer(number, 0.9, "gate"))
         writer.result(answer(number, 0.2, "yard"))
     files = sorted(tmp_path.iterdir())

@@ -290,7 +290,8 @@ def info_of(get: Callable[[str], tuple[int, bytes]]) -> dict[str, str]:
 def test_status_that_cannot_be_written_is_said_before_the_first_picture(
     start: Callable[..., Service], tiny_model: Path, camera: Camera, tmp_path: Path
 ) -> None:
+    (tmp_path / "none").write_text("a file")
     service = start(tiny_model, camera.url, "--status", tmp_path / "none" / "status.json")
     out, err = service.process.communicate(timeout=120)
     assert (service.process.returncode, out) == (1, "")
-    assert "No such file or directory; choose a place that this user may change" in err
+    assert "none/status.json cannot be written: File exists; choose a place that this user may change" in err
