@@ -78,6 +78,7 @@ def _as_tflite(
     convert = import_module("edgevit.export.tflite.convert")
     calibrate = import_module("edgevit.export.tflite.calibrate")
     quantize = import_module("edgevit.export.tflite.quantize")
+    passes = import_module("edgevit.export.tflite_graph.passes")
 
     content: bytes = convert.convert(model, (1, 3, *size), None, _outputs(spec))
     if "fp32" in precisions:
@@ -85,7 +86,10 @@ def _as_tflite(
     if "int8" in precisions:
         ranges = calibrate.calibrate(content, partial(_noise, size))
         quantizer = quantize.TfliteQuantizer(content, ranges, float_heads=0 if spec.family.boxes is None else 1)
-        yield "int8", quantizer.make(quantizer.kept)
+        made: bytes = quantizer.make(quantizer.kept)
+        for step in passes.rewrites(ranges):
+            made = step.apply(made)
+        yield "int8", made
 
 
 _MAKERS: dict[Format, Callable[..., Iterator[tuple[str, bytes]]]] = {"onnx": _as_onnx, "tflite": _as_tflite}
