@@ -53,7 +53,7 @@ class Spool:
         # a log of at most an eighth, or of SQLite's usual 1000 pages
         self._log_pages = min(1000, max(8, self._pages // 8))
         self._lock = threading.Lock()
-        self._unsaved = 0
+        self._unsaved = self._dropped = 0
         self._quiet_s = quiet_s
         self._failed_s: float | None = None
         self._lost_s: float | None = None
@@ -136,6 +136,11 @@ class Spool:
             for seq, identity, channel, body, reason in rows
         ]
 
+    @property
+    def lost(self) -> int:
+        """Records that the disk did not take, or that were dropped for the quota, since the start of this process."""
+        return self._unsaved + self._dropped
+
     def sync(self) -> None:
         """Flush what was stored to the disk; a loss of power cannot reach it then."""
         # the folder too: it holds the name of the log
@@ -215,6 +220,7 @@ class Spool:
         run(_DROPPED, (gone,))
         run("COMMIT")
         self._waiting -= gone
+        self._dropped += gone
         return kept + delivered + gone
 
     def _shrink(self) -> None:
