@@ -1,6 +1,7 @@
 """A file is written whole or not at all, and an older one stays as it was until the new one is there."""
 
 import contextlib
+import errno
 import os
 import secrets
 from collections.abc import Iterator
@@ -30,6 +31,28 @@ def lock(handle: int) -> bool:
     return True
 
 
+def make_folders(folder: Path, *, mode: int = 0o777) -> None:
+    """Make a folder, and those that it lies in, unless it is there.
+
+    Args:
+        folder: to be made.
+        mode: its permissions, such as 0o700; those that it lies in have the usual ones.
+
+    Raises:
+        OSError: it cannot be made; where a file is in its way the reason names that.
+    """
+    try:
+        folder.mkdir(mode=mode, parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise _blocked(folder) or error from error
+
+
+def _blocked(folder: Path) -> OSError | None:
+    """Return the error for a folder that cannot be, as it or one that it lies in is something else."""
+    file = next((place for place in (folder, *folder.parents) if os.path.lexists(place) and not place.is_dir()), None)
+    return None if file is None else NotADirectoryError(errno.ENOTDIR, f"{file} is no folder")
+
+
 @contextlib.contextmanager
 def replacing(path: Path, *, durable: bool = False, mode: int | None = None) -> Iterator[Path]:
     """Yield the path of an empty file beside `path`; what is written there replaces `path` if the block succeeds.
@@ -44,7 +67,10 @@ def replacing(path: Path, *, durable: bool = False, mode: int | None = None) -> 
     """
     # the same suffix, by which a file's format is told
     temporary = path.with_name(f"{PART}{secrets.token_hex(6)}{path.suffix}")
-    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666 if mode is None else mode & 0o600)
+    try:
+        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666 if mode is None else mode & 0o600)
+    except NotADirectoryError as error:
+        raise _blocked(path.parent) or error from error
     try:
         if mode is not None:
             # Windows changes no file by its handle

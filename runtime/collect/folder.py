@@ -13,7 +13,7 @@ from edgevit.runtime.datasets.listing import normalized
 from edgevit.runtime.images.read import read_image
 from edgevit.runtime.images.resample import RGBImage
 from edgevit.runtime.sinks.folder import folder_name
-from edgevit.system.files import PART, replacing_output
+from edgevit.system.files import PART, make_folders, replacing_output
 
 REMEMBERED = 1000
 """Newest photos of a class that a new one is compared with."""
@@ -57,7 +57,7 @@ class PhotoFolder:
         self.root, self._quota = root, quota
         self._hashes: dict[str, list[int]] = {}
         try:
-            root.mkdir(parents=True, exist_ok=True)
+            make_folders(root)
             with tempfile.TemporaryFile(dir=root):
                 pass
             for part in root.glob(f"*/{PART}*"):
@@ -108,7 +108,7 @@ class PhotoFolder:
         known = self._known(label)
         path = self.root / label / f"{self._next:05d}-{label}.jpg"
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_folders(path.parent)
         except OSError as error:
             raise OutputError(
                 f"{path.parent} cannot be made: {error.strerror or error}; choose another --to"

@@ -15,6 +15,7 @@ from edgevit.errors import OutputError
 from edgevit.runtime.delivery.salvage import PAGE, checksum, is_text
 from edgevit.runtime.delivery.spool_file import INSERT, ROWS, explain, is_damage, open_file, replace_file
 from edgevit.runtime.delivery.stored import SpoolCounts, Stored
+from edgevit.system.files import make_folders
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +63,7 @@ class Spool:
         self._waiting = 0
         self._counted = SpoolCounts(0, 0, 0, 0)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_folders(path.parent)
             self._connection = open_file(path, self._log_pages)
             self._waiting = self._count_waiting()
             self._next = self._first_place()

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 from edgevit.errors import OutputError
+from edgevit.system.files import make_folders
 
 SIZE = 10_000_000
 """Bytes after which a file begins anew."""
@@ -73,7 +74,7 @@ class RotatingFile:
         self._file.close()
 
     def _open(self) -> None:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        make_folders(self.path.parent)
         self._file = self.path.open("a+b", buffering=0)
         self._length = self._file.seek(0, 2)
         self._day = datetime.date.fromtimestamp(self.path.stat().st_mtime)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from edgevit.errors import OutputError
-from edgevit.system.files import flush_names, lock, replacing, replacing_output
+from edgevit.system.files import flush_names, lock, make_folders, replacing, replacing_output
 from tests.flushes import note_flushes
 
 
@@ -51,6 +51,23 @@ def test_a_name_of_the_longest_length_can_be_written(tmp_path: Path) -> None:
 def test_a_missing_folder_is_an_error_of_the_system(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError), replacing(tmp_path / "none" / "model.onnx"):
         pass
+
+
+@pytest.mark.parametrize("folder", ["notes.txt", "notes.txt/deep", "notes.txt/deep/deeper"])
+def test_a_file_in_the_place_of_a_folder_is_named(tmp_path: Path, folder: str) -> None:
+    (tmp_path / "notes.txt").write_text("a file")
+    with pytest.raises(NotADirectoryError) as caught:
+        make_folders(tmp_path / folder)
+    assert caught.value.strerror == f"{tmp_path}/notes.txt is no folder"
+    with pytest.raises(NotADirectoryError) as caught, replacing(tmp_path / folder / "model.onnx"):
+        pass
+    assert caught.value.strerror == f"{tmp_path}/notes.txt is no folder"
+
+
+def test_a_folder_is_made_with_those_that_it_lies_in(tmp_path: Path) -> None:
+    for _ in range(2):
+        make_folders(tmp_path / "deep" / "keys", mode=0o700)
+    assert (tmp_path / "deep" / "keys").stat().st_mode & 0o777 == 0o700
 
 
 def test_a_full_disk_is_told_with_what_to_do(tmp_path: Path) -> None:
