@@ -166,6 +166,11 @@ def _decode_tiff(data: bytes, name: str, header: Header) -> np.ndarray[Any, Any]
         # the decoder then takes them for multiplied already, and leaves them
         data = tiff_tags.replace_tag(data, tiff_tags.EXTRA_SAMPLES, tiff_tags.ASSOCIATED)
     image = _decode_with_opencv(data, name, _flag(header))
+    if header.white > 255 and image.dtype == np.uint8:
+        raise ImageError(
+            f"{name} has more than 8 bits, of which the decoder keeps 8, as it does of grey with an alpha channel; "
+            "save it without alpha, or with 8 bits"
+        )
     return np.asarray(header.white - image, image.dtype) if header.white_is_zero else image
 
 

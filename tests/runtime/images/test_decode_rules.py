@@ -246,6 +246,22 @@ def test_sixteen_bits_with_an_alpha_channel_keep_the_colours_that_are_stored(ext
     assert read_image(data).tolist() == [[[0, 30, 12], [255, 100, 50]]]
 
 
+@pytest.mark.parametrize("photometric", ["minisblack", "miniswhite"])
+@pytest.mark.parametrize("extra", [0, 1, 2], ids=["unspecified", "multiplied", "apart"])
+def test_grey_of_sixteen_bits_with_an_alpha_channel_is_refused_with_what_helps(photometric: str, extra: int) -> None:
+    stored = np.array([[[0, 65535], [30 * 257, 40000], [65535, 65535]]], np.uint16)
+    options: dict[str, Any] = {"photometric": photometric, "extrasamples": [extra], "planarconfig": "contig"}
+    with pytest.raises(ImageError, match=r"grey with an alpha channel; save it without alpha, or with 8 bits$"):
+        read_image(tiff_of(stored, **options))
+    # both of which are read
+    for mended in (
+        tiff_of(stored[:, :, 0], photometric=photometric),
+        tiff_of((stored >> 8).astype(np.uint8), **options),
+    ):
+        levels = [0, 30, 255] if photometric == "minisblack" else [255, 225, 0]
+        assert read_image(mended)[0, :, 1].tolist() == levels
+
+
 def test_three_channels_are_those_that_are_stored_whatever_their_last_is_called() -> None:
     picture = noise(5, 7)
     np.testing.assert_array_equal(read_image(tiff_of(picture, photometric="rgb")), picture)
