@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from edgevit.errors import EdgevitError, OutputError, SiteError
-from edgevit.system.files import flush_names, make_folders, replacing
+from edgevit.system.files import make_folders, replacing
 
 try:
     import fcntl
@@ -31,7 +31,6 @@ def writing(path: Path, *, mode: int | None = None) -> Iterator[Path]:
         make_folders(path.parent)
         with replacing(path, durable=True, mode=mode) as temporary:
             yield temporary
-        flush_names(path.parent)
 
 
 @contextlib.contextmanager

@@ -59,7 +59,7 @@ def replacing(path: Path, *, durable: bool = False, mode: int | None = None) -> 
 
     Args:
         path: the file to write, in a folder that exists.
-        durable: flush it to the disk first, which on an SD card takes tens of milliseconds.
+        durable: flush it to the disk first, and its name after, which on an SD card takes tens of milliseconds.
         mode: permissions from the first byte on, such as 0o600; None for those of any new file.
 
     Raises:
@@ -83,6 +83,8 @@ def replacing(path: Path, *, durable: bool = False, mode: int | None = None) -> 
             with temporary.open("rb+") as file:
                 os.fsync(file.fileno())
         temporary.replace(path)
+        if durable:
+            flush_names(path.parent)
     finally:
         # where the disk fails altogether, its first error is the one to tell
         with contextlib.suppress(OSError):

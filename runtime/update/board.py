@@ -186,7 +186,6 @@ class Board:
     def _write(self, name: str, document: Any) -> None:
         with replacing(self.folder / name, durable=True) as temporary:
             temporary.write_text(json.dumps(document) + "\n", "utf-8")
-        flush_names(self.folder)
 
 
 @contextlib.contextmanager

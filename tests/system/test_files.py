@@ -78,7 +78,9 @@ def test_a_full_disk_is_told_with_what_to_do(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == []
 
 
-def test_a_durable_file_is_flushed_before_it_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_durable_file_is_flushed_before_it_has_its_name_and_then_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     steps = note_flushes(monkeypatch)
     with replacing(tmp_path / "state.json", durable=True) as temporary:
         temporary.write_text("{}")
@@ -86,7 +88,8 @@ def test_a_durable_file_is_flushed_before_it_has_its_name(tmp_path: Path, monkey
         temporary.write_text("{}")
     with replacing(tmp_path / "page.html") as temporary:
         temporary.write_text("page")
-    assert steps == ["flush part", "name state.json", "flush part", "name plan.json", "name page.html"]
+    whole = [["flush part", f"name {name}", "flush folder"] for name in ("state.json", "plan.json")]
+    assert steps == [*whole[0], *whole[1], "name page.html"]
 
 
 def test_a_folder_is_flushed_for_its_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
