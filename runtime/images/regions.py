@@ -1,13 +1,12 @@
 """Which part of a picture, and which way up: --rotate, --roi and --tiles, as pure functions."""
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from edgevit.errors import ImageError, OptionError
-from edgevit.runtime.images.named import check_names, parse_named, shown
+from edgevit.runtime.images.named import check_named, check_names, parse_named, shown
 from edgevit.runtime.images.resample import RGBImage
 
 TURNS: dict[int, Callable[[RGBImage], RGBImage]] = {
@@ -32,7 +31,8 @@ class Region:
 
     def __post_init__(self) -> None:
         values = (self.x, self.y, self.width, self.height)
-        if not all(map(math.isfinite, values)) or min(self.x, self.y) < 0 or min(self.width, self.height) <= 0:
+        check_named("roi", self.name, *values)
+        if min(self.x, self.y) < 0 or min(self.width, self.height) <= 0:
             raise OptionError(f"--roi {self.name} is {shown(values)}, expected x,y,w,h from 0, w and h above 0")
         if self.in_shares and (self.x + self.width > 1 + 1e-9 or self.y + self.height > 1 + 1e-9):
             raise OptionError(f"--roi {self.name} is {shown(values)}, which reaches beyond the picture; x+w, y+h <= 1")
