@@ -5,6 +5,7 @@ import struct
 from typing import TYPE_CHECKING, NamedTuple
 
 from edgevit.system.platforms import machine_architecture
+from edgevit.text import is_whole
 
 if TYPE_CHECKING:
     from edgevit.device_profiles.profile import Feature
@@ -102,7 +103,7 @@ def core_parts(cpuinfo: str) -> dict[int, str]:
     """Return "CPU implementer:CPU part" of each processor of an Arm machine's /proc/cpuinfo."""
     parts, number, implementer = {}, -1, ""
     for name, value in _fields(cpuinfo):
-        if name == "processor" and value.isdecimal():
+        if name == "processor" and is_whole(value):
             number, implementer = int(value), ""
         elif name == "CPU implementer":
             implementer = value.lower()

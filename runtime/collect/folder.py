@@ -18,7 +18,7 @@ from edgevit.system.files import PART, make_folders, replacing_output
 REMEMBERED = 1000
 """Newest photos of a class that a new one is compared with."""
 
-_NUMBERED = re.compile(r"(\d{5,})-.*\.jpg", re.DOTALL)
+_NUMBERED = re.compile(r"([0-9]{5,})-.*\.jpg", re.DOTALL)
 
 
 class QuotaReachedError(EdgevitError):

@@ -14,6 +14,7 @@ from edgevit.errors import ImageError, OptionError
 from edgevit.runtime.images.header import Header, read_header
 from edgevit.runtime.images.levels import to_bytes
 from edgevit.runtime.images.resample import RGBImage
+from edgevit.text import is_whole
 
 MAX_PIXELS = 64_000_000
 """A picture of more is refused before it is decoded: it takes 3 bytes a pixel, 6 where it has 16 bits."""
@@ -57,7 +58,7 @@ def pixel_limit() -> int:
         OptionError: EDGEVIT_MAX_PIXELS is no whole number.
     """
     text = os.environ.get(MAX_PIXELS_VARIABLE, "")
-    if text and not (text.isdecimal() and 0 < int(text) < 1 << 40):
+    if text and not (is_whole(text) and 0 < int(text) < 1 << 40):
         raise OptionError(f"{MAX_PIXELS_VARIABLE} is {text!r}, expected a number of pixels such as {2 * MAX_PIXELS}")
     return int(text) if text else MAX_PIXELS
 

@@ -8,6 +8,7 @@ import numpy as np
 from edgevit.errors import ImageError, OptionError
 from edgevit.runtime.images.named import check_named, check_names, parse_named, shown
 from edgevit.runtime.images.resample import RGBImage
+from edgevit.text import is_whole
 
 TURNS: dict[int, Callable[[RGBImage], RGBImage]] = {
     0: lambda image: image,
@@ -88,7 +89,7 @@ def parse_grid(text: str) -> tuple[int, int]:
         OptionError: it is something else, or more than 100 tiles.
     """
     columns, _, rows = text.partition("x")
-    valid = all(part.isascii() and part.isdecimal() and 0 < len(part) <= 3 for part in (columns, rows))
+    valid = is_whole(columns) and is_whole(rows)
     across, down = (int(columns), int(rows)) if valid else (0, 0)
     if not 0 < across * down <= 100:
         raise OptionError(f"--tiles is {text!r}, expected columns x rows such as 3x2, at most 100 tiles")

@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 SORTED = "sorted-"
 """Beginning of the name of a picture that somebody put into its class."""
 
-_NUMBERED = re.compile(r"(\d{8,})-(.*)\.jpg", re.DOTALL)
+_NUMBERED = re.compile(r"([0-9]{8,})-(.*)\.jpg", re.DOTALL)
 
 
 @dataclass(frozen=True)

@@ -131,6 +131,6 @@ class RotatingFile:
     def _predecessors(self) -> list[tuple[str, int, Path]]:
         """Return (day, number, path) of the files that this one was, oldest first."""
         base, suffix = re.escape(self.path.stem), re.escape(self.path.suffix)
-        pattern = re.compile(rf"{base}-(\d{{4}}-\d\d-\d\d)(?:\.(\d+))?{suffix}")
+        pattern = re.compile(rf"{base}-(\d{{4}}-\d\d-\d\d)(?:\.(\d+))?{suffix}", re.ASCII)
         found = [(match, path) for path in self.path.parent.iterdir() if (match := pattern.fullmatch(path.name))]
         return sorted((match[1], int(match[2] or 1), path) for match, path in found)

@@ -16,6 +16,7 @@ from edgevit.runtime.sources.raw import parse_raw
 from edgevit.runtime.sources.sampling import parse_duration, parse_pace, parse_warmup
 from edgevit.runtime.tracking.follow import FollowRules, read_follow_rules
 from edgevit.schema import Range, Share, check_options
+from edgevit.text import is_whole
 
 
 class StreamKeywords(TypedDict, total=False):
@@ -204,6 +205,6 @@ class StreamOptions:
 def parse_capture(text: str) -> tuple[int, int]:
     """Return (height, width) for "1280x720"; OptionError if it is something else."""
     width, _, height = text.partition("x")
-    if not all(part.isascii() and part.isdecimal() and 0 < int(part) <= 16384 for part in (width, height)):
+    if not all(is_whole(part) and 0 < int(part) <= 16384 for part in (width, height)):
         raise OptionError(f"--capture is {text!r}, expected width x height such as 1280x720")
     return int(height), int(width)
