@@ -9,7 +9,7 @@ from pathlib import Path
 
 from edgevit.errors import EdgevitError, ImageError, OptionError, OutputError
 from edgevit.runtime.collect.likeness import difference_hash, distance
-from edgevit.runtime.datasets.listing import normalized
+from edgevit.runtime.datasets.listing import as_one_folder
 from edgevit.runtime.images.read import read_image
 from edgevit.runtime.images.resample import RGBImage
 from edgevit.runtime.sinks.folder import folder_name
@@ -34,11 +34,6 @@ def check_label(label: str) -> str:
     if folder_name(label) != label:
         raise OptionError(f"--label is {label!r}, which cannot name a folder; try {folder_name(label)!r}")
     return label
-
-
-def as_one_folder(label: str) -> str:
-    """Return what is equal for labels whose folders are one where no case of letters is told apart: macOS, Windows."""
-    return normalized(label).casefold()
 
 
 class PhotoFolder:
