@@ -156,7 +156,7 @@ def _learn(job: Job, model: nn.Module, data: Data, listing: Listing, watcher: Wa
     )
     if not outcome.finished:
         return None
-    return outcome.averaged.student if isinstance(outcome.averaged, TaughtModel) else outcome.averaged
+    return outcome.averaged.model if isinstance(outcome.averaged, TaughtModel) else outcome.averaged
 
 
 def _ask(job: Job, teacher: Teacher, samples: Samples, watcher: Watcher) -> NDArray[np.float16] | None:
