@@ -47,6 +47,15 @@ def make_folders(folder: Path, *, mode: int = 0o777) -> None:
         raise _blocked(folder) or error from error
 
 
+def check_folder(folder: Path, place: str) -> None:
+    """Raise OutputError unless there is a folder for what is to be written at a place, such as "-o farm.onnx"."""
+    if folder.is_dir():
+        return
+    if (blocked := _blocked(folder)) is not None:
+        raise OutputError(f"{place}: {blocked.strerror}; choose another place")
+    raise OutputError(f"{place}: the folder {folder} does not exist; make it first")
+
+
 def _blocked(folder: Path) -> OSError | None:
     """Return the error for a folder that cannot be, as it or one that it lies in is something else."""
     file = next((place for place in (folder, *folder.parents) if os.path.lexists(place) and not place.is_dir()), None)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from edgevit.errors import OutputError
-from edgevit.system.files import flush_names, lock, make_folders, replacing, replacing_output
+from edgevit.system.files import check_folder, flush_names, lock, make_folders, replacing, replacing_output
 from tests.flushes import note_flushes
 
 
@@ -62,6 +62,15 @@ def test_a_file_in_the_place_of_a_folder_is_named(tmp_path: Path, folder: str) -
     with pytest.raises(NotADirectoryError) as caught, replacing(tmp_path / folder / "model.onnx"):
         pass
     assert caught.value.strerror == f"{tmp_path}/notes.txt is no folder"
+
+
+def test_a_place_without_its_folder_is_told_apart_from_one_below_a_file(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("a file")
+    check_folder(tmp_path, "-o farm.onnx")
+    with pytest.raises(OutputError, match=f"^-o farm.onnx: the folder {tmp_path}/none does not exist; make it first$"):
+        check_folder(tmp_path / "none", "-o farm.onnx")
+    with pytest.raises(OutputError, match=f"^-o farm.onnx: {tmp_path}/notes.txt is no folder; choose another place$"):
+        check_folder(tmp_path / "notes.txt" / "deep", "-o farm.onnx")
 
 
 def test_a_folder_is_made_with_those_that_it_lies_in(tmp_path: Path) -> None:
