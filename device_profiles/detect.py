@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from edgevit.device_profiles.evidence import VARIABLE, Evidence, read_evidence
 from edgevit.device_profiles.library import find_profile, likely_profiles
 from edgevit.device_profiles.profile import Profile
-from edgevit.text import is_whole
+from edgevit.schema import is_whole
 
 GENERIC = (
     ("aarch64", "dotprod", "generic-armv8.2-dotprod"),

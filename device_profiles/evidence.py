@@ -4,8 +4,8 @@ import os
 import struct
 from typing import TYPE_CHECKING, NamedTuple
 
+from edgevit.schema import is_whole
 from edgevit.system.platforms import machine_architecture
-from edgevit.text import is_whole
 
 if TYPE_CHECKING:
     from edgevit.device_profiles.profile import Feature

@@ -13,8 +13,6 @@ _UTF16_BY_ZEROS: dict[tuple[int, ...], str] = {(1,): "utf-16-le", (0,): "utf-16-
 UTF8 = "utf-8"
 MARK = "\ufeff"
 """What Windows puts before a text in UTF-8."""
-MOST_DIGITS = 20
-"""Digits of a whole number that are read."""
 
 
 def find_encoding(content: bytes) -> str:
@@ -41,14 +39,6 @@ def decode_text(content: bytes) -> str:
     if wrong >= 0:
         raise ValueError(f"not UTF-8 text (byte {wrong:,} is 0x{content[wrong]:02x}); save it as UTF-8")
     return text
-
-
-def is_whole(text: str) -> bool:
-    """Tell whether a text is a whole number: digits from 0 to 9 alone, and no more of them than a count can have.
-
-    `str.isdecimal` takes digits of other scripts, too, and `int` refuses thousands of them in words of its own.
-    """
-    return text.isascii() and text.isdecimal() and len(text) <= MOST_DIGITS
 
 
 def printable(text: str) -> str:

@@ -10,8 +10,8 @@ import click
 from edgevit.artifact.manifest import INTERPOLATIONS
 from edgevit.cli.sections import OTHERS, section
 from edgevit.errors import OptionError
+from edgevit.schema import is_whole
 from edgevit.system.log import show_log
-from edgevit.text import is_whole
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from edgevit.device_profiles.state import read_memory
 from edgevit.doctor.environment import Environment, Finding
-from edgevit.text import is_whole
+from edgevit.schema import is_whole
 
 OLDEST_PYTHON = (3, 11)
 LITTLE_MEMORY_MB, TOO_LITTLE_MEMORY_MB = 250, 100

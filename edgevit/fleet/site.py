@@ -24,7 +24,7 @@ from edgevit.fleet.keys import Keys
 from edgevit.fleet.reading import read_roots, read_site
 from edgevit.fleet.rollout import Rollout
 from edgevit.fleet.writing import locked, write_file
-from edgevit.text import is_whole
+from edgevit.schema import is_whole
 
 DAYS = 30
 """Days until a site that nobody renews is refused by the boards."""

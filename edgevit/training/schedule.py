@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from edgevit.errors import OptionError
-from edgevit.schema import check_options
-from edgevit.text import is_whole
+from edgevit.schema import check_options, is_whole
 
 STRIDE = 32
 """Every model's total stride: image sizes are multiples of it."""

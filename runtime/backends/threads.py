@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from edgevit.device_profiles.evidence import VARIABLE, Evidence, read_evidence
 from edgevit.errors import OptionError
-from edgevit.schema import FieldError, Range, read_value
+from edgevit.schema import FieldError, Range, is_whole, read_value
 from edgevit.system.platforms import keep_to_cores, usable_cores
-from edgevit.text import is_whole
 
 if TYPE_CHECKING:
     from edgevit.device_profiles import Profile

@@ -8,8 +8,8 @@ from edgevit.artifact.files import read_regular
 from edgevit.errors import DataError
 from edgevit.runtime.datasets.marks import SHARES, Mark, Marked, Tally
 from edgevit.runtime.datasets.yaml_lists import Value, read_yaml
-from edgevit.schema import read_json
-from edgevit.text import decode_text, is_whole
+from edgevit.schema import is_whole, read_json
+from edgevit.text import decode_text
 
 NAMES_FILES = ("classes.txt", "obj.names", "notes.json")
 """Files that name the classes, where no *.yaml does: LabelImg's and Label Studio's, darknet's and CVAT's."""

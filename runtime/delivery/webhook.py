@@ -22,7 +22,7 @@ from edgevit.runtime.addresses.credentials import read_secret
 from edgevit.runtime.addresses.destinations import Target
 from edgevit.runtime.delivery.sender import DeliveryError, Refuse
 from edgevit.runtime.delivery.stored import Stored
-from edgevit.text import is_whole
+from edgevit.schema import is_whole
 
 REFUSED = (400, 413, 415, 422)
 """Answers that mean this record, not this moment: trying it again would only hold up those behind it."""

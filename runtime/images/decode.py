@@ -14,7 +14,7 @@ from edgevit.errors import ImageError, OptionError
 from edgevit.runtime.images.header import Header, read_header
 from edgevit.runtime.images.levels import to_bytes
 from edgevit.runtime.images.resample import RGBImage
-from edgevit.text import is_whole
+from edgevit.schema import is_whole
 
 MAX_PIXELS = 64_000_000
 """A picture of more is refused before it is decoded: it takes 3 bytes a pixel, 6 where it has 16 bits."""

@@ -8,7 +8,7 @@ import numpy as np
 from edgevit.errors import ImageError, OptionError
 from edgevit.runtime.images.named import check_named, check_names, parse_named, shown
 from edgevit.runtime.images.resample import RGBImage
-from edgevit.text import is_whole
+from edgevit.schema import is_whole
 
 TURNS: dict[int, Callable[[RGBImage], RGBImage]] = {
     0: lambda image: image,

@@ -6,7 +6,7 @@ import socket
 import time
 from collections.abc import Mapping
 
-from edgevit.text import is_whole
+from edgevit.schema import is_whole
 
 log = logging.getLogger(__name__)
 

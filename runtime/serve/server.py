@@ -15,7 +15,7 @@ from edgevit.errors import OutputError
 from edgevit.runtime.serve.actions import LONGEST_BODY, act, read_fields
 from edgevit.runtime.serve.address import Access
 from edgevit.runtime.serve.answers import ROUTES, STREAM, TEXT, PageState, Response, refusal
-from edgevit.text import is_whole
+from edgevit.schema import is_whole
 
 MOST_CONNECTIONS, MOST_STREAMS = 24, 4
 """At once; of connections the oldest goes for a new one, whoever else wants to watch is told to come again."""

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from edgevit.errors import OptionError
 from edgevit.runtime.sources.sampling import parse_duration
-from edgevit.text import is_whole
+from edgevit.schema import is_whole
 
 WHITE_BALANCES = {
     "incandescent": 2800,

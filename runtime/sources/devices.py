@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from edgevit.errors import OptionError, SourceLostError
-from edgevit.text import is_whole
+from edgevit.schema import is_whole
 
 DEV = Path("/dev")
 LINKS = ("v4l/by-id", "v4l/by-path")

@@ -19,7 +19,7 @@ from edgevit.runtime.sources.sampling import SamplingInterval
 from edgevit.runtime.sources.stdin import stdin_paths
 from edgevit.runtime.sources.stop import Stop
 from edgevit.runtime.sources.video_times import VideoTimes
-from edgevit.text import is_whole
+from edgevit.schema import is_whole
 
 Item = Frame | EdgevitError
 """A frame, or why a file gave none."""

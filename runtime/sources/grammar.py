@@ -9,7 +9,7 @@ from typing import Literal
 
 from edgevit.errors import OptionError, UnknownNameError
 from edgevit.runtime.addresses.address import Address, login_from, parse_address, resolve, scheme_of
-from edgevit.text import is_whole
+from edgevit.schema import is_whole
 
 Kind = Literal["path", "video", "sequence", "stdin", "camera", "picam", "rtsp", "http", "tcp"]
 

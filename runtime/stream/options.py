@@ -15,8 +15,7 @@ from edgevit.runtime.sources.options import STALL_S, SourceOptions
 from edgevit.runtime.sources.raw import parse_raw
 from edgevit.runtime.sources.sampling import parse_duration, parse_pace, parse_warmup
 from edgevit.runtime.tracking.follow import FollowRules, read_follow_rules
-from edgevit.schema import Range, Share, check_options
-from edgevit.text import is_whole
+from edgevit.schema import Range, Share, check_options, is_whole
 
 
 class StreamKeywords(TypedDict, total=False):
