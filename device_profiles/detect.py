@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from edgevit.device_profiles.evidence import VARIABLE, Evidence, read_evidence
 from edgevit.device_profiles.library import find_profile, likely_profiles
 from edgevit.device_profiles.profile import Profile
+from edgevit.schema import is_whole
 
 GENERIC = (
     ("aarch64", "dotprod", "generic-armv8.2-dotprod"),
@@ -60,4 +61,4 @@ def match_profile(evidence: Evidence, profiles: Iterable[Profile]) -> Detection:
 def _begins(board: str, start: str) -> bool:
     """Tell whether the board's name begins with `start`, and not with a longer number: "Pi 50" is no "Pi 5"."""
     following = board[len(start) : len(start) + 1]
-    return board.startswith(start) and not following.isdigit()
+    return board.startswith(start) and not is_whole(following)

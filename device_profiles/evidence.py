@@ -4,6 +4,7 @@ import os
 import struct
 from typing import TYPE_CHECKING, NamedTuple
 
+from edgevit.schema import is_whole
 from edgevit.system.platforms import machine_architecture
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ def core_parts(cpuinfo: str) -> dict[int, str]:
     """Return "CPU implementer:CPU part" of each processor of an Arm machine's /proc/cpuinfo."""
     parts, number, implementer = {}, -1, ""
     for name, value in _fields(cpuinfo):
-        if name == "processor" and value.isdecimal():
+        if name == "processor" and is_whole(value):
             number, implementer = int(value), ""
         elif name == "CPU implementer":
             implementer = value.lower()

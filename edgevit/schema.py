@@ -35,6 +35,8 @@ MOST_VALUES = 1_000_000
 """Values of one list that are read at most."""
 DEEPEST = 100
 """Objects and lists within each other that a JSON document may have."""
+MOST_DIGITS = 20
+"""Digits of a whole number that are read."""
 
 _STRING = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"')
 _BRACKET = re.compile(r"[\[{\]}]")
@@ -83,6 +85,14 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         twin = next(key for key, times in Counter(key for key, _ in pairs).items() if times > 1)
         raise ValueError(f"the key {twin[:60]!r} stands twice in one object; leave one out")
     return found
+
+
+def is_whole(text: str) -> bool:
+    """Tell whether a text is a whole number: digits from 0 to 9 alone, and no more of them than a count can have.
+
+    `str.isdecimal` takes digits of other scripts, too, and `int` refuses thousands of them in words of its own.
+    """
+    return text.isascii() and text.isdecimal() and len(text) <= MOST_DIGITS
 
 
 class FieldError(ValueError):

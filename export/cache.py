@@ -8,7 +8,7 @@ from typing import Any
 
 from edgevit.models.weights.download import cache_dir
 from edgevit.schema import read_json
-from edgevit.system.files import replacing
+from edgevit.system.files import make_folders, replacing
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ def cached(kind: str, key: str, compute: Callable[[], Any]) -> Any:
         log.info("cache %s is not readable (%s)", path, error)
     value = compute()
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folders(path.parent)
         with replacing(path) as temporary:
             temporary.write_text(json.dumps(value), encoding="utf-8")
     except OSError as error:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edgevit.errors import OutputError
-from edgevit.system.files import replacing_output
+from edgevit.system.files import check_folder, make_folders, replacing_output
 
 MODEL, LABELS = "model", "labelmap.txt"
 
@@ -15,10 +15,9 @@ def make_folder(folder: Path, suffix: str) -> Path:
     Raises:
         OutputError: it cannot be made.
     """
-    if not folder.parent.is_dir():
-        raise OutputError(f"-o {folder}: the folder {folder.parent} does not exist; make it first")
+    check_folder(folder.parent, f"-o {folder}")
     try:
-        folder.mkdir(exist_ok=True)
+        make_folders(folder)
     except OSError as error:
         raise OutputError(f"-o {folder} cannot be made: {error.strerror}; choose another place") from error
     return folder / f"{MODEL}{suffix}"

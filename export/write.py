@@ -4,6 +4,7 @@ import tempfile
 from pathlib import Path
 
 from edgevit.errors import OptionError, OutputError
+from edgevit.system.files import check_folder
 
 
 def check_writable(path: Path, suffix: str) -> None:
@@ -17,8 +18,7 @@ def check_writable(path: Path, suffix: str) -> None:
         raise OptionError(f"-o {path} does not end in {suffix}; give a file name that does")
     if path.is_dir():
         raise OutputError(f"-o {path} is a folder; give a file name")
-    if not path.parent.is_dir():
-        raise OutputError(f"-o {path}: the folder {path.parent} does not exist; make it first")
+    check_folder(path.parent, f"-o {path}")
     try:
         with tempfile.TemporaryFile(dir=path.parent):
             pass

@@ -245,7 +245,7 @@ def _check_scale(mean: Sequence[float] | None, std: Sequence[float] | None) -> N
             )
 
 
-_NUMBERED = re.compile(r"""\s*(\d{1,6})\s*:\s*(?:'([^'\\]*)'|"([^"\\]*)")\s*(?:,|$)""")
+_NUMBERED = re.compile(r"""\s*([0-9]{1,6})\s*:\s*(?:'([^'\\]*)'|"([^"\\]*)")\s*(?:,|$)""")
 
 
 def _parse_numbered(text: str) -> tuple[str, ...] | None:

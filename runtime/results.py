@@ -4,7 +4,7 @@ import functools
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from edgevit.errors import OptionError
 from edgevit.runtime.moment import Moment, iso_time
 from edgevit.runtime.postprocess import top_classes
+from edgevit.schema import Range, Share, check_argument
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,10 +78,10 @@ class Result:
         """Return (label, confidence) of the k most likely classes that reach the threshold, most likely first.
 
         Raises:
-            OptionError: k is no whole number from 0.
+            OptionError: k is no whole number from 0, or the threshold no number from 0 to 1.
         """
-        if not isinstance(k, int | np.integer) or k < 0:
-            raise OptionError(f"--k is {k!r}, expected a whole number, 0 or more")
+        threshold = check_argument(Share, threshold, "threshold")
+        k = check_argument(Annotated[int, Range(0)], k, "k")
         ranked = ((self.names[index], float(self.probs[index])) for index in top_classes(self.probs, k))
         return tuple((name, confidence) for name, confidence in ranked if confidence >= threshold)
 

@@ -15,6 +15,7 @@ from edgevit.runtime.images.resample import RGBImage
 from edgevit.runtime.images.rle import class_runs, compress
 from edgevit.runtime.postprocess import softmax
 from edgevit.runtime.results import Result
+from edgevit.schema import Share, check_argument
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +50,12 @@ class Segmentation(Result):
         return np.ascontiguousarray(softmax(self.logits.transpose(1, 2, 0)).transpose(2, 0, 1))
 
     def overlay(self, alpha: float = 0.5) -> RGBImage:
-        """Return the picture (H, W, 3), coloured by class; `alpha` 0 is the picture alone, 1 the colours alone."""
+        """Return the picture (H, W, 3), coloured by class; `alpha` 0 is the picture alone, 1 the colours alone.
+
+        Raises:
+            OptionError: alpha is no number from 0 to 1.
+        """
+        alpha = check_argument(Share, alpha, "alpha")
         colours = np.array(self.palette, np.uint8)[self.mask]
         return np.asarray(cv2.addWeighted(self.image, 1 - alpha, colours, alpha, 0), np.uint8)
 
@@ -64,7 +70,12 @@ class Segmentation(Result):
         return {"segments": functools.partial(self.segments, threshold)}
 
     def segments(self, threshold: float = 0.0) -> list[dict[str, Any]]:
-        """Return for each class whose share reaches the threshold its run lengths; see docs/results.md."""
+        """Return for each class whose share reaches the threshold its run lengths; see docs/results.md.
+
+        Raises:
+            OptionError: the threshold is no number from 0 to 1.
+        """
+        threshold = check_argument(Share, threshold, "threshold")
         size = list(self.mask.shape)
         return [
             {

@@ -10,6 +10,7 @@ import click
 from edgevit.artifact.manifest import INTERPOLATIONS
 from edgevit.cli.sections import OTHERS, section
 from edgevit.errors import OptionError
+from edgevit.schema import is_whole
 from edgevit.system.log import show_log
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -124,6 +125,6 @@ def size(text: str | None) -> tuple[int, int] | None:
     if text is None:
         return None
     parts = [part.strip() for part in text.replace("x", ",").split(",")]
-    if not all(part.isdecimal() and int(part) for part in parts) or len(parts) > 2:
+    if not all(is_whole(part) and int(part) for part in parts) or len(parts) > 2:
         raise OptionError(f"--imgsz is {text!r}, expected pixels such as 224, or height x width such as 224x320")
     return int(parts[0]), int(parts[-1])

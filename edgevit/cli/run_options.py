@@ -56,12 +56,10 @@ STREAM_OPTIONS = (
     ),
     click.option(
         "--stall-timeout",
-        default="10s",
-        show_default=True,
         metavar="TIME",
-        help="A camera or stream that gives no picture for so long is lost.",
+        help="A camera or stream that gives no picture for so long is lost; default 10s.",
     ),
-    click.option("--wait/--no-wait", default=True, help="Wait for a lost camera to return (default), or exit 4."),
+    click.option("--wait/--no-wait", default=None, help="Wait for a lost camera to return (default), or exit 4."),
 )
 
 EVENT_OPTIONS = (

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from edgevit.device_profiles.state import read_memory
 from edgevit.doctor.environment import Environment, Finding
+from edgevit.schema import is_whole
 
 OLDEST_PYTHON = (3, 11)
 LITTLE_MEMORY_MB, TOO_LITTLE_MEMORY_MB = 250, 100
@@ -72,7 +73,7 @@ def check_card(env: Environment) -> Iterator[Finding]:
     """A dying SD card is mounted read-only, counts file system errors, or tells its age."""
     mounts = [line.split() for line in env.text("proc/mounts").splitlines()]
     options = [words[3].split(",") for words in mounts if len(words) > 3 and words[1] == "/" and words[2] == "ext4"]
-    errors = sum(int(text) for text in _texts(env, "sys/fs/ext4/*/errors_count") if text.isdecimal())
+    errors = sum(int(text) for text in _texts(env, "sys/fs/ext4/*/errors_count") if is_whole(text))
     ages = [int(age, 16) for text in _texts(env, "sys/block/mmcblk*/device/life_time") for age in _hexadecimals(text)]
     if options and "ro" in options[-1]:
         yield Finding(

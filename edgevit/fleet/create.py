@@ -10,6 +10,7 @@ from edgevit.errors import OptionError, SiteError
 from edgevit.fleet.keys import FIRST_ROOT, Keys
 from edgevit.fleet.site import ROOT_DAYS, Site, sign, write
 from edgevit.fleet.writing import locked, write_file
+from edgevit.system.files import make_folders
 
 
 def create_site(
@@ -44,7 +45,7 @@ def create_site(
     found = Keys(folder, keys)
     place = found.folders[0]
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folders(folder)
     except OSError as error:
         raise SiteError(f"{folder} cannot be made: {error.strerror or error}; choose another place") from error
     with locked(folder):

@@ -15,7 +15,7 @@ from tuf.api.metadata import Role
 from edgevit.artifact.files import read_regular
 from edgevit.errors import SiteError
 from edgevit.fleet.writing import told, write_file
-from edgevit.system.files import PART
+from edgevit.system.files import PART, make_folders
 
 log = logging.getLogger(__name__)
 
@@ -90,7 +90,7 @@ class Keys:
         signer = CryptoSigner.generate_ed25519()
         folder = self.folders[0]
         with told(folder):
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_folders(folder, mode=0o700)
         write_file(folder / f"{name}.{signer.public_key.keyid[:8]}.pem", signer.private_bytes, mode=0o600)
         self._known[signer.public_key.keyid] = signer
         return signer
@@ -105,7 +105,7 @@ class Keys:
             if path.name.split(".")[0] in names and _read_key(path).public_key.keyid not in used:
                 kept = path.parent / REPLACED
                 with told(kept):
-                    kept.mkdir(mode=0o700, exist_ok=True)
+                    make_folders(kept, mode=0o700)
                     path.replace(kept / path.name)
 
 

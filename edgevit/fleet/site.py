@@ -24,6 +24,7 @@ from edgevit.fleet.keys import Keys
 from edgevit.fleet.reading import read_roots, read_site
 from edgevit.fleet.rollout import Rollout
 from edgevit.fleet.writing import locked, write_file
+from edgevit.schema import is_whole
 
 DAYS = 30
 """Days until a site that nobody renews is refused by the boards."""
@@ -207,4 +208,4 @@ def _described(document: Metadata[Any], write: Write) -> MetaFile:
 def document_versions(folder: Path, name: str) -> dict[int, Path]:
     """Return the files of a document by their versions."""
     files = ((path.name.partition(".")[0], path) for path in folder.glob(f"*.{name}.json"))
-    return {int(version): path for version, path in files if version.isdecimal()}
+    return {int(version): path for version, path in files if is_whole(version)}

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from edgevit.errors import EdgevitError, OutputError, SiteError
-from edgevit.system.files import flush_names, replacing
+from edgevit.system.files import make_folders, replacing
 
 try:
     import fcntl
@@ -28,10 +28,9 @@ def write_file(path: Path, content: bytes, *, mode: int | None = None) -> None:
 def writing(path: Path, *, mode: int | None = None) -> Iterator[Path]:
     """Do as `write_file` with what the block writes to the path that is yielded; the folder is made."""
     with told(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folders(path.parent)
         with replacing(path, durable=True, mode=mode) as temporary:
             yield temporary
-        flush_names(path.parent)
 
 
 @contextlib.contextmanager

@@ -1,6 +1,7 @@
 """A file is written whole or not at all, and an older one stays as it was until the new one is there."""
 
 import contextlib
+import errno
 import os
 import secrets
 from collections.abc import Iterator
@@ -30,13 +31,44 @@ def lock(handle: int) -> bool:
     return True
 
 
+def make_folders(folder: Path, *, mode: int = 0o777) -> None:
+    """Make a folder, and those that it lies in, unless it is there.
+
+    Args:
+        folder: to be made.
+        mode: its permissions, such as 0o700; those that it lies in have the usual ones.
+
+    Raises:
+        OSError: it cannot be made; where a file is in its way the reason names that.
+    """
+    try:
+        folder.mkdir(mode=mode, parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise _blocked(folder) or error from error
+
+
+def check_folder(folder: Path, place: str) -> None:
+    """Raise OutputError unless there is a folder for what is to be written at a place, such as "-o farm.onnx"."""
+    if folder.is_dir():
+        return
+    if (blocked := _blocked(folder)) is not None:
+        raise OutputError(f"{place}: {blocked.strerror}; choose another place")
+    raise OutputError(f"{place}: the folder {folder} does not exist; make it first")
+
+
+def _blocked(folder: Path) -> OSError | None:
+    """Return the error for a folder that cannot be, as it or one that it lies in is something else."""
+    file = next((place for place in (folder, *folder.parents) if os.path.lexists(place) and not place.is_dir()), None)
+    return None if file is None else NotADirectoryError(errno.ENOTDIR, f"{file} is no folder")
+
+
 @contextlib.contextmanager
 def replacing(path: Path, *, durable: bool = False, mode: int | None = None) -> Iterator[Path]:
     """Yield the path of an empty file beside `path`; what is written there replaces `path` if the block succeeds.
 
     Args:
         path: the file to write, in a folder that exists.
-        durable: flush it to the disk first, which on an SD card takes tens of milliseconds.
+        durable: flush it to the disk first, and its name after, which on an SD card takes tens of milliseconds.
         mode: permissions from the first byte on, such as 0o600; None for those of any new file.
 
     Raises:
@@ -44,7 +76,10 @@ def replacing(path: Path, *, durable: bool = False, mode: int | None = None) -> 
     """
     # the same suffix, by which a file's format is told
     temporary = path.with_name(f"{PART}{secrets.token_hex(6)}{path.suffix}")
-    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666 if mode is None else mode & 0o600)
+    try:
+        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666 if mode is None else mode & 0o600)
+    except NotADirectoryError as error:
+        raise _blocked(path.parent) or error from error
     try:
         if mode is not None:
             # Windows changes no file by its handle
@@ -57,6 +92,8 @@ def replacing(path: Path, *, durable: bool = False, mode: int | None = None) -> 
             with temporary.open("rb+") as file:
                 os.fsync(file.fileno())
         temporary.replace(path)
+        if durable:
+            flush_names(path.parent)
     finally:
         # where the disk fails altogether, its first error is the one to tell
         with contextlib.suppress(OSError):

@@ -22,6 +22,7 @@ from edgevit.models import create_model
 from edgevit.models.weights.checkpoint import read_state_dict
 from edgevit.models.weights.load import canonical_state, load_state
 from edgevit.models.zoo.registry import get_spec
+from edgevit.system.files import make_folders
 from edgevit.system.log import show_log
 from edgevit.text import printable
 from edgevit.training.data import list_data, read_data
@@ -69,7 +70,7 @@ def average_runs(job: Job, files: Sequence[Path], watcher: Watcher) -> Quality:
     spec = get_spec(job.model)
     mean = average_states([canonical_state(spec, read_state_dict(file)) for file in files])
     try:
-        job.out.mkdir(parents=True, exist_ok=True)
+        make_folders(job.out)
     except OSError as error:
         raise OutputError(f"{job.out} cannot be made: {error.strerror}; give another folder with --out") from error
     listing = list_data(job.kind, job.data, job.val_fraction, files)

@@ -15,6 +15,7 @@ import torch.nn.functional as F  # noqa: N812, the name that every PyTorch user 
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from edgevit.models.weights.load import STUDENT
 from edgevit.runtime.images.resample import RGBImage
 from edgevit.training.augment import Augmentation
 from edgevit.training.batches import TaughtLabel
@@ -31,17 +32,22 @@ class TaughtModel(nn.Module):
     def __init__(self, student: nn.Module, head: str, classes: int) -> None:
         """Add a layer for so many classes of the teacher beside the student's layer named `head`."""
         super().__init__()
-        self.student = student
+        self.add_module(STUDENT, student)
         self.head = head
         self.guess = nn.Linear(student.get_submodule(head).get_parameter("weight").shape[1], classes)
 
+    @property
+    def model(self) -> nn.Module:
+        """The student, which is what stays at the end."""
+        return self.get_submodule(STUDENT)
+
     def forward(self, x: Tensor) -> Tensor | tuple[Tensor, Tensor]:
         if not self.training:
-            return self.student(x)  # type: ignore[no-any-return]
+            return self.model(x)  # type: ignore[no-any-return]
         seen: list[Tensor] = []
-        hook = self.student.get_submodule(self.head).register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+        hook = self.model.get_submodule(self.head).register_forward_pre_hook(lambda _, given: seen.append(given[0]))
         try:
-            logits = self.student(x)
+            logits = self.model(x)
         finally:
             hook.remove()
         return logits, self.guess(seen[0].flatten(1))

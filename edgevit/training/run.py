@@ -12,6 +12,7 @@ from edgevit.errors import CheckpointError, OutputError
 from edgevit.models import create_model
 from edgevit.models.zoo.registry import check_input_size, get_spec
 from edgevit.runtime.datasets.split import FRACTION
+from edgevit.system.files import make_folders
 from edgevit.training.data import Data, Listing, list_data, read_data
 from edgevit.training.distill import TaughtModel, teach
 from edgevit.training.finish import card, finish
@@ -100,7 +101,7 @@ def _claim(job: Job, listing: Listing) -> None:
     elif job.weights_file.exists():
         raise CheckpointError(f"{job.weights_file} is there already; delete it, or give another folder with --out")
     try:
-        job.out.mkdir(parents=True, exist_ok=True)
+        make_folders(job.out)
         (job.out / "log.jsonl").open("a", encoding="utf-8").close()
     except OSError as error:
         raise OutputError(f"{job.out} cannot be written: {error.strerror}; give another folder with --out") from error
@@ -155,7 +156,7 @@ def _learn(job: Job, model: nn.Module, data: Data, listing: Listing, watcher: Wa
     )
     if not outcome.finished:
         return None
-    return outcome.averaged.student if isinstance(outcome.averaged, TaughtModel) else outcome.averaged
+    return outcome.averaged.model if isinstance(outcome.averaged, TaughtModel) else outcome.averaged
 
 
 def _ask(job: Job, teacher: Teacher, samples: Samples, watcher: Watcher) -> NDArray[np.float16] | None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from edgevit.errors import OptionError
-from edgevit.schema import check_options
+from edgevit.schema import check_options, is_whole
 
 STRIDE = 32
 """Every model's total stride: image sizes are multiples of it."""
@@ -77,10 +77,10 @@ def parse_sizes(text: str) -> tuple[tuple[int | Size, float], ...]:
 
 
 def _parse_size(text: str) -> int | Size:
-    if "x" not in text:
-        return int(text)
-    height, width = text.split("x")
-    return int(height), int(width)
+    sides = [side.strip() for side in text.split("x")]
+    if not all(map(is_whole, sides)) or len(sides) > 2:
+        raise ValueError(f"{text!r} is no size")
+    return int(sides[0]) if len(sides) == 1 else (int(sides[0]), int(sides[1]))
 
 
 def default_sizes(size: int | Size, epochs: float, *, progressive: bool) -> tuple[tuple[int | Size, float], ...]:

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from edgevit.errors import OptionError, OutputError
+from edgevit.errors import OptionError
+from edgevit.system.files import check_folder
 
 SUFFIX = ".html"
 
@@ -16,5 +17,4 @@ def check_report_path(path: Path) -> None:
     """
     if path.suffix.lower() != SUFFIX:
         raise OptionError(f"--report {path} does not end in {SUFFIX}; give a file name that does")
-    if not path.parent.is_dir():
-        raise OutputError(f"--report {path}: the folder {path.parent} does not exist; make it first")
+    check_folder(path.parent, f"--report {path}")

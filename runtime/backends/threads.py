@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from edgevit.device_profiles.evidence import VARIABLE, Evidence, read_evidence
 from edgevit.errors import OptionError
-from edgevit.schema import FieldError, Range, read_value
+from edgevit.schema import FieldError, Range, is_whole, read_value
 from edgevit.system.platforms import keep_to_cores, usable_cores
 
 if TYPE_CHECKING:
@@ -96,8 +96,7 @@ def threads_of_text(text: str, name: str = "--threads") -> int:
         OptionError: it is no ThreadCount.
     """
     digits = text.strip()
-    # Python refuses to read thousands of digits, in words of its own
-    if not digits.isdecimal() or len(digits) > 20:
+    if not is_whole(digits):
         raise OptionError(f"{name} is {text[:60]!r}, expected a whole number from 1 to {MOST_THREADS}")
     return read_threads(int(digits), name)
 

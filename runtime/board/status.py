@@ -12,7 +12,7 @@ from typing import Annotated, Any
 from edgevit.artifact.files import read_regular
 from edgevit.errors import OutputError, StatusError
 from edgevit.schema import FieldError, Range, read_json, read_value
-from edgevit.system.files import replacing
+from edgevit.system.files import make_folders, replacing
 
 STATUS_FOLDER, STATUS_NAME = "edgevit", "status.json"
 """A service's status lies in this folder of /run, in one of its own name, in this file."""
@@ -126,7 +126,7 @@ def write_status(path: Path, status: BoardStatus, *, make_folder: bool = False) 
     """
     try:
         if make_folder:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_folders(path.parent)
         with replacing(path) as temporary:
             temporary.write_text(f"{status.to_json()}\n", "ascii")
     except OSError as error:

@@ -9,16 +9,16 @@ from pathlib import Path
 
 from edgevit.errors import EdgevitError, ImageError, OptionError, OutputError
 from edgevit.runtime.collect.likeness import difference_hash, distance
-from edgevit.runtime.datasets.listing import normalized
+from edgevit.runtime.datasets.listing import as_one_folder
 from edgevit.runtime.images.read import read_image
 from edgevit.runtime.images.resample import RGBImage
 from edgevit.runtime.sinks.folder import folder_name
-from edgevit.system.files import PART, replacing_output
+from edgevit.system.files import PART, make_folders, replacing_output
 
 REMEMBERED = 1000
 """Newest photos of a class that a new one is compared with."""
 
-_NUMBERED = re.compile(r"(\d{5,})-.*\.jpg", re.DOTALL)
+_NUMBERED = re.compile(r"([0-9]{5,})-.*\.jpg", re.DOTALL)
 
 
 class QuotaReachedError(EdgevitError):
@@ -34,11 +34,6 @@ def check_label(label: str) -> str:
     if folder_name(label) != label:
         raise OptionError(f"--label is {label!r}, which cannot name a folder; try {folder_name(label)!r}")
     return label
-
-
-def as_one_folder(label: str) -> str:
-    """Return what is equal for labels whose folders are one where no case of letters is told apart: macOS, Windows."""
-    return normalized(label).casefold()
 
 
 class PhotoFolder:
@@ -57,7 +52,7 @@ class PhotoFolder:
         self.root, self._quota = root, quota
         self._hashes: dict[str, list[int]] = {}
         try:
-            root.mkdir(parents=True, exist_ok=True)
+            make_folders(root)
             with tempfile.TemporaryFile(dir=root):
                 pass
             for part in root.glob(f"*/{PART}*"):
@@ -108,7 +103,7 @@ class PhotoFolder:
         known = self._known(label)
         path = self.root / label / f"{self._next:05d}-{label}.jpg"
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_folders(path.parent)
         except OSError as error:
             raise OutputError(
                 f"{path.parent} cannot be made: {error.strerror or error}; choose another --to"

@@ -9,8 +9,9 @@ from typing import Annotated, Literal
 
 from edgevit.errors import OptionError
 from edgevit.runtime.addresses.destinations import parse_bytes
-from edgevit.runtime.collect.folder import as_one_folder, check_label
+from edgevit.runtime.collect.folder import check_label
 from edgevit.runtime.collect.likeness import ALIKE
+from edgevit.runtime.datasets.listing import as_one_folder
 from edgevit.runtime.stream.options import StreamOptions
 from edgevit.runtime.stream.plan import StreamPlan, plan_stream
 from edgevit.schema import Range, check_options, named_fields

@@ -12,7 +12,15 @@ import numpy as np
 
 from edgevit.errors import DataError
 from edgevit.runtime.datasets.boxes import BoxFolder, read_boxes
-from edgevit.runtime.datasets.listing import LeftOut, list_pictures, natural_key, no_pictures, normalized, with_slashes
+from edgevit.runtime.datasets.listing import (
+    LeftOut,
+    as_one_folder,
+    list_pictures,
+    natural_key,
+    no_pictures,
+    normalized,
+    with_slashes,
+)
 from edgevit.runtime.datasets.parts import PARTS, Part, find_parts
 from edgevit.runtime.detection.boxes import TrueBoxes
 
@@ -126,7 +134,7 @@ class PictureFolder:
         return sum(len(part.paths) for part in self.parts.values())
 
     def notes(self) -> Iterator[str]:
-        """Yield what was left out, a line for each part and kind of reason."""
+        """Yield what was left out, a line for each part and kind of reason, and classes that may be one."""
         for part in self.parts.values():
             if str(part.left_out):
                 yield f"{part.home}: {part.left_out}"
@@ -134,6 +142,14 @@ class PictureFolder:
                 yield f"{part.home}: {count:,} {text}"
             if part.loose:
                 yield f"{part.loose} images beside the class folders of {part.home} have no class, and are left out"
+        alike: dict[str, set[str]] = {}
+        for name in (name for part in self.parts.values() for name in (*part.class_names(), *part.box_names)):
+            alike.setdefault(as_one_folder(name), set()).add(name)
+        for twins in (sorted(names) for names in alike.values() if len(names) > 1):
+            yield (
+                f"{self.root}: {' and '.join(twins)} count as {len(twins)} classes, though the case of letters alone "
+                "differs; if they are one thing, give them one name"
+            )
 
 
 def read_folder(data: Path, layout: Layout, names: Sequence[str] | None = None) -> PictureFolder:

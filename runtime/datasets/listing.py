@@ -156,6 +156,11 @@ def normalized(name: str) -> str:
     return name if name.isascii() else unicodedata.normalize("NFC", name)
 
 
+def as_one_folder(label: str) -> str:
+    """Return what is equal for labels whose folders are one where no case of letters is told apart: macOS, Windows."""
+    return normalized(label).casefold()
+
+
 def with_slashes(path: str, separator: str = os.sep) -> str:
     """Return a path with "/" between its names, as on every system but Windows, where names hold no backslash."""
     return path.replace(separator, "/")

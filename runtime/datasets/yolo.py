@@ -8,7 +8,7 @@ from edgevit.artifact.files import read_regular
 from edgevit.errors import DataError
 from edgevit.runtime.datasets.marks import SHARES, Mark, Marked, Tally
 from edgevit.runtime.datasets.yaml_lists import Value, read_yaml
-from edgevit.schema import read_json
+from edgevit.schema import is_whole, read_json
 from edgevit.text import decode_text
 
 NAMES_FILES = ("classes.txt", "obj.names", "notes.json")
@@ -110,7 +110,7 @@ def _mark(words: Sequence[str], where: str, names: Sequence[str], tally: Tally) 
 def _names_of_yaml(found: dict[str, Value], path: Path) -> list[str]:
     names = found["names"]
     if isinstance(names, dict):
-        numbered = {int(key): name for key, name in names.items() if key.isdecimal() and len(key) < 10}
+        numbered = {int(key): name for key, name in names.items() if is_whole(key)}
         if sorted(numbered) != list(range(len(names))):
             raise DataError(f"{path}: the names have other keys than the numbers 0 to {len(names) - 1}")
         names = [numbered[index] for index in range(len(names))]

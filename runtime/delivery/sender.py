@@ -126,8 +126,8 @@ class SpooledSink:
         self._failures, self._away = 0, False
         self._failed_s = 0.0
         self.name = delivery.name
-        self.stored = self.lost = 0
-        """How many records were put into the spool, and how many it did not take, as on a full disk."""
+        self.stored = 0
+        """How many records were put into the spool."""
         for record in first:
             self.write(record)
         self._thread = threading.Thread(target=self._run, name=f"edgevit sender {delivery.name}", daemon=True)
@@ -141,12 +141,16 @@ class SpooledSink:
             # a name from the command line may hold bytes that are not UTF-8
             channel = channel.encode("utf-8", "replace").decode()
             if not self._spool.put(each.id, channel, each.to_json().encode()):
-                self.lost += 1
                 continue
             self.stored += 1
             if self._unsynced_s is None:
                 self._unsynced_s = time.monotonic()
             self._wake.set()
+
+    @property
+    def lost(self) -> int:
+        """Records that will not be delivered: the disk did not take them, or they were dropped for the quota."""
+        return self._spool.lost
 
     def counts(self) -> SpoolCounts:
         return self._spool.counts()

@@ -15,6 +15,7 @@ from edgevit.errors import OutputError
 from edgevit.runtime.delivery.salvage import PAGE, checksum, is_text
 from edgevit.runtime.delivery.spool_file import INSERT, ROWS, explain, is_damage, open_file, replace_file
 from edgevit.runtime.delivery.stored import SpoolCounts, Stored
+from edgevit.system.files import make_folders
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +54,7 @@ class Spool:
         # a log of at most an eighth, or of SQLite's usual 1000 pages
         self._log_pages = min(1000, max(8, self._pages // 8))
         self._lock = threading.Lock()
-        self._unsaved = 0
+        self._unsaved = self._dropped = 0
         self._quiet_s = quiet_s
         self._failed_s: float | None = None
         self._lost_s: float | None = None
@@ -62,7 +63,7 @@ class Spool:
         self._waiting = 0
         self._counted = SpoolCounts(0, 0, 0, 0)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_folders(path.parent)
             self._connection = open_file(path, self._log_pages)
             self._waiting = self._count_waiting()
             self._next = self._first_place()
@@ -135,6 +136,11 @@ class Spool:
             (Stored(seq, identity.decode("utf-8", "replace"), channel.decode("utf-8", "replace"), body), reason)
             for seq, identity, channel, body, reason in rows
         ]
+
+    @property
+    def lost(self) -> int:
+        """Records that the disk did not take, or that were dropped for the quota, since the start of this process."""
+        return self._unsaved + self._dropped
 
     def sync(self) -> None:
         """Flush what was stored to the disk; a loss of power cannot reach it then."""
@@ -215,6 +221,7 @@ class Spool:
         run(_DROPPED, (gone,))
         run("COMMIT")
         self._waiting -= gone
+        self._dropped += gone
         return kept + delivered + gone
 
     def _shrink(self) -> None:

@@ -22,6 +22,7 @@ from edgevit.runtime.addresses.credentials import read_secret
 from edgevit.runtime.addresses.destinations import Target
 from edgevit.runtime.delivery.sender import DeliveryError, Refuse
 from edgevit.runtime.delivery.stored import Stored
+from edgevit.schema import is_whole
 
 REFUSED = (400, 413, 415, 422)
 """Answers that mean this record, not this moment: trying it again would only hold up those behind it."""
@@ -182,7 +183,7 @@ def _moved(place: str | None) -> str:
 
 def _wait_s(retry_after: str | None, date: str | None, now_s: float) -> float:
     """Return how long Retry-After asks to wait: seconds, or a date, which is measured by the server's own clock."""
-    if retry_after and retry_after.isascii() and retry_after.isdecimal():
+    if retry_after and is_whole(retry_after):
         return min(LONGEST_WAIT_S, float(retry_after))
     until = _moment(retry_after)
     if until is None:

@@ -21,6 +21,7 @@ from edgevit.runtime.update.enrollment import (
 )
 from edgevit.runtime.update.floor import read_floor
 from edgevit.runtime.update.site import check_root
+from edgevit.system.files import make_folders
 
 LARGEST_ROOT = 512_000
 """Bytes of a 1.root.json, at most."""
@@ -70,7 +71,7 @@ def enroll(
             "another --service"
         )
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folders(folder)
         if folder.stat().st_mode & stat.S_IWOTH:
             raise OptionError(
                 f"{folder} can be written by everybody on this machine, who could exchange a model after it was "
@@ -99,7 +100,7 @@ def _claim(folder: Path, service: str, force: bool) -> None:
             f"{folder} is kept by updates of the service {owner}; give each service a folder of its own, or --force to "
             "take this one"
         )
-    mark.parent.mkdir(mode=0o700, exist_ok=True)
+    make_folders(mark.parent, mode=0o700)
     mark.write_text(f"{service}\n", "utf-8")
 
 

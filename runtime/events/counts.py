@@ -31,7 +31,8 @@ class CountRule:
     """Name of the region in which boxes are counted; None for the whole picture."""
 
     def __post_init__(self) -> None:
-        """Raise OptionError for a comparison that does not exist, or one that no count can change."""
+        """Raise OptionError for a value of a wrong type, a comparison that does not exist, or one that none changes."""
+        check_options(self)
         if self.comparison not in COMPARISONS:
             raise OptionError(f"a count is compared by {self.comparison!r}, expected {', '.join(COMPARISONS)}")
         if self.limit < 0 or (self.limit == 0 and self.comparison in (">=", "<")):

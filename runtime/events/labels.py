@@ -129,7 +129,7 @@ def _is_cooling(rules: LabelRules, state: LabelState, label: str, moment: Moment
 
 def parse_stable(text: str) -> tuple[int, int]:
     """Read "3/5": (3, 5)."""
-    match = re.fullmatch(r"(\d{1,4})/(\d{1,4})", text.strip())
+    match = re.fullmatch(r"([0-9]{1,4})/([0-9]{1,4})", text.strip())
     if not match or not 1 <= int(match[1]) <= int(match[2]):
         raise OptionError(f"--stable is {text!r}, expected k/n with 1 <= k <= n, such as 3/5")
     return int(match[1]), int(match[2])

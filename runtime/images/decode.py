@@ -14,6 +14,7 @@ from edgevit.errors import ImageError, OptionError
 from edgevit.runtime.images.header import Header, read_header
 from edgevit.runtime.images.levels import to_bytes
 from edgevit.runtime.images.resample import RGBImage
+from edgevit.schema import is_whole
 
 MAX_PIXELS = 64_000_000
 """A picture of more is refused before it is decoded: it takes 3 bytes a pixel, 6 where it has 16 bits."""
@@ -42,10 +43,12 @@ _LYING = frozenset((5, 6, 7, 8))
 """EXIF orientations whose height becomes the width."""
 _SCAN, _RESTART = b"\xff\xda", re.compile(rb"\xff[\xd0-\xd7]")
 """Where a scan of a JPEG begins, and the marks, numbered by 8, at which decoding may begin anew in it."""
-_TAIL = 16
+_BLOCK = 8
+"""Pixels a side of a JPEG's blocks."""
 _NO_DATA = 128
-"""A JPEG whose last block of so many pixels a side has this level is looked at closely: it is what libjpeg makes of
-data that is missing."""
+"""A JPEG whose last block has this brightness is looked at closely: libjpeg makes it of data that is missing."""
+_BLUE_GREEN_RED = (0.114, 0.587, 0.299)
+"""What each adds to the brightness (ITU-T T.871)."""
 
 
 def pixel_limit() -> int:
@@ -55,7 +58,7 @@ def pixel_limit() -> int:
         OptionError: EDGEVIT_MAX_PIXELS is no whole number.
     """
     text = os.environ.get(MAX_PIXELS_VARIABLE, "")
-    if text and not (text.isdecimal() and 0 < int(text) < 1 << 40):
+    if text and not (is_whole(text) and 0 < int(text) < 1 << 40):
         raise OptionError(f"{MAX_PIXELS_VARIABLE} is {text!r}, expected a number of pixels such as {2 * MAX_PIXELS}")
     return int(text) if text else MAX_PIXELS
 
@@ -129,12 +132,23 @@ def _decode_jpeg(data: bytes, name: str, header: Header, min_size: tuple[int, in
     flag = _REDUCED.get(factor, cv2.IMREAD_COLOR)
     image = _decode_with_opencv(data, name, flag)
     # given more data, libjpeg goes on with that where some was missing; a whole picture stays as it is
-    tail = image[-max(2, _TAIL // factor) :, -max(2, _TAIL // factor) :]
-    if (tail == _NO_DATA).all():
-        longer = _decode_with_opencv(data[: header.end] + _more(data, header.end) + data[header.end :], name, flag)
+    if _seems_cut(image, _BLOCK // factor):
+        # a cut may leave the half of 0xFF 0x00, which would be a mark with what follows
+        end = len(data[: header.end].rstrip(b"\xff"))
+        longer = _decode_with_opencv(data[:end] + _more(data, end) + data[end:], name, flag)
         if longer.shape != image.shape or (longer != image).any():
             raise ImageError(f"{name} is a damaged JPEG, a part of which is missing; copy or record it again")
     return image
+
+
+def _seems_cut(image: np.ndarray[Any, Any], block: int) -> bool:
+    """Tell whether the last block, of so many pixels a side, is as if its data were missing.
+
+    Only what of it lies in the picture counts, and no colours: those are smoothed with the ones beside.
+    """
+    rows, columns = ((length - 1) % block + 1 for length in image.shape[:2])
+    brightness = image[-rows:, -columns:] @ np.array(_BLUE_GREEN_RED)
+    return bool((abs(brightness - _NO_DATA) < 2).all())
 
 
 def _more(data: bytes, end: int) -> bytes:
@@ -166,6 +180,11 @@ def _decode_tiff(data: bytes, name: str, header: Header) -> np.ndarray[Any, Any]
         # the decoder then takes them for multiplied already, and leaves them
         data = tiff_tags.replace_tag(data, tiff_tags.EXTRA_SAMPLES, tiff_tags.ASSOCIATED)
     image = _decode_with_opencv(data, name, _flag(header))
+    if header.white > 255 and image.dtype == np.uint8:
+        raise ImageError(
+            f"{name} has more than 8 bits, of which the decoder keeps 8, as it does of grey with an alpha channel; "
+            "save it without alpha, or with 8 bits"
+        )
     return np.asarray(header.white - image, image.dtype) if header.white_is_zero else image
 
 

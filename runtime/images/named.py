@@ -1,8 +1,10 @@
 """A name and four numbers, as --roi and --line take them."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from edgevit.errors import OptionError
+from edgevit.schema import check_argument
 
 
 def parse_named(text: str, option: str, form: str, example: str) -> tuple[str, list[float]]:
@@ -25,6 +27,12 @@ def parse_named(text: str, option: str, form: str, example: str) -> tuple[str, l
     if not name.strip() or len(values) != 4:
         raise OptionError(f"{option} is {text!r}, expected {form} such as {example}")
     return name.strip(), values
+
+
+def check_named(option: str, name: Any, *values: Any) -> None:
+    """Raise OptionError if the name that an option, such as "roi", gives is no text, or a value of it no number."""
+    check_argument(str, name, f"{option} name")
+    check_argument(Sequence[float], values, f"{option} {name}")
 
 
 def check_names(names: Sequence[str], what: str, option: str) -> None:

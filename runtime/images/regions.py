@@ -1,14 +1,14 @@
 """Which part of a picture, and which way up: --rotate, --roi and --tiles, as pure functions."""
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from edgevit.errors import ImageError, OptionError
-from edgevit.runtime.images.named import check_names, parse_named, shown
+from edgevit.runtime.images.named import check_named, check_names, parse_named, shown
 from edgevit.runtime.images.resample import RGBImage
+from edgevit.schema import is_whole
 
 TURNS: dict[int, Callable[[RGBImage], RGBImage]] = {
     0: lambda image: image,
@@ -32,7 +32,8 @@ class Region:
 
     def __post_init__(self) -> None:
         values = (self.x, self.y, self.width, self.height)
-        if not all(map(math.isfinite, values)) or min(self.x, self.y) < 0 or min(self.width, self.height) <= 0:
+        check_named("roi", self.name, *values)
+        if min(self.x, self.y) < 0 or min(self.width, self.height) <= 0:
             raise OptionError(f"--roi {self.name} is {shown(values)}, expected x,y,w,h from 0, w and h above 0")
         if self.in_shares and (self.x + self.width > 1 + 1e-9 or self.y + self.height > 1 + 1e-9):
             raise OptionError(f"--roi {self.name} is {shown(values)}, which reaches beyond the picture; x+w, y+h <= 1")
@@ -88,7 +89,7 @@ def parse_grid(text: str) -> tuple[int, int]:
         OptionError: it is something else, or more than 100 tiles.
     """
     columns, _, rows = text.partition("x")
-    valid = all(part.isascii() and part.isdecimal() and 0 < len(part) <= 3 for part in (columns, rows))
+    valid = is_whole(columns) and is_whole(rows)
     across, down = (int(columns), int(rows)) if valid else (0, 0)
     if not 0 < across * down <= 100:
         raise OptionError(f"--tiles is {text!r}, expected columns x rows such as 3x2, at most 100 tiles")

@@ -6,6 +6,8 @@ import socket
 import time
 from collections.abc import Mapping
 
+from edgevit.schema import is_whole
+
 log = logging.getLogger(__name__)
 
 
@@ -28,7 +30,7 @@ class Notifier:
         """Read NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID; what is addressed to another process is not ours."""
         address = environment.get("NOTIFY_SOCKET", "")
         microseconds, process = environment.get("WATCHDOG_USEC", ""), environment.get("WATCHDOG_PID", "")
-        watched = microseconds.isascii() and microseconds.isdecimal() and process in ("", str(os.getpid()))
+        watched = is_whole(microseconds) and process in ("", str(os.getpid()))
         return cls(
             address if address[:1] in ("/", "@") else None,
             int(microseconds) / 1e6 if watched and int(microseconds) else None,

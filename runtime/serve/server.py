@@ -15,6 +15,7 @@ from edgevit.errors import OutputError
 from edgevit.runtime.serve.actions import LONGEST_BODY, act, read_fields
 from edgevit.runtime.serve.address import Access
 from edgevit.runtime.serve.answers import ROUTES, STREAM, TEXT, PageState, Response, refusal
+from edgevit.schema import is_whole
 
 MOST_CONNECTIONS, MOST_STREAMS = 24, 4
 """At once; of connections the oldest goes for a new one, whoever else wants to watch is told to come again."""
@@ -162,7 +163,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         """Do what a button of the page asks for; the body is short, and whoever may look may click."""
         answer = refusal(self.server.access.token, self.headers["Authorization"], self.headers["Host"])
         length = self.headers["Content-Length"] or ""
-        if answer is None and not (length.isascii() and length.isdecimal() and len(length) < 9):
+        if answer is None and not (is_whole(length)):
             answer = Response(411, TEXT, b"say how long the body is\n")
         if answer is None and int(length) > LONGEST_BODY:
             answer = Response(413, TEXT, b"the body is too long for a button\n")

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from edgevit.errors import OptionError, OutputError
-from edgevit.system.files import replacing
+from edgevit.system.files import make_folders, replacing
 
 HIDDEN = ("/home", "/root", "/run/user")
 """Where ProtectHome=tmpfs lets a service see only what is bound."""
@@ -102,7 +102,7 @@ def write_unit(path: Path, text: str, *, force: bool = False) -> bool:
             return False
         if path.exists() and not force:
             raise OptionError(f"{path} exists and says something else; give --force to replace it, or another --name")
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folders(path.parent)
         with replacing(path, durable=True, mode=0o644) as temporary:
             temporary.write_text(text, "utf-8")
     except OptionError:

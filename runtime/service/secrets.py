@@ -13,7 +13,7 @@ from edgevit.runtime.addresses.address import HIDDEN
 from edgevit.runtime.addresses.credentials import read_secret
 from edgevit.runtime.addresses.destinations import Target, parse_sink
 from edgevit.runtime.sources.grammar import Source, parse_source
-from edgevit.system.files import replacing
+from edgevit.system.files import make_folders, replacing
 
 _SECRET = "secret:"
 _OF_SOURCE = ("EDGEVIT_SOURCE_USER", "EDGEVIT_SOURCE_PASSWORD")
@@ -113,7 +113,7 @@ def write_secrets(credentials: Iterable[Credential]) -> None:
         if credential.value is None:
             continue
         try:
-            credential.path.parent.mkdir(mode=0o711, parents=True, exist_ok=True)
+            make_folders(credential.path.parent, mode=0o711)
             with replacing(credential.path, durable=True, mode=0o600) as temporary:
                 temporary.write_text(f"{credential.value}\n", "utf-8")
         except OSError as error:

@@ -16,7 +16,7 @@ from edgevit.runtime.records import RESULT, Record
 from edgevit.runtime.results import Result
 from edgevit.runtime.sinks.folder import folder_name
 from edgevit.runtime.sinks.pictures import LEFT_FREE, jpeg
-from edgevit.system.files import replacing
+from edgevit.system.files import make_folders, replacing
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class AnswerFileSink:
             OutputError: it cannot be written.
         """
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            make_folders(folder)
         except OSError as error:
             raise OutputError(f"the folder {folder} cannot be made: {error.strerror}; choose another") from error
         self._folder, self._form = folder, form

@@ -32,7 +32,7 @@ class Written:
     """What it was, in the singular: "line", "hard picture"."""
     place: str
     lost: int = 0
-    """Records that could not be written there, as on a full disk."""
+    """Records that are not there: the disk was full, or they waited for a network and were dropped for the quota."""
 
     def __str__(self) -> str:
         """Return one part of a line for people."""

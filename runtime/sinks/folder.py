@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgevit.errors import OutputError
-from edgevit.system.files import PART, replacing
+from edgevit.system.files import PART, make_folders, replacing
 
 log = logging.getLogger(__name__)
 
 SORTED = "sorted-"
 """Beginning of the name of a picture that somebody put into its class."""
 
-_NUMBERED = re.compile(r"(\d{8,})-(.*)\.jpg", re.DOTALL)
+_NUMBERED = re.compile(r"([0-9]{8,})-(.*)\.jpg", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class BoundedFolder:
         beside = () if labels is None else (labels,)
         try:
             for made in (root, *beside):
-                made.mkdir(parents=True, exist_ok=True)
+                make_folders(made)
             folders = (root, *_folders(root))
             for part in (part for folder in (*folders, *beside) for part in folder.glob(f"{PART}*")):
                 part.unlink(missing_ok=True)
@@ -114,7 +114,7 @@ class BoundedFolder:
             if kept is None or not path.is_file():
                 raise FileNotFoundError(f"{path.name} is no longer among the pictures to sort")
             folder = self.root / folder_name(label)
-            folder.mkdir(parents=True, exist_ok=True)
+            make_folders(folder)
             # a picture of this name may have been put here before
             for attempt in itertools.count(1):
                 moved = folder / f"{SORTED}{path.stem}{f'-{attempt}' if attempt > 1 else ''}{path.suffix}"
@@ -129,7 +129,7 @@ class BoundedFolder:
         self._make_room(len(picture) + len(text))
         name = folder_name(label)
         folder = self.root / name if sort else self.root
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folders(folder)
         path = folder / f"{self._next:08d}-{name}{notes}.jpg"
         with contextlib.ExitStack() as undoing:
             # first, so that a text that is newer than its picture is one that somebody changed

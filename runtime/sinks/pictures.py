@@ -21,6 +21,7 @@ from edgevit.runtime.results import Result
 from edgevit.runtime.sinks.folder import BoundedFolder
 from edgevit.runtime.sinks.lines import event_text, now_text
 from edgevit.schema import Range, Share, check_options
+from edgevit.system.files import make_folders
 
 CODECS = {".avi": "MJPG", ".mp4": "mp4v", ".mkv": "mp4v"}
 """An .avi of JPEGs can be read up to where the power went; an .mp4 that was not closed cannot be read at all."""
@@ -144,7 +145,7 @@ class VideoSink(FrameSink):
         if path.suffix.lower() not in CODECS:
             raise OutputError(f"{path} is no video; name it {', '.join(f'NAME{suffix}' for suffix in CODECS)}")
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_folders(path.parent)
         except OSError as error:
             raise OutputError(f"{path} cannot be written: {error.strerror}; choose another place after --to") from error
         if not os.access(path.parent, os.W_OK):

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 from edgevit.errors import OutputError
+from edgevit.system.files import make_folders
 
 SIZE = 10_000_000
 """Bytes after which a file begins anew."""
@@ -73,7 +74,7 @@ class RotatingFile:
         self._file.close()
 
     def _open(self) -> None:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        make_folders(self.path.parent)
         self._file = self.path.open("a+b", buffering=0)
         self._length = self._file.seek(0, 2)
         self._day = datetime.date.fromtimestamp(self.path.stat().st_mtime)
@@ -130,6 +131,6 @@ class RotatingFile:
     def _predecessors(self) -> list[tuple[str, int, Path]]:
         """Return (day, number, path) of the files that this one was, oldest first."""
         base, suffix = re.escape(self.path.stem), re.escape(self.path.suffix)
-        pattern = re.compile(rf"{base}-(\d{{4}}-\d\d-\d\d)(?:\.(\d+))?{suffix}")
+        pattern = re.compile(rf"{base}-(\d{{4}}-\d\d-\d\d)(?:\.(\d+))?{suffix}", re.ASCII)
         found = [(match, path) for path in self.path.parent.iterdir() if (match := pattern.fullmatch(path.name))]
         return sorted((match[1], int(match[2] or 1), path) for match, path in found)

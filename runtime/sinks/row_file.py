@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from edgevit.errors import OutputError
-from edgevit.system.files import lock
+from edgevit.system.files import lock, make_folders
 
 
 class RowFile:
@@ -29,7 +29,7 @@ class RowFile:
         self.done: set[str] = set()
         """The pictures that have rows from earlier runs."""
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_folders(path.parent)
             self._file = path.open("a+b", buffering=0)
         except OSError as error:
             raise OutputError(f"{path} cannot be written: {error.strerror}; choose another place after --to") from error

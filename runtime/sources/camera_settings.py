@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from edgevit.errors import OptionError
 from edgevit.runtime.sources.sampling import parse_duration
+from edgevit.schema import is_whole
 
 WHITE_BALANCES = {
     "incandescent": 2800,
@@ -53,7 +54,7 @@ def _white_balance(text: str) -> int | str:
     if text == "auto" or text in WHITE_BALANCES:
         return text
     number = text.removesuffix("k")
-    if number.isascii() and number.isdecimal() and KELVIN[0] <= int(number) <= KELVIN[1]:
+    if is_whole(number) and KELVIN[0] <= int(number) <= KELVIN[1]:
         return int(number)
     raise OptionError(
         f"--white-balance is {text!r}, expected auto, {', '.join(WHITE_BALANCES)}, or a colour temperature such as 5500"

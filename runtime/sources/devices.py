@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from edgevit.errors import OptionError, SourceLostError
+from edgevit.schema import is_whole
 
 DEV = Path("/dev")
 LINKS = ("v4l/by-id", "v4l/by-path")
@@ -26,7 +27,7 @@ def find_device(name: str, dev: Path = DEV) -> str:
         SourceLostError: it is not there now.
         OptionError: it is no camera, or several cameras have names that begin so.
     """
-    if name.isdecimal() or name.startswith("/dev/video") or ("/" in name and not name.startswith("/dev/")):
+    if is_whole(name) or name.startswith("/dev/video") or ("/" in name and not name.startswith("/dev/")):
         return name
     path = Path(name) if name.startswith("/") else _by_name(name, dev)
     try:

@@ -19,6 +19,7 @@ from edgevit.runtime.sources.sampling import SamplingInterval
 from edgevit.runtime.sources.stdin import stdin_paths
 from edgevit.runtime.sources.stop import Stop
 from edgevit.runtime.sources.video_times import VideoTimes
+from edgevit.schema import is_whole
 
 Item = Frame | EdgevitError
 """A frame, or why a file gave none."""
@@ -63,7 +64,7 @@ def list_paths(source: Source) -> Iterator[Path]:
         return iter(_sequence(source.address))
     if is_sample(source):
         return iter([PICTURE])
-    if source.address.isdecimal() and not Path(source.address).exists():
+    if is_whole(source.address) and not Path(source.address).exists():
         raise ImageError(
             f"{source.address} does not exist; if it is the number of a camera, write camera:{source.address}"
         )

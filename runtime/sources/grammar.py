@@ -9,6 +9,7 @@ from typing import Literal
 
 from edgevit.errors import OptionError, UnknownNameError
 from edgevit.runtime.addresses.address import Address, login_from, parse_address, resolve, scheme_of
+from edgevit.schema import is_whole
 
 Kind = Literal["path", "video", "sequence", "stdin", "camera", "picam", "rtsp", "http", "tcp"]
 
@@ -27,7 +28,7 @@ VIDEO_SUFFIXES = (
 )
 """Files that are read as videos, in any case of letters."""
 
-NUMBER = re.compile(r"%0?(\d*)d")
+NUMBER = re.compile(r"%0?([0-9]*)d")
 """The place of the number in an image sequence's pattern, as in img_%04d.jpg."""
 
 _LOGIN = re.compile(r"[^./][^@]*:.*@", re.DOTALL)
@@ -110,8 +111,7 @@ def _camera_name(text: str, name: str) -> str:
 
 
 def _camera_number(text: str, number: str, expected: str) -> str:
-    # isdecimal alone would take digits of other scripts
-    if not (number.isascii() and number.isdecimal()):
+    if not is_whole(number):
         raise OptionError(f"the source is {text!r}, expected {expected}")
     return str(int(number))
 

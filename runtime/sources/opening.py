@@ -37,13 +37,12 @@ CONNECT: dict[Kind, str] = {
 """Kind of a live source to the module whose `connect(source, reading)` opens it; imported only when used."""
 
 
-def check_reading(source: Source, source_options: SourceOptions, *, no_wait: bool = False) -> None:
+def check_reading(source: Source, source_options: SourceOptions) -> None:
     """Check that this system reads such a source, and the source heeds each option that is given.
 
     Args:
         source: what is to be read.
         source_options: how.
-        no_wait: whether a loss is asked to be an error; of one frame alone it always is.
 
     Raises:
         OptionError: an option that this kind of source does not heed.
@@ -68,13 +67,7 @@ def check_reading(source: Source, source_options: SourceOptions, *, no_wait: boo
             f"--white-balance is a number, but picam takes a kind of light: auto, {', '.join(WHITE_BALANCES)}"
         )
     if source.kind in FINITE:
-        for option, given in (
-            ("--warmup", source_options.warmup_s is not None),
-            ("--stall-timeout", source_options.stall_s != SourceOptions.stall_s),
-            ("--no-wait", no_wait),
-        ):
-            if given:
-                raise OptionError(f"{option} is for cameras and streams, but the source is {source.name}; leave it out")
+        source_options.check_files(f"the source is {source.name}")
 
 
 def _check_picam(raw: RawForm, source_options: SourceOptions) -> None:
@@ -98,12 +91,15 @@ def open_items(
 
     Raises:
         ImageError: nothing is there (now, or at the first item).
+        OptionError: stdin holds what ends, and an option is for cameras and streams.
     """
     if source.kind in CONNECT:
         return open_live(source, source_options, stop, clock, draw)
     held = stdin_kind(source_options, stop) if source.kind == "stdin" else "paths"
     if held == "pictures":
         return Live(source, connect_stdin, source_options, stop, clock, draw)
+    if source.kind == "stdin" and held != "nothing":
+        source_options.check_files("stdin holds a list of paths" if held == "paths" else "stdin is a file")
     finite = {"file": stdin_frames, "paths": file_frames, "nothing": _no_frames}
     return finite[held](source, source_options, clock, stop)
 

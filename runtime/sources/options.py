@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 
+from edgevit.errors import OptionError
 from edgevit.runtime.sources.camera_settings import CameraSettings
 from edgevit.runtime.sources.grammar import Kind
 from edgevit.runtime.sources.raw import RawForm
@@ -13,6 +14,8 @@ FINITE: tuple[Kind, ...] = ("path", "video", "sequence")
 """Kinds of files, which are never lost."""
 WARMUP_S = 2.0
 """What a camera needs to find its exposure, in seconds; a stream's camera runs already."""
+STALL_S = 10.0
+"""How long a camera or stream may give no picture, in seconds."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +25,7 @@ class SourceOptions:
     pace: SamplingInterval = SamplingInterval()
     raw: RawForm | None = None
     """Form of the raw frames that stdin and tcp bring; None for MJPEG."""
-    stall_s: float = 10.0
+    stall_s: float = STALL_S
     """A live source that gives no picture for so long is lost, in seconds."""
     wait: bool = True
     """Whether to wait for a live source that is lost, and try again; else the loss is an error."""
@@ -32,6 +35,13 @@ class SourceOptions:
     """How long the pictures of a live source that was just opened are shown to nobody; None for what suits it."""
     settings: CameraSettings = CameraSettings()
     """What cameras are set to."""
+    only_live: tuple[str, ...] = ()
+    """Options that were given and say something only of what may be lost."""
+
+    def check_files(self, found: str) -> None:
+        """Raise OptionError for an option that says nothing where `found`, which ends, is read."""
+        if self.only_live:
+            raise OptionError(f"{self.only_live[0]} is for cameras and streams, but {found}; leave it out")
 
     def suited_to(self, kind: Kind) -> "SourceOptions":
         """Return the same for a kind of source, with the warm-up that suits it."""

@@ -30,7 +30,7 @@ LOOK_S = 0.2
 def stdin_kind(source_options: SourceOptions, stop: Stop) -> Literal["paths", "pictures", "file", "nothing"]:
     """Wait for the first bytes, and tell what stdin holds; "file" is pictures that all are there already.
 
-    "nothing" if the end is asked for before.
+    "nothing" if it ends, or the end is asked for, before anything came.
 
     Raises:
         UnsupportedSystemError: it holds pictures, and this is not Linux.
@@ -44,7 +44,7 @@ def stdin_kind(source_options: SourceOptions, stop: Stop) -> Literal["paths", "p
             return "nothing"
     first = buffer.peek(1)
     if source_options.raw is None and not first.startswith(_BINARY):
-        return "paths"
+        return "paths" if first else "nothing"
     require_linux("stdin holds pictures, not paths; reading them", "give files, or the paths of files")
     return "file" if stat.S_ISREG(os.fstat(buffer.fileno()).st_mode) else "pictures"
 

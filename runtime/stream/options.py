@@ -11,11 +11,11 @@ from edgevit.runtime.events.counts import CountRules, parse_count
 from edgevit.runtime.events.labels import LabelRules, Thresholds, parse_stable, read_thresholds
 from edgevit.runtime.images.regions import Region, check_regions, parse_grid, parse_region, tile_regions
 from edgevit.runtime.sources.camera_settings import parse_settings
-from edgevit.runtime.sources.options import SourceOptions
+from edgevit.runtime.sources.options import STALL_S, SourceOptions
 from edgevit.runtime.sources.raw import parse_raw
 from edgevit.runtime.sources.sampling import parse_duration, parse_pace, parse_warmup
 from edgevit.runtime.tracking.follow import FollowRules, read_follow_rules
-from edgevit.schema import Range, Share, check_options
+from edgevit.schema import Range, Share, check_options, is_whole
 
 
 class StreamKeywords(TypedDict, total=False):
@@ -34,8 +34,8 @@ class StreamKeywords(TypedDict, total=False):
     exposure: str | float | None
     white_balance: str | int | None
     focus: str | float | None
-    stall_timeout: str | float
-    wait: bool
+    stall_timeout: str | float | None
+    wait: bool | None
     threshold: Thresholds
     count: Sequence[str]
     track: bool
@@ -79,10 +79,10 @@ class StreamOptions:
     """A camera's white: "daylight" or another kind of light, kelvin of a USB camera, or "auto"."""
     focus: str | float | None = None
     """A camera's distance: a USB camera's own steps, dioptres of a Raspberry Pi's, or "auto"."""
-    stall_timeout: str | float = "10s"
-    """A live source that gives no picture for so long is lost."""
-    wait: bool = True
-    """Whether to wait for a live source that is lost."""
+    stall_timeout: str | float | None = None
+    """A live source that gives no picture for so long is lost; None for ten seconds."""
+    wait: bool | None = None
+    """Whether to wait for a live source that is lost; None to do so unless `once`."""
     threshold: Thresholds = ()
     """Confidence, 0..1, below which a class is not believed: the frame speaks for "unknown". Of a detection, the score
     below which a box does not count."""
@@ -106,6 +106,8 @@ class StreamOptions:
         check_options(self)
         if self.once and self.max_frames is not None:
             raise OptionError("--once means --max-frames 1; give one of them")
+        if self.once and self.wait:
+            raise OptionError("--once does not wait for what is lost; leave out --wait, or give --max-frames 1")
         # read now, so that what is wrong is said here
         for name in ("source_options", "regions", "label_rules", "count_rules", "follow_rules"):
             getattr(self, name)
@@ -116,11 +118,20 @@ class StreamOptions:
         return SourceOptions(
             pace=parse_pace(self.every, self.fps),
             raw=None if self.raw is None else parse_raw(self.raw),
-            stall_s=parse_duration(self.stall_timeout, "--stall-timeout"),
-            wait=self.wait and not self.once,
+            stall_s=STALL_S if self.stall_timeout is None else parse_duration(self.stall_timeout, "--stall-timeout"),
+            wait=not self.once if self.wait is None else self.wait,
             capture_size=None if self.capture is None else parse_capture(self.capture),
             warmup_s=None if self.warmup is None else parse_warmup(self.warmup),
             settings=parse_settings(self.exposure, self.white_balance, self.focus),
+            only_live=tuple(
+                option
+                for option, given in (
+                    ("--warmup", self.warmup),
+                    ("--stall-timeout", self.stall_timeout),
+                    ("--wait" if self.wait else "--no-wait", self.wait),
+                )
+                if given is not None
+            ),
         )
 
     @functools.cached_property
@@ -193,6 +204,6 @@ class StreamOptions:
 def parse_capture(text: str) -> tuple[int, int]:
     """Return (height, width) for "1280x720"; OptionError if it is something else."""
     width, _, height = text.partition("x")
-    if not all(part.isascii() and part.isdecimal() and 0 < int(part) <= 16384 for part in (width, height)):
+    if not all(is_whole(part) and 0 < int(part) <= 16384 for part in (width, height)):
         raise OptionError(f"--capture is {text!r}, expected width x height such as 1280x720")
     return int(height), int(width)

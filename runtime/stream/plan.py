@@ -57,7 +57,7 @@ def plan_stream(sources: Sequence[str], options: StreamOptions) -> StreamPlan:
     parsed = tuple(parse_source(source) for source in sources)
     _check_together(parsed, options)
     for source in parsed:
-        check_reading(source, options.source_options, no_wait=not options.wait)
+        check_reading(source, options.source_options)
     max_frames = 1 if options.once else options.max_frames
     return StreamPlan(
         parsed,

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from edgevit.errors import ImageError, OptionError
-from edgevit.runtime.images.named import check_names, parse_named, shown
+from edgevit.runtime.images.named import check_named, check_names, parse_named, shown
 
 Point = tuple[float, float]
 
@@ -27,7 +27,8 @@ class Line:
 
     def __post_init__(self) -> None:
         values = (self.x1, self.y1, self.x2, self.y2)
-        if not all(map(math.isfinite, values)) or min(values) < 0:
+        check_named("line", self.name, *values)
+        if min(values) < 0:
             raise OptionError(f"--line {self.name} is {shown(values)}, expected x1,y1,x2,y2 from 0")
         if values[:2] == values[2:]:
             raise OptionError(f"--line {self.name} is {shown(values)}: both ends are the same point; give it a length")

@@ -18,7 +18,7 @@ from edgevit.runtime.update.service import Service
 from edgevit.runtime.update.slots import Slots, digest
 from edgevit.runtime.update.state import Release, Stage, UpdateState, read_state, write_state
 from edgevit.schema import read_json, read_value
-from edgevit.system.files import flush_names, replacing
+from edgevit.system.files import flush_names, make_folders, replacing
 
 FOLDER = "update"
 """Where the updater keeps what it knows, in the folder of the model."""
@@ -186,7 +186,6 @@ class Board:
     def _write(self, name: str, document: Any) -> None:
         with replacing(self.folder / name, durable=True) as temporary:
             temporary.write_text(json.dumps(document) + "\n", "utf-8")
-        flush_names(self.folder)
 
 
 @contextlib.contextmanager
@@ -198,7 +197,7 @@ def locked(folder: Path) -> Iterator[None]:
     """
     import fcntl  # Windows has none
 
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_folders(folder, mode=0o700)
     with (folder / "lock").open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

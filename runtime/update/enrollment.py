@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from edgevit.errors import OptionError, OutputError
 from edgevit.schema import FieldError, read_json, read_value
-from edgevit.system.files import replacing
+from edgevit.system.files import make_folders, replacing
 
 FILE = "update.json"
 """Its name, in the folder of the service's settings."""
@@ -103,7 +103,7 @@ def write_enrollment(path: Path, enrollment: Enrollment) -> None:
     """
     document = dataclasses.asdict(enrollment) | {"into": str(enrollment.into)}
     try:
-        path.parent.mkdir(mode=0o711, parents=True, exist_ok=True)
+        make_folders(path.parent, mode=0o711)
         with replacing(path, durable=True, mode=0o600) as temporary:
             temporary.write_text(json.dumps(document, indent=1) + "\n", "utf-8")
     except OSError as error:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from edgevit.errors import UpdateError
 from edgevit.schema import FieldError, read_json, read_value
-from edgevit.system.files import flush_names, replacing
+from edgevit.system.files import replacing
 
 BUILT_S = datetime.datetime(2026, 11, 30, tzinfo=datetime.UTC).timestamp()
 """No board runs this before: a day on which this package was worked on, as Unix time."""
@@ -88,4 +88,3 @@ def write_floor(path: Path, floor: Floor, known: Floor) -> None:
     if news or not path.exists():
         with replacing(path, durable=True) as temporary:
             temporary.write_text(json.dumps(dataclasses.asdict(floor)) + "\n", "utf-8")
-        flush_names(path.parent)

@@ -15,6 +15,7 @@ from edgevit.runtime.update.enrollment import Enrollment
 from edgevit.runtime.update.fetch import SiteFetcher
 from edgevit.runtime.update.floor import Floor
 from edgevit.runtime.update.offer import Edition, Offer, read_offer
+from edgevit.system.files import make_folders
 
 
 def ask_site(
@@ -34,7 +35,7 @@ def ask_site(
         UpdateError: the site cannot be reached, is not the one that is trusted, is old, or has expired.
     """
     time_s = floor.time_s(now_s)
-    store.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_folders(store, mode=0o700)
     try:
         updater = Updater(
             str(store), f"{address}/metadata/", fetcher=fetcher, bootstrap=enrollment.root.encode("utf-8", "replace")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from edgevit.schema import read_json, read_value
-from edgevit.system.files import flush_names, replacing
+from edgevit.system.files import replacing
 
 FILE = "state.json"
 """Its name, in the folder of the model."""
@@ -57,7 +57,6 @@ def write_state(folder: Path, state: UpdateState) -> None:
     """
     with replacing(folder / FILE, durable=True, mode=0o644) as temporary:
         temporary.write_text(json.dumps(dataclasses.asdict(state)) + "\n", "utf-8")
-    flush_names(folder)
 
 
 def read_state(folder: Path) -> UpdateState | None:

@@ -167,11 +167,13 @@ def test_a_mistake_is_one_clear_line(
 def test_a_disk_that_takes_nothing_is_one_clear_line(run: Run, farm: str, tiny_model: Path, tmp_path: Path) -> None:
     code, out, err = run("fleet", "init", str(tmp_path / "new"), "--keys", str(tiny_model / "keys"))
     assert (code, out) == (1, "")
-    assert err == f"edgevit: {tiny_model / 'keys'} cannot be written: Not a directory; mend that, and repeat\n"
+    assert (
+        err == f"edgevit: {tiny_model / 'keys'} cannot be written: {tiny_model} is no folder; mend that, and repeat\n"
+    )
     (Path(farm) / "targets").write_text("in the way")
     code, out, err = run("fleet", "publish", farm, str(tiny_model), "--as", "farm.onnx", "--channel", "stable")
     assert (code, out, err.count("\n")) == (1, "", 1)
-    assert "cannot be written: Not a directory" in err
+    assert f"cannot be written: {farm}/targets is no folder" in err
 
 
 def test_without_the_package_it_says_what_to_install(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -36,6 +36,22 @@ def test_one_file_is_answered_without_its_name(run: Run, tiny_model: Path, folde
     assert run("run", tiny_model, folder / "a.png") == (0, "red 1.00\n", "")
 
 
+@pytest.mark.parametrize(
+    "place",
+    ["--to=FILE/a.jsonl", "--to=FILE/a.csv", "--to=FILE/folder/", "--to=FILE/a.avi", "--to=hard:FILE/hard"]
+    + ["--to=hard:FILE", "--status=FILE/status.json", "--to=mqtt://127.0.0.1:9/a --spool=FILE"],
+)
+def test_place_below_a_file_names_the_file(
+    run: Run, tiny_model: Path, folder: Path, tmp_path: Path, place: str
+) -> None:
+    file = tmp_path / "notes.txt"
+    file.write_text("not a folder")
+    code, out, err = run("run", tiny_model, folder / "a.png", *place.replace("FILE", str(file)).split())
+    assert (code, out, err.count("\n")) == (1, "", 1)
+    assert f": {file} is no folder; choose " in err
+    assert file.read_text() == "not a folder"
+
+
 def test_folder_goes_on_past_what_cannot_be_read(run: Run, tiny_model: Path, folder: Path) -> None:
     code, out, err = run("run", tiny_model, folder)
     assert code == 1

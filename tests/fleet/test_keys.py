@@ -168,7 +168,9 @@ def test_retired_keys_are_kept_out_of_the_way_for_their_owner_alone(tmp_path: Pa
 
 def test_a_site_whose_place_is_a_file_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "farm").write_text("a file")
-    with pytest.raises(SiteError, match=f"^{tmp_path / 'farm'} cannot be made: File exists; choose another place$"):
+    with pytest.raises(
+        SiteError, match=f"^{tmp_path / 'farm'} cannot be made: {tmp_path / 'farm'} is no folder; choose"
+    ):
         create_site(tmp_path / "farm")
 
 

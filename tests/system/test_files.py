@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from edgevit.errors import OutputError
-from edgevit.system.files import flush_names, lock, replacing, replacing_output
+from edgevit.system.files import check_folder, flush_names, lock, make_folders, replacing, replacing_output
 from tests.flushes import note_flushes
 
 
@@ -53,6 +53,32 @@ def test_a_missing_folder_is_an_error_of_the_system(tmp_path: Path) -> None:
         pass
 
 
+@pytest.mark.parametrize("folder", ["notes.txt", "notes.txt/deep", "notes.txt/deep/deeper"])
+def test_a_file_in_the_place_of_a_folder_is_named(tmp_path: Path, folder: str) -> None:
+    (tmp_path / "notes.txt").write_text("a file")
+    with pytest.raises(NotADirectoryError) as caught:
+        make_folders(tmp_path / folder)
+    assert caught.value.strerror == f"{tmp_path}/notes.txt is no folder"
+    with pytest.raises(NotADirectoryError) as caught, replacing(tmp_path / folder / "model.onnx"):
+        pass
+    assert caught.value.strerror == f"{tmp_path}/notes.txt is no folder"
+
+
+def test_a_place_without_its_folder_is_told_apart_from_one_below_a_file(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("a file")
+    check_folder(tmp_path, "-o farm.onnx")
+    with pytest.raises(OutputError, match=f"^-o farm.onnx: the folder {tmp_path}/none does not exist; make it first$"):
+        check_folder(tmp_path / "none", "-o farm.onnx")
+    with pytest.raises(OutputError, match=f"^-o farm.onnx: {tmp_path}/notes.txt is no folder; choose another place$"):
+        check_folder(tmp_path / "notes.txt" / "deep", "-o farm.onnx")
+
+
+def test_a_folder_is_made_with_those_that_it_lies_in(tmp_path: Path) -> None:
+    for _ in range(2):
+        make_folders(tmp_path / "deep" / "keys", mode=0o700)
+    assert (tmp_path / "deep" / "keys").stat().st_mode & 0o777 == 0o700
+
+
 def test_a_full_disk_is_told_with_what_to_do(tmp_path: Path) -> None:
     path = tmp_path / "model.onnx"
     with pytest.raises(OutputError) as caught, replacing_output(path, "give another -o"):
@@ -61,7 +87,9 @@ def test_a_full_disk_is_told_with_what_to_do(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == []
 
 
-def test_a_durable_file_is_flushed_before_it_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_durable_file_is_flushed_before_it_has_its_name_and_then_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     steps = note_flushes(monkeypatch)
     with replacing(tmp_path / "state.json", durable=True) as temporary:
         temporary.write_text("{}")
@@ -69,7 +97,8 @@ def test_a_durable_file_is_flushed_before_it_has_its_name(tmp_path: Path, monkey
         temporary.write_text("{}")
     with replacing(tmp_path / "page.html") as temporary:
         temporary.write_text("page")
-    assert steps == ["flush part", "name state.json", "flush part", "name plan.json", "name page.html"]
+    whole = [["flush part", f"name {name}", "flush folder"] for name in ("state.json", "plan.json")]
+    assert steps == [*whole[0], *whole[1], "name page.html"]
 
 
 def test_a_folder_is_flushed_for_its_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

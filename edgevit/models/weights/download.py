@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from edgevit.errors import DownloadError, MissingExtraError
 from edgevit.models.weights.checkpoint import describe_page
 from edgevit.models.zoo.spec import WeightsSpec
-from edgevit.system.files import replacing
+from edgevit.system.files import make_folders, replacing
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ def fetch(entry: WeightsSpec, retries: int = RETRIES) -> Path:
             digest = sha256_of(path)
             _check_cached(path, digest, entry.sha256 or _recorded(record))
         else:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_folders(path.parent)
             digest = _download(entry, entry.url, path, retries)
         if not record.is_file():
             if entry.sha256 is None:

@@ -18,8 +18,9 @@ from edgevit.models.zoo.spec import ModelSpec
 PREFIXES = ("module.", "_orig_mod.", "model.", "backbone.")
 """What wrappers put before every name: data parallel, torch.compile, trainers, feature extractors."""
 
-STUDENT = "student."
-"""What stands before a model's names in the last.pt of a run with a teacher; beside it is a layer of training's own."""
+STUDENT = "student"
+"""The attribute of training's own model that holds the one which learns from a teacher: in the last.pt of such a run it
+stands, with a dot, before the model's names."""
 
 SUSPECT = {
     "slendervit_": "its names are those of November 2023, when the stem's third convolution still had stride 1: "
@@ -97,7 +98,8 @@ def canonical_state(spec: ModelSpec, state: Mapping[str, Tensor]) -> dict[str, T
 def _unwrapped(state: dict[str, Tensor]) -> Iterator[dict[str, Tensor]]:
     """Yield the state dict, and with PREFIXES taken off, one after another, in every order in which they occur."""
     yield state
-    if taught := {key.removeprefix(STUDENT): value for key, value in state.items() if key.startswith(STUDENT)}:
+    before = f"{STUDENT}."
+    if taught := {key.removeprefix(before): value for key, value in state.items() if key.startswith(before)}:
         yield from _unwrapped(taught)
     for prefix in PREFIXES:
         if any(key.startswith(prefix) for key in state):

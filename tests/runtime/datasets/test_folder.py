@@ -7,6 +7,7 @@ import pytest
 
 from edgevit.errors import DataError
 from edgevit.runtime.datasets.folder import Layout, read_folder
+from tests.made_labels import make_pictures, write
 
 NAMES = ("red", "green", "blue")
 LAYOUTS: tuple[Layout, ...] = ("masks", "boxes")
@@ -31,6 +32,21 @@ def test_class_names_are_compared_in_composed_form(tmp_path: Path) -> None:
     assert home.class_names() == (unicodedata.normalize("NFC", "kühe"),)
     assert home.labels((unicodedata.normalize("NFD", "kühe"),)) == (0, 0)
     assert set(home.names) == {unicodedata.normalize("NFC", f"kühe/{i}.jpg") for i in (1, 2)}
+
+
+TWINS = "count as 2 classes, though the case of letters alone differs; if they are one thing, give them one name"
+
+
+@pytest.mark.parametrize("homes", [("", ""), ("train/", "train/"), ("train/", "val/")])
+def test_classes_that_differ_in_case_alone_are_told(tmp_path: Path, homes: tuple[str, str]) -> None:
+    touch(tmp_path, f"{homes[0]}Hen/1.jpg", f"{homes[1]}hen/2.jpg", f"{homes[0]}fox/3.jpg")
+    assert list(read_folder(tmp_path, "classes").notes()) == [f"{tmp_path}: Hen and hen {TWINS}"]
+
+
+def test_names_of_boxes_that_differ_in_case_alone_are_told(tmp_path: Path) -> None:
+    make_pictures(tmp_path, "images/a.jpg")
+    write(tmp_path, {"labels/a.txt": "1 0.5 0.5 0.5 0.5", "classes.txt": "Hen\nfox\nhen"})
+    assert list(read_folder(tmp_path, "boxes").notes()) == [f"{tmp_path}: Hen and hen {TWINS}"]
 
 
 def test_pictures_beside_the_classes_are_counted(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from edgevit.runtime.backoff import Backoff
 from edgevit.runtime.delivery.sender import DeliveryError, Refuse, SpooledSink
-from edgevit.runtime.delivery.spool import Spool
+from edgevit.runtime.delivery.spool import SMALLEST_QUOTA, Spool
 from edgevit.runtime.delivery.stored import Stored
 from edgevit.runtime.events.event import Event
 from edgevit.runtime.moment import Moment
@@ -121,6 +121,22 @@ def test_what_the_disk_does_not_take_counts_as_lost_in_what_the_run_tells(tmp_pa
     assert (told.count, told.lost) == (1, 2)
     assert str(told) == "1 record in the queue for clerk, 2 records lost"
     assert not RunSummary(results=3, unreadable=0, live=False, written=(told,)).complete
+
+
+def test_what_was_dropped_for_the_quota_counts_as_lost_in_what_the_run_tells(tmp_path: Path) -> None:
+    """Only what this run dropped: the file counts what earlier ones did, too."""
+    path, away = tmp_path / "a.sqlite", Backoff(first_s=600, most_s=600)
+    dropped_before = 0
+    for _ in range(2):
+        sink = SpooledSink(Spool(path, SMALLEST_QUOTA), Clerk(DeliveryError("away")), backoff=away, drain_s=0)
+        for number in range(2000):
+            sink.write(record(number))
+        counts, (told,) = sink.counts(), Sinks([sink]).written()
+        sink.close()
+        assert told.lost == counts.dropped - dropped_before > 0
+        assert Sinks([sink]).written() == (told,)
+        dropped_before = counts.dropped
+    assert counts.waiting + counts.dropped == 4000
 
 
 def test_thread_ends_with_its_sink(tmp_path: Path) -> None:

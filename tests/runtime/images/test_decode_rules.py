@@ -179,6 +179,39 @@ def test_marks_of_a_thumbnail_do_not_count() -> None:
         read_image(data[:mark] + b"\xff\xd9", min_size=(2, 2))
 
 
+@pytest.mark.parametrize("min_size", [None, (20, 20)])
+@pytest.mark.parametrize("subsampling", [0, 1, 2])
+@pytest.mark.parametrize(("height", "width"), [(128, 160), (129, 161), (130, 162), (136, 168)])
+def test_jpeg_that_is_cut_just_before_its_end_is_refused_but_for_its_last_block(
+    height: int, width: int, subsampling: int, min_size: tuple[int, int] | None
+) -> None:
+    # the data of a block depends on the one before it, so a cut picture is as the whole one up to the cut
+    picture = np.asarray(cv2.GaussianBlur(noise(height, width), (0, 0), 1), np.uint8)
+    data = file_of(picture, "JPEG", subsampling=subsampling)
+    whole, wrong = read_image(data, min_size=min_size), np.zeros((height, width), bool)
+    refused = 0
+    for missing in range(1, 600):
+        try:
+            image = read_image(data[: -2 - missing] + b"\xff\xd9", min_size=min_size)
+        except ImageError:
+            refused += 1
+        else:
+            wrong[: len(whole), : whole.shape[1]] |= (image != whole).any(axis=2)
+    # colours are smoothed over one more pixel
+    assert not wrong[: len(whole) - 17].any()
+    assert not wrong[:, : whole.shape[1] - 17].any()
+    assert refused > 400
+
+
+def test_jpeg_that_is_cut_within_a_byte_of_ones_is_refused() -> None:
+    data = file_of(noise(64, 96), "JPEG", quality=95, subsampling=0)
+    cuts = [cut.start() + 1 for cut in re.finditer(rb"\xff\x00", data[:-300])][-3:]
+    assert len(cuts) == 3
+    for cut in cuts:
+        with pytest.raises(ImageError, match=MISSING):
+            read_image(data[:cut] + b"\xff\xd9")
+
+
 @pytest.mark.parametrize("restart_marker_blocks", [0, 1, 7])
 def test_whole_jpeg_that_is_grey_in_its_last_corner_is_taken(restart_marker_blocks: int) -> None:
     picture = noise(64, 96)
@@ -213,7 +246,7 @@ def test_jpeg_that_is_grey_in_its_last_corner_is_decoded_again_with_more_data(mo
 def test_jpeg_that_is_not_grey_in_its_last_corner_is_decoded_once(monkeypatch: pytest.MonkeyPatch) -> None:
     picture = noise(64, 96)
     picture[32:, 64:] = 128
-    picture[48:56, 80:88] = 200  # the first of the four last blocks
+    picture[56:, 88:] = 120  # the last block
     count = 0
     imdecode = cv2.imdecode
 
@@ -244,6 +277,22 @@ def test_sixteen_bits_with_an_alpha_channel_keep_the_colours_that_are_stored(ext
     colours = np.array([[[0, 30 * 257, 12 * 257], [65535, 100 * 257, 50 * 257]]], np.uint16)
     data = tiff_of(np.dstack([colours, [[5000, 700]]]).astype(np.uint16), photometric="rgb", extrasamples=[extra])
     assert read_image(data).tolist() == [[[0, 30, 12], [255, 100, 50]]]
+
+
+@pytest.mark.parametrize("photometric", ["minisblack", "miniswhite"])
+@pytest.mark.parametrize("extra", [0, 1, 2], ids=["unspecified", "multiplied", "apart"])
+def test_grey_of_sixteen_bits_with_an_alpha_channel_is_refused_with_what_helps(photometric: str, extra: int) -> None:
+    stored = np.array([[[0, 65535], [30 * 257, 40000], [65535, 65535]]], np.uint16)
+    options: dict[str, Any] = {"photometric": photometric, "extrasamples": [extra], "planarconfig": "contig"}
+    with pytest.raises(ImageError, match=r"grey with an alpha channel; save it without alpha, or with 8 bits$"):
+        read_image(tiff_of(stored, **options))
+    # both of which are read
+    for mended in (
+        tiff_of(stored[:, :, 0], photometric=photometric),
+        tiff_of((stored >> 8).astype(np.uint8), **options),
+    ):
+        levels = [0, 30, 255] if photometric == "minisblack" else [255, 225, 0]
+        assert read_image(mended)[0, :, 1].tolist() == levels
 
 
 def test_three_channels_are_those_that_are_stored_whatever_their_last_is_called() -> None:

@@ -294,4 +294,4 @@ def test_status_that_cannot_be_written_is_said_before_the_first_picture(
     service = start(tiny_model, camera.url, "--status", tmp_path / "none" / "status.json")
     out, err = service.process.communicate(timeout=120)
     assert (service.process.returncode, out) == (1, "")
-    assert "none/status.json cannot be written: File exists; choose a place that this user may change" in err
+    assert f"none/status.json cannot be written: {tmp_path}/none is no folder; choose a place that this user may" in err

@@ -232,6 +232,22 @@ def test_stdin_that_is_a_file_is_read_whole(tiny_model: Path, tmp_path: Path) ->
     assert [line.split()[1] for line in out.decode().splitlines()] == list(COLORS) * 20
 
 
+@pytest.mark.parametrize("option", ["--no-wait", "--wait", "--warmup=2s", "--stall-timeout=10s"])
+@pytest.mark.parametrize("held", ["a list of paths", "a file"])
+def test_what_is_said_of_a_loss_is_refused_where_stdin_is_never_lost(
+    tiny_model: Path, tmp_path: Path, option: str, held: str
+) -> None:
+    path = tmp_path / "stdin"
+    path.write_bytes(b"a.jpg\n" if held == "a list of paths" else jpeg("red"))
+    with path.open("rb") as file:
+        process = edgevit(["run", tiny_model, "-", option], stdin=file)
+        out, err = process.communicate()
+    assert (process.returncode, out) == (2, b"")
+    told = f"edgevit: {option.split('=')[0]} is for cameras and streams, but stdin "
+    assert err.decode().startswith(told)
+    assert err.decode().endswith(f"{held}; leave it out\n")
+
+
 def test_stdin_carries_raw_frames(tiny_model: Path) -> None:
     frame = np.full((48, 64, 3), COLORS["green"], np.uint8).tobytes()
     process = edgevit(["run", tiny_model, "-", "--raw", "64x48", "--csv", "--top-k", "1"])

@@ -90,7 +90,7 @@ def test_region_beyond_the_picture_names_both_sizes() -> None:
         ("gate=a,0,1,1", "expected name=x,y,w,h"),
         ("gate=0,0,0,1", "roi= gate is 0,0,0,1, expected x,y,w,h from 0, w and h above 0"),
         ("gate=-1,0,5,5", "roi= gate is -1,0,5,5, expected"),
-        ("gate=nan,0,5,5", "roi= gate is nan,0,5,5, expected"),
+        ("gate=nan,0,5,5", "roi= gate[0] is nan, expected a finite number"),
         ("gate=0.6,0,0.5,1", "which reaches beyond the picture; x+w, y+h <= 1"),
     ],
 )

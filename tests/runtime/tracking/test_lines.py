@@ -105,7 +105,7 @@ def test_ways_in_and_out_take_turns(points: list[tuple[float, float]]) -> None:
         ("gate=0,0,1", "expected name=x1,y1,x2,y2"),
         ("gate=a,0,1,1", "expected name=x1,y1,x2,y2"),
         ("gate=-1,0,5,5", "gate is -1,0,5,5, expected x1,y1,x2,y2 from 0"),
-        ("gate=nan,0,5,5", "expected x1,y1,x2,y2 from 0"),
+        ("gate=nan,0,5,5", "line= gate[0] is nan, expected a finite number"),
         ("gate=3,4,3,4", "both ends are the same point"),
     ],
 )

@@ -122,7 +122,7 @@ def test_folder_that_takes_nothing_is_named(site: MadeSite, make: Make) -> None:
     board = make(model=OLD)
     into = board.enrollment.model / "folder"
     enrollment = dataclasses.replace(board.enrollment, into=into)
-    with pytest.raises(UpdateError, match=f"^{into} cannot be written: Not a directory; look at the card$"):
+    with pytest.raises(UpdateError, match=f"^{into} cannot be written: {into.parent} is no folder; look at the card$"):
         check(enrollment, board.service, bounds=BOUNDS, patience=QUICK)
 
 

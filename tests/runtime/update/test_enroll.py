@@ -78,7 +78,9 @@ def test_folder_that_cannot_be_made_is_one_line(enrolling: Enrolling) -> None:
     into = enrolling.into / "deep"
     with pytest.raises(OutputError) as caught:
         enrolling(into=into)
-    assert caught.value.command_line_text == f"{into} cannot be made: Not a directory; choose another --into"
+    assert (
+        caught.value.command_line_text == f"{into} cannot be made: {enrolling.into} is no folder; choose another --into"
+    )
     assert not enrolling.settings.exists()
 
 

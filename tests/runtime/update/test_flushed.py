@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 from tuf.api.exceptions import DownloadError
 
+from edgevit.runtime.service.place import write_unit
+from edgevit.runtime.service.secrets import Credential, write_secrets
 from edgevit.runtime.update.board import Board, Trial
 from edgevit.runtime.update.enrollment import write_enrollment
 from edgevit.runtime.update.fetch import Bounds, SiteFetcher
@@ -46,6 +48,13 @@ def test_state_and_floor_are_flushed_with_their_names(tmp_path: Path, noted: lis
     assert noted == whole("state.json") + whole("floor.json")
 
 
+def test_what_a_board_is_told_once_is_flushed_with_its_name(made: MadeBoard, tmp_path: Path, noted: list[str]) -> None:
+    write_enrollment(tmp_path / "farm.json", made.enrollment)
+    write_secrets([Credential("password", tmp_path / "password", "secret")])
+    assert write_unit(tmp_path / "farm.service", "[Unit]", force=False)
+    assert noted == whole("farm.json") + whole("password") + whole("farm.service")
+
+
 def test_what_is_tried_and_what_was_bad_is_flushed_with_its_name(made: MadeBoard, noted: list[str]) -> None:
     board = board_of(made)
     board.write_trial(Trial(NEW, OLD, gave_results=True))
@@ -56,11 +65,6 @@ def test_what_is_tried_and_what_was_bad_is_flushed_with_its_name(made: MadeBoard
     board.write_trial(None)
     assert noted == ["flush folder"]
     assert board.trial() is None
-
-
-def test_enrolment_is_flushed_before_it_gets_its_name(made: MadeBoard, tmp_path: Path, noted: list[str]) -> None:
-    write_enrollment(tmp_path / "update.json", made.enrollment)
-    assert noted == ["flush part", "name update.json"]
 
 
 @pytest.fixture
