@@ -39,7 +39,7 @@ def test_one_file_is_answered_without_its_name(run: Run, tiny_model: Path, folde
 @pytest.mark.parametrize(
     "place",
     ["--to=FILE/a.jsonl", "--to=FILE/a.csv", "--to=FILE/folder/", "--to=FILE/a.avi", "--to=hard:FILE/hard"]
-    + ["--to=hard:FILE", "--status=FILE/status.json", "--to=mqtt://127.0.0.1:9/a --spool=FILE"],
+    + ["--to=hard:FILE", "--status=FILE/status.json"],
 )
 def test_place_below_a_file_names_the_file(
     run: Run, tiny_model: Path, folder: Path, tmp_path: Path, place: str

@@ -1,12 +1,14 @@
 """What a spool keeps aside, and what it says and remembers while its disk takes nothing."""
 
 import logging
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from edgevit.errors import OutputError
 from edgevit.runtime.delivery.spool import Spool
 from edgevit.runtime.delivery.stored import Stored
 from tests.made_records import record_fsync
@@ -204,3 +206,11 @@ def test_database_is_used_by_one_thread_at_a_time(tmp_path: Path, use: Callable[
     assert guarded.used
     assert not spool._lock.locked()
     connection.close()
+
+
+def test_spool_below_a_file_names_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "notes.txt"
+    file.write_text("not a folder")
+    with pytest.raises(OutputError, match=f"{re.escape(str(file))} is no folder"):
+        Spool(file / "a.sqlite", QUOTA)
+    assert file.read_text() == "not a folder"

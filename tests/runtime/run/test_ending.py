@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import cv2
@@ -123,11 +123,11 @@ def test_network_source_lets_go(
     assert end(process) == (0, b"", "")
 
 
-@pytest.mark.parametrize("first", [b"", b"red.jpg\nred", JPEG])
-def test_silent_pipe_lets_go(start: Start, tmp_path: Path, first: bytes) -> None:
+@pytest.mark.parametrize(("first", "options"), [(b"", LONG), (b"red.jpg\nred", ()), (JPEG, LONG)])
+def test_silent_pipe_lets_go(start: Start, tmp_path: Path, first: bytes, options: Sequence[str]) -> None:
     """Nothing, a list of paths whose second line never ends, and one picture."""
     (tmp_path / "red.jpg").write_bytes(JPEG)
-    process = start("-", *LONG)
+    process = start("-", *options)
     assert process.stdin is not None
     assert process.stdout is not None
     process.stdin.write(first.replace(b"red.jpg", os.fsencode(tmp_path / "red.jpg")) if first != JPEG else first)
