@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from edgevit.export.budget import work
+from edgevit.export.recipe import Format
 from edgevit.models import create_model
 from edgevit.models.zoo.registry import get_spec
 
@@ -23,7 +24,9 @@ def test_int8_tflite_is_counted_with_its_rewrites(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(work, "count_work", keep)
     model = create_model("efficientvit_b0", size=(64, 64)).eval()
 
-    list(work.sized_works(get_spec("efficientvit_b0"), model, (64, 64), ("tflite",), ("int8",)))
+    formats: list[Format] = ["tflite"]
+
+    list(work.sized_works(get_spec("efficientvit_b0"), model, (64, 64), formats, ["int8"]))
 
     (content,) = counted
     assert [step.name for step in rewrites({}) if step.apply(content) != content] == []
