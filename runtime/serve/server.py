@@ -163,7 +163,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         """Do what a button of the page asks for; the body is short, and whoever may look may click."""
         answer = refusal(self.server.access.token, self.headers["Authorization"], self.headers["Host"])
         length = self.headers["Content-Length"] or ""
-        if answer is None and not (is_whole(length)):
+        if answer is None and not is_whole(length):
             answer = Response(411, TEXT, b"say how long the body is\n")
         if answer is None and int(length) > LONGEST_BODY:
             answer = Response(413, TEXT, b"the body is too long for a button\n")
