@@ -1,14 +1,16 @@
 """Top-1 accuracy of the bundled models on CIFAR-10's test images, float32 against int8, and float32 against PyTorch.
 
     python benchmarks/accuracy.py [--test DIR] [--train DIR] [--format onnx|tflite] [--limit N] [--parity N]
+    python benchmarks/accuracy.py --model pvt_v2_b1 --weights FILE --imgsz 64 --train DIR
 
 Every model is exported by the command that users run, then classifies all 10,000 images through `edgevit.load`.
 With --train, int8 is also calibrated on 256 real training images, beside the bundled synthesized ones. At last the
 float32 file's logits are compared with the PyTorch model's as it was trained: the largest difference, as a share of
-1 + |logit|, and the share of equal answers.
+1 + |logit|, and the share of equal answers. --weights are a model's of the same ten classes, which --train calibrates.
 """
 
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -38,17 +40,31 @@ MODELS = ("sbcformer_xs", "efficientvit_b0")
 )
 @click.option("--limit", type=int, default=0, help="Use only this many images of each class.")
 @click.option("--model", "models", multiple=True, default=MODELS, show_default=True)
+@click.option("--weights", help="A name or file of weights, instead of each model's own.")
+@click.option("--imgsz", type=int, help="Side of the input, instead of each model's own.")
 @click.option("--format", "format_", type=click.Choice(list(SUFFIXES)), default="onnx", show_default=True)
 @click.option("--parity", default=1000, show_default=True, help="How many images are compared with PyTorch; 0: none.")
 def main(
-    test: Path | None, train: Path | None, limit: int, models: tuple[str, ...], format_: Format, parity: int
+    test: Path | None,
+    train: Path | None,
+    limit: int,
+    models: tuple[str, ...],
+    weights: str | None,
+    imgsz: int | None,
+    format_: Format,
+    parity: int,
 ) -> None:
+    if weights is not None and train is None:
+        raise click.UsageError("--weights need --train DIR: photos that int8 is calibrated on")
     with cifar10("test", test) as images, tempfile.TemporaryDirectory() as folder:
         click.echo(f"{'model':16} {'file':22} {'MB':>6} {'of fp32':>8} {'top-1 %':>8} {'drop':>6} {'agreement %':>12}")
         for name in models:
-            recipes = {"fp32": Recipe(name, format=format_), "int8": Recipe(name, format=format_, precision="int8")}
+            plain = Recipe(name, format=format_, weights=weights, imgsz=imgsz)
+            recipes = {"fp32": plain}
+            if weights is None:
+                recipes["int8"] = replace(plain, precision="int8")
             if train is not None:
-                recipes["int8, real images"] = Recipe(name, format=format_, precision="int8", data=train)
+                recipes["int8, real images"] = replace(plain, precision="int8", data=train)
             reference, reference_size = None, 0
             for label, recipe in recipes.items():
                 path = Path(folder, f"{name}-{label}{SUFFIXES[format_]}")
@@ -63,21 +79,23 @@ def main(
                     f"{100 * np.mean(answers == reference):12.2f}"
                 )
             if parity:
-                difference, same = beside_pytorch(name, Path(folder, f"{name}-fp32{SUFFIXES[format_]}"), images, parity)
+                exported = Path(folder, f"{name}-fp32{SUFFIXES[format_]}")
+                difference, same = beside_pytorch(plain, exported, images, parity)
                 click.echo(
                     f"{name:16} fp32 against PyTorch on {parity} images: logits within {difference:.1e}, "
                     f"{100 * same:.2f} % equal answers"
                 )
 
 
-def beside_pytorch(name: str, model: Path, images: Path, count: int) -> tuple[float, float]:
+def beside_pytorch(recipe: Recipe, model: Path, images: Path, count: int) -> tuple[float, float]:
     """Return the largest difference of a file's logits from PyTorch's, as a share of 1 + |logit|, and equal answers."""
-    weights = resolve_weights(get_spec(name), None)
-    trained = build_with_weights(get_spec(name), weights).eval()
+    spec, preprocessing = get_spec(recipe.model), edgevit.load(model).preprocess
+    trained = build_with_weights(spec, resolve_weights(spec, recipe.weights), size=preprocessing.size)
+    trained.eval()
     every = sorted(images.rglob("*.jpg"))
     session = open_session(model)
     pairs = []
-    for image in ImageSet("folder", tuple(every[:: max(1, len(every) // count)][:count])).inputs(weights.preprocess):
+    for image in ImageSet("folder", tuple(every[:: max(1, len(every) // count)][:count])).inputs(preprocessing):
         with torch.inference_mode():
             pairs.append((trained(torch.from_numpy(image)).numpy()[0], session.run(image)[0]))
     reference, found = (np.stack(side) for side in zip(*pairs, strict=True))

@@ -17,7 +17,9 @@ RATE, FINE_TUNING_RATE = 2e-3, 5e-4
 SHORT = 500
 """A fine-tuning of fewer steps is short."""
 EPOCHS, FINE_TUNING_EPOCHS, FROZEN_EPOCHS = 60.0, 15.0, 3.0
-"""From random weights, from trained ones, and where only the last layer learns."""
+"""From random weights, from trained ones where there are many images, and where only the last layer learns."""
+LEAST_SEEN, FEW_EPOCHS = 12_000.0, 45.0
+"""A classifier's fine-tuning looks at so many images in all, if these need not be seen more often than so."""
 STEPS = 15
 """Fewest steps of an epoch, where the batch allows it."""
 BATCHES = (128, 64, 32, 16, 8)
@@ -88,7 +90,7 @@ class Choices:
             raise OptionError(f"--freeze has no use for {odd[0]}; leave it out")
         habits = find_habits(spec)
         batch = habits.batch(images) if self.batch is None else self.batch
-        epochs = FROZEN_EPOCHS if freeze else habits.epochs(images / batch, fine_tuning)
+        epochs = FROZEN_EPOCHS if freeze else habits.epochs(images, batch, fine_tuning)
         sizes = self.schedule.phases(spec.preprocess.size[0], epochs, progressive=not fine_tuning and not freeze)
         total, taught = sum(each for _, each in sizes), others.get("teacher") is not None
         found = {
@@ -113,15 +115,22 @@ def choose_box_batch(images: int) -> int:
     return next((batch for batch in BOX_BATCHES if images >= MANY_STEPS * batch), BOX_BATCHES[-1])
 
 
-def choose_epochs(steps: float, fine_tuning: bool) -> float:
-    """Return the passes over the images, whatever steps an epoch has."""
+def choose_epochs(images: int, batch: int, fine_tuning: bool) -> float:
+    """Return the passes over the images, however many they are."""
     return FINE_TUNING_EPOCHS if fine_tuning else EPOCHS
 
 
-def choose_box_epochs(steps: float, fine_tuning: bool) -> float:
-    """Return the passes over the pictures of a detector, whose epochs have so many steps."""
+def choose_class_epochs(images: int, batch: int, fine_tuning: bool) -> float:
+    """Return the passes over the images of a classifier: more over few."""
+    if not fine_tuning:
+        return EPOCHS
+    return float(round(min(FEW_EPOCHS, max(FINE_TUNING_EPOCHS, LEAST_SEEN / images))))
+
+
+def choose_box_epochs(images: int, batch: int, fine_tuning: bool) -> float:
+    """Return the passes over the pictures of a detector, few of which make few steps."""
     fewest, most = BOX_EPOCHS
-    return float(round(min(most, max(fewest, BOX_STEPS / steps))))
+    return float(round(min(most, max(fewest, BOX_STEPS * batch / images))))
 
 
 def choose_rate(steps: float, fine_tuning: bool) -> float:
@@ -162,8 +171,8 @@ class Habits:
 
     batch: Callable[[int], int]
     """The number of images to how many a step has."""
-    epochs: Callable[[float, bool], float]
-    """The steps of an epoch, and whether trained weights are there, to the passes over the images."""
+    epochs: Callable[[int, int, bool], float]
+    """The number of images, those of a step, and whether trained weights are there, to the passes over the images."""
     rate: Callable[[float, bool], float]
     """All steps, and whether trained weights are there, to the peak learning rate."""
     longest_warmup: float
@@ -172,7 +181,7 @@ class Habits:
 
 _PICTURES = Habits(choose_batch, choose_epochs, choose_rate, 1.0)
 HABITS: dict[Task, Habits] = {
-    "classify": _PICTURES,
+    "classify": replace(_PICTURES, epochs=choose_class_epochs),
     "segment": _PICTURES,
     "detect": Habits(choose_box_batch, choose_box_epochs, lambda steps, fine_tuning: BOX_RATE, 3.0),
 }

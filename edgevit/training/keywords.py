@@ -110,8 +110,8 @@ def train(
         teacher_std: the deviation.
         resume: continue the run in `out`; options that are left out are those that it was started with, and others must
             be as they were.
-        epochs: passes over the images; 60 unless given, with `init` 15, with `freeze` 3; for boxes 30 to 100, which are
-            about 1,000 steps.
+        epochs: passes over the images; 60 unless given, with `init` 15, and up to 45 over fewer than 800 photos; with
+            `freeze` 3; for boxes 30 to 100, which are about 1,000 steps.
         imgsz: final image size in pixels, multiples of 32: a side, or (height, width); unless given, a square of the
             model's own height.
         sizes: sizes and epochs, instead of both: "96*20,224*1", or ((96, 20), (224, 1)).

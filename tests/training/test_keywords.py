@@ -52,7 +52,7 @@ def test_who_names_no_start_gets_the_bundled_weights_made_for_it(data: Path, tmp
         "there, 2 here); published ImageNet weights (Apache-2.0) are --init imagenet, and mostly a better start"
     )
     assert start in said
-    assert result.recipe.sizes == ((224, 15.0),)
+    assert result.recipe.sizes == ((224, 45.0),)
 
 
 @pytest.mark.parametrize(
