@@ -52,7 +52,7 @@ def test_tokens_before_the_square_have_no_bias() -> None:
     assert not bias[:, :, :3].any()
     assert not bias[:, :, :, :3].any()
     assert bool(((bias[:, :, 3:, 3:] > 0) & (bias[:, :, 3:, 3:] < 16)).all())
-    assert torch.equal(bias[0, :, 3, 3], bias[0, :, 6, 6])
+    torch.testing.assert_close(bias[0, :, 3, 3], bias[0, :, 6, 6])  # rows of one product, which may round differently
 
 
 def test_bias_for_another_size_is_computed_anew() -> None:
