@@ -18,8 +18,8 @@ SHORT = 500
 """A fine-tuning of fewer steps is short."""
 EPOCHS, FINE_TUNING_EPOCHS, FROZEN_EPOCHS = 60.0, 15.0, 3.0
 """From random weights, from trained ones where there are many images, and where only the last layer learns."""
-LEAST_SEEN, FEW_EPOCHS = 12_000.0, 45.0
-"""A classifier's fine-tuning looks at so many images in all, if these need not be seen more often than so."""
+LOOKS, MOST_EPOCHS = 12_000.0, 45.0
+"""How many images a classifier's fine-tuning looks at, each time counted, and the most times that it looks at one."""
 STEPS = 15
 """Fewest steps of an epoch, where the batch allows it."""
 BATCHES = (128, 64, 32, 16, 8)
@@ -67,6 +67,8 @@ class Choices:
             schedule = Schedule(sizes=recipe.sizes)
         elif schedule.sizes is None and schedule.imgsz is None:
             schedule = replace(schedule, imgsz=recipe.final_size)
+        elif schedule.lacks_epochs:
+            schedule = replace(schedule, epochs=recipe.epochs)
         before = {name: getattr(recipe, name) for name in NAMES if getattr(self, name) is None}
         return replace(self, schedule=schedule, **before)
 
@@ -102,6 +104,8 @@ class Choices:
         }
         given = {name: value for name in NAMES if (value := getattr(self, name)) is not None}
         left_out = {name: found[name] for name in NAMES if name not in given and not (freeze and name in useless)}
+        if self.schedule.lacks_epochs:
+            left_out = {"epochs": epochs, **left_out}
         return Recipe(sizes=sizes, **{**found, **given}, **others), describe(left_out, images, batch)
 
 
@@ -124,7 +128,7 @@ def choose_class_epochs(images: int, batch: int, fine_tuning: bool) -> float:
     """Return the passes over the images of a classifier: more over few."""
     if not fine_tuning:
         return EPOCHS
-    return float(round(min(FEW_EPOCHS, max(FINE_TUNING_EPOCHS, LEAST_SEEN / images))))
+    return float(round(min(MOST_EPOCHS, max(FINE_TUNING_EPOCHS, LOOKS / images))))
 
 
 def choose_box_epochs(images: int, batch: int, fine_tuning: bool) -> float:

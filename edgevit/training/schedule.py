@@ -39,6 +39,11 @@ class Schedule:
         """Whether nothing was given."""
         return self.epochs is None and self.imgsz is None and self.sizes is None
 
+    @property
+    def lacks_epochs(self) -> bool:
+        """Whether nothing says how many epochs."""
+        return self.epochs is None and self.sizes is None
+
     def phases(self, size: int | Size, epochs: float, *, progressive: bool) -> tuple[tuple[int | Size, float], ...]:
         """Return the `Recipe.sizes` of this schedule, with a size and epochs for those left out.
 

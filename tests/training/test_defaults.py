@@ -1,5 +1,7 @@
 """What is left out of a recipe depends on the number of images; what is given stays."""
 
+from dataclasses import replace
+
 import pytest
 
 from edgevit.errors import OptionError
@@ -44,25 +46,32 @@ def test_defaults_are_said_in_one_line_and_given_options_are_not() -> None:
 
 
 def test_given_options_win() -> None:
-    given = Choices(Schedule(), 128, 0.01, 2.0, 0.5, "light")
+    given = Choices(Schedule(epochs=15), 128, 0.01, 2.0, 0.5, "light")
     recipe, said = given.fill(264, SPEC, fine_tuning=True, freeze=False, seed=3)
     assert said == ""
-    assert recipe == Recipe(((224, 45.0),), 128, 0.01, warmup_epochs=2.0, ema_decay=0.5, augmentation="light", seed=3)
+    assert recipe == Recipe(((224, 15.0),), 128, 0.01, warmup_epochs=2.0, ema_decay=0.5, augmentation="light", seed=3)
 
 
 def test_a_run_that_goes_on_keeps_what_it_began_with() -> None:
     began = Recipe(((96, 4.0), (64, 2.0)), 12, 0.003, ema_decay=0.7, augmentation="light", warmup_epochs=0.25)
     assert Choices(Schedule()).continuing(began).fill(9999, SPEC, fine_tuning=False, freeze=False) == (began, "")
+    again, said = (
+        Choices(Schedule(imgsz=64))
+        .continuing(replace(began, sizes=((64, 15.0),)))
+        .fill(9, SPEC, fine_tuning=True, freeze=False)
+    )
+    assert (again.sizes, said) == (((64, 15.0),), "")
     longer, _ = Choices(Schedule(epochs=30)).continuing(began).fill(9999, SPEC, fine_tuning=True, freeze=False)
     assert longer.sizes == ((64, 30.0),)
 
 
 @pytest.mark.parametrize(("images", "epochs"), [(10, 45), (266, 45), (300, 40), (480, 25), (800, 15), (9999, 15)])
 def test_few_images_are_looked_at_twelve_thousand_times_in_all(images: int, epochs: float) -> None:
-    recipe, _ = Choices(Schedule()).fill(images, SPEC, fine_tuning=True, freeze=False)
+    recipe, said = Choices(Schedule()).fill(images, SPEC, fine_tuning=True, freeze=False)
     assert recipe.sizes == ((224, epochs),)
-    anew, _ = Choices(Schedule()).fill(images, SPEC, fine_tuning=False, freeze=False)
-    assert anew.epochs == 60
+    assert f" --epochs {epochs} --batch " in said
+    anew, said = Choices(Schedule()).fill(images, SPEC, fine_tuning=False, freeze=False)
+    assert (anew.epochs, " --epochs 60 " in said) == (60, True)
 
 
 @pytest.mark.parametrize("option", ["learning_rate", "warmup_epochs", "ema_decay"])
