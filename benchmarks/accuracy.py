@@ -6,7 +6,9 @@
 Every model is exported by the command that users run, then classifies all 10,000 images through `edgevit.load`.
 With --train, int8 is also calibrated on 256 real training images, beside the bundled synthesized ones. At last the
 float32 file's logits are compared with the PyTorch model's as it was trained: the largest difference, as a share of
-1 + |logit|, and the share of equal answers. --weights are a model's of the same ten classes, which --train calibrates.
+1 + |logit|, and the share of equal answers.
+
+--weights are another model's, trained on these ten classes; int8 is then calibrated on --train alone.
 """
 
 import tempfile
@@ -89,9 +91,10 @@ def main(
 
 def beside_pytorch(recipe: Recipe, model: Path, images: Path, count: int) -> tuple[float, float]:
     """Return the largest difference of a file's logits from PyTorch's, as a share of 1 + |logit|, and equal answers."""
-    spec, preprocessing = get_spec(recipe.model), edgevit.load(model).preprocess
-    trained = build_with_weights(spec, resolve_weights(spec, recipe.weights), size=preprocessing.size)
-    trained.eval()
+    spec = get_spec(recipe.model)
+    with edgevit.load(model) as classifier:
+        preprocessing = classifier.preprocess
+    trained = build_with_weights(spec, resolve_weights(spec, recipe.weights), size=preprocessing.size).eval()
     every = sorted(images.rglob("*.jpg"))
     session = open_session(model)
     pairs = []
