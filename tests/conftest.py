@@ -7,7 +7,6 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import dataclasses
 import struct
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +27,7 @@ from edgevit.runtime.classifier import Classifier
 from edgevit.runtime.loading import load
 from edgevit.runtime.selftest import record_cases, record_selftest
 from tests import made_detector
+from tests.waiting import no_thread_left
 
 if TYPE_CHECKING:
     from edgevit.export.tflite.metadata import Fields
@@ -133,9 +133,8 @@ def tiny_model(make_model: MakeModel) -> Path:
 @pytest.fixture
 def classifier(tiny_model: Path) -> Iterator[Classifier]:
     """The tiny model, whose threads must be gone when it is closed."""
-    with load(tiny_model) as classifier:
+    with no_thread_left(), load(tiny_model) as classifier:
         yield classifier
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("edgevit ")]
 
 
 @pytest.fixture

@@ -67,7 +67,7 @@ class Subscriber:
 
     def __init__(self, port: int) -> None:
         self.messages: list[tuple[str, bytes, bool]] = []
-        self._lock = threading.Lock()
+        self._lock, self._marks = threading.Lock(), 0
         self._client: Any = paho.Client(paho.CallbackAPIVersion.VERSION2, "subscriber", clean_session=False)
         self._client.reconnect_delay_set(0.05, 0.2)
         subscribed = threading.Event()
@@ -81,6 +81,13 @@ class Subscriber:
     def _take(self, _client: Any, _data: Any, message: Any) -> None:
         with self._lock:
             self.messages.append((message.topic, message.payload, message.retain))
+
+    def settle(self) -> None:
+        """Return once all has come that the broker had before this call: it sends one reader all in order."""
+        mark = f"settled/{id(self)}/{self._marks}"
+        self._marks += 1
+        self._client.publish(mark, qos=1)
+        wait_for(lambda: self.on(mark))
 
     def on(self, topic: str) -> list[bytes]:
         with self._lock:

@@ -26,6 +26,7 @@ from edgevit.errors import ImageError
 from edgevit.runtime.loading import load
 from edgevit.runtime.sources.stop import Stop
 from tests.places import ROOT
+from tests.waiting import no_thread_left
 
 EXAMPLES = ROOT / "examples"
 COLORS = {"red": (200, 50, 25), "green": (25, 200, 50), "blue": (50, 25, 200), "gray": (127, 127, 127)}
@@ -123,10 +124,6 @@ def example(name: str) -> ModuleType:
     return module
 
 
-def worker_threads() -> list[str]:
-    return [thread.name for thread in threading.enumerate() if thread.name.startswith(("edgevit ", "camera"))]
-
-
 def test_farm_counts_what_lasts_and_raises_an_alarm_for_the_unknown(tiny_model: Path, tmp_path: Path) -> None:
     # one green frame between red ones does not last; equal channels give 1/3 for each class: unknown
     colors = ["red"] * 4 + ["green"] + ["red"] * 3 + ["gray"] * 5 + ["red"] * 4
@@ -180,15 +177,14 @@ def test_asyncio_stream_leaves_no_thread_when_it_is_left_or_cancelled(tiny_model
     answers = example("asyncio_server").answers
 
     async def leave() -> None:
-        with load(tiny_model) as classifier:
+        with load(tiny_model) as classifier, no_thread_left():
             async with aclosing(answers(classifier, camera)) as results:
                 async for result in results:
                     assert result.top1 == "blue"
                     break
-            assert worker_threads() == []
 
     async def cancel() -> None:
-        with load(tiny_model) as classifier:
+        with load(tiny_model) as classifier, no_thread_left():
             # the next frame is an hour away
             async with aclosing(answers(classifier, camera, "1h")) as results:
                 await anext(results)
@@ -197,7 +193,6 @@ def test_asyncio_stream_leaves_no_thread_when_it_is_left_or_cancelled(tiny_model
                 waiting.cancel()
                 with pytest.raises(asyncio.CancelledError):
                     await waiting
-            assert worker_threads() == []
 
     asyncio.run(leave())
     asyncio.run(cancel())
@@ -254,7 +249,5 @@ def test_archive_on_a_cluster_has_a_row_for_each_picture_and_goes_on(tiny_model:
 def test_many_cameras_leave_no_thread_when_one_cannot_be_read(
     tiny_model: Path, tmp_path: Path, camera: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with load(tiny_model) as classifier:
-        with pytest.raises(ImageError):
-            example("many_cameras").watch_all(classifier, [camera, str(tmp_path / "absent.avi")], None, Stop())
-        assert worker_threads() == []
+    with load(tiny_model) as classifier, no_thread_left(), pytest.raises(ImageError):
+        example("many_cameras").watch_all(classifier, [camera, str(tmp_path / "absent.avi")], None, Stop())

@@ -6,7 +6,7 @@ import pytest
 
 from tests import made_connections
 from tests.made_connections import Script
-from tests.waiting import wait_for
+from tests.waiting import no_thread_left, wait_for
 
 
 def test_waiting_ends_when_the_condition_holds() -> None:
@@ -33,6 +33,17 @@ def test_what_a_thread_did_last_still_counts() -> None:
     thread = threading.Thread(target=lambda: done.append(1), name="edgevit sender pen3")
     thread.start()
     wait_for(lambda: not thread.is_alive() and done, within_s=float("inf"))
+
+
+def test_thread_that_is_left_running_is_a_failure_of_the_test_that_started_it_alone() -> None:
+    release = threading.Event()
+    thread = threading.Thread(target=release.wait, name="edgevit sender pen3")
+    with pytest.raises(AssertionError, match="left running: edgevit sender pen3"), no_thread_left():
+        thread.start()
+    with no_thread_left():
+        pass
+    release.set()
+    thread.join()
 
 
 def test_waiting_in_vain_is_a_failure() -> None:

@@ -1,9 +1,10 @@
 """One way to wait for what another thread or process does: for a condition, not for a time."""
 
+import contextlib
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 GENEROUS_S = float(os.environ.get("EDGEVIT_TEST_PATIENCE_S", "60"))
@@ -18,6 +19,18 @@ PAUSE_S = 0.01
 def own_threads() -> set[threading.Thread]:
     """Return the threads that edgevit has started in this process and that still run."""
     return {thread for thread in threading.enumerate() if thread.name.startswith("edgevit ")}
+
+
+@contextlib.contextmanager
+def no_thread_left() -> Iterator[None]:
+    """Check that the threads of edgevit that are started meanwhile have ended; those of before are not its affair.
+
+    A test that failed may have left some, and must not take others with it.
+    """
+    before = own_threads()
+    yield
+    left = own_threads() - before
+    assert not left, f"left running: {', '.join(sorted(thread.name for thread in left))}"
 
 
 def wait_for(condition: Callable[[], Any], within_s: float = GENEROUS_S) -> None:

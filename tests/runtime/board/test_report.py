@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,7 +20,7 @@ from edgevit.runtime.delivery.stored import SpoolCounts
 from edgevit.runtime.loading import load
 from edgevit.runtime.sources.frames import Clock
 from tests.made_records import event, record
-from tests.waiting import wait_for
+from tests.waiting import no_thread_left, wait_for
 
 
 class Machine:
@@ -197,11 +196,11 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_file_is_written_now_and_then_though_nothing_happens(tmp_path: Path, hurried: None) -> None:
     path = tmp_path / "status.json"
-    file = StatusFile(path, BoardReport("farm.onnx", "aa"))
-    begun = read_status(path)
-    wait_for(lambda: read_status(path).time > begun.time)
-    file.close()
-    assert not [thread for thread in threading.enumerate() if thread.name == "edgevit status"]
+    with no_thread_left():
+        file = StatusFile(path, BoardReport("farm.onnx", "aa"))
+        begun = read_status(path)
+        wait_for(lambda: read_status(path).time > begun.time)
+        file.close()
 
 
 def test_folder_of_the_file_is_made_as_for_results(tmp_path: Path) -> None:

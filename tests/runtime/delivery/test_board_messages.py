@@ -56,7 +56,8 @@ def test_status_is_not_kept_where_nothing_is_to_be(tmp_path: Path, broker: Mosqu
     wait_for(lambda: statuses(subscriber))
     sinks.close()  # who comes later sees what the broker keeps, and nothing that is sent now
     late = Subscriber(broker.port)
-    wait_for(lambda: late.on("farm/pen3/status"))
+    late.settle()
+    assert late.on("farm/pen3/status")
     assert late.on("farm/pen3/board") == []
     late.close()
 

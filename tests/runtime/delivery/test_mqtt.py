@@ -43,8 +43,10 @@ def test_results_are_sent_only_when_asked_for(tmp_path: Path, broker: Mosquitto,
     sink = open_sink(tmp_path, broker.port)
     sink.write(Record("result", "0" * 32, Moment("pen", 0, 0, 0), {"id": "0"}))
     sink.write(record(1))
-    wait_for(lambda: subscriber.on("farm/pen3/label"))
+    wait_for(lambda: sink.counts().waiting == 0)
+    subscriber.settle()
     sink.close()
+    assert subscriber.on("farm/pen3/label")
     assert not subscriber.on("farm/pen3/result")
 
 

@@ -19,13 +19,18 @@ from tests.waiting import wait_for
 pytestmark = needs_broker
 
 
+def kept(subscriber: Subscriber) -> dict[str, bytes]:
+    """Return what the broker keeps, by topic."""
+    return {topic: payload for topic, payload, retained in list(subscriber.messages) if retained}
+
+
 def test_states_are_kept_by_the_broker_unless_told_not_to(tmp_path: Path, broker: Mosquitto) -> None:
     sink = open_sink(tmp_path, broker.port)
     sink.write(record(1))
     wait_for(lambda: sink.counts().waiting == 0)
     sink.close()
     late = Subscriber(broker.port)
-    wait_for(lambda: late.on("farm/pen3/label"))
+    late.settle()
     assert {retain for topic, _, retain in late.messages if topic == "farm/pen3/label"} == {True}
     late.close()
     target = parse_sink(f"mqtt://127.0.0.1:{broker.port}/farm/pen3?retain=no")
@@ -37,8 +42,9 @@ def test_board_announces_itself_to_home_assistant(tmp_path: Path, broker: Mosqui
     sink.write(record(1, "label", label="fox"))
     wait_for(lambda: sink.counts().waiting == 0)
     late = Subscriber(broker.port)
-    wait_for(lambda: len([topic for topic, _, _ in late.messages if topic.endswith("/config")]) == 6)
+    late.settle()
     configs = [json.loads(payload) for topic, payload, _ in late.messages if topic.endswith("/config")]
+    assert len(configs) == 6
     (label,) = [config for config in configs if config["unique_id"].endswith("_label")]
     # what it points to is there, and holds what the template asks for
     assert json.loads(late.on(label["state_topic"])[0])["label"] == "fox"
@@ -58,8 +64,8 @@ def test_states_of_a_run_that_ended_in_trouble_are_not_left(tmp_path: Path, brok
         sinks = open_sinks(parse_sinks([place], around.environment), around)
         wait_for(lambda: sinks.backlogs()[0].counts.waiting == 0)  # noqa: B023
         late = Subscriber(broker.port)
-        wait_for(lambda: late.on("farm/pen3/source") and late.on("farm/pen3/right/label"))  # noqa: B023
-        found = {topic: json.loads(payload) for topic, payload, _ in late.messages if topic != "farm/pen3/status"}
+        late.settle()
+        found = {topic: json.loads(text) for topic, text in kept(late).items() if topic != "farm/pen3/status"}
         late.close()
         # what is kept: the camera is there, nothing is dark, no label is known
         assert found["farm/pen3/source"]["event"] == "source_back"
@@ -86,19 +92,13 @@ def test_entity_of_a_region_that_was_renamed_is_removed_and_others_are_not(tmp_p
         sink.close()
     publisher.close()
     late = Subscriber(broker.port)
-    wait_for(lambda: len([topic for topic, _, _ in late.messages if topic.endswith("/config")]) >= 8)
-    time.sleep(0.2)
-    kept = {topic for topic, _, _ in late.messages}
-    labels = sorted(topic.split("/")[-2] for topic in kept if topic.startswith("homeassistant/sensor/edgevit"))
+    late.settle()
+    topics = set(kept(late))
+    labels = sorted(topic.split("/")[-2] for topic in topics if topic.startswith("homeassistant/sensor/edgevit"))
     assert labels == ["label_gate", "label_yard"]
-    assert {"farm/gate/label", "farm/yard/label", "homeassistant/sensor/other/label/config"} <= kept
-    assert "farm/pen/label" not in kept
+    assert {"farm/gate/label", "farm/yard/label", "homeassistant/sensor/other/label/config"} <= topics
+    assert "farm/pen/label" not in topics
     late.close()
-
-
-def kept(subscriber: Subscriber) -> dict[str, bytes]:
-    """Return what the broker keeps, by topic."""
-    return {topic: payload for topic, payload, retained in list(subscriber.messages) if retained}
 
 
 def test_counts_are_kept_by_the_broker_from_unknown_at_the_start_to_the_newest(
@@ -112,7 +112,7 @@ def test_counts_are_kept_by_the_broker_from_unknown_at_the_start_to_the_newest(
     sinks = open_sinks(parse_sinks([place], environment), around)
     wait_for(lambda: sinks.backlogs()[0].counts.waiting == 0)
     early = Subscriber(broker.port)
-    wait_for(lambda: early.on("farm/counts") and early.on("farm/coop/counts"))
+    early.settle()
     assert [json.loads(early.on(topic)[0])["counts"] for topic in ("farm/counts", "farm/coop/counts")] == [{}, {}]
     early.close()
     for number, hens in ((0, 7), (1, 8), (20, 6)):
@@ -121,8 +121,7 @@ def test_counts_are_kept_by_the_broker_from_unknown_at_the_start_to_the_newest(
     sinks.write(record(21, "count", label="hen", count=6, rule="hen>=6", active=True))
     wait_for(lambda: sinks.backlogs()[0].counts.waiting == 0)
     late = Subscriber(broker.port)
-    time.sleep(0.2)
-    wait_for(lambda: {"farm/counts", "farm/coop/counts"} <= set(kept(late)))
+    late.settle()
     counts = [json.loads(kept(late)[topic])["counts"] for topic in ("farm/counts", "farm/coop/counts")]
     assert counts == [{"hen": 6, "fox": 0, "egg": 0}, {"hen": 1, "fox": 0, "egg": 0}]
     # the event of a rule is no state, and no label is there

@@ -31,7 +31,7 @@ from edgevit.runtime.records import Record, event_record
 from edgevit.runtime.sinks.combining import Sinks
 from edgevit.runtime.sinks.opening import SinkContext, open_sinks
 from tests.places import DOCS
-from tests.waiting import GENEROUS_S, wait_for
+from tests.waiting import GENEROUS_S, no_thread_left, wait_for
 
 FAST = Backoff(first_s=0.02, most_s=0.1)
 
@@ -212,11 +212,11 @@ def test_stalled_server_is_given_up_and_asked_again(tmp_path: Path, server: Serv
 def test_closing_does_not_wait_for_a_stalled_server(tmp_path: Path, server: Server) -> None:
     server.answers = [(0, {})]
     spool = Spool(tmp_path / "spool.sqlite", 10_000_000)
-    sink = SpooledSink(spool, WebhookDelivery(server.url, timeout_s=3600), backoff=FAST, drain_s=0.1)
-    sink.write(record(1))
-    wait_for(lambda: server.requests)
-    sink.close()
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("edgevit sender")]
+    with no_thread_left():
+        sink = SpooledSink(spool, WebhookDelivery(server.url, timeout_s=3600), backoff=FAST, drain_s=0.1)
+        sink.write(record(1))
+        wait_for(lambda: server.requests)
+        sink.close()
     assert [stored.id for stored in Spool(tmp_path / "spool.sqlite", 10_000_000).oldest(9)] == [record(1).id]
 
 

@@ -13,6 +13,7 @@ import pytest
 from edgevit.errors import SourceLostError
 from edgevit.runtime.classifier import Classifier
 from edgevit.runtime.loading import load
+from tests.waiting import no_thread_left
 
 Play = Callable[[socket.socket, bytes], None]
 MakeCamera = Callable[..., str]
@@ -208,11 +209,11 @@ def test_closing_ends_a_request_at_once_at_each_of_its_steps(tiny_model: object,
     with contextlib.closing(silent):
         addresses = [make_camera(scene) for scene in scenes] + [f"127.0.0.1:{silent.getsockname()[1]}"]
         for address in addresses:
-            classifier = load(str(tiny_model))
-            closer = threading.Timer(0.3, classifier.close)
-            closer.start()
-            begun_s = time.monotonic()
-            assert list(classifier.stream(f"http://{address}/", stall_timeout=60)) == []
-            closer.join()
-            assert time.monotonic() - begun_s < 30
-            assert not [thread for thread in threading.enumerate() if thread.name.startswith("edgevit ")]
+            with no_thread_left():
+                classifier = load(str(tiny_model))
+                closer = threading.Timer(0.3, classifier.close)
+                closer.start()
+                begun_s = time.monotonic()
+                assert list(classifier.stream(f"http://{address}/", stall_timeout=60)) == []
+                closer.join()
+                assert time.monotonic() - begun_s < 30

@@ -11,7 +11,7 @@ from edgevit.runtime.sources.live import Live
 from edgevit.runtime.sources.options import SourceOptions
 from edgevit.runtime.sources.stop import Stop
 from tests.made_connections import CAMERA, Draw, MakeLive, Script, event, frame
-from tests.waiting import wait_for
+from tests.waiting import no_thread_left, own_threads, wait_for
 
 
 @pytest.mark.parametrize("ask_first", [True, False])
@@ -29,13 +29,13 @@ def test_stop_wakes_who_waits(make_live: MakeLive, ask_first: bool) -> None:
 def test_thread_is_gone_once_closed_whatever_it_does(make_live: MakeLive) -> None:
     for prepare in ([], [[b"a"]], [ConnectionError("gone")]):
         script = Script()
-        live = make_live(script)
-        for step in prepare:
-            script.do(step) if isinstance(step, list) else script.steps.put(step)
-        assert any(thread.name == "edgevit camera:0" for thread in threading.enumerate())
-        live.close()
-        live.close()
-        assert not any(thread.name == "edgevit camera:0" for thread in threading.enumerate())
+        with no_thread_left():
+            live = make_live(script)
+            for step in prepare:
+                script.do(step) if isinstance(step, list) else script.steps.put(step)
+            assert any(thread.name == "edgevit camera:0" for thread in own_threads())
+            live.close()
+            live.close()
         assert script.closed == script.opened
         assert list(live) == []
 

@@ -17,6 +17,7 @@ from edgevit.errors import EdgevitError, OptionError, SourceLostError
 from edgevit.runtime.classifier import Classifier
 from edgevit.runtime.events.event import Event
 from edgevit.runtime.loading import load
+from tests.waiting import no_thread_left
 
 COLORS = {"red": (200, 50, 25), "green": (25, 200, 50), "blue": (50, 25, 200), "black": (0, 0, 0)}
 PART = b"--frame\r\nContent-Type: image/jpeg\r\n\r\n"
@@ -345,12 +346,12 @@ def test_h264_is_refused_with_the_remedy(classifier: Classifier, make_camera: Ma
 
 
 def test_stream_ends_when_the_classifier_is_closed_by_another_thread(tiny_model: Path, make_camera: MakeCamera) -> None:
-    classifier = load(tiny_model)
     source = address(make_camera(send(PART + jpeg("red"), hold=True)))
-    results = classifier.stream(source, stall_timeout=60)
-    assert next(results).top1 == "red"
-    closer = threading.Timer(0.05, classifier.close)
-    closer.start()
-    assert list(results) == []
-    closer.join()
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("edgevit ")]
+    with no_thread_left():
+        classifier = load(tiny_model)
+        results = classifier.stream(source, stall_timeout=60)
+        assert next(results).top1 == "red"
+        closer = threading.Timer(0.05, classifier.close)
+        closer.start()
+        assert list(results) == []
+        closer.join()
