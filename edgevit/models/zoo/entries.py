@@ -21,7 +21,7 @@ def cifar10(model: str) -> WeightsSpec:
 
 def pretrained(model: str) -> WeightsSpec:
     """Describe weights that are part of the package, a start for training."""
-    return _bundled(model, "pretrained", "Tiny-ImageNet", TINY_IMAGENET, 64, start=True)
+    return _bundled(model, "pretrained", "Tiny-ImageNet", TINY_IMAGENET, 128, start=True)
 
 
 def _bundled(
