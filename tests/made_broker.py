@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import threading
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +69,9 @@ class Subscriber:
     def __init__(self, port: int) -> None:
         self.messages: list[tuple[str, bytes, bool]] = []
         self._lock, self._marks = threading.Lock(), 0
-        self._client: Any = paho.Client(paho.CallbackAPIVersion.VERSION2, "subscriber", clean_session=False)
+        # a broker ends the connection of who has the same name
+        name = f"subscriber {uuid.uuid4()}"
+        self._client: Any = paho.Client(paho.CallbackAPIVersion.VERSION2, name, clean_session=False)
         self._client.reconnect_delay_set(0.05, 0.2)
         subscribed = threading.Event()
         self._client.on_connect = lambda client, *_: client.subscribe("#", qos=1)
