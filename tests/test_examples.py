@@ -177,14 +177,14 @@ def test_asyncio_stream_leaves_no_thread_when_it_is_left_or_cancelled(tiny_model
     answers = example("asyncio_server").answers
 
     async def leave() -> None:
-        with load(tiny_model) as classifier, no_thread_left():
+        with load(tiny_model) as classifier, no_thread_left("camera"):
             async with aclosing(answers(classifier, camera)) as results:
                 async for result in results:
                     assert result.top1 == "blue"
                     break
 
     async def cancel() -> None:
-        with load(tiny_model) as classifier, no_thread_left():
+        with load(tiny_model) as classifier, no_thread_left("camera"):
             # the next frame is an hour away
             async with aclosing(answers(classifier, camera, "1h")) as results:
                 await anext(results)
@@ -249,5 +249,5 @@ def test_archive_on_a_cluster_has_a_row_for_each_picture_and_goes_on(tiny_model:
 def test_many_cameras_leave_no_thread_when_one_cannot_be_read(
     tiny_model: Path, tmp_path: Path, camera: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with load(tiny_model) as classifier, no_thread_left(), pytest.raises(ImageError):
+    with load(tiny_model) as classifier, no_thread_left("camera"), pytest.raises(ImageError):
         example("many_cameras").watch_all(classifier, [camera, str(tmp_path / "absent.avi")], None, Stop())

@@ -16,20 +16,23 @@ PAUSE_S = 0.01
 """How long to wait between two looks, in seconds."""
 
 
-def own_threads() -> set[threading.Thread]:
-    """Return the threads that edgevit has started in this process and that still run."""
-    return {thread for thread in threading.enumerate() if thread.name.startswith("edgevit ")}
+def own_threads(*others: str) -> set[threading.Thread]:
+    """Return the threads that edgevit has started in this process and that still run, and those named like others."""
+    return {thread for thread in threading.enumerate() if thread.name.startswith(("edgevit ", *others))}
 
 
 @contextlib.contextmanager
-def no_thread_left() -> Iterator[None]:
+def no_thread_left(*others: str) -> Iterator[None]:
     """Check that the threads of edgevit that are started meanwhile have ended; those of before are not its affair.
 
     A test that failed may have left some, and must not take others with it.
+
+    Args:
+        others: how the names of further threads begin that must have ended, too.
     """
-    before = own_threads()
+    before = own_threads(*others)
     yield
-    left = own_threads() - before
+    left = own_threads(*others) - before
     assert not left, f"left running: {', '.join(sorted(thread.name for thread in left))}"
 
 
