@@ -76,6 +76,12 @@ OPTIONS = (
     click.option(
         "--teacher-std", metavar="R,G,B", help="Deviation of RGB in 0..1, for a teacher that edgevit did not export."
     ),
+    click.option(
+        "--unlabelled",
+        type=click.Path(path_type=Path),
+        metavar="DIR",
+        help="More images, without a class: from these the teacher alone teaches.",
+    ),
     section("Optimization"),
     click.option(
         "--learning-rate",

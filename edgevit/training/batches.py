@@ -19,6 +19,9 @@ from edgevit.training.schedule import Size
 ORDER, IMAGE = 0, 1
 """Random streams of a run: the order of an epoch, and the changes to one image."""
 
+UNLABELLED = -1
+"""The label of an image whose class is not known."""
+
 
 @dataclass(frozen=True, eq=False)
 class TaughtLabel:

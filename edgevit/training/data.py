@@ -1,5 +1,6 @@
 """What a run learns from: the pictures as they are listed, and then those of them that can be read."""
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +9,10 @@ from edgevit.artifact.manifest import HeldOut
 from edgevit.errors import DataError
 from edgevit.models.weights.trained import read_training_facts
 from edgevit.runtime.datasets.folder import read_folder
+from edgevit.runtime.datasets.listing import list_pictures, no_pictures
 from edgevit.runtime.datasets.split import split_folder
+from edgevit.training.batches import UNLABELLED
+from edgevit.training.folders import Samples
 from edgevit.training.kinds import Kind, LearningSet
 
 MOST_COUNTED = 20
@@ -39,13 +43,20 @@ class Data:
     """Why each unreadable file was left out."""
 
 
-def list_data(kind: Kind, data: Path, val_fraction: float, started_from: Sequence[Path] = ()) -> Listing:
+def list_data(
+    kind: Kind, data: Path, val_fraction: float, started_from: Sequence[Path] = (), unlabelled: Path | None = None
+) -> Listing:
     """List the pictures of a folder, and hold some out.
 
-    No picture that the weights in the files `started_from` were trained on is held out, where they say so.
+    Args:
+        kind: what there is to learn of them.
+        data: the folder.
+        val_fraction: the share that is held out where the folder has no part for that.
+        started_from: files of weights; no picture that they were trained on is held out, where they say so.
+        unlabelled: a folder of more pictures to train on, without a class.
 
     Raises:
-        DataError: it is no folder, or holds too few pictures.
+        DataError: one of them is no folder, or holds too few pictures, or a picture without a class is held out, too.
     """
     folder = read_folder(data, kind.layout)
     before = [read_training_facts(path) for path in started_from if path.is_file()]
@@ -54,7 +65,24 @@ def list_data(kind: Kind, data: Path, val_fraction: float, started_from: Sequenc
     train, val = kind.samples(data, split)
     if len(train.paths) < 2:
         raise DataError(f"{data}: {len(train.paths)} image to train with; add more")
-    return Listing(train, val, split.record, tuple(folder.notes()))
+    if unlabelled is None:
+        return Listing(train, val, split.record, tuple(folder.notes()))
+    assert isinstance(train, Samples)
+    paths, notes = _list_unlabelled(unlabelled, val.paths)
+    return Listing(train.with_unlabelled(paths), val, split.record, (*folder.notes(), *notes))
+
+
+def _list_unlabelled(home: Path, held_out: Sequence[Path]) -> tuple[tuple[Path, ...], tuple[str, ...]]:
+    """Return the pictures of a folder, none of which may be held out, and a note on what was left out."""
+    listing = list_pictures(home)
+    if not listing.paths:
+        raise DataError(f"--unlabelled: {no_pictures(home)}")
+    kept_back = {os.path.realpath(path) for path in held_out}
+    if seen := [path for path in listing.paths if os.path.realpath(path) in kept_back]:
+        raise DataError(
+            f"--unlabelled {home} holds {seen[0]}, which is held out to judge by; give a folder of other images"
+        )
+    return listing.paths, (f"{home}: {listing.left_out}",) if str(listing.left_out) else ()
 
 
 def read_data(listing: Listing, kind: Kind, workers: int, say: Callable[[str], None], *, balance: bool) -> Data:
@@ -80,7 +108,9 @@ def read_data(listing: Listing, kind: Kind, workers: int, say: Callable[[str], N
         say(f"skipped: {len(skipped) - 5} more; {len(skipped)} in all")
     counts = train.counts()
     classes = f"{len(counts)} class{'' if len(counts) == 1 else 'es'}"
-    say(f"{classes}, {len(train.paths):,} images to train, {len(val.paths):,} held out")
+    unlabelled = count_unlabelled(train)
+    without = f", {unlabelled:,} of them without a class" if unlabelled else ""
+    say(f"{classes}, {len(train.paths):,} images to train{without}, {len(val.paths):,} held out")
     if kind.unit != "pixels" and len(counts) <= MOST_COUNTED:
         numbers = (f"{name} {count:,}" for name, count in zip(train.classes, counts, strict=True))
         say(f"{kind.unit} to train: {', '.join(numbers)}")
@@ -94,3 +124,8 @@ def read_data(listing: Listing, kind: Kind, workers: int, say: Callable[[str], N
     if not val.paths:
         raise DataError(f"none of the images held out can be read ({bad_val[0]}); replace them")
     return Data(train, val, listing.held_out, skipped)
+
+
+def count_unlabelled(train: LearningSet) -> int:
+    """Return how many of the pictures have no class."""
+    return train.labels.count(UNLABELLED) if isinstance(train, Samples) else 0

@@ -15,17 +15,17 @@ from edgevit.runtime.datasets.split import Split
 from edgevit.runtime.images.read import read_image
 from edgevit.runtime.images.resample import RGBImage
 from edgevit.training.augment import Augmentation
-from edgevit.training.batches import training_image
+from edgevit.training.batches import UNLABELLED, training_image
 from edgevit.training.schedule import Size
 
 
 @dataclass(frozen=True)
 class Samples:
-    """Labelled image files."""
+    """Image files, with a class each or without."""
 
     paths: tuple[Path, ...]
     labels: tuple[int, ...]
-    """Index into `classes`, one for each path."""
+    """Index into `classes`, or UNLABELLED, one for each path."""
     classes: tuple[str, ...]
 
     def subset(self, indices: Sequence[int]) -> "Samples":
@@ -36,6 +36,10 @@ class Samples:
     ) -> tuple[RGBImage, int]:
         """Read and augment one image; see batches.Examples."""
         return training_image(self.paths[index], size, rng, augmentation), self.labels[index]
+
+    def with_unlabelled(self, paths: Sequence[Path]) -> "Samples":
+        """Return these, and images without a class after them."""
+        return Samples((*self.paths, *paths), (*self.labels, *(UNLABELLED for _ in paths)), self.classes)
 
     def counts(self) -> tuple[int, ...]:
         """Return the number of images of each class."""

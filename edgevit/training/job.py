@@ -48,6 +48,8 @@ class Job:
     """Train the last layer only, and leave all else as the weights of `init` have it."""
     teacher: Teacher | None = None
     """A classifier to learn from, beside the labels."""
+    unlabelled: Path | None = None
+    """A folder of images without a class, about which it is asked, too."""
     ranks: Ranks = ALONE
     """Which process of how many this one is."""
 

@@ -64,6 +64,7 @@ def train(
     temperature: float | None = None,
     teacher_mean: Sequence[float] | None = None,
     teacher_std: Sequence[float] | None = None,
+    unlabelled: str | os.PathLike[str] | None = None,
     resume: bool = False,
     epochs: float | None = None,
     imgsz: int | Size | None = None,
@@ -108,6 +109,7 @@ def train(
         temperature: what its answers and the model's are softened by before they are compared; 2 unless given.
         teacher_mean: mean of RGB in 0..1 that a teacher takes which edgevit did not export.
         teacher_std: the deviation.
+        unlabelled: a folder of more images, at any depth and without a class, from which the teacher alone teaches.
         resume: continue the run in `out`; options that are left out are those that it was started with, and others must
             be as they were.
         epochs: passes over the images; 60 unless given, with `init` 15, and up to 45 over fewer than 800 photos; with
@@ -156,7 +158,9 @@ def train(
     hardware, initial = Hardware(device, bfloat16, threads), start_of(spec, init, freeze=freeze)
     choices = Choices(Schedule(epochs, imgsz, sizes), batch, learning_rate, warmup_epochs, ema_decay, augmentation)
     bfloat16 = hardware.uses_bfloat16()
-    told = Lessons(_as_path(teacher), teacher_weight, temperature, teacher_mean, teacher_std)
+    told = Lessons(
+        _as_path(teacher), teacher_weight, temperature, teacher_mean, teacher_std, unlabelled=_as_path(unlabelled)
+    )
     taught_by, lessons = told.open(threads)
 
     def fill(choices: Choices, images: int) -> tuple[Recipe, str]:
@@ -180,6 +184,7 @@ def train(
         command=command,
         freeze=freeze,
         teacher=taught_by,
+        unlabelled=told.unlabelled,
         ranks=find_ranks(),
     )
     if not job.ranks.leads:

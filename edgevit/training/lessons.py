@@ -22,6 +22,7 @@ class Lessons:
     temperature: float | None = None
     teacher_mean: Sequence[float] | None = None
     teacher_std: Sequence[float] | None = None
+    unlabelled: Path | None = None
 
     def __post_init__(self) -> None:
         """Check every value once.

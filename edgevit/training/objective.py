@@ -13,10 +13,13 @@ from torch import Tensor
 from edgevit.artifact.manifest import Preprocess
 from edgevit.runtime.datasets.masks import IGNORED
 from edgevit.training.augment import AUGMENTATIONS, Augmentation
-from edgevit.training.batches import Label
+from edgevit.training.batches import UNLABELLED, Label
 from edgevit.training.ranks import ALONE, Ranks
 from edgevit.training.recipe import Recipe
 from edgevit.training.schedule import Size
+
+LEAST = 1e-9
+"""A batch in which nothing has a class is divided by this, and its loss is 0."""
 
 
 class Loss(Protocol):
@@ -52,7 +55,7 @@ class Objective:
 
 @dataclass(frozen=True, eq=False)
 class CrossEntropy:
-    """The cross-entropy of each image's class, or of each of its pixels that has one."""
+    """The cross-entropy of each image that has a class, or of each of its pixels that has one."""
 
     smoothing: float
     class_weights: Tensor | None = None
@@ -68,7 +71,8 @@ class CrossEntropy:
     ) -> Tensor:
         """Return the loss of logits (B, classes) or (B, classes, h, w); see Loss."""
         logits, target = answers.float(), torch.from_numpy(np.array(labels, np.int64))
-        divisor = ranks.divisor(self._weight(target))
+        none = IGNORED if target.ndim == 3 else UNLABELLED
+        divisor = ranks.divisor(self._weight(target[target != none]), LEAST)
         if target.ndim == 3:
             # as the board enlarges them
             logits = F.interpolate(logits, size, mode="bilinear", align_corners=False)
@@ -77,15 +81,14 @@ class CrossEntropy:
             logits,
             target.to(logits.device),
             weights,
-            ignore_index=IGNORED,
+            ignore_index=none,
             label_smoothing=self.smoothing,
             reduction="sum",
         )
         return total / divisor
 
-    def _weight(self, target: Tensor) -> float:
-        """Return how many images or pixels have a class; with weights of classes, the sum of theirs."""
-        counted = target[target != IGNORED]
+    def _weight(self, counted: Tensor) -> float:
+        """Return how many images or pixels there are; with weights of classes, the sum of theirs."""
         return len(counted) if self.class_weights is None else self.class_weights[counted].double().sum().item()
 
 

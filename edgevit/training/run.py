@@ -13,7 +13,7 @@ from edgevit.models import create_model
 from edgevit.models.zoo.registry import check_input_size, get_spec
 from edgevit.runtime.datasets.split import FRACTION
 from edgevit.system.files import make_folders
-from edgevit.training.data import Data, Listing, list_data, read_data
+from edgevit.training.data import Data, Listing, count_unlabelled, list_data, read_data
 from edgevit.training.distill import TaughtModel, teach
 from edgevit.training.finish import card, finish
 from edgevit.training.folders import Samples
@@ -73,13 +73,16 @@ def run_job(job: Job, watcher: Watcher, listing: Listing | None = None) -> Quali
 
 def list_job(job: Job) -> Listing:
     """List a job's pictures, once for all of its processes; see list_data."""
-    return job.ranks.from_first(lambda: list_data(job.kind, job.data, job.val_fraction, job.initial_files))
+    return job.ranks.from_first(
+        lambda: list_data(job.kind, job.data, job.val_fraction, job.initial_files, job.unlabelled)
+    )
 
 
 def _write(job: Job, learned: nn.Module, start: str, data: Data, watcher: Watcher) -> Quality:
     """Measure what was learnt and write the run's files."""
     accuracy = finish(job, learned, data, watcher)
-    learned_from = {"started_from": start, "teacher": job.teacher and job.teacher.facts()}
+    unlabelled = count_unlabelled(data.train)
+    learned_from = {"started_from": start, "teacher": job.teacher and job.teacher.facts(), "unlabelled": unlabelled}
     facts = card(job, data, {**learned_from, "recipe": asdict(job.recipe), "freeze": job.freeze}, accuracy)
     write_card(job.weights_file.with_suffix(".json"), facts)
     write_page(job.weights_file.with_suffix(".html"), job.model, data, accuracy, read_log(job.out), facts)
@@ -116,6 +119,7 @@ def _say_longer(job: Job, saved: SavedRun, images: int) -> str:
     phases = f"{size}*{round(job.recipe.epochs - done, 2):g}"
     words = [*job.ranks.program, "train", job.model, "--data", str(job.data), "--init", str(start), "--sizes", phases]
     words += [] if job.teacher is None else ["--teacher", str(job.teacher.path)]
+    words += [] if job.unlabelled is None else ["--unlabelled", str(job.unlabelled)]
     words += [] if job.val_fraction == FRACTION else ["--val-fraction", f"{job.val_fraction:g}"]
     command = shlex.join([*words, "--out", f"{job.out}-longer"])
     return (

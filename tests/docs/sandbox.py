@@ -102,6 +102,7 @@ BOXED = 20
 PICTURES = (
     *("pen3.jpg", "cat.jpg", "dog.jpg", "a.jpg", "b.jpg", "street.jpg"),
     *(f"photos/{label}/{number}.jpg" for label in ("red", "green", "blue") for number in range(6)),
+    *(f"frames/{number}.jpg" for number in range(4)),
     *(f"cifar10/train/{label}/{number}.jpg" for label in ("red", "green") for number in range(20)),
     *(f"cifar10/test/{label}/0.jpg" for label in ("red", "green")),
     *(f"{masked}/images/{number}.jpg" for masked in ("shapes", "fields") for number in range(MASKED)),

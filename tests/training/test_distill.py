@@ -11,16 +11,16 @@ import torch
 from torch import nn
 
 from edgevit.artifact.manifest import Preprocess
-from edgevit.errors import CheckpointError, OptionError
+from edgevit.errors import CheckpointError, DataError, OptionError
 from edgevit.models.weights.checkpoint import read_state_dict
 from edgevit.training import Watcher, train
-from edgevit.training.batches import TaughtLabel
+from edgevit.training.batches import UNLABELLED, TaughtLabel
 from edgevit.training.distill import Distillation, TaughtModel, teach
 from edgevit.training.folders import Samples
 from edgevit.training.loop import train as run
 from edgevit.training.objective import CrossEntropy, cross_entropy, normalize
 from edgevit.training.recipe import Recipe
-from edgevit.training.teacher import KEY
+from edgevit.training.teacher import ANSWERS, KEY
 from tests.made_photos import write_photos
 from tests.training.made_teacher import write_teacher
 
@@ -160,3 +160,58 @@ def test_what_makes_no_sense_is_refused_in_one_line(tmp_path: Path, given: dict[
     with pytest.raises(OptionError) as told:
         train(**{"model": NAME, "data": tmp_path, "teacher": file, **TOLD, **given})
     assert message in str(told.value)
+
+
+def test_what_has_no_class_is_learnt_from_the_teacher_alone() -> None:
+    """Odds as above: the loss of the labels is the mean over the one picture that has one, log 4."""
+    told = np.log(np.array([0.75, 0.25])).astype(np.float16)
+    answers = (torch.zeros(3, 4, requires_grad=True), torch.zeros(3, 2))
+    labels = [TaughtLabel(label, told) for label in (UNLABELLED, 3, UNLABELLED)]
+    loss = Distillation(CrossEntropy(0.1), 1.0, temperature=2.0)(answers, labels, (32, 32))
+    assert loss.item() == pytest.approx(np.log(4) + 4 * 0.036340, abs=3e-4)
+    loss.backward()
+    assert answers[0].grad is not None
+    assert answers[0].grad.abs().sum(1).tolist() == [0, pytest.approx(1.35), 0]
+    nothing = Distillation(CrossEntropy(0.1), 1.0, temperature=2.0)(answers, [labels[0]] * 3, (32, 32))
+    assert nothing.item() == pytest.approx(4 * 0.036340, abs=3e-4), "a batch without any label"
+
+
+def test_pictures_without_a_class_are_read_asked_about_and_counted(data: Path, tmp_path: Path) -> None:
+    frames = write_photos(tmp_path / "frames", 5, ("green",))
+    (frames / "green" / "broken.png").write_bytes(b"no picture")
+    (frames / "notes.txt").write_text("four of them at night")
+    file = write_teacher(tmp_path / "colours.onnx")
+    result, said = learn(data, tmp_path / "run", file, unlabelled=frames)
+    labelled = json.loads((tmp_path / "run" / f"{NAME}.json").read_text())["images"]["train"]
+    count = sum(labelled.values())
+    assert f"2 classes, {count + 5} images to train, 5 of them without a class, {24 - count} held out" in said
+    assert f"{frames}: 1 file left out: 1 .txt" in said
+    assert any("broken.png" in line and line.startswith("skipped: ") for line in said)
+    assert (tmp_path / "run" / ANSWERS).stat().st_size == 2 * 8 * (count + 5)
+    card = json.loads((tmp_path / "run" / f"{NAME}.json").read_text())
+    assert (card["classes"], card["unlabelled"]) == (["blue", "red"], 5)
+    assert result.finished
+
+
+def test_a_run_goes_on_only_with_its_own_pictures_without_a_class(data: Path, tmp_path: Path) -> None:
+    frames = write_photos(tmp_path / "frames", 5, ("green",))
+    file = write_teacher(tmp_path / "colours.onnx")
+    learn(data, tmp_path / "run", file, unlabelled=frames, should_stop=iter([False, True]).__next__)
+    with pytest.raises(CheckpointError, match="other images"):
+        learn(data, tmp_path / "run", file, resume=True)
+    result, _ = learn(data, tmp_path / "run", file, unlabelled=frames, resume=True)
+    assert result.finished
+
+
+def test_pictures_without_a_class_are_refused_where_they_judge_or_are_not_there(data: Path, tmp_path: Path) -> None:
+    file = write_teacher(tmp_path / "colours.onnx")
+    with pytest.raises(DataError, match=r"unlabelled=? .*holds .*\.png, which is held out to judge by"):
+        learn(data, tmp_path / "run", file, unlabelled=data)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match="no image in folder"):
+        learn(data, tmp_path / "run", file, unlabelled=tmp_path / "empty")
+    with pytest.raises(DataError, match="cannot be read: No such file"):
+        learn(data, tmp_path / "run", file, unlabelled=tmp_path / "nowhere")
+    with pytest.raises(OptionError, match="unlabelled= is about a teacher, and there is none"):
+        train(NAME, data, tmp_path / "run", unlabelled=data)
+    assert not (tmp_path / "run").exists()
