@@ -26,6 +26,7 @@ def weights_document(path: Path) -> dict[str, Any]:
         "input_size": facts and list(facts.preprocess.size),
         "accuracy": facts and facts.accuracy,
         "images": card.get("images"),
+        "unlabelled": card.get("unlabelled"),
         "started_from": card.get("started_from"),
         "teacher": card.get("teacher"),
     }
@@ -42,7 +43,7 @@ def describe_weights(path: Path) -> list[tuple[str, str]]:
         ("labels", describe_labels(tuple(found["labels"])) if found["labels"] else UNKNOWN),
         ("input", f"{size[0]}x{size[1]} (height x width)" if size else UNKNOWN),
         ("accuracy", f"{', '.join(figures)} of {found['accuracy']['images']:g} held out" if figures else UNKNOWN),
-        ("trained on", _describe_images(found["images"])),
+        ("trained on", _describe_images(found["images"], found["unlabelled"])),
         ("started from", found["started_from"] or UNKNOWN),
         *([("teacher", f"{teacher['file']}, {teacher['classes']:,} classes")] if teacher else []),
         ("licence", "not stated in the file: it depends on the images, on what it started from and on its teacher"),
@@ -65,7 +66,8 @@ def read_card(path: Path) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _describe_images(images: Any) -> str:
+def _describe_images(images: Any, unlabelled: Any) -> str:
     if not isinstance(images, dict) or not isinstance(images.get("train"), dict):
         return f"{UNKNOWN}: no card lies beside the file"
-    return f"{sum(images['train'].values()):,} of {len(images['train']):,} classes, as the card beside it says"
+    others = f" and {unlabelled:,} without a class" if isinstance(unlabelled, int) and unlabelled else ""
+    return f"{sum(images['train'].values()):,} of {len(images['train']):,} classes{others}, as the card beside it says"

@@ -50,6 +50,15 @@ def test_the_document_is_json(capsys: pytest.CaptureFixture[str], tmp_path: Path
     assert "not said: no card lies beside the file" in out
 
 
+def test_pictures_without_a_class_are_told_apart(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    shutil.copy(BUNDLED, tmp_path / "w.safetensors")
+    card = {"images": {"train": {"cow": 200, "pig": 1000}}, "unlabelled": 5000}
+    (tmp_path / "w.json").write_text(json.dumps(card))
+    out = info(capsys, tmp_path / "w.safetensors")[1]
+    assert "trained on    1,200 of 2 classes and 5,000 without a class, as the card beside it says" in out
+    assert json.loads(info(capsys, tmp_path / "w.safetensors", "--json")[1])["unlabelled"] == 5000
+
+
 def test_weights_of_other_tools_say_nothing(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     save_file({"a": np.zeros((3, 4), np.float32), "b": np.zeros(5, np.float32)}, tmp_path / "w.safetensors")
     code, out, _ = info(capsys, tmp_path / "w.safetensors")
