@@ -8,7 +8,9 @@ the photos to train on from the others, and decides all that is drawn in trainin
 so that no classifier of theirs is taken over. Everything but the size is as `edgevit train` has it by default.
 
 "probe" is the accuracy with all layers frozen but the last (`--freeze`). --mark FILE, an ONNX classifier, is probed in
-the same way: what it computes below its last layer, and a linear layer on that. Seconds are of one processor core.
+the same way: what it computes below its last layer, and a linear layer on that. --taught trains once more from each
+start, with the mark as the teacher, which is also asked about the photos that were not drawn, without their classes.
+Seconds are of one processor core.
 """
 
 import math
@@ -56,6 +58,7 @@ LAYERS = ("Gemm", "MatMul", "Conv")
 @click.option("--epochs", type=float, help="Passes over the photos; as `edgevit train` has it unless given.")
 @click.option("--mark", type=click.Path(exists=True, path_type=Path), help="ONNX classifier whose probe is the mark.")
 @click.option("--mark-mean", default=IMAGENET_MEAN, show_default=True, help="Mean of RGB for a mark from elsewhere.")
+@click.option("--taught", is_flag=True, help="Train with the mark as the teacher, too.")
 @click.option("--mark-std", default=IMAGENET_STD, show_default=True, help="Deviation, likewise.")
 def main(
     data: tuple[Path, ...],
@@ -67,9 +70,14 @@ def main(
     imgsz: int,
     epochs: float | None,
     mark: Path | None,
+    taught: bool,
     mark_mean: str,
     mark_std: str,
 ) -> None:
+    if taught and mark is None:
+        raise click.UsageError("--taught needs a teacher; give --mark FILE")
+    mean, std = ([float(part) for part in text.split(",")] for text in (mark_mean, mark_std))
+    teacher = {} if mark is None else as_teacher(mark, mean, std)
     for folder in data:
         with tempfile.TemporaryDirectory() as name:
             tasks = [draw(folder, photos, judged, seed) for seed in range(seeds)]
@@ -84,12 +92,18 @@ def main(
                     full = [learn(model, home, i, epochs=epochs, **common) for i, home in enumerate(homes)]
                     frozen = homes if init else []  # a probe of random weights says nothing
                     probes = [learn(model, home, i, freeze=True, **common) for i, home in enumerate(frozen)]
+                    lessons = [{**common, **teacher, "unlabelled": others(home)} for home in homes if taught]
+                    helped = [
+                        learn(model, home, i, epochs=epochs, **lesson)
+                        for i, (home, lesson) in enumerate(zip(homes, lessons, strict=False))
+                    ]
                 except EdgevitError as error:
                     click.echo(f"{start:20} cannot be had: {error}")
                     continue
                 click.echo(f"{Path(start).name:20} {spread(full)} {spread(probes)}")
+                if taught:
+                    click.echo(f"{Path(start).name + ', taught':20} {spread(helped)}")
             if mark is not None:
-                mean, std = ([float(part) for part in text.split(",")] for text in (mark_mean, mark_std))
                 click.echo(f"{mark.name:20} {spread([])} {spread([probe(mark, task, mean, std) for task in tasks])}")
 
 
@@ -99,6 +113,8 @@ class FewPhotos:
 
     train: Samples
     held: Samples
+    others: tuple[Path, ...]
+    """Photos that are neither."""
 
 
 def draw(data: Path, photos: int, judged: int, seed: int) -> FewPhotos:
@@ -109,7 +125,9 @@ def draw(data: Path, photos: int, judged: int, seed: int) -> FewPhotos:
     classes = tuple(name for name in groups[0] if name in groups[1])
     train = [rng.sample(groups[0][name], min(photos, len(groups[0][name]))) for name in classes]
     held = [groups[1][name][:judged] for name in classes]
-    return FewPhotos(_samples(train, classes), _samples(held, classes))
+    drawn = {path for paths in train for path in paths}
+    others = tuple(path for name in classes for path in groups[0][name] if path not in drawn)
+    return FewPhotos(_samples(train, classes), _samples(held, classes), others)
 
 
 def _by_class(pictures: Pictures) -> dict[str, list[Path]]:
@@ -127,13 +145,23 @@ def _samples(groups: Sequence[list[Path]], classes: tuple[str, ...]) -> Samples:
 
 
 def link(task: FewPhotos, home: Path) -> Path:
-    """Make a folder for `edgevit train` of links to a task's photos."""
+    """Make a folder for `edgevit train` of links to a task's photos; a folder of the others lies beside it."""
     for part, samples in (("train", task.train), ("val", task.held)):
         for number, (path, label) in enumerate(zip(samples.paths, samples.labels, strict=True)):
             folder = home / part / f"my {samples.classes[label]}"
             folder.mkdir(parents=True, exist_ok=True)
             (folder / f"{number}{path.suffix}").symlink_to(path.resolve())
+    for number, path in enumerate(task.others):
+        beside = home.with_name(f"{home.name}-others")
+        beside.mkdir(exist_ok=True)
+        (beside / f"{number}{path.suffix}").symlink_to(path.resolve())
     return home
+
+
+def others(home: Path) -> Path | None:
+    """Return the folder beside a task's, if there are others."""
+    beside = home.with_name(f"{home.name}-others")
+    return beside if beside.is_dir() else None
 
 
 def learn(model: str, home: Path, seed: int, **options: Any) -> tuple[float, float]:
@@ -163,6 +191,14 @@ def open_mark(mark: Path, mean: Sequence[float], std: Sequence[float]) -> Teache
         return open_teacher(mark, threads=1)
     except OptionError:
         return open_teacher(mark, mean, std, threads=1)
+
+
+def as_teacher(mark: Path, mean: Sequence[float], std: Sequence[float]) -> dict[str, Any]:
+    """Return the options of `train` that make a classifier the teacher."""
+    opened = open_mark(mark, mean, std)
+    opened.classifier.close()
+    own = opened.classifier.manifest is not None
+    return {"teacher": mark} if own else {"teacher": mark, "teacher_mean": mean, "teacher_std": std}
 
 
 def cut_head(mark: Path, headless: Path) -> Path:

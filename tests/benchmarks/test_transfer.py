@@ -25,6 +25,8 @@ def test_seeds_draw_other_photos_and_are_judged_by_the_same(data: Path) -> None:
         assert task.train.counts() == (4, 4)
         assert task.held.counts() == (5, 5)
         assert not {*task.train.paths} & {*task.held.paths}
+        assert not {*task.others} & {*task.train.paths, *task.held.paths}
+        assert task.others
         assert all(
             path.parent.name == task.train.classes[label]
             for path, label in zip(task.train.paths, task.train.labels, strict=True)
@@ -52,13 +54,23 @@ def test_a_spread_is_mean_and_deviation() -> None:
 def test_each_start_and_the_mark_have_a_line(data: Path, tmp_path: Path) -> None:
     mark = write_teacher(tmp_path / "colours.onnx")
     options = ["--photos", "3", "--judged", "4", "--seeds", "1", "--imgsz", "32", "--epochs", "1"]
-    starts = ["--starts", "cifar10,random,nothing", "--mark", str(mark)]
+    starts = ["--starts", "cifar10,random,nothing", "--mark", str(mark), "--taught"]
     done = CliRunner().invoke(main, [str(data), *options, *starts], catch_exceptions=False)
     lines = done.output.splitlines()
     assert lines[0] == "colours: efficientvit_b0, 2 classes, 3 photos each, 32 px, 8 judged"
-    cifar10, scratch, nothing, colours = (line.split() for line in lines[2:])
+    cifar10, taught, scratch, scratch_taught, nothing, colours = (line.split() for line in lines[2:])
     assert (cifar10[0], len(cifar10)) == ("cifar10", 9)
+    assert [(*line[:2], len(line)) for line in (taught, scratch_taught)] == [
+        ("cifar10,", "taught", 6),
+        ("random,", "taught", 6),
+    ]
     assert (scratch[0], scratch[5:]) == ("random", ["-", "-"])
     assert " ".join(nothing).startswith("nothing cannot be had: no weights for efficientvit_b0 named 'nothing'")
     # the mean colour is what the mark's last layer is given, and that tells red from blue
     assert colours[:4] == ["colours.onnx", "-", "-", "100.0"]
+
+
+def test_without_a_mark_nothing_teaches(data: Path) -> None:
+    done = CliRunner().invoke(main, [str(data), "--taught"])
+    assert done.exit_code == 2
+    assert "--taught needs a teacher; give --mark FILE" in done.output
