@@ -126,7 +126,7 @@ def draw(data: Path, photos: int, judged: int, seed: int) -> FewPhotos:
     train = [rng.sample(groups[0][name], min(photos, len(groups[0][name]))) for name in classes]
     held = [groups[1][name][:judged] for name in classes]
     drawn = {path for paths in train for path in paths}
-    others = tuple(path for name in classes for path in groups[0][name] if path not in drawn)
+    others = tuple(path for path in split.train.paths if path not in drawn)
     return FewPhotos(_samples(train, classes), _samples(held, classes), others)
 
 
