@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from edgevit.errors import OptionError
 from edgevit.schema import Range, check_options, option_name
+from edgevit.training.recipe import Recipe
 from edgevit.training.teacher import Teacher, open_teacher
 
 WEIGHT, TEMPERATURE = 1.0, 2.0
@@ -49,3 +50,15 @@ class Lessons:
             "teacher_weight": WEIGHT if self.teacher_weight is None else self.teacher_weight,
             "temperature": TEMPERATURE if self.temperature is None else self.temperature,
         }
+
+
+def as_words(teacher: Teacher, recipe: Recipe, unlabelled: Path | None) -> list[str]:
+    """Return the words of a command line that say the same lessons once more."""
+    words = ["--teacher", str(teacher.path)]
+    preprocess = teacher.classifier.preprocess
+    if teacher.classifier.manifest is None:
+        words += ["--teacher-mean", ",".join(map(str, preprocess.mean))]
+        words += ["--teacher-std", ",".join(map(str, preprocess.std))]
+    words += [] if recipe.teacher_weight == WEIGHT else ["--teacher-weight", f"{recipe.teacher_weight:g}"]
+    words += [] if recipe.temperature == TEMPERATURE else ["--temperature", f"{recipe.temperature:g}"]
+    return words if unlabelled is None else [*words, "--unlabelled", str(unlabelled)]

@@ -21,6 +21,7 @@ from edgevit.training.frozen import train_head
 from edgevit.training.initialize import advise_start, load_initial
 from edgevit.training.job import Job, Watcher
 from edgevit.training.kinds import Quality
+from edgevit.training.lessons import as_words
 from edgevit.training.loop import train
 from edgevit.training.page import read_log, write_page
 from edgevit.training.result import write_card
@@ -118,8 +119,7 @@ def _say_longer(job: Job, saved: SavedRun, images: int) -> str:
     size = "x".join(map(str, saved.recipe.final_size))
     phases = f"{size}*{round(job.recipe.epochs - done, 2):g}"
     words = [*job.ranks.program, "train", job.model, "--data", str(job.data), "--init", str(start), "--sizes", phases]
-    words += [] if job.teacher is None else ["--teacher", str(job.teacher.path)]
-    words += [] if job.unlabelled is None else ["--unlabelled", str(job.unlabelled)]
+    words += [] if job.teacher is None else as_words(job.teacher, job.recipe, job.unlabelled)
     words += [] if job.val_fraction == FRACTION else ["--val-fraction", f"{job.val_fraction:g}"]
     command = shlex.join([*words, "--out", f"{job.out}-longer"])
     return (

@@ -1,6 +1,7 @@
 """A model that learns from a teacher, too: the loss, what it is good for, and what a run makes of it."""
 
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +9,11 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from click.testing import CliRunner
 from torch import nn
 
 from edgevit.artifact.manifest import Preprocess
+from edgevit.cli import cli
 from edgevit.errors import CheckpointError, DataError, OptionError
 from edgevit.models.weights.checkpoint import read_state_dict
 from edgevit.training import Watcher, train
@@ -201,6 +204,22 @@ def test_a_run_goes_on_only_with_its_own_pictures_without_a_class(data: Path, tm
         learn(data, tmp_path / "run", file, resume=True)
     result, _ = learn(data, tmp_path / "run", file, unlabelled=frames, resume=True)
     assert result.finished
+
+
+def test_the_command_for_more_epochs_says_the_same_lessons(data: Path, tmp_path: Path) -> None:
+    frames = write_photos(tmp_path / "frames", 5, ("green",))
+    file = write_teacher(tmp_path / "colours.onnx")
+    given: dict[str, Any] = {"unlabelled": frames, "temperature": 3.0}
+    learn(data, tmp_path / "run", file, should_stop=iter([False, True]).__next__, **given)
+    with pytest.raises(CheckpointError, match="was planned for 2 epochs") as told:
+        learn(data, tmp_path / "run", file, resume=True, **given, sizes="32*5")
+    words = shlex.split(str(told.value).split("`")[1])
+    done = CliRunner().invoke(cli, [*words[1:], "--batch", "8", "--bn-batches", "1", "--threads", "1"])
+    assert done.exit_code == 0, done.output
+    card, recipe = json.loads((tmp_path / "run-longer" / f"{NAME}.json").read_text()), {"temperature": 3.0}
+    assert (card["teacher"]["file"], card["unlabelled"]) == ("colours.onnx", 5)
+    assert card["recipe"] | recipe == card["recipe"]
+    assert (tmp_path / "run-longer" / KEY).read_bytes() == (tmp_path / "run" / KEY).read_bytes(), "as it prepared them"
 
 
 def test_pictures_without_a_class_are_refused_where_they_judge_or_are_not_there(data: Path, tmp_path: Path) -> None:
