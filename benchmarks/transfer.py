@@ -58,8 +58,8 @@ LAYERS = ("Gemm", "MatMul", "Conv")
 @click.option("--epochs", type=float, help="Passes over the photos; as `edgevit train` has it unless given.")
 @click.option("--mark", type=click.Path(exists=True, path_type=Path), help="ONNX classifier whose probe is the mark.")
 @click.option("--mark-mean", default=IMAGENET_MEAN, show_default=True, help="Mean of RGB for a mark from elsewhere.")
-@click.option("--taught", is_flag=True, help="Train with the mark as the teacher, too.")
 @click.option("--mark-std", default=IMAGENET_STD, show_default=True, help="Deviation, likewise.")
+@click.option("--taught", is_flag=True, help="Train with the mark as the teacher, too.")
 def main(
     data: tuple[Path, ...],
     model: str,
@@ -70,9 +70,9 @@ def main(
     imgsz: int,
     epochs: float | None,
     mark: Path | None,
-    taught: bool,
     mark_mean: str,
     mark_std: str,
+    taught: bool,
 ) -> None:
     if taught and mark is None:
         raise click.UsageError("--taught needs a teacher; give --mark FILE")
@@ -92,10 +92,9 @@ def main(
                     full = [learn(model, home, i, epochs=epochs, **common) for i, home in enumerate(homes)]
                     frozen = homes if init else []  # a probe of random weights says nothing
                     probes = [learn(model, home, i, freeze=True, **common) for i, home in enumerate(frozen)]
-                    lessons = [{**common, **teacher, "unlabelled": others(home)} for home in homes if taught]
                     helped = [
-                        learn(model, home, i, epochs=epochs, **lesson)
-                        for i, (home, lesson) in enumerate(zip(homes, lessons, strict=False))
+                        learn(model, home, i, epochs=epochs, unlabelled=others(home), **common, **teacher)
+                        for i, home in enumerate(homes if taught else [])
                     ]
                 except EdgevitError as error:
                     click.echo(f"{start:20} cannot be had: {error}")
