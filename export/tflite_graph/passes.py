@@ -13,6 +13,7 @@ from edgevit.export.stage import Verify
 from edgevit.export.tflite_graph.gates import gate_int8
 from edgevit.export.tflite_graph.heads import split_heads
 from edgevit.export.tflite_graph.moves import move_int8
+from edgevit.export.tflite_graph.normalization import normalize_many
 from edgevit.export.tflite_graph.paddings import join_constants
 from edgevit.export.tflite_graph.products import feed_products
 from edgevit.export.tflite_graph.residuals import add_int8
@@ -45,6 +46,7 @@ def rewrites(ranges: Ranges) -> tuple[Rewrite, ...]:
         Rewrite("heads apart", split_heads),
         Rewrite("padding joined", join_constants),
         Rewrite("stem on pixel pairs", pair_pixels),
+        Rewrite("normalization on many pixels", normalize_many),
         Rewrite("residuals in int8", add_int8, exact=False),
         Rewrite("gates in int8", partial(gate_int8, ranges=ranges), exact=False),
         Rewrite("rounded once", round_once, exact=False),

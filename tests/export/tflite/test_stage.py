@@ -159,6 +159,8 @@ def test_frigate_folder_answers_with_probabilities_as_frigate_reads_them(
     with edgevit.load(quantized.path) as plain, edgevit.load(tmp_path / "birds" / "model.tflite") as frigate:
         np.testing.assert_allclose(shares, plain(picture).probs, atol=0.04)
         np.testing.assert_allclose(shares, frigate(picture).probs, atol=0.01)
+        assert frigate.manifest is not None
+        assert "normalization on many pixels" in [parity.step for parity in frigate.manifest.parity]
     check_selftest(tmp_path / "birds" / "model.tflite")
 
 
