@@ -13,8 +13,8 @@ MOST = 16
 def normalize_many(model: bytes) -> bytes:
     """Return the model with each normalization of an int8 image on several neighbours of a row at once.
 
-    XNNPACK takes pixel by pixel, and a pixel of three channels takes it as long as one of sixteen. A row of W pixels of 3
-    channels is read as one of W / 16 pixels of 48, whose weights, scales and biases are the three over and over.
+    XNNPACK takes pixel by pixel, and a pixel of three channels takes it as long as one of sixteen. A row of W pixels of
+    3 channels is read as one of W / 16 pixels of 48, whose weights, scales and biases are the three over and over.
     """
     edit = Edit(model)
     for item in edit.operators:
