@@ -27,6 +27,7 @@ from torch import Tensor, nn
 
 from edgevit.artifact.manifest import Preprocess
 from edgevit.errors import OptionError
+from edgevit.models.layers import TokenNorm
 from edgevit.models.weights.resolve import build_with_weights, resolve_weights
 from edgevit.models.zoo.registry import SIZE_STEP, get_spec
 from edgevit.models.zoo.spec import ModelSpec
@@ -191,13 +192,16 @@ def _half(preprocessing: Preprocess) -> Preprocess:
 
 
 def statistics_distance(norm: nn.BatchNorm2d, x: Tensor) -> Tensor:
-    """Return how far the statistics of x (B, C, H, W) are from the layer's, as a mean over channels.
+    """Return how far the statistics of what a layer is given are from its own, as a mean over channels.
+
+    x is (B, C, H, W), for a TokenNorm (B, N, C).
 
     Squared difference of means in units of the remembered deviation, plus squared logarithm of the ratio of deviations.
     """
     assert norm.running_mean is not None
     assert norm.running_var is not None
-    variance, mean = torch.var_mean(x, dim=(0, 2, 3), correction=0)
+    channels = -1 if isinstance(norm, TokenNorm) else 1
+    variance, mean = torch.var_mean(x.movedim(channels, 0).flatten(1), dim=1, correction=0)
     expected = norm.running_var + norm.eps
     shift = (mean - norm.running_mean).square() / expected
     spread = 0.5 * torch.log((variance + norm.eps) / expected)

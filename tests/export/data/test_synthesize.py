@@ -1,6 +1,7 @@
 """Images made from BatchNorm statistics."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import click.testing
@@ -20,6 +21,8 @@ from edgevit.export.data.synthesize import (
     statistics_distance,
     synthesize_images,
 )
+from edgevit.models import create_model
+from edgevit.models.layers import TokenNorm
 from edgevit.models.zoo.registry import get_spec
 from edgevit.runtime.images.preprocess import preprocess
 
@@ -85,6 +88,25 @@ def test_distance_of_statistics_is_as_computed_by_hand() -> None:
     assert float(statistics_distance(norm, x)) == pytest.approx(0.25 + math.log(2) ** 2)
     x = torch.tensor([-1.0, 3.0]).reshape(2, 1, 1, 1)
     assert float(statistics_distance(norm, x)) == pytest.approx(0.0, abs=1e-9)
+
+
+def test_statistics_of_tokens_are_those_of_their_last_axis() -> None:
+    norm = TokenNorm(2, eps=1e-9)
+    x = torch.tensor([[3.0, 0.0], [5.0, 0.0], [7.0, 4.0]]).reshape(1, 3, 2)
+    with torch.no_grad():
+        norm.momentum = None
+        norm(x)
+        assert norm.running_var is not None
+        norm.running_var *= 2 / 3  # PyTorch remembers that of n - 1
+        assert float(statistics_distance(norm, x)) == pytest.approx(0.0, abs=1e-9)
+        assert float(statistics_distance(norm, x.flip(-1))) > 0.1
+
+
+@pytest.mark.slow
+def test_a_model_with_norms_of_tokens_gets_images() -> None:
+    model = create_model("nextvit_small", num_classes=10).eval()
+    images = synthesize_images(model, 2, replace(HOW, size=(64, 64)), synthesis=Synthesis(steps=2))
+    assert images.shape == (2, 64, 64, 3)
 
 
 def test_roughness_is_the_mean_step_between_neighbours() -> None:
