@@ -25,6 +25,7 @@ from edgevit.export.estimate.estimate import MS_PER_MILLION_INSTRUCTIONS, MS_PER
 from edgevit.export.pipeline import export
 from edgevit.export.recipe import Recipe, default_output
 from edgevit.models.zoo.registry import get_spec
+from edgevit.system.program import Program
 
 MODELS = ("sbcformer_xs", "sbcformer_b", "efficientvit_b0")
 TOOLS = Path(__file__).parents[1] / "tools" / "a72"
@@ -33,7 +34,7 @@ CALIBRATION_IMAGES = 20
 HEADS = f"{'model':16} {'file':12} {'weights':8} {'MB':>6} {'M instructions':>14} {'M misses':>9} {'estimate ms':>12}"
 
 
-@click.command(help=__doc__)
+@click.command(cls=Program, help=__doc__)
 @click.option("--root", type=click.Path(path_type=Path), help="Folder of the emulated system; made if missing.")
 @click.option("--model", "models", multiple=True, default=MODELS, show_default=True)
 @click.option("--format", "formats", multiple=True, default=("onnx", "tflite"), show_default=True)

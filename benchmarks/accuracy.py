@@ -27,11 +27,12 @@ from edgevit.export.recipe import SUFFIXES, Format, Recipe
 from edgevit.models.weights.resolve import build_with_weights, resolve_weights
 from edgevit.models.zoo.registry import get_spec
 from edgevit.runtime.backends.session import open_session
+from edgevit.system.program import Program
 
 MODELS = ("sbcformer_xs", "efficientvit_b0")
 
 
-@click.command(help=__doc__)
+@click.command(cls=Program, help=__doc__)
 @click.option(
     "--test",
     type=click.Path(path_type=Path),

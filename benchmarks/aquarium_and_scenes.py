@@ -16,6 +16,7 @@ from drawn_scenes import write_scenes
 
 from edgevit.export.data.scenes import CLASSES
 from edgevit.runtime.datasets.folder import read_folder
+from edgevit.system.program import Program
 
 PARTS = {"train": range(150), "valid": range(100_000, 100_020), "test": range(0)}
 """Seeds of the scenes that each part gets."""
@@ -29,7 +30,7 @@ def _link(source: Path, target: Path) -> None:
         shutil.copyfile(source, target)
 
 
-@click.command(help=__doc__)
+@click.command(cls=Program, help=__doc__)
 @click.argument("aquarium", type=click.Path(path_type=Path, exists=True, file_okay=False))
 @click.argument("folder", type=click.Path(path_type=Path))
 def main(aquarium: Path, folder: Path) -> None:

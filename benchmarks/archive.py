@@ -17,6 +17,7 @@ import cv2
 
 import edgevit
 from edgevit.runtime.images.drawn import draw_picture
+from edgevit.system.program import Program
 
 SIZE = (480, 640)
 """(height, width) of the pictures in pixels."""
@@ -45,7 +46,7 @@ def pictures_per_s(model: Path, photos: Path, jobs: int) -> float:
     return (done - before) / (ended_s - begun_s)
 
 
-@click.command(help=__doc__)
+@click.command(cls=Program, help=__doc__)
 @click.argument("model", type=click.Path(path_type=Path, exists=True))
 @click.option("--pictures", default=2000, show_default=True, help="Pictures of each run.")
 @click.option("--rounds", default=5, show_default=True, help="Runs of each number of jobs.")

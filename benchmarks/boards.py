@@ -16,6 +16,7 @@ from edgevit.export.estimate.estimate import conditions, milliseconds
 from edgevit.models.zoo.registry import get_spec
 from edgevit.models.zoo.sizes import find_works
 from edgevit.runtime.benchmark.submission import BoardRun, Submission, read_submission
+from edgevit.system.program import Program
 
 SENT = Path(__file__).with_name("boards")
 BEGIN, END = "<!-- made by benchmarks/boards.py -->", "<!-- end -->"
@@ -24,7 +25,7 @@ WANTED = (("rpi4", "efficientvit_b0"), ("rpi4", "sbcformer_xs"))
 """Boards and models whose int8 TFLite files stand in the table before anybody has measured them."""
 
 
-@click.command(help=__doc__)
+@click.command(cls=Program, help=__doc__)
 @click.argument("files", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--page", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 def main(files: tuple[Path, ...], page: Path | None) -> None:

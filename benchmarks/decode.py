@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from edgevit.artifact.manifest import BoxOutput
 from edgevit.runtime.detection.decode import decode, level_places
+from edgevit.system.program import Program
 
 SIZE, CLASSES = (320, 320), 80
 SURE = (0, 30, 300, 1000, 2100)
@@ -37,7 +38,7 @@ def made_answers(meaning: BoxOutput, sure: int) -> list[NDArray[np.float32]]:
     return [boxes, objectness, scores] if meaning.objectness else [boxes, scores]
 
 
-@click.command()
+@click.command(cls=Program)
 @click.option("--repeats", default=50, show_default=True, help="Times that each is done.")
 def main(repeats: int) -> None:
     """Print a line for each kind of model and number of sure places."""

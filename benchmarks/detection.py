@@ -21,11 +21,12 @@ from edgevit.export.estimate.estimate import MHZ, THREADS, estimate
 from edgevit.export.pipeline import export
 from edgevit.export.recipe import SUFFIXES, Format, Recipe
 from edgevit.runtime.evaluation.detection import DetectionQuality, DetectionValidation
+from edgevit.system.program import Program
 
 FORMATS: tuple[Format, ...] = ("onnx", "tflite")
 
 
-@click.command(help=__doc__)
+@click.command(cls=Program, help=__doc__)
 @click.argument("model")
 @click.option("--weights", help="As for `edgevit export`.")
 @click.option("--bundled", is_flag=True, help="Calibrate as `edgevit export` does without --data.")

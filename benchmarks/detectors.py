@@ -25,6 +25,7 @@ from edgevit.export.pipeline import export
 from edgevit.export.recipe import SUFFIXES, Format, Recipe
 from edgevit.models.zoo.registry import get_spec
 from edgevit.runtime.images.drawn import draw_picture
+from edgevit.system.program import Program
 
 MODELS = (
     "efficientvit_b0_det@320",
@@ -41,7 +42,7 @@ SSDLITE_ONCE = (3.44, 149.0, 73.0)
 CALIBRATION = 20
 
 
-@click.command(help=__doc__)
+@click.command(cls=Program, help=__doc__)
 @click.option("--model", "models", multiple=True, default=MODELS, show_default=True)
 @click.option("--classes", default=80, show_default=True, help="How many things the detectors tell apart.")
 @click.option("--tflite/--no-tflite", default=True, show_default=True, help="Convert to TFLite, too: minutes a model.")

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from edgevit.export.data.scenes import CLASSES, draw_scene
+from edgevit.system.program import Program
 
 FIRST_HELD_OUT = 100_000
 """Seed of the first scene that is not trained on."""
@@ -40,7 +41,7 @@ def write_dataset(folder: Path, train: int, val: int) -> None:
     (folder / "data.yaml").write_text(f"train: train/images\nval: val/images\nnames:\n{names}\n")
 
 
-@click.command()
+@click.command(cls=Program)
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("--train", default=100, show_default=True, help="Scenes to train on.")
 @click.option("--val", default=20, show_default=True, help="Scenes to judge by.")

@@ -23,6 +23,7 @@ from edgevit.runtime.delivery.broker import Broker
 from edgevit.runtime.delivery.homeassistant import PROBLEMS, discovery
 from edgevit.runtime.delivery.mqtt_client import V311, new_client
 from edgevit.runtime.moment import iso_time
+from edgevit.system.program import Program
 from tests.made_broker import Mosquitto
 
 PREFIX = "farm"
@@ -60,7 +61,7 @@ def publish_boards(port: int, count: int) -> None:
     client.loop_stop()
 
 
-@click.command()
+@click.command(cls=Program)
 @click.option("--boards", type=click.IntRange(1), default=1000, show_default=True)
 @click.option("--rounds", type=click.IntRange(1), default=5, show_default=True)
 def main(boards: int, rounds: int) -> None:

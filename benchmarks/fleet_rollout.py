@@ -43,6 +43,7 @@ from edgevit.runtime.update.board import Step
 from edgevit.runtime.update.enrollment import write_enrollment
 from edgevit.runtime.update.offer import takes_part
 from edgevit.runtime.update.state import Release, UpdateState, write_state
+from edgevit.system.program import Program
 
 PERCENTS = (10, 50, 100)
 TOGETHER = 6
@@ -171,7 +172,7 @@ def measure_cost(work: Path) -> None:
         server.close()
 
 
-@click.command(help=__doc__.splitlines()[0] if __doc__ else None)
+@click.command(cls=Program, help=__doc__.splitlines()[0] if __doc__ else None)
 @click.option("--boards", default=50, show_default=True)
 @click.option("--cuts", default=20, show_default=True, help="How often the server is killed.")
 @click.option("--selftest", is_flag=True, help="Run the models' self-tests too.")

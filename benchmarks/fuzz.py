@@ -27,6 +27,7 @@ from edgevit.runtime.sources import http_request
 from edgevit.runtime.sources.grammar import parse_source
 from edgevit.runtime.sources.options import SourceOptions
 from edgevit.runtime.sources.web import connect
+from edgevit.system.program import Program
 from tests.random_connections import ANSWER, REQUEST, Page, PlayedStream, Wire, rubbish
 from tests.random_inputs import PARSERS, material, refusal
 
@@ -82,7 +83,7 @@ def _overdue(number: int, frame: object) -> None:
     raise TimeoutError(f"not done within {DEADLINE_S:g} s")
 
 
-@click.command(help=__doc__)
+@click.command(cls=Program, help=__doc__)
 @click.option("--inputs", default=300_000, show_default=True, help="Random inputs for all parsers together.")
 @click.option("--seed", default=0, show_default=True)
 def main(inputs: int, seed: int) -> None:

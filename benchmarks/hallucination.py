@@ -23,6 +23,7 @@ from edgevit.export.onnx.graph import layers
 from edgevit.models import create_model, list_models
 from edgevit.models.compact_ffn import merge_branches
 from edgevit.models.zoo.registry import get_spec
+from edgevit.system.program import Program
 
 PUBLISHED = {"pvt_v2_b1": (13.2, 15.2), "nextvit_small": (13.9, 11.5)}
 """Reduction of parameters and of operations, in percent."""
@@ -31,7 +32,7 @@ ALLOWED = 0.5
 PAIRS = [(get_spec(name).plain, name) for name in list_models() if get_spec(name).plain]
 
 
-@click.command(help=__doc__)
+@click.command(cls=Program, help=__doc__)
 @click.option("--latency", is_flag=True, help="Time the pairs, too.")
 @click.option("--pair", "chosen", multiple=True, default=[plain for plain, _ in PAIRS], help="Plain models to time.")
 @click.option("--rounds", default=30, show_default=True)

@@ -26,6 +26,7 @@ from edgevit.export.data.images import ImageSet
 from edgevit.models.weights.resolve import build_with_weights, resolve_weights
 from edgevit.models.zoo.registry import get_spec
 from edgevit.runtime.datasets.listing import list_images
+from edgevit.system.program import Program
 
 SIDE, GAP = 120, 20
 """Side of a layer's square, and the gap between two, in pixels."""
@@ -106,7 +107,7 @@ def _adding(sums: dict[str, Tensor], name: str, heads: int) -> Callable[[nn.Modu
     return hook
 
 
-@click.command(help=__doc__)
+@click.command(cls=Program, help=__doc__)
 @click.argument("name")
 @click.option("--weights", help="A file or a registry entry; the model's default unless given.")
 @click.option("--data", type=click.Path(exists=True, file_okay=False), required=True, help="Folder of images.")

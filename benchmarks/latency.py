@@ -22,12 +22,13 @@ from edgevit.export.recipe import Recipe
 from edgevit.models.weights.resolve import build_with_weights, resolve_weights
 from edgevit.models.zoo.registry import get_spec
 from edgevit.runtime.backends.session import open_session
+from edgevit.system.program import Program
 
 MODELS = ("sbcformer_xs", "efficientvit_b0")
 WARMUP = 5
 
 
-@click.command(help=__doc__)
+@click.command(cls=Program, help=__doc__)
 @click.option("--rounds", default=60, show_default=True)
 @click.option("--threads", default=1, show_default=True)
 @click.option("--model", "models", multiple=True, default=MODELS, show_default=True)

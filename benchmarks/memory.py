@@ -16,12 +16,13 @@ from cifar10 import cifar10
 from segmentation import PICTURE, run_cost
 
 from edgevit.runtime.images.drawn import draw_picture
+from edgevit.system.program import Program
 
 COUNTS = (64, 1024)
 PHOTOS = 20
 
 
-@click.command(help=__doc__)
+@click.command(cls=Program, help=__doc__)
 @click.option(
     "--train", type=click.Path(path_type=Path), help="Folder of images; the archive beside the project unless given."
 )

@@ -27,6 +27,7 @@ from edgevit.device_profiles import detect_profile, find_profile
 from edgevit.device_profiles.evidence import read_evidence
 from edgevit.device_profiles.state import read_state
 from edgevit.runtime.benchmark.machine import describe_machine, find_taints
+from edgevit.system.program import Program
 
 MODELS = ("sbcformer_xs", "sbcformer_s", "sbcformer_b", "efficientvit_b0", "efficientvit_b1")
 PACKAGES = ("torch", "onnxruntime", "ai-edge-litert", "openvino", "nncf", "executorch", "ncnn", "MNN")
@@ -34,7 +35,7 @@ LABELS = {"onnx": "edgevit ONNX int8", "tflite": "edgevit TFLite int8"}
 """Format that a profile prefers, to the row that is edgevit's default there."""
 
 
-@click.command(help=__doc__)
+@click.command(cls=Program, help=__doc__)
 @click.option("--model", "models", multiple=True, default=MODELS, show_default=True)
 @click.option("--weights", multiple=True, metavar="MODEL=FILE", help="Random where none are bundled, unless given.")
 @click.option("--row", "labels", multiple=True, type=click.Choice([row.label for row in ROWS.values()]))

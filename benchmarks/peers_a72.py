@@ -25,6 +25,7 @@ from peers.rows import ROWS
 
 from edgevit.export.estimate.estimate import CORES, MHZ, milliseconds
 from edgevit.models.zoo.registry import get_spec
+from edgevit.system.program import Program
 
 TOOLS = Path(__file__).parents[1] / "tools" / "a72"
 sys.path.insert(0, str(TOOLS))
@@ -62,7 +63,7 @@ for turn in range(3):
 """
 
 
-@click.command(help=__doc__)
+@click.command(cls=Program, help=__doc__)
 @click.option("--root", type=click.Path(path_type=Path), help="Folder of the emulated system; made if missing.")
 @click.option("--model", "models", multiple=True, default=MODELS, show_default=True)
 @click.option("--row", "labels", multiple=True, default=LABELS, type=click.Choice(LABELS), show_default=True)

@@ -33,6 +33,7 @@ from edgevit.runtime.backends.session import open_session
 from edgevit.runtime.datasets.listing import list_images
 from edgevit.runtime.images.preprocess import center_box, min_decode_size, normalize, preprocess, scaled_size
 from edgevit.runtime.images.read import read_image
+from edgevit.system.program import Program
 
 COUNT = Path(__file__).parents[1] / "tools" / "a72" / "prepare.py"
 REPEATS = 15
@@ -62,7 +63,7 @@ def fast(source: bytes | NDArray[np.uint8], preprocessing: Preprocess) -> NDArra
 WAYS: dict[str, Prepare] = {"Pillow": with_pillow, "exact": exactly, "fast": fast}
 
 
-@click.command(help=__doc__)
+@click.command(cls=Program, help=__doc__)
 @click.option("--model", type=click.Path(path_type=Path), help="An exported model, to compare answers with.")
 @click.option("--data", help="A folder of images to compare answers on.")
 @click.option("--enlarge", default=0, metavar="N", help="Short side in pixels that images are blown up to.")

@@ -29,11 +29,12 @@ from edgevit.export.recipe import METHODS, Recipe
 from edgevit.models.weights.resolve import ResolvedWeights, build_with_weights, resolve_weights
 from edgevit.models.zoo.registry import get_spec
 from edgevit.runtime.backends.session import Session, open_session
+from edgevit.system.program import Program
 
 STOCK_IMAGES = 256
 
 
-@click.command(help=__doc__)
+@click.command(cls=Program, help=__doc__)
 @click.option(
     "--test",
     type=click.Path(path_type=Path),

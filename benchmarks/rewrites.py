@@ -37,6 +37,7 @@ from edgevit.models.layers import HasExportForm, fold_batchnorm
 from edgevit.models.sbcformer import DepthwiseUpsample
 from edgevit.models.weights.resolve import build_with_weights, resolve_weights
 from edgevit.models.zoo.registry import get_spec
+from edgevit.system.program import Program
 
 CALIBRATING = slice(0, 48)
 
@@ -79,7 +80,7 @@ APPLIES = {
 """Rewrites that concern one family."""
 
 
-@click.command(help=__doc__)
+@click.command(cls=Program, help=__doc__)
 @click.option("--rounds", default=20, show_default=True)
 @click.option("--model", "models", multiple=True, default=MODELS, show_default=True)
 def main(rounds: int, models: tuple[str, ...]) -> None:

@@ -27,6 +27,7 @@ from edgevit.runtime.images.drawn import draw_picture
 from edgevit.runtime.images.masks import bilinear_mask, class_areas
 from edgevit.runtime.images.preprocess import preprocess
 from edgevit.runtime.images.resample import Box, resample
+from edgevit.system.program import Program
 
 MODELS = ("efficientvit_seg_b0_cityscapes", "efficientvit_seg_b1_cityscapes")
 PICTURE = (720, 1280)
@@ -34,7 +35,7 @@ ROUNDS = 9
 CALIBRATION = 16
 
 
-@click.command()
+@click.command(cls=Program)
 @click.option("--model", "models", multiple=True, default=MODELS, show_default=True)
 @click.option("--weights", default="random", show_default=True)
 @click.option("--imgsz", default="512x1024", show_default=True)

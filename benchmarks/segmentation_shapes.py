@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgevit.runtime.images.mask_png import mask_png
+from edgevit.system.program import Program
 
 SIDE = 128
 PALETTE = ((120, 80, 40), (60, 200, 60), (0, 100, 0), (150, 150, 150), (40, 90, 220))
@@ -79,7 +80,7 @@ def write(folder: Path, count: int, seed: int) -> None:
         (folder / "masks" / f"{number:04d}.png").write_bytes(mask_png(mask, PALETTE))
 
 
-@click.command(help=__doc__)
+@click.command(cls=Program, help=__doc__)
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("--train", default=400, show_default=True)
 @click.option("--val", default=100, show_default=True)

@@ -26,11 +26,12 @@ from edgevit.models.zoo.registry import get_spec
 from edgevit.models.zoo.sizes import FILE, smaller_sizes
 from edgevit.models.zoo.spec import ModelSpec
 from edgevit.runtime.evaluation.validate import validate
+from edgevit.system.program import Program
 
 MODELS = ("efficientvit_b0", "sbcformer_xs", "efficientvit_b0_det", "efficientvit_b1", "sbcformer_s", "sbcformer_b")
 
 
-@click.command(help=__doc__)
+@click.command(cls=Program, help=__doc__)
 @click.option("--model", "models", multiple=True, default=MODELS, show_default=True)
 @click.option("--works/--no-works", default=True, show_default=True, help="Count the work.")
 @click.option("--accuracy", default=0, show_default=True, metavar="N", help="Test pictures to judge on; 0 for none.")

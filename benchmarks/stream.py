@@ -36,6 +36,7 @@ from edgevit.runtime.sources.options import SourceOptions
 from edgevit.runtime.sources.stop import Stop
 from edgevit.runtime.stream.loop import StreamCallbacks, predictions
 from edgevit.runtime.stream.plan import Plan
+from edgevit.system.program import Program
 
 SIZE = (720, 1280)
 PICTURES = 30
@@ -114,7 +115,7 @@ def overheads_ms(frames: int, made: list[bytes]) -> list[float]:
     return spent
 
 
-@click.command(help=__doc__)
+@click.command(cls=Program, help=__doc__)
 @click.argument("model", type=click.Path(path_type=Path))
 @click.option("--rounds", default=7, show_default=True, help="Rounds of a plain loop and of a stream each.")
 @click.option("--frames", default=60, show_default=True, help="Frames in each round.")

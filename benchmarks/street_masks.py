@@ -47,6 +47,7 @@ from edgevit.runtime.images.preprocess import preprocess
 from edgevit.runtime.images.read import read_image
 from edgevit.runtime.images.resample import RGBImage
 from edgevit.runtime.segmentation import Segmentation
+from edgevit.system.program import Program
 
 PYTORCH = "PyTorch"
 FORMS = ("float", "int8", "budget")
@@ -71,7 +72,7 @@ UNLABELLED = 11
 Answer = Callable[[RGBImage], Mask]
 
 
-@click.command(help=__doc__)
+@click.command(cls=Program, help=__doc__)
 @click.argument("weights")
 @click.argument("photos", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--model", default="efficientvit_seg_b0_cityscapes", show_default=True)

@@ -25,6 +25,7 @@ from edgevit.export.tflite_graph.graph import opened, operators
 from edgevit.models.weights.resolve import build_with_weights, resolve_weights
 from edgevit.models.zoo.registry import get_spec
 from edgevit.runtime.backends.session import open_session
+from edgevit.system.program import Program
 
 MODELS = ("sbcformer_xs", "efficientvit_b0")
 CANDIDATES = {
@@ -37,7 +38,7 @@ CANDIDATES = {
 """Label to what its recipe asks for."""
 
 
-@click.command(help=__doc__)
+@click.command(cls=Program, help=__doc__)
 @click.option("--rounds", default=60, show_default=True)
 @click.option("--model", "models", multiple=True, default=MODELS, show_default=True)
 @click.option("--weights", help="As for `edgevit export`.")

@@ -17,6 +17,8 @@ from pathlib import Path
 
 import click
 
+from edgevit.system.program import Program
+
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from tests.made_tracks import Scene, film, flock, judge, scenes
@@ -30,7 +32,7 @@ def seldom(count: int, seed: int) -> Scene:
     return dataclasses.replace(flock(count, seed), name=f"{count} that walk about, 2.5 frames a second", frame_s=0.4)
 
 
-@click.command(help=__doc__)
+@click.command(cls=Program, help=__doc__)
 @click.option("--seeds", type=click.IntRange(1), default=3, show_default=True, help="Films of each scene.")
 def main(seeds: int) -> None:
     exact = scenes()

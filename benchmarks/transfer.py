@@ -35,6 +35,7 @@ from edgevit.runtime.backends.session import open_session
 from edgevit.runtime.datasets.folder import Pictures, read_folder
 from edgevit.runtime.datasets.split import path_hash, split_folder
 from edgevit.runtime.foreign import IMAGENET_MEAN, IMAGENET_STD
+from edgevit.system.program import Program
 from edgevit.training import Accuracy, train
 from edgevit.training.accuracy import plain_inputs
 from edgevit.training.folders import Samples
@@ -47,7 +48,7 @@ LAYERS = ("Gemm", "MatMul", "Conv")
 """Operators of a last layer."""
 
 
-@click.command(help=__doc__)
+@click.command(cls=Program, help=__doc__)
 @click.argument("data", nargs=-1, required=True, type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--model", default="efficientvit_b0", show_default=True)
 @click.option("--starts", default=f"cifar10,imagenet,{RANDOM}", show_default=True, help="Names and files of weights.")

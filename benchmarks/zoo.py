@@ -20,9 +20,10 @@ from edgevit.models import list_models
 from edgevit.models.zoo.latency import find_latency
 from edgevit.models.zoo.registry import get_spec
 from edgevit.runtime.benchmark.machine import describe_machine
+from edgevit.system.program import Program
 
 
-@click.command(help=__doc__)
+@click.command(cls=Program, help=__doc__)
 @click.option("--model", "models", multiple=True, default=list_models(), help="Default: all of the zoo.")
 @click.option("--largest", default=10.0, show_default=True, help="G multiply-accumulates.")
 @click.option("--rounds", default=15, show_default=True)

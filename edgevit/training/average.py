@@ -17,13 +17,14 @@ import click
 import torch
 from torch import Tensor
 
-from edgevit.errors import CheckpointError, EdgevitError, OutputError
+from edgevit.errors import CheckpointError, OutputError
 from edgevit.models import create_model
 from edgevit.models.weights.checkpoint import read_state_dict
 from edgevit.models.weights.load import canonical_state, load_state
 from edgevit.models.zoo.registry import get_spec
 from edgevit.system.files import make_folders
 from edgevit.system.log import show_log
+from edgevit.system.program import Program
 from edgevit.text import printable
 from edgevit.training.data import list_data, read_data
 from edgevit.training.finish import card, finish
@@ -84,7 +85,7 @@ def average_runs(job: Job, files: Sequence[Path], watcher: Watcher) -> Quality:
     return accuracy
 
 
-@click.command()
+@click.command(cls=Program)
 @click.argument("model")
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option(
@@ -110,12 +111,9 @@ def main(
         return  # one process does it, however many torchrun has started
     show_log(logging.INFO)
     command = shlex.join(["python", "-m", "edgevit.training.average", *sys.argv[1:]])
-    try:
-        recipe = Recipe(sizes=((imgsz or get_spec(model).preprocess.size[0], 1.0),), batch=64, seed=seed)
-        job = Job(model, data, out, recipe, val_fraction=val_fraction, bn_batches=bn_batches, command=command)
-        accuracy = average_runs(job, files, Watcher(say=logging.info))
-    except EdgevitError as error:
-        raise click.ClickException(printable(error.command_line_text)) from error
+    recipe = Recipe(sizes=((imgsz or get_spec(model).preprocess.size[0], 1.0),), batch=64, seed=seed)
+    job = Job(model, data, out, recipe, val_fraction=val_fraction, bn_batches=bn_batches, command=command)
+    accuracy = average_runs(job, files, Watcher(say=logging.info))
     share = next(iter(accuracy.figures.values()))
     text = f"{share:.2%} right on {accuracy.images:,} images that were not trained on; wrote {job.weights_file}"
     click.echo(printable(text))

@@ -33,6 +33,7 @@ from edgevit.models.zoo.registry import SIZE_STEP, get_spec
 from edgevit.models.zoo.spec import ModelSpec
 from edgevit.runtime.images.preprocess import center_box, scaled_size
 from edgevit.system.log import show_log
+from edgevit.system.program import Program
 
 log = logging.getLogger(__name__)
 
@@ -259,7 +260,7 @@ def _frozen(model: nn.Module) -> Iterator[None]:
             parameter.requires_grad_(True)
 
 
-@click.command()
+@click.command(cls=Program)
 @click.argument("model")
 @click.option("--weights", metavar="FILE|NAME", help="As for `edgevit export`.")
 @click.option("--count", type=click.IntRange(2), default=ENOUGH_IMAGES, show_default=True, help="Number of images.")

@@ -1,0 +1,20 @@
+"""Commands of their own beside `edgevit`: benchmarks, and modules that are run with `python -m`."""
+
+from typing import Any
+
+import click
+
+from edgevit.errors import EdgevitError
+from edgevit.text import printable
+
+
+class Program(click.Command):
+    """A command that tells what is wrong in one line, and ends with the number that `edgevit` would end with."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except EdgevitError as error:
+            told = click.ClickException(printable(error.command_line_text))
+            told.exit_code = error.exit_code
+            raise told from error
