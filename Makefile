@@ -41,6 +41,8 @@ test-a72: $(VENV)/dev $(VENV)/tflite-export
 	  $(VENV)/bin/edgevit export sbcformer_xs --format $$format $$precision \
 	    -o $(A72)/models/sbcformer_xs$${precision#-}.$$format || exit 1; \
 	done; done
+	$(VENV)/bin/edgevit export efficientvit_b0 --format tflite --int8 -o $(A72)/models/efficientvit_b0-int8.tflite
+	$(VENV)/bin/edgevit export efficientvit_b0 --format tflite --int8 --io uint8 -o $(A72)/models/efficientvit_b0-uint8.tflite
 	EDGEVIT_A72=$(A72) $(VENV)/bin/python -m pytest tests/test_a72.py
 
 # one module at a time: a full run takes hours
