@@ -28,9 +28,10 @@ def _normalizes(edit: Edit, item: Any) -> bool:
     """Tell whether an operator scales and shifts the three channels of each pixel."""
     if edit.kind(item) != "DEPTHWISE_CONV_2D" or edit.graph.tensors[item.inputs[0]].type != INT8:
         return False
-    options, constants = item.builtinOptions, [edit.constant(index) for index in item.inputs[1:]]
+    options, constants = item.builtinOptions, [edit.constant(index) for index in item.inputs[1:] if index >= 0]
     return (
-        edit.shape(item.inputs[0])[-1] == 3
+        len(constants) == 2
+        and edit.shape(item.inputs[0])[-1] == 3
         and edit.shape(item.inputs[1]) == (1, 1, 1, 3)
         and (options.strideH, options.strideW) == (1, 1)
         and not any(constant is None for constant in constants)
