@@ -15,6 +15,5 @@ class Program(click.Command):
         try:
             return super().invoke(ctx)
         except EdgevitError as error:
-            told = click.ClickException(printable(error.command_line_text))
-            told.exit_code = error.exit_code
-            raise told from error
+            click.echo(f"Error: {printable(error.command_line_text)}", err=True)
+            ctx.exit(error.exit_code)
