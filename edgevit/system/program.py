@@ -15,5 +15,5 @@ class Program(click.Command):
         try:
             return super().invoke(ctx)
         except EdgevitError as error:
-            click.echo(f"Error: {printable(error.command_line_text)}", err=True)
+            click.ClickException(printable(error.command_line_text)).show()
             ctx.exit(error.exit_code)
