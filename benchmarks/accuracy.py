@@ -21,12 +21,14 @@ import torch
 from cifar10 import cifar10
 
 import edgevit
+from edgevit.errors import DataError
 from edgevit.export.data.images import ImageSet
 from edgevit.export.pipeline import export
 from edgevit.export.recipe import SUFFIXES, Format, Recipe
 from edgevit.models.weights.resolve import build_with_weights, resolve_weights
 from edgevit.models.zoo.registry import get_spec
 from edgevit.runtime.backends.session import open_session
+from edgevit.runtime.datasets.folder import read_pictures
 from edgevit.system.program import Program
 
 MODELS = ("sbcformer_xs", "efficientvit_b0")
@@ -110,9 +112,13 @@ def beside_pytorch(recipe: Recipe, model: Path, images: Path, count: int) -> tup
 def classify(model: Path, images: Path, limit: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the answered and the true class of every image, as indices into the model's labels."""
     answers, truth = [], []
+    pictures = read_pictures(images, "classes")
+    shown = list(zip(pictures.paths, pictures.classes or (), strict=True))
     with edgevit.load(model) as classifier:
         for index, label in enumerate(classifier.names):
-            files = sorted((images / label).iterdir())
+            files = [path for path, name in shown if name == label]
+            if not files:
+                raise DataError(f"{images} has no pictures of {label!r}; give a folder for each class of {model.name}")
             for path in files[: limit or None]:
                 answers.append(classifier(path).top1_index)
                 truth.append(index)
