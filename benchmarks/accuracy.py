@@ -113,7 +113,7 @@ def classify(model: Path, images: Path, limit: int) -> tuple[np.ndarray, np.ndar
     """Return the answered and the true class of every image, as indices into the model's labels."""
     answers, truth = [], []
     pictures = read_pictures(images, "classes")
-    shown = list(zip(pictures.paths, pictures.classes or (), strict=True))
+    shown = list(zip(pictures.paths, pictures.classes or [""] * len(pictures.paths), strict=True))
     with edgevit.load(model) as classifier:
         for index, label in enumerate(classifier.names):
             files = [path for path, name in shown if name == label]

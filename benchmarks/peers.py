@@ -1,7 +1,7 @@
 """Latency and accuracy of edgevit beside other runtimes on this machine, with the same weights and the same input.
 
     python benchmarks/peers.py [--test DIR] [--json FILE] [--plot FILE] [--model NAME]... [--row LABEL]... [--rounds N]
-    python benchmarks/peers.py --read FILE [--plot FILE]
+    python benchmarks/peers.py --read FILE... [--json FILE] [--plot FILE]
 
 Every row is a process of its own; in each round every row takes its turn, one call that is not counted and then
 --calls that are, while all others are stopped. Rows whose packages are not installed are left out, and the table says
@@ -18,7 +18,7 @@ import click
 from peers.measure import REFERENCE, Plan, measure
 from peers.plot import draw
 from peers.process import PeerError
-from peers.result import Comparison
+from peers.result import Comparison, joined
 from peers.row import Job, Row
 from peers.rows import ROWS
 from peers.table import describe
@@ -49,7 +49,12 @@ LABELS = {"onnx": "edgevit ONNX int8", "tflite": "edgevit TFLite int8"}
 )
 @click.option("--json", "document", type=click.Path(path_type=Path), help="Write what was found; after every model.")
 @click.option("--plot", type=click.Path(path_type=Path), help="Write a picture, as SVG.")
-@click.option("--read", type=click.Path(path_type=Path, exists=True), help="Measure nothing; show a file of --json.")
+@click.option(
+    "--read",
+    multiple=True,
+    type=click.Path(path_type=Path, exists=True),
+    help="Measure nothing; show a file of --json, or several of one machine as one.",
+)
 def main(
     models: tuple[str, ...],
     weights: tuple[str, ...],
@@ -62,10 +67,12 @@ def main(
     keep: Path | None,
     document: Path | None,
     plot: Path | None,
-    read: Path | None,
+    read: tuple[Path, ...],
 ) -> None:
-    if read is not None:
-        comparison = Comparison.read(read)
+    if read:
+        comparison = joined([Comparison.read(path) for path in read])
+        if document is not None:
+            document.write_text(comparison.to_json())
     else:
         plan = Plan(
             rows=chosen(labels),

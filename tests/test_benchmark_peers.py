@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from edgevit.errors import DataError
 from tests.places import ROOT
 
 BENCHMARKS = ROOT / "benchmarks"
@@ -121,6 +122,16 @@ def test_comparison_is_read_back_as_written(tmp_path: Path) -> None:
     path = tmp_path / "found.json"
     path.write_text(found.to_json())
     assert part("result").Comparison.read(path) == found
+
+
+def test_runs_of_several_models_are_joined_and_no_others() -> None:
+    joined, first = part("result").joined, comparison(trained())
+    second = comparison(model("efficientvit_b1", row(DEFAULT, 3.0)), date="2026-11-21T18:00:00+00:00")
+    assert joined([first, second]) == dataclasses.replace(second, models=(*first.models, *second.models))
+    with pytest.raises(DataError, match="differ in more than models and date"):
+        joined([first, dataclasses.replace(second, cores=4)])
+    with pytest.raises(DataError, match="a model is in two"):
+        joined([first, first])
 
 
 def test_bars_are_as_long_as_the_times() -> None:

@@ -1,9 +1,11 @@
 """What a comparison found: frozen values that are written as JSON and read back."""
 
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from edgevit.errors import DataError
 from edgevit.schema import read_value
 
 SCHEMA = 1
@@ -113,3 +115,17 @@ def keeps_accuracy(comparison: Comparison, model: Model, row: Measured) -> bool 
         if other.name.split("_")[0] == model.name.split("_")[0] and twin is not None and other.drop(twin) is not None:
             return keeps_accuracy(comparison, other, twin)
     return None
+
+
+def joined(runs: Sequence[Comparison]) -> Comparison:
+    """Return the models of several runs as those of one, with the last one's date.
+
+    Raises:
+        DataError: they differ in more than models and date, or a model is in two of them.
+    """
+    last, models = runs[-1], tuple(model for run in runs for model in run.models)
+    if any(replace(run, date=last.date, models=()) != replace(last, models=()) for run in runs):
+        raise DataError("the runs differ in more than models and date; give those of one machine and its versions")
+    if len({model.name for model in models}) < len(models):
+        raise DataError("a model is in two of the runs; give each once")
+    return replace(last, models=models)
