@@ -19,16 +19,15 @@ import click
 import numpy as np
 import torch
 from cifar10 import cifar10
+from labelled import labelled
 
 import edgevit
-from edgevit.errors import DataError
 from edgevit.export.data.images import ImageSet
 from edgevit.export.pipeline import export
 from edgevit.export.recipe import SUFFIXES, Format, Recipe
 from edgevit.models.weights.resolve import build_with_weights, resolve_weights
 from edgevit.models.zoo.registry import get_spec
 from edgevit.runtime.backends.session import open_session
-from edgevit.runtime.datasets.folder import read_pictures
 from edgevit.system.program import Program
 
 MODELS = ("sbcformer_xs", "efficientvit_b0")
@@ -96,9 +95,8 @@ def beside_pytorch(recipe: Recipe, model: Path, images: Path, count: int) -> tup
     """Return the largest difference of a file's logits from PyTorch's, as a share of 1 + |logit|, and equal answers."""
     spec = get_spec(recipe.model)
     with edgevit.load(model) as classifier:
-        preprocessing = classifier.preprocess
+        preprocessing, every = classifier.preprocess, labelled(images, classifier.names)[0]
     trained = build_with_weights(spec, resolve_weights(spec, recipe.weights), size=preprocessing.size).eval()
-    every = sorted(images.rglob("*.jpg"))
     session = open_session(model)
     pairs = []
     for image in ImageSet("folder", tuple(every[:: max(1, len(every) // count)][:count])).inputs(preprocessing):
@@ -111,18 +109,9 @@ def beside_pytorch(recipe: Recipe, model: Path, images: Path, count: int) -> tup
 
 def classify(model: Path, images: Path, limit: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the answered and the true class of every image, as indices into the model's labels."""
-    answers, truth = [], []
-    pictures = read_pictures(images, "classes")
-    shown = list(zip(pictures.paths, pictures.classes or [""] * len(pictures.paths), strict=True))
     with edgevit.load(model) as classifier:
-        for index, label in enumerate(classifier.names):
-            files = [path for path, name in shown if name == label]
-            if not files:
-                raise DataError(f"{images} has no pictures of {label!r}; give a folder for each class of {model.name}")
-            for path in files[: limit or None]:
-                answers.append(classifier(path).top1_index)
-                truth.append(index)
-    return np.array(answers), np.array(truth)
+        paths, truth = labelled(images, classifier.names, limit)
+        return np.array([classifier(path).top1_index for path in paths]), np.array(truth)
 
 
 if __name__ == "__main__":

@@ -2,14 +2,14 @@
 
     python benchmarks/quantization.py [--test DIR] [--limit N] [--model NAME] [--methods]
 
-CIFAR-10's test images are split in two halves by name. The first half calibrates what needs real images and decides
+CIFAR-10's test images are split in two halves, by turns. The first half calibrates what needs real images and decides
 about --max-drop; the second half is only measured on. The stock route is torch.onnx.export of the float model and ONNX
 Runtime's quantize_static, both with their defaults. Latency is the median of interleaved runs on one thread.
 """
 
 import contextlib
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from accuracy import MODELS
 from cifar10 import cifar10
+from labelled import labelled
 from latency import interleaved
 from onnxruntime.quantization import CalibrationDataReader, quantize_static
 
@@ -46,16 +47,18 @@ STOCK_IMAGES = 256
 @click.option("--methods", is_flag=True, help="Also calibrate by every method, on real images.")
 def main(test: Path | None, limit: int, rounds: int, models: tuple[str, ...], methods: bool) -> None:
     with cifar10("test", test) as images, tempfile.TemporaryDirectory() as folder:
-        deciding, measuring = halves(images, Path(folder))
         click.echo(
             f"{'model':16} {'file':20} {'top-1 %':>8} {'drop':>6} {'agree %':>8} {'SQNR dB':>8} "
             f"{'int8 MACs':>9} {'ms':>7} {'of fp32':>8}"
         )
         for name in models:
-            rows = files(name, Path(folder), deciding, methods)
             weights = resolve_weights(get_spec(name), None)
-            paths = sorted(measuring.rglob("*.jpg"))[:: max(1, 5000 // limit)]
-            truth = np.array([weights.labels.index(path.parent.name) for path in paths])
+            shown, places = labelled(images, weights.labels)
+            deciding = linked(shown[::2], [weights.labels[place] for place in places[::2]], Path(folder, name))
+            rows = files(name, Path(folder), deciding, methods)
+            rows["stock int8"] = (stock(name, Path(folder), shown[::2]), None)
+            step = max(1, len(shown[1::2]) // limit)
+            paths, truth = shown[1::2][::step], np.array(places[1::2][::step])
             with contextlib.ExitStack() as stack:
                 sessions = {}
                 for label, (path, _) in rows.items():
@@ -94,11 +97,10 @@ def files(name: str, folder: Path, deciding: Path, methods: bool) -> dict[str, t
         path = folder / f"{name}-{label}.onnx"
         quantization = export(recipe, path).manifest.quantization
         rows[label] = (path, quantization.int8_mac_share if quantization else None)
-    rows["stock int8"] = (stock(name, folder, deciding), None)
     return rows
 
 
-def stock(name: str, folder: Path, deciding: Path) -> Path:
+def stock(name: str, folder: Path, deciding: Sequence[Path]) -> Path:
     """Return the file that PyTorch's and ONNX Runtime's defaults make of the same weights and images."""
     spec = get_spec(name)
     weights: ResolvedWeights = resolve_weights(spec, None)
@@ -107,7 +109,7 @@ def stock(name: str, folder: Path, deciding: Path) -> Path:
     torch.onnx.export(
         build_with_weights(spec, weights).eval(), (torch.zeros(1, 3, *preprocessing.size),), plain, verbose=False
     )
-    chosen = np.random.default_rng(0).permutation(sorted(deciding.rglob("*.jpg")))[:STOCK_IMAGES]
+    chosen = [deciding[i] for i in np.random.default_rng(0).permutation(len(deciding))[:STOCK_IMAGES]]
 
     class Reader(CalibrationDataReader):  # type: ignore[misc]
         def __init__(self) -> None:
@@ -121,15 +123,13 @@ def stock(name: str, folder: Path, deciding: Path) -> Path:
     return path
 
 
-def halves(images: Path, folder: Path) -> tuple[Path, Path]:
-    """Return two folders of links: the images of even and of odd place in each class."""
-    parts = folder / "deciding", folder / "measuring"
-    for label in sorted(path for path in images.iterdir() if path.is_dir()):
-        for i, file in enumerate(sorted(label.iterdir())):
-            link = parts[i % 2] / label.name / file.name
-            link.parent.mkdir(parents=True, exist_ok=True)
-            link.symlink_to(file)
-    return parts
+def linked(paths: Sequence[Path], classes: Sequence[str], folder: Path) -> Path:
+    """Return the folder after filling it with links to the pictures, in folders of their classes."""
+    for number, (path, name) in enumerate(zip(paths, classes, strict=True)):
+        link = folder / name / f"{number}-{path.name}"
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(path.resolve())
+    return folder
 
 
 def answers(sessions: dict[str, Session], paths: list[Path], preprocessing: Preprocess) -> dict[str, np.ndarray]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from labelled import labelled
 
 from edgevit.device_profiles.state import busy_seconds
 from peers.process import PeerError, Process, forget_other_weights, make
@@ -55,19 +56,22 @@ def measure(job: Job, plan: Plan) -> tuple[Model, float]:
 
     Raises:
         PeerError: the model itself cannot be prepared.
+        DataError: the folder to judge by has no pictures of a class.
     """
     with Process("prepare", job) as process:
         facts = process.answer()
     forget_other_weights(job.folder, facts["sha256"])
+    files: list[Path] = []
+    truth: list[int] = []
+    if plan.test is not None and facts["trained"]:
+        files, truth = labelled(plan.test, facts["labels"], plan.limit)
     absent = dict(IMPOSSIBLE)
     ready = [row for row in plan.rows if convert(job, row, plan, absent)]
-    truth: list[int] = []
     with contextlib.ExitStack() as stack:
         runners = [_open(stack, job, row, threads, plan, absent) for row in ready for threads in plan.threads]
         living = [runner for runner in runners if runner is not None]
         others = _take_turns(living, plan, absent)
-        if plan.test is not None and facts["trained"]:
-            files, truth = _pictures(plan.test, facts["labels"], plan.limit)
+        if files:
             _classify(living, files, plan, absent)
     living = [runner for runner in living if runner.row.label not in absent]
     rows = [_measured(row, living, truth, job, plan) for row in ready if row.label not in absent]
@@ -126,23 +130,13 @@ def _take_turns(runners: Sequence[Runner], plan: Plan, absent: dict[str, str]) -
     return max(0.0, (busy_seconds() - busy - own) / (time.perf_counter() - started))
 
 
-def _pictures(folder: Path, labels: Sequence[str], limit: int) -> tuple[list[str], list[int]]:
-    """Return the files to classify, and the class of each."""
-    found = [
-        (str(file), number)
-        for number, label in enumerate(labels)
-        for file in sorted((folder / label).iterdir())[: limit or None]
-    ]
-    return [file for file, _ in found], [number for _, number in found]
-
-
-def _classify(runners: Sequence[Runner], files: list[str], plan: Plan, absent: dict[str, str]) -> None:
+def _classify(runners: Sequence[Runner], files: Sequence[Path], plan: Plan, absent: dict[str, str]) -> None:
     """Have the first number of threads of each row classify the pictures."""
     for runner in runners:
         if runner.threads == plan.threads[0] and runner.row.label not in absent:
             plan.say(f"accuracy of {runner.row.label}")
             try:
-                runner.classes = runner.process.ask(classify=files)["classes"]
+                runner.classes = runner.process.ask(classify=[str(file) for file in files])["classes"]
             except PeerError as error:
                 absent[runner.row.label] = f"does not run: {error}"
 
