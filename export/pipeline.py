@@ -14,7 +14,7 @@ from torch import nn
 import edgevit
 from edgevit.artifact.manifest import Manifest, Parity, Precision, Preprocess, Weights
 from edgevit.errors import OptionError
-from edgevit.export.data.choose import choose_images
+from edgevit.export.data.choose import choose_images, require_images
 from edgevit.export.extras import import_module
 from edgevit.export.frigate import make_folder, write_labels
 from edgevit.export.latency import median_latencies_ms
@@ -75,6 +75,7 @@ def export(
     if page is not None:
         check_report_path(page)
     _check_file_size(spec)
+    require_images(recipe)
     weights = resolve_weights(spec, None if recipe.weights is None else str(recipe.weights))
     spec = spec.with_threshold(weights.threshold)
     preprocessing = _preprocess(recipe, spec, weights)

@@ -96,7 +96,7 @@ def _list(specs: Sequence[ModelSpec], whole: bool) -> None:
         f"X86: one thread, {describe_conditions()}.",
         "(NC): not for commercial use. (?): licence not stated; see the source.",
         *_starts(specs),
-        f"Start here: edgevit export {first.name} --weights {IMAGENET} --int8",
+        f"Start here: edgevit export {first.name} --weights {IMAGENET} --int8 --data DIR",
         "More: edgevit models NAME" + ("." if whole else "; edgevit models --all: larger ones, and segmentation."),
     ]
     echo("", *notes, err=True)

@@ -16,7 +16,7 @@ from edgevit.export.recipe import MIN_CALIBRATION_IMAGES, Recipe
 from edgevit.export.tasks.answers import CLASSES, AnswerForm
 from edgevit.export.tasks.rules import rules_of
 from edgevit.models.weights.resolve import ResolvedWeights
-from edgevit.models.zoo.registry import get_spec
+from edgevit.models.zoo.registry import find_weights, get_spec
 from edgevit.runtime.datasets.folder import Layout, PictureFolder, Pictures, read_folder
 from edgevit.runtime.datasets.listing import normalized
 from edgevit.runtime.datasets.split import FRACTION, are_seen, find_exceptions, is_held_out
@@ -30,6 +30,24 @@ SHIPPED = Path(__file__).parents[1] / "weights"
 UNSEEN = "not trained on"
 SEEN = "which were trained on"
 UNKNOWN = "not calibrated with; whether they were trained on is not known"
+
+
+NO_IMAGES = (
+    "--int8 needs images to calibrate with, like those the model will see; give --data FOLDER (256 images are "
+    "plenty, 20 the least), or `--calibration synthesized` to make some from the weights: less accurate"
+)
+
+
+def require_images(recipe: Recipe) -> None:
+    """Refuse int8 that nothing would calibrate before its weights are fetched; `choose_images` refuses what is left.
+
+    Raises:
+        OptionError: the weights are published ones, and nothing says which images to calibrate with.
+    """
+    entry = None if recipe.weights is None else find_weights(get_spec(recipe.model), str(recipe.weights))
+    given = recipe.data is not None or recipe.synthesized
+    if recipe.precision == "int8" and not given and entry is not None and not entry.brings_images:
+        raise OptionError(NO_IMAGES)
 
 
 def choose_images(
@@ -72,10 +90,7 @@ def choose_images(
         with np.load(SHIPPED / f"{Path(weights.entry.file).stem}-calibration.npz") as file:
             return _in_memory("bundled", file["images"])
     if recipe.precision == "int8":
-        raise OptionError(
-            "--int8 needs images to calibrate with, like those the model will see; give --data FOLDER (256 images are "
-            "plenty, 20 the least), or `--calibration synthesized` to make some from the weights: less accurate"
-        )
+        raise OptionError(NO_IMAGES)
     drawn = ImageSet("generated", tuple(draw_pictures(preprocessing.size)))
     return ExportImages(None, drawn, drawn)
 

@@ -56,7 +56,7 @@ def test_small_boards_come_first_with_a_start(capsys: pytest.CaptureFixture[str]
         "MODEL",
         "efficientvit_b0_det",
     ]
-    assert "Start here: edgevit export efficientvit_b0 --weights imagenet --int8" in found.err
+    assert "Start here: edgevit export efficientvit_b0 --weights imagenet --int8 --data DIR\n" in found.err
     assert "Starts for training (--init pretrained): sbcformer_xs, efficientvit_b0\n" in found.err
     assert "edgevit models --all" in found.err
 

@@ -158,11 +158,13 @@ SMALL = {"classify": "m.onnx", "segment": "m-seg.onnx", "detect": "m-det.onnx"}
 
 
 def _stand_in_for_export() -> None:
+    from edgevit.export.data.choose import require_images
     from edgevit.models.zoo.registry import get_spec
 
     def export(recipe: Any, path: Path, track: Any, report: Path | None, accept: Any = None) -> NoReturn:
         for given in (recipe.data, recipe.labels):
             assert given is None or Path(given).exists(), given
+        require_images(recipe)
         if recipe.weights is not None and recipe.weights.endswith((".pt", ".safetensors")):
             assert Path(recipe.weights).is_file(), recipe.weights
         path.parent.mkdir(parents=True, exist_ok=True)
