@@ -314,7 +314,7 @@ class Manifest:
         if schema > SCHEMA:
             raise ModelFileError(
                 f"the model was exported by a newer edgevit (schema {schema}, this one reads up to {SCHEMA}); "
-                "run: pip install -U edgevit"
+                "update it: `git pull` in its clone; for a board, `make board-wheel` there and pip install the wheel"
             )
         try:
             value = read_value(cls, document, "edgevit")
