@@ -69,7 +69,6 @@ for word in "$@"; do
   case "$word" in "$last"|-*) ;; *) test -e "$word" || { echo "no file $word" >&2; exit 1; } ;; esac
 done
 """,
-    "pipx": 'exec pip "$@"',
     "apt": 'test "$1" = install',
     "apt-get": 'test "$1" = install',
     "make": f"""
