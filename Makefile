@@ -12,7 +12,7 @@ VENV ?= .venv
 PYTHON ?= python3
 # Where the emulated board is built.
 A72 ?= .a72
-# The CPU build that edgevit is tested with.
+# Tested is its CPU build; PyPI's for x86 Linux brings NVIDIA's libraries: README says how to spare them.
 TORCH = torch==2.13.0
 
 PIP_AUDIT = pip-audit>=2.7
