@@ -1,6 +1,7 @@
 """A home for a block of the documents: the files that it names, and programs that stand in for those of a board."""
 
 import os
+import re
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -77,11 +78,16 @@ case "$*" in *board-wheel*) mkdir -p dist/board && touch dist/board/edgevit-0.1.
 """,
     "scp": """
 for last in "$@"; do :; done
-case "$last" in *@*:*|board:*) ;; *) echo "scp to $last?" >&2; exit 1 ;; esac
-for word in "$@"; do test "$word" = "$last" || test -e "$word" || { echo "no file $word" >&2; exit 1; }; done
+case "$last" in
+  *@*:*|board:*) for word in "$@"; do
+      test "$word" = "$last" || test -e "$word" || { echo "no file $word" >&2; exit 1; }
+    done ;;
+  .) case "$1 $2" in "-r "*@*:*) ;; *) echo "scp of $2?" >&2; exit 1 ;; esac ;;
+  *) echo "scp to $last?" >&2; exit 1 ;;
+esac
 """,
     "sudo": 'exec env "$@"',
-    "systemctl": 'case "$1 $2" in "daemon-reload "|"enable --now"|"reload edgevit") ;; *) exit 1 ;; esac',
+    "systemctl": 'case "$1 $2" in "daemon-reload "|*"able --now"|"reload edgevit") ;; *) exit 1 ;; esac',
     "loginctl": 'test "$1" = enable-linger',
     "journalctl": 'echo "edgevit: started"',
     # a camera of two pictures that take turns, since one that repeats itself is frozen
@@ -147,7 +153,7 @@ class Sandbox:
             (self.home / "block.py").write_text(block.text)
             words = [sys.executable, "-P", "-m", "tests.docs.stand_ins", "python", "block.py"]
         else:
-            words = ["bash", "-ec", block.text.replace("/etc/edgevit/", f"{self.home}/")]
+            words = ["bash", "-ec", re.sub("/(?:etc|var/lib)/", rf"{self.home}\g<0>", block.text)]
             if "--compare yesterday.json today.json" in block.text:
                 words[2] = (
                     f"edgevit benchmark sbcformer_xs-int8.onnx --json | tee yesterday.json > today.json\n{words[2]}"
@@ -199,7 +205,9 @@ def _copy_models(home: Path) -> None:
     onnx.save(foreign, home / "efficientnet-lite0.onnx")
     for folder in ("docs", "tools/a72"):
         (home / folder).mkdir(parents=True)
-    (home / "mqtt").write_text("secret\n")
+    for name in ("etc/edgevit/mqtt", "var/lib/edgevit/events.jsonl", "var/lib/edgevit/hard/red/0.jpg"):
+        (home / name).parent.mkdir(parents=True, exist_ok=True)
+        (home / name).write_text("secret\n")
     (home / "last").touch()
     os.utime(home / "last", (0, 0))
 
