@@ -177,8 +177,10 @@ class Sandbox:
         )
 
 
-def make_sandbox(folder: Path, classifier: Path, segmenter: Path, detector: Path, camera: str) -> Sandbox:
-    """Fill a folder with what blocks name; the three models are moved there."""
+def make_sandbox(
+    folder: Path, classifier: Path, segmenter: Path, detector: Path, for_litert: Path, camera: str
+) -> Sandbox:
+    """Fill a folder with what blocks name; the four models are moved there."""
     home, programs = folder / "home", folder / "programs"
     for place in (home, programs):
         place.mkdir()
@@ -188,6 +190,7 @@ def make_sandbox(folder: Path, classifier: Path, segmenter: Path, detector: Path
     classifier.rename(home / "m.onnx")
     segmenter.rename(home / "m-seg.onnx")
     detector.rename(home / "m-det.onnx")
+    for_litert.rename(home / "efficientvit_b0-int8.tflite")
     _copy_models(home)
     _draw_pictures(home)
     subprocess.run([programs / "python", "-m", "venv", ".venv"], cwd=home, env={"PATH": f"{programs}:{os.defpath}",
