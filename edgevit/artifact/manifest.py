@@ -108,6 +108,8 @@ class HeldOut:
     """Hashes of pictures for which the rule is turned round, so that of each class some are held out."""
     sample: tuple[tuple[str, int], ...] = ()
     """Hash and size in bytes of some pictures that were trained on: a folder that has them is the training's."""
+    elsewhere: tuple[str, ...] = ()
+    """Hashes of pictures in other parts of the folder that the weights which training started from had seen."""
 
 
 @dataclass(frozen=True)

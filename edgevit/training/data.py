@@ -66,10 +66,10 @@ def list_data(
     if len(train.paths) < 2:
         raise DataError(f"{data}: {len(train.paths)} image to train with; add more")
     if unlabelled is None:
-        return Listing(train, val, split.record, tuple(folder.notes()))
+        return Listing(train, val, split.record, (*folder.notes(), *split.notes))
     assert isinstance(train, Samples)
     paths, notes = _list_unlabelled(unlabelled, val.paths)
-    return Listing(train.with_unlabelled(paths), val, split.record, (*folder.notes(), *notes))
+    return Listing(train.with_unlabelled(paths), val, split.record, (*folder.notes(), *split.notes, *notes))
 
 
 def _list_unlabelled(home: Path, held_out: Sequence[Path]) -> tuple[tuple[Path, ...], tuple[str, ...]]:

@@ -12,7 +12,8 @@ from edgevit.errors import DataError
 from edgevit.runtime.datasets.folder import Pictures, read_folder
 from edgevit.runtime.datasets.judged import choose_judged
 from edgevit.runtime.datasets.marks import turned_sides, upright_size
-from edgevit.runtime.datasets.split import are_seen, split_folder
+from edgevit.runtime.datasets.seen import are_seen
+from edgevit.runtime.datasets.split import split_folder
 from edgevit.runtime.images.read import read_image, read_picture_header
 from tests.made_labels import coco, found, make_pictures, voc, write
 from tests.places import SHARED
@@ -79,7 +80,7 @@ def test_pictures_that_are_held_out_keep_their_boxes(tmp_path: Path) -> None:
             assert boxes == [(("hen", "fox")[number % 2], [round(40 - width / 2, 3), 15, round(40 + width / 2, 3), 45])]
     seen = are_seen(folder, split.record)
     assert seen is not None
-    assert sum(seen["all"]) == len(split.train.paths)
+    assert seen["all"].count(True) == len(split.train.paths)
     judged = choose_judged(folder, [("m.onnx", split.record)]).pictures
     assert (judged.names, judged.box_names) == (split.held_out.names, ("hen", "fox"))
     assert found(judged) == found(split.held_out)
