@@ -10,6 +10,7 @@ from torch import nn
 
 from edgevit.errors import CheckpointError, OutputError
 from edgevit.models import create_model
+from edgevit.models.weights.trained import MODEL_KEY, TrainingFacts
 from edgevit.models.zoo.registry import check_input_size, get_spec
 from edgevit.runtime.datasets.split import FRACTION
 from edgevit.system.files import make_folders
@@ -136,6 +137,7 @@ def _learn(job: Job, model: nn.Module, data: Data, listing: Listing, watcher: Wa
         return job.measure(averaged, quick, job.preprocess(size), bfloat16=job.recipe.bfloat16).figures
 
     samples, preprocessing = data.train, job.preprocess(job.recipe.final_size)
+    facts = TrainingFacts(samples.classes, preprocessing, {}, data.held_out)
     objective = job.kind.objective(get_spec(job.model), job.recipe, samples, preprocessing)
     if job.teacher is not None:
         assert isinstance(samples, Samples)
@@ -154,6 +156,7 @@ def _learn(job: Job, model: nn.Module, data: Data, listing: Listing, watcher: Wa
         resume=job.resume,
         workers=job.workers,
         listed=listing.train.fingerprint(),
+        facts=facts.to_metadata() | {MODEL_KEY: job.model},
         report=watcher.report,
         should_stop=watcher.should_stop,
         ranks=job.ranks,

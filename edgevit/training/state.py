@@ -3,6 +3,7 @@
 import contextlib
 import json
 import pickle
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from edgevit.errors import CheckpointError, OutputError
+from edgevit.models.weights.trained import STATE_KEY
 from edgevit.system.files import replacing
 from edgevit.training.recipe import Recipe, differences
 
@@ -48,6 +50,8 @@ class TrainingState:
     listed: str | None = None
     """Fingerprint of all that were listed, readable or not; None where that is not known."""
     best: Best = field(default_factory=Best)
+    facts: Mapping[str, str] = field(default_factory=dict)
+    """What the file says of its weights to who starts from them, as TrainingFacts writes it."""
 
 
 def save(path: Path, state: TrainingState, step: int) -> None:
@@ -61,6 +65,7 @@ def save(path: Path, state: TrainingState, step: int) -> None:
         "recipe": state.recipe.to_json(),
         "data": state.data,
         "listed": state.listed,
+        STATE_KEY: dict(state.facts),
         "model": state.model.state_dict(),
         "state_dict_ema": state.averaged.state_dict(),
         "optimizer": state.optimizer.state_dict(),
