@@ -1,6 +1,5 @@
 """What a run learns from: the pictures as they are listed, and then those of them that can be read."""
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from edgevit.errors import DataError
 from edgevit.models.weights.trained import lacks_record, read_training_facts
 from edgevit.runtime.datasets.folder import read_folder
 from edgevit.runtime.datasets.listing import list_pictures, no_pictures
+from edgevit.runtime.datasets.parts import identify
 from edgevit.runtime.datasets.split import split_folder
 from edgevit.training.batches import UNLABELLED
 from edgevit.training.folders import Samples
@@ -86,8 +86,8 @@ def _list_unlabelled(home: Path, held_out: Sequence[Path]) -> tuple[tuple[Path, 
     listing = list_pictures(home)
     if not listing.paths:
         raise DataError(f"--unlabelled: {no_pictures(home)}")
-    kept_back = {os.path.realpath(path) for path in held_out}
-    if seen := [path for path in listing.paths if os.path.realpath(path) in kept_back]:
+    kept_back = set(map(identify, held_out))
+    if seen := [path for path in listing.paths if identify(path) in kept_back]:
         raise DataError(
             f"--unlabelled {home} holds {seen[0]}, which is held out to judge by; give a folder of other images"
         )

@@ -104,6 +104,37 @@ def test_boxes_by_the_names_of_a_model(tmp_path: Path) -> None:
     assert pictures.subset([0]).boxes_by(("hen",)) is not None, "a class without boxes need not be known"
 
 
+@pytest.mark.parametrize(
+    "files",
+    [
+        {
+            "ImageSets/Main/trainval.txt": "0\n1\n2\n3",
+            "ImageSets/Main/val.txt": "2\n3",
+            **{f"Annotations/{i}.xml": voc(("hen", (0, 0, 9, 9))) for i in range(4)},
+        },
+        {
+            "data.yaml": "train: images\nval: images/late\nnames: [hen]",
+            **{f"labels/{name}.txt": "0 0.5 0.5 0.5 0.5" for name in ("0", "1", "late/2", "late/3")},
+        },
+        {
+            f"annotations/instances_{part}.json": coco({f"{i}.jpg": i for i in shown}, {"hen": 1})
+            for part, shown in (("train", range(4)), ("val", (2, 3)))
+        },
+    ],
+    ids=["VOC's lists", "data.yaml", "COCO"],
+)
+def test_a_picture_in_train_and_val_is_held_out(tmp_path: Path, files: dict[str, str]) -> None:
+    late = "late/" if "data.yaml" in files else ""
+    make_pictures(tmp_path, *(f"images/{name}.jpg" for name in ("0", "1", f"{late}2", f"{late}3")))
+    write(tmp_path, files)
+    folder = read_folder(tmp_path, "boxes")
+    stems = {part: [path.stem for path in pictures.paths] for part, pictures in folder.parts.items()}
+    assert stems == {"train": ["0", "1"], "val": ["2", "3"]}
+    assert [len(pictures.boxes or ()) for pictures in folder.parts.values()] == [2, 2]
+    home = tmp_path / "images" if late else tmp_path
+    assert list(folder.notes()) == [f"{home}: 2 pictures that are in val, too, and left out of train"]
+
+
 def counts(pictures: Pictures) -> Counter[str]:
     return Counter(label for boxes in found(pictures).values() for label, _ in boxes)
 

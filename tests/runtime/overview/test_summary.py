@@ -7,6 +7,7 @@ import pytest
 
 import edgevit
 from edgevit.errors import DataError, OptionError
+from edgevit.runtime.datasets.parts import Part
 from edgevit.runtime.images.mask_png import mask_png
 from edgevit.runtime.overview.summary import BoxSizes, PartSummary, describe_data, suggest_size
 from tests.made_labels import make_pictures, write
@@ -53,13 +54,15 @@ def test_classes_of_folders(tmp_path: Path) -> None:
     )
 
 
-def test_classes_of_masks(tmp_path: Path) -> None:
-    make_pictures(tmp_path, "images/a.jpg", "images/b.jpg")
-    masks = {"a": [[0, 0, 2]], "b": [[2, 2, 255]]}
+@pytest.mark.parametrize("part", ["all", "train"])
+def test_classes_of_masks(tmp_path: Path, part: Part) -> None:
+    inside = "" if part == "all" else f"{part}/"
+    make_pictures(tmp_path, f"images/{inside}a.jpg", f"images/{inside}b.jpg")
+    masks = {f"{inside}a": [[0, 0, 2]], f"{inside}b": [[2, 2, 255]]}
     write(tmp_path, {f"masks/{name}.png": mask_png(np.array(mask, np.uint8), ()) for name, mask in masks.items()})
     found = describe_data(tmp_path)
     assert (found.task, found.format) == ("segment", "images beside masks")
-    assert found.parts == {"all": PartSummary(2, None, {"0": 1, "2": 2})}
+    assert found.parts == {part: PartSummary(2, None, {"0": 1, "2": 2})}
 
 
 def test_pictures_alone_are_for_no_task(tmp_path: Path) -> None:
