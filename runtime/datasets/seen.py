@@ -1,12 +1,18 @@
 """Which pictures of a folder a model was trained on, by what its weights say."""
 
 import hashlib
-from collections.abc import Iterable, Sequence
+import os
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 
 from edgevit.artifact.manifest import HeldOut
 from edgevit.errors import DataError
 from edgevit.runtime.datasets.folder import PictureFolder, Pictures, training_home
-from edgevit.runtime.datasets.parts import Part
+from edgevit.runtime.datasets.listing import normalized, with_slashes
+from edgevit.runtime.datasets.parts import PARTS, Part
+
+Naming = Callable[[Pictures], tuple[str, ...]]
+"""Pictures to the names by which a record may know them."""
 
 
 def are_seen(folder: PictureFolder, record: HeldOut | None) -> dict[Part, tuple[bool | None, ...]] | None:
@@ -14,12 +20,29 @@ def are_seen(folder: PictureFolder, record: HeldOut | None) -> dict[Part, tuple[
 
     It is known if the record is there, and the pictures that it remembers lie in the folder, or in the part train
     beside it if the folder is val or test itself. A picture that was moved to another part after training is known by
-    its path below the part. Where all of a large train/ was trained on, only those are known that the record remembers.
+    its path below the part, or below the folder but for the part: images/1.jpg in images/val/1.jpg. Where all of a
+    large train/ was trained on, only those are known that the record remembers.
     """
     if record is None:
         return None
-    homes = (home for home in (training_home(folder.root), folder.home) if home is not None)
-    return next((seen for home in homes if (seen := _are_seen(folder, home, record)) is not None), None)
+    unparted = {id(pictures): _names_without(part, pictures, folder.root) for part, pictures in folder.parts.items()}
+    ways: list[tuple[Pictures | None, Naming]] = [
+        (training_home(folder.root), lambda pictures: pictures.names),
+        (folder.home, lambda pictures: pictures.names),
+        (folder.home, lambda pictures: unparted[id(pictures)]),
+    ]
+    found = (_are_seen(folder, home, record, naming) for home, naming in ways if home is not None)
+    return next((seen for seen in found if seen is not None), None)
+
+
+def _names_without(part: Part, pictures: Pictures, root: Path) -> tuple[str, ...]:
+    """Return the pictures' paths from the folder as they were before it had the part."""
+    start = os.path.join(root, "")
+    words = [with_slashes(normalized(str(path).removeprefix(start))).split("/") for path in pictures.paths]
+    for one in words:
+        if place := next((word for word in one if word in PARTS.get(part, ())), None):
+            one.remove(place)
+    return tuple("/".join(one) for one in words)
 
 
 def combine(votes: Iterable[bool | None]) -> bool | None:
@@ -28,32 +51,39 @@ def combine(votes: Iterable[bool | None]) -> bool | None:
     return True if any(votes) else None if None in votes or not votes else False
 
 
-def _are_seen(folder: PictureFolder, home: Pictures, record: HeldOut) -> dict[Part, tuple[bool | None, ...]] | None:
+def _are_seen(
+    folder: PictureFolder, home: Pictures, record: HeldOut, naming: Naming
+) -> dict[Part, tuple[bool | None, ...]] | None:
     """Return the same for a training on `home`, from which pictures may have been moved to other parts since."""
-    learnt = _learnt(map(path_hash, home.names), record)
-    found = find_remembered(record, home).union(*(find_remembered(record, one) for one in folder.parts.values()))
+    digests = {part: tuple(map(path_hash, naming(pictures))) for part, pictures in folder.parts.items()}
+    here = {part: find_remembered(record, digests[part], pictures.paths) for part, pictures in folder.parts.items()}
+    at_home = frozenset(map(path_hash, naming(home)))
+    found = find_remembered(record, map(path_hash, naming(home)), home.paths).union(*here.values())
     if not found or 2 * len(found) < len(record.sample):
         return None
-    at_home, missing = frozenset(map(path_hash, home.names)), record.trained - len(learnt)
+    learnt = _learnt(at_home, record)
+    missing = record.trained - len(learnt)
     return {
-        part: tuple(path_hash(name) in learnt for name in pictures.names)
+        part: tuple(digest in learnt for digest in digests[part])
         if pictures is home
-        else _were_moved(pictures, record, at_home, missing)
+        else _were_moved(digests[part], here[part] - at_home, record, at_home, missing)
         for part, pictures in folder.parts.items()
     }
 
 
-def _were_moved(pictures: Pictures, record: HeldOut, at_home: frozenset[str], missing: int) -> tuple[bool | None, ...]:
+def _were_moved(
+    digests: Sequence[str], moved: frozenset[str], record: HeldOut, at_home: frozenset[str], missing: int
+) -> tuple[bool | None, ...]:
     """Return which pictures of a part were trained on before they were moved there.
 
     Args:
-        pictures: the part.
+        digests: hashes of the part's pictures.
+        moved: of those that the record remembers, and that lie there now.
         record: the training's.
         at_home: hashes of what lies where was trained: another picture of that name is a new one.
         missing: how many pictures that were trained on lie there no more.
     """
-    digests = list(map(path_hash, pictures.names))
-    moved, elsewhere = find_remembered(record, pictures) - at_home, frozenset(record.elsewhere)
+    elsewhere = frozenset(record.elsewhere)
     maybe = _learnt(digests, record) - at_home - moved
     if len(record.sample) == record.trained:  # every picture is remembered
         maybe = frozenset()
@@ -64,14 +94,10 @@ def _were_moved(pictures: Pictures, record: HeldOut, at_home: frozenset[str], mi
     return tuple(digest in moved | elsewhere or (None if digest in maybe else False) for digest in digests)
 
 
-def find_remembered(record: HeldOut, pictures: Pictures) -> frozenset[str]:
+def find_remembered(record: HeldOut, digests: Iterable[str], paths: Iterable[Path]) -> frozenset[str]:
     """Return the hashes of the remembered pictures that are there, at their path and with their size."""
     remembered = dict(record.sample)
-    there = {
-        digest: path
-        for name, path in zip(pictures.names, pictures.paths, strict=True)
-        if (digest := path_hash(name)) in remembered
-    }
+    there = {digest: path for digest, path in zip(digests, paths, strict=True) if digest in remembered}
     return frozenset(
         digest for digest, path in there.items() if path.is_file() and path.stat().st_size == remembered[digest]
     )

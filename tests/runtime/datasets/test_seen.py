@@ -5,10 +5,11 @@ from pathlib import Path
 import pytest
 
 from edgevit.errors import DataError
-from edgevit.runtime.datasets.folder import PictureFolder, read_folder
+from edgevit.runtime.datasets.folder import Layout, PictureFolder, read_folder
 from edgevit.runtime.datasets.judged import Judged, choose_judged
 from edgevit.runtime.datasets.seen import are_seen, is_held_out
 from edgevit.runtime.datasets.split import SAMPLE, Split, split_folder
+from tests.made_labels import make_pictures, write
 
 KINDS = ("cow", "pig")
 
@@ -140,3 +141,32 @@ def test_nothing_is_known_of_a_folder_without_the_trained_pictures(tmp_path: Pat
     first = photos(tmp_path / "one", 20)
     make(tmp_path / "other", "train/cow/a.jpg", "val/cow/b.jpg")
     assert are_seen(read(tmp_path / "other"), first.record) is None
+
+
+@pytest.mark.parametrize("layout", ["masks", "boxes"])
+@pytest.mark.parametrize("beneath", ["images/{part}", "{part}/images"])
+def test_pictures_that_lie_in_a_folder_of_their_own_are_known_in_a_part(
+    tmp_path: Path, layout: Layout, beneath: str
+) -> None:
+    other, suffix = ("masks", ".png") if layout == "masks" else ("labels", ".txt")
+    make_pictures(tmp_path, *(f"images/{i}.png" for i in range(30)))
+    write(tmp_path, {f"{other}/{i}{suffix}": "" for i in range(30)} | {"classes.txt": "hen"})
+    first = split_folder(read_folder(tmp_path, layout), 0.3)
+    moved = {f"images/{i}.png" for i in range(20)}
+    assert moved - set(first.train.names)
+    for kind in ("images", other):
+        for path in sorted((tmp_path / kind).iterdir()):
+            part = "val" if int(path.stem) < 20 else "train"
+            new = tmp_path / beneath.format(part=part).replace("images", kind) / path.name
+            new.parent.mkdir(parents=True, exist_ok=True)
+            path.rename(new)
+        if beneath.startswith("{"):
+            (tmp_path / kind).rmdir()
+    folder = read_folder(tmp_path, layout)
+    judged = choose_judged(folder, [("m", first.record)])
+    held = {Path(name).name for name in moved - set(first.train.names)}
+    assert ({path.name for path in judged.pictures.paths}, judged.trained_on) == (held, 0)
+    second = split_folder(folder, 0.3, [first.record])
+    assert {path.name for path in second.held_out.paths} == held
+    again = choose_judged(folder, [("m", second.record)])
+    assert again.pictures.paths == judged.pictures.paths
