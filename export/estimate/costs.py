@@ -68,4 +68,4 @@ Single operators were not counted in LiteRT, but whole models (tools/a72/litert.
 """
 
 TFLITE_ERROR = 0.22
-"""How far an estimate of a TFLite file may be off: 15 % of the counts and 8 % of the times together; docs/benchmark.md."""
+"""How far an estimate of a TFLite file may be off: 15 % of the counts and 8 % of the times together."""
