@@ -1,11 +1,13 @@
 """The sinks of a run, and what feeds them."""
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from edgevit.runtime.addresses.destinations import FOLDERS, STDOUT, Target
 from edgevit.runtime.board.report import BoardReport
+from edgevit.runtime.events.event import Event
 from edgevit.runtime.events.watch import Watch
 from edgevit.runtime.images.resample import RGBImage
 from edgevit.runtime.moment import Moment
@@ -32,6 +34,8 @@ class Output:
     writer: ResultWriter
     watch: Watch | None
     """What finds events; None where nobody takes any."""
+    found: Callable[[Event], None] | None
+    """Is told what it finds, where that is for the page alone; None for whoever is told of the source."""
     picture: Callable[[RGBImage, Moment], None] | None
     """Takes the pictures; None where no sink needs them."""
 
@@ -52,7 +56,7 @@ def open_output(
         task: what the model does.
         names: its classes.
         monitoring: further sinks, which get each record after the others have it.
-        page: somebody looks at events, even if no place takes them.
+        page: somebody looks at events, even if no place takes them; then they go to `monitoring` alone.
         board: what brokers are told of the board.
 
     Raises:
@@ -72,7 +76,8 @@ def open_output(
     rules, regions = options.label_rules, options.plan.told(task)
     watch = open_watch(options, options.plan) if wanted or page else None
     writer = ResultWriter(sinks, regions=regions, top_k=options.top_k, rules=rules)
-    return Output(sinks, places, writer, watch, writer.picture if needs_pictures(targets) else None)
+    found = None if wanted else functools.partial(writer.event, sink=Sinks(monitoring))
+    return Output(sinks, places, writer, watch, found, writer.picture if needs_pictures(targets) else None)
 
 
 def _context(options: RunOptions, task: str, names: Sequence[str], board: BoardReport | None) -> SinkContext:

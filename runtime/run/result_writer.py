@@ -68,14 +68,17 @@ class ResultWriter:
         record = answer_record(result, moment, self._image(moment), top_k=self._top_k, rules=self._rules)
         self._sinks.write(self._in_its_scene(dataclasses.replace(record, present=self._present(result, moment))))
 
-    def event(self, event: Event) -> None:
-        """Take what the stream tells: of the answer that was taken last, of the picture, or of the source itself."""
+    def event(self, event: Event, *, sink: Sink | None = None) -> None:
+        """Take what the stream tells: of the answer that was taken last, of the picture, or of the source itself.
+
+        Its record goes to `sink`, and to all unless that is given.
+        """
         if event.kind == "source_lost":
             for key in [key for key in self._labels if key[0] == event.moment.source]:
                 self._labels[key] = self._labels[key].after_gap()
         result = self._result if self._result is not None and self._result.moment == event.moment else None
         image = None if event.of_source else self._image(event.moment)
-        self._sinks.write(self._in_its_scene(event_record(event, result, image)))
+        (sink or self._sinks).write(self._in_its_scene(event_record(event, result, image)))
 
     def _present(self, result: Result, moment: Moment) -> str | None:
         """Return the label that the rules leave; None of areas and boxes, of which many are there at once."""

@@ -45,7 +45,7 @@ def run(
 
     Args:
         options: what to do.
-        on_event: is told each event; by default those of the sources are logged.
+        on_event: is told each event but those that the page alone asks for; by default those of the sources are logged.
         on_error: is told which pictures could not be read and were skipped; by default that is logged.
         on_page: is told the address of the page of `serve`; by default that is logged.
         on_hang: is told, in another thread and after the places were flushed, that the run hangs and cannot go on: the
@@ -131,7 +131,9 @@ def run(
             leaving.callback(reloadable.close)
         callbacks = StreamCallbacks(tell, note, monitoring.pictures(output.picture), monitoring.black, unread)
         leaving.callback(guard.left)
-        answers = watched_stream(GuardedPredictor(predictor, guard), options.plan, callbacks, output.watch, stop)
+        answers = watched_stream(
+            GuardedPredictor(predictor, guard), options.plan, callbacks, output.watch, stop, found=output.found
+        )
         leaving.enter_context(contextlib.closing(answers))
         leaving.callback(guard.ending)
         leaving.callback(heartbeat.stopping)

@@ -62,6 +62,8 @@ class StreamCallbacks:
     black: Callable[[Moment], None] | None = None
     unread: Callable[[EdgevitError, Moment], None] | None = None
     """Is told, after `error`, which picture it was that could not be read."""
+    health: bool = False
+    """Whether `event` is told of dark pictures by rules about their health."""
 
     def tell(self, what: Event | EdgevitError) -> None:
         if isinstance(what, Event):
@@ -146,8 +148,8 @@ def predictions(
                     callbacks.unread(error, item.moment)
             camera.damaged, results, events = True, [], ()
         else:
-            # who is shown the pictures has rules of his own for dark ones
-            if callbacks.picture is None and (event := camera.blackout.after(not results, item.moment)):
+            # one of the two tells of the dark
+            if not callbacks.health and (event := camera.blackout.after(not results, item.moment)):
                 callbacks.tell(event)
         if results:
             camera.usable_s, camera.damaged = clock.monotonic_s(), False

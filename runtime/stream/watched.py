@@ -28,14 +28,18 @@ def watched_stream(
     watch: Watch | None,
     stop: Stop | None = None,
     closers: set[Callable[[], None]] | None = None,
+    found: Callable[[Event], None] | None = None,
 ) -> Generator[Result, None, None]:
     """Yield the results of `stream`; tell what `watch` finds, if there is one, in each after it was taken.
 
-    What it finds in a picture is told after callbacks.picture was shown it, and before the answer to it.
+    What it finds in a picture is told after callbacks.picture was shown it, and before the answer to it. It is told to
+    `found`, and to who is told of the source unless that is given.
     """
     if watch is None:
         yield from stream(predictor, plan, callbacks, stop, closers)
         return
+
+    tell = found or callbacks.tell
 
     def event(what: Event) -> None:
         if what.kind == "source_lost":
@@ -45,13 +49,13 @@ def watched_stream(
     def picture(image: RGBImage, moment: Moment) -> None:
         if callbacks.picture is not None:
             callbacks.picture(image, moment)
-        for found in watch.look(image, moment):
-            callbacks.tell(found)
+        for what in watch.look(image, moment):
+            tell(what)
 
     shown = picture if watch.looks else callbacks.picture
-    heard = dataclasses.replace(callbacks, event=event, picture=shown)
+    heard = dataclasses.replace(callbacks, event=event, picture=shown, health=watch.looks and found is None)
     with contextlib.closing(stream(predictor, plan, heard, stop, closers)) as results:
         for result in results:
             yield result
-            for found in watch.see(result):
-                callbacks.tell(found)
+            for what in watch.see(result):
+                tell(what)

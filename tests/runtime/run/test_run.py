@@ -1,5 +1,6 @@
 """`edgevit run` as a call from Python, and its options as one checked value."""
 
+import contextlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,10 @@ from edgevit.cli.run import command
 from edgevit.cli.run_options import read_run_options
 from edgevit.runtime.images.regions import Region
 from edgevit.runtime.run.options import RunOptions
+from edgevit.runtime.run.output import open_output
+from edgevit.runtime.stream.loop import StreamCallbacks
+from edgevit.runtime.stream.watched import watched_stream
+from tests.runtime.run.test_result_writer import Kept
 
 SaveImage = Callable[[str, NDArray[np.uint8]], Path]
 
@@ -47,6 +52,34 @@ def test_run_writes_answers_and_events_and_counts_them(tiny_model: Path, clip: P
     assert sum("event" in line for line in lines) == 2
     # an event follows the answer that it came from
     assert [line["frame"] for line in lines[:4]] == [0, 1, 1, 2]
+
+
+@pytest.mark.parametrize("asked", [{}, {"stable": "2/3"}])
+def test_the_page_changes_nothing_in_what_the_places_get(
+    tiny_model: Path, clip: Path, tmp_path: Path, asked: dict[str, Any]
+) -> None:
+    def rows(name: str, **page: Any) -> tuple[list[tuple[Any, ...]], int, int]:
+        told: list[edgevit.Event] = []
+        options = edgevit.RunOptions(model=tiny_model, sources=[clip], to=[f"{tmp_path}/{name}"], **asked, **page)
+        done = edgevit.run(options, on_event=told.append)
+        lines = [json.loads(line) for line in (tmp_path / name).read_text().splitlines()]
+        return [(line["frame"], line.get("event"), line.get("top")) for line in lines], done.events, len(told)
+
+    assert rows("page.jsonl", serve="127.0.0.1:0") == (plain := rows("plain.jsonl"))
+    assert plain[1:] == (2 * bool(asked), 2 * bool(asked))
+
+
+def test_what_the_page_alone_asks_for_goes_to_the_page_alone(tiny_model: Path, clip: Path, tmp_path: Path) -> None:
+    page = Kept()
+    options = edgevit.RunOptions(model=tiny_model, sources=[clip], to=[f"{tmp_path}/all.jsonl"])
+    output = open_output(options, "classify", ("red", "green", "blue"), monitoring=[page], page=True)
+    with edgevit.load(tiny_model) as classifier, contextlib.closing(output.sinks):
+        callbacks = StreamCallbacks(event=output.writer.event)
+        for result in watched_stream(classifier, options.plan, callbacks, output.watch, found=output.found):
+            output.writer.result(result)
+    assert [record.moment.sequence for record in page.records if record.kind == "label"] == [0, 10]
+    assert len(page.records) == 22
+    assert len((tmp_path / "all.jsonl").read_text().splitlines()) == 20
 
 
 def test_a_file_that_is_given_twice_is_two_frames(

@@ -259,11 +259,15 @@ def test_blackouts_of_two_cameras_are_told_apart(picture: RGBImage) -> None:
     assert [(event.moment.source, event.moment.sequence) for event in told.events] == [("camera:0", 2)]
 
 
-def test_who_is_shown_the_pictures_is_not_told_of_the_blackout() -> None:
-    told = Told()
+def test_blackout_is_told_whoever_is_shown_the_pictures_but_not_beside_rules_of_their_health() -> None:
     items: list[Item] = [frame(BLACK, k, float(k)) for k in range(9)]
+    told = Told()
     told.run(items, plan_of(stall_timeout="3s"), picture=lambda image, moment: None)
-    assert told.events == []
+    assert [(event.kind, event.moment.sequence) for event in told.events] == [("too_dark", 3)]
+    heard: list[Event] = []
+    callbacks = StreamCallbacks(event=heard.append, health=True)
+    assert list(predictions(Looker(), items, plan_of(stall_timeout="3s"), callbacks, Stop(), clock_at(9.0))) == []
+    assert heard == []
 
 
 # ---------------------------------------------------------------- what is no frame
