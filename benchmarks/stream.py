@@ -95,7 +95,7 @@ class AtOnce:
     preprocess = Preprocess(size=(224, 224))
     whole_pictures = False
 
-    def __call__(self, source: object) -> list[Result]:
+    def __call__(self, source: object, *, speed: str | None = None) -> list[Result]:
         return [Result(np.array([1.0], np.float32), ("only",))]
 
 

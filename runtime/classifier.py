@@ -14,6 +14,7 @@ from edgevit.errors import EdgevitError, ModelFileError, OptionError
 from edgevit.runtime.backends.meaning import Meaning, OutputMeaning
 from edgevit.runtime.backends.session import Session
 from edgevit.runtime.images.prepare import prepare
+from edgevit.runtime.images.preprocess import Speed
 from edgevit.runtime.results import Result
 from edgevit.schema import options_from
 
@@ -75,30 +76,35 @@ class Classifier:
         """What ends the streams that are open."""
 
     @overload
-    def __call__(self, source: Image, *, bgr: bool = False) -> Result: ...
+    def __call__(self, source: Image, *, bgr: bool = False, speed: Speed | None = None) -> Result: ...
     @overload
-    def __call__(self, source: list[Any] | tuple[Any, ...], *, bgr: bool = False) -> list[Result]: ...
-    def __call__(self, source: Any, *, bgr: bool = False) -> Result | list[Result]:
+    def __call__(
+        self, source: list[Any] | tuple[Any, ...], *, bgr: bool = False, speed: Speed | None = None
+    ) -> list[Result]: ...
+    def __call__(self, source: Any, *, bgr: bool = False, speed: Speed | None = None) -> Result | list[Result]:
         """Classify one image, or each of a list or tuple.
 
         Args:
             source: a path, the bytes of an image file, a uint8 array (H, W, 3), a Pillow image, or a list of those.
             bgr: arrays hold blue, green, red, as OpenCV's frames do; they are taken for RGB otherwise.
+            speed: how carefully pictures are prepared: "usual" as image files are, or "fast" as frames are, a few
+                values of which are a level off. None for "fast" of arrays and "usual" of all else.
 
         Raises:
             ImageError: an image cannot be read.
+            OptionError: there is no such speed.
             ModelFileError: the model fails, or answers with something that is not a number.
         """
         if isinstance(source, list | tuple):
             parts = [source[start : start + self._batch] for start in range(0, len(source), self._batch)]
-            return [result for part in parts for result in self._classify(part, bgr)]
-        return self._classify([source], bgr)[0]
+            return [result for part in parts for result in self._classify(part, bgr, speed)]
+        return self._classify([source], bgr, speed)[0]
 
-    def _classify(self, sources: Sequence[Any], bgr: bool) -> list[Result]:
+    def _classify(self, sources: Sequence[Any], bgr: bool, speed: Speed | None) -> list[Result]:
         inputs, preprocess_ms = [], []
         for source in sources:
             # one decoded picture is in memory at a time
-            prepared = prepare(source, self.preprocess, bgr=bgr)
+            prepared = prepare(source, self.preprocess, bgr=bgr, speed=speed)
             inputs.append(prepared.values)
             preprocess_ms.append(prepared.took_ms)
         start = time.perf_counter()

@@ -21,6 +21,7 @@ from edgevit.runtime.detection.result import Detections
 from edgevit.runtime.detection.suppress import MOST, Limits
 from edgevit.runtime.detection.tiles import detect_in_tiles
 from edgevit.runtime.images.prepare import Prepared, prepare
+from edgevit.runtime.images.preprocess import Speed, speed_for
 from edgevit.runtime.images.read import read_image
 from edgevit.runtime.results import Result
 from edgevit.schema import Range, Share, check_argument
@@ -115,12 +116,14 @@ class Detector(Classifier):
 
     # a list of Detections is no list[Result] to a type checker, as somebody might append to it; nobody does
     @overload  # type: ignore[override]
-    def __call__(self, source: Image, *, bgr: bool = False) -> Detections: ...
+    def __call__(self, source: Image, *, bgr: bool = False, speed: Speed | None = None) -> Detections: ...
     @overload
-    def __call__(self, source: list[Any] | tuple[Any, ...], *, bgr: bool = False) -> list[Detections]: ...
-    def __call__(self, source: Any, *, bgr: bool = False) -> Detections | list[Detections]:
+    def __call__(
+        self, source: list[Any] | tuple[Any, ...], *, bgr: bool = False, speed: Speed | None = None
+    ) -> list[Detections]: ...
+    def __call__(self, source: Any, *, bgr: bool = False, speed: Speed | None = None) -> Detections | list[Detections]:
         """Find objects in one picture, or in each of a list or tuple; see Classifier."""
-        return cast("Detections | list[Detections]", super().__call__(source, bgr=bgr))
+        return cast("Detections | list[Detections]", super().__call__(source, bgr=bgr, speed=speed))
 
     if TYPE_CHECKING:
 
@@ -156,7 +159,7 @@ class Detector(Classifier):
         start = time.perf_counter()
         image = read_image(source, bgr=bgr, levels=self.preprocess.levels)
         read_ms = 1e3 * (time.perf_counter() - start)
-        found = detect_in_tiles(self, image, columns, rows)
+        found = detect_in_tiles(lambda parts: self(parts, speed=speed_for(source)), image, columns, rows)
         return replace(found, source=source_name(source), preprocess_ms=read_ms + found.preprocess_ms)
 
     def find(
@@ -168,6 +171,7 @@ class Detector(Classifier):
         candidates: int | None = None,
         most: int = MOST,
         bgr: bool = False,
+        speed: Speed | None = None,
     ) -> FoundBoxes:
         """Return what is found in one picture, the surest first, in pixels of it, within it.
 
@@ -180,6 +184,7 @@ class Detector(Classifier):
                 each level.
             most: how many are returned.
             bgr: arrays hold blue, green, red.
+            speed: how carefully it is prepared, as for calling the detector.
 
         Raises:
             OptionError: one of these is of another type, or out of its range.
@@ -187,7 +192,7 @@ class Detector(Classifier):
             ModelFileError: the model fails, or answers with something that is not a number.
         """
         limits = Limits(threshold, overlap, candidates, most)
-        prepared = prepare(source, self.preprocess, bgr=bgr)
+        prepared = prepare(source, self.preprocess, bgr=bgr, speed=speed)
         answers = self.outputs(prepared.values[None])
         found = self._found([answer[0] for answer in answers], prepared, limits)
         return found if threshold is not None else found.above(self._thresholds.tolist())
@@ -201,8 +206,8 @@ class Detector(Classifier):
         height, width = prepared.image.shape[:2]
         return to_picture(found, (height, width), self.preprocess, prepared.full_size)
 
-    def _classify(self, sources: Sequence[Any], bgr: bool) -> list[Result]:
-        prepared = [prepare(source, self.preprocess, bgr=bgr) for source in sources]
+    def _classify(self, sources: Sequence[Any], bgr: bool, speed: Speed | None) -> list[Result]:
+        prepared = [prepare(source, self.preprocess, bgr=bgr, speed=speed) for source in sources]
         start = time.perf_counter()
         outputs = self.outputs(np.stack([each.values for each in prepared]))
         inference_ms = 1e3 * (time.perf_counter() - start) / len(sources)

@@ -14,6 +14,7 @@ from edgevit.runtime.backends.session import Session
 from edgevit.runtime.classifier import Classifier, Image, source_name
 from edgevit.runtime.images.masks import Mask, bilinear_mask, class_areas, nearest_mask
 from edgevit.runtime.images.prepare import prepare
+from edgevit.runtime.images.preprocess import Speed
 from edgevit.runtime.images.resample import RGBImage
 from edgevit.runtime.results import Result
 from edgevit.runtime.segmentation import Segmentation
@@ -53,12 +54,16 @@ class Segmenter(Classifier):
 
     # a list of Segmentations is no list[Result] to a type checker, as somebody might append to it; nobody does
     @overload  # type: ignore[override]
-    def __call__(self, source: Image, *, bgr: bool = False) -> Segmentation: ...
+    def __call__(self, source: Image, *, bgr: bool = False, speed: Speed | None = None) -> Segmentation: ...
     @overload
-    def __call__(self, source: list[Any] | tuple[Any, ...], *, bgr: bool = False) -> list[Segmentation]: ...
-    def __call__(self, source: Any, *, bgr: bool = False) -> Segmentation | list[Segmentation]:
+    def __call__(
+        self, source: list[Any] | tuple[Any, ...], *, bgr: bool = False, speed: Speed | None = None
+    ) -> list[Segmentation]: ...
+    def __call__(
+        self, source: Any, *, bgr: bool = False, speed: Speed | None = None
+    ) -> Segmentation | list[Segmentation]:
         """Segment one picture, or each of a list or tuple; see Classifier."""
-        return cast("Segmentation | list[Segmentation]", super().__call__(source, bgr=bgr))
+        return cast("Segmentation | list[Segmentation]", super().__call__(source, bgr=bgr, speed=speed))
 
     if TYPE_CHECKING:
 
@@ -74,8 +79,8 @@ class Segmenter(Classifier):
             **options: Unpack[StreamKeywords],
         ) -> Generator[Segmentation, None, None]: ...
 
-    def _classify(self, sources: Sequence[Any], bgr: bool) -> list[Result]:
-        prepared = [prepare(source, self.preprocess, bgr=bgr, whole=True) for source in sources]
+    def _classify(self, sources: Sequence[Any], bgr: bool, speed: Speed | None) -> list[Result]:
+        prepared = [prepare(source, self.preprocess, bgr=bgr, whole=True, speed=speed) for source in sources]
         start = time.perf_counter()
         outputs = self.outputs(np.stack([each.values for each in prepared]))
         inference_ms = 1e3 * (time.perf_counter() - start) / len(sources)

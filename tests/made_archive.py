@@ -11,7 +11,7 @@ from typing import Any
 
 import cv2
 
-from edgevit.runtime.images.resample import RGBImage
+from edgevit.runtime.images.preprocess import Speed
 from edgevit.runtime.results import Result
 from edgevit.runtime.run import hang_guard
 from edgevit.runtime.run.model import open_model
@@ -31,10 +31,10 @@ class Poisoned:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._model, name)
 
-    def __call__(self, source: list[Path] | list[RGBImage]) -> list[Result]:
+    def __call__(self, source: list[Any], *, speed: Speed | None = None) -> list[Result]:
         if isinstance(source[0], Path) and source[0].name == POISON:
             os._exit(9)
-        return self._model(source)
+        return self._model(source, speed=speed)
 
 
 class Hanging(Poisoned):
@@ -46,10 +46,10 @@ class Hanging(Poisoned):
         if multiprocessing.parent_process() is not None:
             hang_guard.ANSWER_S = 0.5
 
-    def __call__(self, source: list[Path] | list[RGBImage]) -> list[Result]:
+    def __call__(self, source: list[Any], *, speed: Speed | None = None) -> list[Result]:
         if isinstance(source[0], Path) and source[0].name == POISON:
             time.sleep(3600)
-        return self._model(source)
+        return self._model(source, speed=speed)
 
 
 class Talking(Poisoned):
@@ -59,9 +59,9 @@ class Talking(Poisoned):
         super().__init__(options)
         logging.getLogger(__name__).warning("a model of odd classes")
 
-    def __call__(self, source: list[Path] | list[RGBImage]) -> list[Result]:
+    def __call__(self, source: list[Any], *, speed: Speed | None = None) -> list[Result]:
         logging.getLogger(__name__).warning("OpenCV has %d thread", cv2.getNumThreads())
-        return self._model(source)
+        return self._model(source, speed=speed)
 
 
 def rows(path: Path) -> list[dict[str, Any]]:

@@ -134,7 +134,7 @@ class _Seen:
 
 def _find(name: str, model: Detector, image: RGBImage) -> FoundBoxes:
     with naming(name):
-        return model.find(image, threshold=LEAST_SCORE)
+        return model.find(image, threshold=LEAST_SCORE, speed="usual")
 
 
 def _quality(seen: _Seen, number: int, name: str, flips: int) -> DetectionQuality:

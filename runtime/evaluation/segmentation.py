@@ -136,6 +136,6 @@ def _answers(
 
 def _mask(name: str, model: Segmenter, image: NDArray[np.uint8]) -> Mask:
     with naming(name):
-        result = model(image)
+        result = model(image, speed="usual")
     assert isinstance(result, Segmentation)
     return result.mask

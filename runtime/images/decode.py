@@ -125,10 +125,14 @@ def _flag(header: Header) -> int:
     return cv2.IMREAD_COLOR | (cv2.IMREAD_ANYDEPTH if header.white > 255 else 0)
 
 
-def _decode_jpeg(data: bytes, name: str, header: Header, min_size: tuple[int, int] | None) -> np.ndarray[Any, Any]:
+def reduction(size: tuple[int, int], min_size: tuple[int, int]) -> int:
+    """Return 1, 2, 4 or 8: by how much a JPEG of (height, width) is reduced where min_size will be made of it."""
     # which side is which depends on the orientation, so both must do for both
-    short, needed = min(header.height, header.width), MARGIN * max(min_size) if min_size else 0.0
-    factor = next((factor for factor in _REDUCED if needed and short // factor >= needed), 1)
+    return next((factor for factor in _REDUCED if min(size) // factor >= MARGIN * max(min_size)), 1)
+
+
+def _decode_jpeg(data: bytes, name: str, header: Header, min_size: tuple[int, int] | None) -> np.ndarray[Any, Any]:
+    factor = 1 if min_size is None else reduction((header.height, header.width), min_size)
     flag = _REDUCED.get(factor, cv2.IMREAD_COLOR)
     image = _decode_with_opencv(data, name, flag)
     # given more data, libjpeg goes on with that where some was missing; a whole picture stays as it is

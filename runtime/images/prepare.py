@@ -7,9 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgevit.artifact.manifest import Preprocess
-from edgevit.runtime.images.preprocess import min_decode_size, preprocess, speed_for
+from edgevit.runtime.images.preprocess import Speed, min_decode_size, preprocess, speed_for
 from edgevit.runtime.images.read import read_scaled
 from edgevit.runtime.images.resample import RGBImage
+from edgevit.schema import check_argument
 
 
 class Prepared(NamedTuple):
@@ -24,7 +25,9 @@ class Prepared(NamedTuple):
     took_ms: float
 
 
-def prepare(source: Any, preprocessing: Preprocess, *, bgr: bool = False, whole: bool = False) -> Prepared:
+def prepare(
+    source: Any, preprocessing: Preprocess, *, bgr: bool = False, whole: bool = False, speed: Speed | None = None
+) -> Prepared:
     """Read and preprocess one picture.
 
     Args:
@@ -32,12 +35,14 @@ def prepare(source: Any, preprocessing: Preprocess, *, bgr: bool = False, whole:
         preprocessing: of the model.
         bgr: arrays hold blue, green, red.
         whole: decode at full size, also where the model's input is much smaller.
+        speed: how carefully; None for "fast" of an array, which is a frame then, and "usual" of all else.
 
     Raises:
-        EdgevitError: as read_image.
+        EdgevitError: as read_image; or there is no such speed.
     """
+    speed = check_argument(Speed, speed or speed_for(source), "speed")
     start = time.perf_counter()
     least = None if whole else min_decode_size(preprocessing)
     image, full = read_scaled(source, bgr=bgr, min_size=least, levels=preprocessing.levels)
-    values = preprocess(image, preprocessing, speed=speed_for(source))
+    values = preprocess(image, preprocessing, speed=speed)
     return Prepared(image, full, values, 1e3 * (time.perf_counter() - start))

@@ -106,5 +106,5 @@ def _halve(image: RGBImage, least: NDArray[np.int_]) -> RGBImage:
 
 
 def speed_for(source: Any) -> Speed:
-    """Return how carefully to prepare what a caller gave: an array is a frame, anything else a photograph."""
+    """Return how carefully to prepare what a caller gave: an array as a frame, all else as a photograph."""
     return "fast" if isinstance(source, np.ndarray) else "usual"

@@ -6,10 +6,10 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
+from typing import Any
 
 from edgevit.artifact.manifest import Preprocess
-from edgevit.runtime.images.resample import RGBImage
+from edgevit.runtime.images.preprocess import Speed
 from edgevit.runtime.results import Result
 from edgevit.runtime.sources.stop import Stop
 from edgevit.runtime.stream.loop import Predictor
@@ -125,9 +125,9 @@ class GuardedPredictor:
     def whole_pictures(self) -> bool:
         return self._predictor.whole_pictures
 
-    def __call__(self, source: list[Path] | list[RGBImage]) -> list[Result]:
+    def __call__(self, source: list[Any], *, speed: Speed | None = None) -> list[Result]:
         with self._guard.working("the model has not answered", len(source)):
-            return self._predictor(source)
+            return self._predictor(source, speed=speed)
 
 
 def answer_limit_s(watchdog_s: float | None, pictures: int = 1) -> float:

@@ -6,12 +6,12 @@ import queue
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
+from typing import Any
 
 from edgevit.artifact.manifest import Preprocess
 from edgevit.errors import EdgevitError, ModelFileError
 from edgevit.runtime.classifier import Classifier
-from edgevit.runtime.images.resample import RGBImage
+from edgevit.runtime.images.preprocess import Speed
 from edgevit.runtime.results import Result
 
 LOOK_S = 0.2
@@ -71,9 +71,9 @@ class ReloadableModel:
     def whole_pictures(self) -> bool:
         return self._current().whole_pictures
 
-    def __call__(self, source: list[Path] | list[RGBImage]) -> list[Result]:
+    def __call__(self, source: list[Any], *, speed: Speed | None = None) -> list[Result]:
         """Classify with the newest model."""
-        return self._current()(source)
+        return self._current()(source, speed=speed)
 
     def _current(self) -> Classifier:
         if self._newer is not None:

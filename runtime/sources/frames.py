@@ -37,10 +37,17 @@ class Frame:
     """Live sources: how many pictures were replaced by a newer one before they were classified, so far."""
     position_s: float | None = None
     """Videos: its time within the video, in seconds."""
+    stored: bool = False
+    """Bytes are those of an image file, as on stdin, and no camera's."""
 
     @property
     def live(self) -> bool:
         return self.dropped is not None
+
+    @property
+    def still(self) -> bool:
+        """Whether it is an image file, which is prepared with care; the frames of cameras and videos are many."""
+        return self.stored or isinstance(self.picture, Path)
 
     def image(self, min_size: tuple[int, int] | None = None, levels: tuple[float, float] | None = None) -> RGBImage:
         """Decode it to an upright (H, W, 3) image; the arguments are read_image's.

@@ -223,7 +223,9 @@ class Live:
             self._dropped += self._newest is not None
             if self._newest is None:
                 self._ring()
-            self._newest = Frame(picture, moment, self._dropped)
+            # nobody knows of a pipe whether a camera or an image file is behind it
+            stored = self._source.kind == "stdin" and isinstance(picture, bytes)
+            self._newest = Frame(picture, moment, self._dropped, stored=stored)
             return True
 
     def _check_size(self, picture: LivePicture) -> None:

@@ -68,7 +68,8 @@ def stdin_frames(
         index = 0
         while not stop.asked and (pictures := connection.read(source_options.stall_s)) is not None:
             for picture in pictures:
-                yield Frame(picture, Moment(source.name, index, clock.monotonic_s(), clock.wall_s()))
+                moment = Moment(source.name, index, clock.monotonic_s(), clock.wall_s())
+                yield Frame(picture, moment, stored=isinstance(picture, bytes))
                 index += 1
     finally:
         connection.close()

@@ -2,13 +2,14 @@
 
 import contextlib
 import dataclasses
+import functools
 import logging
 import random
 import time
 from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from edgevit.artifact.manifest import Preprocess
 from edgevit.errors import EdgevitError, ImageError, SourceLostError
@@ -16,7 +17,8 @@ from edgevit.runtime.detection.result import Detections
 from edgevit.runtime.detection.tiles import detect_in_tiles
 from edgevit.runtime.events.event import Event
 from edgevit.runtime.events.recent import Recent
-from edgevit.runtime.images.preprocess import min_decode_size
+from edgevit.runtime.images.decode import reduction
+from edgevit.runtime.images.preprocess import Speed, min_decode_size
 from edgevit.runtime.images.regions import TURNS, cut
 from edgevit.runtime.images.resample import RGBImage
 from edgevit.runtime.moment import Moment
@@ -49,7 +51,7 @@ class Predictor(Protocol):
     def preprocess(self) -> Preprocess: ...
     @property
     def whole_pictures(self) -> bool: ...
-    def __call__(self, source: list[Path] | list[RGBImage]) -> list[Result]: ...
+    def __call__(self, source: list[Any], *, speed: Speed | None = None) -> list[Result]: ...
 
 
 @dataclass(frozen=True)
@@ -221,24 +223,34 @@ def answer(
     age_ms = 1e3 * (clock.monotonic_s() - frame.moment.monotonic_s) if frame.live else None
     grid = plan.grid if predictor.task == "detect" else None
     regions, turned = () if predictor.task == "detect" else plan.regions, plan.rotate != 0
+    speed: Speed = "usual" if frame.still else "fast"
     begun = time.perf_counter()
     if isinstance(frame.picture, Path) and not (regions or grid or turned or callbacks.picture):
-        results = predictor([frame.picture])
+        results = predictor([frame.picture], speed=speed)
         read_ms = 0.0
     else:
         # a region may be small, and who looks at the picture may keep it: both need all the pixels there are
         whole = bool(regions or callbacks.picture or predictor.whole_pictures)
-        min_size = None if whole else min_decode_size(predictor.preprocess)
-        image = TURNS[plan.rotate](frame.image(min_size, predictor.preprocess.levels))
+        least = min_decode_size(predictor.preprocess)
+        image = _upright(frame, plan, predictor, None if whole else least)
         if callbacks.picture is not None:
             callbacks.picture(image, frame.moment)
         if frame.live and is_black(image):
             if callbacks.black is not None:
                 callbacks.black(frame.moment)
             return [], ()
-        parts = [cut(image, region) for region in regions] or [image]
+        parts: list[Any] = [cut(image, region) for region in regions] or [image]
+        if frame.still and not (regions or grid) and reduction(image.shape[:2], least) > 1:
+            # who looks on changes no answer: the model has a large file decoded at reduced scale
+            if not turned:
+                parts = [frame.picture]
+            elif not predictor.whole_pictures:
+                parts = [_upright(frame, plan, predictor, least)]
         read_ms = 1e3 * (time.perf_counter() - begun) / len(parts)
-        results = predictor(parts) if grid is None else [detect_in_tiles(predictor, image, *grid)]
+        if grid is None:
+            results = predictor(parts, speed=speed)
+        else:
+            results = [detect_in_tiles(functools.partial(predictor, speed=speed), image, *grid)]
     named: Sequence[tuple[Result, str | None]]
     events: tuple[Event, ...] = ()
     if isinstance(found := results[0], Detections):
@@ -261,6 +273,11 @@ def answer(
         for result, roi in named
     ]
     return stamped, events
+
+
+def _upright(frame: Frame, plan: StreamPlan, predictor: Predictor, min_size: tuple[int, int] | None) -> RGBImage:
+    """Return a frame's (H, W, 3) picture, turned as the plan says; min_size is read_image's."""
+    return TURNS[plan.rotate](frame.image(min_size, predictor.preprocess.levels))
 
 
 def is_black(image: RGBImage) -> bool:

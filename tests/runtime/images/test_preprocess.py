@@ -2,12 +2,15 @@
 
 import math
 
+import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from edgevit.artifact.manifest import Preprocess
+from edgevit.errors import OptionError
 from edgevit.runtime.images import preprocess as preprocess_module
+from edgevit.runtime.images.prepare import prepare
 from edgevit.runtime.images.preprocess import (
     Speed,
     center_box,
@@ -137,8 +140,6 @@ def test_brightness_is_pillows_and_stands_in_all_three_channels() -> None:
 
 
 def test_halved_photograph_stays_close_to_the_exact_one() -> None:
-    import cv2
-
     data = pytest.importorskip("skimage.data", reason="scikit-image has the photographs")
     large = cv2.resize(data.astronaut(), (2048, 1536), interpolation=cv2.INTER_CUBIC)
     preprocessing = Preprocess((224, 224))
@@ -154,6 +155,16 @@ def test_frame_is_prepared_faster_and_at_most_one_level_off() -> None:
     levels = np.abs(usual - fast) * 255 * np.array(preprocessing.std, np.float32)[:, None, None]
     assert levels.max() < 1.001
     assert 0 < (levels > 0.5).mean() < 2e-4
+
+
+def test_array_is_prepared_as_a_file_where_the_caller_says_so() -> None:
+    image = np.random.default_rng(0).integers(0, 256, (480, 640, 3)).astype(np.uint8)
+    preprocessing = Preprocess(size=(224, 224))
+    file = prepare(cv2.imencode(".png", image[:, :, ::-1])[1].tobytes(), preprocessing).values
+    np.testing.assert_array_equal(prepare(image, preprocessing, speed="usual").values, file)
+    np.testing.assert_array_equal(prepare(image, preprocessing).values, preprocess(image, preprocessing, speed="fast"))
+    with pytest.raises(OptionError, match="speed=? is 'slow', expected"):
+        prepare(image, preprocessing, speed="slow")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("crop_mode", ["center", "letterbox"])

@@ -69,6 +69,24 @@ def test_the_page_changes_nothing_in_what_the_places_get(
     assert plain[1:] == (2 * bool(asked), 2 * bool(asked))
 
 
+@pytest.mark.parametrize("asked", [{}, {"rotate": 90}])
+@pytest.mark.parametrize("beside", [{"to": "pictures/"}, {"serve": "127.0.0.1:0"}])
+def test_a_files_answer_is_the_same_whichever_places_are_open(
+    tiny_model: Path, tmp_path: Path, asked: dict[str, Any], beside: dict[str, str]
+) -> None:
+    noise = np.random.default_rng(3).integers(0, 256, (300, 400, 3)).astype(np.uint8)
+    assert cv2.imwrite(str(tmp_path / "noise.jpg"), noise)
+    assert cv2.imwrite(str(tmp_path / "noise.png"), noise)
+    sources = [tmp_path / "noise.jpg", tmp_path / "noise.png"]
+
+    def answers(name: str, *, to: str | None = None, **page: Any) -> list[Any]:
+        places = [f"{tmp_path}/{place}" for place in (name, to) if place is not None]
+        edgevit.run(edgevit.RunOptions(model=tiny_model, sources=sources, to=places, **asked, **page))
+        return [json.loads(line)["top"] for line in (tmp_path / name).read_text().splitlines()]
+
+    assert answers("beside.jsonl", **beside) == answers("alone.jsonl")
+
+
 def test_what_the_page_alone_asks_for_goes_to_the_page_alone(tiny_model: Path, clip: Path, tmp_path: Path) -> None:
     page = Kept()
     options = edgevit.RunOptions(model=tiny_model, sources=[clip], to=[f"{tmp_path}/all.jsonl"])

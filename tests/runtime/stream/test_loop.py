@@ -6,6 +6,7 @@ import types
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -15,6 +16,7 @@ from edgevit.artifact.manifest import Preprocess
 from edgevit.errors import EdgevitError, SourceLostError
 from edgevit.runtime.detection.result import Detections
 from edgevit.runtime.events.event import Event
+from edgevit.runtime.images.preprocess import Speed
 from edgevit.runtime.images.regions import Region
 from edgevit.runtime.images.resample import RGBImage
 from edgevit.runtime.moment import Moment
@@ -37,11 +39,13 @@ class Looker:
     task: str = "classify"
     whole_pictures: bool = False
     preprocess: Preprocess = field(default_factory=lambda: Preprocess((40, 60), crop_pct=1.0))
-    given: list[Path | RGBImage] = field(default_factory=list)
+    given: list[Path | bytes | RGBImage] = field(default_factory=list)
+    speeds: list[Speed | None] = field(default_factory=list)
 
-    def __call__(self, source: list[Path] | list[RGBImage]) -> list[Result]:
+    def __call__(self, source: list[Any], *, speed: Speed | None = None) -> list[Result]:
         first = len(self.given)
         self.given += source
+        self.speeds.append(speed)
         made = [np.array([0.75, number / 100], np.float32) for number in range(first, len(self.given))]
         return [Result(probs, ("cat", "dog"), preprocess_ms=2.0, inference_ms=3.0) for probs in made]
 
@@ -67,9 +71,16 @@ def plan_of(source: str = "camera:0", **options: object) -> StreamPlan:
 
 
 def frame(
-    picture: Picture, number: int = 0, at_s: float = 5.0, *, live: bool = True, source: str = "camera:0"
+    picture: Picture,
+    number: int = 0,
+    at_s: float = 5.0,
+    *,
+    live: bool = True,
+    source: str = "camera:0",
+    stored: bool = False,
 ) -> Frame:
-    return Frame(picture, Moment(source, number, at_s, 1e9 + at_s), dropped=7 if live else None, position_s=0.5)
+    moment = Moment(source, number, at_s, 1e9 + at_s)
+    return Frame(picture, moment, dropped=7 if live else None, position_s=0.5, stored=stored)
 
 
 def clock_at(now_s: float) -> Clock:
@@ -142,18 +153,50 @@ def test_predictor_of_whole_pictures_gets_all_the_pixels(jpeg: bytes) -> None:
     assert looker.sizes == [(320, 640)]
 
 
-@pytest.mark.parametrize("asked", [{"rotate": 90}, {"roi": [LEFT]}, {"picture": True}])
+@pytest.mark.parametrize("asked", [{"rotate": 90}, {"roi": [LEFT]}])
 def test_file_is_decoded_here_if_more_than_the_predictor_needs_it(
     tmp_path: Path, jpeg: bytes, asked: dict[str, object]
 ) -> None:
     path = tmp_path / "a.jpg"
     path.write_bytes(jpeg)
     looker = Looker(whole_pictures=True)
-    heard = {"picture": lambda image, moment: None} if asked.pop("picture", False) else {}
-    at_5_25(looker, frame(path, live=False), plan_of("a.jpg", **asked), **heard)
+    at_5_25(looker, frame(path, live=False), plan_of("a.jpg", **asked))
     (given,) = looker.given
     assert isinstance(given, np.ndarray)
-    assert given.shape[:2] == {"rotate": (640, 320), "roi": (320, 160)}.get(next(iter(asked), ""), (320, 640))
+    assert given.shape[:2] == {"rotate": (640, 320), "roi": (320, 160)}[next(iter(asked))]
+
+
+def test_file_is_answered_as_the_model_alone_would_read_it_whoever_looks_on(tmp_path: Path, jpeg: bytes) -> None:
+    path, shown = tmp_path / "a.jpg", list[tuple[int, ...]]()
+    path.write_bytes(jpeg)
+    looking = {"picture": lambda image, moment: shown.append(image.shape)}
+    looker = Looker()
+    at_5_25(looker, frame(path, live=False), plan_of("a.jpg"), **looking)
+    at_5_25(looker, frame(jpeg, stored=True), plan_of("-"), **looking)
+    assert looker.given == [path, jpeg]
+    # turned: decoded at the scale that it has where nobody looks
+    at_5_25(looker, frame(path, live=False), plan_of("a.jpg", rotate=90), **looking)
+    at_5_25(looker, frame(path, live=False), plan_of("a.jpg", rotate=90))
+    assert looker.sizes == [(320, 160)] * 2
+    assert shown == [(320, 640, 3)] * 2 + [(640, 320, 3)]
+
+
+def test_frames_are_prepared_fast_and_files_with_care_whatever_is_asked(
+    tmp_path: Path, jpeg: bytes, picture: RGBImage
+) -> None:
+    path = tmp_path / "a.jpg"
+    path.write_bytes(jpeg)
+    seen: dict[Speed, list[Frame]] = {
+        "usual": [frame(path, live=False), frame(jpeg, stored=True), frame(jpeg, live=False, stored=True)],
+        "fast": [frame(jpeg), frame(picture), frame(picture, live=False)],
+    }
+    for speed, frames in seen.items():
+        looker = Looker()
+        for each in frames:
+            for asked in ({}, {"roi": [LEFT]}, {"rotate": 180}):
+                at_5_25(looker, each, plan_of(**asked))
+                at_5_25(looker, each, plan_of(**asked), picture=lambda image, moment: None)
+        assert looker.speeds == [speed] * 18
 
 
 def test_picture_is_turned_before_it_is_shown_and_cut(picture: RGBImage) -> None:
@@ -335,8 +378,9 @@ def test_tiles_of_a_classifier_are_its_regions(picture: RGBImage) -> None:
 class Detecting(Looker):
     """Finds nothing in any picture."""
 
-    def __call__(self, source: list[Path] | list[RGBImage]) -> list[Result]:
+    def __call__(self, source: list[Any], *, speed: Speed | None = None) -> list[Result]:
         self.given += source
+        self.speeds.append(speed)
         names = ("cat", "dog")
         return [
             Detections(np.zeros(2, np.float32), names, image=each) for each in source if isinstance(each, np.ndarray)

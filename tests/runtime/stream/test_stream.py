@@ -113,7 +113,7 @@ def test_nobody_listens_and_nothing_is_to_be_ended_once_a_stream_is_over(
     elif ending == "closed":
         results.close()
     else:
-        monkeypatch.setattr(Looker, "__call__", lambda self, source: 1 / 0)
+        monkeypatch.setattr(Looker, "__call__", lambda self, source, speed: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             next(results)
     assert (stop.listening, closers) == ([], set())
