@@ -10,7 +10,7 @@ from edgevit.runtime.events.event import Event
 from edgevit.runtime.images.regions import Region
 from edgevit.runtime.images.resample import RGBImage
 from edgevit.runtime.moment import Moment, iso_time, record_id
-from edgevit.runtime.results import Result
+from edgevit.runtime.results import Limit, Result
 
 RESULT = "result"
 """Kind of a record that is the answer for one frame."""
@@ -79,7 +79,7 @@ class Sink(Protocol):
 
 
 def result_record(
-    result: Result, moment: Moment, image: RGBImage | None = None, *, k: int = 5, threshold: float = 0.0
+    result: Result, moment: Moment, image: RGBImage | None = None, *, k: int = 5, threshold: Limit = 0.0
 ) -> Record:
     """Return the record of one frame's answer: the result's own JSON with the record's id in front."""
     identity = record_id(RESULT, moment.source, moment.roi, moment.sequence, moment.wall_s)

@@ -14,6 +14,21 @@ from edgevit.runtime.moment import Moment, iso_time
 from edgevit.runtime.postprocess import top_classes
 from edgevit.schema import Range, Share, check_argument
 
+Limit = float | Callable[[str], float]
+"""Confidence, 0..1, from which classes are told: one for all, or what tells each label's."""
+
+
+def limit_of(threshold: Limit) -> Callable[[str], float]:
+    """Return what tells the threshold of each label.
+
+    Raises:
+        OptionError: it is neither a number from 0 to 1 nor a function.
+    """
+    if callable(threshold):
+        return threshold
+    common: float = check_argument(Share, threshold, "threshold")
+    return lambda label: common
+
 
 @dataclass(frozen=True, eq=False)
 class Result:
@@ -74,32 +89,32 @@ class Result:
     def top5_conf(self) -> tuple[float, ...]:
         return tuple(float(self.probs[index]) for index in self._top5)
 
-    def top(self, k: int, threshold: float = 0.0) -> tuple[tuple[str, float], ...]:
+    def top(self, k: int, threshold: Limit = 0.0) -> tuple[tuple[str, float], ...]:
         """Return (label, confidence) of the k most likely classes that reach the threshold, most likely first.
 
         Raises:
             OptionError: k is no whole number from 0, or the threshold no number from 0 to 1.
         """
-        threshold = check_argument(Share, threshold, "threshold")
+        limit = limit_of(threshold)
         k = check_argument(Annotated[int, Range(0)], k, "k")
         ranked = ((self.names[index], float(self.probs[index])) for index in top_classes(self.probs, k))
-        return tuple((name, confidence) for name, confidence in ranked if confidence >= threshold)
+        return tuple((name, confidence) for name, confidence in ranked if confidence >= limit(name))
 
     def check_label(self, label: str) -> None:
         """Raise OptionError if the model has no class of this name."""
         if label not in self.names:
             raise OptionError(f"the model has no class {label!r}; it has {', '.join(self.names)}")
 
-    def to_dict(self, k: int = 5, threshold: float = 0.0) -> dict[str, Any]:
+    def to_dict(self, k: int = 5, threshold: Limit = 0.0) -> dict[str, Any]:
         """Return what docs/results.md describes: plain values only, the k most likely classes in `top`."""
         costly = {name: make() for name, make in self.to_costly_dict(threshold).items()}
         return {**self.to_plain_dict(k, threshold), **costly}
 
-    def to_costly_dict(self, threshold: float = 0.0) -> dict[str, Callable[[], Any]]:
+    def to_costly_dict(self, threshold: Limit = 0.0) -> dict[str, Callable[[], Any]]:
         """Return by name what makes the parts of to_dict that take milliseconds; none of a classification."""
         return {}
 
-    def to_plain_dict(self, k: int = 5, threshold: float = 0.0) -> dict[str, Any]:
+    def to_plain_dict(self, k: int = 5, threshold: Limit = 0.0) -> dict[str, Any]:
         """Return all other parts of to_dict."""
         return {
             "source": self.source,
@@ -128,7 +143,7 @@ class Result:
         }
         return {name: value for name, value in facts.items() if value is not None}
 
-    def to_json(self, k: int = 5, threshold: float = 0.0) -> str:
+    def to_json(self, k: int = 5, threshold: Limit = 0.0) -> str:
         """Return to_dict as one line of ASCII."""
         return json.dumps(self.to_dict(k, threshold))
 

@@ -14,7 +14,7 @@ from edgevit.runtime.images.masks import Mask
 from edgevit.runtime.images.resample import RGBImage
 from edgevit.runtime.images.rle import class_runs, compress
 from edgevit.runtime.postprocess import softmax
-from edgevit.runtime.results import Result
+from edgevit.runtime.results import Limit, Result, limit_of
 from edgevit.schema import Share, check_argument
 
 
@@ -63,19 +63,19 @@ class Segmentation(Result):
         """Return the mask as an indexed PNG: pixels are class numbers."""
         return mask_png(self.mask, self.palette)
 
-    def to_plain_dict(self, k: int = 5, threshold: float = 0.0) -> dict[str, Any]:
+    def to_plain_dict(self, k: int = 5, threshold: Limit = 0.0) -> dict[str, Any]:
         return {**super().to_plain_dict(k, threshold), "task": "segment", "size": list(self.mask.shape)}
 
-    def to_costly_dict(self, threshold: float = 0.0) -> dict[str, Callable[[], Any]]:
+    def to_costly_dict(self, threshold: Limit = 0.0) -> dict[str, Callable[[], Any]]:
         return {"segments": functools.partial(self.segments, threshold)}
 
-    def segments(self, threshold: float = 0.0) -> list[dict[str, Any]]:
+    def segments(self, threshold: Limit = 0.0) -> list[dict[str, Any]]:
         """Return for each class whose share reaches the threshold its run lengths; see docs/results.md.
 
         Raises:
             OptionError: the threshold is no number from 0 to 1.
         """
-        threshold = check_argument(Share, threshold, "threshold")
+        limit = limit_of(threshold)
         size = list(self.mask.shape)
         return [
             {
@@ -85,7 +85,7 @@ class Segmentation(Result):
                 "segmentation": {"size": size, "counts": compress(counts)},
             }
             for number, counts in class_runs(self.mask).items()
-            if self.probs[number] >= threshold
+            if self.probs[number] >= limit(self.names[number])
         ]
 
     def __str__(self) -> str:

@@ -16,7 +16,7 @@ from edgevit.runtime.detection.drawing import draw_boxes
 from edgevit.runtime.images.palette import RGB, spread_palette
 from edgevit.runtime.images.regions import Region, bounds
 from edgevit.runtime.images.resample import RGBImage
-from edgevit.runtime.results import Result
+from edgevit.runtime.results import Limit, Result, limit_of
 from edgevit.schema import Share, check_argument
 
 NOTHING = "nothing"
@@ -140,9 +140,10 @@ class Detections(Result):
         scale = np.array([image.shape[1] / max(1, width), image.shape[0] / max(1, height)] * 2, np.float32)
         return draw_boxes(image, self.boxes * scale, [self.palette[index] for index in self.classes], self.captions())
 
-    def to_plain_dict(self, k: int = 5, threshold: float = 0.0) -> dict[str, Any]:
+    def to_plain_dict(self, k: int = 5, threshold: Limit = 0.0) -> dict[str, Any]:
         plain = super().to_plain_dict(k, threshold)
-        kept = [i for i in range(len(self.boxes)) if self.scores[i] >= threshold]
+        limit = limit_of(threshold)
+        kept = [i for i, label in enumerate(self.labels) if self.scores[i] >= limit(label)]
         found = [self._box(i) for i in kept]
         counts = dict(Counter(self.names[self.classes[i]] for i in kept).most_common())
         return {**plain, "task": "detect", "size": list(self.size), "counts": counts, "detections": found}

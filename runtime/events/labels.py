@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from typing import Annotated
 
 from edgevit.errors import OptionError
+from edgevit.runtime.detection.result import Detections
 from edgevit.runtime.events.event import Event
 from edgevit.runtime.moment import Moment
-from edgevit.runtime.results import Result
+from edgevit.runtime.results import Limit, Result
 from edgevit.schema import Range, Share, check_options, named_fields
 
 UNKNOWN = "unknown"
@@ -54,6 +55,15 @@ class LabelRules:
 
     def enter(self, label: str) -> float:
         return self.thresholds.get(label, self.threshold)
+
+    def shown_from(self, result: Result) -> Limit:
+        """Return from which confidence on an answer's classes are shown.
+
+        Thresholds of single areas say when an event comes, and boxes below theirs are left out of the answer already.
+        """
+        if isinstance(result, Detections):
+            return 0.0
+        return self.threshold if result.of_areas else self.enter
 
     def leave(self, label: str) -> float:
         return self.enter(label) - self.hysteresis

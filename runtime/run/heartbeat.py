@@ -3,7 +3,7 @@
 from edgevit.runtime.moment import Moment
 from edgevit.runtime.records import RESULT, Record
 from edgevit.runtime.run.sd_notify import Notifier
-from edgevit.runtime.sinks.lines import answer_text, event_text
+from edgevit.runtime.sinks.lines import event_text, now_text
 from edgevit.runtime.sources.frames import Clock
 
 SHARE = 4
@@ -23,7 +23,7 @@ class Heartbeat:
 
     def write(self, record: Record) -> None:
         if record.kind == RESULT and record.result is not None:
-            self._beat(f"{record.moment.source}: {answer_text(record.result, 1)}")
+            self._beat(f"{record.moment.source}: {now_text(record.result, record.present)}")
         elif record.kind in ("source_lost", "source_back", "frozen"):
             self._notifier.status(f"{record.moment.source}: {event_text(record)}")
             # the next result is news

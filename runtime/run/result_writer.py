@@ -18,10 +18,8 @@ from edgevit.runtime.results import Result
 def answer_record(
     result: Result, moment: Moment, image: RGBImage | None = None, *, top_k: int, rules: LabelRules
 ) -> Record:
-    """Return the record of an answer with at most top_k classes, which reach the rules' threshold."""
-    # boxes below the threshold of their own class are left out already
-    threshold = 0.0 if isinstance(result, Detections) else rules.threshold
-    return result_record(result, moment, image, k=top_k, threshold=threshold)
+    """Return the record of an answer with at most top_k classes, which reach the rules' thresholds."""
+    return result_record(result, moment, image, k=top_k, threshold=rules.shown_from(result))
 
 
 class ResultWriter:
@@ -46,7 +44,7 @@ class ResultWriter:
             sinks: take all records.
             regions: of the picture, so that sinks that draw get what was classified.
             top_k: classes in a result's JSON.
-            rules: classes below their threshold are left out of it; they also say which label is present.
+            rules: classes below their thresholds are left out of it; they also say which label is present.
         """
         self._sinks = sinks
         self._regions = {region.name: region for region in regions}

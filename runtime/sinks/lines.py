@@ -5,11 +5,14 @@ from typing import Protocol
 
 from edgevit.runtime.detection.result import Detections
 from edgevit.runtime.events.event import is_of_source
-from edgevit.runtime.events.labels import UNKNOWN
+from edgevit.runtime.events.labels import UNKNOWN, LabelRules
 from edgevit.runtime.moment import clock_time, iso_time, position_time
 from edgevit.runtime.records import RESULT, Record
 from edgevit.runtime.results import Result
 from edgevit.text import printable
+
+PLAIN = LabelRules()
+"""Every class is believed."""
 
 
 class Lines(Protocol):
@@ -66,20 +69,20 @@ class TextSink(LinesSink):
     """A line for people."""
 
     def __init__(
-        self, lines: Lines, top_k: int = 5, threshold: float = 0.0, *, alone: bool = False, on_screen: bool = False
+        self, lines: Lines, top_k: int = 5, rules: LabelRules = PLAIN, *, alone: bool = False, on_screen: bool = False
     ) -> None:
-        """Show at most top_k classes that reach the threshold; `alone` leaves out the source.
+        """Show at most top_k classes that reach their thresholds; `alone` leaves out the source.
 
         On a screen the day is known, and what happens to a source is told on stderr.
         """
         super().__init__(lines)
-        self._top_k, self._threshold, self._alone, self._on_screen = top_k, threshold, alone, on_screen
+        self._top_k, self._rules, self._alone, self._on_screen = top_k, rules, alone, on_screen
 
     def write(self, record: Record) -> None:
         if self._on_screen and is_of_source(record.kind, record.body):
             return
         answer = record.result if record.kind == RESULT else None
-        told = event_text(record) if answer is None else answer_text(answer, self._top_k, self._threshold)
+        told = event_text(record) if answer is None else answer_text(answer, self._top_k, self._rules)
         self._write_line(printable(self._place(record, known=self._alone and answer is not None) + told), record)
 
     def _place(self, record: Record, *, known: bool) -> str:
@@ -109,21 +112,23 @@ class JsonSink(LinesSink):
         self._write_line(record.to_json(), record)
 
 
-def answer_text(result: Result, top_k: int = 5, threshold: float = 0.0) -> str:
-    """Return "cat 0.93  dog 0.04", or "unknown (best: dog 0.39)" if no class reaches the threshold.
+def answer_text(result: Result, top_k: int = 5, rules: LabelRules = PLAIN) -> str:
+    """Return "cat 0.93  dog 0.04", or "unknown (best: dog 0.39)" if the best class does not reach its threshold.
+
+    Of several classes that may be there at once, "unknown" says that none reaches its own.
 
     Classes that would read 0.00 are left out, unless the first. Of a detection it is "hen 7, fox 1", or "nothing".
     """
     if isinstance(result, Detections):
         return str(result)
-    found = result.top(top_k, threshold)
-    if not found:
+    found, several = result.top(top_k, rules.shown_from(result)), result.multi_label or result.of_areas
+    if not found or not (several or result.top1_conf >= rules.enter(result.top1)):
         return f"{UNKNOWN} (best: {result.top1} {result.top1_conf:.2f})"
     shown = [found[0], *((label, confidence) for label, confidence in found[1:] if confidence >= 0.005)]
     return "  ".join(f"{label} {confidence:.2f}" for label, confidence in shown)
 
 
-def now_text(result: Result, present: str | None, top_k: int = 1, threshold: float = 0.0) -> str:
+def now_text(result: Result, present: str | None, top_k: int = 1, rules: LabelRules = PLAIN) -> str:
     """Return what is there now: the answer of a frame, or the label that smoothing leaves where that is another.
 
     "hen 0.93", "unknown (best: dog 0.39)", "hen (this frame: dog 0.71)".
@@ -132,7 +137,7 @@ def now_text(result: Result, present: str | None, top_k: int = 1, threshold: flo
         return str(result)
     if present == UNKNOWN != result.top1:
         return f"{UNKNOWN} (best: {result.top1} {result.top1_conf:.2f})"
-    frame = answer_text(result, top_k, threshold)
+    frame = answer_text(result, top_k, rules)
     return frame if present in (None, result.top1) else f"{present} (this frame: {frame})"
 
 

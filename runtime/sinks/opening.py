@@ -92,7 +92,7 @@ class SinkContext:
     def captions(self) -> Captions:
         """What is written on frames."""
         whole = self.task == "detect" or not self.rois
-        return Captions(self.top_k, self.rules.threshold, len(self.rois) + whole)
+        return Captions(self.top_k, self.rules, len(self.rois) + whole)
 
 
 def open_sinks(targets: Iterable[Target], around: SinkContext) -> Sinks:
@@ -192,9 +192,8 @@ def _lines(target: Target, header: str = "") -> Lines:
 
 def _text(target: Target, around: SinkContext) -> CountingSink:
     on_screen = target.place == STDOUT
-    return TextSink(
-        _lines(target), around.top_k, around.rules.threshold, alone=around.alone and on_screen, on_screen=on_screen
-    )
+    alone = around.alone and on_screen
+    return TextSink(_lines(target), around.top_k, around.rules, alone=alone, on_screen=on_screen)
 
 
 def _csv(target: Target, around: SinkContext) -> CountingSink:

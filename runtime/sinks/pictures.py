@@ -13,6 +13,7 @@ import numpy as np
 
 from edgevit.errors import OutputError
 from edgevit.runtime.detection.result import NOTHING, Detections
+from edgevit.runtime.events.labels import LabelRules
 from edgevit.runtime.events.recent import Recent
 from edgevit.runtime.images.draw import annotate, draw_regions
 from edgevit.runtime.images.resample import RGBImage
@@ -45,14 +46,14 @@ class Captions:
 
     top_k: int = 1
     """Classes of an answer."""
-    threshold: float = 0.0
-    """Classes below are left out, 0..1."""
+    rules: LabelRules = LabelRules()
+    """Classes below their thresholds are left out."""
     answers: int = 1
     """How many belong to a frame: one for each region, and of a detection one more, for the whole of it."""
 
     def text(self, record: Record) -> str:
         if record.kind == RESULT and record.result is not None:
-            return now_text(record.result, record.present, self.top_k, self.threshold)
+            return now_text(record.result, record.present, self.top_k, self.rules)
         return event_text(record)
 
     def drawn(self, records: Sequence[Record]) -> RGBImage | None:

@@ -61,13 +61,16 @@ def event_table() -> Table:
 
 
 def class_table(top_k: int) -> Table:
-    """Return a row for each answer: its most likely classes, so many."""
+    """Return a row for each answer: its most likely classes, so many; cells of those that are not told are empty."""
     ranks = [f"{name}{rank}" for rank in range(1, top_k + 1) for name in ("label", "conf")]
 
     def rows(record: Record) -> list[Row]:
         cells: dict[str, Any] = {}
-        for rank, entry in enumerate(record.body.get("top", [])[:top_k], 1):
-            cells |= {f"label{rank}": entry["label"], f"conf{rank}": f"{entry['conf']:.4f}"}
+        told = [(entry["label"], entry["conf"]) for entry in record.body.get("top", [])]
+        # a class with a threshold of its own may be left out before others: no other takes its rank
+        for rank, (label, confidence) in enumerate(() if record.result is None else record.result.top(top_k), 1):
+            if (label, confidence) in told:
+                cells |= {f"label{rank}": label, f"conf{rank}": f"{confidence:.4f}"}
         return [cells]
 
     return Table(("source", *ranks, *STAMP), rows)

@@ -97,6 +97,33 @@ def test_classes_are_limited_by_number_and_confidence(run: Run, tiny_model: Path
     assert run("run", tiny_model, path, "--threshold", 0.6)[1] == "unknown (best: red 0.55)\n"
 
 
+def test_threshold_of_a_single_class_holds_for_text_json_and_tables(
+    run: Run, tiny_model: Path, save_image: SaveImage, tmp_path: Path
+) -> None:
+    """Levels 128, 118, 108 give shares 0.550, 0.294, 0.157."""
+    path = save_image("grey.png", np.full((40, 50, 3), (128, 118, 108), np.uint8))
+    places = [f"{tmp_path}/{name}?send=results" for name in ("a.txt", "a.jsonl", "a.csv")]
+
+    def answers(*thresholds: str) -> tuple[str, list[str], list[str]]:
+        for place in tmp_path.glob("a.*"):
+            place.unlink()
+        options = [text for one in thresholds for text in ("--threshold", one)]
+        run("run", tiny_model, path, *options, *[text for place in places for text in ("--to", place)])
+        told = (tmp_path / "a.txt").read_text().split("  ", 1)[1]
+        shown = json.loads((tmp_path / "a.jsonl").read_text())["top"]
+        row = (tmp_path / "a.csv").read_text().splitlines()[1]
+        return told, [each["label"] for each in shown], row.split(",")[1:7:2]
+
+    assert answers("green=0.3") == ("red 0.55  blue 0.16\n", ["red", "blue"], ["red", "", "blue"])
+    assert (
+        answers("0.2", "blue=0.1")
+        == answers()
+        == ("red 0.55  green 0.29  blue 0.16\n", ["red", "green", "blue"], ["red", "green", "blue"])
+    )
+    # as for events, what comes behind a best class that is not believed is no answer
+    assert answers("red=0.6") == ("unknown (best: red 0.55)\n", ["green", "blue"], ["", "green", "blue"])
+
+
 def test_json_is_one_object_a_line(run: Run, tiny_model: Path, folder: Path) -> None:
     _, out, _ = run("run", tiny_model, folder, "--json", "--top-k", 1)
     answers = [json.loads(line) for line in out.splitlines()]

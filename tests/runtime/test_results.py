@@ -3,6 +3,7 @@ import json
 import numpy as np
 import pytest
 
+from edgevit.runtime.events.labels import LabelRules
 from edgevit.runtime.results import Result
 
 NAMES = ("ant", "bee", "cat", "dog", "eel", "fox")
@@ -22,6 +23,7 @@ def test_best_classes_come_first() -> None:
     assert RESULT.top5_conf == pytest.approx((0.5, 0.25, 0.125, 0.0625, 0.05))
     assert RESULT.top(2) == (("bee", 0.5), ("cat", 0.25))
     assert RESULT.top(6, threshold=0.1) == (("bee", 0.5), ("cat", 0.25), ("dog", 0.125))
+    assert RESULT.top(6, LabelRules(threshold=0.1, thresholds={"cat": 0.3}).enter) == (("bee", 0.5), ("dog", 0.125))
     assert str(RESULT) == "bee 0.50"
 
 

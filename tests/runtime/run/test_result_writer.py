@@ -15,8 +15,9 @@ from edgevit.runtime.moment import Moment
 from edgevit.runtime.records import Record
 from edgevit.runtime.results import Result
 from edgevit.runtime.run.result_writer import ResultWriter
+from edgevit.runtime.segmentation import Segmentation
 from edgevit.runtime.sinks.folder import BoundedFolder
-from edgevit.runtime.sinks.lines import now_text
+from edgevit.runtime.sinks.lines import answer_text, now_text
 from edgevit.runtime.sinks.pictures import Captions, HarvestRules, HarvestSink, PictureSink
 
 NAMES = ("hen", "fox")
@@ -53,6 +54,23 @@ def test_present_label_obeys_threshold_and_smoothing() -> None:
     assert present(LabelRules(threshold=0.7), 0.9, 0.4) == ["hen", "unknown"]
     # two of three: the first frame alone says nothing yet, and one fox among hens is none
     assert present(LabelRules(stable=(2, 3)), 0.9, 0.9, 0.1, 0.9) == ["unknown", "hen", "hen", "hen"]
+
+
+def test_caption_and_picture_heed_the_threshold_of_a_single_class(tmp_path: Path) -> None:
+    rules = LabelRules(thresholds={"hen": 0.95})
+    sink = PictureSink(BoundedFolder(tmp_path, 10**7), Captions(rules=rules))
+    writer = ResultWriter(sink, rules=rules)
+    writer.picture(np.full((240, 320, 3), 90, np.uint8), Moment("camera:0", 0, 0.0, 0.0))
+    writer.result(answer(0, 0.9))
+    assert [path.name for path in tmp_path.iterdir()] == ["00000000-unknown.jpg"]
+    assert now_text(answer(0, 0.9), "unknown", 1, rules) == "unknown (best: hen 0.90)"
+    assert now_text(answer(0, 0.1), "hen", 2, rules) == "hen (this frame: fox 0.90)"
+
+
+def test_thresholds_of_single_areas_are_limits_of_events_and_hide_none() -> None:
+    rules = LabelRules(threshold=0.2, thresholds={"soil": 0.6})
+    shares = Segmentation(np.array([0.3, 0.55, 0.15], np.float32), ("sky", "soil", "road"), moment=answer(0, 1).moment)
+    assert answer_text(shares, rules=rules) == "soil 0.55  sky 0.30"
 
 
 def test_lost_source_begins_its_votes_anew() -> None:
