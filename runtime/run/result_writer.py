@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from edgevit.errors import ImageError
 from edgevit.runtime.detection.result import Detections
 from edgevit.runtime.events.event import Event
-from edgevit.runtime.events.labels import UNKNOWN, LabelRules, LabelState, next_state
+from edgevit.runtime.events.labels import LabelRules, LabelState, frame_vote, next_state
 from edgevit.runtime.events.recent import Recent
 from edgevit.runtime.images.regions import Region, cut
 from edgevit.runtime.images.resample import RGBImage
@@ -79,13 +79,16 @@ class ResultWriter:
         (sink or self._sinks).write(self._in_its_scene(event_record(event, result, image)))
 
     def _present(self, result: Result, moment: Moment) -> str | None:
-        """Return the label that the rules leave; None of areas and boxes, of which many are there at once."""
+        """Return the label that the rules leave, and the frame's own before smoothing has left one.
+
+        There is none of areas and boxes, of which many are there at once.
+        """
         if result.of_areas or isinstance(result, Detections):
             return None
         key = (moment.source, moment.roi)
         rules = self._rules.for_several() if result.multi_label else self._rules
         self._labels[key], _ = next_state(rules, self._labels.get(key, LabelState()), result, moment)
-        return self._labels[key].label or UNKNOWN
+        return self._labels[key].label or frame_vote(rules, None, result)
 
     def _in_its_scene(self, record: Record) -> Record:
         if record.image is None:

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import logging
 from collections.abc import Callable, Generator
 
 from edgevit.runtime.events.event import Event
@@ -10,15 +11,33 @@ from edgevit.runtime.events.watch import Watch
 from edgevit.runtime.images.resample import RGBImage
 from edgevit.runtime.moment import Moment
 from edgevit.runtime.results import Result
+from edgevit.runtime.sources.grammar import Source, is_video
 from edgevit.runtime.sources.stop import Stop
 from edgevit.runtime.stream.loop import Predictor, StreamCallbacks, stream
 from edgevit.runtime.stream.options import StreamOptions
 from edgevit.runtime.stream.plan import StreamPlan
 
+log = logging.getLogger(__name__)
+
 
 def open_watch(options: StreamOptions, plan: StreamPlan) -> Watch:
-    """Return what finds events: of labels and counts, and of the pictures' health where they are live."""
+    """Return what finds events: of labels and counts, and of the pictures' health where they are live.
+
+    Smoothing that is asked for where nothing comes after another is logged.
+    """
+    (required, frames), pictures = options.label_rules.stable, [each.name for each in plan.sources if _photos(each)]
+    if required > 1 and pictures:
+        log.warning(
+            "--stable %d/%d has nothing to smooth in %s: each picture is a source of its own, and no event; leave it "
+            "out, or give a video, a camera or a stream",
+            *(required, frames, ", ".join(pictures)),
+        )
     return Watch(options.label_rules, None if plan.finite else HealthRules(), options.count_rules)
+
+
+def _photos(source: Source) -> bool:
+    """Tell whether a source is of single pictures, as far as its name says."""
+    return source.kind in ("path", "sequence") and not is_video(source.address)
 
 
 def watched_stream(

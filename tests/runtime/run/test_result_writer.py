@@ -52,8 +52,13 @@ def present(rules: LabelRules, *hens: float) -> list[str | None]:
 def test_present_label_obeys_threshold_and_smoothing() -> None:
     assert present(LabelRules(), 0.9, 0.4) == ["hen", "fox"]
     assert present(LabelRules(threshold=0.7), 0.9, 0.4) == ["hen", "unknown"]
-    # two of three: the first frame alone says nothing yet, and one fox among hens is none
-    assert present(LabelRules(stable=(2, 3)), 0.9, 0.9, 0.1, 0.9) == ["unknown", "hen", "hen", "hen"]
+    # two of three: one fox among hens is none
+    assert present(LabelRules(stable=(2, 3)), 0.9, 0.9, 0.1, 0.9) == ["hen", "hen", "hen", "hen"]
+
+
+def test_before_smoothing_has_left_a_label_each_frame_speaks_for_itself() -> None:
+    rules = LabelRules(stable=(2, 3), threshold=0.7)
+    assert present(rules, 0.9, 0.1, 0.4) == ["hen", "fox", "unknown"]
 
 
 def test_caption_and_picture_heed_the_threshold_of_a_single_class(tmp_path: Path) -> None:
@@ -80,7 +85,7 @@ def test_lost_source_begins_its_votes_anew() -> None:
         writer.result(answer(number, hen))
     writer.event(Event("source_lost", Moment("camera:0", 3, 3.0, 3.0), {"reason": "unplugged"}))
     writer.result(answer(4, 0.1))
-    assert [record.present for record in kept.records] == ["unknown", "hen", "hen", None, "hen"]
+    assert [record.present for record in kept.records] == ["hen", "hen", "hen", None, "hen"]
 
 
 @pytest.mark.parametrize(

@@ -69,6 +69,30 @@ def test_the_page_changes_nothing_in_what_the_places_get(
     assert plain[1:] == (2 * bool(asked), 2 * bool(asked))
 
 
+@pytest.mark.parametrize("source", ["photos", "photos/%02d.png"])
+def test_pictures_that_nothing_smooths_are_named_by_their_own_answer_and_that_is_said(
+    tiny_model: Path, save_image: SaveImage, tmp_path: Path, source: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    for number, color in enumerate([(200, 50, 25), (25, 50, 200)]):
+        save_image(f"photos/{number:02d}.png", np.full((48, 64, 3), color, np.uint8))
+    options = edgevit.RunOptions(
+        model=tiny_model, sources=[tmp_path / source], stable="2/3", threshold=0.5, to=[f"{tmp_path}/kept/"]
+    )
+    assert edgevit.run(options).events == 0
+    assert sorted(path.name for path in (tmp_path / "kept").iterdir()) == ["00000000-red.jpg", "00000001-blue.jpg"]
+    (said,) = caplog.messages
+    assert said.startswith(
+        f"--stable 2/3 has nothing to smooth in {tmp_path / source}: each picture is a source of its own"
+    )
+
+
+def test_smoothing_of_a_video_says_nothing(
+    tiny_model: Path, clip: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    edgevit.run(edgevit.RunOptions(model=tiny_model, sources=[clip], stable="2/3", to=[f"{tmp_path}/a.jsonl"]))
+    assert all("--stable" not in text for text in caplog.messages)
+
+
 @pytest.mark.parametrize("asked", [{}, {"rotate": 90}])
 @pytest.mark.parametrize("beside", [{"to": "pictures/"}, {"serve": "127.0.0.1:0"}])
 def test_a_files_answer_is_the_same_whichever_places_are_open(
