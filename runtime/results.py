@@ -100,6 +100,14 @@ class Result:
         ranked = ((self.names[index], float(self.probs[index])) for index in top_classes(self.probs, k))
         return tuple((name, confidence) for name, confidence in ranked if confidence >= limit(name))
 
+    def time_s(self, moment: Moment) -> float:
+        """Return the time by which rules measure intervals, in seconds: a video's own, else the monotonic clock's.
+
+        Args:
+            moment: which frame it is the answer for.
+        """
+        return moment.monotonic_s if self.position_s is None else self.position_s
+
     def check_label(self, label: str) -> None:
         """Raise OptionError if the model has no class of this name."""
         if label not in self.names:

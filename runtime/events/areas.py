@@ -23,7 +23,7 @@ def next_areas(
         area = float(result.probs[result.names.index(label)])
         before = states.known.get(label, Condition())
         vote = area >= (rules.leave(label) if before.holds else rules.enter(label))
-        classes[label] = after = before.after(vote, rules.stable, rules.cooldown_s, moment.monotonic_s)
+        classes[label] = after = before.after(vote, rules.stable, rules.cooldown_s, result.time_s(moment))
         if after.told != before.told:
             facts = {"label": label, "active": after.told, "value": round(area, 6), "limit": rules.enter(label)}
             events.append(Event(kind, moment, facts))

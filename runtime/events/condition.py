@@ -19,7 +19,7 @@ class Condition:
     told: bool = False
     """What the last event said; nothing is told of a condition that never held."""
     told_s: float | None = None
-    """When that was, on the monotonic clock, in seconds."""
+    """The time of that frame, in seconds."""
 
     def after_gap(self) -> "Condition":
         """Forget the votes, as when the source was lost."""
@@ -32,14 +32,22 @@ class Condition:
             vote: whether it holds in this frame.
             stable: (k, n): it changes when k of the last n frames, the newest among them, say so.
             cooldown_s: how long the next change is held back after one that was told, in seconds.
-            now_s: time of the frame on the monotonic clock, in seconds.
+            now_s: time of the frame in seconds: of a video its own, which begins anew where one is read again.
         """
         required, frames = stable
         votes = (*self.votes, vote)[-frames:]
         holds = vote if votes.count(vote) >= required else self.holds
         after = dataclasses.replace(self, votes=votes, holds=holds)
-        cooling = self.told_s is not None and now_s - self.told_s < cooldown_s
+        cooling = is_cooling(self.told_s, now_s, cooldown_s)
         return after if holds == self.told or cooling else dataclasses.replace(after, told=holds, told_s=now_s)
+
+
+def is_cooling(told_s: float | None, now_s: float, cooldown_s: float) -> bool:
+    """Tell whether at now_s an event is still held back after one at told_s, None if there was none, in seconds.
+
+    What has a later time than now was told of the same video, read before.
+    """
+    return told_s is not None and 0 <= now_s - told_s < cooldown_s
 
 
 @dataclass(frozen=True)

@@ -98,7 +98,7 @@ def next_counts(
             continue
         count = result.count(rule.label)
         before = states.known.get(rule, Condition())
-        known[rule] = after = before.after(rule.holds(count), rules.stable, rules.cooldown_s, moment.monotonic_s)
+        known[rule] = after = before.after(rule.holds(count), rules.stable, rules.cooldown_s, result.time_s(moment))
         if after.told != before.told:
             facts = {"label": rule.label, "count": count, "rule": str(rule), "active": after.told}
             events.append(Event("count", moment, facts))

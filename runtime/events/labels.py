@@ -9,6 +9,7 @@ from typing import Annotated
 
 from edgevit.errors import OptionError
 from edgevit.runtime.detection.result import Detections
+from edgevit.runtime.events.condition import is_cooling
 from edgevit.runtime.events.event import Event
 from edgevit.runtime.moment import Moment
 from edgevit.runtime.results import Limit, Result
@@ -88,7 +89,7 @@ class LabelState:
     told: str | None = None
     """The label of the last event."""
     told_s: Mapping[str, float] = field(default_factory=dict)
-    """For each label the time of its last event on the monotonic clock, in seconds."""
+    """For each label the time of its last event's frame, in seconds."""
 
     def after_gap(self) -> "LabelState":
         """Forget the votes, as when the source was lost: frames from before do not count with those after."""
@@ -108,10 +109,11 @@ def next_state(
     votes = (*state.votes, vote)[-frames:]
     label = vote if Counter(votes)[vote] >= required else state.label
     state = dataclasses.replace(state, votes=votes, label=label)
-    if label is None or label == state.told or _is_cooling(rules, state, label, moment):
+    now_s = result.time_s(moment)
+    if label is None or label == state.told or is_cooling(state.told_s.get(label), now_s, rules.cooldown_s):
         return state, ()
     facts = {"label": label, "previous": state.told, "conf": round(_confidence(result, label), 6)}
-    told = dataclasses.replace(state, told=label, told_s={**state.told_s, label: moment.monotonic_s})
+    told = dataclasses.replace(state, told=label, told_s={**state.told_s, label: now_s})
     return told, (Event("label", moment, facts),)
 
 
@@ -130,11 +132,6 @@ def _confidence(result: Result, label: str) -> float:
     if label in result.names:
         return float(result.probs[result.names.index(label)])
     return result.top1_conf
-
-
-def _is_cooling(rules: LabelRules, state: LabelState, label: str, moment: Moment) -> bool:
-    last = state.told_s.get(label)
-    return last is not None and moment.monotonic_s - last < rules.cooldown_s
 
 
 def parse_stable(text: str) -> tuple[int, int]:

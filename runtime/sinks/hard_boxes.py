@@ -92,7 +92,7 @@ class BoxHarvestSink:
         if record.kind != RESULT or not isinstance(result, Detections) or record.moment.roi is not None:
             return
         source = record.moment.source
-        now_s = record.moment.monotonic_s if result.position_s is None else result.position_s
+        now_s = result.time_s(record.moment)
         hard = unsure(result, self._rules)
         if hard is None or now_s - self._taken_s.get(source, -np.inf) < self._rules.pause_s:
             return

@@ -221,7 +221,7 @@ class HarvestSink:
         if record.kind != RESULT or result is None or image is None:
             return
         # a fast machine reads many seconds of a video in one
-        now_s = record.moment.monotonic_s if result.position_s is None else result.position_s
+        now_s = result.time_s(record.moment)
         key = (record.moment.source, record.moment.roi)
         reason = hardness(result, self._last.get(key), self._rules)
         self._last[key] = result.top1

@@ -64,6 +64,15 @@ def test_cooldown_holds_back_what_is_still_true_when_it_is_over() -> None:
     assert told(see(rules, [(0.4, 0), (0, 0), (0, 0), (0, 0), (0.4, 0)])) == [(0, "soil", True), (3, "soil", False)]
 
 
+def test_cooldown_of_a_video_counts_its_own_time_not_the_machines() -> None:
+    watch, events = Watch(LabelRules(thresholds={"soil": 0.3}, cooldown_s=3)), list[Event]()
+    for second, soil in enumerate((0.4, 0, 0, 0, 0.4)):
+        shares = np.array([1 - soil, soil, 0], np.float32)
+        video = Segmentation(shares, NAMES, position_s=float(second))
+        events += watch.see(video, Moment("field.mp4", second, second / 1000, 1e9))
+    assert told([event for event in events if event.kind == "area"]) == [(0, "soil", True), (3, "soil", False)]
+
+
 def test_area_is_told_to_people_in_words() -> None:
     first, second = see(LabelRules(thresholds={"soil": 0.3}), [(0.352, 0), (0.1, 0)])
     assert event_text(event_record(first)) == "soil above 0.3 (0.352)"

@@ -1,5 +1,6 @@
 """Counts as events: each rule for itself, smoothed, with a cool-down, of the whole picture or of a region."""
 
+import dataclasses
 import operator
 from collections.abc import Sequence
 
@@ -87,6 +88,14 @@ def test_count_is_smoothed_and_votes_do_not_cross_a_gap() -> None:
 
 def test_cooldown_holds_back_what_is_still_true_when_it_is_over() -> None:
     assert told(see(rules("hen>=2", cooldown_s=3), [2, 0, 0, 0, 2])) == [(0, True, 2), (3, False, 0)]
+
+
+def test_cooldown_of_a_video_counts_its_own_time_not_the_machines() -> None:
+    watch, events = Watch(LabelRules(), counts=rules("hen>=2", cooldown_s=3)), list[Event]()
+    for second, hens in enumerate((2, 0, 0, 0, 2)):
+        video = dataclasses.replace(counted(hen=hens), position_s=float(second))
+        events += watch.see(video, Moment("pen.mp4", second, second / 1000, 1e9))
+    assert told(events) == [(0, True, 2), (3, False, 0)]
 
 
 def test_rule_of_a_region_counts_there_alone() -> None:

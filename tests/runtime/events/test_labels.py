@@ -119,6 +119,13 @@ def test_cooldown_holds_the_same_label_back() -> None:
     assert told(LabelRules(cooldown_s=10), text) == [(0, "fox"), (1, "cat"), (12, "fox"), (13, "cat")]
 
 
+def test_cooldown_of_a_video_counts_its_own_time_not_the_machines() -> None:
+    text = [answer("fox" if second in (0, 2, 3, 12) else "cat", 0.9) for second in range(14)]
+    video = [dataclasses.replace(each, position_s=float(second)) for second, each in enumerate(text)]
+    for step_s in (0.001, 100.0):
+        assert told(LabelRules(cooldown_s=10), video, step_s) == [(0, "fox"), (1, "cat"), (12, "fox"), (13, "cat")]
+
+
 def test_change_within_the_cooldown_is_told_late_but_told() -> None:
     assert told(LabelRules(cooldown_s=5), labels("fcfffffff")) == [(0, "fox"), (1, "cat"), (5, "fox")]
 

@@ -2,7 +2,7 @@
 
 import contextlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +22,19 @@ from edgevit.runtime.stream.watched import watched_stream
 from tests.runtime.run.test_result_writer import Kept
 
 SaveImage = Callable[[str, NDArray[np.uint8]], Path]
+RED, BLUE = (200, 50, 25), (25, 50, 200)
 
 
 @pytest.fixture
 def clip(tmp_path: Path) -> Path:
     """Ten red frames, then ten blue ones."""
-    path = tmp_path / "clip.avi"
+    return write_clip(tmp_path / "clip.avi", [RED] * 10 + [BLUE] * 10)
+
+
+def write_clip(path: Path, colors: Sequence[tuple[int, int, int]]) -> Path:
+    """Write a video of ten frames a second, each of one colour."""
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 10, (64, 48))
-    for color in [(200, 50, 25)] * 10 + [(25, 50, 200)] * 10:
+    for color in colors:
         writer.write(np.full((48, 64, 3), color[::-1], np.uint8))
     writer.release()
     return path
@@ -122,6 +127,19 @@ def test_what_the_page_alone_asks_for_goes_to_the_page_alone(tiny_model: Path, c
     assert [record.moment.sequence for record in page.records if record.kind == "label"] == [0, 10]
     assert len(page.records) == 22
     assert len((tmp_path / "all.jsonl").read_text().splitlines()) == 20
+
+
+@pytest.mark.parametrize(("cooldown", "frames"), [("1.5s", [0, 5, 20, 25]), ("800ms", [0, 5, 10, 15, 20, 25])])
+def test_cooldown_of_a_video_counts_its_own_time_however_fast_it_is_read(
+    tiny_model: Path, tmp_path: Path, cooldown: str, frames: list[int]
+) -> None:
+    """Half a second of red and half a second of blue, in turns: each comes back after one second, and after two."""
+    path = write_clip(tmp_path / "turns.avi", 3 * ([RED] * 5 + [BLUE] * 5))
+    options = edgevit.RunOptions(model=tiny_model, sources=[path, path], cooldown=cooldown, to=[f"{tmp_path}/a.jsonl"])
+    told: list[int] = []
+    edgevit.run(options, on_event=lambda event: told.append(event.moment.sequence))
+    # whoever reads it again begins anew
+    assert told == frames * 2
 
 
 def test_a_file_that_is_given_twice_is_two_frames(
