@@ -28,6 +28,8 @@ LONGEST_AVERAGE = 500.0
 """Steps that the averaged weights look back, at most."""
 NAMES = ("batch", "learning_rate", "warmup_epochs", "ema_decay", "augmentation")
 """Options that depend on the images."""
+PLAIN = ("weight_decay", "seed", "bfloat16", "balance", "vertical_flip")
+"""Options that do not; what they are where they are left out, the recipe knows."""
 MANY = 5000
 """So many images allow strong augmentation: fewer are seen too seldom for it."""
 BOX_STEPS = 1000.0
@@ -51,6 +53,11 @@ class Choices:
     warmup_epochs: float | None = None
     ema_decay: float | None = None
     augmentation: AugmentationName | None = None
+    weight_decay: float | None = None
+    seed: int | None = None
+    bfloat16: bool | None = None
+    balance: bool | None = None
+    vertical_flip: bool | None = None
 
     def __post_init__(self) -> None:
         """Check every value once.
@@ -69,7 +76,7 @@ class Choices:
             schedule = replace(schedule, imgsz=recipe.final_size)
         elif schedule.lacks_epochs:
             schedule = replace(schedule, epochs=recipe.epochs)
-        before = {name: getattr(recipe, name) for name in NAMES if getattr(self, name) is None}
+        before = {name: getattr(recipe, name) for name in (*NAMES, *PLAIN) if getattr(self, name) is None}
         return replace(self, schedule=schedule, **before)
 
     def fill(
@@ -82,7 +89,7 @@ class Choices:
             spec: the model; a square of its own height is the input's size, where none was given.
             fine_tuning: whether trained weights are there to start from.
             freeze: whether only the last layer learns.
-            others: more fields of the recipe.
+            others: more fields of the recipe, where these choices leave them out.
 
         Raises:
             OptionError: a value is out of its range.
@@ -102,11 +109,11 @@ class Choices:
             "ema_decay": choose_ema_decay(total * images / batch),
             "augmentation": choose_augmentation(images, fine_tuning=fine_tuning, taught=taught),
         }
-        given = {name: value for name in NAMES if (value := getattr(self, name)) is not None}
+        given = {name: value for name in (*NAMES, *PLAIN) if (value := getattr(self, name)) is not None}
         left_out = {name: found[name] for name in NAMES if name not in given and not (freeze and name in useless)}
         if self.schedule.lacks_epochs:
             left_out = {"epochs": epochs, **left_out}
-        return Recipe(sizes=sizes, **{**found, **given}, **others), describe(left_out, images, batch)
+        return Recipe(sizes=sizes, **{**found, **others, **given}), describe(left_out, images, batch)
 
 
 def choose_batch(images: int) -> int:

@@ -21,7 +21,7 @@ from edgevit.training.objective import Objective, normalize
 from edgevit.training.ranks import ALONE, Ranks
 from edgevit.training.recipe import Recipe
 from edgevit.training.schedule import Size, as_written
-from edgevit.training.state import Best, TrainingState, append_to_log, keep_log, restore, save
+from edgevit.training.state import Best, Conditions, TrainingState, append_to_log, keep_log, restore, save
 
 NOT_DECAYED = ("attention_biases", "cls_token", "pos_embed")
 ERASE, DROP = 2, 3
@@ -53,6 +53,7 @@ def train(
     resume: bool = False,
     workers: int = 2,
     listed: str | None = None,
+    conditions: Conditions | None = None,
     report: Callable[[dict[str, Any]], None] = lambda record: None,
     should_stop: Callable[[], bool] = lambda: False,
     validate_every: int | None = None,
@@ -77,6 +78,7 @@ def train(
         resume: continue from `out/last.pt`.
         workers: threads that read images.
         listed: fingerprint of all images that were found, readable or not, by which others are refused early.
+        conditions: what else decides the run's result, for `out/last.pt`.
         report: called after each step with its figures, and with each log record.
         should_stop: asked after each step; if true, `last.pt` is written and the run ends there.
         validate_every: steps between validations; an epoch unless given.
@@ -97,7 +99,7 @@ def train(
     averaged = copy.deepcopy(model).eval().requires_grad_(False)
     optimizer = torch.optim.AdamW(_decay_groups(model, recipe.weight_decay), lr=recipe.learning_rate)
     best = Best()
-    state = TrainingState(model, averaged, optimizer, recipe, samples.fingerprint(), listed, best)
+    state = TrainingState(model, averaged, optimizer, recipe, samples.fingerprint(), listed, best, conditions)
     images = len(samples.paths)
     total = recipe.total_steps(images)
     validate_every = validate_every or max(1, images // recipe.batch)

@@ -1,9 +1,11 @@
 """Pictures with masks: list them, hold some out, and measure a model on them."""
 
+import contextlib
 import hashlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +21,7 @@ from edgevit.runtime.datasets.split import Split
 from edgevit.runtime.evaluation.segmentation import Confusion
 from edgevit.runtime.images.mask_png import read_mask
 from edgevit.runtime.images.masks import bilinear_mask
-from edgevit.runtime.images.read import read_image
+from edgevit.runtime.images.read import read_image, read_picture
 from edgevit.runtime.images.resample import RGBImage
 from edgevit.runtime.labels import read_labels
 from edgevit.training.accuracy import plain_inputs
@@ -57,9 +59,18 @@ class MaskedSamples:
         return self.pixels
 
     def fingerprint(self) -> str:
-        """Return a digest of the classes and of each file's name and place in the order."""
+        """Return a digest of the classes and of each file's name and place in the order, and one of the masks."""
         names = [path.name for path in (*self.paths, *self.masks)]
-        return hashlib.sha256("\0".join((*self.classes, *names)).encode()).hexdigest()
+        return hashlib.sha256("\0".join((*self.classes, *names)).encode()).hexdigest() + self._drawn
+
+    @cached_property
+    def _drawn(self) -> str:
+        """A digest of what the masks' files hold; of one that cannot be read, nothing."""
+        digest = hashlib.sha256()
+        for path in self.masks:
+            with contextlib.suppress(ImageError):
+                digest.update(hashlib.sha256(read_picture(path)).digest())
+        return digest.hexdigest()
 
 
 def masked_samples(data: Path, split: Split) -> tuple[MaskedSamples, MaskedSamples]:

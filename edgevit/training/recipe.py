@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any, Self
 
@@ -104,10 +104,8 @@ class Recipe:
         return recipe
 
 
-def differences(old: str, new: str) -> str:
-    """Name the options that differ between two recipes as JSON, for a message; empty if none does."""
-    before: dict[str, Any] = json.loads(old)
-    after: dict[str, Any] = json.loads(new)
+def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
+    """Name the options that differ, for a message; empty if none does."""
     return ", ".join(
         f"{name} was {before.get(name)}, now {after.get(name)}"
         for name in {**before, **after}

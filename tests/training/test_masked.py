@@ -1,5 +1,6 @@
 """Training on pictures with masks."""
 
+import shutil
 from pathlib import Path
 
 import cv2
@@ -7,12 +8,13 @@ import numpy as np
 import pytest
 import torch
 
-from edgevit.errors import DataError
+from edgevit.errors import CheckpointError, DataError
 from edgevit.models.weights.resolve import build_with_weights, resolve_weights
 from edgevit.models.zoo.registry import get_spec
 from edgevit.runtime.datasets.folder import read_folder
 from edgevit.runtime.datasets.split import split_folder
-from edgevit.runtime.images.mask_png import mask_png
+from edgevit.runtime.images.mask_png import mask_png, read_mask
+from edgevit.training import train
 from edgevit.training.augment import AUGMENTATIONS, augment_masked
 from edgevit.training.job import Job, Watcher
 from edgevit.training.masked import MaskAccuracy, MaskedSamples, drop_unreadable_masked, masked_samples, measure_masks
@@ -88,6 +90,25 @@ def test_a_number_that_is_no_class_is_refused(data: Path, tmp_path: Path) -> Non
     train, _ = split_masked(tmp_path, 0.4)
     with pytest.raises(DataError, match=r"has class 2; classes\.txt has 2 classes"):
         drop_unreadable_masked(train)
+
+
+def test_other_masks_of_the_same_names_are_other_data(data: Path, tmp_path: Path) -> None:
+    shutil.copytree(data, tmp_path / "data")
+    before, _ = split_masked(tmp_path / "data", 0.1)
+    fingerprint = before.fingerprint()
+    stopped = Watcher(should_stop=lambda: True)
+    out = tmp_path / "run"
+    train(NAME, tmp_path / "data", out, sizes="32*1", watcher=stopped)
+    mask = before.masks[3]
+    mask.write_bytes(mask_png(1 - read_mask(mask), PALETTE))
+    assert split_masked(tmp_path / "data", 0.1)[0].fingerprint() != fingerprint
+    with pytest.raises(CheckpointError, match="was trained on other images"):
+        train(NAME, tmp_path / "data", out, resume=True)
+    # what an older version saved does not tell
+    document = torch.load(out / "last.pt", weights_only=True)
+    document["data"], document["listed"] = (document[key][:64] for key in ("data", "listed"))
+    torch.save(document, out / "last.pt")
+    assert not train(NAME, tmp_path / "data", out, resume=True, watcher=stopped).finished
 
 
 def test_a_job_learns_masks_and_writes_what_the_export_needs(data: Path, tmp_path: Path) -> None:

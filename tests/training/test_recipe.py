@@ -1,5 +1,7 @@
 """Schedules and their options."""
 
+from dataclasses import asdict
+
 import pytest
 
 from edgevit.errors import OptionError
@@ -59,5 +61,5 @@ def test_a_value_out_of_range_is_refused(options: dict[str, object], message: st
 
 def test_changed_options_are_named() -> None:
     old, new = Recipe(sizes=((64, 1.0),)), Recipe(sizes=((64, 1.0),), seed=3, batch=8)
-    assert differences(old.to_json(), new.to_json()) == "batch was 128, now 8, seed was 0, now 3"
-    assert differences(old.to_json(), old.to_json()) == ""
+    assert differences(asdict(old), asdict(new)) == "batch was 128, now 8, seed was 0, now 3"
+    assert differences(asdict(old), asdict(old)) == ""
