@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Annotated, Any, Self
 
 from edgevit.errors import OptionError
-from edgevit.schema import Range, Share, check_options, named_fields, read_value
+from edgevit.schema import Range, Seed, Share, check_options, named_fields, read_value
 from edgevit.training.augment import AugmentationName
 from edgevit.training.schedule import STRIDE, Size, as_pair, as_written
 
@@ -30,7 +30,7 @@ class Recipe:
     augmentation: AugmentationName = "strong"
     ema_decay: float = 0.999
     """Share of the averaged weights that a step keeps, from 0 to below 1; the average is what is written."""
-    seed: Annotated[int, Range(0)] = 0
+    seed: Seed = 0
     bfloat16: bool = True
     balance: bool = False
     """Whether a class counts in the loss in inverse proportion to its images."""

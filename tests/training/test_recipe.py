@@ -52,6 +52,7 @@ def test_two_thirds_of_the_default_epochs_are_at_half_the_size() -> None:
         ({"warmup_epochs": -1.0}, "warmup_epochs= is -1.0"),
         ({"ema_decay": 1.0}, "ema_decay=1 is not"),
         ({"seed": -1}, "seed= is -1"),
+        ({"seed": 10**22}, f"seed= is {10**22}, expected a whole number from 0 to 9223372036854775807"),
     ],
 )
 def test_a_value_out_of_range_is_refused(options: dict[str, object], message: str) -> None:
