@@ -132,7 +132,7 @@ OPTIONS = (
         "--crop-pct",
         type=float,
         metavar="X",
-        help="Central part of an image that is used, 0..1.  [default: 1.0]",
+        help="Central part of an image that is looked at, in training too, 0..1.  [default: 1.0]",
     ),
     click.option(
         "--val-fraction",

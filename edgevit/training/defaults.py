@@ -1,7 +1,7 @@
 """A recipe from what a user gives and, for what is left out, from the number of images."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -30,6 +30,8 @@ NAMES = ("batch", "learning_rate", "warmup_epochs", "ema_decay", "augmentation")
 """Options that depend on the images."""
 PLAIN = ("weight_decay", "seed", "bfloat16", "balance", "vertical_flip")
 """Options that do not; what they are where they are left out, the recipe knows."""
+USELESS = ("learning_rate", "weight_decay", "warmup_epochs", "ema_decay", "bn_batches")
+"""Options that decide nothing where only the last layer learns."""
 MANY = 5000
 """So many images allow strong augmentation: fewer are seen too seldom for it."""
 BOX_STEPS = 1000.0
@@ -94,14 +96,19 @@ class Choices:
         Raises:
             OptionError: a value is out of its range.
         """
-        useless = ("learning_rate", "warmup_epochs", "ema_decay")
-        if freeze and (odd := [option_name(name) for name in useless if getattr(self, name) is not None]):
-            raise OptionError(f"--freeze has no use for {odd[0]}; leave it out")
+        if freeze:
+            refuse_useless(vars(self))
         habits = find_habits(spec)
         batch = habits.batch(images) if self.batch is None else self.batch
         epochs = FROZEN_EPOCHS if freeze else habits.epochs(images, batch, fine_tuning)
         sizes = self.schedule.phases(spec.preprocess.size[0], epochs, progressive=not fine_tuning and not freeze)
         total, taught = sum(each for _, each in sizes), others.get("teacher") is not None
+        if freeze and (len(sizes) > 1 or total < 1):
+            odd = f"{len(sizes)} sizes" if len(sizes) > 1 else f"{total:g} epochs"
+            raise OptionError(
+                f"--freeze looks at each image once or more, all at one size, and here are {odd}; give --imgsz, and "
+                "--epochs of 1 or more"
+            )
         found = {
             "batch": batch,
             "learning_rate": habits.rate(total * images / batch, fine_tuning),
@@ -110,10 +117,16 @@ class Choices:
             "augmentation": choose_augmentation(images, fine_tuning=fine_tuning, taught=taught),
         }
         given = {name: value for name in (*NAMES, *PLAIN) if (value := getattr(self, name)) is not None}
-        left_out = {name: found[name] for name in NAMES if name not in given and not (freeze and name in useless)}
+        left_out = {name: found[name] for name in NAMES if name not in given and not (freeze and name in USELESS)}
         if self.schedule.lacks_epochs:
             left_out = {"epochs": epochs, **left_out}
         return Recipe(sizes=sizes, **{**found, **others, **given}), describe(left_out, images, batch)
+
+
+def refuse_useless(options: Mapping[str, Any]) -> None:
+    """Raise OptionError where one was given that decides nothing about a last layer alone."""
+    if odd := next((name for name in USELESS if options.get(name) is not None), None):
+        raise OptionError(f"--freeze has no use for {option_name(odd)}; leave it out")
 
 
 def choose_batch(images: int) -> int:

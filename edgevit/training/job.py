@@ -32,7 +32,7 @@ class Job:
     out: Path
     recipe: Recipe
     crop_pct: float = 1.0
-    """Share of the preprocessing's crop: below 1 the border of each image is never looked at."""
+    """Share of the preprocessing's crop: below 1 the border of each image is never looked at, in training either."""
     val_fraction: float = FRACTION
     """Share of images held out where `data` has no `val` folder."""
     init: str | None = None

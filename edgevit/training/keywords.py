@@ -12,7 +12,7 @@ from edgevit.models.zoo.registry import get_spec, relatives
 from edgevit.models.zoo.spec import ModelSpec
 from edgevit.schema import named
 from edgevit.training.augment import AugmentationName
-from edgevit.training.defaults import Choices
+from edgevit.training.defaults import Choices, refuse_useless
 from edgevit.training.hardware import Hardware, plain_memory_error, use_threads
 from edgevit.training.job import Job, Watcher
 from edgevit.training.kinds import Quality
@@ -129,7 +129,8 @@ def train(
             "moderate", with `teacher` always.
         vertical_flip: turn half of the images upside down, too, which suits pictures from above.
         balance: let rare classes count as much as common ones.
-        crop_pct: central part of an image that is used, above 0, at most 1, which it is unless given.
+        crop_pct: central part of an image that is looked at, in training too, above 0, at most 1, which it is unless
+            given.
         val_fraction: share of the images held out where there is no `val` folder, between 0 and 1; 0.1 unless given.
         bn_batches: batches for final BatchNorm statistics, 50 unless given; 0 keeps their averages.
         seed: what all chance comes from, 0 unless given: the same options give the same weights on the same machine.
@@ -176,6 +177,8 @@ def train(
         "val_fraction": val_fraction,
         "bn_batches": bn_batches,
     }
+    if freeze:
+        refuse_useless(conditions)
     given = {name: value for name, value in conditions.items() if value is not None}
     job = Job(
         model=model,
