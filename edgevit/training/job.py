@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from torch import nn
 
 from edgevit.artifact.manifest import Preprocess
-from edgevit.errors import OptionError
+from edgevit.errors import CheckpointError, OptionError
 from edgevit.models.weights.resolve import RANDOM
 from edgevit.models.zoo.registry import get_spec
 from edgevit.runtime.backends.threads import ThreadCount
@@ -90,6 +90,16 @@ class Job:
     @property
     def state_file(self) -> Path:
         return self.out / "last.pt"
+
+    def check_unused(self) -> None:
+        """Raise CheckpointError where the folder holds a run or its weights, which would be overwritten."""
+        if self.state_file.exists():
+            raise CheckpointError(
+                f"{self.out} holds a run already; continue it with --resume, delete it, or give another folder with "
+                "--out"
+            )
+        if self.weights_file.exists():
+            raise CheckpointError(f"{self.weights_file} is there already; delete it, or give another folder with --out")
 
     @property
     def initial_files(self) -> tuple[Path, ...]:

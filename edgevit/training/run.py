@@ -99,12 +99,8 @@ def _claim(job: Job, listing: Listing, saved: SavedRun | None) -> None:
         if same and job.recipe.epochs > saved.recipe.epochs and job.recipe.final_size == saved.recipe.final_size:
             raise CheckpointError(say_longer(job, saved, len(listing.train.paths)))
         saved.check(job.state_file, job.recipe, conditions=conditions, listed=listing.train.fingerprint())
-    elif job.state_file.exists():
-        raise CheckpointError(
-            f"{job.out} holds a run already; continue it with --resume, delete it, or give another folder with --out"
-        )
-    elif job.weights_file.exists():
-        raise CheckpointError(f"{job.weights_file} is there already; delete it, or give another folder with --out")
+    else:
+        job.check_unused()
     try:
         make_folders(job.out)
         (job.out / "log.jsonl").open("a", encoding="utf-8").close()
