@@ -13,7 +13,8 @@ import torch
 from edgevit.errors import CheckpointError
 from edgevit.models import create_model
 from edgevit.schema import option_name
-from edgevit.training import TrainingResult, Watcher, train
+from edgevit.training import Recipe, TrainingResult, Watcher, train
+from edgevit.training.lessons import Lessons
 from tests.made_photos import write_photos
 
 NAME = "efficientvit_b0"
@@ -84,6 +85,13 @@ def test_what_decides_the_result_is_as_the_run_began(data: Path, tmp_path: Path)
     assert (card["bn_batches"], card["preprocess"]["crop_pct"]) == (3, 0.9)
     assert sum(card["images"]["val"].values()) > 4  # about a third of 24
     assert "starting from all weights of start.pt" in said
+
+
+def test_how_much_a_teacher_counts_is_as_the_run_began() -> None:
+    recipe = Recipe(((32, 1.0),), teacher="its fingerprint", teacher_weight=0.3, temperature=4.0)
+    told = Lessons(Path("teacher.onnx"), temperature=3.0).continuing(recipe)
+    assert (told.teacher_weight, told.temperature) == (0.3, 3.0)
+    assert Lessons().continuing(recipe) == Lessons()  # it has to be given again
 
 
 def test_a_start_is_the_same_by_whatever_path(
