@@ -5,14 +5,14 @@
 # make test-a72 the board's promises on an emulated Cortex-A72; needs an x86-64 Debian, takes a while
 # make mutants MODULE=runtime/delivery/spool.py
 #               plants faults in a core module and runs its tests: what is noticed, and what not; takes a while
-# make board-wheel  dist/board/: edgevit for a board, small as it lacks the exporter's weights
+# make board-wheel  dist/board/: edgevit for a board, small as it lacks the exporter's weights; each has a version of its own
 # All of them set up what they need in $(VENV).
 
 VENV ?= .venv
 PYTHON ?= python3
 # Where the emulated board is built.
 A72 ?= .a72
-# The CPU build that edgevit is tested with.
+# Tested is its CPU build; PyPI's for x86 Linux brings NVIDIA's libraries: README says how to spare them.
 TORCH = torch==2.13.0
 
 PIP_AUDIT = pip-audit>=2.7
@@ -21,8 +21,11 @@ PIP_AUDIT = pip-audit>=2.7
 
 all: lint test
 
-board-wheel:
-	EDGEVIT_BOARD=1 $(PYTHON) -m pip wheel --quiet --no-deps --wheel-dir dist/board .
+# A name for each build, since pip passes over a wheel of the version that it has: when it was made, and of which commit.
+board-wheel: $(VENV)/bin/pip
+	rm -rf dist/board build/board
+	EDGEVIT_BOARD=$$(date -u +%Y%m%d%H%M%S)$$(git describe --always --exclude '*' --dirty=.changed 2>/dev/null | sed s/^/.g/) \
+	  $(VENV)/bin/pip wheel --quiet --no-deps --wheel-dir dist/board .
 
 demo: $(VENV)/export
 	$(VENV)/bin/edgevit export sbcformer_xs --int8
@@ -62,6 +65,9 @@ lint: $(VENV)/dev
 format: $(VENV)/dev
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
+
+$(VENV)/bin/pip:
+	$(PYTHON) -m venv $(VENV)
 
 # A file in the environment says which extra is installed, so that the next call starts at once.
 $(VENV)/export $(VENV)/dev $(VENV)/mutants $(VENV)/tflite-export: setup.cfg pyproject.toml

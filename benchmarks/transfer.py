@@ -33,7 +33,8 @@ from edgevit.errors import DataError, EdgevitError, OptionError
 from edgevit.models.weights.resolve import RANDOM
 from edgevit.runtime.backends.session import open_session
 from edgevit.runtime.datasets.folder import PictureFolder, Pictures, read_folder
-from edgevit.runtime.datasets.split import path_hash, split_folder
+from edgevit.runtime.datasets.seen import path_hash
+from edgevit.runtime.datasets.split import split_folder
 from edgevit.runtime.foreign import IMAGENET_MEAN, IMAGENET_STD
 from edgevit.system.program import Program
 from edgevit.text import printable

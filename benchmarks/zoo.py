@@ -1,4 +1,4 @@
-"""Latency of the zoo's models, float and int8: measured on one thread of this machine, estimated for a Raspberry Pi 4.
+"""Latency of the zoo's models as ONNX, float and int8, measured on one thread of this machine.
 
     python benchmarks/zoo.py [--model NAME]... [--rounds N] [--json edgevit/models/zoo/latency.json]
 
@@ -13,11 +13,10 @@ from pathlib import Path
 
 import click
 import onnxruntime
-from random_graphs import estimated_ms, random_graphs
+from random_graphs import random_graphs
 
 from edgevit.export.latency import median_latencies_ms
 from edgevit.models import list_models
-from edgevit.models.zoo.latency import find_latency
 from edgevit.models.zoo.registry import get_spec
 from edgevit.runtime.benchmark.machine import describe_machine
 from edgevit.system.program import Program
@@ -39,22 +38,14 @@ def main(models: tuple[str, ...], largest: float, rounds: int, document: Path | 
         name: {
             "x86_fp32_ms": round(times[2 * i], 2),
             "x86_int8_ms": round(times[2 * i + 1], 2),
-            "rpi4_fp32_ms": round(estimated_ms(made[2 * i]), 1),
-            "rpi4_int8_ms": round(estimated_ms(made[2 * i + 1]), 1),
         }
         for i, name in enumerate(names)
     }
-    for name, row in found.items():
-        # what benchmarks/a72.py counted stays
-        for key, value in vars(known).items() if (known := find_latency(name)) else ():
-            if key not in row and value is not None:
-                row[key] = value
     processor = describe_machine().name
-    click.echo(f"{processor}, one thread, median of {rounds} rounds; rpi4: estimates, never measured")
-    click.echo(f"{'model':32} {'fp32 ms':>9} {'int8 ms':>9} {'rpi4 fp32 ms':>13} {'rpi4 int8 ms':>13}")
+    click.echo(f"{processor}, one thread, median of {rounds} rounds")
+    click.echo(f"{'model':32} {'fp32 ms':>9} {'int8 ms':>9}")
     for name, row in found.items():
-        click.echo(f"{name:32} {row['x86_fp32_ms']:9.2f} {row['x86_int8_ms']:9.2f}", nl=False)
-        click.echo(f" {row['rpi4_fp32_ms']:13.0f} {row['rpi4_int8_ms']:13.0f}")
+        click.echo(f"{name:32} {row['x86_fp32_ms']:9.2f} {row['x86_int8_ms']:9.2f}")
     if document is not None:
         facts = {
             "date": datetime.date.today().isoformat(),

@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -9,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from edgevit import __version__
 from tests.environments import install_board
 from tests.places import ROOT
 
@@ -22,15 +25,18 @@ def board(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("target", ["board", "pc"])
-def test_weights_are_in_the_wheel_for_a_pc_and_not_in_that_for_a_board(target: str, tmp_path: Path) -> None:
+def test_weights_are_in_the_wheel_for_a_pc_and_a_build_of_its_own_is_for_a_board(target: str, tmp_path: Path) -> None:
     environment = {key: value for key, value in os.environ.items() if key != "EDGEVIT_BOARD"}
-    environment |= {"EDGEVIT_BOARD": "1"} if target == "board" else {}
+    environment |= {"EDGEVIT_BOARD": "20261201093000.g1a2b3c4"} if target == "board" else {}
     command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(tmp_path), str(ROOT)]
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     if "No matching distribution" in done.stderr or "Could not find a version" in done.stderr:
         pytest.skip("no package registry can be reached, so no wheel can be built")
     assert done.returncode == 0, done.stderr
     (wheel,) = tmp_path.glob("*.whl")
+    version = __version__ + ("+20261201093000.g1a2b3c4" if target == "board" else "")
+    assert wheel.name == f"edgevit-{version}-py3-none-any.whl"
+    assert f'\n__version__ = "{version}"\n' in zipfile.ZipFile(wheel).read("edgevit/__init__.py").decode()
     names = zipfile.ZipFile(wheel).namelist()
     weights = [name for name in names if name.startswith("edgevit/export/weights/")]
     assert {"edgevit/runtime/classifier.py", "edgevit/cli/run.py", "edgevit/models/zoo/latency.json"} <= set(names)
@@ -38,6 +44,35 @@ def test_weights_are_in_the_wheel_for_a_pc_and_not_in_that_for_a_board(target: s
     assert classes <= set(names)  # without them no command that names a model starts
     assert {"edgevit/runtime/sources/sample.jpg", "edgevit/runtime/sources/sample-scene.jpg"} <= set(names)
     assert (len(weights) == 0, wheel.stat().st_size < 1_200_000) == (target == "board", target == "board")
+
+
+def test_each_board_wheel_is_alone_and_named_for_its_time_and_commit(tmp_path: Path) -> None:
+    """Pip passes over a wheel of the version that is installed, and two wheels in the folder would both be copied."""
+    pip = tmp_path / ".venv" / "bin" / "pip"
+    stale = tmp_path / "build" / "board" / "lib" / "edgevit" / "removed.py"
+    for folder in (pip.parent, stale.parent):
+        folder.mkdir(parents=True)
+    pip.write_text('#!/bin/sh\nmkdir -p dist/board && touch "dist/board/$EDGEVIT_BOARD.whl"\n')
+    pip.chmod(0o755)
+    stale.touch()
+    shutil.copy(ROOT / "Makefile", tmp_path)
+
+    def built() -> str:
+        subprocess.run(["make", "board-wheel"], cwd=tmp_path, env=clean, check=True, capture_output=True)
+        (wheel,) = (tmp_path / "dist" / "board").iterdir()
+        return wheel.stem
+
+    clean = {key: value for key, value in os.environ.items() if not key.startswith(("GIT_", "MAKE"))}
+    clean["GIT_CEILING_DIRECTORIES"] = str(tmp_path.parent)
+    assert re.fullmatch(r"\d{14}", built())
+    assert not stale.exists()
+    git = ("git", "-c", "user.name=a", "-c", "user.email=a@example.org")
+    for command in (("init", "-q"), ("add", "Makefile"), ("commit", "-qm", "first")):
+        subprocess.run([*git, *command], cwd=tmp_path, env=clean, check=True)
+    assert re.fullmatch(r"\d{14}\.g[0-9a-f]{7,}", built())
+    with (tmp_path / "Makefile").open("a") as file:
+        file.write("# more\n")
+    assert re.fullmatch(r"\d{14}\.g[0-9a-f]{7,}\.changed", built())
 
 
 def board_run(board: Path, *arguments: str | Path, cwd: Path) -> str:

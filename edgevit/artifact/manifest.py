@@ -108,6 +108,8 @@ class HeldOut:
     """Hashes of pictures for which the rule is turned round, so that of each class some are held out."""
     sample: tuple[tuple[str, int], ...] = ()
     """Hash and size in bytes of some pictures that were trained on: a folder that has them is the training's."""
+    elsewhere: tuple[str, ...] = ()
+    """Hashes of pictures in other parts of the folder that the weights which training started from had seen."""
 
 
 @dataclass(frozen=True)
@@ -314,7 +316,7 @@ class Manifest:
         if schema > SCHEMA:
             raise ModelFileError(
                 f"the model was exported by a newer edgevit (schema {schema}, this one reads up to {SCHEMA}); "
-                "run: pip install -U edgevit"
+                "update it: `git pull` in its clone; for a board, `make board-wheel` there and pip install the wheel"
             )
         try:
             value = read_value(cls, document, "edgevit")

@@ -2,11 +2,9 @@
 
 from typing import Any
 
+from edgevit.cli.board_times import board_basis, board_ms
 from edgevit.cli.tables import table
-from edgevit.cli.target_text import BOARD
-from edgevit.device_profiles import find_profile
-from edgevit.export.estimate.estimate import conditions, milliseconds
-from edgevit.models.zoo.sizes import SizedWork, find_accuracies, find_works
+from edgevit.models.zoo.sizes import find_accuracies, find_works
 
 WAYS = ("tflite int8", "tflite fp32", "onnx int8", "onnx fp32")
 """Formats and precisions, a column each."""
@@ -18,7 +16,7 @@ def sizes_document(name: str) -> list[dict[str, Any]]:
     by_size: dict[tuple[int, int], dict[str, Any]] = {}
     for work in find_works(name):
         row = by_size.setdefault(work.size, {"size": list(work.size), "rpi4_ms": {}, "accuracy": None})
-        row["rpi4_ms"][f"{work.format} {work.precision}"] = round(_ms(work), 1)
+        row["rpi4_ms"][f"{work.format} {work.precision}"] = round(board_ms(work), 1)
         if known := accuracies.get(work.size):
             row["accuracy"] = {"weights": known.weights, "top1": known.top1, "images": known.images}
     return list(by_size.values())
@@ -29,7 +27,6 @@ def describe_sizes(name: str) -> str:
     sizes = sizes_document(name)
     if not sizes:
         return ""
-    threads, mhz = conditions(find_profile(BOARD))
     measured = next((row["accuracy"] for row in sizes if row["accuracy"]), None)
     heads = ["INPUT", *(way.upper() for way in WAYS), *([f"TOP-1, {measured['weights']}".upper()] if measured else [])]
     rows = [
@@ -40,13 +37,6 @@ def describe_sizes(name: str) -> str:
         ]
         for row in sizes
     ]
-    about = (
-        f"Raspberry Pi 4 by input size, estimated for {threads} threads at {mhz / 1000:.1f} GHz, as --budget-ms counts:"
-    )
+    about = f"Raspberry Pi 4 by input size, estimated for {board_basis()}, as --budget-ms counts:"
     notes = [f"TOP-1: of the int8 TFLite file, on {measured['images']:,} test pictures."] if measured else []
     return "\n".join([about, table([heads, *rows]), *notes])
-
-
-def _ms(work: SizedWork) -> float:
-    threads, mhz = conditions(find_profile(BOARD))
-    return milliseconds(work.instructions, work.misses, threads, mhz)

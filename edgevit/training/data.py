@@ -1,15 +1,15 @@
 """What a run learns from: the pictures as they are listed, and then those of them that can be read."""
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from edgevit.artifact.manifest import HeldOut
 from edgevit.errors import DataError
-from edgevit.models.weights.trained import read_training_facts
+from edgevit.models.weights.trained import lacks_record, read_training_facts
 from edgevit.runtime.datasets.folder import read_folder
 from edgevit.runtime.datasets.listing import list_pictures, no_pictures
+from edgevit.runtime.datasets.parts import identify
 from edgevit.runtime.datasets.split import split_folder
 from edgevit.training.batches import UNLABELLED
 from edgevit.training.folders import Samples
@@ -59,17 +59,26 @@ def list_data(
         DataError: one of them is no folder, or holds too few pictures, or a picture without a class is held out, too.
     """
     folder = read_folder(data, kind.layout)
-    before = [read_training_facts(path) for path in started_from if path.is_file()]
-    records = [facts.held_out for facts in before if facts is not None and facts.held_out is not None]
-    split = split_folder(folder, val_fraction, records)
+    before = [path for path in started_from if path.is_file()]
+    known = [facts.held_out for path in before if (facts := read_training_facts(path))]
+    split = split_folder(folder, val_fraction, [record for record in known if record])
+    notes = (*folder.notes(), *split.notes, *(_say_unknown(path) for path in before if lacks_record(path)))
     train, val = kind.samples(data, split)
     if len(train.paths) < 2:
         raise DataError(f"{data}: {len(train.paths)} image to train with; add more")
     if unlabelled is None:
-        return Listing(train, val, split.record, tuple(folder.notes()))
+        return Listing(train, val, split.record, notes)
     assert isinstance(train, Samples)
-    paths, notes = _list_unlabelled(unlabelled, val.paths)
-    return Listing(train.with_unlabelled(paths), val, split.record, (*folder.notes(), *notes))
+    held_out = (path for part, pictures in folder.parts.items() if part in ("val", "test") for path in pictures.paths)
+    paths, more = _list_unlabelled(unlabelled, (*val.paths, *held_out))
+    return Listing(train.with_unlabelled(paths), val, split.record, (*notes, *more))
+
+
+def _say_unknown(path: Path) -> str:
+    return (
+        f"warning: {path} does not say which images it was trained on: where some of those held out are among them, "
+        "the accuracy is too good"
+    )
 
 
 def _list_unlabelled(home: Path, held_out: Sequence[Path]) -> tuple[tuple[Path, ...], tuple[str, ...]]:
@@ -77,8 +86,8 @@ def _list_unlabelled(home: Path, held_out: Sequence[Path]) -> tuple[tuple[Path, 
     listing = list_pictures(home)
     if not listing.paths:
         raise DataError(f"--unlabelled: {no_pictures(home)}")
-    kept_back = {os.path.realpath(path) for path in held_out}
-    if seen := [path for path in listing.paths if os.path.realpath(path) in kept_back]:
+    kept_back = set(map(identify, held_out))
+    if seen := [path for path in listing.paths if identify(path) in kept_back]:
         raise DataError(
             f"--unlabelled {home} holds {seen[0]}, which is held out to judge by; give a folder of other images"
         )

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -54,6 +55,7 @@ def train(
     workers: int = 2,
     listed: str | None = None,
     conditions: Conditions | None = None,
+    facts: Mapping[str, str] = MappingProxyType({}),
     report: Callable[[dict[str, Any]], None] = lambda record: None,
     should_stop: Callable[[], bool] = lambda: False,
     validate_every: int | None = None,
@@ -79,6 +81,7 @@ def train(
         workers: threads that read images.
         listed: fingerprint of all images that were found, readable or not, by which others are refused early.
         conditions: what else decides the run's result, for `out/last.pt`.
+        facts: what `last.pt` says of its weights; see TrainingFacts.
         report: called after each step with its figures, and with each log record.
         should_stop: asked after each step; if true, `last.pt` is written and the run ends there.
         validate_every: steps between validations; an epoch unless given.
@@ -99,7 +102,7 @@ def train(
     averaged = copy.deepcopy(model).eval().requires_grad_(False)
     optimizer = torch.optim.AdamW(_decay_groups(model, recipe.weight_decay), lr=recipe.learning_rate)
     best = Best()
-    state = TrainingState(model, averaged, optimizer, recipe, samples.fingerprint(), listed, best, conditions)
+    state = TrainingState(model, averaged, optimizer, recipe, samples.fingerprint(), listed, best, conditions, facts)
     images = len(samples.paths)
     total = recipe.total_steps(images)
     validate_every = validate_every or max(1, images // recipe.batch)

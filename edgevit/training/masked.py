@@ -99,7 +99,7 @@ def masked_samples(data: Path, split: Split) -> tuple[MaskedSamples, MaskedSampl
 def _samples(pictures: Pictures, classes: tuple[str, ...]) -> MaskedSamples:
     if pictures.masks is None:
         raise DataError(
-            f"{pictures.home} has no folders images and masks; put street.jpg into one, street.png into the other"
+            f"{pictures.home} has no masks; put street.jpg into a folder images, street.png into masks beside it"
         )
     return MaskedSamples(pictures.paths, pictures.masks, classes)
 

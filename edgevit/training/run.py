@@ -9,6 +9,7 @@ from torch import nn
 
 from edgevit.errors import CheckpointError, OutputError
 from edgevit.models import create_model
+from edgevit.models.weights.trained import MODEL_KEY, TrainingFacts
 from edgevit.models.zoo.registry import check_input_size, get_spec
 from edgevit.system.files import make_folders
 from edgevit.training.data import Data, Listing, count_unlabelled, list_data, read_data
@@ -118,6 +119,7 @@ def _learn(
         return job.measure(averaged, quick, job.preprocess(size), bfloat16=job.recipe.bfloat16).figures
 
     samples, preprocessing = data.train, job.preprocess(job.recipe.final_size)
+    facts = TrainingFacts(samples.classes, preprocessing, {}, data.held_out)
     objective = job.kind.objective(get_spec(job.model), job.recipe, samples, preprocessing)
     if job.teacher is not None:
         assert isinstance(samples, Samples)
@@ -137,6 +139,7 @@ def _learn(
         workers=job.workers,
         listed=listing.train.fingerprint(),
         conditions=conditions,
+        facts=facts.to_metadata() | {MODEL_KEY: job.model},
         report=watcher.report,
         should_stop=watcher.should_stop,
         ranks=job.ranks,

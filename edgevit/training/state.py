@@ -3,6 +3,7 @@
 import contextlib
 import json
 import pickle
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from edgevit.errors import CheckpointError, OutputError
+from edgevit.models.weights.trained import STATE_KEY
 from edgevit.schema import read_value
 from edgevit.system.files import replacing
 from edgevit.training.recipe import Recipe, differences
@@ -64,6 +66,8 @@ class TrainingState:
     best: Best = field(default_factory=Best)
     conditions: Conditions | None = None
     """None where they are not known."""
+    facts: Mapping[str, str] = field(default_factory=dict)
+    """What the file says of its weights to who starts from them, as TrainingFacts writes it."""
 
 
 def save(path: Path, state: TrainingState, step: int) -> None:
@@ -78,6 +82,7 @@ def save(path: Path, state: TrainingState, step: int) -> None:
         "conditions": state.conditions and asdict(state.conditions),
         "data": state.data,
         "listed": state.listed,
+        STATE_KEY: dict(state.facts),
         "model": state.model.state_dict(),
         "state_dict_ema": state.averaged.state_dict(),
         "optimizer": state.optimizer.state_dict(),

@@ -19,7 +19,8 @@ from edgevit.models.weights.resolve import ResolvedWeights
 from edgevit.models.zoo.registry import find_weights, get_spec
 from edgevit.runtime.datasets.folder import Layout, PictureFolder, Pictures, read_folder
 from edgevit.runtime.datasets.listing import normalized
-from edgevit.runtime.datasets.split import FRACTION, are_seen, find_exceptions, is_held_out
+from edgevit.runtime.datasets.seen import are_seen, choose_unseen, is_held_out
+from edgevit.runtime.datasets.split import FRACTION, find_exceptions
 from edgevit.runtime.images.drawn import draw_pictures
 from edgevit.runtime.images.resample import RGBImage
 
@@ -159,17 +160,24 @@ def _roles(folder: PictureFolder, record: HeldOut | None) -> tuple[Pictures, Pic
     if home is None:
         raise DataError(f"{folder.root} holds {' and '.join(folder.parts)} but no train; put other images there")
     if folder.held_out is not None:
-        return home, folder.held_out, UNKNOWN if seen is None else UNSEEN
-    trained = None if seen is None else next(iter(seen.values()))
-    if trained is not None and True in trained and False in trained:
+        if seen is None:
+            return home, folder.held_out, UNKNOWN
+        part = seen["val" if "val" in folder.parts else "test"]
+        unseen, notes = choose_unseen(folder.held_out, part)
+        for note in notes:
+            log.warning("%s", note)
+        return home, folder.held_out.subset(unseen), UNKNOWN if None in part else UNSEEN
+    trained = [] if seen is None else [was for was in next(iter(seen.values())) if was is not None]
+    known = len(trained) == len(home.paths)
+    if known and True in trained and False in trained:
         return (*_divide(home, trained), UNSEEN)
     exceptions = find_exceptions(home.names, home.classes, FRACTION)
     kept = [not is_held_out(name, FRACTION, exceptions) for name in home.names]
-    role = UNKNOWN if trained is None else SEEN if trained[0] else UNSEEN
+    role = UNKNOWN if not known else SEEN if trained[0] else UNSEEN
     return (*_divide(home, kept), role)
 
 
-def _divide(pictures: Pictures, which: "list[bool] | tuple[bool, ...]") -> tuple[Pictures, Pictures]:
+def _divide(pictures: Pictures, which: "list[bool]") -> tuple[Pictures, Pictures]:
     """Return the pictures for which `which` is true, and the others."""
     first, second = (pictures.subset([i for i, one in enumerate(which) if one is wanted]) for wanted in (True, False))
     return first, second

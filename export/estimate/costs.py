@@ -42,10 +42,30 @@ COSTS: dict[str, Price] = {
 ERROR = 0.16
 """How far an estimate may be off, as a share: 7 % of counts and 8 % of times, docs/benchmark.md says how found."""
 
-TFLITE_FLOAT_SHARES, TFLITE_INT8_SHARES = (0.80, 0.57), (0.76, 0.33)
+LITERT_GROUPS = {
+    **dict.fromkeys(("int8 pointwise", "int8 convolution", "int8 matrix"), "int8 dense"),
+    **dict.fromkeys(("int8 arithmetic", "quantize", "dequantize"), "int8 other"),
+    **dict.fromkeys(("pointwise", "convolution", "matrix"), "dense"),
+    **dict.fromkeys(("depthwise", "wide depthwise"), "depthwise"),
+    **dict.fromkeys(("product", "Softmax"), "attention"),
+    **{kind: kind for kind in ("int8 depthwise", "int8 lookup")},
+}
+"""Kind of operator to the group that its share is known of; all others are "other"."""
+
+LITERT_SHARES: dict[str, tuple[float, float]] = {
+    "other": (0.805, 0),
+    "dense": (0.965, 0.731),
+    "depthwise": (0.361, 0),
+    "attention": (1.18, 4.32),
+    "int8 other": (0.264, 0),
+    "int8 dense": (0.993, 0.34),
+    "int8 lookup": (0.286, 0),
+    "int8 depthwise": (0.734, 0),
+}
 """Instructions and misses of LiteRT 2.3's kernels, XNNPACK's, as shares of what COSTS say for the same operators.
 
-Means of sbcformer_xs and efficientvit_b0, counted as whole models; single operators were not counted in LiteRT.
+Single operators were not counted in LiteRT, but whole models (tools/a72/litert.py); tools/a72/fit.py prints the table.
 """
-TFLITE_ERROR = 0.3
-"""How far an estimate of a TFLite file may be off: 19 % of those four counts at most, and more of the times."""
+
+TFLITE_ERROR = 0.22
+"""How far an estimate of a TFLite file may be off: 15 % of the counts and 8 % of the times together; docs/benchmark.md."""

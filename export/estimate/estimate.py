@@ -14,7 +14,7 @@ from typing import Any
 
 from edgevit.device_profiles import Profile
 from edgevit.errors import OptionError
-from edgevit.export.estimate.costs import COSTS, ERROR, TFLITE_ERROR, TFLITE_FLOAT_SHARES, TFLITE_INT8_SHARES
+from edgevit.export.estimate.costs import COSTS, ERROR, LITERT_GROUPS, LITERT_SHARES, TFLITE_ERROR
 from edgevit.export.estimate.operation import Operation
 from edgevit.export.extras import import_module
 
@@ -172,14 +172,13 @@ def list_costs(path: Path, imgsz: tuple[int, int] | None = None) -> list[Cost]:
         raise OptionError(f"--estimate knows ONNX and TFLite files, and {path} is none; export the model as one")
     reader = import_module(READERS[suffix], "--estimate")
     costs = [price(operation) for operation in reader.read_operations(path, imgsz) if operation.kind != "free"]
-    return _as_in_litert(costs) if suffix == ".tflite" else costs
+    return list(map(_as_in_litert, costs)) if suffix == ".tflite" else costs
 
 
-def _as_in_litert(costs: list[Cost]) -> list[Cost]:
-    """Return what LiteRT's kernels take for what ONNX Runtime's would."""
-    int8 = any(cost.operation.macs and cost.operation.kind.startswith("int8 ") for cost in costs)
-    instructions, misses = TFLITE_INT8_SHARES if int8 else TFLITE_FLOAT_SHARES
-    return [Cost(cost.operation, cost.instructions * instructions, cost.misses * misses) for cost in costs]
+def _as_in_litert(cost: Cost) -> Cost:
+    """Return what LiteRT's kernel takes for what ONNX Runtime's would."""
+    instructions, misses = LITERT_SHARES[LITERT_GROUPS.get(cost.operation.kind, "other")]
+    return Cost(cost.operation, cost.instructions * instructions, cost.misses * misses)
 
 
 def price(operation: Operation) -> Cost:

@@ -2,6 +2,8 @@
 
 import math
 import struct
+from collections import defaultdict
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,8 @@ FUNCTIONS = {
 """Operators that compute a function for each element, to the ONNX operator whose price they have in float."""
 LOOKUP = ("GELU", "HARD_SWISH", "LOGISTIC", "TANH", "SOFTMAX", "LEAKY_RELU", "RSQRT")
 """Operators that read a table where they are int8."""
+UNARY = ("GELU", "HARD_SWISH", "LOGISTIC", "TANH")
+"""Operators that become a table between DEQUANTIZE and QUANTIZE."""
 SIMPLE = (
     *("ADD", "SUB", "MUL", "DIV", "MAXIMUM", "MINIMUM", "RELU", "RELU6", "LEAKY_RELU", "LOGISTIC", "TANH", "RSQRT"),
     *("SQRT", "SQUARE", "SQUARED_DIFFERENCE", "NEG", "ABS", "EXP", "POW", "MEAN", "SUM", "REDUCE_MAX", "MAX_POOL_2D"),
@@ -51,7 +55,7 @@ def read_operations(path: Path, imgsz: tuple[int, int] | None = None) -> list[Op
         tensors = tree.subgraphs[0].tensors
         _check_size(path, tensors[tree.subgraphs[0].inputs[0]], imgsz)
         constant = {i for i, tensor in enumerate(tensors) if tree.buffers[tensor.buffer].data is not None}
-        return [_operation(name, item, tensors, constant) for name, item in operators(tree)]
+        return [_operation(name, item, tensors, constant) for name, item in fused(operators(tree), constant)]
     except OptionError:
         raise
     except (AttributeError, IndexError, KeyError, TypeError, ValueError, struct.error) as error:
@@ -67,6 +71,32 @@ def _check_size(path: Path, given: Any, imgsz: tuple[int, int] | None) -> None:
         )
     if imgsz is not None and imgsz not in (tuple(sides[1:3]), tuple(sides[2:4])):
         raise OptionError(f"{path} takes an input of {'x'.join(map(str, sides))}, not of {imgsz}; leave out --imgsz")
+
+
+def fused(found: list[tuple[str, Any]], constant: set[int]) -> list[tuple[str, Any]]:
+    """Return the operators with each function between DEQUANTIZE and QUANTIZE as one that reads a table of bytes.
+
+    XNNPACK makes one of such three.
+    """
+    readers = defaultdict(list)
+    for name, item in found:
+        for index in item.inputs:
+            readers[index].append((name, item))
+    inside: dict[int, tuple[str, Any] | None] = {}
+    for name, item in found:
+        if name != "DEQUANTIZE" or item.inputs[0] in constant:
+            continue
+        chain = [(name, item)]
+        for kinds in (UNARY, ("QUANTIZE",)):
+            following = readers[chain[-1][1].outputs[0]]
+            if len(following) == 1 and following[0][0] in kinds:
+                chain += following
+        if len(chain) == 3:
+            table = copy(item)
+            table.outputs = chain[2][1].outputs
+            inside |= {id(part): None for _, part in chain[:2]} | {id(chain[2][1]): (chain[1][0], table)}
+    placed = [inside.get(id(item), (name, item)) for name, item in found]
+    return [each for each in placed if each is not None]
 
 
 def _operation(name: str, item: Any, tensors: Any, constant: set[int]) -> Operation:

@@ -12,10 +12,9 @@ from edgevit.runtime.datasets.listing import (
     list_files,
     list_pictures,
     normalized,
-    visible_folders,
     with_slashes,
 )
-from edgevit.runtime.datasets.parts import PARTS, Part, find_parts
+from edgevit.runtime.datasets.parts import PARTS, Part, find_homes
 from edgevit.runtime.datasets.yaml_lists import read_yaml
 from edgevit.runtime.datasets.yolo import NAMES_FILES, YAML, read_text, yaml_files
 
@@ -45,6 +44,9 @@ class Form:
 YOLO = Form("YOLO", ".txt", ("labels",), (*YAML, ".names", ".data", ".json"))
 VOC = Form("Pascal VOC", ".xml", ("Annotations", "annotations", "labels", "xmls"))
 
+BOX_FOLDERS = (*PICTURES, *YOLO.folders, *VOC.folders, "ImageSets")
+"""Folders that belong to the parts they lie beside."""
+
 
 @dataclass(frozen=True)
 class Paired:
@@ -58,21 +60,13 @@ class Paired:
     remarks: Counter[str]
 
 
-def find_homes(root: Path) -> dict[Part, Path]:
+def find_boxed_homes(root: Path) -> dict[Part, Path]:
     """Return the folder of each part, or the whole as "all"."""
-    places = [root / name for name in PICTURES if (root / name).is_dir()]
-    for parts in (*map(find_parts, (*places, root)), _parts_of_yaml(root)):
-        if parts:
-            return parts
+    homes = find_homes(root, PICTURES)
+    if "all" not in homes:
+        return homes
     darknet = {part: root / name for part, name in DARKNET.items() if (root / name).is_dir()}
-    return darknet or {"all": root}
-
-
-def strange_folders(homes: Iterable[Path]) -> list[str]:
-    """Return the folders beside those of the parts that are none, and hold no labels either."""
-    known = {*PICTURES, *YOLO.folders, *VOC.folders, "ImageSets", *(home.name for home in homes)}
-    above = {home.parent for home in homes}
-    return [name for folder in above for name in visible_folders(folder) if name not in known]
+    return _parts_of_yaml(root) or darknet or homes
 
 
 def pair(home: Path, form: Form, *, beside: bool = True) -> Paired | None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from edgevit.errors import DataError, ImageError
 from edgevit.runtime.datasets import voc, yolo
-from edgevit.runtime.datasets.beside import VOC, YOLO, Form, Paired, find_homes, labels_folders, pair, strange_folders
+from edgevit.runtime.datasets.beside import VOC, YOLO, Form, Paired, find_boxed_homes, labels_folders, pair
 from edgevit.runtime.datasets.coco_pictures import find_documents
 from edgevit.runtime.datasets.coco_pictures import read_marks as read_coco
 from edgevit.runtime.datasets.listing import LeftOut, natural_key
@@ -53,7 +53,7 @@ def read_boxes(root: Path, names: Sequence[str] | None = None) -> BoxFolder | No
     Raises:
         DataError: it holds several formats, or a label file is damaged, or no picture can be read.
     """
-    homes = find_homes(root)
+    homes = find_boxed_homes(root)
     named = yolo.names_files(labels_folders(root, homes.values()))
     documents = find_documents(root)
     yolo_pairs = _pairs(homes, YOLO, beside=bool(named))
@@ -75,8 +75,6 @@ def read_boxes(root: Path, names: Sequence[str] | None = None) -> BoxFolder | No
         parts = _marked_parts(voc_pairs, voc.read_marks, root / voc.LISTS)
         labels = {mark.label for part in parts.values() for marked in part.marked for mark in marked.marks}
         classes = tuple(sorted(labels, key=natural_key))
-    if not documents and "all" not in homes:
-        next(iter(parts.values())).left_out.folders.update(strange_folders(homes.values()))
     boxed = {part: _boxed(marked, classes) for part, marked in parts.items()}
     unlabelled = {} if "all" in (*boxed, *homes) else {part: homes[part] for part in homes if part not in boxed}
     return BoxFolder(next(iter(found)), classes, boxed, unlabelled)

@@ -1,7 +1,7 @@
 """Which picture on the disk each entry of a COCO document means."""
 
 import re
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +10,7 @@ from edgevit.artifact.files import read_regular
 from edgevit.errors import DataError
 from edgevit.runtime.datasets import coco
 from edgevit.runtime.datasets.listing import (
+    LeftOut,
     Listing,
     list_pictures,
     natural_key,
@@ -24,6 +25,10 @@ from edgevit.text import MARK, UTF8, find_encoding
 
 _PREFIX = re.compile("^[0-9a-f]{8}-")
 """What Label Studio puts in front of a picture's name."""
+
+
+_COMPANIONS = (".json", ".yaml", ".yml")
+"""Suffixes of files that belong to the documents."""
 
 
 def find_documents(root: Path) -> dict[Path, Part]:
@@ -86,13 +91,15 @@ def read_marks(root: Path, documents: Mapping[Path, Part]) -> tuple[tuple[str, .
         if not own:
             continue
         home = own[0].parent if own[0].parent.name in PARTS.get(part, ()) else root
-        listing = listings.setdefault(home, list_pictures(home))
-        parts[part] = _find_pictures(home, listing, part, {path: read[path] for path in own})
+        if home not in listings:
+            listings[home] = list_pictures(home)
+        parts[part] = _find_pictures(home, listings[home], part, {path: read[path] for path in own})
     used = {path for part in parts.values() for path in part.paths}
     for home, listing in listings.items():
         first = next(part for part in parts.values() if part.home == home)
-        for suffix in (".json", ".yaml", ".yml"):
-            first.left_out.files.pop(suffix, None)
+        first.left_out.folders.update(listing.left_out.folders)
+        others = {kind: count for kind, count in listing.left_out.files.items() if kind not in _COMPANIONS}
+        first.left_out.files.update(others)
         if strange := len(set(listing.paths) - used):
             first.left_out.files["pictures that no document names"] += strange
     return coco.class_names(read.values()), parts
@@ -115,7 +122,7 @@ def _find_pictures(home: Path, listing: Listing, part: Part, documents: Mapping[
         raise DataError(
             f"{next(iter(documents))} names {absent} pictures, but none of them is in {home}; put them there"
         )
-    left_out = replace(listing.left_out, files=Counter(listing.left_out.files))
+    left_out = LeftOut()
     if absent:
         left_out.files["named by a document, but not there"] += absent
     order = sorted(found, key=lambda path: natural_key(str(path)))

@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 
 from edgevit.errors import DataError
+from edgevit.runtime.datasets.beside import BOX_FOLDERS, PICTURES
 from edgevit.runtime.datasets.boxes import BoxFolder, read_boxes
 from edgevit.runtime.datasets.listing import (
     LeftOut,
@@ -22,7 +23,8 @@ from edgevit.runtime.datasets.listing import (
     normalized,
     with_slashes,
 )
-from edgevit.runtime.datasets.parts import PARTS, Part, find_parts
+from edgevit.runtime.datasets.masks import find_masks
+from edgevit.runtime.datasets.parts import PARTS, Part, find_doubles, find_homes, find_namesakes, find_strays
 from edgevit.runtime.detection.boxes import TrueBoxes
 
 Layout = Literal["classes", "masks", "boxes", "plain"]
@@ -118,6 +120,8 @@ class PictureFolder:
     """Train, val and test, those that are there; or the whole folder as "all"."""
     format: str = ""
     """The format of the boxes, such as "COCO"; empty where there are none."""
+    strays: LeftOut = field(default_factory=LeftOut)
+    """What lies beside the parts."""
 
     @property
     def home(self) -> Pictures | None:
@@ -136,6 +140,8 @@ class PictureFolder:
 
     def notes(self) -> Iterator[str]:
         """Yield what was left out, a line for each part and kind of reason, and classes that may be one."""
+        if str(self.strays):
+            yield f"{self.root}: {self.strays}"
         for part in self.parts.values():
             if str(part.left_out):
                 yield f"{part.home}: {part.left_out}"
@@ -157,28 +163,41 @@ def read_folder(data: Path, layout: Layout, names: Sequence[str] | None = None) 
     """List the pictures of a folder: train/, val/ (valid/, validation/) and test/ if they are there, else all of it.
 
     For classes each part holds a folder for each class; for masks, images/ beside masks/, where masks/a/street.png is
-    the mask of images/a/street.jpg; for boxes, one of the formats of docs/data.md. A part without any of these is
-    listed, and nothing is known of its pictures.
+    the mask of images/a/street.jpg, or the parts lie in both; for boxes, one of the formats of docs/data.md. A part
+    without any of these is listed, and nothing is known of its pictures. A picture in two parts, by links or by lists,
+    stays where it judges.
 
     Args:
         data: the folder.
         layout: what may be known of the pictures.
         names: the classes, if they are known: where sub-folders may be classes, one that bears the name of one is no
-            part. Where they are not known, a folder of classes has parts only if it has a part train.
+            part. Where they are not known, nothing tells such a class from a part without train.
 
     Raises:
-        DataError: it is not a folder or cannot be read, it or a part of it has no picture, a mask is missing, or a
-            label file is damaged.
+        DataError: it is not a folder or cannot be read, it or a part of it has no picture of its own, a mask is
+            missing, a label file is damaged, or what may be classes is called as parts are, and there is no train.
     """
     if not data.is_dir():
         raise DataError(f"{data} is not a folder; {EXPECTED[layout]}")
     if layout == "boxes" and (found := read_boxes(data, names)):
-        return _boxed(data, found)
-    # Cityscapes and COCO have trains, but where masks or boxes tell the classes, train/ is what to learn from
-    parts = find_parts(data, (names or ()) if layout in ("classes", "plain") else ())
-    if layout == "classes" and names is None and "train" not in parts:
-        parts = {}
-    return PictureFolder(data, {part: read_pictures(home, layout) for part, home in (parts or {"all": data}).items()})
+        folder = _boxed(data, found)
+    else:
+        # Cityscapes and COCO have trains, but where masks or boxes tell the classes, train/ is what to learn from
+        taken = (names or ()) if layout in ("classes", "plain") else ()
+        homes = find_homes(data, ("images",) if layout == "masks" else (), taken)
+        if layout == "classes" and names is None and "train" not in homes and (alike := find_namesakes(data)):
+            raise DataError(
+                f"{data} holds {' and '.join(alike)} but no train; put the images to train on into {data / 'train'}, "
+                "in small letters, or rename a class that is called so"
+            )
+        folder = PictureFolder(data, {part: read_pictures(home, layout) for part, home in homes.items()})
+    if layout in ("masks", "boxes") and "all" in folder.parts:
+        places = (data, *(place for name in PICTURES if (place := data / name).is_dir()))
+        if odd := [name for place in places for name in find_namesakes(place)]:
+            told = f"folders not taken for parts, which have small letters: {', '.join(odd)}"
+            folder.parts["all"].remarks[told] += len(odd)
+    strays = find_strays(data, [pictures.home for pictures in folder.parts.values()], _BELONGING[layout])
+    return replace(folder, parts=_without_doubles(data, folder.parts), strays=strays)
 
 
 EXPECTED: dict[Layout, str] = {
@@ -189,10 +208,19 @@ EXPECTED: dict[Layout, str] = {
 }
 
 
+_BELONGING: dict[Layout, tuple[str, ...]] = {
+    "classes": (),
+    "masks": ("images", "masks"),
+    "boxes": BOX_FOLDERS,
+    "plain": (),
+}
+"""Folders that are no strays beside parts."""
+
+
 def read_pictures(home: Path, layout: Layout) -> Pictures:
     """List the pictures of one part; see read_folder."""
-    if layout == "masks" and all((home / name).is_dir() for name in ("images", "masks")):
-        return _read_masked(home)
+    if layout == "masks" and (found := find_masks(home)):
+        return _read_masked(home, *found)
     listing = list_pictures(home)
     if not listing.paths:
         raise DataError(no_pictures(home))
@@ -223,16 +251,37 @@ def _boxed(data: Path, found: BoxFolder) -> PictureFolder:
     return PictureFolder(data, {part: parts[part] for part in (*PARTS, "all") if part in parts}, found.format)
 
 
-def _read_masked(home: Path) -> Pictures:
-    listing = list_pictures(home / "images")
+def _without_doubles(root: Path, parts: dict[Part, Pictures]) -> dict[Part, Pictures]:
+    """Return the parts without the pictures that are in another one, too, which keeps them; see find_doubles.
+
+    Raises:
+        DataError: train has no others.
+    """
+    kept = dict(parts)
+    for part, doubles in find_doubles({part: pictures.paths for part, pictures in parts.items()}).items():
+        pictures = parts[part]
+        own = [i for i in range(len(pictures.paths)) if i not in doubles]
+        told = Counter(f"pictures that are in {other}, too, and left out of {part}" for other in doubles.values())
+        if own:
+            kept[part] = replace(pictures.subset(own), remarks=pictures.remarks + told)
+        elif part == "train":
+            raise DataError(f"{root}: every picture of train is in {doubles[0]}, too; put others there to train on")
+        else:
+            del kept[part]
+            kept[doubles[0]] = replace(kept[doubles[0]], remarks=kept[doubles[0]].remarks + told)
+    return kept
+
+
+def _read_masked(home: Path, images: Path, folder: Path) -> Pictures:
+    listing = list_pictures(images)
     if not listing.paths:
-        raise DataError(no_pictures(home / "images"))
-    masks = tuple(home / "masks" / path.relative_to(home / "images").with_suffix(".png") for path in listing.paths)
+        raise DataError(no_pictures(images))
+    masks = tuple(folder / path.relative_to(images).with_suffix(".png") for path in listing.paths)
     missing = next((mask for mask in masks if not mask.is_file()), None)
     if missing is not None:
-        raise DataError(f"there is no mask {missing}; every picture of {home / 'images'} needs one of its name")
+        raise DataError(f"there is no mask {missing}; every picture of {images} needs one of its name")
     used = {_as_name(mask) for mask in masks}
-    others = sum(_as_name(mask) not in used for mask in list_files(home / "masks", ".png"))
+    others = sum(_as_name(mask) not in used for mask in list_files(folder, ".png"))
     lone = LeftOut(Counter({".png in masks that belong to no picture": others} if others else {}))
     return Pictures(home, listing.paths, masks=masks, left_out=listing.left_out + lone)
 

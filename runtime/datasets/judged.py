@@ -9,7 +9,7 @@ import numpy as np
 from edgevit.artifact.manifest import HeldOut
 from edgevit.errors import OptionError
 from edgevit.runtime.datasets.folder import PictureFolder, Pictures
-from edgevit.runtime.datasets.split import are_seen
+from edgevit.runtime.datasets.seen import are_seen, choose_unseen, combine
 from edgevit.schema import Seed, check_argument
 
 
@@ -24,6 +24,8 @@ class Judged:
     """How many pictures the folder holds in all."""
     doubts: tuple[str, ...] = ()
     """Why it cannot be known, a sentence for each model."""
+    notes: tuple[str, ...] = ()
+    """What was left out, in sentences."""
 
     @property
     def trained_on(self) -> int | None:
@@ -68,6 +70,9 @@ def choose_judged(
         folder: as read_folder reads it.
         records: each model's name, and what its weights say of their training.
         every: take all pictures of all parts.
+
+    Raises:
+        DataError: some model was trained on every picture of the part.
     """
     known = {name: are_seen(folder, record) for name, record in records}
     doubts = tuple(
@@ -75,30 +80,26 @@ def choose_judged(
         if dict(records)[name] is None
         else f"{name} was trained on other pictures than those of {folder.root}, or they have changed since"
         for name, seen in known.items()
-        if seen is None
+        if seen is None or any(None in part for part in seen.values())
     )
 
     def judged(pictures: Pictures) -> Judged:
         part = next(part for part, found in folder.parts.items() if found is pictures)
-        votes = [None if seen is None else seen[part] for seen in known.values()]
-        return Judged(pictures, tuple(_any(votes, i) for i in range(len(pictures.paths))), folder.images, doubts)
+        votes = [(None,) * len(pictures.paths) if seen is None else seen[part] for seen in known.values()]
+        combined = tuple(combine(vote[i] for vote in votes) for i in range(len(pictures.paths)))
+        return Judged(pictures, combined, folder.images, doubts)
 
     if every:
         parts = [judged(pictures) for pictures in folder.parts.values()]
         return replace(parts[0], pictures=_join(folder), seen=tuple(one for part in parts for one in part.seen))
     if folder.held_out is not None:
-        return judged(folder.held_out)
+        part = judged(folder.held_out)
+        chosen, notes = choose_unseen(part.pictures, part.seen)
+        return replace(part.subset(chosen), notes=notes)
     assert folder.home is not None
     whole = judged(folder.home)
     unseen = [i for i, seen in enumerate(whole.seen) if not seen]
     return whole.subset(unseen) if unseen else whole
-
-
-def _any(votes: Sequence[tuple[bool, ...] | None], index: int) -> bool | None:
-    """Return whether some model was trained on a picture; None if one may have been, or nothing is known of any."""
-    if any(vote is not None and vote[index] for vote in votes):
-        return True
-    return None if None in votes or not votes else False
 
 
 def _join(folder: PictureFolder) -> Pictures:

@@ -141,6 +141,19 @@ def visible_folders(folder: Path) -> tuple[str, ...]:
     return tuple(sorted(names, key=natural_key))
 
 
+def count_loose(folder: Path) -> int:
+    """Return how many pictures lie directly in a folder.
+
+    Raises:
+        DataError: the folder cannot be read.
+    """
+    try:
+        with os.scandir(folder) as entries:
+            return sum(not _is_folder(entry) and _is_picture(entry.name, LeftOut()) for entry in entries)
+    except OSError as error:
+        raise _no_folder(folder, error) from error
+
+
 def natural_key(path: str) -> list[tuple[object, ...]]:
     """Return what sorts paths folder by folder, numbers by their value, however accents are encoded."""
     return [_name_key(name) for name in with_slashes(normalized(path)).split("/")]

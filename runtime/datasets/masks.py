@@ -1,4 +1,4 @@
-"""The numbers in masks, and the class that each pixel has by them."""
+"""Where masks lie, the numbers in them, and the class that each pixel has by them."""
 
 from pathlib import Path
 
@@ -17,6 +17,14 @@ CLASSES_FILE = "classes.txt"
 def class_numbers(drawn: Mask) -> NDArray[np.intp]:
     """Return the class that each pixel of a mask is given, -1 for none."""
     return np.where(drawn == _none(drawn), -1, drawn.astype(np.intp))
+
+
+def find_masks(home: Path) -> tuple[Path, Path] | None:
+    """Return the folders of a part's pictures and masks: images/ and masks/ in it, or images/val and masks/val."""
+    if all((home / name).is_dir() for name in ("images", "masks")):
+        return home / "images", home / "masks"
+    apart = home.parent.parent / "masks" / home.name
+    return (home, apart) if home.parent.name == "images" and apart.is_dir() else None
 
 
 def true_classes(path: Path, drawn: Mask, size: tuple[int, ...], classes: int) -> NDArray[np.intp]:

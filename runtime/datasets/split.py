@@ -1,25 +1,24 @@
-"""Which pictures of a folder are held out from training, and which a trained model has seen.
+"""Which pictures of a folder are held out from training.
 
 The rule is a pure function of a picture's path and a share, so that it holds when pictures are added: a picture is held
 out if the hash of its path is below the share. Where that would hold out none or all of a class's pictures, the nearest
 one changes sides; these exceptions are recorded with the weights, and so the rule stays exact for them, too.
 """
 
-import hashlib
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from edgevit.artifact.manifest import HeldOut
 from edgevit.errors import DataError
-from edgevit.runtime.datasets.folder import PictureFolder, Pictures, training_home
-from edgevit.runtime.datasets.parts import Part
+from edgevit.runtime.datasets.folder import PictureFolder, Pictures
+from edgevit.runtime.datasets.seen import are_seen, choose_unseen, combine, is_held_out, path_hash, unit
 
 FRACTION = 0.1
 """Share held out where nobody says another."""
-SAMPLE = 16
-"""Trained pictures that the record remembers, by which a folder is known again."""
+SAMPLE = 64
+"""Trained pictures that the record remembers, by which a folder is known again, and what was moved within it."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +28,8 @@ class Split:
     train: Pictures
     held_out: Pictures
     record: HeldOut
+    notes: tuple[str, ...] = ()
+    """What is otherwise than was asked for, in sentences."""
 
 
 def split_folder(folder: PictureFolder, fraction: float, started_from: Sequence[HeldOut] = ()) -> Split:
@@ -46,17 +47,33 @@ def split_folder(folder: PictureFolder, fraction: float, started_from: Sequence[
     home = folder.home
     if home is None:
         raise DataError(f"{folder.root} holds {' and '.join(folder.parts)} but no train; put the other images there")
+    known = [seen for record in started_from if (seen := are_seen(folder, record)) is not None]
+    before = {
+        part: tuple(combine([False, *(seen[part][i] for seen in known)]) for i in range(len(pictures.paths)))
+        for part, pictures in folder.parts.items()
+    }
+    elsewhere = [
+        path_hash(name)
+        for part, pictures in folder.parts.items()
+        if pictures is not home
+        for name, was in zip(pictures.names, before[part], strict=True)
+        if was
+    ]
     if "val" in folder.parts:
-        held = folder.parts["val"]
-        return Split(home, held, _record("folder", home, held, 0.0, ()))
-    exceptions = find_exceptions(home.names, home.classes, fraction)
-    for record in started_from:
-        seen = are_seen(folder, record) or {}
-        before = zip(home.names, seen.get("train") or seen.get("all") or (), strict=False)
-        exceptions ^= {path_hash(name) for name, was in before if was and is_held_out(name, fraction, exceptions)}
+        unseen, notes = choose_unseen(folder.parts["val"], before["val"])
+        held = folder.parts["val"].subset(unseen)
+        if maybe := before["val"].count(None):
+            notes = (*notes, f"{maybe:,} of the others may have been, too: some were moved there from {home.home}")
+        return Split(home, held, _record("folder", home, held, elsewhere=elsewhere), notes)
+    asked = find_exceptions(home.names, home.classes, fraction)
+    wanted = [is_held_out(name, fraction, asked) for name in home.names]
+    at_home = before["train" if "train" in before else "all"]
+    changed = {path_hash(home.names[i]) for i, was in enumerate(at_home) if was and wanted[i]}
+    exceptions = asked ^ changed
     out = [is_held_out(name, fraction, exceptions) for name in home.names]
-    train, held = (home.subset([i for i, is_out in enumerate(out) if is_out is wanted]) for wanted in (False, True))
-    return Split(train, held, _record("hash", train, held, fraction, tuple(sorted(exceptions))))
+    train, held = (home.subset([i for i, is_out in enumerate(out) if is_out is kept]) for kept in (False, True))
+    notes = () if not changed else (_say_fewer(len(held.paths), sum(wanted)),)
+    return Split(train, held, _record("hash", train, held, fraction, tuple(sorted(exceptions)), elsewhere), notes)
 
 
 def find_exceptions(names: Sequence[str], classes: Sequence[str] | None, fraction: float) -> frozenset[str]:
@@ -75,64 +92,24 @@ def find_exceptions(names: Sequence[str], classes: Sequence[str] | None, fractio
     return frozenset(changed)
 
 
-def is_held_out(name: str, fraction: float, exceptions: frozenset[str]) -> bool:
-    """Tell whether the picture of this path (see Pictures.names) is held out."""
-    digest = path_hash(name)
-    return (unit(digest) < fraction) != (digest in exceptions)
-
-
-def path_hash(name: str) -> str:
-    """Return 16 hexadecimal digits that depend on nothing but the text."""
-    return hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()[:16]
-
-
-def unit(digest: str) -> float:
-    """Return the number in 0..1 that a path_hash stands for."""
-    return int(digest, 16) / 2**64
-
-
-def are_seen(folder: PictureFolder, record: HeldOut | None) -> dict[Part, tuple[bool, ...]] | None:
-    """Return for each part which of its pictures the weights were trained on; None where that cannot be known.
-
-    It is known if the record is there, and the pictures that it remembers lie in the folder, or in the part train
-    beside it if the folder is val or test itself.
-    """
-    if record is None:
-        return None
-    beside = training_home(folder.root)
-    if beside is not None and knows(record, beside):
-        return {part: (False,) * len(pictures.paths) for part, pictures in folder.parts.items()}
-    home = folder.home
-    if home is None or not knows(record, home):
-        return None
-    exceptions = frozenset(record.exceptions)
-
-    def is_seen(name: str) -> bool:
-        return record.split == "folder" or not is_held_out(name, record.fraction, exceptions)
-
-    return {
-        part: tuple(pictures is home and is_seen(name) for name in pictures.names)
-        for part, pictures in folder.parts.items()
-    }
-
-
-def knows(record: HeldOut, home: Pictures) -> bool:
-    """Tell whether at least half of the remembered pictures lie in a folder, at their path and with their size."""
-    remembered = dict(record.sample)
-    there = {
-        digest: path
-        for name, path in zip(home.names, home.paths, strict=True)
-        if (digest := path_hash(name)) in remembered
-    }
-    found = sum(path.is_file() and path.stat().st_size == remembered[digest] for digest, path in there.items())
-    return found > 0 and 2 * found >= len(remembered)
+def _say_fewer(held: int, wanted: int) -> str:
+    return (
+        f"{held:,} images are held out, not {wanted:,} as --val-fraction says: on the others the weights to start from "
+        "were trained"
+    )
 
 
 def _record(
-    split: Literal["folder", "hash"], train: Pictures, held_out: Pictures, fraction: float, exceptions: tuple[str, ...]
+    split: Literal["folder", "hash"],
+    train: Pictures,
+    held_out: Pictures,
+    fraction: float = 0.0,
+    exceptions: tuple[str, ...] = (),
+    elsewhere: Iterable[str] = (),
 ) -> HeldOut:
     paths = {path_hash(name): path for name, path in zip(train.names, train.paths, strict=True)}
     sample = tuple(
         (digest, paths[digest].stat().st_size) for digest in sorted(paths)[:SAMPLE] if paths[digest].is_file()
     )
-    return HeldOut(split, len(held_out.paths), len(train.paths), fraction, exceptions, sample)
+    told = tuple(sorted(set(elsewhere)))
+    return HeldOut(split, len(held_out.paths), len(train.paths), fraction, exceptions, sample, told)

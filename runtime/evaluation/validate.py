@@ -168,7 +168,7 @@ def judge(
         folder, [(name, record) for (name, _), record in zip(named, records, strict=True)], every=every
     )
     judged = judged.draw(limit, seed)
-    for note in folder.notes():
+    for note in (*folder.notes(), *judged.notes):
         tell(note)
     if judged.pictures.home != data:
         tell(f"images of {judged.pictures.home}")

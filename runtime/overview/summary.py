@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from edgevit.errors import DataError, ImageError, OptionError
 from edgevit.runtime.datasets.folder import Layout, PictureFolder, Pictures, read_folder
 from edgevit.runtime.datasets.marks import upright_size
-from edgevit.runtime.datasets.masks import CLASSES_FILE, class_numbers
-from edgevit.runtime.datasets.parts import find_parts
+from edgevit.runtime.datasets.masks import CLASSES_FILE, class_numbers, find_masks
+from edgevit.runtime.datasets.parts import find_homes
 from edgevit.runtime.images.mask_png import read_mask
 from edgevit.runtime.images.read import read_picture_header
 from edgevit.runtime.labels import read_labels
@@ -110,8 +110,7 @@ def read_any(data: Path, task: Task | None = None) -> tuple[PictureFolder, Task 
     folder = read_folder(data, "boxes")
     if folder.format:
         return folder, "detect"
-    homes = find_parts(data).values() or (data,)
-    if any((home / "images").is_dir() and (home / "masks").is_dir() for home in homes):
+    if any(map(find_masks, find_homes(data, ("images",)).values())):
         return read_folder(data, "masks"), "segment"
     classes = read_folder(data, "classes")
     return (classes, "classify") if any(map(_is_known, classes.parts.values())) else (folder, None)

@@ -168,7 +168,7 @@ def _changed(tiny_model: Path, **changes: Any) -> str:
 
 
 def test_newer_schema_asks_for_an_upgrade(tiny_model: Path) -> None:
-    with pytest.raises(ModelFileError, match=rf"newer edgevit \(schema {SCHEMA + 1}.*pip install -U edgevit"):
+    with pytest.raises(ModelFileError, match=rf"newer edgevit \(schema {SCHEMA + 1}.*git pull.*make board-wheel"):
         Manifest.from_json(_changed(tiny_model, schema=SCHEMA + 1))
 
 

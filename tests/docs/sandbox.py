@@ -1,6 +1,7 @@
 """A home for a block of the documents: the files that it names, and programs that stand in for those of a board."""
 
 import os
+import re
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -69,7 +70,6 @@ for word in "$@"; do
   case "$word" in "$last"|-*) ;; *) test -e "$word" || { echo "no file $word" >&2; exit 1; } ;; esac
 done
 """,
-    "pipx": 'exec pip "$@"',
     "apt": 'test "$1" = install',
     "apt-get": 'test "$1" = install',
     "make": f"""
@@ -78,11 +78,16 @@ case "$*" in *board-wheel*) mkdir -p dist/board && touch dist/board/edgevit-0.1.
 """,
     "scp": """
 for last in "$@"; do :; done
-case "$last" in *@*:*|board:*) ;; *) echo "scp to $last?" >&2; exit 1 ;; esac
-for word in "$@"; do test "$word" = "$last" || test -e "$word" || { echo "no file $word" >&2; exit 1; }; done
+case "$last" in
+  *@*:*|board:*) for word in "$@"; do
+      test "$word" = "$last" || test -e "$word" || { echo "no file $word" >&2; exit 1; }
+    done ;;
+  .) case "$1 $2" in "-r "*@*:*) ;; *) echo "scp of $2?" >&2; exit 1 ;; esac ;;
+  *) echo "scp to $last?" >&2; exit 1 ;;
+esac
 """,
     "sudo": 'exec env "$@"',
-    "systemctl": 'case "$1 $2" in "daemon-reload "|"enable --now"|"reload edgevit") ;; *) exit 1 ;; esac',
+    "systemctl": 'case "$1 $2" in "daemon-reload "|*"able --now"|"reload edgevit") ;; *) exit 1 ;; esac',
     "loginctl": 'test "$1" = enable-linger',
     "journalctl": 'echo "edgevit: started"',
     # a camera of two pictures that take turns, since one that repeats itself is frozen
@@ -148,7 +153,7 @@ class Sandbox:
             (self.home / "block.py").write_text(block.text)
             words = [sys.executable, "-P", "-m", "tests.docs.stand_ins", "python", "block.py"]
         else:
-            words = ["bash", "-ec", block.text.replace("/etc/edgevit/", f"{self.home}/")]
+            words = ["bash", "-ec", re.sub("/(?:etc|var/lib)/", rf"{self.home}\g<0>", block.text)]
             if "--compare yesterday.json today.json" in block.text:
                 words[2] = (
                     f"edgevit benchmark sbcformer_xs-int8.onnx --json | tee yesterday.json > today.json\n{words[2]}"
@@ -172,8 +177,10 @@ class Sandbox:
         )
 
 
-def make_sandbox(folder: Path, classifier: Path, segmenter: Path, detector: Path, camera: str) -> Sandbox:
-    """Fill a folder with what blocks name; the three models are moved there."""
+def make_sandbox(
+    folder: Path, classifier: Path, segmenter: Path, detector: Path, for_litert: Path, camera: str
+) -> Sandbox:
+    """Fill a folder with what blocks name; the four models are moved there."""
     home, programs = folder / "home", folder / "programs"
     for place in (home, programs):
         place.mkdir()
@@ -183,6 +190,7 @@ def make_sandbox(folder: Path, classifier: Path, segmenter: Path, detector: Path
     classifier.rename(home / "m.onnx")
     segmenter.rename(home / "m-seg.onnx")
     detector.rename(home / "m-det.onnx")
+    for_litert.rename(home / "efficientvit_b0-int8.tflite")
     _copy_models(home)
     _draw_pictures(home)
     subprocess.run([programs / "python", "-m", "venv", ".venv"], cwd=home, env={"PATH": f"{programs}:{os.defpath}",
@@ -200,7 +208,9 @@ def _copy_models(home: Path) -> None:
     onnx.save(foreign, home / "efficientnet-lite0.onnx")
     for folder in ("docs", "tools/a72"):
         (home / folder).mkdir(parents=True)
-    (home / "mqtt").write_text("secret\n")
+    for name in ("etc/edgevit/mqtt", "var/lib/edgevit/events.jsonl", "var/lib/edgevit/hard/red/0.jpg"):
+        (home / name).parent.mkdir(parents=True, exist_ok=True)
+        (home / name).write_text("secret\n")
     (home / "last").touch()
     os.utime(home / "last", (0, 0))
 

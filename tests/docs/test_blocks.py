@@ -68,10 +68,15 @@ def camera() -> Iterator[str]:
 
 @pytest.fixture
 def sandbox(
-    tmp_path: Path, tiny_model: Path, make_segmenter: MakeModel, make_detector: MakeModel, camera: str
+    tmp_path: Path,
+    tiny_model: Path,
+    make_segmenter: MakeModel,
+    make_detector: MakeModel,
+    make_tflite: MakeModel,
+    camera: str,
 ) -> Sandbox:
     detector = make_detector("det.onnx", labels=("hen", "fox", "egg"))
-    return make_sandbox(tmp_path, tiny_model, make_segmenter("seg.onnx"), detector, camera)
+    return make_sandbox(tmp_path, tiny_model, make_segmenter("seg.onnx"), detector, make_tflite(), camera)
 
 
 @pytest.mark.parametrize("block", RUN, ids=str)

@@ -78,7 +78,7 @@ def test_classes_and_masks_are_checked_before_training(data: Path, tmp_path: Pat
     with pytest.raises(DataError, match=r"has no classes\.txt"):
         split_masked(tmp_path, 0.1)
     (tmp_path / "classes.txt").write_text("one\ntwo\n")
-    with pytest.raises(DataError, match="has no folders images and masks"):
+    with pytest.raises(DataError, match="has no masks; put"):
         split_masked(tmp_path, 0.1)
 
 

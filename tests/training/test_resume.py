@@ -11,9 +11,14 @@ import pytest
 import torch
 
 from edgevit.errors import CheckpointError
+from edgevit.export.checkpoint import load_checkpoint
 from edgevit.models import create_model
+from edgevit.models.zoo.registry import get_spec
 from edgevit.schema import option_name
 from edgevit.training import Recipe, TrainingResult, Watcher, train
+from edgevit.training.data import Listing, list_data
+from edgevit.training.initialize import load_initial
+from edgevit.training.kinds import KINDS
 from edgevit.training.lessons import Lessons
 from tests.made_photos import write_photos
 
@@ -149,3 +154,40 @@ def test_for_more_epochs_the_command_is_given(data: Path, stopped: Path, tmp_pat
 def test_a_finished_folder_is_not_overwritten(data: Path, stopped: Path) -> None:
     with pytest.raises(CheckpointError, match="holds a run already; continue it with resume="):
         train(NAME, data, stopped)
+
+
+def started(data: Path, start: Path) -> Listing:
+    return list_data(KINDS["classify"], data, 0.5, (start,))
+
+
+def test_a_start_from_last_pt_holds_out_nothing_that_its_run_was_trained_on(data: Path, stopped: Path) -> None:
+    first, alone = list_data(KINDS["classify"], data, 0.1), list_data(KINDS["classify"], data, 0.5)
+    assert set(alone.val.paths) & set(first.train.paths), "so would a start that says nothing"
+    second = started(data, stopped / "last.pt")
+    assert second.val.paths == first.val.paths
+    assert len(second.notes) == 1
+    assert "as --val-fraction says" in second.notes[0]
+
+
+def test_a_start_from_last_pt_has_a_new_classifier_for_other_classes(stopped: Path) -> None:
+    def loaded(*classes: str) -> str:
+        return load_initial(create_model(NAME, 2), get_spec(NAME), str(stopped / "last.pt"), classes)
+
+    assert loaded("blue", "red") == "all weights of last.pt:state_dict_ema"
+    assert loaded("cat", "dog").endswith("but the classifier, which starts anew (it is for other classes)")
+
+
+def test_last_pt_brings_its_model_classes_and_size(stopped: Path) -> None:
+    classifier = load_checkpoint(stopped / "last.pt")
+    assert (classifier.names, classifier.preprocess.size) == (("blue", "red"), (64, 64))
+
+
+def test_last_pt_of_an_older_version_resumes_and_warns_as_a_start(data: Path, stopped: Path, tmp_path: Path) -> None:
+    shutil.copytree(stopped, tmp_path / "run")
+    state = torch.load(tmp_path / "run" / "last.pt", weights_only=True)
+    del state["edgevit"]
+    torch.save(state, tmp_path / "run" / "last.pt")
+    (note,) = started(data, tmp_path / "run" / "last.pt").notes
+    assert note.startswith(f"warning: {tmp_path / 'run' / 'last.pt'} does not say which images it was trained on")
+    assert go_on(data, tmp_path / "run")[0].finished
+    assert "--val-fraction" in started(data, tmp_path / "run" / "last.pt").notes[0]

@@ -1,12 +1,14 @@
 """Fit the prices of `edgevit benchmark --estimate`, and tell how far the fit is off.
 
     python tools/a72/fit.py tools/a72/operators.json        costs.py, from what operators.py counted
+    python tools/a72/fit.py --litert tools/a72/litert.json  its LITERT_SHARES, from what litert.py counted
     python tools/a72/fit.py --boards FILE.json...           the two times of estimate.py, from what boards measured
 
 Operators: instructions are fitted as a * multiply-adds + b * elements, misses as c * multiply-adds + d * bytes, for
-each kind. Boards: milliseconds as e * instructions + f * misses, brought to four threads at 1.5 GHz; the files are
-those of `edgevit benchmark --submit`, and runs that are tainted, unsettled, without estimate or of other processors are
-left out, in words. The squares of relative errors are least. No coefficient is negative.
+each kind. LiteRT: both as shares of those sums, for each group of kinds. Boards: milliseconds as e * instructions +
+f * misses, brought to four threads at 1.5 GHz; the files are those of `edgevit benchmark --submit`, and runs that are
+tainted, unsettled, without estimate or of other processors are left out, in words. The squares of relative errors are
+least. No coefficient is negative.
 """
 
 import json
@@ -25,13 +27,13 @@ FEWEST = 3
 """Runs below which two coefficients mean nothing."""
 
 
-def fit(rows: list[dict[str, float]], counted: str, works: tuple[str, str]) -> tuple[Vector, Vector]:
-    """Return what each unit of two works takes, and how far the fit is off in each row, as a share."""
+def fit(rows: list[dict[str, float]], counted: str, works: Sequence[str]) -> tuple[Vector, Vector]:
+    """Return what each unit of some works takes, and how far the fit is off in each row, as a share."""
     target = np.array([row[counted] for row in rows])
     work = np.array([[row[name] for name in works] for row in rows]) / target[:, None]
     used = np.flatnonzero(work.any(axis=0))
     while True:
-        solution = np.zeros(2)
+        solution = np.zeros(len(works))
         solution[used] = np.linalg.lstsq(work[:, used], np.ones(len(rows)), rcond=None)[0]
         if (solution >= 0).all():
             return solution, work @ solution - 1
@@ -99,13 +101,37 @@ def fit_operators(path: Path) -> list[str]:
     return lines
 
 
+def fit_litert(path: Path) -> list[str]:
+    """Return the lines of LITERT_SHARES, and how far the files' estimates by them are off."""
+    from edgevit.export.estimate.estimate import milliseconds
+
+    files = json.loads(path.read_text())
+    groups = list(dict.fromkeys(group for file in files for group in file["works"]))
+    shares, told = [], []
+    for place, counted in enumerate(("instructions", "misses")):
+        rows = [
+            {counted: file[counted], **{group: file["works"].get(group, (0, 0))[place] for group in groups}}
+            for file in files
+        ]
+        found, wrong = fit(rows, counted, groups)
+        shares.append(found)
+        told.append([row[counted] * (1 + share) for row, share in zip(rows, wrong, strict=True)])
+    off = [
+        milliseconds(*estimate, THREADS, MHZ) / milliseconds(file["instructions"], file["misses"], THREADS, MHZ) - 1
+        for file, estimate in zip(files, zip(*told, strict=True), strict=True)
+    ]
+    lines = [f'    "{group}": ({a:.3g}, {b:.3g}),' for group, a, b in zip(groups, *shares, strict=True)]
+    return [*lines, f"# {len(files)} files; their times are off by {min(off):+.0%} to {max(off):+.0%}"]
+
+
 def main() -> None:
     first, *more = sys.argv[1:]
-    lines = (
-        fit_boards(list(map(Path, more)), lambda text: print(text, file=sys.stderr))
-        if first == "--boards"
-        else fit_operators(Path(first))
-    )
+    if first == "--boards":
+        lines = fit_boards(list(map(Path, more)), lambda text: print(text, file=sys.stderr))
+    elif first == "--litert":
+        lines = fit_litert(Path(*more))
+    else:
+        lines = fit_operators(Path(first))
     print("\n".join(lines))
 
 

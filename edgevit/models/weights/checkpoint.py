@@ -136,6 +136,22 @@ def read_checkpoint(path: Path, key: str | None = None) -> Checkpoint:
     return Checkpoint(_tensors(found[best], path), best, tuple(found)[1:])
 
 
+def read_beside(path: Path, key: str) -> Any:
+    """Return what a PyTorch file holds under a key beside the weights, which are not read; None where it has no such.
+
+    Raises:
+        CheckpointError: the file would unpack to much more than its size.
+    """
+    try:
+        _refuse_inflated(path)
+        with torch.serialization.safe_globals(SAFE), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except (OSError, pickle.UnpicklingError, *_DAMAGE):  # whoever reads the weights says so
+        return None
+    return content.get(key) if isinstance(content, Mapping) else None
+
+
 def _is_averaged(key: str) -> bool:
     return any(map(is_average, key.split("/")))
 

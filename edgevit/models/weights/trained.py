@@ -1,4 +1,4 @@
-"""What `edgevit train` says in a safetensors file about its weights: classes, preprocessing, accuracy."""
+"""What `edgevit train` says in a file of weights about them: classes, preprocessing, accuracy."""
 
 import json
 import math
@@ -18,6 +18,8 @@ THRESHOLD_KEY = "edgevit_threshold"
 """There too, for detection models."""
 HELD_OUT_KEY = "edgevit_held_out"
 """There too, except in files of older versions: a HeldOut as a JSON object."""
+STATE_KEY = "edgevit"
+"""In `last.pt`: all of these."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,7 @@ class TrainingFacts:
     preprocess: Preprocess
     accuracy: dict[str, float | None]
     """Shares 0..1 over the held-out images, `top1` and `macro`, `pixel_accuracy` and `miou`, or `ap` and `ap50`;
-    `images`, their number.
+    `images`, their number. Empty in `last.pt`.
 
     `macro` is None where a class has no image among them.
     """
@@ -46,7 +48,7 @@ class TrainingFacts:
 
 
 def read_training_facts(path: Path) -> TrainingFacts | None:
-    """Return what a safetensors file says about its weights, or None if it, or a file of another kind, says nothing.
+    """Return what a safetensors file or a `last.pt` says about its weights; None if it, or another file, says nothing.
 
     Raises:
         CheckpointError: what it says cannot be understood.
@@ -69,8 +71,14 @@ def read_training_facts(path: Path) -> TrainingFacts | None:
         ) from error
 
 
+def lacks_record(path: Path) -> bool:
+    """Return whether an older `edgevit train` wrote the weights, so that nothing tells what they were trained on."""
+    facts = read_training_facts(path)
+    return facts.held_out is None if facts else isinstance(_read_beside(path, "recipe"), str)
+
+
 def read_model_name(path: Path) -> str | None:
-    """Return which model the weights are of, if `edgevit train` wrote the safetensors file; None for any other."""
+    """Return which model the weights are of, if `edgevit train` wrote the file; None for any other."""
     return _read_header(path).get(MODEL_KEY)
 
 
@@ -93,7 +101,7 @@ def count_parameters(path: Path) -> int:
 
 
 def _read_header(path: Path) -> dict[str, str]:
-    """Return the metadata of a safetensors file; empty for a file of another kind, or without any."""
+    """Return the metadata of a safetensors file, or those in `last.pt`; empty for another file, or without any."""
     try:
         from safetensors import SafetensorError, safe_open
     except ModuleNotFoundError as error:
@@ -102,4 +110,14 @@ def _read_header(path: Path) -> dict[str, str]:
         with safe_open(path, "np") as file:
             return file.metadata() or {}
     except SafetensorError:  # of PyTorch's own format, or damaged: whoever reads the weights says so
-        return {}
+        found = _read_beside(path, STATE_KEY)
+        return {str(key): str(text) for key, text in found.items()} if isinstance(found, dict) else {}
+
+
+def _read_beside(path: Path, key: str) -> Any:
+    """Return what PyTorch's file holds under a key beside the weights; None without PyTorch."""
+    try:
+        from edgevit.models.weights.checkpoint import read_beside
+    except ModuleNotFoundError:
+        return None
+    return read_beside(path, key)

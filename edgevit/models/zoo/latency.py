@@ -1,6 +1,6 @@
-"""How long each model takes, so that one is picked by time and accuracy: fewer operations are not less time.
+"""How long each model takes on a PC, so that one is picked by time and accuracy: fewer operations are not less time.
 
-The figures are in latency.json, which benchmarks/zoo.py measures and writes; those of TFLite are of benchmarks/a72.py.
+The figures are in latency.json, which benchmarks/zoo.py measures and writes; those of a Raspberry Pi are in sizes.json.
 """
 
 import json
@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import Any
 
 FILE = Path(__file__).with_name("latency.json")
-PI4_BASIS = "four threads at 1.5 GHz"
-"""What the estimates for a Raspberry Pi 4 suppose."""
 
 
 @dataclass(frozen=True)
@@ -21,12 +19,6 @@ class Latency:
     x86_fp32_ms: float
     """Measured on one thread."""
     x86_int8_ms: float
-    rpi4_fp32_ms: float
-    """Estimated for a Raspberry Pi 4 with four threads; docs/benchmark.md says how far it may be off."""
-    rpi4_int8_ms: float
-    rpi4_tflite_fp32_ms: float | None = None
-    """The same of its TFLite file, from counts of the whole model (benchmarks/a72.py); None where that was not done."""
-    rpi4_tflite_int8_ms: float | None = None
 
 
 def find_latency(name: str) -> Latency | None:

@@ -12,7 +12,8 @@ from edgevit.errors import DataError
 from edgevit.runtime.datasets.folder import Pictures, read_folder
 from edgevit.runtime.datasets.judged import choose_judged
 from edgevit.runtime.datasets.marks import turned_sides, upright_size
-from edgevit.runtime.datasets.split import are_seen, split_folder
+from edgevit.runtime.datasets.seen import are_seen
+from edgevit.runtime.datasets.split import split_folder
 from edgevit.runtime.images.read import read_image, read_picture_header
 from tests.made_labels import coco, found, make_pictures, voc, write
 from tests.places import SHARED
@@ -79,7 +80,7 @@ def test_pictures_that_are_held_out_keep_their_boxes(tmp_path: Path) -> None:
             assert boxes == [(("hen", "fox")[number % 2], [round(40 - width / 2, 3), 15, round(40 + width / 2, 3), 45])]
     seen = are_seen(folder, split.record)
     assert seen is not None
-    assert sum(seen["all"]) == len(split.train.paths)
+    assert seen["all"].count(True) == len(split.train.paths)
     judged = choose_judged(folder, [("m.onnx", split.record)]).pictures
     assert (judged.names, judged.box_names) == (split.held_out.names, ("hen", "fox"))
     assert found(judged) == found(split.held_out)
@@ -101,6 +102,37 @@ def test_boxes_by_the_names_of_a_model(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="boxes of fox, which is no class of the model, whose labels are cow, hen"):
         pictures.boxes_by(("cow", "hen"))
     assert pictures.subset([0]).boxes_by(("hen",)) is not None, "a class without boxes need not be known"
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {
+            "ImageSets/Main/trainval.txt": "0\n1\n2\n3",
+            "ImageSets/Main/val.txt": "2\n3",
+            **{f"Annotations/{i}.xml": voc(("hen", (0, 0, 9, 9))) for i in range(4)},
+        },
+        {
+            "data.yaml": "train: images\nval: images/late\nnames: [hen]",
+            **{f"labels/{name}.txt": "0 0.5 0.5 0.5 0.5" for name in ("0", "1", "late/2", "late/3")},
+        },
+        {
+            f"annotations/instances_{part}.json": coco({f"{i}.jpg": i for i in shown}, {"hen": 1})
+            for part, shown in (("train", range(4)), ("val", (2, 3)))
+        },
+    ],
+    ids=["VOC's lists", "data.yaml", "COCO"],
+)
+def test_a_picture_in_train_and_val_is_held_out(tmp_path: Path, files: dict[str, str]) -> None:
+    late = "late/" if "data.yaml" in files else ""
+    make_pictures(tmp_path, *(f"images/{name}.jpg" for name in ("0", "1", f"{late}2", f"{late}3")))
+    write(tmp_path, files)
+    folder = read_folder(tmp_path, "boxes")
+    stems = {part: [path.stem for path in pictures.paths] for part, pictures in folder.parts.items()}
+    assert stems == {"train": ["0", "1"], "val": ["2", "3"]}
+    assert [len(pictures.boxes or ()) for pictures in folder.parts.values()] == [2, 2]
+    home = tmp_path / "images" if late else tmp_path
+    assert list(folder.notes()) == [f"{home}: 2 pictures that are in val, too, and left out of train"]
 
 
 def counts(pictures: Pictures) -> Counter[str]:

@@ -38,6 +38,15 @@ def test_layouts_with_parts(tmp_path: Path, picture: str, document: str, told: s
     assert list(folder.notes()) == []
 
 
+def test_what_lies_beside_the_documents_of_several_parts_is_told_once(tmp_path: Path) -> None:
+    make_pictures(tmp_path, "images/train/a.jpg", "images/val/b.jpg")
+    for part, name in (("train", "a.jpg"), ("val", "b.jpg")):
+        write(tmp_path, {f"annotations/instances_{part}.json": coco({name: 1}, {"hen": 1}, one(1, 1, 0, 0, 9, 9))})
+    assert list(read(tmp_path).notes()) == []
+    write(tmp_path, {"notes.txt": ""})
+    assert list(read(tmp_path).notes()) == [f"{tmp_path}: 1 file left out: 1 .txt"]
+
+
 @pytest.mark.parametrize("told", ["images/a.jpg", "images\\a.jpg", "/data/upload/1/a.jpg", "0123abcd-a.jpg", "a.jpg"])
 def test_label_studio_tells_where_a_picture_once_was(tmp_path: Path, told: str) -> None:
     make_pictures(tmp_path, "images/a.jpg")

@@ -80,8 +80,77 @@ def test_parts_are_known_by_their_usual_names(tmp_path: Path, spelling: str) -> 
 def test_a_class_may_be_called_test(tmp_path: Path) -> None:
     touch(tmp_path, "test/1.jpg", "red/1.jpg")
     assert list(read_folder(tmp_path, "classes", (*NAMES, "test")).parts) == ["all"]
-    assert list(read_folder(tmp_path, "classes").parts) == ["all"], "without train/ all folders are classes"
     assert list(read_folder(tmp_path, "classes", NAMES).parts) == ["test"]
+
+
+@pytest.mark.parametrize("names", [("val",), ("test", "valid"), ("Test",), ("Train", "Val"), ("VALIDATION",)])
+def test_folders_called_as_parts_are_no_classes_to_learn(tmp_path: Path, names: tuple[str, ...]) -> None:
+    touch(tmp_path, "red/1.jpg", "blue/1.jpg", *(f"{name}/red/2.jpg" for name in names))
+    message = f"holds .*{' and '.join(names)} but no train; put .* into .*train, in small letters, or rename a"
+    with pytest.raises(DataError, match=message):
+        read_folder(tmp_path, "classes")
+
+
+def test_what_lies_beside_the_parts_is_told(tmp_path: Path) -> None:
+    touch(tmp_path, "train/red/1.jpg", "Val/red/2.jpg", "duck/3.jpg", "duck/4.jpg", "loose.jpg", "notes.txt", ".git/x")
+    for layout in LAYOUTS + ("classes", "plain"):
+        folder = read_folder(tmp_path, layout)
+        assert list(folder.parts) == ["train"]
+        assert list(folder.notes()) == [
+            f"{tmp_path}: 1 file left out: 1 pictures beside the parts; folders left out: "
+            "Val (parts have small letters), duck"
+        ]
+
+
+def test_parts_in_capitals_of_masks_are_told(tmp_path: Path) -> None:
+    touch(tmp_path, *(f"{kind}/{part}/1.png" for kind in ("images", "masks") for part in ("Train", "Val")))
+    folder = read_folder(tmp_path, "masks")
+    assert list(folder.parts) == ["all"]
+    assert list(folder.notes()) == [f"{tmp_path}: 2 folders not taken for parts, which have small letters: Train, Val"]
+
+
+def test_masks_have_parts_within_images_too(tmp_path: Path) -> None:
+    parts = ("train", "val", "test")
+    touch(tmp_path, *(f"{kind}/{part}/a/x.png" for kind in ("images", "masks") for part in parts), "images/loose.jpg")
+    folder = read_folder(tmp_path, "masks")
+    assert list(folder.parts) == list(parts)
+    for part, pictures in folder.parts.items():
+        assert (pictures.names, pictures.masks) == (("a/x.png",), (tmp_path / f"masks/{part}/a/x.png",))
+    assert list(folder.notes()) == [f"{tmp_path}: 1 file left out: 1 pictures beside the parts"]
+    assert read_folder(tmp_path / "images/val", "masks").parts["all"].masks == (tmp_path / "masks/val/a/x.png",)
+    (tmp_path / "masks/val/a/x.png").unlink()
+    with pytest.raises(DataError, match=r"there is no mask .*masks.val.a.x\.png"):
+        read_folder(tmp_path, "masks")
+
+
+@pytest.mark.parametrize("layout", ["classes", "masks", "boxes", "plain"])
+def test_a_picture_in_two_parts_stays_where_it_judges(tmp_path: Path, layout: Layout) -> None:
+    touch(tmp_path, "train/red/1.jpg", "train/red/2.jpg", "val/red/3.jpg", "test/red/4.jpg")
+    (tmp_path / "train/red/link.jpg").symlink_to(tmp_path / "val/red/3.jpg")
+    (tmp_path / "train/red/hard.jpg").hardlink_to(tmp_path / "test/red/4.jpg")
+    (tmp_path / "test/red/link.jpg").symlink_to(tmp_path / "val/red/3.jpg")
+    folder = read_folder(tmp_path, layout)
+    assert {part: pictures.names for part, pictures in folder.parts.items()} == {
+        "train": ("red/1.jpg", "red/2.jpg"),
+        "val": ("red/3.jpg",),
+        "test": ("red/4.jpg",),
+    }
+    assert sorted(folder.notes()) == [
+        f"{tmp_path / 'test'}: 1 pictures that are in val, too, and left out of test",
+        f"{tmp_path / 'train'}: 1 pictures that are in test, too, and left out of train",
+        f"{tmp_path / 'train'}: 1 pictures that are in val, too, and left out of train",
+    ]
+
+
+def test_a_part_without_pictures_of_its_own(tmp_path: Path) -> None:
+    touch(tmp_path, "val/red/1.jpg")
+    (tmp_path / "test").symlink_to(tmp_path / "val")
+    folder = read_folder(tmp_path, "plain")
+    assert list(folder.parts) == ["val"]
+    assert list(folder.notes()) == [f"{tmp_path / 'val'}: 1 pictures that are in val, too, and left out of test"]
+    (tmp_path / "train").symlink_to(tmp_path / "val")
+    with pytest.raises(DataError, match="every picture of train is in val, too; put others there to train on"):
+        read_folder(tmp_path, "plain")
 
 
 def test_a_class_called_train_hides_no_part_where_folders_are_no_classes(tmp_path: Path) -> None:

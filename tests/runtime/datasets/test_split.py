@@ -9,7 +9,8 @@ import pytest
 from edgevit.errors import DataError
 from edgevit.runtime.datasets.folder import read_folder
 from edgevit.runtime.datasets.judged import choose_judged
-from edgevit.runtime.datasets.split import Split, are_seen, find_exceptions, is_held_out, split_folder
+from edgevit.runtime.datasets.seen import are_seen, is_held_out
+from edgevit.runtime.datasets.split import Split, find_exceptions, split_folder
 
 
 def make(folder: Path, *names: str) -> Path:

@@ -5,7 +5,8 @@ import hashlib
 import hypothesis.strategies as st
 from hypothesis import given, settings
 
-from edgevit.runtime.datasets.split import find_exceptions, is_held_out
+from edgevit.runtime.datasets.seen import is_held_out
+from edgevit.runtime.datasets.split import find_exceptions
 
 NAME = st.text("abcdefgh\u00e9", min_size=1, max_size=5)
 

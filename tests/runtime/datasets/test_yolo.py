@@ -214,7 +214,7 @@ def test_parts_within_images_may_lack_labels_and_other_folders_are_told(tmp_path
     write(tmp_path, {"labels/train/a.txt": HALF, "classes.txt": "hen"})
     folder = read(tmp_path)
     assert {part: pictures.boxes is None for part, pictures in folder.parts.items()} == {"train": False, "test": True}
-    assert list(folder.notes()) == [f"{tmp_path / 'images/train'}: folders left out: new"]
+    assert list(folder.notes()) == [f"{tmp_path}: folders left out: images/new"]
 
 
 def test_lists_divide_a_folder_without_parts(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 import edgevit
 from edgevit.errors import DataError, OptionError
+from edgevit.runtime.datasets.parts import Part
 from edgevit.runtime.images.mask_png import mask_png
 from edgevit.runtime.overview.summary import BoxSizes, PartSummary, describe_data, suggest_size
 from tests.made_labels import make_pictures, write
@@ -53,19 +54,24 @@ def test_classes_of_folders(tmp_path: Path) -> None:
     )
 
 
-def test_classes_of_masks(tmp_path: Path) -> None:
-    make_pictures(tmp_path, "images/a.jpg", "images/b.jpg")
-    masks = {"a": [[0, 0, 2]], "b": [[2, 2, 255]]}
+@pytest.mark.parametrize("part", ["all", "train"])
+def test_classes_of_masks(tmp_path: Path, part: Part) -> None:
+    inside = "" if part == "all" else f"{part}/"
+    make_pictures(tmp_path, f"images/{inside}a.jpg", f"images/{inside}b.jpg")
+    masks = {f"{inside}a": [[0, 0, 2]], f"{inside}b": [[2, 2, 255]]}
     write(tmp_path, {f"masks/{name}.png": mask_png(np.array(mask, np.uint8), ()) for name, mask in masks.items()})
     found = describe_data(tmp_path)
     assert (found.task, found.format) == ("segment", "images beside masks")
-    assert found.parts == {"all": PartSummary(2, None, {"0": 1, "2": 2})}
+    assert found.parts == {part: PartSummary(2, None, {"0": 1, "2": 2})}
     write(
         tmp_path,
-        {"classes.txt": "soil\ncrop\n", "masks/b.png": mask_png(np.array([[1, 3, 299, 65535]], np.uint16), ())},
+        {
+            "classes.txt": "soil\ncrop\n",
+            f"masks/{inside}b.png": mask_png(np.array([[1, 3, 299, 65535]], np.uint16), ()),
+        },
     )
     found = describe_data(tmp_path)
-    assert found.parts == {"all": PartSummary(2, None, {"soil": 1, "crop": 1, "2": 1, "3": 1, "299": 1})}
+    assert found.parts == {part: PartSummary(2, None, {"soil": 1, "crop": 1, "2": 1, "3": 1, "299": 1})}
 
 
 def test_a_mask_without_a_picture_is_told(tmp_path: Path) -> None:
