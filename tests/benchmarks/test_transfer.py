@@ -40,7 +40,8 @@ def test_a_part_val_is_what_is_judged_by(data: Path, tmp_path: Path) -> None:
         for name in ("blue", "red"):
             (tmp_path / part / name).mkdir(parents=True)
             for i in range(count):
-                (tmp_path / part / name / f"{part}{i}.png").symlink_to(data / name / f"{i}.png")
+                source = data / name / f"{i if part == 'train' else 10 + i}.png"
+                (tmp_path / part / name / f"{part}{i}.png").symlink_to(source)
     task = draw(read_folder(tmp_path, "classes"), photos=9, judged=2, seed=0)
     assert task.train.counts() == (5, 5)
     assert task.held.counts() == (2, 2)
@@ -53,7 +54,9 @@ def test_what_is_left_out_is_told_before_anything_is_trained(data: Path, tmp_pat
         for name, count in counts.items():
             (home / part / name).mkdir(parents=True)
             for i in range(count):
-                (home / part / name / f"{part}{i}.png").symlink_to(data / name.replace("green", "red") / f"{i}.png")
+                number = i + {"train": 0, "val": 10}[part] + (15 if name == "green" else 0)
+                source = data / name.replace("green", "red") / f"{number}.png"
+                (home / part / name / f"{part}{i}.png").symlink_to(source)
     damaged = home / "val" / "blue" / "damaged.png"
     damaged.write_bytes(b"no picture")
     mark = write_teacher(tmp_path / "colours.onnx")
