@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from accuracy import MODELS
 from cifar10 import cifar10
-from labelled import labelled
+from labelled import evenly, labelled
 from latency import interleaved
 from onnxruntime.quantization import CalibrationDataReader, quantize_static
 
@@ -41,7 +41,9 @@ STOCK_IMAGES = 256
     type=click.Path(path_type=Path),
     help="Folder of test images; the archive beside the project unless given.",
 )
-@click.option("--limit", default=5000, show_default=True, help="Measure on at most this many images.")
+@click.option(
+    "--limit", type=click.IntRange(1), default=5000, show_default=True, help="Measure on at most this many images."
+)
 @click.option("--rounds", default=40, show_default=True, help="Timed runs of each file.")
 @click.option("--model", "models", multiple=True, default=MODELS, show_default=True)
 @click.option("--methods", is_flag=True, help="Also calibrate by every method, on real images.")
@@ -57,8 +59,8 @@ def main(test: Path | None, limit: int, rounds: int, models: tuple[str, ...], me
             deciding = linked(shown[::2], [weights.labels[place] for place in places[::2]], Path(folder, name))
             rows = files(name, Path(folder), deciding, methods)
             rows["stock int8"] = (stock(name, Path(folder), shown[::2]), None)
-            step = max(1, len(shown[1::2]) // limit)
-            paths, truth = shown[1::2][::step], np.array(places[1::2][::step])
+            chosen = [1 + 2 * place for place in evenly(len(shown) // 2, limit)]
+            paths, truth = [shown[i] for i in chosen], np.array([places[i] for i in chosen])
             with contextlib.ExitStack() as stack:
                 sessions = {}
                 for label, (path, _) in rows.items():

@@ -20,7 +20,7 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,17 +29,18 @@ import numpy as np
 import onnx
 import torch
 
-from edgevit.errors import EdgevitError, OptionError
+from edgevit.errors import DataError, EdgevitError, OptionError
 from edgevit.models.weights.resolve import RANDOM
 from edgevit.runtime.backends.session import open_session
-from edgevit.runtime.datasets.folder import Pictures, read_folder
+from edgevit.runtime.datasets.folder import PictureFolder, Pictures, read_folder
 from edgevit.runtime.datasets.seen import path_hash
 from edgevit.runtime.datasets.split import split_folder
 from edgevit.runtime.foreign import IMAGENET_MEAN, IMAGENET_STD
 from edgevit.system.program import Program
+from edgevit.text import printable
 from edgevit.training import Accuracy, train
 from edgevit.training.accuracy import plain_inputs
-from edgevit.training.folders import Samples
+from edgevit.training.folders import Samples, drop_unreadable
 from edgevit.training.frozen import fit_head
 from edgevit.training.teacher import Teacher, open_teacher
 
@@ -82,9 +83,15 @@ def main(
     teacher = {} if mark is None else as_teacher(mark, mean, std)
     for folder in data:
         with tempfile.TemporaryDirectory() as name:
-            tasks = [draw(folder, photos, judged, seed) for seed in range(seeds)]
+            pictures = read_folder(folder, "classes")
+            tasks = [only_readable(draw(pictures, photos, judged, seed)) for seed in range(seeds)]
+            notes = (*pictures.notes(), *(fault for task in tasks for fault in task.faults))
+            for note in dict.fromkeys(notes):
+                click.echo(printable(note), err=True)
             held, classes = len(tasks[0].held.paths), len(tasks[0].held.classes)
-            click.echo(f"{folder.name}: {model}, {classes} classes, {photos} photos each, {imgsz} px, {held} judged")
+            fewest, most = (find(tasks[0].train.counts()) for find in (min, max))
+            each = f"{most} photos" if fewest == most else f"{fewest} to {most} photos"
+            click.echo(f"{folder.name}: {model}, {classes} classes, {each} each, {imgsz} px, {held} judged")
             click.echo(f"{'start':20} {'top-1 %':>13} {'seconds':>8} {'probe %':>13} {'seconds':>8}")
             homes = [link(task, Path(name, str(seed))) for seed, task in enumerate(tasks)]
             for start in starts.split(","):
@@ -116,19 +123,41 @@ class FewPhotos:
     held: Samples
     others: tuple[Path, ...]
     """Photos that are neither."""
+    faults: tuple[str, ...] = ()
+    """What was left out, in sentences."""
 
 
-def draw(data: Path, photos: int, judged: int, seed: int) -> FewPhotos:
-    """Return so many photos of each class, drawn with the seed, and those to judge by, the same for every seed."""
-    split = split_folder(read_folder(data, "classes"), HALF)
+def draw(data: PictureFolder, photos: int, judged: int, seed: int) -> FewPhotos:
+    """Return so many photos of each class, drawn with the seed, and those to judge by, the same for every seed.
+
+    Raises:
+        DataError: no class has photos of both.
+    """
+    split = split_folder(data, HALF)
     rng = random.Random(seed)
     groups = _by_class(split.train), _by_class(split.held_out)
     classes = tuple(name for name in groups[0] if name in groups[1])
+    if not classes:
+        raise DataError(f"{data.root} has no class with photos to train on and others to judge by; add photos")
+    lone = [name for name in {**groups[0], **groups[1]} if name not in classes]
+    faults = [f"{name} is left out: there are no photos both to train on and to judge by" for name in lone]
     train = [rng.sample(groups[0][name], min(photos, len(groups[0][name]))) for name in classes]
     held = [groups[1][name][:judged] for name in classes]
     drawn = {path for paths in train for path in paths}
     others = tuple(path for path in split.train.paths if path not in drawn)
-    return FewPhotos(_samples(train, classes), _samples(held, classes), others)
+    return FewPhotos(_samples(train, classes), _samples(held, classes), others, tuple(faults))
+
+
+def only_readable(task: FewPhotos) -> FewPhotos:
+    """Return a task without the photos that cannot be read, so that all that is compared is given the same ones.
+
+    Raises:
+        DataError: none of a class is left to train on, or none to judge by.
+    """
+    (train, bad), (held, worse) = (drop_unreadable(samples) for samples in (task.train, task.held))
+    if 0 in train.counts() or not held.paths:
+        raise DataError(f"too few of the photos that were drawn can be read ({(*bad, *worse)[0]}); replace them")
+    return replace(task, train=train, held=held, faults=(*task.faults, *(f"left out: {why}" for why in (*bad, *worse))))
 
 
 def _by_class(pictures: Pictures) -> dict[str, list[Path]]:

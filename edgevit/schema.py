@@ -109,15 +109,18 @@ class Range:
     def words(self, kind: str) -> str:
         """Return "a number from 0 to 1" or "a whole number, 1 or more"."""
         kind = kind.replace("finite ", "")
+        low, high = (str(bound) if isinstance(bound, int) else f"{bound:g}" for bound in (self.low, self.high))
         if self.high == sys.float_info.max:
-            return f"{kind}, {self.low:g} or more"
+            return f"{kind}, {low} or more"
         if self.low == -sys.float_info.max:
-            return f"{kind}, {self.high:g} or less"
-        return f"{kind} from {self.low:g} to {self.high:g}"
+            return f"{kind}, {high} or less"
+        return f"{kind} from {low} to {high}"
 
 
 Share = Annotated[float, Range(0, 1)]
 """A score, a confidence, or a part of a whole."""
+Seed = Annotated[int, Range(0, 2**63 - 1)]
+"""What chance comes from: as much as PyTorch takes."""
 
 
 def read_value(kind: Any, value: Any, where: str) -> Any:

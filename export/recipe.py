@@ -11,7 +11,7 @@ from edgevit.device_profiles.profile import Scheme
 from edgevit.errors import OptionError
 from edgevit.models.zoo.registry import get_spec
 from edgevit.models.zoo.spec import Task
-from edgevit.schema import Range, check_options, named_fields, option_name
+from edgevit.schema import Range, Seed, check_options, named_fields, option_name
 
 Format = Literal["onnx", "tflite"]
 Method = Literal["minmax", "percentile"]
@@ -85,7 +85,7 @@ class Recipe:
     """Name or path of a device profile."""
     scheme: Scheme | None = None
     """Types of int8 activations and weights; the target's unless given."""
-    seed: Annotated[int, Range(0)] = 0
+    seed: Seed = 0
 
     def __post_init__(self) -> None:
         check_options(self)

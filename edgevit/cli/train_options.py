@@ -27,7 +27,11 @@ OPTIONS = (
     click.option(
         "--freeze", is_flag=True, help="Train the last layer only: a first answer in a minute. Starts from weights."
     ),
-    click.option("--resume", is_flag=True, help="Continue the run in the output folder; repeat its other options."),
+    click.option(
+        "--resume",
+        is_flag=True,
+        help="Continue the run in the output folder; repeat --data and what is about a teacher, the rest is as it was.",
+    ),
     click.option(
         "-o", "--out", type=click.Path(path_type=Path), metavar="DIR", help="Folder of the run.  [default: runs/NAME]"
     ),
@@ -90,9 +94,7 @@ OPTIONS = (
         help="Peak rate of AdamW.  [default: 0.0005 to 0.001, from random weights 0.002, for boxes 0.002, RetinaNets "
         "0.0002]",
     ),
-    click.option(
-        "--weight-decay", type=float, default=0.05, show_default=True, metavar="X", help="Weight decay of AdamW."
-    ),
+    click.option("--weight-decay", type=float, metavar="X", help="Weight decay of AdamW.  [default: 0.05]"),
     click.option(
         "--warmup-epochs",
         type=float,
@@ -108,19 +110,10 @@ OPTIONS = (
     click.option(
         "--bn-batches",
         type=click.IntRange(0),
-        default=50,
-        show_default=True,
         metavar="N",
-        help="Batches for final BatchNorm statistics.",
+        help="Batches for final BatchNorm statistics.  [default: 50]",
     ),
-    click.option(
-        "--seed",
-        type=int,
-        default=0,
-        show_default=True,
-        metavar="N",
-        help="Decides everything that is drawn at random.",
-    ),
+    click.option("--seed", type=int, metavar="N", help="Decides everything that is drawn at random.  [default: 0]"),
     section("Images"),
     click.option(
         "--augmentation",
@@ -129,24 +122,23 @@ OPTIONS = (
         "or with a teacher, moderate]",
     ),
     click.option(
-        "--vertical-flip", is_flag=True, help="Turn half of the images upside down, too, which suits those from above."
+        "--vertical-flip",
+        is_flag=True,
+        default=None,
+        help="Turn half of the images upside down, too, which suits those from above.",
     ),
-    click.option("--balance", is_flag=True, help="Let rare classes count as much as common ones."),
+    click.option("--balance", is_flag=True, default=None, help="Let rare classes count as much as common ones."),
     click.option(
         "--crop-pct",
         type=float,
-        default=1.0,
-        show_default=True,
         metavar="X",
-        help="Central part of an image that is used, 0..1.",
+        help="Central part of an image that is looked at, in training too, 0..1.  [default: 1.0]",
     ),
     click.option(
         "--val-fraction",
         type=float,
-        default=0.1,
-        show_default=True,
         metavar="X",
-        help="Share of the images that is held out if there is no val folder, 0..1.",
+        help="Share of the images that is held out if there is no val folder, 0..1.  [default: 0.1]",
     ),
     section("Machine"),
     click.option(

@@ -26,6 +26,8 @@ class Augmentation:
     """Probability of composing a picture with boxes from parts of four."""
     vertical_flip: bool = False
     """Whether half of the images stand on their heads."""
+    centre: float = 1.0
+    """Share of each side, in the middle, that is looked at; of a picture with boxes it is all."""
 
 
 AugmentationName = Literal["strong", "moderate", "light"]
@@ -39,10 +41,18 @@ AUGMENTATIONS: dict[AugmentationName, Augmentation] = {
 images of one fixed camera."""
 
 
+def cut_centre(image: RGBImage, share: float) -> RGBImage:
+    """Return the middle of an image (H, W, 3) or a mask (H, W), which has this share of each side."""
+    kept = [max(1, round(side * share)) for side in image.shape[:2]]
+    top, left = ((side - rest) // 2 for side, rest in zip(image.shape, kept, strict=False))
+    return image[top : top + kept[0], left : left + kept[1]]
+
+
 def augment_masked(
     image: RGBImage, mask: RGBImage, size: Size, rng: np.random.Generator, augmentation: Augmentation
 ) -> tuple[RGBImage, RGBImage]:
     """Crop and flip (H, W, 3) and its mask (H, W) alike to `size`, and perhaps change the colour and sharpness."""
+    image, mask = (cut_centre(each, augmentation.centre) for each in (image, mask))
     top, left, h, w = _random_box((image.shape[0], image.shape[1]), size, rng, augmentation.area)
     box = (slice(top, top + h), slice(left, left + w))
     image = _scale(np.ascontiguousarray(image[box]), size, rng)
@@ -59,7 +69,7 @@ def augment(
     image: RGBImage, size: Size, rng: np.random.Generator, augmentation: Augmentation = AUGMENTATIONS["strong"]
 ) -> RGBImage:
     """Crop at random, flip, and perhaps change colour and sharpness: (H, W, 3) to (*size, 3)."""
-    image = random_resized_crop(image, size, rng, augmentation.area)
+    image = random_resized_crop(cut_centre(image, augmentation.centre), size, rng, augmentation.area)
     if rng.random() < 0.5:
         image = image[:, ::-1]
     if augmentation.vertical_flip and rng.random() < 0.5:

@@ -1,5 +1,6 @@
 """Samples to training batches, each a pure function of (seed, step), so that a resumed run continues exactly."""
 
+import math
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -105,4 +106,5 @@ def training_image(
     A large JPEG is decoded at reduced scale, with at least twice as many pixels along each side as are needed, so that
     the smaller crops stay sharp.
     """
-    return augment(read_image(path, min_size=size), size, rng, augmentation)
+    height, width = (math.ceil(side / augmentation.centre) for side in size)
+    return augment(read_image(path, min_size=(height, width)), size, rng, augmentation)

@@ -1,7 +1,7 @@
 """A recipe from what a user gives and, for what is left out, from the number of images."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -28,6 +28,10 @@ LONGEST_AVERAGE = 500.0
 """Steps that the averaged weights look back, at most."""
 NAMES = ("batch", "learning_rate", "warmup_epochs", "ema_decay", "augmentation")
 """Options that depend on the images."""
+PLAIN = ("weight_decay", "seed", "bfloat16", "balance", "vertical_flip")
+"""Options that do not; what they are where they are left out, the recipe knows."""
+USELESS = ("learning_rate", "weight_decay", "warmup_epochs", "ema_decay", "bn_batches")
+"""Options that decide nothing where only the last layer learns."""
 MANY = 5000
 """So many images allow strong augmentation: fewer are seen too seldom for it."""
 BOX_STEPS = 1000.0
@@ -51,6 +55,11 @@ class Choices:
     warmup_epochs: float | None = None
     ema_decay: float | None = None
     augmentation: AugmentationName | None = None
+    weight_decay: float | None = None
+    seed: int | None = None
+    bfloat16: bool | None = None
+    balance: bool | None = None
+    vertical_flip: bool | None = None
 
     def __post_init__(self) -> None:
         """Check every value once.
@@ -69,7 +78,7 @@ class Choices:
             schedule = replace(schedule, imgsz=recipe.final_size)
         elif schedule.lacks_epochs:
             schedule = replace(schedule, epochs=recipe.epochs)
-        before = {name: getattr(recipe, name) for name in NAMES if getattr(self, name) is None}
+        before = {name: getattr(recipe, name) for name in (*NAMES, *PLAIN) if getattr(self, name) is None}
         return replace(self, schedule=schedule, **before)
 
     def fill(
@@ -82,19 +91,24 @@ class Choices:
             spec: the model; a square of its own height is the input's size, where none was given.
             fine_tuning: whether trained weights are there to start from.
             freeze: whether only the last layer learns.
-            others: more fields of the recipe.
+            others: more fields of the recipe, where these choices leave them out.
 
         Raises:
             OptionError: a value is out of its range.
         """
-        useless = ("learning_rate", "warmup_epochs", "ema_decay")
-        if freeze and (odd := [option_name(name) for name in useless if getattr(self, name) is not None]):
-            raise OptionError(f"--freeze has no use for {odd[0]}; leave it out")
+        if freeze:
+            refuse_useless(vars(self))
         habits = find_habits(spec)
         batch = habits.batch(images) if self.batch is None else self.batch
         epochs = FROZEN_EPOCHS if freeze else habits.epochs(images, batch, fine_tuning)
         sizes = self.schedule.phases(spec.preprocess.size[0], epochs, progressive=not fine_tuning and not freeze)
         total, taught = sum(each for _, each in sizes), others.get("teacher") is not None
+        if freeze and (len(sizes) > 1 or total < 1):
+            odd = f"{len(sizes)} sizes" if len(sizes) > 1 else f"{total:g} epochs"
+            raise OptionError(
+                f"--freeze looks at each image once or more, all at one size, and here are {odd}; give --imgsz, and "
+                "--epochs of 1 or more"
+            )
         found = {
             "batch": batch,
             "learning_rate": habits.rate(total * images / batch, fine_tuning),
@@ -102,11 +116,17 @@ class Choices:
             "ema_decay": choose_ema_decay(total * images / batch),
             "augmentation": choose_augmentation(images, fine_tuning=fine_tuning, taught=taught),
         }
-        given = {name: value for name in NAMES if (value := getattr(self, name)) is not None}
-        left_out = {name: found[name] for name in NAMES if name not in given and not (freeze and name in useless)}
+        given = {name: value for name in (*NAMES, *PLAIN) if (value := getattr(self, name)) is not None}
+        left_out = {name: found[name] for name in NAMES if name not in given and not (freeze and name in USELESS)}
         if self.schedule.lacks_epochs:
             left_out = {"epochs": epochs, **left_out}
-        return Recipe(sizes=sizes, **{**found, **given}, **others), describe(left_out, images, batch)
+        return Recipe(sizes=sizes, **{**found, **others, **given}), describe(left_out, images, batch)
+
+
+def refuse_useless(options: Mapping[str, Any]) -> None:
+    """Raise OptionError where one was given that decides nothing about a last layer alone."""
+    if odd := next((name for name in USELESS if options.get(name) is not None), None):
+        raise OptionError(f"--freeze has no use for {option_name(odd)}; leave it out")
 
 
 def choose_batch(images: int) -> int:

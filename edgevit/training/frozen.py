@@ -9,10 +9,9 @@ from torch import Tensor, nn
 
 from edgevit.artifact.manifest import Preprocess
 from edgevit.training.accuracy import plain_inputs
-from edgevit.training.augment import AUGMENTATIONS
 from edgevit.training.batches import training_batches
 from edgevit.training.folders import Samples
-from edgevit.training.objective import normalize
+from edgevit.training.objective import find_changes, normalize
 from edgevit.training.recipe import Recipe
 
 PENALTY = 0.003
@@ -41,7 +40,7 @@ def train_head(
         model: the classifier; it is left in evaluation mode, and nothing but `head` changes.
         head: its last layer, of weights (classes, features) or (classes, features, 1, 1).
         samples: the labelled pictures.
-        recipe: its size, epochs, batch, augmentation, smoothing and seed are used.
+        recipe: its size, epochs, batch, augmentation, flips, smoothing, balance and seed are used.
         preprocessing: of the pictures on the board.
         device: "cpu" or "cuda".
         workers: threads that read images.
@@ -76,7 +75,7 @@ def _inputs(
     for start, plain in zip(starts, plain_inputs(samples, preprocessing, workers, recipe.batch), strict=True):
         yield plain, torch.tensor(samples.labels[start : start + recipe.batch])
     if changed:
-        changes, size = AUGMENTATIONS[recipe.augmentation], recipe.final_size
+        changes, size = find_changes(recipe, preprocessing), recipe.final_size
         for pixels, numbers in training_batches(
             samples, size, recipe.batch, range(changed), recipe.seed, workers, changes
         ):

@@ -4,6 +4,7 @@ Weights of another task fit where the backbone is the same: a detector starts fr
 detector's. A hallucinated model (edgevit/models/hallucinated.py) starts from the plain one's, with what both have.
 """
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from edgevit.models.weights.checkpoint import read_state_dict
 from edgevit.models.weights.load import canonical_state, fits, infer_num_classes, is_derived, load_state
 from edgevit.models.weights.resolve import RANDOM, ResolvedWeights, bundled_path, resolve_weights, split_key
 from edgevit.models.zoo.registry import IMAGENET, find_weights, get_spec, relatives
-from edgevit.models.zoo.spec import ModelSpec
+from edgevit.models.zoo.spec import ModelSpec, WeightsSpec
 
 
 def advise_start(spec: ModelSpec, init: str | None) -> str:
@@ -78,10 +79,24 @@ def load_initial(model: nn.Module, spec: ModelSpec, weights: str, classes: Seque
 
 def initial_file(spec: ModelSpec, weights: str) -> Path | None:
     """Return the file of weights that `load_initial` takes; None for those that are downloaded, or random."""
-    entry = next((found for each in relatives(spec) if (found := find_weights(each, weights))), None)
-    if entry is not None:
+    if entry := _find_entry(spec, weights):
         return bundled_path(entry) if entry.bundled else None
     return None if weights == RANDOM else split_key(weights)[0]
+
+
+def name_start(spec: ModelSpec, weights: str | None) -> str:
+    """Return weights to start from as any folder may call them: the path of a file is absolute, None is "random"."""
+    if weights is None or weights == RANDOM:
+        return RANDOM
+    if entry := _find_entry(spec, weights):
+        return entry.name
+    path, key = split_key(weights)
+    return os.path.realpath(path) + (f":{key}" if key else "")
+
+
+def _find_entry(spec: ModelSpec, weights: str) -> WeightsSpec | None:
+    """Return what the registry has of this name for a model or one of its relatives."""
+    return next((found for each in relatives(spec) if (found := find_weights(each, weights))), None)
 
 
 def _resolve(spec: ModelSpec, weights: str) -> ResolvedWeights:

@@ -1,24 +1,25 @@
 """What to train, on what and where to put it, and how a run tells what it does."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Container
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from torch import nn
 
 from edgevit.artifact.manifest import Preprocess
-from edgevit.errors import OptionError
+from edgevit.errors import CheckpointError, OptionError
 from edgevit.models.weights.resolve import RANDOM
 from edgevit.models.zoo.registry import get_spec
 from edgevit.runtime.backends.threads import ThreadCount
 from edgevit.runtime.datasets.split import FRACTION
 from edgevit.schema import Range, check_options
-from edgevit.training.initialize import initial_file
+from edgevit.training.initialize import initial_file, name_start
 from edgevit.training.kinds import KINDS, Kind, LearningSet, Quality
 from edgevit.training.ranks import ALONE, Ranks
 from edgevit.training.recipe import Recipe
 from edgevit.training.schedule import Size
+from edgevit.training.state import Conditions
 from edgevit.training.teacher import Teacher
 
 
@@ -31,7 +32,7 @@ class Job:
     out: Path
     recipe: Recipe
     crop_pct: float = 1.0
-    """Share of the preprocessing's crop: below 1 the border of each image is never looked at."""
+    """Share of the preprocessing's crop: below 1 the border of each image is never looked at, in training either."""
     val_fraction: float = FRACTION
     """Share of images held out where `data` has no `val` folder."""
     init: str | None = None
@@ -90,11 +91,36 @@ class Job:
     def state_file(self) -> Path:
         return self.out / "last.pt"
 
+    def check_unused(self) -> None:
+        """Raise CheckpointError where the folder holds a run or its weights, which would be overwritten."""
+        if self.state_file.exists():
+            raise CheckpointError(
+                f"{self.out} holds a run already; continue it with --resume, delete it, or give another folder with "
+                "--out"
+            )
+        if self.weights_file.exists():
+            raise CheckpointError(f"{self.weights_file} is there already; delete it, or give another folder with --out")
+
     @property
     def initial_files(self) -> tuple[Path, ...]:
         """The file to start from, if it is on this machine: what it was trained on is not held out."""
         file = None if self.init is None else initial_file(get_spec(self.model), self.init)
         return () if file is None else (file,)
+
+    def conditions(self, started_from: str) -> Conditions:
+        """Return what decides the result besides the recipe and the images; `started_from` tells what was loaded."""
+        start = name_start(get_spec(self.model), self.init)
+        return Conditions(start, started_from, self.crop_pct, self.val_fraction, self.bn_batches)
+
+    def continuing(self, conditions: Conditions, given: Container[str]) -> "Job":
+        """Return this job as a run that goes on: what was not given is as it was when the run began."""
+        before: dict[str, Any] = {
+            "init": None if conditions.init == RANDOM else conditions.init,
+            "crop_pct": conditions.crop_pct,
+            "val_fraction": conditions.val_fraction,
+            "bn_batches": conditions.bn_batches,
+        }
+        return replace(self, **{name: value for name, value in before.items() if name not in given})
 
     @property
     def kind(self) -> Kind:

@@ -12,7 +12,7 @@ from edgevit.models.zoo.registry import get_spec, relatives
 from edgevit.models.zoo.spec import ModelSpec
 from edgevit.schema import named
 from edgevit.training.augment import AugmentationName
-from edgevit.training.defaults import Choices
+from edgevit.training.defaults import Choices, refuse_useless
 from edgevit.training.hardware import Hardware, plain_memory_error, use_threads
 from edgevit.training.job import Job, Watcher
 from edgevit.training.kinds import Quality
@@ -71,16 +71,16 @@ def train(
     sizes: str | Sequence[tuple[int | Size, float]] | None = None,
     batch: int | None = None,
     learning_rate: float | None = None,
-    weight_decay: float = 0.05,
+    weight_decay: float | None = None,
     warmup_epochs: float | None = None,
     ema_decay: float | None = None,
     augmentation: AugmentationName | None = None,
-    vertical_flip: bool = False,
-    balance: bool = False,
-    crop_pct: float = 1.0,
-    val_fraction: float = 0.1,
-    bn_batches: int = 50,
-    seed: int = 0,
+    vertical_flip: bool | None = None,
+    balance: bool | None = None,
+    crop_pct: float | None = None,
+    val_fraction: float | None = None,
+    bn_batches: int | None = None,
+    seed: int | None = None,
     device: Literal["auto", "cpu", "cuda"] = "auto",
     bfloat16: bool | None = None,
     workers: int = 2,
@@ -110,8 +110,8 @@ def train(
         teacher_mean: mean of RGB in 0..1 that a teacher takes which edgevit did not export.
         teacher_std: the deviation.
         unlabelled: a folder of more images, at any depth and without a class, from which the teacher alone teaches.
-        resume: continue the run in `out`; options that are left out are those that it was started with, and others must
-            be as they were.
+        resume: continue the run in `out`; options that are left out are those that it was started with, those of a
+            teacher aside, and others must be as they were.
         epochs: passes over the images; 60 unless given, with `init` 15, and up to 45 over fewer than 800 photos; with
             `freeze` 3; for boxes 30 to 100, which are about 1,000 steps.
         imgsz: final image size in pixels, multiples of 32: a side, or (height, width); unless given, a square of the
@@ -121,7 +121,7 @@ def train(
             boxes 8, or 16 of 2,000 images or more.
         learning_rate: peak rate of AdamW; 0.002 unless given, with `init` 0.0005, or up to twice that for a short run;
             for boxes 0.002, and 0.0002 for a RetinaNet.
-        weight_decay: of AdamW; biases and norms are not decayed.
+        weight_decay: of AdamW; 0.05 unless given; biases and norms are not decayed.
         warmup_epochs: epochs in which the rate rises; a tenth of all and at most 1 unless given, for boxes 3.
         ema_decay: share of the averaged weights that a step keeps, from 0 to below 1; unless given, so that they look
             back a tenth of all steps, and at most 500.
@@ -129,10 +129,11 @@ def train(
             "moderate", with `teacher` always.
         vertical_flip: turn half of the images upside down, too, which suits pictures from above.
         balance: let rare classes count as much as common ones.
-        crop_pct: central part of an image that is used, above 0, at most 1.
-        val_fraction: share of the images held out where there is no `val` folder, between 0 and 1.
-        bn_batches: batches for final BatchNorm statistics; 0 keeps their averages.
-        seed: what all chance comes from: the same options give the same weights on the same machine.
+        crop_pct: central part of an image that is looked at, in training too, above 0, at most 1, which it is unless
+            given.
+        val_fraction: share of the images held out where there is no `val` folder, between 0 and 1; 0.1 unless given.
+        bn_batches: batches for final BatchNorm statistics, 50 unless given; 0 keeps their averages.
+        seed: what all chance comes from, 0 unless given: the same options give the same weights on the same machine.
         device: "auto" takes a GPU if there is one.
         bfloat16: mixed precision; where the hardware has it unless given.
         workers: threads that read images.
@@ -156,45 +157,54 @@ def train(
             f"`edgevit train {spec.name} --init {spec.weights[0].name} --data DIR`"
         )
     hardware, initial = Hardware(device, bfloat16, threads), start_of(spec, init, freeze=freeze)
-    choices = Choices(Schedule(epochs, imgsz, sizes), batch, learning_rate, warmup_epochs, ema_decay, augmentation)
-    bfloat16 = hardware.uses_bfloat16()
+    choices = Choices(
+        *(Schedule(epochs, imgsz, sizes), batch, learning_rate, warmup_epochs, ema_decay, augmentation, weight_decay),
+        *(seed, bfloat16, balance, vertical_flip),
+    )
     told = Lessons(
         _as_path(teacher), teacher_weight, temperature, teacher_mean, teacher_std, unlabelled=_as_path(unlabelled)
     )
-    taught_by, lessons = told.open(threads)
+    taught_by = told.open(threads)
+    left_out = {"bfloat16": hardware.uses_bfloat16()}
 
-    def fill(choices: Choices, images: int) -> tuple[Recipe, str]:
-        fine_tuning = initial is not None
-        others = {"weight_decay": weight_decay, "seed": seed, "bfloat16": bfloat16, "balance": balance}
-        others |= {"vertical_flip": vertical_flip, **lessons}
-        return choices.fill(images, spec, fine_tuning=fine_tuning, freeze=freeze, **others)
+    def fill(choices: Choices, told: Lessons, images: int) -> tuple[Recipe, str]:
+        others = left_out | told.for_recipe(taught_by)
+        return choices.fill(images, spec, fine_tuning=initial is not None, freeze=freeze, **others)
 
+    conditions: dict[str, Any] = {
+        "init": init,
+        "crop_pct": crop_pct,
+        "val_fraction": val_fraction,
+        "bn_batches": bn_batches,
+    }
+    if freeze:
+        refuse_useless(conditions)
+    given = {name: value for name, value in conditions.items() if value is not None}
     job = Job(
         model=model,
         data=_as_path(data),
         out=Path("runs", model) if out is None else _as_path(out),
-        recipe=fill(choices, 1)[0],  # the options are checked before a folder is listed
-        crop_pct=crop_pct,
-        val_fraction=val_fraction,
-        init=initial,
+        recipe=fill(choices, told, 1)[0],  # the options are checked before a folder is listed
         resume=resume,
         device=hardware.choose_device(),
         workers=workers,
-        bn_batches=bn_batches,
         command=command,
         freeze=freeze,
         teacher=taught_by,
         unlabelled=told.unlabelled,
         ranks=find_ranks(),
+        **(given | {"init": initial}),
     )
     if not job.ranks.leads:
         watcher = Watcher(should_stop=watcher.should_stop)
     use_threads(hardware.threads)
     with joined(job.ranks, job.device), plain_memory_error():
-        listing = list_job(job)
         if resume:
-            choices = choices.continuing(read_saved(job.state_file).recipe)
-        recipe, note = fill(choices, len(listing.train.paths))
+            saved = read_saved(job.state_file)
+            choices, told = choices.continuing(saved.recipe), told.continuing(saved.recipe)
+            job = job if saved.conditions is None else job.continuing(saved.conditions, given)
+        listing = list_job(job)
+        recipe, note = fill(choices, told, len(listing.train.paths))
         if note:
             watcher.say(note)
         accuracy = run_job(replace(job, recipe=recipe), watcher, listing)

@@ -1,7 +1,7 @@
 """What a user says of a teacher, checked before a picture is read."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -36,16 +36,28 @@ class Lessons:
         if said and self.teacher is None:
             raise OptionError(f"{said[0]} is about a teacher, and there is none; give --teacher FILE, or leave it out")
 
-    def open(self, threads: int | None) -> tuple[Teacher | None, dict[str, Any]]:
-        """Return the teacher, and what a recipe says of it; None and nothing where there is none.
+    def open(self, threads: int | None) -> Teacher | None:
+        """Return the teacher; None where there is none.
 
         Raises:
             EdgevitError: see open_teacher.
         """
         if self.teacher is None:
-            return None, {}
-        teacher = open_teacher(self.teacher, self.teacher_mean, self.teacher_std, threads)
-        return teacher, {
+            return None
+        return open_teacher(self.teacher, self.teacher_mean, self.teacher_std, threads)
+
+    def continuing(self, recipe: Recipe) -> "Lessons":
+        """Return these lessons for a run that goes on: what was left out of them is as in its recipe."""
+        if self.teacher is None or recipe.teacher is None:
+            return self
+        names = ("teacher_weight", "temperature")
+        return replace(self, **{name: getattr(recipe, name) for name in names if getattr(self, name) is None})
+
+    def for_recipe(self, teacher: Teacher | None) -> dict[str, Any]:
+        """Return what a recipe says of the teacher, who was opened; nothing where there is none."""
+        if teacher is None:
+            return {}
+        return {
             "teacher": teacher.fingerprint,
             "teacher_weight": WEIGHT if self.teacher_weight is None else self.teacher_weight,
             "temperature": TEMPERATURE if self.temperature is None else self.temperature,

@@ -22,7 +22,7 @@ from edgevit.training.objective import Objective, normalize
 from edgevit.training.ranks import ALONE, Ranks
 from edgevit.training.recipe import Recipe
 from edgevit.training.schedule import Size, as_written
-from edgevit.training.state import Best, TrainingState, append_to_log, keep_log, restore, save
+from edgevit.training.state import Best, Conditions, TrainingState, append_to_log, keep_log, restore, save
 
 NOT_DECAYED = ("attention_biases", "cls_token", "pos_embed")
 ERASE, DROP = 2, 3
@@ -54,6 +54,7 @@ def train(
     resume: bool = False,
     workers: int = 2,
     listed: str | None = None,
+    conditions: Conditions | None = None,
     facts: Mapping[str, str] = MappingProxyType({}),
     report: Callable[[dict[str, Any]], None] = lambda record: None,
     should_stop: Callable[[], bool] = lambda: False,
@@ -79,6 +80,7 @@ def train(
         resume: continue from `out/last.pt`.
         workers: threads that read images.
         listed: fingerprint of all images that were found, readable or not, by which others are refused early.
+        conditions: what else decides the run's result, for `out/last.pt`.
         facts: what `last.pt` says of its weights; see TrainingFacts.
         report: called after each step with its figures, and with each log record.
         should_stop: asked after each step; if true, `last.pt` is written and the run ends there.
@@ -100,7 +102,7 @@ def train(
     averaged = copy.deepcopy(model).eval().requires_grad_(False)
     optimizer = torch.optim.AdamW(_decay_groups(model, recipe.weight_decay), lr=recipe.learning_rate)
     best = Best()
-    state = TrainingState(model, averaged, optimizer, recipe, samples.fingerprint(), listed, best, facts)
+    state = TrainingState(model, averaged, optimizer, recipe, samples.fingerprint(), listed, best, conditions, facts)
     images = len(samples.paths)
     total = recipe.total_steps(images)
     validate_every = validate_every or max(1, images // recipe.batch)

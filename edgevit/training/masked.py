@@ -1,9 +1,11 @@
 """Pictures with masks: list them, hold some out, and measure a model on them."""
 
+import contextlib
 import hashlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -14,20 +16,17 @@ from torch import nn
 from edgevit.artifact.manifest import Preprocess
 from edgevit.errors import DataError, ImageError
 from edgevit.runtime.datasets.folder import Pictures
-from edgevit.runtime.datasets.masks import IGNORED, true_classes
+from edgevit.runtime.datasets.masks import CLASSES_FILE, IGNORED, class_numbers, true_classes
 from edgevit.runtime.datasets.split import Split
 from edgevit.runtime.evaluation.segmentation import Confusion
 from edgevit.runtime.images.mask_png import read_mask
-from edgevit.runtime.images.masks import bilinear_mask
-from edgevit.runtime.images.read import read_image
+from edgevit.runtime.images.masks import Mask, bilinear_mask
+from edgevit.runtime.images.read import read_image, read_picture
 from edgevit.runtime.images.resample import RGBImage
 from edgevit.runtime.labels import read_labels
 from edgevit.training.accuracy import plain_inputs
 from edgevit.training.augment import Augmentation, augment_masked
 from edgevit.training.schedule import Size
-
-CLASSES_FILE = "classes.txt"
-"""In the data folder: the class names, one a line, in the order of the masks' numbers."""
 
 
 @dataclass(frozen=True)
@@ -49,17 +48,31 @@ class MaskedSamples:
         self, index: int, size: Size, rng: np.random.Generator, augmentation: Augmentation
     ) -> tuple[RGBImage, NDArray[np.uint8]]:
         """Read and augment one picture and its mask; see batches.Examples."""
-        image, mask = read_image(self.paths[index]), np.asarray(read_mask(self.masks[index]), np.uint8)
-        return augment_masked(image, mask, size, rng, augmentation)
+        image, drawn = read_image(self.paths[index]), read_mask(self.masks[index])
+        return augment_masked(image, _as_labels(drawn), size, rng, augmentation)
 
     def counts(self) -> tuple[int, ...]:
         """Return the number of pixels of each class."""
         return self.pixels
 
     def fingerprint(self) -> str:
-        """Return a digest of the classes and of each file's name and place in the order."""
+        """Return a digest of the classes and of each file's name and place in the order, and one of the masks."""
         names = [path.name for path in (*self.paths, *self.masks)]
-        return hashlib.sha256("\0".join((*self.classes, *names)).encode()).hexdigest()
+        return hashlib.sha256("\0".join((*self.classes, *names)).encode()).hexdigest() + self._drawn
+
+    @cached_property
+    def _drawn(self) -> str:
+        """A digest of what the masks' files hold; of one that cannot be read, nothing."""
+        digest = hashlib.sha256()
+        for path in self.masks:
+            with contextlib.suppress(ImageError):
+                digest.update(hashlib.sha256(read_picture(path)).digest())
+        return digest.hexdigest()
+
+
+def _as_labels(drawn: Mask) -> NDArray[np.uint8]:
+    """Return a mask in 8 bits, of classes and IGNORED, which -1 becomes."""
+    return class_numbers(drawn).astype(np.uint8)
 
 
 def masked_samples(data: Path, split: Split) -> tuple[MaskedSamples, MaskedSamples]:
@@ -102,24 +115,20 @@ def drop_unreadable_masked(
     classes = len(samples.classes)
 
     def check(i: int) -> tuple[str, NDArray[np.int64]]:
-        none = np.zeros(256, np.int64)
+        none = np.zeros(classes, np.int64)
         try:
             image, mask = read_image(samples.paths[i]), read_mask(samples.masks[i])
         except ImageError as error:
             return str(error), none
         finally:
             progress()
-        counts = np.bincount(mask.reshape(-1), minlength=256)
-        strange = [number for number in np.flatnonzero(counts) if number >= classes and number != IGNORED]
-        if mask.shape != image.shape[:2] or strange:
-            what = f"class {strange[0]}" if strange else f"{mask.shape} pixels, its picture {image.shape[:2]}"
-            raise DataError(f"the mask {samples.masks[i]} has {what}; {CLASSES_FILE} has {classes} classes")
-        return "", counts
+        numbers = true_classes(samples.masks[i], mask, image.shape[:2], classes)
+        return "", np.bincount(numbers[numbers >= 0], minlength=classes)
 
     with ThreadPoolExecutor(workers) as pool:
         found = list(pool.map(check, range(len(samples.paths))))
     good = samples.subset([i for i, (fault, _) in enumerate(found) if not fault])
-    total = np.sum([counts for _, counts in found], axis=0)[:classes]
+    total = np.sum([counts for _, counts in found], axis=0)
     pixels = tuple(int(count) for count in total)
     skipped = tuple(fault for fault, _ in found if fault)
     return MaskedSamples(good.paths, good.masks, good.classes, pixels), skipped

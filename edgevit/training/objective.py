@@ -95,8 +95,13 @@ class CrossEntropy:
 def cross_entropy(recipe: Recipe, counts: Sequence[int], preprocess: Preprocess) -> Objective:
     """Return the objective for classes, of which there are so many images or pixels."""
     weights = class_weights(counts) if recipe.balance else None
-    changes = replace(AUGMENTATIONS[recipe.augmentation], vertical_flip=recipe.vertical_flip)
-    return Objective(CrossEntropy(recipe.label_smoothing, weights), changes, preprocess)
+    return Objective(CrossEntropy(recipe.label_smoothing, weights), find_changes(recipe, preprocess), preprocess)
+
+
+def find_changes(recipe: Recipe, preprocess: Preprocess) -> Augmentation:
+    """Return how images are changed at random that are looked at as the preprocessing does."""
+    changes = AUGMENTATIONS[recipe.augmentation]
+    return replace(changes, vertical_flip=recipe.vertical_flip, centre=preprocess.crop_pct)
 
 
 def class_weights(counts: Sequence[int]) -> Tensor:

@@ -2,12 +2,12 @@
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any, Self
 
 from edgevit.errors import OptionError
-from edgevit.schema import Range, Share, check_options, named_fields, read_value
+from edgevit.schema import Range, Seed, Share, check_options, named_fields, read_value
 from edgevit.training.augment import AugmentationName
 from edgevit.training.schedule import STRIDE, Size, as_pair, as_written
 
@@ -30,7 +30,7 @@ class Recipe:
     augmentation: AugmentationName = "strong"
     ema_decay: float = 0.999
     """Share of the averaged weights that a step keeps, from 0 to below 1; the average is what is written."""
-    seed: Annotated[int, Range(0)] = 0
+    seed: Seed = 0
     bfloat16: bool = True
     balance: bool = False
     """Whether a class counts in the loss in inverse proportion to its images."""
@@ -104,10 +104,8 @@ class Recipe:
         return recipe
 
 
-def differences(old: str, new: str) -> str:
-    """Name the options that differ between two recipes as JSON, for a message; empty if none does."""
-    before: dict[str, Any] = json.loads(old)
-    after: dict[str, Any] = json.loads(new)
+def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
+    """Name the options that differ, for a message; empty if none does."""
     return ", ".join(
         f"{name} was {before.get(name)}, now {after.get(name)}"
         for name in {**before, **after}

@@ -1,6 +1,5 @@
 """One training run from folders of images to a file of weights: check, initialize, train, finish, measure, write."""
 
-import shlex
 from dataclasses import asdict, replace
 
 import numpy as np
@@ -12,7 +11,6 @@ from edgevit.errors import CheckpointError, OutputError
 from edgevit.models import create_model
 from edgevit.models.weights.trained import MODEL_KEY, TrainingFacts
 from edgevit.models.zoo.registry import check_input_size, get_spec
-from edgevit.runtime.datasets.split import FRACTION
 from edgevit.system.files import make_folders
 from edgevit.training.data import Data, Listing, count_unlabelled, list_data, read_data
 from edgevit.training.distill import TaughtModel, teach
@@ -22,12 +20,12 @@ from edgevit.training.frozen import train_head
 from edgevit.training.initialize import advise_start, load_initial
 from edgevit.training.job import Job, Watcher
 from edgevit.training.kinds import Quality
-from edgevit.training.lessons import as_words
+from edgevit.training.longer import say_longer
 from edgevit.training.loop import train
 from edgevit.training.page import read_log, write_page
 from edgevit.training.result import write_card
 from edgevit.training.schedule import Size, as_pair, as_written
-from edgevit.training.state import SavedRun, read_saved
+from edgevit.training.state import Conditions, SavedRun, read_saved
 from edgevit.training.teacher import Teacher, answered, ask, read_answers
 
 QUICK_VALIDATION = 1000
@@ -61,15 +59,18 @@ def run_job(job: Job, watcher: Watcher, listing: Listing | None = None) -> Quali
     model = create_model(job.model, len(listing.train.classes), job.recipe.final_size)
     start, advice = "random weights", advise_start(spec, job.init)
     if ranks.leads:  # the others get its weights
-        if job.init is not None:
+        saved = read_saved(job.state_file) if job.resume else None
+        if saved is not None and saved.conditions is not None:
+            start = saved.conditions.started_from
+        elif job.init is not None:
             start = load_initial(model, spec, job.init, listing.train.classes)
-        _claim(job, listing)
+        _claim(job, listing, saved)
     watcher.say(f"starting from {start}{advice}")
     data = ranks.from_first(lambda: read_data(listing, job.kind, job.workers, watcher.say, balance=job.recipe.balance))
     if job.freeze:
         learned = _learn_head(job, model, data, watcher) if ranks.leads else None
     else:
-        learned = _learn(job, model, data, listing, watcher)
+        learned = _learn(job, model, data, listing, job.conditions(start), watcher)
     return ranks.from_first(lambda: None if learned is None else _write(job, learned, start, data, watcher))
 
 
@@ -91,20 +92,16 @@ def _write(job: Job, learned: nn.Module, start: str, data: Data, watcher: Watche
     return accuracy
 
 
-def _claim(job: Job, listing: Listing) -> None:
+def _claim(job: Job, listing: Listing, saved: SavedRun | None) -> None:
     """Make the run's folder, and refuse to overwrite another run, or to continue one that this one is not."""
-    if job.resume:
-        saved = read_saved(job.state_file)
-        same = replace(job.recipe, sizes=saved.recipe.sizes) == saved.recipe
+    if saved is not None:
+        conditions = job.conditions("")
+        same = not saved.changes(replace(job.recipe, sizes=saved.recipe.sizes), conditions)
         if same and job.recipe.epochs > saved.recipe.epochs and job.recipe.final_size == saved.recipe.final_size:
-            raise CheckpointError(_say_longer(job, saved, len(listing.train.paths)))
-        saved.check(job.state_file, job.recipe, listed=listing.train.fingerprint())
-    elif job.state_file.exists():
-        raise CheckpointError(
-            f"{job.out} holds a run already; continue it with --resume, delete it, or give another folder with --out"
-        )
-    elif job.weights_file.exists():
-        raise CheckpointError(f"{job.weights_file} is there already; delete it, or give another folder with --out")
+            raise CheckpointError(say_longer(job, saved, len(listing.train.paths)))
+        saved.check(job.state_file, job.recipe, conditions=conditions, listed=listing.train.fingerprint())
+    else:
+        job.check_unused()
     try:
         make_folders(job.out)
         (job.out / "log.jsonl").open("a", encoding="utf-8").close()
@@ -112,24 +109,9 @@ def _claim(job: Job, listing: Listing) -> None:
         raise OutputError(f"{job.out} cannot be written: {error.strerror}; give another folder with --out") from error
 
 
-def _say_longer(job: Job, saved: SavedRun, images: int) -> str:
-    """Return why a run cannot be resumed for more epochs than it was planned for, and the command that goes on."""
-    planned = saved.recipe.epochs
-    done = min(planned, saved.step * saved.recipe.batch / images)
-    start = job.weights_file if job.weights_file.is_file() else job.state_file
-    size = "x".join(map(str, saved.recipe.final_size))
-    phases = f"{size}*{round(job.recipe.epochs - done, 2):g}"
-    words = [*job.ranks.program, "train", job.model, "--data", str(job.data), "--init", str(start), "--sizes", phases]
-    words += [] if job.teacher is None else as_words(job.teacher, job.recipe, job.unlabelled)
-    words += [] if job.val_fraction == FRACTION else ["--val-fraction", f"{job.val_fraction:g}"]
-    command = shlex.join([*words, "--out", f"{job.out}-longer"])
-    return (
-        f"--resume: {job.out} was planned for {planned:g} epochs, at whose end its learning rate is zero; for "
-        f"{job.recipe.epochs:g} in all, run: `{command}`"
-    )
-
-
-def _learn(job: Job, model: nn.Module, data: Data, listing: Listing, watcher: Watcher) -> nn.Module | None:
+def _learn(
+    job: Job, model: nn.Module, data: Data, listing: Listing, conditions: Conditions, watcher: Watcher
+) -> nn.Module | None:
     """Train all of the model; return the averaged one, or None if told to stop."""
     quick = data.val.subset(range(0, len(data.val.paths), -(-len(data.val.paths) // QUICK_VALIDATION)))
 
@@ -156,6 +138,7 @@ def _learn(job: Job, model: nn.Module, data: Data, listing: Listing, watcher: Wa
         resume=job.resume,
         workers=job.workers,
         listed=listing.train.fingerprint(),
+        conditions=conditions,
         facts=facts.to_metadata() | {MODEL_KEY: job.model},
         report=watcher.report,
         should_stop=watcher.should_stop,

@@ -4,7 +4,7 @@ import contextlib
 import json
 import pickle
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from edgevit.errors import CheckpointError, OutputError
 from edgevit.models.weights.trained import STATE_KEY
+from edgevit.schema import read_value
 from edgevit.system.files import replacing
 from edgevit.training.recipe import Recipe, differences
 
@@ -37,6 +38,19 @@ class Best:
 
 
 @dataclass(frozen=True)
+class Conditions:
+    """What decides the result of a run besides its recipe and its images."""
+
+    init: str
+    """The weights that it started from, as `initialize.name_start` names them."""
+    started_from: str
+    """What was loaded of them, in words."""
+    crop_pct: float
+    val_fraction: float
+    bn_batches: int
+
+
+@dataclass(frozen=True)
 class TrainingState:
     """What changes during training, and what it must not be mixed up with."""
 
@@ -50,6 +64,8 @@ class TrainingState:
     listed: str | None = None
     """Fingerprint of all that were listed, readable or not; None where that is not known."""
     best: Best = field(default_factory=Best)
+    conditions: Conditions | None = None
+    """None where they are not known."""
     facts: Mapping[str, str] = field(default_factory=dict)
     """What the file says of its weights to who starts from them, as TrainingFacts writes it."""
 
@@ -63,6 +79,7 @@ def save(path: Path, state: TrainingState, step: int) -> None:
     document = {
         "step": step,
         "recipe": state.recipe.to_json(),
+        "conditions": state.conditions and asdict(state.conditions),
         "data": state.data,
         "listed": state.listed,
         STATE_KEY: dict(state.facts),
@@ -89,14 +106,33 @@ class SavedRun:
     """Fingerprint of the images that could be read."""
     listed: str | None
     """Fingerprint of all that were listed; None in files of older versions."""
+    conditions: Conditions | None
+    """None in files of older versions."""
     document: dict[str, Any]
 
-    def check(self, path: Path, recipe: Recipe, *, data: str | None = None, listed: str | None = None) -> None:
-        """Raise CheckpointError where a run with this recipe and these images would not be the one that was saved."""
-        if changed := differences(self.recipe.to_json(), recipe.to_json()):
+    def changes(self, recipe: Recipe, conditions: Conditions | None = None) -> str:
+        """Name the options that are not those of the run, for a message; empty if all are, as far as is known."""
+        before, now = asdict(self.recipe), asdict(recipe)
+        if conditions is not None and self.conditions is not None:
+            before |= asdict(self.conditions)
+            now |= asdict(replace(conditions, started_from=self.conditions.started_from))
+        return differences(before, now)
+
+    def check(
+        self,
+        path: Path,
+        recipe: Recipe,
+        *,
+        conditions: Conditions | None = None,
+        data: str | None = None,
+        listed: str | None = None,
+    ) -> None:
+        """Raise CheckpointError where a run with these options and images would not be the one that was saved."""
+        if changed := self.changes(recipe, conditions):
             raise CheckpointError(f"--resume: {path} was trained with other options ({changed}); repeat those")
         pairs = ((data, self.data), (listed, self.listed))
-        if any(now is not None and before is not None and now != before for now, before in pairs):
+        # older versions saved the beginning of a fingerprint, where it has more parts now
+        if any(now is not None and before is not None and not now.startswith(before) for now, before in pairs):
             raise CheckpointError(f"--resume: {path} was trained on other images; restore those, or give another --out")
 
 
@@ -111,7 +147,9 @@ def read_saved(path: Path) -> SavedRun:
     try:
         document = torch.load(path, map_location="cpu", weights_only=True)
         recipe = Recipe.from_json(document["recipe"])
-        return SavedRun(int(document["step"]), recipe, document["data"], document.get("listed"), document)
+        saved = document.get("conditions")
+        conditions = None if saved is None else read_value(Conditions, saved, "conditions")
+        return SavedRun(int(document["step"]), recipe, document["data"], document.get("listed"), conditions, document)
     except (RuntimeError, pickle.UnpicklingError, EOFError, KeyError, TypeError, ValueError, OSError) as error:
         reason = str(error).partition("\n")[0]
         raise CheckpointError(f"--resume: {path} is damaged or not of a training run ({reason}); delete it") from error

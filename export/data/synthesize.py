@@ -32,6 +32,7 @@ from edgevit.models.weights.resolve import build_with_weights, resolve_weights
 from edgevit.models.zoo.registry import SIZE_STEP, get_spec
 from edgevit.models.zoo.spec import ModelSpec
 from edgevit.runtime.images.preprocess import center_box, scaled_size
+from edgevit.schema import Seed, check_argument
 from edgevit.system.log import show_log
 from edgevit.system.program import Program
 
@@ -99,8 +100,9 @@ def synthesize_images(
         progress: called with (steps done, steps in all).
 
     Raises:
-        OptionError: the model has fewer than MIN_NORMS BatchNorm layers with statistics.
+        OptionError: the model has fewer than MIN_NORMS BatchNorm layers with statistics, or the seed is none.
     """
+    seed = check_argument(Seed, seed, "seed")
     norms = [m for m in model.modules() if isinstance(m, nn.BatchNorm2d) and m.running_mean is not None]
     if len(norms) < MIN_NORMS:
         raise OptionError(

@@ -16,6 +16,7 @@ from edgevit.runtime.datasets.boxes import BoxFolder, read_boxes
 from edgevit.runtime.datasets.listing import (
     LeftOut,
     as_one_folder,
+    list_files,
     list_pictures,
     natural_key,
     no_pictures,
@@ -279,7 +280,15 @@ def _read_masked(home: Path, images: Path, folder: Path) -> Pictures:
     missing = next((mask for mask in masks if not mask.is_file()), None)
     if missing is not None:
         raise DataError(f"there is no mask {missing}; every picture of {images} needs one of its name")
-    return Pictures(home, listing.paths, masks=masks, left_out=listing.left_out)
+    used = {_as_name(mask) for mask in masks}
+    others = sum(_as_name(mask) not in used for mask in list_files(folder, ".png"))
+    lone = LeftOut(Counter({".png in masks that belong to no picture": others} if others else {}))
+    return Pictures(home, listing.paths, masks=masks, left_out=listing.left_out + lone)
+
+
+def _as_name(path: Path) -> str:
+    """Return a path as every file system compares it."""
+    return normalized(str(path)).lower()
 
 
 def _first(names: Sequence[str], count: int = 5) -> str:

@@ -10,6 +10,7 @@ from edgevit.artifact.manifest import HeldOut
 from edgevit.errors import OptionError
 from edgevit.runtime.datasets.folder import PictureFolder, Pictures
 from edgevit.runtime.datasets.seen import are_seen, choose_unseen, combine
+from edgevit.schema import Seed, check_argument
 
 
 @dataclass(frozen=True)
@@ -45,8 +46,9 @@ class Judged:
         """Return `limit` of the pictures, drawn at random, in their order; None for all.
 
         Raises:
-            OptionError: the limit is not a positive number.
+            OptionError: the limit is not a positive number, or the seed is none.
         """
+        seed = check_argument(Seed, seed, "seed")
         if limit is not None and (not isinstance(limit, int) or limit < 1):
             raise OptionError(f"--limit is {limit!r}, expected a whole number, 1 or more")
         count = len(self.seen)

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from edgevit.errors import DataError, ImageError, OptionError
 from edgevit.runtime.datasets.folder import Layout, PictureFolder, Pictures, read_folder
 from edgevit.runtime.datasets.marks import upright_size
-from edgevit.runtime.datasets.masks import IGNORED, find_masks
+from edgevit.runtime.datasets.masks import CLASSES_FILE, class_numbers, find_masks
 from edgevit.runtime.datasets.parts import find_homes
 from edgevit.runtime.images.mask_png import read_mask
 from edgevit.runtime.images.read import read_picture_header
+from edgevit.runtime.labels import read_labels
 from edgevit.runtime.overview.licences import find_licences
 from edgevit.schema import named
 
@@ -122,11 +123,13 @@ def summarize(folder: PictureFolder, task: Task | None) -> DataSummary:
     sizes = sizes[(sizes > 0).all(axis=1)]
     sides = np.concatenate([_box_sides(pictures, read[part][0]) for part, pictures in folder.parts.items()])
     imgsz = suggest_size(sizes, sides[:, 1]) if len(sides) else None
+    listed = folder.root / CLASSES_FILE
+    names = read_labels(listed) if task == "segment" and listed.is_file() else ()
     return DataSummary(
         data=str(folder.root),
         task=task,
         format=_format(folder, task),
-        parts={part: _summarize_part(pictures) for part, pictures in folder.parts.items()},
+        parts={part: _summarize_part(pictures, names) for part, pictures in folder.parts.items()},
         box_sizes=_box_sizes(sides[:, 0]) if len(sides) else None,
         picture_size=_most_frequent(sizes),
         same_form=round(_share_of_form(sizes), 3),
@@ -163,15 +166,19 @@ def _format(folder: PictureFolder, task: Task | None) -> str:
     return told[task] if task else "pictures alone"
 
 
-def _summarize_part(pictures: Pictures) -> PartSummary:
+def _summarize_part(pictures: Pictures, names: Sequence[str]) -> PartSummary:
+    """Return the numbers of a part; `names` are those of the masks' classes, as far as they are known."""
     count = len(pictures.paths)
     if pictures.boxes is not None:
         numbers = Counter(int(number) for truth in pictures.boxes for number in truth.classes)
         empty = sum(not len(truth.boxes) for truth in pictures.boxes)
         return PartSummary(count, empty, {name: numbers[i] for i, name in enumerate(pictures.box_names)})
     if pictures.masks is not None:
-        found = Counter(int(number) for mask in pictures.masks for number in np.unique(read_mask(mask)))
-        return PartSummary(count, None, {str(i): found[i] for i in sorted(found) if i != IGNORED})
+        drawn = (class_numbers(read_mask(mask)) for mask in pictures.masks)
+        found = Counter(int(number) for numbers in drawn for number in np.unique(numbers) if number >= 0)
+        others = sorted(number for number in found if number >= len(names))
+        named = {name: found[i] for i, name in enumerate(names)}
+        return PartSummary(count, None, named | {str(number): found[number] for number in others})
     classes = Counter(pictures.classes or ())
     return PartSummary(count, None, {name: classes[name] for name in pictures.class_names()})
 

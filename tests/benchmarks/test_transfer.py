@@ -6,6 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from benchmarks.transfer import draw, main, spread
+from edgevit.runtime.datasets.folder import read_folder
 from tests.made_photos import write_photos
 from tests.training.made_teacher import write_teacher
 
@@ -17,7 +18,8 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_seeds_draw_other_photos_and_are_judged_by_the_same(data: Path) -> None:
-    first, again, second = (draw(data, photos=4, judged=5, seed=seed) for seed in (0, 0, 1))
+    folder = read_folder(data, "classes")
+    first, again, second = (draw(folder, photos=4, judged=5, seed=seed) for seed in (0, 0, 1))
     assert first == again
     assert first.held == second.held
     assert first.train.paths != second.train.paths
@@ -38,11 +40,34 @@ def test_a_part_val_is_what_is_judged_by(data: Path, tmp_path: Path) -> None:
         for name in ("blue", "red"):
             (tmp_path / part / name).mkdir(parents=True)
             for i in range(count):
-                (tmp_path / part / name / f"{part}{i}.png").symlink_to(data / name / f"{i}.png")
-    task = draw(tmp_path, photos=9, judged=2, seed=0)
+                source = data / name / f"{i if part == 'train' else 10 + i}.png"
+                (tmp_path / part / name / f"{part}{i}.png").symlink_to(source)
+    task = draw(read_folder(tmp_path, "classes"), photos=9, judged=2, seed=0)
     assert task.train.counts() == (5, 5)
     assert task.held.counts() == (2, 2)
     assert all(path.parent.parent.name == "val" for path in task.held.paths)
+
+
+def test_what_is_left_out_is_told_before_anything_is_trained(data: Path, tmp_path: Path) -> None:
+    home = tmp_path / "few"
+    for part, counts in (("train", {"blue": 5, "green": 2, "red": 2}), ("val", {"blue": 3, "red": 3})):
+        for name, count in counts.items():
+            (home / part / name).mkdir(parents=True)
+            for i in range(count):
+                number = i + {"train": 0, "val": 10}[part] + (15 if name == "green" else 0)
+                source = data / name.replace("green", "red") / f"{number}.png"
+                (home / part / name / f"{part}{i}.png").symlink_to(source)
+    damaged = home / "val" / "blue" / "damaged.png"
+    damaged.write_bytes(b"no picture")
+    mark = write_teacher(tmp_path / "colours.onnx")
+    options = ["--photos", "4", "--seeds", "1", "--imgsz", "32", "--starts", "nothing", "--mark", str(mark)]
+    done = CliRunner().invoke(main, [str(home), *options], catch_exceptions=False)
+    green, fault = done.stderr.splitlines()
+    assert green == "green is left out: there are no photos both to train on and to judge by"
+    assert fault.startswith(f"left out: {damaged}")
+    lines = done.stdout.splitlines()
+    assert lines[0] == "few: efficientvit_b0, 2 classes, 2 to 4 photos each, 32 px, 6 judged"
+    assert lines[-1].split()[:4] == ["colours.onnx", "-", "-", "100.0"]
 
 
 def test_a_spread_is_mean_and_deviation() -> None:

@@ -185,7 +185,7 @@ def _stand_in_for_training() -> None:
         raise SystemExit(0)
 
     def read_saved(path: Path) -> SimpleNamespace:
-        return SimpleNamespace(recipe=pickle.loads(path.read_bytes()))  # what run_job wrote above
+        return SimpleNamespace(recipe=pickle.loads(path.read_bytes()), conditions=None)  # what run_job wrote above
 
     vars(keywords).update(run_job=run_job, read_saved=read_saved)
 

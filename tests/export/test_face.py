@@ -47,6 +47,7 @@ def test_export_returns_what_was_made(tmp_path: Path) -> None:
         ({"imgsz": "224"}, "imgsz= is '224', expected a whole number or 2 values"),
         ({"batch": 0}, "batch= is 0, expected a whole number, 1 or more"),
         ({"seed": 1.5}, "seed= is 1.5, expected a whole number"),
+        ({"seed": 10**22}, f"seed= is {10**22}, expected a whole number from 0 to 9223372036854775807"),
         ({"max_drop": 101}, "max_drop= is 101, expected a number from 0 to 100"),
         ({"synthesized": "yes"}, "synthesized= is 'yes', expected true or false"),
         ({"calibration_image": 3}, r"there is no option calibration_image=; did you mean calibration_images=\?"),

@@ -74,10 +74,20 @@ def test_few_images_are_looked_at_twelve_thousand_times_in_all(images: int, epoc
     assert (anew.epochs, " --epochs 60 " in said) == (60, True)
 
 
-@pytest.mark.parametrize("option", ["learning_rate", "warmup_epochs", "ema_decay"])
+@pytest.mark.parametrize("option", ["learning_rate", "weight_decay", "warmup_epochs", "ema_decay"])
 def test_a_frozen_run_refuses_what_it_does_not_use(option: str) -> None:
     with pytest.raises(OptionError, match=f"freeze= has no use for {option}="):
         Choices(Schedule(), **{option: 0.5}).fill(264, SPEC, fine_tuning=True, freeze=True)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("schedule", "found"), [(Schedule(sizes="32*2,64*1"), "2 sizes"), (Schedule(epochs=0.5), "0.5 epochs")]
+)
+def test_a_frozen_run_looks_at_whole_passes_of_one_size(schedule: Schedule, found: str) -> None:
+    with pytest.raises(OptionError, match=f"once or more, all at one size, and here are {found}; give imgsz="):
+        Choices(schedule).fill(264, SPEC, fine_tuning=True, freeze=True)
+    recipe, _ = Choices(Schedule(sizes="64*1")).fill(264, SPEC, fine_tuning=True, freeze=True)
+    assert recipe.sizes == ((64, 1.0),)
 
 
 @pytest.mark.parametrize(

@@ -54,6 +54,21 @@ def test_a_frozen_run_needs_weights_and_a_classifier(data: Path, tmp_path: Path)
     assert not (tmp_path / "run").exists()
 
 
+def test_a_frozen_run_sees_photos_on_their_heads_only_if_told_to(data: Path, tmp_path: Path) -> None:
+    """Half of the changed photos are turned, so that the features, and the layer fitted to them, are others."""
+    common = {"freeze": True, "imgsz": 32, "augmentation": "light"}
+    plain, turned = (
+        read_state_dict(train(NAME, data, tmp_path / str(flip), vertical_flip=flip, **common).weights)  # type: ignore[arg-type]
+        for flip in (False, True)
+    )
+    assert not torch.equal(plain["head.weight"], turned["head.weight"])
+
+
+def test_a_frozen_run_has_no_statistics_to_compute_anew(data: Path, tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match="freeze= has no use for bn_batches=; leave it out"):
+        train(NAME, data, tmp_path / "run", freeze=True, bn_batches=9)
+
+
 def test_a_frozen_run_can_be_stopped(data: Path, tmp_path: Path) -> None:
     stop = Watcher(should_stop=lambda: True)
     result = train(NAME, data, tmp_path / "run", freeze=True, imgsz=32, watcher=stop)

@@ -1,5 +1,7 @@
 """Training on pictures with masks."""
 
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -7,12 +9,14 @@ import numpy as np
 import pytest
 import torch
 
-from edgevit.errors import DataError
+from edgevit.errors import CheckpointError, DataError
 from edgevit.models.weights.resolve import build_with_weights, resolve_weights
 from edgevit.models.zoo.registry import get_spec
 from edgevit.runtime.datasets.folder import read_folder
+from edgevit.runtime.datasets.masks import IGNORED
 from edgevit.runtime.datasets.split import split_folder
-from edgevit.runtime.images.mask_png import mask_png
+from edgevit.runtime.images.mask_png import mask_png, read_mask
+from edgevit.training import train
 from edgevit.training.augment import AUGMENTATIONS, augment_masked
 from edgevit.training.job import Job, Watcher
 from edgevit.training.masked import MaskAccuracy, MaskedSamples, drop_unreadable_masked, masked_samples, measure_masks
@@ -86,8 +90,45 @@ def test_a_number_that_is_no_class_is_refused(data: Path, tmp_path: Path) -> Non
         (tmp_path / "masks" / f"{i}.png").write_bytes(mask_png(np.full((64, 64), 2, np.uint8), PALETTE * 2))
     (tmp_path / "classes.txt").write_text("one\ntwo\n")
     train, _ = split_masked(tmp_path, 0.4)
-    with pytest.raises(DataError, match=r"has class 2; classes\.txt has 2 classes"):
+    with pytest.raises(DataError, match=r"has class 2, but there are 2 classes \(0 to 1, 255 for none\)"):
         drop_unreadable_masked(train)
+
+
+def test_a_16_bit_mask_says_no_class_with_65535(tmp_path: Path) -> None:
+    drawn = np.array([[0, 1, 65535], [65535, 1, 1]], np.uint16)
+    cv2.imwrite(str(tmp_path / "image.png"), np.zeros((2, 3, 3), np.uint8))
+    cv2.imwrite(str(tmp_path / "mask.png"), drawn)
+    samples = MaskedSamples((tmp_path / "image.png",), (tmp_path / "mask.png",), ("one", "two"))
+    checked, skipped = drop_unreadable_masked(samples)
+    assert (checked.counts(), skipped) == ((1, 3), ())
+    changes = replace(AUGMENTATIONS["light"], area=(1.0, 1.0))
+    _, labels = samples.example(0, (32, 32), np.random.default_rng(0), changes)
+    assert labels.dtype == np.uint8
+    assert IGNORED in np.unique(labels)
+    assert set(np.unique(labels)) <= {0, 1, IGNORED}
+    # 255 is a class there, and here there is none of this number
+    cv2.imwrite(str(tmp_path / "mask.png"), np.full((2, 3), 255, np.uint16))
+    with pytest.raises(DataError, match=r"has class 255, but there are 2 classes \(0 to 1, 65535 for none\)"):
+        drop_unreadable_masked(samples)
+
+
+def test_other_masks_of_the_same_names_are_other_data(data: Path, tmp_path: Path) -> None:
+    shutil.copytree(data, tmp_path / "data")
+    before, _ = split_masked(tmp_path / "data", 0.1)
+    fingerprint = before.fingerprint()
+    stopped = Watcher(should_stop=lambda: True)
+    out = tmp_path / "run"
+    train(NAME, tmp_path / "data", out, sizes="32*1", watcher=stopped)
+    mask = before.masks[3]
+    mask.write_bytes(mask_png(1 - read_mask(mask), PALETTE))
+    assert split_masked(tmp_path / "data", 0.1)[0].fingerprint() != fingerprint
+    with pytest.raises(CheckpointError, match="was trained on other images"):
+        train(NAME, tmp_path / "data", out, resume=True)
+    # what an older version saved does not tell
+    document = torch.load(out / "last.pt", weights_only=True)
+    document["data"], document["listed"] = (document[key][:64] for key in ("data", "listed"))
+    torch.save(document, out / "last.pt")
+    assert not train(NAME, tmp_path / "data", out, resume=True, watcher=stopped).finished
 
 
 def test_a_job_learns_masks_and_writes_what_the_export_needs(data: Path, tmp_path: Path) -> None:

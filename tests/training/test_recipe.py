@@ -1,5 +1,7 @@
 """Schedules and their options."""
 
+from dataclasses import asdict
+
 import pytest
 
 from edgevit.errors import OptionError
@@ -50,6 +52,7 @@ def test_two_thirds_of_the_default_epochs_are_at_half_the_size() -> None:
         ({"warmup_epochs": -1.0}, "warmup_epochs= is -1.0"),
         ({"ema_decay": 1.0}, "ema_decay=1 is not"),
         ({"seed": -1}, "seed= is -1"),
+        ({"seed": 10**22}, f"seed= is {10**22}, expected a whole number from 0 to 9223372036854775807"),
     ],
 )
 def test_a_value_out_of_range_is_refused(options: dict[str, object], message: str) -> None:
@@ -59,5 +62,5 @@ def test_a_value_out_of_range_is_refused(options: dict[str, object], message: st
 
 def test_changed_options_are_named() -> None:
     old, new = Recipe(sizes=((64, 1.0),)), Recipe(sizes=((64, 1.0),), seed=3, batch=8)
-    assert differences(old.to_json(), new.to_json()) == "batch was 128, now 8, seed was 0, now 3"
-    assert differences(old.to_json(), old.to_json()) == ""
+    assert differences(asdict(old), asdict(new)) == "batch was 128, now 8, seed was 0, now 3"
+    assert differences(asdict(old), asdict(old)) == ""

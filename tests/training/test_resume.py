@@ -1,7 +1,9 @@
 """Going on with a run: what is kept, what is refused before a picture is read, and more epochs than were planned."""
 
+import json
 import shlex
 import shutil
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +14,12 @@ from edgevit.errors import CheckpointError
 from edgevit.export.checkpoint import load_checkpoint
 from edgevit.models import create_model
 from edgevit.models.zoo.registry import get_spec
-from edgevit.training import TrainingResult, Watcher, train
+from edgevit.schema import option_name
+from edgevit.training import Recipe, TrainingResult, Watcher, train
 from edgevit.training.data import Listing, list_data
 from edgevit.training.initialize import load_initial
 from edgevit.training.kinds import KINDS
+from edgevit.training.lessons import Lessons
 from tests.made_photos import write_photos
 
 NAME = "efficientvit_b0"
@@ -54,7 +58,11 @@ def test_options_that_are_left_out_are_those_of_the_run(data: Path, stopped: Pat
     [
         ({"learning_rate": 0.5}, r"other options \(learning_rate was 0.001, now 0.5\)"),
         ({"seed": 3}, r"other options \(seed was 0, now 3\)"),
-        ({"val_fraction": 0.4}, "was trained on other images"),
+        ({"weight_decay": 0.01}, r"other options \(weight_decay was 0.05, now 0.01\)"),
+        ({"val_fraction": 0.4}, r"other options \(val_fraction was 0.1, now 0.4\)"),
+        ({"crop_pct": 0.5}, r"other options \(crop_pct was 1.0, now 0.5\)"),
+        ({"bn_batches": 7}, r"other options \(bn_batches was 50, now 7\)"),
+        ({"init": "random"}, r"other options \(init was pretrained, now random\)"),
         ({"sizes": "64*1"}, "other options"),
     ],
 )
@@ -65,6 +73,65 @@ def test_what_differs_is_refused_before_a_picture_is_read(
     with pytest.raises(CheckpointError, match=message):
         train(NAME, data, stopped, resume=True, watcher=Watcher(said.append), **options)
     assert not any("checking" in line for line in said)
+
+
+def test_what_decides_the_result_is_as_the_run_began(data: Path, tmp_path: Path) -> None:
+    start, out = tmp_path / "start.pt", tmp_path / "run"
+    torch.save(create_model(NAME, 2).state_dict(), start)
+    given: dict[str, Any] = {"weight_decay": 0.1, "seed": 2, "vertical_flip": True, "balance": True, "bfloat16": True}
+    conditions: dict[str, Any] = {"init": start, "crop_pct": 0.9, "val_fraction": 0.3, "bn_batches": 3}
+    stop = Watcher(should_stop=lambda: True)
+    train(NAME, data, out, sizes="32*1", **given, **conditions, watcher=stop)
+    start.unlink()  # its weights are in last.pt
+    result, said = go_on(data, out)
+    assert {name: getattr(result.recipe, name) for name in given} == given
+    card = json.loads(result.weights.with_suffix(".json").read_text())
+    assert card["started_from"] == "all weights of start.pt"
+    assert (card["bn_batches"], card["preprocess"]["crop_pct"]) == (3, 0.9)
+    assert sum(card["images"]["val"].values()) > 4  # about a third of 24
+    assert "starting from all weights of start.pt" in said
+
+
+def test_how_much_a_teacher_counts_is_as_the_run_began() -> None:
+    recipe = Recipe(((32, 1.0),), teacher="its fingerprint", teacher_weight=0.3, temperature=4.0)
+    told = Lessons(Path("teacher.onnx"), temperature=3.0).continuing(recipe)
+    assert (told.teacher_weight, told.temperature) == (0.3, 3.0)
+    assert Lessons().continuing(recipe) == Lessons()  # it has to be given again
+
+
+def test_a_start_is_the_same_by_whatever_path(
+    data: Path, stopped: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.save(create_model(NAME, 2).state_dict(), tmp_path / "start.pt")
+    stop = Watcher(should_stop=lambda: True)
+    train(NAME, data, tmp_path / "run", sizes="32*1", init=tmp_path / "start.pt", watcher=stop)
+    monkeypatch.chdir(tmp_path)
+    assert go_on(data, tmp_path / "run", init="start.pt")[0].finished
+
+
+def test_a_run_of_an_older_version_goes_on(data: Path, stopped: Path, tmp_path: Path) -> None:
+    shutil.copytree(stopped, tmp_path / "run")
+    document = torch.load(stopped / "last.pt", weights_only=True)
+    del document["conditions"]
+    torch.save(document, tmp_path / "run" / "last.pt")
+    assert go_on(data, tmp_path / "run", crop_pct=0.9)[0].finished  # what it was is not known
+
+
+def test_the_command_for_more_epochs_repeats_what_was_given(data: Path, stopped: Path, tmp_path: Path) -> None:
+    given: dict[str, Any] = {"batch": 6, "augmentation": "light", "weight_decay": 0.1, "seed": 2, "crop_pct": 0.9}
+    out, stop = tmp_path / "run", Watcher(should_stop=lambda: True)
+    train(NAME, data, out, sizes="32*1", balance=True, vertical_flip=True, **given, watcher=stop)
+    with pytest.raises(CheckpointError) as told:
+        go_on(data, out, epochs=3)
+    words = shlex.split(str(told.value).split("`")[1])
+    pairs = dict(pairwise(words))
+    assert {name: pairs[option_name(name)] for name in given} == {name: str(value) for name, value in given.items()}
+    assert {"--balance", "--vertical-flip"} < {*words}
+    # what was not given is left to what is usual
+    assert not {"--learning-rate", "--warmup-epochs", "--ema-decay", "--bn-batches", "--val-fraction"} & {*words}
+    with pytest.raises(CheckpointError) as told:
+        go_on(data, stopped, epochs=5)
+    assert len([word for word in shlex.split(str(told.value).split("`")[1]) if word.startswith("--")]) == 4
 
 
 def test_for_more_epochs_the_command_is_given(data: Path, stopped: Path, tmp_path: Path) -> None:

@@ -4,10 +4,9 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from edgevit.artifact.manifest import BoxOutput, Preprocess
-from edgevit.training.augment import AUGMENTATIONS
 from edgevit.training.detection.retina import RetinaLoss
 from edgevit.training.detection.yolox import YoloxLoss
-from edgevit.training.objective import Loss, Objective
+from edgevit.training.objective import Loss, Objective, find_changes
 from edgevit.training.recipe import Recipe
 
 LOSSES: dict[str, Callable[[tuple[int, ...]], Loss]] = {"yolox": YoloxLoss, "retina": RetinaLoss}
@@ -16,5 +15,5 @@ LOSSES: dict[str, Callable[[tuple[int, ...]], Loss]] = {"yolox": YoloxLoss, "ret
 
 def find_boxes_objective(recipe: Recipe, meaning: BoxOutput, preprocess: Preprocess) -> Objective:
     """Return the objective of a model whose answers have this meaning; nothing is erased, which may be an object."""
-    changes = replace(AUGMENTATIONS[recipe.augmentation], erase=0.0, vertical_flip=recipe.vertical_flip)
+    changes = replace(find_changes(recipe, preprocess), erase=0.0)
     return Objective(LOSSES[meaning.decode](meaning.strides), changes, preprocess, best="ap")

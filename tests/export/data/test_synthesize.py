@@ -145,6 +145,11 @@ def test_a_model_with_few_batchnorms_is_refused() -> None:
         synthesize_images(model, 4, HOW)
 
 
+def test_what_is_no_seed_makes_no_images() -> None:
+    with pytest.raises(OptionError, match="seed= is -1, expected a whole number from 0 to"):
+        synthesize_images(nn.Sequential(), 4, HOW, seed=-1)
+
+
 def test_the_program_writes_the_same_file_each_time(tmp_path: Path) -> None:
     words = ["efficientvit_b0", "--weights", "random", "--count", "2", "--size", "32", "--steps", "1", "-o"]
     for name in ("a.npz", "b.npz"):

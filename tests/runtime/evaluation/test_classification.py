@@ -218,6 +218,12 @@ def test_folder_that_is_no_class_is_named(data: Path, save_image: SaveImage, tin
         validate([("tiny", tiny)], find_images(data))
 
 
+@pytest.mark.parametrize("seed", [-1, 10**22])
+def test_what_is_no_seed_draws_nothing(data: Path, seed: int) -> None:
+    with pytest.raises(OptionError, match=f"seed= is {seed}, expected a whole number from 0 to 9223372036854775807"):
+        find_images(data).draw(1, seed)
+
+
 def test_limit_must_be_positive(data: Path) -> None:
     with pytest.raises(OptionError, match="limit= is 0, expected a whole number, 1 or more"):
         find_images(data, limit=0)

@@ -85,7 +85,7 @@ def test_validate_prints_mean_iou(colours: Path, run: Run, tmp_path: Path) -> No
     (tmp_path / "data/masks/flag.png").write_bytes(mask_png(truth + 1, PALETTE))
     code, _, error = run("validate", colours, "--data", tmp_path / "data")
     assert code == 1
-    assert "has class 3, but the model has 3 classes" in error
+    assert "has class 3, but there are 3 classes" in error
 
 
 def test_models_of_two_tasks_are_not_compared(colours: Path, tiny_model: Path, run: Run, tmp_path: Path) -> None:

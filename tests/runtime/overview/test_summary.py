@@ -63,6 +63,23 @@ def test_classes_of_masks(tmp_path: Path, part: Part) -> None:
     found = describe_data(tmp_path)
     assert (found.task, found.format) == ("segment", "images beside masks")
     assert found.parts == {part: PartSummary(2, None, {"0": 1, "2": 2})}
+    write(
+        tmp_path,
+        {
+            "classes.txt": "soil\ncrop\n",
+            f"masks/{inside}b.png": mask_png(np.array([[1, 3, 299, 65535]], np.uint16), ()),
+        },
+    )
+    found = describe_data(tmp_path)
+    assert found.parts == {part: PartSummary(2, None, {"soil": 1, "crop": 1, "2": 1, "3": 1, "299": 1})}
+
+
+def test_a_mask_without_a_picture_is_told(tmp_path: Path) -> None:
+    make_pictures(tmp_path, "images/x/a.jpg")
+    masks = ("x/a", "x/b", "a")
+    write(tmp_path, {f"masks/{name}.png": mask_png(np.zeros((1, 1), np.uint8), ()) for name in masks})
+    found = describe_data(tmp_path)
+    assert found.notes == (f"{tmp_path}: 2 files left out: 2 .png in masks that belong to no picture",)
 
 
 def test_pictures_alone_are_for_no_task(tmp_path: Path) -> None:
