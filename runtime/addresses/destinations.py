@@ -33,6 +33,8 @@ SCHEMES = {"mqtt": "mqtt", "mqtts": "mqtt", "http": "webhook", "https": "webhook
 EXAMPLES = {"mqtt": "mqtt://192.168.1.5:1883/farm/pen3", "webhook": "https://example.org/hook"}
 FOLDERS = ("hard", "masks", "overlays", "labels")
 """Kinds whose name stands before a folder: hard:DIR."""
+NAMED_AS_SOURCES = {"masks": ".png", "overlays": ".jpg"}
+"""Kinds whose files are pictures, each named as the one that it is about, to their suffix."""
 STDOUT = "-"
 
 REPEATED = ("header",)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from edgevit.errors import OptionError
-from edgevit.runtime.addresses.destinations import STDOUT, Target, parse_sinks, takes_errors
+from edgevit.runtime.addresses.destinations import NAMED_AS_SOURCES, STDOUT, Target, parse_sinks, takes_errors
 from edgevit.runtime.backends.threads import MOST_THREADS
 from edgevit.runtime.detection.boxes import WEAK
 from edgevit.runtime.images.regions import Region
@@ -89,10 +89,28 @@ class RunOptions(StreamOptions):
             raise OptionError(
                 f"--status {self.status} is written anew every ten seconds, and --to names it; choose another"
             )
+        self._check_what_is_read()
         self._check_archive()
         if self.spool is not None and not any(target.url for target in self.targets):
             raise OptionError(
                 "--spool is for what waits for a network; leave it out, or add --to mqtt://... or https://..."
+            )
+
+    def _check_what_is_read(self) -> None:
+        """Raise OptionError for a place that would overwrite, or add to, what the run reads."""
+        files = [source.address for source in self.plan.sources if source.kind in ("path", "video", "sequence")]
+        names = [self.labels] if isinstance(self.labels, str | os.PathLike) else []
+        read = {os.path.realpath(path) for path in (self.model, *names, *files)}
+        lying_in = {(os.path.realpath(os.path.dirname(path)), os.path.splitext(path)[1].lower()) for path in files}
+        for target in self.targets:
+            # labels are often wanted beside their pictures
+            if target.kind == "labels" or target.url is not None:
+                continue
+            if target.identity in read or (target.identity, NAMED_AS_SOURCES.get(target.kind)) in lying_in:
+                raise OptionError(f"--to {target.text!r} would write where this run reads; choose another place")
+        if self.status is not None and os.path.realpath(self.status) in read:
+            raise OptionError(
+                f"--status {os.fspath(self.status)!r} would overwrite what this run reads; choose another file"
             )
 
     def _check_archive(self) -> None:

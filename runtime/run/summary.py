@@ -27,7 +27,7 @@ class RunSummary:
     @property
     def complete(self) -> bool:
         """Whether each picture has its answer where it was asked for; of a live run, which loses some, always."""
-        return self.live or not (self.unreadable or any(each.lost for each in self.written))
+        return self.live or not (self.unreadable or any(each.lost or each.left for each in self.written))
 
     def __str__(self) -> str:
         """Return one line for people."""

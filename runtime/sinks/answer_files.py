@@ -1,6 +1,7 @@
 """Answers as files, each named as its picture: masks and overlays of a segmentation, labels and overlays of boxes."""
 
 import errno
+import logging
 import os
 import re
 import shutil
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from edgevit.errors import OptionError, OutputError
+from edgevit.runtime.addresses.destinations import NAMED_AS_SOURCES
 from edgevit.runtime.detection.result import Detections
 from edgevit.runtime.detection.yolo_text import label_lines
 from edgevit.runtime.records import RESULT, Record
@@ -17,6 +19,8 @@ from edgevit.runtime.results import Result
 from edgevit.runtime.sinks.folder import folder_name
 from edgevit.runtime.sinks.pictures import LEFT_FREE, jpeg
 from edgevit.system.files import make_folders, replacing
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -30,9 +34,12 @@ class FileForm:
     """Takes an answer of the task."""
 
 
-_OVERLAY = FileForm("overlay", ".jpg", lambda result: jpeg(result.overlay()))
+_OVERLAY = FileForm("overlay", NAMED_AS_SOURCES["overlays"], lambda result: jpeg(result.overlay()))
 FORMS: dict[str, dict[str, FileForm]] = {
-    "segment": {"masks": FileForm("mask", ".png", lambda result: result.mask_png()), "overlays": _OVERLAY},
+    "segment": {
+        "masks": FileForm("mask", NAMED_AS_SOURCES["masks"], lambda result: result.mask_png()),
+        "overlays": _OVERLAY,
+    },
     "detect": {
         "labels": FileForm("label file", ".txt", lambda result: label_lines(result).encode()),
         "overlays": _OVERLAY,
@@ -61,7 +68,10 @@ def find_form(task: str, kind: str, text: str) -> FileForm:
 
 
 class AnswerFileSink:
-    """One file for each answer: street.png for street.jpg; of cameras and videos NAME-NUMBER.png."""
+    """One file for each answer: street.png for street.jpg; of cameras and videos NAME-NUMBER.png.
+
+    A file that was there before the run may be somebody's work, such as a label that was corrected: it is left alone.
+    """
 
     def __init__(self, folder: Path, form: FileForm) -> None:
         """Write into a folder, which is made if it is missing.
@@ -75,9 +85,13 @@ class AnswerFileSink:
             raise OutputError(f"the folder {folder} cannot be made: {error.strerror}; choose another") from error
         self._folder, self._form = folder, form
         self._names: set[str] = set()
+        self._begun: dict[str, int] = {}
+        """Name of a live source to the number that its first frame here has."""
         self.unit = form.unit
         self.written = 0
-        """How many files."""
+        """How many files are there with what this run has to say."""
+        self.left = 0
+        """How many were there before with something else, and were left alone."""
 
     def write(self, record: Record) -> None:
         result = record.result
@@ -90,9 +104,13 @@ class AnswerFileSink:
         # a full disk would stop more than these pictures
         if shutil.disk_usage(self._folder).free < LEFT_FREE:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        path = self._folder / self._name(record, result)
-        with replacing(path) as part:
-            part.write_bytes(self._form.make(result))
+        path, data = self._folder / self._name(record, result), self._form.make(result)
+        if not os.path.lexists(path):
+            with replacing(path) as part:
+                part.write_bytes(data)
+        elif not path.is_file() or path.read_bytes() != data:
+            self._leave(path)
+            return
         self.written += 1
 
     def flush(self) -> None:
@@ -101,12 +119,23 @@ class AnswerFileSink:
     def close(self) -> None:
         """Nothing is open."""
 
+    def _leave(self, path: Path) -> None:
+        if not self.left:
+            log.warning(
+                "%s was there before and says something else; such files are left as they are: delete them, or choose "
+                "another folder",
+                path,
+            )
+        self.left += 1
+
     def _name(self, record: Record, result: Result) -> str:
         source, moment = record.moment.source, record.moment
         own_file = not _SCHEME.match(source) and result.age_ms is None and result.position_s is None
         name = folder_name(Path(source).stem if own_file else _SCHEME.sub("", source))
         name += "" if moment.roi is None else f"-{folder_name(moment.roi)}"
         number = moment.sequence
+        if result.age_ms is not None:
+            number += self._first_number(name)
         if not own_file or name in self._names:
             # a frame of a stream, or another picture of this name, whose number may be that of a third
             plain, name = name, f"{name}-{number:08d}"
@@ -116,3 +145,11 @@ class AnswerFileSink:
         if own_file:
             self._names.add(name)
         return f"{name}{self._form.suffix}"
+
+    def _first_number(self, name: str) -> int:
+        """Return the number that the first frame of a live source has: behind those that earlier runs left."""
+        if name not in self._begun:
+            wanted = re.compile(rf"{re.escape(name)}-([0-9]{{8,}}){re.escape(self._form.suffix)}")
+            found = [int(match[1]) for file in os.listdir(self._folder) if (match := wanted.fullmatch(file))]
+            self._begun[name] = max(found, default=-1) + 1
+        return self._begun[name]

@@ -33,12 +33,15 @@ class Written:
     place: str
     lost: int = 0
     """Records that are not there: the disk was full, or they waited for a network and were dropped for the quota."""
+    left: int = 0
+    """Files that were there before with something else, and were left as they were."""
 
     def __str__(self) -> str:
         """Return one part of a line for people."""
         what = f"{self.count:,} {self.unit}{'' if self.count == 1 else 's'}"
         lost = f", {self.lost:,} records lost" if self.lost else ""
-        return f"{what} {'on' if self.place == 'stdout' else 'in'} {self.place}{lost}"
+        left = f", {self.left:,} left as they were before" if self.left else ""
+        return f"{what} {'on' if self.place == 'stdout' else 'in'} {self.place}{left}{lost}"
 
 
 class FilteredSink:

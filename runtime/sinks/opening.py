@@ -136,7 +136,9 @@ def open_sink(target: Target, around: SinkContext) -> Sink:
     guard = DiskGuard(sink, target.place)
 
     def written() -> Written:
-        return Written(sink.written, sink.unit, target.name, guard.lost)
+        place = str(sink.path) if isinstance(sink, VideoSink) else target.name
+        left = sink.left if isinstance(sink, AnswerFileSink) else 0
+        return Written(sink.written, sink.unit, place, guard.lost, left)
 
     hard = sink.folder if isinstance(sink, HarvestSink | BoxHarvestSink) else None
     # a reader of stdout that goes away ends the run

@@ -1,6 +1,7 @@
 """Frames as pictures: annotated ones, a video of them, and the hard ones for the next training."""
 
 import errno
+import logging
 import os
 import shutil
 from collections.abc import Sequence
@@ -23,6 +24,8 @@ from edgevit.runtime.sinks.folder import BoundedFolder
 from edgevit.runtime.sinks.lines import event_text, now_text
 from edgevit.schema import Range, Share, check_options
 from edgevit.system.files import make_folders
+
+log = logging.getLogger(__name__)
 
 CODECS = {".avi": "MJPG", ".mp4": "mp4v", ".mkv": "mp4v"}
 """An .avi of JPEGs can be read up to where the power went; an .mp4 that was not closed cannot be read at all."""
@@ -140,6 +143,8 @@ class VideoSink(FrameSink):
     def __init__(self, path: Path, fps: float = 10.0, captions: Captions = Captions()) -> None:  # noqa: B008 (frozen)
         """Begin the file with the first frame, in a folder that is made if it is missing.
 
+        A file of this name stays as it is, and the video becomes NAME-2, or the next number that is free.
+
         Raises:
             OutputError: its folder cannot be made or written, or it is no kind of video.
         """
@@ -163,14 +168,22 @@ class VideoSink(FrameSink):
         if self._writer is None:
             # the codecs halve the colours: both sides even
             self._size = (max(2, drawn.shape[1] & ~1), max(2, drawn.shape[0] & ~1))
-            code = cv2.VideoWriter.fourcc(*CODECS[self.path.suffix.lower()])
-            self._writer = cv2.VideoWriter(str(self.path), code, self._fps, self._size)
-            if not self._writer.isOpened():
-                self._writer = None
-                raise OSError(f"{self.path} cannot be written as a video")
+            self._begin()
         image = cv2.resize(drawn, self._size) if drawn.shape[1::-1] != self._size else drawn
         self._writer.write(cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
         return True
+
+    def _begin(self) -> None:
+        path = _reserve(self.path)
+        code = cv2.VideoWriter.fourcc(*CODECS[path.suffix.lower()])
+        self._writer = cv2.VideoWriter(str(path), code, self._fps, self._size)
+        if not self._writer.isOpened():
+            self._writer = None
+            path.unlink(missing_ok=True)
+            raise OSError(f"{path} cannot be written as a video")
+        if path != self.path:
+            log.warning("%s is there already; this video is %s", self.path, path)
+            self.path = path
 
     def flush(self) -> None:
         """A video cannot be flushed before it ends."""
@@ -179,6 +192,19 @@ class VideoSink(FrameSink):
         if self._writer is not None:
             self._writer.release()
             self._writer = None
+
+
+def _reserve(path: Path) -> Path:
+    """Make an empty file, which nobody else has, under this name or the first of NAME-2, NAME-3... that is free."""
+    free, number = path, 1
+    while True:
+        try:
+            free.open("xb").close()
+        except FileExistsError:
+            number += 1
+            free = path.with_stem(f"{path.stem}-{number}")
+        else:
+            return free
 
 
 @dataclass(frozen=True)

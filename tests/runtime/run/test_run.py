@@ -183,6 +183,32 @@ def test_options_are_checked_on_construction(given: dict[str, Any], message: str
 
 
 @pytest.mark.parametrize(
+    ("given", "place"),
+    [
+        ({"sources": ["clip.avi"], "to": ["clip.avi"]}, "to='clip.avi'"),
+        ({"sources": ["link.avi"], "to": ["./clip.avi"]}, r"to='\./clip.avi'"),
+        ({"sources": ["ds"], "to": ["overlays:ds"]}, "to='overlays:ds'"),
+        ({"sources": ["ds/a.jpg"], "to": ["overlays:ds/"]}, "to='overlays:ds/'"),
+        ({"sources": ["ds/*.png"], "to": ["masks:ds"]}, "to='masks:ds'"),
+        ({"sources": ["ds/%04d.JPG"], "to": ["overlays:ds"]}, "to='overlays:ds'"),
+        ({"sources": ["ds"], "to": ["ds/?quota=1MB"]}, r"to='ds/\?quota=1MB'"),
+        ({"labels": "names.txt", "to": ["names.txt"]}, "to='names.txt'"),
+        ({"status": "m.onnx"}, "status='m.onnx'"),
+    ],
+)
+def test_what_is_read_is_never_written(
+    given: dict[str, Any], place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("ds").mkdir()
+    Path("link.avi").symlink_to("clip.avi")
+    with pytest.raises(edgevit.OptionError, match=f"^{place} would (over)?write .*; choose another (place|file)$"):
+        RunOptions(**{"model": "m.onnx", "sources": ["camera:0"], **given})
+    # beside pictures of other kinds, and as labels, there is nothing to overwrite
+    RunOptions(model="m.onnx", sources=["ds/a.png"], to=["overlays:ds", "labels:ds", "ds/all.jsonl"])
+
+
+@pytest.mark.parametrize(
     "given",
     [
         {},

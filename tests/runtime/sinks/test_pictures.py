@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 
 from edgevit.errors import OutputError
+from edgevit.runtime.addresses.destinations import parse_sinks
 from edgevit.runtime.images.draw import annotate, plain_text
 from edgevit.runtime.results import Result
 from edgevit.runtime.sinks.combining import DiskGuard
 from edgevit.runtime.sinks.folder import BoundedFolder, folder_name
+from edgevit.runtime.sinks.opening import SinkContext, open_sinks
 from edgevit.runtime.sinks.pictures import HarvestRules, HarvestSink, hardness, jpeg
 from tests.made_records import DAY_S, NAMES, NOON, event, open_one, record, scene, small_disk
 
@@ -72,6 +74,19 @@ def test_video_has_all_frames(tmp_path: Path, name: str) -> None:
         shapes.append(read[1].shape)
     assert shapes == [(48, 64, 3)] * 3
     assert film.get(cv2.CAP_PROP_FPS) == 5
+
+
+def test_video_that_is_there_stays_and_the_next_has_a_number(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """As of a service that starts again."""
+    (tmp_path / "a.avi").write_bytes(b"the recording of yesterday")
+    for number in (2, 3):
+        sinks = open_sinks(parse_sinks([f"{tmp_path}/a.avi"]), SinkContext())
+        sinks.write(record(0, image=scene()))
+        sinks.close()
+        assert [each.place for each in sinks.written()] == [f"{tmp_path}/a-{number}.avi"]
+    assert (tmp_path / "a.avi").read_bytes() == b"the recording of yesterday"
+    assert all(cv2.VideoCapture(str(tmp_path / f"a-{number}.avi")).read()[0] for number in (2, 3))
+    assert caplog.messages[0] == f"{tmp_path}/a.avi is there already; this video is {tmp_path}/a-2.avi"
 
 
 def test_frame_is_hard_if_two_classes_are_close_or_the_answer_flips() -> None:
