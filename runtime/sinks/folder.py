@@ -18,7 +18,13 @@ log = logging.getLogger(__name__)
 SORTED = "sorted-"
 """Beginning of the name of a picture that somebody put into its class."""
 
-_NUMBERED = re.compile(r"([0-9]{8,})-(.*)\.jpg", re.DOTALL)
+_NUMBERED = re.compile(r"([0-9]{8,})-(.*)\.(?:jpg|txt)", re.DOTALL)
+
+_NOTE = b"edgevit may delete this picture for its quota"
+MARK = b"\xff\xfe" + (len(_NOTE) + 2).to_bytes(2, "big") + _NOTE
+"""A comment in a JPEG, by which a picture is known that may be deleted: a name may be that of anybody's photo."""
+_HEAD = 128
+"""Bytes of a file in which the mark stands."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +38,8 @@ class BoundedFolder:
     """Numbered pictures in a folder and the folders in it.
 
     Their age is the order of their numbers: a clock that is set back makes no picture older. A picture that somebody
-    moved into the folder of another class is theirs: it is neither counted nor deleted.
+    moved into the folder of another class is theirs: it is neither counted nor deleted. So is every picture without the
+    mark that is written into each, whatever it is called.
     """
 
     def __init__(self, root: Path, quota: int, *, durable: bool = True, labels: Path | None = None) -> None:
@@ -57,13 +64,20 @@ class BoundedFolder:
             folders = (root, *_folders(root))
             for part in (part for folder in (*folders, *beside) for part in folder.glob(f"{PART}*")):
                 part.unlink(missing_ok=True)
-            numbers = [int(match[1]) for path in root.iterdir() if (match := _NUMBERED.fullmatch(path.name))]
-            found = [kept for folder in folders for path in folder.iterdir() if (kept := _own(path, root, labels))]
+            named = [path for folder in (*folders, *beside) for path in folder.iterdir()]
+            numbers = [int(match[1]) for path in named if (match := _NUMBERED.fullmatch(path.name))]
+            at_home = [path for path in named if _is_home(path, root)]
+            marked = [path for path in at_home if _is_marked(path)]
+            found = [_kept(path, labels) for path in marked if labels is None or _is_untouched(path, labels)]
             with tempfile.TemporaryFile(dir=root):
                 pass
         except OSError as error:
             reason = error.strerror or error
             raise OutputError(f"the folder {root} cannot be written: {reason}; choose one that can") from error
+        if others := len(at_home) - len(marked):
+            log.warning(
+                "%s: %d pictures are not this version's; the quota neither counts nor deletes them", root, others
+            )
         for kept in found:
             if not kept.size:
                 kept.path.unlink(missing_ok=True)
@@ -71,8 +85,8 @@ class BoundedFolder:
         self._guard = threading.Lock()
         """Pictures are stored by the run's thread, and put into classes by those of its page."""
         self._bytes = sum(kept.size for kept in self._kept)
-        # a picture whose text somebody changed is no longer counted, but keeps its name
-        self._next = max((*numbers, *(kept.number for kept in self._kept)), default=-1) + 1
+        # what is not counted keeps its name, too
+        self._next = max(numbers, default=-1) + 1
         self._make_room(0)
 
     def store(self, label: str, notes: str, picture: bytes, *, sort: bool, text: bytes = b"") -> Path | None:
@@ -85,6 +99,7 @@ class BoundedFolder:
         Raises:
             OSError: the disk does not take it.
         """
+        picture = _marked(picture)
         if len(picture) + len(text) > self._quota:
             return None
         with self._guard:
@@ -168,17 +183,34 @@ def _folders(root: Path) -> list[Path]:
     return [path for path in root.iterdir() if path.is_dir() and not path.is_symlink()]
 
 
-def _own(path: Path, root: Path, labels: Path | None) -> _Kept | None:
-    """Return a picture that this class wrote and nobody moved, nor changed the text of."""
+def _marked(picture: bytes) -> bytes:
+    """Return a JPEG with the mark: behind its JFIF header, which has to come first."""
+    at = 4 + int.from_bytes(picture[4:6], "big") if picture.startswith(b"\xff\xd8\xff\xe0") else 2
+    return picture[:at] + MARK + picture[at:]
+
+
+def _is_marked(path: Path) -> bool:
+    """Tell whether a picture has the mark, or is empty, as a power cut may leave it."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(_HEAD)
+    except OSError:
+        return False
+    return MARK in head or not head
+
+
+def _is_home(path: Path, root: Path) -> bool:
+    """Tell whether a picture has a name that this class gives, in the folder where it puts such a picture."""
     match = _NUMBERED.fullmatch(path.name)
-    if match is None or path.is_symlink() or not path.is_file():
-        return None
+    if match is None or path.suffix != ".jpg" or path.is_symlink() or not path.is_file():
+        return False
     folder = path.parent.name
-    is_home = path.parent == root or match[2] == folder or match[2].startswith(f"{folder}-")
-    if not is_home or (labels is not None and not _is_untouched(path, labels)):
-        return None
+    return path.parent == root or match[2] == folder or match[2].startswith(f"{folder}-")
+
+
+def _kept(path: Path, labels: Path | None) -> _Kept:
     text_size = 0 if labels is None else _label(path, labels).stat().st_size
-    return _Kept(int(match[1]), path, path.stat().st_size + text_size)
+    return _Kept(int(path.name.partition("-")[0]), path, path.stat().st_size + text_size)
 
 
 def _label(picture: Path, labels: Path) -> Path:

@@ -7,7 +7,7 @@ import pytest
 
 from edgevit.errors import OutputError
 from edgevit.runtime.events.labels import LabelRules
-from edgevit.runtime.sinks.folder import BoundedFolder
+from edgevit.runtime.sinks.folder import MARK, BoundedFolder
 from edgevit.runtime.sinks.hard_boxes import BoxHarvestSink, UnsureRules, unsure
 from tests.made_detections import BODY, NAMES, Box, counted, detections, record
 from tests.made_records import small_disk
@@ -15,6 +15,8 @@ from tests.made_records import small_disk
 EAGER = UnsureRules(pause_s=0)
 SURE: Box = ("fox", 0.9, (0, 0, 16, 12))
 UNSURE: Box = ("hen", 0.4, BODY)
+PICTURE = b"p" * (80 - len(MARK))
+"""80 bytes on the disk."""
 
 
 def harvest(root: Path, quota: int = 10**6, rules: UnsureRules = EAGER) -> BoxHarvestSink:
@@ -94,7 +96,7 @@ def bounded(root: Path, quota: int) -> BoundedFolder:
 
 
 def store(folder: BoundedFolder, text: bytes = b"x" * 20) -> Path:
-    path = folder.store("hen", "", b"p" * 80, sort=False, text=text)
+    path = folder.store("hen", "", PICTURE, sort=False, text=text)
     assert path is not None
     return path
 
@@ -109,7 +111,7 @@ def test_quota_counts_and_deletes_a_picture_with_its_label(tmp_path: Path) -> No
     # the same after a restart, with less room
     bounded(tmp_path, 150)
     assert names(tmp_path / "labels") == ["00000002-hen.txt"]
-    assert bounded(tmp_path, 99).store("hen", "", b"p" * 80, sort=False, text=b"x" * 20) is None
+    assert bounded(tmp_path, 99).store("hen", "", PICTURE, sort=False, text=b"x" * 20) is None
 
 
 @pytest.mark.parametrize("restarted", [False, True])

@@ -10,9 +10,10 @@ import pytest
 from edgevit.errors import OutputError
 from edgevit.runtime.addresses.destinations import parse_sinks
 from edgevit.runtime.images.draw import annotate, plain_text
+from edgevit.runtime.images.read import read_image
 from edgevit.runtime.results import Result
 from edgevit.runtime.sinks.combining import DiskGuard
-from edgevit.runtime.sinks.folder import BoundedFolder, folder_name
+from edgevit.runtime.sinks.folder import MARK, BoundedFolder, folder_name
 from edgevit.runtime.sinks.opening import SinkContext, open_sinks
 from edgevit.runtime.sinks.pictures import HarvestRules, HarvestSink, hardness, jpeg
 from tests.made_records import DAY_S, NAMES, NOON, event, open_one, record, scene, small_disk
@@ -122,7 +123,7 @@ def test_neighbours_of_a_hard_frame_are_not_kept_too(tmp_path: Path) -> None:
 
 
 def test_quota_is_kept_and_the_oldest_go_first(tmp_path: Path) -> None:
-    picture = bytes(1000)
+    picture = bytes(1000 - len(MARK))
     folder = BoundedFolder(tmp_path, 5500)
     paths = [folder.store(("cat", "dog")[number % 2], "-flip", picture, sort=True) for number in range(20)]
     assert sorted(tmp_path.rglob("*.jpg")) == sorted(path for path in paths[-5:] if path)
@@ -155,6 +156,34 @@ def test_pictures_that_somebody_relabelled_or_put_there_are_never_deleted(tmp_pa
     assert sorted(path.name for path in tmp_path.rglob("*.jpg")) == [moved.name, "holiday.jpg"]
 
 
+def test_photo_whose_name_looks_like_ours_is_never_counted_nor_deleted(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As cameras name photos, and as a version before the mark named pictures."""
+    for name in ("20240501-garden.jpg", "00000000-cat.jpg", "cat/00000007-cat.jpg"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(jpeg(scene()))
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*.jpg")}
+    folder = BoundedFolder(tmp_path, 2500)
+    stored = [folder.store("cat", "", jpeg(scene(number)), sort=number % 2 == 0) for number in range(20)]
+    assert {path: path.read_bytes() for path in before} == before
+    written = {path for path in stored if path and path.is_file()}
+    assert set(tmp_path.rglob("*.jpg")) == {*before, *written}
+    assert 1 < len(written) < 20
+    assert caplog.messages == [
+        f"{tmp_path}: 3 pictures are not this version's; the quota neither counts nor deletes them"
+    ]
+
+
+def test_mark_of_a_picture_changes_none_of_its_pixels(tmp_path: Path) -> None:
+    picture = jpeg(np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8))
+    stored = BoundedFolder(tmp_path, 10**6).store("cat", "", picture, sort=False)
+    assert stored
+    assert stored.read_bytes()[:20] == picture[:20]  # the JFIF header comes first
+    assert (read_image(stored) == read_image(picture)).all()
+    assert stored.read_bytes().replace(MARK, b"") == picture
+
+
 def test_power_cut_while_writing_leaves_no_half_picture(tmp_path: Path) -> None:
     folder = BoundedFolder(tmp_path, 10_000)
     folder.store("cat", "", b"whole", sort=True)
@@ -162,7 +191,7 @@ def test_power_cut_while_writing_leaves_no_half_picture(tmp_path: Path) -> None:
     (tmp_path / "cat" / "00000007-cat.jpg").write_bytes(b"")  # the name without the picture
     again = BoundedFolder(tmp_path, 10_000)
     again.store("cat", "", b"whole", sort=True)
-    assert {path.read_bytes() for path in tmp_path.rglob("*.jpg")} == {b"whole"}
+    assert {path.read_bytes().replace(MARK, b"") for path in tmp_path.rglob("*.jpg")} == {b"whole"}
     assert not list(tmp_path.glob(".part-*"))
 
 
