@@ -1,13 +1,17 @@
 """A file of lines that begins anew each day, and when it is large, and keeps so many of its predecessors."""
 
+import codecs
 import contextlib
 import datetime
+import logging
 import os
 import re
 from pathlib import Path
 
 from edgevit.errors import OutputError
 from edgevit.system.files import make_folders
+
+log = logging.getLogger(__name__)
 
 SIZE = 10_000_000
 """Bytes after which a file begins anew."""
@@ -30,13 +34,14 @@ class RotatingFile:
             path: NAME.SUFFIX; its predecessors are NAME-2026-11-20.SUFFIX, NAME-2026-11-20.2.SUFFIX and so on.
             size: bytes after which it begins anew.
             keep: predecessors to keep; older ones are deleted, and before them those of days that have not come yet.
-            header: first line of each file; none if empty.
+            header: first line of each file; none if empty. A file that begins with another is put aside, and never
+                deleted.
 
         Raises:
             OutputError: the file cannot be written.
         """
         self.path, self._size, self._keep, self._header = path, size, keep, header
-        self._cut = False
+        self._cut, self._fits = False, True
         self._length, self._day = 0, datetime.date.min
         try:
             self._open()
@@ -56,7 +61,7 @@ class RotatingFile:
         if self._day - day > WRONG:
             self._day = day
         # a clock that is set back a little changes nothing: days only count upwards
-        if self._length and (day > self._day or self._length + len(data) > self._size):
+        if self._length and (not self._fits or day > self._day or self._length + len(data) > self._size):
             self._rotate(day)
         if not self._length:
             self._day = day
@@ -81,6 +86,7 @@ class RotatingFile:
         if self._length:
             self._file.seek(-1, 2)
             self._cut = self._file.read(1) != b"\n"
+        self._fits = not self._length or self._begins_with_header(self.path)
 
     def _reopen(self) -> None:
         """Open the path anew; the old file stays open if that fails, so that the next line can try again."""
@@ -118,15 +124,29 @@ class RotatingFile:
         name = f"{self.path.stem}-{self._day}{f'.{number}' if number > 1 else ''}{self.path.suffix}"
         # a day that has not come yet is of a clock that was wrong; such a file must not take the place of a newer one
         newest = str(max(today, self._day))
+        if not self._fits:
+            log.warning("%s has other columns; it is put aside as %s, and begins anew", self.path, name)
         # Windows renames no file that is open
         self._file.close()
         try:
             self.path.replace(self.path.with_name(name))
         finally:
             self._open()
-        kept = sorted(self._predecessors(), key=lambda found: (found[0] <= newest, found))
+        own = [found for found in self._predecessors() if self._begins_with_header(found[2])]
+        kept = sorted(own, key=lambda found: (found[0] <= newest, found))
         for _, _, path in kept[: -self._keep]:
             path.unlink(missing_ok=True)
+
+    def _begins_with_header(self, path: Path) -> bool:
+        """Tell whether a file is of this kind: as it was written, or as a spreadsheet saved it."""
+        if not self._header:
+            return True
+        try:
+            with path.open("rb") as file:
+                first = file.readline(2 * len(self._header.encode()) + 8)
+        except OSError:
+            return False
+        return first.removeprefix(codecs.BOM_UTF8).rstrip(b"\r\n") == self._header.encode()
 
     def _predecessors(self) -> list[tuple[str, int, Path]]:
         """Return (day, number, path) of the files that this one was, oldest first."""
