@@ -158,6 +158,7 @@ class Classifier:
                 SourceLostError with wait=False, and whatever calling the classifier raises, but for ImageError.
         """
         # a script that looks at single pictures should not wait for the import of what streams need
+        from edgevit.runtime.sources.stop import check_stop
         from edgevit.runtime.stream.loop import StreamCallbacks
         from edgevit.runtime.stream.options import StreamOptions
         from edgevit.runtime.stream.plan import plan_stream
@@ -174,7 +175,7 @@ class Classifier:
         callbacks = StreamCallbacks(on_event, on_error, on_picture, on_black)
         watch = open_watch(checked, plan) if checked.asks_for_events else None
         model = self.with_rules(checked.label_rules, checked.least_score)
-        return watched_stream(model, plan, callbacks, watch, stop, self._closers)
+        return watched_stream(model, plan, callbacks, watch, check_stop(stop), self._closers)
 
     def with_rules(self, rules: "LabelRules", least: float | None = None) -> "Self":
         """Return this model as one whose answers follow the rules' thresholds, as far as they concern answers.

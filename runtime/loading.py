@@ -82,6 +82,8 @@ def load(
     What is returned can be pickled: the process that reads it opens the file at the same absolute path, with the same
     options.
     """
+    if not isinstance(path, str | os.PathLike):
+        raise OptionError(f"the model is {path!r}, expected text or a path")
     opened, labels = _open(path, threads, task, options), options.get("labels")
     # another process may have another current folder
     if isinstance(labels, str | os.PathLike):

@@ -16,7 +16,7 @@ import click
 from edgevit import __version__
 from edgevit.cli import habits
 from edgevit.cli.sections import CommandGroup
-from edgevit.cli.terminal import say
+from edgevit.cli.terminal import let_go, say
 from edgevit.errors import EdgevitError
 from edgevit.system.log import show_log
 from edgevit.system.platforms import print_in_utf8
@@ -83,6 +83,13 @@ def cli() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point of the `edgevit` command."""
+    try:
+        _run(arguments)
+    finally:
+        let_go()
+
+
+def _run(arguments: Sequence[str] | None) -> None:
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     print_in_utf8()
     show_log()
@@ -99,8 +106,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except MemoryError:
         _fail("out of memory; close other programs, or use a smaller --batch or --imgsz", 1)
     except BrokenPipeError:
-        # the reader of a pipe went away, as `edgevit run ... | head` does; keep Python from complaining at exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # the reader of a pipe went away, as `edgevit run ... | head` does
         sys.exit(1)
     sys.exit(code if isinstance(code, int) else 0)
 

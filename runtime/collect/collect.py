@@ -25,7 +25,7 @@ from edgevit.runtime.serve.view import View
 from edgevit.runtime.sinks.pictures import jpeg
 from edgevit.runtime.sources.frames import Clock, Frame
 from edgevit.runtime.sources.several import open_all
-from edgevit.runtime.sources.stop import Stop
+from edgevit.runtime.sources.stop import Stop, check_stop
 from edgevit.runtime.stream.loop import is_black
 
 log = logging.getLogger(__name__)
@@ -82,7 +82,7 @@ def collect(
     """
     folder = PhotoFolder(Path(options.to), options.quota_bytes)
     folder.check_labels(options.labels)
-    stop = stop or Stop()
+    stop = check_stop(stop) or Stop()
     frames = saved = alike = unreadable = 0
     live = False
     with contextlib.ExitStack() as leaving:

@@ -80,7 +80,16 @@ def read_scaled(
     if isinstance(source, np.ndarray):
         return _whole(_from_array(source, bgr))
     if _is_pillow(source):
-        return _whole(_from_pillow(source, levels, limit))
+        try:
+            return _whole(_from_pillow(source, levels, limit))
+        except ImageError:
+            raise
+        # Pillow reads a file only now, which may be cut off, damaged or closed; not each mode has an RGB
+        except (OSError, ValueError, SyntaxError, EOFError) as error:
+            raise ImageError(
+                f"the Pillow image of mode {source.mode} cannot be read: {error}; give one whose load() and "
+                "convert('RGB') succeed"
+            ) from error
     # a classifier takes a tuple for several images, and comes upon the bool in it
     if isinstance(source, tuple | bool):
         raise ImageError(

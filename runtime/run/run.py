@@ -6,7 +6,7 @@ import queue
 from collections.abc import Callable
 from pathlib import Path
 
-from edgevit.errors import EdgevitError
+from edgevit.errors import EdgevitError, OptionError
 from edgevit.runtime.board.news import StatusFile
 from edgevit.runtime.events.event import Event
 from edgevit.runtime.moment import FrameKey, Moment
@@ -21,7 +21,7 @@ from edgevit.runtime.run.options import RunOptions
 from edgevit.runtime.run.output import open_output
 from edgevit.runtime.run.sd_notify import Notifier
 from edgevit.runtime.run.summary import RunProgress, RunSummary
-from edgevit.runtime.sources.stop import Stop
+from edgevit.runtime.sources.stop import Stop, check_stop
 from edgevit.runtime.stream.loop import Predictor, StreamCallbacks
 from edgevit.runtime.stream.watched import watched_stream
 
@@ -62,6 +62,9 @@ def run(
             the model fails.
         WorkerError: processes for `jobs` cannot begin, or die of all pictures.
     """
+    stop = check_stop(stop)
+    if not isinstance(options, RunOptions):
+        raise OptionError(f"--options is {options!r}, expected an edgevit.RunOptions")
     if options.jobs is not None:
         return run_archive(options, on_error or _log_error, on_progress, stop)
     results = unreadable = frames = events = 0

@@ -69,7 +69,10 @@ class FilteredSink:
 
 
 class DiskGuard:
-    """A sink whose disk may fill up: trouble is logged once until it ends, and never ends the run."""
+    """A sink whose disk may fill up: trouble is logged once until it ends, and never ends the run.
+
+    A reader of a pipe that goes away does.
+    """
 
     def __init__(self, sink: Sink, name: str) -> None:
         """Guard a sink that is called `name` in messages."""
@@ -80,6 +83,8 @@ class DiskGuard:
     def write(self, record: Record) -> None:
         try:
             self._sink.write(record)
+        except BrokenPipeError:
+            raise
         except OSError as error:
             if self.lost == self._before:
                 log.error("%s cannot be written: %s; going on without it", self._name, error.strerror or error)
@@ -92,6 +97,8 @@ class DiskGuard:
     def flush(self) -> None:
         try:
             self._sink.flush()
+        except BrokenPipeError:
+            raise
         except OSError as error:
             log.error("%s cannot be flushed: %s", self._name, error.strerror or error)
 

@@ -133,7 +133,7 @@ def open_sink(target: Target, around: SinkContext) -> Sink:
         states = _broker_states(around) if target.kind == "mqtt" else _no_states
         return SpooledSink(spool, delivery, wants=wants, first=first_records(target, around), states=states)
     sink = FILES[target.kind](target, around)
-    guard = DiskGuard(sink, target.place)
+    guard = DiskGuard(sink, target.name)
 
     def written() -> Written:
         place = str(sink.path) if isinstance(sink, VideoSink) else target.name
@@ -141,8 +141,7 @@ def open_sink(target: Target, around: SinkContext) -> Sink:
         return Written(sink.written, sink.unit, place, guard.lost, left)
 
     hard = sink.folder if isinstance(sink, HarvestSink | BoxHarvestSink) else None
-    # a reader of stdout that goes away ends the run
-    return FilteredSink(sink if target.place == STDOUT else guard, wants, written, hard)
+    return FilteredSink(guard, wants, written, hard)
 
 
 def _wanted(target: Target) -> Wants:

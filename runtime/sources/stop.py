@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+from edgevit.errors import OptionError
+
 
 class Stop:
     """Asks the streams that it was given to for their end, once and for all."""
@@ -26,3 +28,10 @@ class Stop:
 
     def unlisten(self, listener: Callable[[], None]) -> None:
         self._listeners.remove(listener)
+
+
+def check_stop(stop: Stop | None) -> Stop | None:
+    """Return it; OptionError if it is something else, as in stop=3."""
+    if stop is not None and not isinstance(stop, Stop):
+        raise OptionError(f"--stop is {stop!r}, expected an edgevit.Stop")
+    return stop

@@ -306,6 +306,18 @@ def test_selftest_fails_with_exit_code_3(run: Run, tiny_model: Path, make_model:
     assert err.count("\n") == 1
 
 
+@pytest.mark.parametrize("command", [("run", "--json"), ("run", "--to", "csv"), ("models",)])
+def test_stdout_on_a_full_disk_is_one_line(tiny_model: Path, folder: Path, command: tuple[str, ...]) -> None:
+    given = [command[0], str(tiny_model), str(folder / "a.png"), *command[1:]] if command[0] == "run" else command
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "edgevit", *given], stdout=full, stderr=subprocess.PIPE, text=True, cwd=ROOT
+        )
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert "stdout cannot be written: No space left on device; " in line
+
+
 def test_reader_that_leaves_early_is_no_traceback(tiny_model: Path, folder: Path) -> None:
     """As in `edgevit run MODEL - | head -1`: the process ends quietly when nobody reads any more."""
     command = [sys.executable, "-m", "edgevit", "run", str(tiny_model), "-", "--json"]

@@ -1,16 +1,19 @@
 """A value of a wrong type given in Python is an OptionError of one line, and no error from within."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+import edgevit
 from edgevit.errors import OptionError
 from edgevit.runtime.events.counts import CountRule
 from edgevit.runtime.images.regions import Region
 from edgevit.runtime.results import Result
 from edgevit.runtime.segmentation import Segmentation
+from edgevit.runtime.sources.stop import check_stop
 from edgevit.runtime.tracking.lines import Line
 
 RESULT = Result(np.array([0.75, 0.25], np.float32), ("hen", "fox"))
@@ -20,12 +23,17 @@ SEGMENTATION = Segmentation(
 TEXT: Any = "0.5"
 """What is given where a number is expected."""
 NUMBER: Any = 5
+NOTHING: Any = None
 SHARE = "is '0.5', expected a finite number"
 
 
 @pytest.mark.parametrize(
     ("call", "message"),
     [
+        (lambda: edgevit.load(NOTHING), "the model is None, expected text or a path"),
+        (lambda: edgevit.load(NUMBER), "the model is 5, expected text or a path"),
+        (lambda: edgevit.run(NUMBER), "options= is 5, expected an edgevit.RunOptions"),
+        (lambda: check_stop(NUMBER), "stop= is 5, expected an edgevit.Stop"),
         (lambda: Region("gate", TEXT, 0, 1, 1), "roi= gate[0] is '0.5', expected a finite number"),
         (lambda: Region("gate", 0, 0, 1, float("inf")), "roi= gate[3] is inf, expected a finite number"),
         (lambda: Region(NUMBER, 0, 0, 1, 1), "roi= name is 5, expected text"),
@@ -52,3 +60,8 @@ def test_numbers_of_numpy_are_numbers() -> None:
     assert RESULT.top(*best) == (("hen", 0.75),)
     values: Any = (np.float32(0.5), 0, np.float32(0.5), np.int64(1))
     assert Region("gate", *values).in_shares
+
+
+def test_stop_of_a_wrong_type_is_told_before_the_stream_begins(tiny_model: Path) -> None:
+    with edgevit.load(tiny_model) as model, pytest.raises(OptionError, match="^stop= is 5, expected an edgevit.Stop$"):
+        model.stream("sample", stop=NUMBER)

@@ -328,6 +328,20 @@ def test_pillow_image_of_any_mode_is_read_in_colour(photo: NDArray[np.uint8], mo
     np.testing.assert_array_equal(read_image(picture), np.asarray(picture.convert("RGB")))
 
 
+def test_pillow_image_that_cannot_be_read_is_one_line(photo: NDArray[np.uint8], tmp_path: Path) -> None:
+    path = tmp_path / "cut.jpg"
+    path.write_bytes(_file(photo, "JPEG")[:3000])
+    closed = Image.open(path)
+    closed.close()
+    for picture, reason in (
+        (Image.open(path), "image file is truncated"),
+        (closed, "closed image"),
+        (Image.fromarray(photo).convert("LA").convert("La"), "conversion from La to"),
+    ):
+        with pytest.raises(ImageError, match=rf"^the Pillow image of mode \w+ cannot be read: .*{reason}.*; give one"):
+            read_image(picture)
+
+
 def test_pillow_image_of_floating_point_numbers_needs_levels() -> None:
     with pytest.raises(ImageError, match="^the image holds float32 levels from 0 to 40000, and nothing says which are"):
         read_image(Image.fromarray(np.array([[0, 40000]], np.float32)))
