@@ -23,6 +23,7 @@ from edgevit.runtime.detection.tiles import detect_in_tiles
 from edgevit.runtime.images.prepare import Prepared, prepare
 from edgevit.runtime.images.preprocess import Speed, speed_for
 from edgevit.runtime.images.read import read_image
+from edgevit.runtime.labels import class_indices
 from edgevit.runtime.results import Result
 from edgevit.schema import Range, Share, check_argument
 
@@ -96,7 +97,7 @@ class Detector(Classifier):
         for label, value in single.items():
             if label not in self.names:
                 raise OptionError(f"the model has no class {label!r}; it has {', '.join(self.names)}")
-            values[self.names.index(label)] = check_argument(Share, value, label)
+            values[list(class_indices(self.names)[label])] = check_argument(Share, value, label)
         self._thresholds = values
 
     def with_rules(self, rules: "LabelRules", least: float | None = None) -> Self:

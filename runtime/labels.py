@@ -1,6 +1,8 @@
 """Class names from a file: one a line, or JSON."""
 
+import functools
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +36,15 @@ def read_labels(path: str | Path) -> tuple[str, ...]:
     if not labels:
         raise OptionError(f"labels file {path} is empty; expected one class name a line")
     return labels
+
+
+@functools.lru_cache(maxsize=8)
+def class_indices(names: tuple[str, ...]) -> Mapping[str, tuple[int, ...]]:
+    """Return the indices of each name: several classes may have one, as ImageNet's bird and machine, both crane."""
+    found: dict[str, list[int]] = {}
+    for index, name in enumerate(names):
+        found.setdefault(name, []).append(index)
+    return {name: tuple(indices) for name, indices in found.items()}
 
 
 def parse_names(text: str) -> tuple[str, ...] | None:

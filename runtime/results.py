@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgevit.errors import OptionError
+from edgevit.runtime.labels import class_indices
 from edgevit.runtime.moment import Moment, iso_time
 from edgevit.runtime.postprocess import top_classes
 from edgevit.schema import Range, Share, check_argument
@@ -157,3 +158,12 @@ class Result:
 
     def __str__(self) -> str:
         return f"{self.top1} {self.top1_conf:.2f}"
+
+
+def class_share(result: Result, label: str) -> float:
+    """Return the probability of one of an answer's classes, or the share of the area that it takes, 0..1.
+
+    Of several classes of one name, as ImageNet's two cranes, it is that of the likeliest, or their area together.
+    """
+    found = [float(result.probs[index]) for index in class_indices(result.names)[label]]
+    return sum(found) if result.of_areas else max(found)

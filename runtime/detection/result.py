@@ -16,6 +16,7 @@ from edgevit.runtime.detection.drawing import draw_boxes
 from edgevit.runtime.images.palette import RGB, spread_palette
 from edgevit.runtime.images.regions import Region, bounds
 from edgevit.runtime.images.resample import RGBImage
+from edgevit.runtime.labels import class_indices
 from edgevit.runtime.results import Limit, Result, limit_of
 from edgevit.schema import Share, check_argument
 
@@ -94,7 +95,7 @@ class Detections(Result):
         kept = self.scores >= check_argument(Share, threshold, "threshold")
         if label is not None:
             self.check_label(label)
-            kept &= self.classes == self.names.index(label)
+            kept &= np.isin(self.classes, class_indices(self.names)[label])
         if region is not None:
             if not isinstance(region, Region):
                 raise OptionError(

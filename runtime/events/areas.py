@@ -4,7 +4,7 @@ from edgevit.runtime.events.condition import Condition, Conditions
 from edgevit.runtime.events.event import Event
 from edgevit.runtime.events.labels import LabelRules
 from edgevit.runtime.moment import Moment
-from edgevit.runtime.results import Result
+from edgevit.runtime.results import Result, class_share
 
 
 def next_areas(
@@ -20,7 +20,7 @@ def next_areas(
     kind = "class" if result.multi_label else "area"
     watched = set(result.names) if result.multi_label else set(rules.thresholds) & set(result.names)
     for label in sorted(watched):
-        area = float(result.probs[result.names.index(label)])
+        area = class_share(result, label)
         before = states.known.get(label, Condition())
         vote = area >= (rules.leave(label) if before.holds else rules.enter(label))
         classes[label] = after = before.after(vote, rules.stable, rules.cooldown_s, result.time_s(moment))

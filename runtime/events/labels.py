@@ -12,7 +12,7 @@ from edgevit.runtime.detection.result import Detections
 from edgevit.runtime.events.condition import is_cooling
 from edgevit.runtime.events.event import Event
 from edgevit.runtime.moment import Moment
-from edgevit.runtime.results import Limit, Result
+from edgevit.runtime.results import Limit, Result, class_share
 from edgevit.schema import Range, Share, check_options, named_fields
 
 UNKNOWN = "unknown"
@@ -130,7 +130,7 @@ def frame_vote(rules: LabelRules, present: str | None, result: Result) -> str:
 def _confidence(result: Result, label: str) -> float:
     """Return the label's probability; for "unknown" that of the best class."""
     if label in result.names:
-        return float(result.probs[result.names.index(label)])
+        return class_share(result, label)
     return result.top1_conf
 
 

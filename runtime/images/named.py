@@ -45,3 +45,16 @@ def check_names(names: Sequence[str], what: str, option: str) -> None:
 def shown(values: Sequence[float]) -> str:
     """Return numbers as an option takes them."""
     return ",".join(f"{value:g}" for value in values)
+
+
+def in_shares(*values: float) -> bool:
+    """Tell whether places in a picture are shares of it, and not pixels."""
+    return max(values) <= 1
+
+
+def check_unit(option: str, name: str, *values: float) -> None:
+    """Raise OptionError for places in a picture that are neither shares of it nor whole pixels."""
+    if not in_shares(*values) and any(value != round(value) for value in values):
+        raise OptionError(
+            f"--{option} {name} is {shown(values)}; shares of the picture go from 0 to 1, and pixels are whole numbers"
+        )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from edgevit.errors import ImageError, OptionError
-from edgevit.runtime.images.named import check_named, check_names, parse_named, shown
+from edgevit.runtime.images.named import check_named, check_names, check_unit, in_shares, parse_named, shown
 from edgevit.runtime.images.resample import RGBImage
 from edgevit.schema import is_whole
 
@@ -19,6 +19,10 @@ TURNS: dict[int, Callable[[RGBImage], RGBImage]] = {
 """Degrees clockwise to what turns an (H, W, 3) image."""
 
 
+LEAST = 2
+"""Pixels that a region has each way, at least: 1 is meant as a share."""
+
+
 @dataclass(frozen=True)
 class Region:
     """A named rectangle of a picture."""
@@ -28,19 +32,25 @@ class Region:
     y: float
     width: float
     height: float
-    """In pixels from the upper left corner, or in shares of the picture if all four are at most 1."""
+    """In whole pixels from the upper left corner, or in shares of the picture if all four are at most 1."""
 
     def __post_init__(self) -> None:
         values = (self.x, self.y, self.width, self.height)
         check_named("roi", self.name, *values)
         if min(self.x, self.y) < 0 or min(self.width, self.height) <= 0:
             raise OptionError(f"--roi {self.name} is {shown(values)}, expected x,y,w,h from 0, w and h above 0")
+        check_unit("roi", self.name, *values)
+        if not self.in_shares and min(self.width, self.height) < LEAST:
+            raise OptionError(
+                f"--roi {self.name} is {shown(values)}; shares of the picture go from 0 to 1, and w and h in pixels "
+                f"from {LEAST}"
+            )
         if self.in_shares and (self.x + self.width > 1 + 1e-9 or self.y + self.height > 1 + 1e-9):
             raise OptionError(f"--roi {self.name} is {shown(values)}, which reaches beyond the picture; x+w, y+h <= 1")
 
     @property
     def in_shares(self) -> bool:
-        return max(self.x, self.y, self.width, self.height) <= 1
+        return in_shares(self.x, self.y, self.width, self.height)
 
 
 def cut(image: RGBImage, region: Region) -> RGBImage:

@@ -78,6 +78,8 @@ def class_table(top_k: int) -> Table:
 
 def count_table(names: Sequence[str]) -> Table:
     """Return a row for each picture, or region of it, with how many boxes there are of each class."""
+    # two classes of one name are counted together
+    names = tuple(dict.fromkeys(names))
 
     def rows(record: Record) -> list[Row]:
         counts = record.body.get("counts", {})

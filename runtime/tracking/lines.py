@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from edgevit.errors import ImageError, OptionError
-from edgevit.runtime.images.named import check_named, check_names, parse_named, shown
+from edgevit.runtime.images.named import check_named, check_names, check_unit, in_shares, parse_named, shown
 
 Point = tuple[float, float]
 
@@ -23,13 +23,14 @@ class Line:
     y1: float
     x2: float
     y2: float
-    """In pixels from the upper left corner, or in shares of the picture if all four are at most 1."""
+    """In whole pixels from the upper left corner, or in shares of the picture if all four are at most 1."""
 
     def __post_init__(self) -> None:
         values = (self.x1, self.y1, self.x2, self.y2)
         check_named("line", self.name, *values)
         if min(values) < 0:
             raise OptionError(f"--line {self.name} is {shown(values)}, expected x1,y1,x2,y2 from 0")
+        check_unit("line", self.name, *values)
         if values[:2] == values[2:]:
             raise OptionError(f"--line {self.name} is {shown(values)}: both ends are the same point; give it a length")
 
@@ -40,7 +41,7 @@ class Line:
             ImageError: the line reaches beyond the picture.
         """
         height, width = size
-        if max(self.x1, self.y1, self.x2, self.y2) <= 1:
+        if in_shares(self.x1, self.y1, self.x2, self.y2):
             return (self.x1 * width, self.y1 * height), (self.x2 * width, self.y2 * height)
         right, bottom = max(self.x1, self.x2), max(self.y1, self.y2)
         if right > width or bottom > height:

@@ -24,6 +24,8 @@ TEXT: Any = "0.5"
 """What is given where a number is expected."""
 NUMBER: Any = 5
 NOTHING: Any = None
+SHARES = "shares of the picture go from 0 to 1"
+UNITS = f"{SHARES}, and pixels are whole numbers"
 SHARE = "is '0.5', expected a finite number"
 
 
@@ -37,6 +39,9 @@ SHARE = "is '0.5', expected a finite number"
         (lambda: Region("gate", TEXT, 0, 1, 1), "roi= gate[0] is '0.5', expected a finite number"),
         (lambda: Region("gate", 0, 0, 1, float("inf")), "roi= gate[3] is inf, expected a finite number"),
         (lambda: Region(NUMBER, 0, 0, 1, 1), "roi= name is 5, expected text"),
+        (lambda: Region("g", 0.1, 0.1, 0.5, 1.2), f"roi= g is 0.1,0.1,0.5,1.2; {UNITS}"),
+        (lambda: Region("g", 0, 0, 1, 2), f"roi= g is 0,0,1,2; {SHARES}, and w and h in pixels from 2"),
+        (lambda: Line("g", 0.5, 0, 0.5, 1.2), f"line= g is 0.5,0,0.5,1.2; {UNITS}"),
         (lambda: Line("gate", 0, TEXT, 1, 1), "line= gate[1] is '0.5', expected a finite number"),
         (lambda: CountRule("hen", ">=", TEXT), "limit= is '0.5', expected a whole number"),
         (lambda: RESULT.top(TEXT), "k= is '0.5', expected a whole number"),

@@ -1,5 +1,6 @@
 """Boxes, their overlaps, and what a result of detection counts."""
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,11 @@ def test_overlap_is_intersection_over_union() -> None:
     one = np.array([[0, 0, 10, 10], [0, 0, 0, 0]], np.float32)
     other = np.array([[5, 0, 15, 10], [0, 0, 10, 5], [20, 20, 30, 30], [3, 3, 3, 3]], np.float32)
     assert overlaps(one, other) == pytest.approx(np.array([[1 / 3, 0.5, 0, 0], [0, 0, 0, 0]]), abs=1e-6)
+
+
+def test_classes_of_one_name_are_counted_together() -> None:
+    result = dataclasses.replace(_found(), names=("hen", "egg", "hen"))
+    assert result.counts == {"hen": result.count("hen")} == {"hen": 3}
 
 
 def test_counts_by_label_threshold_and_the_region_of_the_centre() -> None:

@@ -48,6 +48,14 @@ def test_two_classes_of_one_frame_are_two_events() -> None:
     assert events[0].id != events[1].id
 
 
+def test_classes_of_one_name_are_one_area() -> None:
+    watch, moment = Watch(LabelRules(thresholds={"weed": 0.4})), Moment("field", 0, 0.0, 1e9)
+    shares = np.array([0.5, 0.3, 0.2], np.float32)
+    events = watch.see(Segmentation(shares, ("crop", "weed", "weed")), moment)
+    (event,) = [each for each in events if each.kind == "area"]
+    assert event.facts["value"] == 0.5
+
+
 def test_area_is_smoothed() -> None:
     rules = LabelRules(thresholds={"soil": 0.3}, stable=(2, 3))
     assert told(see(rules, [(0.4, 0), (0, 0), (0, 0), (0.4, 0), (0.4, 0), (0, 0), (0.4, 0)])) == [(4, "soil", True)]

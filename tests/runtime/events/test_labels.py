@@ -36,6 +36,16 @@ def told(rules: LabelRules, answers: Iterable[Result], step_s: float = 1.0) -> l
     return found
 
 
+def test_confidence_of_a_name_that_two_classes_have_is_that_of_the_one_that_was_seen() -> None:
+    """ImageNet's lists call a bird and a machine crane."""
+    names = ("crane", "cat", "crane")
+    answers = [Result(np.array(probs, np.float32), names) for probs in ([0.1, 0.2, 0.7], [0.0, 0.6, 0.4])]
+    watch, moments = Watch(LabelRules(threshold=0.65, hysteresis=0.3)), (Moment("pen", n, n, 1e9 + n) for n in range(2))
+    events = [event for result in answers for event in watch.see(result, next(moments))]
+    # the machine still holds in the second frame, as 0.4 is above 0.35
+    assert [(event.facts["label"], event.facts["conf"]) for event in events] == [("crane", 0.7)]
+
+
 def labels(text: str, confidence: float = 0.9) -> list[Result]:
     by_letter = {name[0]: name for name in NAMES}
     return [answer(by_letter[letter], confidence) for letter in text]

@@ -21,6 +21,7 @@ from edgevit.runtime.records import Record, event_record, result_record
 from edgevit.runtime.results import Result
 from edgevit.runtime.sinks.opening import SinkContext, open_sink, open_sinks
 from edgevit.runtime.sinks.rotating import RotatingFile
+from edgevit.runtime.sinks.tables import count_table
 from tests.made_records import DAY_S, NOON, event, moment, open_one, record, record_fsync, scene, small_disk
 
 
@@ -90,6 +91,10 @@ def test_csv_of_events_has_columns_of_its_own(tmp_path: Path) -> None:
         "0.8",
         "",
     )
+
+
+def test_classes_of_one_name_are_one_column_of_counts() -> None:
+    assert list(count_table(("crane", "fox", "crane")).columns)[:4] == ["source", "count_crane", "count_fox", "time"]
 
 
 def test_file_is_continued_after_a_restart_with_one_header(tmp_path: Path) -> None:
