@@ -169,7 +169,7 @@ class RunOptions(StreamOptions):
         Raises:
             OptionError: the labels are names, which only a file can give there.
         """
-        found = [os.fspath(self.model), *self.source_texts]
+        places, found = (os.fspath(self.model), *self.source_texts), list[str]()
         for each in dataclasses.fields(self):
             value = getattr(self, each.name)
             if each.name in ("model", "sources") or value == each.default:
@@ -177,7 +177,10 @@ class RunOptions(StreamOptions):
             if each.name == "labels" and isinstance(value, tuple):
                 raise OptionError("a command line names labels by their file; write the names into one, one a line")
             found += _argument(each.name, value)
-        return tuple(found)
+        # a file's name may begin as an option does
+        if any(place.startswith("-") and place != "-" for place in places):
+            return (*found, "--", *places)
+        return (*places, *found)
 
 
 _ORDER = "which answers pictures in any order"

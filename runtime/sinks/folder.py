@@ -82,6 +82,8 @@ class BoundedFolder:
             if not kept.size:
                 kept.path.unlink(missing_ok=True)
         self._kept = deque(sorted(found, key=lambda kept: kept.number))
+        self._refused = False
+        """Whether a picture has been larger than the quota."""
         self._guard = threading.Lock()
         """Pictures are stored by the run's thread, and put into classes by those of its page."""
         self._bytes = sum(kept.size for kept in self._kept)
@@ -100,7 +102,16 @@ class BoundedFolder:
             OSError: the disk does not take it.
         """
         picture = _marked(picture)
-        if len(picture) + len(text) > self._quota:
+        if (size := len(picture) + len(text)) > self._quota:
+            if not self._refused:
+                log.warning(
+                    "%s: a picture of %d bytes is larger than the quota of %d, and so not kept; give more, such as "
+                    "quota=500MB",
+                    self.root,
+                    size,
+                    self._quota,
+                )
+            self._refused = True
             return None
         with self._guard:
             return self._store(label, notes, picture, text, sort=sort)

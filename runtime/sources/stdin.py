@@ -33,6 +33,7 @@ def stdin_kind(source_options: SourceOptions, stop: Stop) -> Literal["paths", "p
     "nothing" if it ends, or the end is asked for, before anything came.
 
     Raises:
+        OptionError: it holds something else, such as a PNG.
         UnsupportedSystemError: it holds pictures, and this is not Linux.
     """
     buffer: Any = getattr(sys.stdin, "buffer", None)
@@ -44,6 +45,11 @@ def stdin_kind(source_options: SourceOptions, stop: Stop) -> Literal["paths", "p
             return "nothing"
     first = buffer.peek(1)
     if source_options.raw is None and not first.startswith(_BINARY):
+        # as in the first bytes of PNG, WebP, GIF, BMP and TIFF, and in no path
+        if b"\0" in first:
+            raise OptionError(
+                "stdin holds neither paths, one a line, nor JPEGs or H.264; give other pictures by their names"
+            )
         return "paths" if first else "nothing"
     require_linux("stdin holds pictures, not paths; reading them", "give files, or the paths of files")
     return "file" if stat.S_ISREG(os.fstat(buffer.fileno()).st_mode) else "pictures"

@@ -219,6 +219,8 @@ def test_what_is_read_is_never_written(
         {"count": ["hen>=10", "fox>=1@coop"], "roi": ["coop=0,0,0.5,1"], "stable": "3/5"},
         {"sources": ["photos"], "to": ["a.jsonl"], "jobs": 2, "resume": True, "errors": "row"},
         {"to": ["json", "hard:hard/?quota=1MB"], "serve": "127.0.0.1:8080", "labels": Path("names.txt"), "threads": 2},
+        {"sources": ["-x.jpg", "--json"], "top_k": 2},
+        {"sources": ["-"], "top_k": 2},
         {"mean": (0.5, 0.5, 0.5), "std": (0.25, 0.25, 0.25), "imgsz": (224, 320)},
     ],
 )

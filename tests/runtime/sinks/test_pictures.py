@@ -156,6 +156,13 @@ def test_pictures_that_somebody_relabelled_or_put_there_are_never_deleted(tmp_pa
     assert sorted(path.name for path in tmp_path.rglob("*.jpg")) == [moved.name, "holiday.jpg"]
 
 
+def test_picture_larger_than_the_quota_is_told_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    folder = BoundedFolder(tmp_path, 500)
+    assert [folder.store("cat", "", bytes(501 - len(MARK)), sort=False) for _ in range(3)] == [None] * 3
+    (told,) = caplog.messages
+    assert told.startswith(f"{tmp_path}: a picture of 501 bytes is larger than the quota of 500, and so not kept; give")
+
+
 def test_photo_whose_name_looks_like_ours_is_never_counted_nor_deleted(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

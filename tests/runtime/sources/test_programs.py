@@ -1,5 +1,6 @@
 """Cameras that are programs: the child that reads through OpenCV, rpicam-vid, and stdin; played by stand-ins."""
 
+import io
 import json
 import os
 import signal
@@ -13,6 +14,7 @@ import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
 
 from edgevit.errors import SourceLostError
 from edgevit.runtime.classifier import Classifier
@@ -230,6 +232,16 @@ def test_stdin_that_is_a_file_is_read_whole(tiny_model: Path, tmp_path: Path) ->
         out, err = process.communicate()
     assert (process.returncode, err) == (0, b"edgevit: 60 frames, 0 events; 60 lines on stdout\n")
     assert [line.split()[1] for line in out.decode().splitlines()] == list(COLORS) * 20
+
+
+@pytest.mark.parametrize("suffix", ["png", "webp", "gif", "bmp", "tiff", "names"])
+def test_stdin_that_is_no_stream_of_pictures_is_one_line(tiny_model: Path, tmp_path: Path, suffix: str) -> None:
+    held = io.BytesIO(b"a.jpg\0b.jpg\0")
+    if suffix != "names":
+        Image.fromarray(np.full((48, 64, 3), COLORS["red"], np.uint8)).save(held := io.BytesIO(), suffix)
+    out, err = edgevit(["run", tiny_model, "-"]).communicate(held.getvalue())
+    assert (out, err.count(b"\n")) == (b"", 1)
+    assert err.startswith(b"edgevit: stdin holds neither paths, one a line, nor JPEGs or H.264; give other pictures by")
 
 
 @pytest.mark.parametrize("option", ["--no-wait", "--wait", "--warmup=2s", "--stall-timeout=10s"])
