@@ -65,7 +65,7 @@ class BoundedFolder:
             for part in (part for folder in (*folders, *beside) for part in folder.glob(f"{PART}*")):
                 part.unlink(missing_ok=True)
             named = [path for folder in (*folders, *beside) for path in folder.iterdir()]
-            numbers = [int(match[1]) for path in named if (match := _NUMBERED.fullmatch(path.name))]
+            taken = {int(match[1]) for path in named if (match := _NUMBERED.fullmatch(path.name))}
             at_home = [path for path in named if _is_home(path, root)]
             marked = [path for path in at_home if _is_marked(path)]
             found = [_kept(path, labels) for path in marked if labels is None or _is_untouched(path, labels)]
@@ -76,7 +76,9 @@ class BoundedFolder:
             raise OutputError(f"the folder {root} cannot be written: {reason}; choose one that can") from error
         if others := len(at_home) - len(marked):
             log.warning(
-                "%s: %d pictures are not this version's; the quota neither counts nor deletes them", root, others
+                "%s: pictures that the quota neither counts nor deletes, as they are yours or an earlier version's: %d",
+                root,
+                others,
             )
         for kept in found:
             if not kept.size:
@@ -87,8 +89,9 @@ class BoundedFolder:
         self._guard = threading.Lock()
         """Pictures are stored by the run's thread, and put into classes by those of its page."""
         self._bytes = sum(kept.size for kept in self._kept)
-        # what is not counted keeps its name, too
-        self._next = max(numbers, default=-1) + 1
+        self._taken = taken
+        """Numbers that names there have, of whatever it is: none is written over."""
+        self._next = max((kept.number for kept in self._kept), default=-1) + 1
         self._make_room(0)
 
     def store(self, label: str, notes: str, picture: bytes, *, sort: bool, text: bytes = b"") -> Path | None:
@@ -153,6 +156,8 @@ class BoundedFolder:
 
     def _store(self, label: str, notes: str, picture: bytes, text: bytes, *, sort: bool) -> Path:
         self._make_room(len(picture) + len(text))
+        while self._next in self._taken:
+            self._next += 1
         name = folder_name(label)
         folder = self.root / name if sort else self.root
         make_folders(folder)
