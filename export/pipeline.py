@@ -1,5 +1,6 @@
 """The whole way from a model's name to a checked artifact."""
 
+import contextlib
 import functools
 import importlib.metadata
 import logging
@@ -16,7 +17,7 @@ from edgevit.artifact.manifest import Manifest, Parity, Precision, Preprocess, W
 from edgevit.errors import OptionError
 from edgevit.export.data.choose import choose_images, require_images
 from edgevit.export.extras import import_module
-from edgevit.export.frigate import make_folder, write_labels
+from edgevit.export.frigate import making_folder, write_labels
 from edgevit.export.latency import median_latencies_ms
 from edgevit.export.recipe import SUFFIXES, Format, Recipe
 from edgevit.export.report.measure import measure
@@ -66,14 +67,22 @@ def export(
     Raises:
         EdgevitError: of a kind that says what is wrong; GateError if the result does not agree with PyTorch.
     """
+    rules_of(get_spec(recipe.model)).check(recipe)
+    suffix = SUFFIXES[recipe.format]
+    place = making_folder(out, suffix) if recipe.layout == "frigate" else contextlib.nullcontext(out)
+    with place as file:
+        check_writable(file, suffix)
+        if page is not None:
+            check_report_path(page, figures=True)
+        return _export(recipe, file, track, page, accept)
+
+
+def _export(
+    recipe: Recipe, file: Path, track: Track, page: Path | None, accept: Callable[[Path], None]
+) -> ExportResult:
     spec = get_spec(recipe.model)
     rules = rules_of(spec)
-    rules.check(recipe)
-    file = make_folder(out, SUFFIXES[recipe.format]) if recipe.layout == "frigate" else out
-    check_writable(file, SUFFIXES[recipe.format])
     stage = import_module(STAGES[recipe.format])
-    if page is not None:
-        check_report_path(page)
     _check_file_size(spec)
     require_images(recipe)
     weights = resolve_weights(spec, None if recipe.weights is None else str(recipe.weights))
@@ -153,7 +162,7 @@ def export(
         accept(temporary)
         size = temporary.stat().st_size
     if recipe.layout == "frigate":
-        write_labels(out, labels)
+        write_labels(file.parent, labels)
     latencies = None
     if made.quantization is not None:
         plain, exported = median_latencies_ms([made.comparison.float_model, made.content], SUFFIXES[recipe.format])

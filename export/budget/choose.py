@@ -13,6 +13,7 @@ from edgevit.export.data.choose import read_labelled
 from edgevit.export.estimate.estimate import conditions, estimate
 from edgevit.export.pipeline import export
 from edgevit.export.recipe import SUFFIXES, default_output
+from edgevit.export.report.place import check_report_path
 from edgevit.export.result import ExportResult
 from edgevit.models.weights.resolve import resolve_weights
 from edgevit.models.zoo.registry import get_spec
@@ -50,6 +51,9 @@ def export_within(
         EdgevitError: of another kind, as `edgevit.export.pipeline.export` raises it.
     """
     profile = _board(budget_ms, given)
+    # a layout's folder, in which the page may lie, is made later
+    if page is not None and given.get("layout") != "frigate":
+        check_report_path(page, figures=True)
     if out is not None and given.get("layout") != "frigate" and given.get("format") is None:
         by_suffix = {suffix: form for form, suffix in SUFFIXES.items()}
         given = {**given, "format": by_suffix.get(out.suffix)}

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
+from edgevit.export.report.place import MARK
 from edgevit.system.files import replacing_output
 from edgevit.text import printable
 
@@ -24,7 +25,7 @@ def page(title: str, style: str, body: str) -> str:
     """Return a page that needs no network; title and body are markup."""
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1">{MARK}'
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
         f"<title>{title}</title><style>{PAGE_STYLE}{style}</style></head><body><h1>{title}</h1>{body}</body></html>\n"
     )

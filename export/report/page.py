@@ -9,7 +9,7 @@ import markupsafe
 from edgevit.export.report.boxes import BOX_STYLE, box_legend
 from edgevit.export.report.chart import draw_chart
 from edgevit.export.report.facts import LayerFacts, ReportData
-from edgevit.export.report.place import check_report_path
+from edgevit.export.report.place import MARK, check_report_path
 from edgevit.export.report.template import page_environment
 from edgevit.system.files import replacing_output
 
@@ -22,10 +22,10 @@ def write_report(report: ReportData, path: Path) -> None:
     """Write FILE.html and FILE.json.
 
     Raises:
-        OptionError: the path does not end in .html.
+        OptionError: the path does not end in .html, or what is there is no report.
         OutputError: a file cannot be written.
     """
-    check_report_path(path)
+    check_report_path(path, figures=True)
     figures = json.dumps(report.to_dict(), indent=1, allow_nan=False)
     for target, text in ((path, render(report)), (path.with_suffix(".json"), figures)):
         with replacing_output(target) as temporary:
@@ -38,6 +38,7 @@ def render(report: ReportData) -> str:
     environment = page_environment(Path(__file__).parent)
     environment.filters |= FILTERS
     return environment.get_template(TEMPLATE).render(
+        mark=markupsafe.Markup(MARK),
         report=report,
         result=report.result,
         manifest=report.result.manifest,

@@ -15,7 +15,7 @@ import torch
 
 import edgevit
 from edgevit.artifact.manifest import HeldOut, Preprocess, read_manifest
-from edgevit.errors import DataError, GateError, OptionError, OutputError
+from edgevit.errors import DataError, EdgevitError, GateError, OptionError, OutputError
 from edgevit.export import pipeline
 from edgevit.export.data.choose import folder_images, read_labelled
 from edgevit.export.data.images import ExportImages, ImageSet
@@ -300,3 +300,32 @@ def test_report_in_a_missing_folder_is_told_before_any_work(tmp_path: Path) -> N
     with pytest.raises(OutputError):
         export(RANDOM, tmp_path / "m.onnx", page=tmp_path / "nowhere" / "report.html")
     assert not (tmp_path / "m.onnx").exists()
+
+
+def test_report_that_would_replace_the_users_labels_is_told_before_any_work(tmp_path: Path) -> None:
+    labels = tmp_path / "pens.json"
+    labels.write_text('["a", "b", "c", "d"]')
+    recipe = dataclasses.replace(RANDOM, labels=labels)
+    with pytest.raises(OptionError, match="which no report wrote; give another name"):
+        export(recipe, tmp_path / "m.onnx", page=tmp_path / "pens.html")
+    assert [path.name for path in tmp_path.iterdir()] == ["pens.json"]
+    assert labels.read_text() == '["a", "b", "c", "d"]'
+
+
+FRIGATE = Recipe("efficientvit_b0_det", weights="nowhere.pt", layout="frigate")
+
+
+@pytest.mark.parametrize("older", [False, True])
+def test_layouts_folder_is_left_as_it_was_found_if_the_export_fails(tmp_path: Path, older: bool) -> None:
+    folder = tmp_path / "birds"
+    if older:
+        folder.mkdir()
+    with pytest.raises(EdgevitError, match="nowhere.pt does not exist"):
+        export(FRIGATE, folder)
+    assert folder.exists() is older
+
+
+def test_layouts_folder_is_not_named_as_a_file(tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match="named as a file, and layout='frigate' writes a folder"):
+        export(FRIGATE, tmp_path / "birds.onnx")
+    assert not list(tmp_path.iterdir())

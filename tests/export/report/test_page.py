@@ -11,6 +11,7 @@ import pytest
 
 from edgevit.artifact.manifest import Calibration, Input, Manifest, Parity, Preprocess, Quantization, Weights
 from edgevit.errors import OptionError, OutputError
+from edgevit.export.report import markup
 from edgevit.export.report.chart import draw_chart, tick_step
 from edgevit.export.report.facts import FlippedImage, LayerFacts, ReportData, Score, SearchPoint
 from edgevit.export.report.page import render, write_report
@@ -242,6 +243,33 @@ def test_report_path_is_checked_before_the_work(tmp_path: Path) -> None:
         check_report_path(tmp_path / "a.pdf")
     with pytest.raises(OutputError, match="the folder .*none does not exist; make it first"):
         check_report_path(tmp_path / "none" / "a.html")
+
+
+def test_report_replaces_an_earlier_report_and_nothing_else(tmp_path: Path) -> None:
+    page, figures = tmp_path / "pens.html", tmp_path / "pens.json"
+    write_report(facts(), page)
+    write_report(facts(), page)
+    for text in (json.dumps({"model": "tiny_net", "accuracy": {"top1": 0.9}}), '["cat", "dog"]', "not JSON"):
+        figures.write_text(text)
+        check_report_path(page)
+        with pytest.raises(OptionError, match=r"would replace .*pens.json, which no report wrote; give another name"):
+            check_report_path(page, figures=True)
+        assert figures.read_text() == text
+    figures.unlink()
+    page.write_text("<!doctype html><title>tiny_net: training</title>")
+    with pytest.raises(OptionError, match=r"pens.html is a file that no report wrote; give another name"):
+        check_report_path(page)
+    page.write_text(markup.page("of a validation", "", ""))
+    check_report_path(page, figures=True)
+
+
+def test_place_that_is_a_folder_is_told_before_the_work(tmp_path: Path) -> None:
+    (tmp_path / "a.html").mkdir()
+    (tmp_path / "b.json").mkdir()
+    with pytest.raises(OutputError, match=r"a.html is a folder; give a file name"):
+        check_report_path(tmp_path / "a.html")
+    with pytest.raises(OutputError, match=r"b.json, for its figures, is a folder; give a file name"):
+        check_report_path(tmp_path / "b.html", figures=True)
 
 
 def test_thumbnail_is_small_and_keeps_the_colors() -> None:
