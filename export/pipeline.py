@@ -151,7 +151,7 @@ def _export(
             note
             for note in (
                 *made.notes,
-                size_note(spec, preprocessing.size),
+                size_note(spec, preprocessing.size, weights.preprocess.size),
                 _labels_note(recipe, spec, weights, labels),
             )
             if note

@@ -71,7 +71,7 @@ class Recipe:
     evaluation_images: int = 1000
     """How many images of `data`, none of them used to calibrate, decide on `max_drop`."""
     imgsz: int | tuple[int, int] | None = None
-    """Side of a square input, or (height, width), in pixels; the model's own unless given."""
+    """Side of a square input, or (height, width), in pixels; the layout's, else the weights' own, unless given."""
     levels: tuple[float, float] | None = None
     """Which levels of pictures of more than eight bits are black and white; the weights' own unless given."""
     batch: Annotated[int, Range(1)] = 1
@@ -139,7 +139,7 @@ class Recipe:
             raise OptionError(
                 "--layout 'frigate' takes one uint8 picture at a time; give --int8, --io 'uint8' and no --batch"
             )
-        if self.imgsz not in (None, FRIGATE_SIZE, (FRIGATE_SIZE, FRIGATE_SIZE)):
+        if self.input_size != layout_size(self.layout, task):
             raise OptionError(
                 f"--layout 'frigate' with --imgsz {self.size_text} is not possible: Frigate gives pictures of "
                 f"{FRIGATE_SIZE} pixels; leave out --imgsz"
@@ -147,7 +147,9 @@ class Recipe:
 
     @property
     def input_size(self) -> tuple[int, int] | None:
-        """(height, width) in pixels; None for the model's own."""
+        """(height, width) in pixels: what was given, or the layout's; None for the weights' own."""
+        if self.imgsz is None:
+            return layout_size(self.layout, get_spec(self.model).task)
         return (self.imgsz, self.imgsz) if isinstance(self.imgsz, int) else self.imgsz
 
     @property
@@ -172,6 +174,11 @@ FRIGATE_OPTIONS: dict[Task, dict[str, Any]] = {
     "detect": {"format": "onnx"},
 }
 """Task to what follows from Frigate's layout: it gives a classifier raw pixels, a detector levels in 0..1."""
+
+
+def layout_size(layout: str | None, task: Task) -> tuple[int, int] | None:
+    """Return the (height, width) that files of a layout take, in pixels; None for any."""
+    return (FRIGATE_SIZE, FRIGATE_SIZE) if layout == "frigate" and task == "classify" else None
 
 
 def default_options(given: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from edgevit.device_profiles import Profile
 from edgevit.errors import MissingExtraError, OptionError
 from edgevit.export.budget.work import sized_works
 from edgevit.export.estimate.estimate import conditions, milliseconds
-from edgevit.export.recipe import FRIGATE_SIZE, SUFFIXES, Format, Recipe, default_options
+from edgevit.export.recipe import SUFFIXES, Format, Recipe, default_options, layout_size
 from edgevit.export.tasks.rules import rules_of
 from edgevit.models.weights.resolve import ResolvedWeights, build_with_weights, resolve_weights
 from edgevit.models.zoo.registry import check_input_size, get_spec
@@ -68,8 +68,8 @@ def _sizes(spec: ModelSpec, weights: ResolvedWeights, given: Mapping[str, Any]) 
         size = (imgsz, imgsz) if isinstance(imgsz, int) else tuple(imgsz)
         check_input_size(spec, size)
         return (size,)
-    if given.get("layout") == "frigate" and spec.task == "classify":
-        return ((FRIGATE_SIZE, FRIGATE_SIZE),)
+    if (fixed := layout_size(given.get("layout"), spec.task)) is not None:
+        return (fixed,)
     return smaller_sizes(weights.preprocess.size)
 
 

@@ -7,6 +7,7 @@ import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import cv2
 import numpy as np
@@ -27,8 +28,10 @@ from edgevit.export.pipeline import export
 from edgevit.export.recipe import Recipe, default_output
 from edgevit.models import create_model
 from edgevit.models.efficientvit import LinearAttention
+from edgevit.models.weights.trained import TrainingFacts
 from edgevit.runtime.datasets.folder import read_folder
 from edgevit.runtime.datasets.split import split_folder
+from edgevit.training.result import write_weights
 
 MODEL = "efficientvit_b0"
 RANDOM = Recipe(MODEL, weights="random", num_classes=4, imgsz=64)
@@ -143,6 +146,25 @@ def test_labels_travel_in_the_file(tmp_path: Path) -> None:
     export(dataclasses.replace(RANDOM, labels=tmp_path / "names.txt"), tmp_path / "m.onnx")
     with edgevit.load(tmp_path / "m.onnx") as classifier:
         assert classifier.names == ("hen", "cock", "chick", "egg")
+
+
+def test_size_is_noted_beside_the_one_that_the_weights_were_trained_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[object] = []
+    monkeypatch.setattr(pipeline, "size_note", lambda spec, *sizes: asked.append(sizes))
+    facts = TrainingFacts(("a", "b", "c", "d"), Preprocess(size=(32, 32)), {})
+    write_weights(tmp_path / "own.safetensors", create_model(MODEL, 4).state_dict(), facts, MODEL)
+    export(Recipe(MODEL, weights=tmp_path / "own.safetensors", imgsz=64), tmp_path / "m.onnx")
+    assert asked == [((64, 64), (32, 32))]
+
+
+def test_frigates_size_goes_before_that_of_a_classifiers_weights() -> None:
+    layout: dict[str, Any] = {"layout": "frigate", "format": "tflite", "precision": "int8", "io": "uint8"}
+    assert Recipe(MODEL, weights="trained_at_160.safetensors", **layout).input_size == (224, 224)
+    assert Recipe(f"{MODEL}_det", layout="frigate").input_size is None
+    with pytest.raises(OptionError, match="Frigate gives pictures of 224 pixels"):
+        Recipe(MODEL, imgsz=(224, 160), **layout)
 
 
 def test_wrong_number_of_labels_is_refused(tmp_path: Path) -> None:

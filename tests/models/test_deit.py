@@ -53,6 +53,6 @@ def test_export_form_holds_the_position_as_a_constant() -> None:
 
 def test_resizing_is_noted() -> None:
     spec = get_spec("deit_tiny_patch16_224_hmhsa")
-    assert size_note(spec, (96, 64)) == "input 96x64: the position embedding, made for 224x224, was resized"
-    assert size_note(spec, (224, 224)) is None
-    assert size_note(get_spec("pvt_v2_b1"), (96, 96)) is None
+    assert size_note(spec, (96, 64), (224, 224)) == "input 96x64: the position embedding, made for 224x224, was resized"
+    assert size_note(spec, (224, 224), (224, 224)) is None
+    assert size_note(get_spec("pvt_v2_b1"), (96, 96), (224, 224)) is None

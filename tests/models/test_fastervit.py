@@ -176,9 +176,9 @@ def test_any_size_gives_logits(size: tuple[int, int]) -> None:
 
 
 def test_each_form_says_what_it_does_at_other_sizes() -> None:
-    square = size_note(get_spec("faster_vit_0_224"), (256, 256))
+    square = size_note(get_spec("faster_vit_0_224"), (256, 256), (224, 224))
     assert square == "input 256x256: the table of position biases, made for 224x224, was resized"
-    assert size_note(get_spec(ANY), (256, 256)) is None
+    assert size_note(get_spec(ANY), (256, 256), (224, 224)) is None
 
 
 def test_file_of_a_series_is_recognized() -> None:

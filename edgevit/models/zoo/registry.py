@@ -77,15 +77,30 @@ def check_input_size(spec: ModelSpec, size: tuple[int, int]) -> None:
             )
 
 
-def size_note(spec: ModelSpec, size: tuple[int, int]) -> str | None:
-    """Return what a user should know about an input of (height, width) pixels, or None if there is nothing to say."""
-    designed = spec.preprocess.size
-    if size == designed:
+def size_note(spec: ModelSpec, size: tuple[int, int], trained: tuple[int, int]) -> str | None:
+    """Return what a user should know about an input of another size than the weights were trained at; None if nothing.
+
+    Args:
+        spec: the model.
+        size: (height, width) of the input, in pixels.
+        trained: the same of the weights.
+    """
+    if size == trained:
         return None
     if what := spec.family.resized:
-        return f"input {size[0]}x{size[1]}: the {what}, made for {designed[0]}x{designed[1]}, was resized"
-    if not spec.family.fixed_grid:
+        how = "was resized"
+    elif spec.family.fixed_grid:
+        what, how = "attention bias table", _table_change(size, trained, spec.preprocess.size)
+    else:
         return None
-    larger = size[0] > designed[0] or size[1] > designed[1]
-    how = "was resized" if larger else "was cut to its corner of near offsets"
-    return f"input {size[0]}x{size[1]}: the attention bias table, made for {designed[0]}x{designed[1]}, {how}"
+    return f"input {size[0]}x{size[1]}: the {what}, made for {trained[0]}x{trained[1]}, {how}"
+
+
+def _table_change(size: tuple[int, int], trained: tuple[int, int], whole: tuple[int, int]) -> str:
+    """Return what became of a table of offsets: all of it is used at the size `whole`, its corner at smaller ones."""
+    sides = list(zip(size, trained, whole, strict=True))
+    if any(side > learnt and learnt < full for side, learnt, full in sides):
+        return "has far offsets that were not trained"
+    if any(max(side, learnt) > full for side, learnt, full in sides):
+        return "was resized"
+    return "was cut to its corner of near offsets"

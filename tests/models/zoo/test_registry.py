@@ -140,12 +140,27 @@ def test_size_that_is_not_a_multiple_of_32_is_refused(size: tuple[int, int], nea
         check_input_size(get_spec("sbcformer_xs"), size)
 
 
-def test_another_input_size_is_noted_where_weights_belong_to_one() -> None:
-    sbcformer, efficientvit = get_spec("sbcformer_xs"), get_spec("efficientvit_b0")
-    assert size_note(sbcformer, (224, 224)) is None
-    assert "resized" in (size_note(sbcformer, (224, 256)) or "")
-    assert "corner" in (size_note(sbcformer, (160, 224)) or "")
-    assert size_note(efficientvit, (160, 160)) is None
+@pytest.mark.parametrize(
+    ("size", "trained", "note"),
+    [
+        ((224, 224), (224, 224), None),
+        ((160, 160), (160, 160), None),
+        ((256, 256), (256, 256), None),
+        ((224, 256), (224, 224), "made for 224x224, was resized"),
+        ((160, 224), (224, 224), "made for 224x224, was cut to its corner of near offsets"),
+        ((128, 160), (160, 160), "made for 160x160, was cut to its corner of near offsets"),
+        ((224, 224), (160, 160), "made for 160x160, has far offsets that were not trained"),
+        ((256, 256), (160, 160), "made for 160x160, has far offsets that were not trained"),
+        ((224, 224), (256, 256), "made for 256x256, was resized"),
+    ],
+)
+def test_another_size_than_the_weights_is_noted_where_they_belong_to_one(
+    size: tuple[int, int], trained: tuple[int, int], note: str | None
+) -> None:
+    found = size_note(get_spec("sbcformer_xs"), size, trained)
+    text = f"input {size[0]}x{size[1]}: the attention bias table, "
+    assert found == (None if note is None else text + note)
+    assert size_note(get_spec("efficientvit_b0"), size, trained) is None
 
 
 def test_classes_without_names_are_numbered() -> None:
