@@ -10,6 +10,7 @@ where torchvision is not installed, its line has figures that were printed once 
 
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import click
 import cv2
@@ -81,7 +82,7 @@ def exported_ms(name: str, size: int, classes: int, format_: Format, precision: 
     """Return the estimate of a model that is exported with random weights."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, f"model{SUFFIXES[format_]}")
-        data = pictures if precision == "int8" else None
+        calibration: dict[str, Any] = {"data": pictures, "calibration_images": 16} if precision == "int8" else {}
         recipe = Recipe(
             name,
             weights="random",
@@ -89,8 +90,7 @@ def exported_ms(name: str, size: int, classes: int, format_: Format, precision: 
             num_classes=classes,
             format=format_,
             precision=precision,  # type: ignore[arg-type]
-            data=data,
-            calibration_images=16,
+            **calibration,
         )
         click.echo(f"exporting {name} {size} {format_} {precision}", err=True)
         export(recipe, path)

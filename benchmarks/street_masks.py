@@ -100,8 +100,8 @@ def main(
     torch.set_num_threads(1)
     forms: dict[str, dict[str, Any]] = {
         "float": {},
-        "int8": {"precision": "int8"},
-        "budget": {"precision": "int8", "max_drop": max_drop},
+        "int8": {"precision": "int8", "calibration_images": calibrating},
+        "budget": {"precision": "int8", "calibration_images": calibrating, "max_drop": max_drop},
     }
     for text in sizes:
         with tempfile.TemporaryDirectory() as folder:
@@ -115,7 +115,7 @@ def main(
             files = {}
             for format_, (form, asked) in product(formats, [(form, forms[form]) for form in chosen]):
                 label, path = f"{format_} {form}", Path(folder, f"{form}{SUFFIXES[format_]}")
-                recipe = Recipe(model, format=format_, calibration_images=calibrating, **common, **asked)
+                recipe = Recipe(model, format=format_, **common, **asked)
                 click.echo(f"exporting {label}", err=True)
                 try:
                     export(recipe, path)

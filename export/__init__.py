@@ -67,12 +67,16 @@ def export(
 
     if isinstance(name, Recipe):
         recipe = name
-        told = {"data": data, "budget_ms": budget_ms}
+        told = {"int8": int8, "data": data, "budget_ms": budget_ms}
         if given := [*options, *(name for name, value in told.items() if value is not None)]:
             raise OptionError(f"a Recipe says all there is to say; put {', '.join(given)} into it")
     else:
         if int8 is not None and not isinstance(int8, bool):
             raise OptionError(f"--int8 is {int8!r}, expected true or false")
+        if int8 and options.get("precision") not in (None, "int8"):
+            raise OptionError(
+                f"--precision {options['precision']!r} and --int8 are two different files; export twice, with one each"
+            )
         precision: dict[str, Any] = {"precision": "fp32" if int8 is False else "int8"}
         if budget_ms is not None:
             asked = {"model": name, "data": data, **(precision if int8 is not None else {}), **options}

@@ -30,7 +30,12 @@ TFLITE_ONLY = {"io": "float", "gelu": "exact"}
 OPSETS = (17, 18, 19, 20, 21)
 """ONNX operator sets that can be written; from 20 on GELU is a single operator."""
 
+DEFAULT_OPSET = 20
+
 MIN_CALIBRATION_IMAGES = 16
+CALIBRATION_IMAGES = 256
+CALIBRATION = ("synthesized", "method", "calibration_images")
+"""Options of int8's calibration."""
 
 
 @named_fields
@@ -63,9 +68,10 @@ class Recipe:
     """Whether the sub-folders of `data` are no classes, so that only agreement with float is measured."""
     synthesized: bool = False
     """Make calibration images from the weights' own BatchNorm statistics instead of reading `data`."""
-    method: Method = "minmax"
-    """How calibration turns values into ranges: their extremes, or all but a few at each end."""
-    calibration_images: Annotated[int, Range(MIN_CALIBRATION_IMAGES)] = 256
+    method: Method | None = None
+    """How calibration turns values into ranges: their extremes, "minmax", which is the default, or all but a few at
+    each end."""
+    calibration_images: Annotated[int, Range(MIN_CALIBRATION_IMAGES)] = CALIBRATION_IMAGES
     max_drop: Annotated[float, Range(0, 100)] | None = None
     """Float back blocks until int8 loses at most this much accuracy, in percentage points."""
     evaluation_images: int = 1000
@@ -75,7 +81,7 @@ class Recipe:
     levels: tuple[float, float] | None = None
     """Which levels of pictures of more than eight bits are black and white; the weights' own unless given."""
     batch: Annotated[int, Range(1)] = 1
-    opset: int = 20
+    opset: int = DEFAULT_OPSET
     simplify: bool = True
     argmax: bool = False
     """Let a segmentation graph answer with class numbers instead of logits."""
@@ -101,14 +107,27 @@ class Recipe:
             raise OptionError(
                 "`--calibration synthesized` and --data both name the calibration images; give one of them"
             )
-        if self.max_drop is not None and self.precision != "int8":
-            raise OptionError("--max-drop is a budget for --int8; give both, or none")
-        if self.scheme is not None and self.precision != "int8":
-            raise OptionError(f"--scheme {self.scheme!r} names the types of --int8; give both, or none")
+        if self.unlabelled and self.data is None:
+            raise OptionError("--unlabelled is about the sub-folders of --data; give both, or none")
+        if self.precision != "int8":
+            self._check_float()
         if self.target != GENERIC:
             find_profile(self.target)
         if self.precision == "int8" and not self.simplify:
             raise OptionError("--int8 needs the simplified graph; leave out --no-simplify")
+
+    def _check_float(self) -> None:
+        if self.max_drop is not None:
+            raise OptionError("--max-drop is a budget for --int8; give both, or none")
+        if self.scheme is not None:
+            raise OptionError(f"--scheme {self.scheme!r} names the types of --int8; give both, or none")
+        if self.synthesized or self.method is not None:
+            given = "synthesized" if self.synthesized else self.method
+            raise OptionError(f"`--calibration {given}` is about the calibration of --int8; give both, or none")
+        if self.calibration_images != CALIBRATION_IMAGES:
+            raise OptionError(
+                f"--calibration-images {self.calibration_images} is about the calibration of --int8; give both, or none"
+            )
 
     def _check_onnx(self) -> None:
         if self.precision == "dynamic":
@@ -120,6 +139,8 @@ class Recipe:
     def _check_tflite(self) -> None:
         if not self.simplify:
             raise OptionError("--no-simplify is for ONNX; leave it out with --format 'tflite'")
+        if self.opset != DEFAULT_OPSET:
+            raise OptionError(f"--opset {self.opset} is for ONNX; leave it out with --format 'tflite'")
         if self.scheme not in (None, "S8S8"):
             raise OptionError(f"--scheme {self.scheme!r} is for ONNX; TFLite's int8 is S8S8: leave it out")
         if self.io != "float" and self.precision != "int8":
@@ -157,6 +178,11 @@ class Recipe:
         """The size as --imgsz has it."""
         size = self.input_size or ()
         return "x".join(dict.fromkeys(map(str, size)))
+
+    @property
+    def calibration_method(self) -> Method:
+        """The method that was asked for, or the default."""
+        return self.method or METHODS[0]
 
     @property
     def int8_scheme(self) -> Scheme:

@@ -255,7 +255,7 @@ def _method(calibration: tuple[str, ...]) -> Any:
     methods = sorted(set(calibration) - {SYNTHESIZED})
     if len(methods) > 1:
         raise OptionError(f"--calibration {' and '.join(methods)} exclude each other; give one of them")
-    return methods[0] if methods else METHODS[0]
+    return methods[0] if methods else None
 
 
 def _precision(int8: bool, half: bool, named: Precision | None) -> Precision | None:

@@ -9,7 +9,7 @@ from edgevit.device_profiles import Profile
 from edgevit.errors import MissingExtraError, OptionError
 from edgevit.export.budget.work import sized_works
 from edgevit.export.estimate.estimate import conditions, milliseconds
-from edgevit.export.recipe import SUFFIXES, Format, Recipe, default_options, layout_size
+from edgevit.export.recipe import CALIBRATION, SUFFIXES, Format, Recipe, default_options, layout_size
 from edgevit.export.tasks.rules import rules_of
 from edgevit.models.weights.resolve import ResolvedWeights, build_with_weights, resolve_weights
 from edgevit.models.zoo.registry import check_input_size, get_spec
@@ -94,10 +94,9 @@ def _recipes(
     for form in forms:
         for precision in precisions:
             for size in sizes:
+                chosen = {"format": form, "precision": precision, "imgsz": size}
                 try:
-                    recipe = options_from(
-                        Recipe, default_options({**fixed, "format": form, "precision": precision, "imgsz": size})
-                    )
+                    recipe = options_from(Recipe, default_options({**_without_idle(fixed, precision), **chosen}))
                     rules_of(get_spec(recipe.model)).check(recipe)
                     recipes.append(recipe)
                 except OptionError as error:
@@ -105,6 +104,13 @@ def _recipes(
     if not recipes and refused is not None:
         raise refused
     return recipes
+
+
+def _without_idle(fixed: dict[str, Any], precision: Precision) -> dict[str, Any]:
+    """Leave out what would calibrate int8 where another precision is tried beside it."""
+    if "precision" in fixed or precision == "int8":
+        return fixed
+    return {name: value for name, value in fixed.items() if name not in CALIBRATION}
 
 
 def _can_calibrate(fixed: Mapping[str, Any], weights: ResolvedWeights) -> bool:

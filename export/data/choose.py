@@ -89,7 +89,7 @@ def choose_images(
         if get_spec(recipe.model).task == "detect":
             return _in_memory("drawn", draw_scenes(min(recipe.calibration_images, ENOUGH_SCENES)))
         with np.load(SHIPPED / f"{Path(weights.entry.file).stem}-calibration.npz") as file:
-            return _in_memory("bundled", file["images"])
+            return _in_memory("bundled", file["images"], recipe.calibration_images)
     if recipe.precision == "int8":
         raise OptionError(NO_IMAGES)
     drawn = ImageSet("generated", tuple(draw_pictures(preprocessing.size)))
@@ -183,7 +183,7 @@ def _divide(pictures: Pictures, which: "list[bool]") -> tuple[Pictures, Pictures
     return first, second
 
 
-def _in_memory(source: str, images: Iterable[RGBImage]) -> ExportImages:
-    """Use images for everything."""
+def _in_memory(source: str, images: Iterable[RGBImage], most: int | None = None) -> ExportImages:
+    """Use images for everything, and at most so many of them to calibrate."""
     every = ImageSet(source, tuple(images))
-    return ExportImages(every, every.part(slice(VERIFICATION_IMAGES)), every)
+    return ExportImages(every.part(slice(most)), every.part(slice(VERIFICATION_IMAGES)), every)

@@ -62,7 +62,7 @@ def make_int8(
     """
     recipe, source = job.recipe, job.images.calibration
     assert source is not None
-    ranges = _cached_ranges(model, source, preprocessing, recipe.batch, recipe.method, job.track, calibrate)
+    ranges = _cached_ranges(model, source, preprocessing, recipe.batch, recipe.calibration_method, job.track, calibrate)
     quantizer = quantizer_of(ranges)
     kept = quantizer.kept | layers_of(quantizer.layers, FLOAT_BLOCKS.get(job.family, ()))
     outcome = None
@@ -74,7 +74,7 @@ def make_int8(
         kept |= layers_of(quantizer.layers, outcome.chosen.float_blocks)
     content = quantizer.make(kept)
     floated = quantizer.float_layers(content)
-    calibration = Calibration(source.source, len(source.images), recipe.method, recipe.seed, source.skipped)
+    calibration = Calibration(source.source, len(source.images), recipe.calibration_method, recipe.seed, source.skipped)
     share = int8_share(quantizer.layers, floated)
     return Int8(content, Quantization(quantizer.scheme, share, floated, calibration), outcome, quantizer, ranges)
 

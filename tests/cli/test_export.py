@@ -54,6 +54,7 @@ def test_export_prints_the_path_on_stdout_and_the_rest_on_stderr(run: Run) -> No
         ([*RANDOM, "--opset", "twenty"], 2, "'twenty' is not a valid integer"),
         ([*RANDOM, "--max-drop", "1"], 2, "--max-drop is a budget for --int8"),
         ([*RANDOM, "--int8", "--calibration", "minmax", "--calibration", "percentile"], 2, "exclude each other"),
+        ([*RANDOM, "--calibration", "minmax"], 2, "about the calibration of --int8; give both, or none"),
         ([*RANDOM, "-o", "nowhere/m.onnx"], 1, "the folder nowhere does not exist"),
         ([*RANDOM, "-o", "m.bin"], 2, "does not end in .onnx"),
         ([*RANDOM, "--labels", "nowhere.txt"], 2, "labels file nowhere.txt does not exist"),

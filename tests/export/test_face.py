@@ -53,6 +53,7 @@ def test_export_returns_what_was_made(tmp_path: Path) -> None:
         ({"calibration_image": 3}, r"there is no option calibration_image=; did you mean calibration_images=\?"),
         ({"opset": 9}, "opset=9 is not supported; choose one of 17"),
         ({"target": 5}, "target= is 5, expected text"),
+        ({"int8": True, "precision": "fp16"}, "precision='fp16' and int8= are two different files; export twice"),
     ],
 )
 def test_wrong_option_is_told_as_python_has_it(given: dict[str, Any], message: str) -> None:
@@ -75,6 +76,8 @@ def test_text_and_lists_take_the_form_that_a_recipe_has() -> None:
 def test_recipe_takes_the_place_of_options() -> None:
     with pytest.raises(OptionError, match="a Recipe says all there is to say; put imgsz, data into it"):
         export(Recipe("efficientvit_b0"), imgsz=64, data="photos")
+    with pytest.raises(OptionError, match="a Recipe says all there is to say; put int8 into it"):
+        export(Recipe("efficientvit_b0"), int8=True)
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ import edgevit
 from edgevit.artifact.manifest import HeldOut, Preprocess, read_manifest
 from edgevit.errors import DataError, EdgevitError, GateError, OptionError, OutputError
 from edgevit.export import pipeline
-from edgevit.export.data.choose import folder_images, read_labelled
+from edgevit.export.data.choose import choose_images, folder_images, read_labelled
 from edgevit.export.data.images import ExportImages, ImageSet
 from edgevit.export.onnx import stage as onnx_stage
 from edgevit.export.onnx.calibrate import minmax_ranges
@@ -28,7 +28,9 @@ from edgevit.export.pipeline import export
 from edgevit.export.recipe import Recipe, default_output
 from edgevit.models import create_model
 from edgevit.models.efficientvit import LinearAttention
+from edgevit.models.weights.resolve import resolve_weights
 from edgevit.models.weights.trained import TrainingFacts
+from edgevit.models.zoo.registry import get_spec
 from edgevit.runtime.datasets.folder import read_folder
 from edgevit.runtime.datasets.split import split_folder
 from edgevit.training.result import write_weights
@@ -195,6 +197,14 @@ def test_int8_without_images_is_refused_with_the_choices(tmp_path: Path) -> None
         export(dataclasses.replace(RANDOM, precision="int8"), tmp_path / "m.onnx")
 
 
+def test_bundled_images_calibrate_no_more_than_were_asked_for() -> None:
+    recipe = Recipe(MODEL, precision="int8", calibration_images=16)
+    weights = resolve_weights(get_spec(MODEL), None)
+    chosen = choose_images(recipe, weights, torch.nn.Identity(), RANDOM_PREPROCESS)
+    assert chosen.calibration is not None
+    assert (len(chosen.calibration.images), len(chosen.evaluation.images)) == (16, 64)
+
+
 def test_too_few_images_are_refused(tmp_path: Path, photos: Path) -> None:
     for path in list(photos.glob("1*.png")):
         path.unlink()
@@ -291,6 +301,13 @@ def test_last_batch_is_filled_up() -> None:
         ({"max_drop": 0.5}, "give both, or none"),
         ({"precision": "int8", "max_drop": -1.0}, "expected a number from 0 to 100"),
         ({"precision": "int8", "simplify": False}, "leave out simplify=False"),
+        ({"method": "minmax"}, "`--calibration minmax` is about the calibration of int8=; give both, or none"),
+        ({"method": "percentile", "precision": "fp16"}, "`--calibration percentile` is about the calibration of int8="),
+        ({"synthesized": True}, "`--calibration synthesized` is about the calibration of int8="),
+        ({"synthesized": True, "format": "tflite", "precision": "dynamic"}, "`--calibration synthesized` is about"),
+        ({"calibration_images": 64}, "calibration_images=64 is about the calibration of int8="),
+        ({"unlabelled": True}, "unlabelled= is about the sub-folders of data=; give both, or none"),
+        ({"format": "tflite", "opset": 17}, "opset=17 is for ONNX; leave it out with format='tflite'"),
     ],
 )
 def test_recipe_refuses_values_that_cannot_work(change: dict[str, object], message: str) -> None:

@@ -176,6 +176,16 @@ def test_most_accurate_of_those_that_fit_is_taken(
     assert "accuracy     84.00 % of 50 pictures: 192, tflite int8, 10.3 ms" in lines
 
 
+def test_what_calibrates_int8_leaves_float_among_the_choices(exporter: Exporter) -> None:
+    calibration: dict[str, Any] = {"synthesized": True, "method": "percentile", "calibration_images": 64}
+    for budget, expected in ((40, "fp32"), (30, "int8")):
+        export("efficientvit_b0", budget_ms=budget, **calibration, **BUNDLED)
+        assert chosen(exporter)[2] == expected
+    assert exporter.recipes[-1].method == "percentile"
+    with pytest.raises(OptionError, match="is about the calibration of int8="):
+        export("efficientvit_b0", budget_ms=30, precision="fp32", **calibration, **BUNDLED)
+
+
 @pytest.mark.slow
 def test_detector_is_weighed_and_its_file_fits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Run) -> None:
     monkeypatch.chdir(tmp_path)
