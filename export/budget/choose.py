@@ -6,10 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from edgevit.device_profiles import GENERIC, Profile, find_profile
 from edgevit.errors import OptionError
 from edgevit.export.budget.weigh import OPTION, Choice, table_lines, weigh
-from edgevit.export.data.choose import read_labelled
+from edgevit.export.data.choose import folder_images, read_labelled
+from edgevit.export.data.images import ImageSet
 from edgevit.export.estimate.estimate import conditions, estimate
 from edgevit.export.pipeline import export
 from edgevit.export.recipe import SUFFIXES, default_output
@@ -17,8 +20,8 @@ from edgevit.export.report.place import check_report_path
 from edgevit.export.result import ExportResult
 from edgevit.models.weights.resolve import resolve_weights
 from edgevit.models.zoo.registry import get_spec
-from edgevit.runtime.evaluation.validate import validate
 from edgevit.runtime.labels import read_labels
+from edgevit.runtime.loading import load
 from edgevit.runtime.progress import Track
 
 
@@ -130,31 +133,44 @@ def _by_accuracy(
 ) -> list[Choice]:
     """Export each choice to judge it; return those whose file fits, the most accurate first, of equals the fastest."""
     with tempfile.TemporaryDirectory() as folder:
-        made: list[tuple[Choice, Path]] = []
+        made: list[tuple[Choice, ExportResult]] = []
         for number, choice in enumerate(choices):
             path = Path(folder) / f"{number}{SUFFIXES[choice.recipe.format]}"
             # a layout and what goes with it change no answer
-            export(replace(choice.recipe, layout="file"), path, track)
+            result = export(replace(choice.recipe, layout="file"), path, track)
             ms = estimate(path, profile).ms
             if ms <= budget_ms:
-                made.append((choice, path))
+                made.append((choice, result))
             else:
                 tell(f"left out     {choice}: the finished file is estimated at {ms:.1f} ms")
         if not made:
             return []
-        recipe = choices[0].recipe
-        assert recipe.data is not None
-        result = validate(
-            [path for _, path in made],
-            recipe.data,
-            task="classify",
-            limit=recipe.evaluation_images,
-            seed=recipe.seed,
-            track=track,
-        )
-    found = []
-    for (choice, _), quality in zip(made, result.models, strict=True):
-        top1 = 0.0 if quality.accuracy is None else quality.accuracy.top1
-        tell(f"accuracy     {100 * top1:.2f} % of {result.images} pictures: {choice}, {choice.ms:.1f} ms")
-        found.append((-top1, choice.ms, choice))
+        images = _judging(made)
+        if images.truth is None:
+            return [choice for choice, _ in made]
+        tell(f"judged by    {len(images.images)} pictures {images.origin}")
+        found = []
+        for choice, result in made:
+            top1 = _top1(result.path, images, track)
+            tell(f"accuracy     {100 * top1:.2f} % of {len(images.images)} pictures: {choice}, {choice.ms:.1f} ms")
+            found.append((-top1, choice.ms, choice))
     return [choice for *_, choice in sorted(found, key=lambda each: each[:2])]
+
+
+def _judging(made: list[tuple[Choice, ExportResult]]) -> ImageSet:
+    """Return the pictures of --data that judge an export: none of them calibrated one of the files."""
+    # all that are int8 were calibrated with the same pictures
+    choice, result = next((one for one in made if one[0].recipe.precision == "int8"), made[0])
+    recipe, manifest = choice.recipe, result.manifest
+    assert recipe.data is not None
+    folder = read_labelled(recipe.data, "classes", manifest.labels, recipe.unlabelled)
+    levels, record = manifest.preprocess.levels, manifest.weights.held_out
+    return folder_images(folder, record, manifest.labels, recipe, judging=True, levels=levels).evaluation
+
+
+def _top1(path: Path, images: ImageSet, track: Track) -> float:
+    """Return the share of pictures whose class a file tells, 0..1."""
+    assert images.truth is not None
+    with load(path, task="classify") as model:
+        pictures = track(images.images, "pictures judged", len(images.images))
+        return images.truth.score(np.stack([model(picture).probs for picture in pictures]))

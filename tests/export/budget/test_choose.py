@@ -1,15 +1,19 @@
 """A budget picks what fits the board by estimate, largest input first; what was given stays, and refusals say why."""
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import cv2
+import numpy as np
 import pytest
 
 from edgevit.errors import OptionError
 from edgevit.export import export
 from edgevit.export.budget import choose, weigh
+from edgevit.export.data.choose import folder_images, read_labelled
 from edgevit.export.recipe import Recipe
 from edgevit.models.zoo.sizes import SizedWork
 
@@ -152,28 +156,71 @@ def test_int8_is_left_out_where_nothing_can_calibrate(exporter: Exporter) -> Non
     assert lines[0].startswith("left out     int8: there is nothing to calibrate with; --data FOLDER")
 
 
-def test_most_accurate_of_those_that_fit_is_taken(
-    exporter: Exporter, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """Twelve pictures each of two classes; a cat's first pixel is black, a dog's white."""
+    for label, level in (("cat", 0), ("dog", 255)):
+        (tmp_path / "photos" / label).mkdir(parents=True)
+        for number in range(12):
+            cv2.imwrite(str(tmp_path / "photos" / label / f"{number}.png"), np.full((32, 32, 3), level, np.uint8))
+    return tmp_path / "photos"
+
+
+class Judging(Exporter):
+    """Stands for exports of a model of two classes, and for the runtime that asks the files."""
+
+    def __init__(self, right: dict[str, bool]) -> None:
+        super().__init__({})
+        self.right = right
+        self.calibrated: set[Path] = set()
+        self.judged: set[Path] = set()
+
+    def export(self, recipe: Recipe, out: Path, *others: Any, **named: Any) -> Any:
+        super().export(recipe, out, *others, **named)
+        assert recipe.data is not None
+        folder = read_labelled(recipe.data, "classes", ("cat", "dog"), False)
+        images = folder_images(folder, None, ("cat", "dog"), recipe, judging=False)
+        if images.calibration is not None:
+            self.calibrated |= {Path(str(path)) for path in images.calibration.images}
+        out.write_text(f"{recipe.size_text}-{recipe.format}-{recipe.precision}")
+        weights, preprocess = SimpleNamespace(held_out=None), SimpleNamespace(levels=None)
+        manifest = SimpleNamespace(labels=("cat", "dog"), weights=weights, preprocess=preprocess)
+        return SimpleNamespace(path=out, manifest=manifest)
+
+    @contextlib.contextmanager
+    def load(self, path: Path, task: str) -> Iterator[Callable[[Path], Any]]:
+        right = self.right.get(path.read_text(), False)
+
+        def answer(picture: Path) -> Any:
+            self.judged.add(picture)
+            is_dog = picture.parent.name == "dog"
+            return SimpleNamespace(probs=np.eye(2)[int(is_dog is right)])
+
+        yield answer
+
+
+def test_most_accurate_of_those_that_fit_is_taken_by_pictures_that_calibrated_none(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, photos: Path
 ) -> None:
     """192 in int8 does best here; of equals the faster is taken."""
-    for label in ("cat", "dog"):
-        (tmp_path / "photos" / label).mkdir(parents=True)
-        (tmp_path / "photos" / label / "1.jpg").touch()
-    right = [0.80, 0.84, 0.84, 0.70]
-    asked: list[Any] = []
-
-    def validate(paths: list[Path], data: Path, **options: Any) -> Any:
-        asked.append((len(paths), data, options["limit"]))
-        models = [SimpleNamespace(accuracy=SimpleNamespace(top1=top1)) for top1 in right]
-        return SimpleNamespace(models=models, images=50)
-
-    monkeypatch.setattr(choose, "validate", validate)
+    made = Judging({"192-tflite-int8": True})
+    monkeypatch.chdir(tmp_path)
+    for module, name, stand_in in (
+        *((choose, "export", made.export), (choose, "estimate", made.estimate), (choose, "load", made.load)),
+        (weigh, "find_works", lambda name: WORKS),
+    ):
+        monkeypatch.setattr(module, name, stand_in)
+    (tmp_path / "names.txt").write_text("cat\ndog\n")
     lines: list[str] = []
     # 13 ms: 224, 192 and 160 in int8; 14.2 ms too: 160 in float
-    export("efficientvit_b0", budget_ms=14.5, data="photos", tell=lines.append, **BUNDLED)
-    assert asked == [(4, Path("photos"), 1000)]
-    assert chosen(exporter) == ((192, 192), "tflite", "int8")
-    assert "accuracy     84.00 % of 50 pictures: 192, tflite int8, 10.3 ms" in lines
+    asked: dict[str, Any] = {"labels": "names.txt", "data": photos, "calibration_images": 16}
+    export("efficientvit_b0", budget_ms=14.5, tell=lines.append, **asked, **BUNDLED)
+    assert chosen(made) == ((192, 192), "tflite", "int8")
+    assert len(made.calibrated) == 16
+    assert made.judged | made.calibrated == set(photos.rglob("*.png"))
+    assert not made.judged & made.calibrated
+    assert "accuracy     100.00 % of 8 pictures: 192, tflite int8, 10.3 ms" in lines
+    assert sum(line.startswith("accuracy     0.00 % of 8 pictures: ") for line in lines) == 3
 
 
 def test_what_calibrates_int8_leaves_float_among_the_choices(exporter: Exporter) -> None:
