@@ -168,7 +168,8 @@ def _read_single(kind: Any, value: Any, where: str) -> Any:
         _check(isinstance(value, str) and _is_printable(value), value, expected, where)
         return value
     if _is_path(kind):
-        _check(isinstance(value, str | os.PathLike) and "\0" not in str(value), value, expected, where)
+        # the empty text of a variable that is not set would be the current folder
+        _check(isinstance(value, str | os.PathLike) and value != "" and "\0" not in str(value), value, expected, where)
         return kind(value)
     _check(isinstance(value, kind), value, expected, where)
     return value

@@ -52,6 +52,7 @@ def test_values_take_the_form_that_their_annotation_names() -> None:
         ({"share": float("nan")}, "share= is nan, expected a finite number"),
         ({"every": [5]}, r"every= is \[5\], expected text or a finite number"),
         ({"data": 3}, "data= is 3, expected a path"),
+        ({"data": ""}, "data= is '', expected a path"),
         ({"form": "int9"}, "form= is 'int9', expected one of float, int8"),
         ({"names": "abc"}, "names= is 'abc', expected a list"),
         ({"limits": {"fox": "much"}}, "limits.fox= is 'much', expected a finite number"),

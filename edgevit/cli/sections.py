@@ -25,7 +25,22 @@ def section(title: str) -> Callable[[Decorated], Decorated]:
 
 
 class Command(click.Command):
-    """A click command whose options may stand in sections."""
+    """A click command whose options may stand in sections, and whose paths are not empty."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        self._refuse_empty_paths(ctx, args)
+        return super().parse_args(ctx, args)
+
+    def _refuse_empty_paths(self, ctx: click.Context, args: list[str]) -> None:
+        """Raise for "" in place of a path, which click would take for the current folder."""
+        if "" not in args and not any(word.endswith("=") for word in args):
+            return
+        given, _, _ = self.make_parser(ctx).parse_args(list(args))
+        for path in (one for one in self.get_params(ctx) if isinstance(one.type, click.Path)):
+            value = given.get(path.name or "")
+            if value == "" or (isinstance(value, list | tuple) and "" in value):
+                name = max(path.opts, key=len) if isinstance(path, click.Option) else path.make_metavar(ctx)
+                raise click.UsageError(f"{name} is '', expected a path; is a variable empty that should hold it?", ctx)
 
     def sections(self, ctx: click.Context) -> dict[str, list[click.Option]]:
         """Return the options that are shown, by heading, in the order of the command's own."""

@@ -21,7 +21,7 @@ from edgevit.runtime.events.labels import Thresholds
 from edgevit.runtime.loading import Task, load
 from edgevit.runtime.progress import Track
 from edgevit.runtime.segmenter import Segmenter
-from edgevit.schema import named
+from edgevit.schema import check_argument, named
 
 log = logging.getLogger(__name__)
 
@@ -133,7 +133,7 @@ def validate(
         records = [model.manifest.weights.held_out if model.manifest else None for _, model in named]
         return judge(
             named,
-            Path(data),
+            check_argument(Path, data, "data"),
             records,
             unlabelled=unlabelled,
             every=every,

@@ -19,7 +19,7 @@ from edgevit.runtime.images.mask_png import read_mask
 from edgevit.runtime.images.read import read_picture_header
 from edgevit.runtime.labels import read_labels
 from edgevit.runtime.overview.licences import find_licences
-from edgevit.schema import named
+from edgevit.schema import check_argument, named
 
 Task = Literal["classify", "segment", "detect"]
 LAYOUTS: dict[Task, Layout] = {"classify": "classes", "segment": "masks", "detect": "boxes"}
@@ -94,7 +94,7 @@ def describe_data(data: str | os.PathLike[str], task: Task | None = None) -> Dat
         DataError: it cannot be read so, or a file in it is damaged.
         OptionError: there is no such task.
     """
-    folder, known = read_any(Path(data), task)
+    folder, known = read_any(check_argument(Path, data, "data"), task)
     return summarize(folder, known)
 
 

@@ -65,6 +65,25 @@ def test_a_home_that_no_shell_replaced_is_refused_with_what_it_stands_for(
     assert answer(capsys, typed) == f"{word} has a ~, which a shell does not replace there; write {home}"
 
 
+@pytest.mark.parametrize(
+    ("typed", "name"),
+    [
+        (["export", "efficientvit_b0", "--int8", "--data", ""], "--data"),
+        (["export", "efficientvit_b0", "--labels="], "--labels"),
+        (["train", "efficientvit_b0", "--data", "photos", "-o", ""], "--out"),
+        (["validate", "m.onnx", "", "--data", "photos"], "MODEL..."),
+        (["info", ""], "MODEL"),
+        (["fleet", "init", ""], "DIR"),
+    ],
+)
+def test_an_empty_path_is_not_taken_for_the_current_folder(
+    capsys: pytest.CaptureFixture[str], typed: list[str], name: str
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(typed)
+    assert f"{name} is '', expected a path; is a variable empty that should hold it?" in capsys.readouterr().err
+
+
 def test_what_is_missing_is_answered_with_how_the_command_is_typed(capsys: pytest.CaptureFixture[str]) -> None:
     assert answer(capsys, "run m.onnx") == (
         "Missing argument 'SOURCE...'; type edgevit run [OPTIONS] MODEL SOURCE...; edgevit run --help tells more"
