@@ -108,7 +108,8 @@ class Detector(Classifier):
             least: boxes from this score on are the answers' `weak`, 0..1; None for no such.
         """
         other, own = copy.copy(self), self.thresholds
-        limits = [rules.thresholds.get(name, rules.threshold or own[name]) for name in self.names]
+        common = own if rules.threshold is None else dict.fromkeys(own, rules.threshold)
+        limits = [rules.thresholds.get(name, common[name]) for name in self.names]
         other._thresholds, other._least = np.array(limits, np.float32), least
         return other
 

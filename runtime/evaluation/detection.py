@@ -101,7 +101,10 @@ def validate_detection(
         tuple(str(path) for path in read.pictures.paths),
         None if truth is None else tuple(truth[i] for i in answers),
         [list(found) for found in zip(*answers.values(), strict=True)],
-        [[single.get(name, common or model.thresholds[name]) for name in names] for _, model in models],
+        [
+            [single.get(name, model.thresholds[name] if common is None else common) for name in names]
+            for _, model in models
+        ],
     )
     return DetectionValidation(
         str(judged.pictures.home),

@@ -35,8 +35,9 @@ class LabelRules:
 
     stable: tuple[int, int] = (1, 1)
     """(k, n): a label enters when k of the last n frames, the newest among them, vote for it."""
-    threshold: Share = 0.0
-    """Confidence, 0..1, from which the best class is believed; below, the frame votes for "unknown"."""
+    threshold: Share | None = None
+    """Confidence, 0..1, from which the best class is believed; below, the frame votes for "unknown". None where nobody
+    said one: then a detector's own holds, 0.5 where several classes may be true, else 0."""
     thresholds: Mapping[str, Share] = field(default_factory=dict)
     """The same for single classes."""
     hysteresis: Share = 0.0
@@ -52,10 +53,15 @@ class LabelRules:
 
     def for_several(self) -> "LabelRules":
         """Return the rules for answers of which several classes may be true: from even odds on, unless told."""
-        return self if self.threshold else dataclasses.replace(self, threshold=EVEN)
+        return self if self.threshold is not None else dataclasses.replace(self, threshold=EVEN)
+
+    @property
+    def common(self) -> float:
+        """Confidence, 0..1, from which classes are believed that have no threshold of their own."""
+        return 0.0 if self.threshold is None else self.threshold
 
     def enter(self, label: str) -> float:
-        return self.thresholds.get(label, self.threshold)
+        return self.thresholds.get(label, self.common)
 
     def shown_from(self, result: Result) -> Limit:
         """Return from which confidence on an answer's classes are shown.
@@ -142,10 +148,10 @@ def parse_stable(text: str) -> tuple[int, int]:
     return int(match[1]), int(match[2])
 
 
-def read_thresholds(given: Thresholds) -> tuple[float, dict[str, float]]:
+def read_thresholds(given: Thresholds) -> tuple[float | None, dict[str, float]]:
     """Read 0.6 or "0.6" (all classes), "fox=0.8" or {"fox": 0.8} (one class), or a list of such.
 
-    Return the threshold of all classes, 0 if absent, and those of single classes by name.
+    Return the threshold of all classes, None if absent, and those of single classes by name.
 
     Raises:
         OptionError: one is something else, or is about the same as another.
@@ -166,5 +172,5 @@ def read_thresholds(given: Thresholds) -> tuple[float, dict[str, float]]:
         if about in found:
             raise OptionError(f"--threshold stands twice for {about or 'all classes'}; leave one of them out")
         found[about] = value
-    common = found.pop(None, 0.0)
+    common = found.pop(None, None)
     return common, {label: value for label, value in found.items() if label is not None}

@@ -82,6 +82,9 @@ def test_threshold_selects_what_counts_everywhere(run: Run, tiny_detector: Path,
     assert run("run", tiny_detector, photo, "--threshold", "0.9999")[1] == "nothing\n"
     # a class may ask for less than the others
     assert run("run", tiny_detector, photo, "--threshold", "0.9999", "--threshold", "red=0.5")[1] == "red 2\n"
+    # of 126 cells each gives a box, and 100 are told at most
+    _, out, _ = run("run", tiny_detector, photo, "--json", "--threshold", "0")
+    assert len(json.loads(out)["detections"]) == 100
 
 
 def test_counts_are_events_when_a_rule_begins_or_ends_to_hold(run: Run, tiny_detector: Path, clip: Path) -> None:

@@ -114,6 +114,8 @@ def test_thresholds_decide_what_counts(run: Run, tiny_detector: Path, data: Path
     assert model["counts"]["thresholds"] == [0.999, 0.25, 0.25]
     # the average precision is of all boxes, whatever counts
     assert model["precision"]["per_class"][0] == pytest.approx(67 / 101)
+    (model,) = json.loads(run("validate", tiny_detector, "--data", data, "--json", "--threshold", "0")[1])["models"]
+    assert model["counts"]["thresholds"] == [0, 0, 0]
     code, _, err = run("validate", tiny_detector, "--data", data, "--threshold", "pink=0.5")
     assert (code, "--threshold pink=0.5: the model has no class 'pink'" in err) == (2, True)
 

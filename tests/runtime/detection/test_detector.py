@@ -142,6 +142,20 @@ def test_rules_make_another_detector_of_the_same_model(tiny_detector: Path) -> N
         assert strict(picture).counts == {"red": 1}
 
 
+def test_a_threshold_of_0_tells_all_boxes(tiny_detector: Path) -> None:
+    """There are 126 cells, of which no two overlap by much; 100 boxes are told at most."""
+    picture = scene(("red", 0, 0), ("blue", 1, 1))
+    with edgevit.load(tiny_detector, task="detect") as detector:
+        assert len(detector.with_rules(LabelRules(threshold=0))(picture).boxes) == 100
+        # a class may ask for more than the others
+        strict = detector.with_rules(LabelRules(threshold=0, thresholds=dict.fromkeys(("red", "green"), 0.5)))(picture)
+        assert {name: strict.count(name) for name in ("red", "green")} == {"red": 1, "green": 0}
+        detector.set_thresholds(0.0)
+        assert len(detector(picture).boxes) == 100
+        assert len(detector.with_rules(LabelRules())(picture).boxes) == 100
+        assert detector.with_rules(LabelRules(threshold=0.25))(picture).counts == {"red": 1, "blue": 1}
+
+
 def test_labels_may_be_replaced(tiny_detector: Path) -> None:
     with edgevit.load(tiny_detector, task="detect", labels=["fox", "hen", "cat"]) as detector:
         assert detector(scene(("red", 0, 0))).counts == {"fox": 1}

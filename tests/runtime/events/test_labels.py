@@ -266,9 +266,9 @@ def test_stable_that_makes_no_sense_is_refused(text: str) -> None:
 
 def test_thresholds_are_read() -> None:
     assert read_thresholds(["0.6", "fox=0.8", "cat=1"]) == (0.6, {"fox": 0.8, "cat": 1.0})
-    assert read_thresholds([]) == (0.0, {})
+    assert read_thresholds([]) == (None, {})
     assert read_thresholds(0.6) == read_thresholds("0.6") == read_thresholds([0.6]) == (0.6, {})
-    assert read_thresholds({"fox": 0.8}) == (0.0, {"fox": 0.8})
+    assert read_thresholds({"fox": 0.8}) == (None, {"fox": 0.8})
 
 
 @pytest.mark.parametrize("texts", [["0.4", "0.5"], ["fox=0.4", "cat=0.4", "fox=0.4"]])
@@ -318,12 +318,14 @@ def test_documented_fields_are_true() -> None:
 def test_of_several_that_may_be_true_each_is_believed_from_even_odds_on() -> None:
     assert LabelRules(hysteresis=0.25).for_several() == LabelRules(threshold=0.5, hysteresis=0.25)
     assert LabelRules(threshold=0.75).for_several() == LabelRules(threshold=0.75)
+    assert LabelRules(threshold=0).for_several().enter("fox") == 0
+    assert LabelRules().enter("fox") == 0
 
 
 def test_threshold_of_nothing_is_a_threshold() -> None:
     assert read_thresholds(0.0) == (0.0, {})
-    assert read_thresholds("cat=0") == (0.0, {"cat": 0.0})
-    assert read_thresholds("cat=1") == (0.0, {"cat": 1.0})
+    assert read_thresholds("cat=0") == (None, {"cat": 0.0})
+    assert read_thresholds("cat=1") == (None, {"cat": 1.0})
 
 
 def test_present_label_may_sink_just_as_far_as_the_hysteresis_says() -> None:
