@@ -35,7 +35,7 @@ from edgevit.runtime.sources.live import Live
 from edgevit.runtime.sources.options import SourceOptions
 from edgevit.runtime.sources.stop import Stop
 from edgevit.runtime.stream.loop import StreamCallbacks, predictions
-from edgevit.runtime.stream.plan import Plan
+from edgevit.runtime.stream.plan import StreamPlan
 from edgevit.system.program import Program
 
 SIZE = (720, 1280)
@@ -92,6 +92,7 @@ class Ready:
 class AtOnce:
     """A classifier that costs nothing."""
 
+    task = "classify"
     preprocess = Preprocess(size=(224, 224))
     whole_pictures = False
 
@@ -101,9 +102,10 @@ class AtOnce:
 
 def overheads_ms(frames: int, made: list[bytes]) -> list[float]:
     """Return for each frame the time from result to result, less that of decoding, in milliseconds."""
-    plan, stop, clock = Plan(parse_source("camera:0"), SourceOptions(), frames), Stop(), Clock()
+    source, stop, clock = parse_source("camera:0"), Stop(), Clock()
+    plan = StreamPlan((source,), SourceOptions(), frames)
     ready = Ready(made)
-    live = Live(plan.source, lambda source, source_options: ready, plan.source_options, stop, clock, random.Random(0))
+    live = Live(source, lambda source, source_options: ready, plan.source_options, stop, clock, random.Random(0))
     spent, before = [], time.perf_counter()
     try:
         for result in predictions(AtOnce(), live, plan, StreamCallbacks(), stop, clock):
