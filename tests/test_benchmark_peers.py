@@ -1,5 +1,6 @@
 """The comparison with other runtimes says what was measured, and calls no row an alternative that answers worse."""
 
+import contextlib
 import dataclasses
 import importlib
 import math
@@ -185,6 +186,35 @@ def test_rows_have_names_of_their_own() -> None:
     assert len(set(labels)) == len(rows.ROWS) == len(labels)
     assert not set(labels) & set(rows.IMPOSSIBLE)
     assert DEFAULT in labels
+
+
+def test_a_row_that_dies_while_it_is_timed_is_a_reason_and_the_others_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "peers").mkdir()
+    (tmp_path / "peers" / "worker.py").write_text(
+        "import json, os, sys\n"
+        "print(json.dumps({'logits': [1.0]}), flush=True)\n"
+        "for number, line in enumerate(sys.stdin, start=1):\n"
+        "    if sys.argv[-1] == 'dies' and number == 2:\n"
+        "        os.abort()\n"
+        "    sum(range(1_000_000))\n"
+        "    print(json.dumps({'ms': [1.0], 'processor_ms': 1.0}), flush=True)\n"
+    )
+    measure, process, of = part("measure"), part("process"), part("row")
+    monkeypatch.setattr(process, "BENCHMARKS", tmp_path)
+    plan = measure.Plan((), (1,), 3, 1, "", None, 0, lambda text: None)
+    absent: dict[str, str] = {}
+    with contextlib.ExitStack() as stack:
+        runners = []
+        for name in ("lives", "dies"):
+            worker = stack.enter_context(process.Process("run", of.Job("tiny", None, tmp_path), name))
+            row = of.Row(name, "fp32", "", (), of.nothing_to_make, of.nothing_to_make)
+            runners.append(measure.Runner(row, 1, worker, worker.answer()["logits"]))
+        measure._take_turns(runners, plan, absent)
+        assert runners[1].process.processor_s() > 0
+    assert absent == {"dies": "does not run: died by SIGABRT"}
+    assert [len(runner.rounds) for runner in runners] == [3, 1]
 
 
 @pytest.fixture

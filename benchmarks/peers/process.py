@@ -46,6 +46,7 @@ class Process:
             text=True,
             env=environment,
         )
+        self._used_s = 0.0
 
     def __enter__(self) -> Self:
         return self
@@ -89,16 +90,19 @@ class Process:
         if not line:
             raise PeerError(self._end())
         self._process.send_signal(signal.SIGSTOP)
+        self.processor_s()
         told: dict[str, Any] = json.loads(line)
         if "failed" in told:
             raise PeerError(told["failed"])
         return told
 
     def processor_s(self) -> float:
-        """Return the processor time of the process since it began, in seconds."""
-        # the name, in brackets, may hold spaces; utime and stime are the 14th and 15th field
-        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        """Return the processor time that the process has used, in seconds; where it has died, until its last answer."""
+        if self._process.poll() is None:
+            # the name, in brackets, may hold spaces; utime and stime are the 14th and 15th field
+            fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
+            self._used_s = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return self._used_s
 
     def _end(self) -> str:
         """Say how the process died."""
