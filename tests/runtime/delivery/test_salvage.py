@@ -1,0 +1,103 @@
+"""Records come out of a spool's write-ahead log as they come out of its file, those of several pages too."""
+
+import random
+import shutil
+from pathlib import Path
+
+import pytest
+
+from edgevit.runtime.delivery.salvage import salvage
+from edgevit.runtime.delivery.spool import Spool
+
+QUOTA = 20_000_000
+"""So large that 600 pages come into the log before it is emptied into the file."""
+COUNT = 40
+WORDS = 900
+"""Of ten bytes each, in every second record: one page holds 4096."""
+
+
+def body(number: int) -> bytes:
+    """Return a text of which each word stands nowhere else."""
+    return b"".join(b"%04d/%04d " % (number, word) for word in range(WORDS if number % 2 else 2))
+
+
+def fill(path: Path, numbers: range) -> Spool:
+    spool = Spool(path, QUOTA)
+    for number in numbers:
+        assert spool.put(f"id {number}", "label", body(number))
+    return spool
+
+
+def killed(spool: Spool, folder: Path) -> Path:
+    """Return a copy of a spool as it lies on the disk when its process is killed."""
+    folder.mkdir()
+    for name in ("a.sqlite", "a.sqlite-wal"):
+        shutil.copy(spool.path.with_name(name), folder / name)
+    spool.close()
+    return folder / "a.sqlite"
+
+
+def destroy(path: Path) -> None:
+    """Write over the first page, without which SQLite reads nothing."""
+    with path.open("r+b") as file:
+        file.write(random.Random(0).randbytes(4096))
+
+
+def delivered(path: Path) -> dict[str, bytes]:
+    spool = Spool(path, QUOTA)
+    found = {stored.id: stored.body for stored in spool.oldest(10 * COUNT)}
+    spool.close()
+    return found
+
+
+@pytest.fixture
+def in_log(tmp_path: Path) -> Path:
+    """Return a spool of COUNT records, all of which are in the log alone; nothing is left of its file."""
+    path = killed(fill(tmp_path / "a.sqlite", range(COUNT)), tmp_path / "killed")
+    assert path.stat().st_size == 4096
+    destroy(path)
+    return path
+
+
+def test_all_records_come_back_from_the_log_alone(in_log: Path) -> None:
+    assert delivered(in_log) == {f"id {number}": body(number) for number in range(COUNT)}
+    assert in_log.with_name("a.sqlite.damaged-wal").exists()
+
+
+def test_damage_in_the_further_pages_of_a_record_loses_this_one_alone(in_log: Path) -> None:
+    log = in_log.with_name("a.sqlite-wal")
+    data = bytearray(log.read_bytes())
+    # it lies in a page that nothing else shares
+    data[data.index(b"0007/0600 ")] ^= 1
+    log.write_bytes(data)
+    assert delivered(in_log) == {f"id {number}": body(number) for number in range(COUNT) if number != 7}
+
+
+def test_all_that_waits_comes_back_where_file_and_log_hold_pages_of_one_number(tmp_path: Path) -> None:
+    """Delivered records leave pages in the file, which later ones take in the log."""
+    path = tmp_path / "a.sqlite"
+    fill(path, range(COUNT)).close()
+    spool = Spool(path, QUOTA)
+    spool.remove(spool.oldest(COUNT // 2)[-1].seq)
+    spool.close()
+    path = killed(fill(path, range(COUNT, 2 * COUNT)), tmp_path / "killed")
+    waits = {f"id {number}": body(number) for number in range(COUNT // 2, 2 * COUNT)}
+    destroy(path)
+    found = delivered(path)
+    assert {name: found[name] for name in waits} == waits
+    # what was delivered may come again, but not altered
+    assert found == {name: body(int(name.removeprefix("id "))) for name in found}
+
+
+def test_a_log_cut_short_gives_what_stands_before_the_cut(tmp_path: Path) -> None:
+    spool = Spool(tmp_path / "a.sqlite", QUOTA)
+    log = tmp_path / "a.sqlite-wal"
+    ends = []
+    for number in range(COUNT):
+        spool.put(f"id {number}", "label", body(number))
+        ends.append(log.stat().st_size)
+    path = killed(spool, tmp_path / "killed")
+    destroy(path)
+    with path.with_name("a.sqlite-wal").open("r+b") as file:
+        file.truncate(ends[24] + 100)
+    assert {row[1]: row[3] for row in salvage(path, 0)} == {b"id %d" % number: body(number) for number in range(25)}
