@@ -15,7 +15,7 @@ SURVIVORS: dict[str, list[dict[str, Any]]] = tomllib.loads((HERE / "survivors.to
 CORE = {
     *("runtime/selftest.py", "export/verify.py", "runtime/stream/loop.py"),
     *("runtime/delivery/spool.py", "runtime/delivery/sender.py", "runtime/sinks/rotating.py"),
-    *("runtime/delivery/spool_file.py", "runtime/delivery/salvage.py"),
+    *("runtime/delivery/spool_file.py", "runtime/delivery/salvage.py", "runtime/collect/collect.py"),
     *("runtime/events/quality_alarms.py", "runtime/events/labels.py", "runtime/events/image_quality.py"),
     *("runtime/sources/grammar.py", "runtime/sources/live.py", "runtime/sources/mjpeg.py"),
     *("runtime/images/read.py", "runtime/images/decode.py", "runtime/images/preprocess.py"),

@@ -1,11 +1,13 @@
 """Photos for training: numbered on, written whole, near-duplicates left out, and the buttons of the page."""
 
+import dataclasses
 import re
 import threading
 import time
 import urllib.error
 import urllib.parse
 import urllib.request
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +16,18 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edgevit.errors import EdgevitError, OptionError
+from edgevit.errors import EdgevitError, ImageError, OptionError
 from edgevit.runtime.collect.clicks import ClassButtons
 from edgevit.runtime.collect.collect import collect, photo_of
 from edgevit.runtime.collect.folder import PhotoFolder, QuotaReachedError
 from edgevit.runtime.collect.likeness import difference_hash, distance
 from edgevit.runtime.collect.options import CollectOptions
+from edgevit.runtime.events.event import Event
 from edgevit.runtime.moment import Moment
 from edgevit.runtime.serve.view import View
 from edgevit.runtime.sinks.pictures import jpeg
-from edgevit.runtime.sources.frames import Frame
+from edgevit.runtime.sources.frames import Frame, Picture
+from edgevit.runtime.sources.opening import Item
 from edgevit.runtime.sources.stop import Stop
 
 
@@ -254,6 +258,120 @@ def _has_picture(url: str) -> bool:
         return bool(urllib.request.urlopen(f"{url}picture.jpg", timeout=60).read())
     except urllib.error.HTTPError:
         return False
+
+
+# ------------------------------------------------------------------ a live source
+
+
+class Items:
+    """What a source gives, in place of one that is opened."""
+
+    def __init__(self, items: Iterable[Item]) -> None:
+        self._items = items
+        self.closed = False
+
+    def __iter__(self) -> Iterator[Item]:
+        return iter(self._items)
+
+    def close(self) -> None:
+        self.closed = True
+
+
+@pytest.fixture
+def give(monkeypatch: pytest.MonkeyPatch) -> Callable[[Iterable[Item]], Items]:
+    """Have the next collection take these frames, events and errors."""
+
+    def replace(items: Iterable[Item]) -> Items:
+        given = Items(items)
+        monkeypatch.setattr("edgevit.runtime.collect.collect.open_all", lambda *parts: given)
+        return given
+
+    return replace
+
+
+def at(number: int) -> Moment:
+    return Moment("camera:0", number, time.monotonic(), time.time())
+
+
+def live(picture: Picture, number: int = 0) -> Frame:
+    return Frame(picture, at(number), dropped=0)
+
+
+Give = Callable[[Iterable[Item]], Items]
+
+
+def test_damaged_frame_is_told_and_the_next_are_kept(give: Give, tmp_path: Path) -> None:
+    gone = ImageError("camera:0: its picture cannot be read")
+    items = give([live(scene(1)), live(jpeg(scene(3), 90)[:2000], 1), gone, live(scene(2), 2)])
+    told: list[EdgevitError] = []
+    done = collect(CollectOptions(source="camera:0", labels=["hen"], to=tmp_path), on_error=told.append)
+    assert (done.frames, done.saved, done.unreadable, done.live) == (2, 2, 2, True)
+    assert (type(told[0]), told[1]) == (ImageError, gone)
+    assert items.closed
+
+
+def test_damaged_frame_is_logged_where_nobody_listens(
+    give: Give, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    give([live(b"no picture"), ImageError("camera:0: \x1b")])
+    assert collect(CollectOptions(source="camera:0", labels=["hen"], to=tmp_path)).unreadable == 2
+    assert len(caplog.messages) == 2
+    assert caplog.messages[1] == "camera:0: \x1b"
+
+
+def test_black_frame_of_a_camera_is_no_photo_and_one_of_a_file_is(give: Give, tmp_path: Path) -> None:
+    """A camera whose signal is gone shows level 16 at most; what somebody filmed is what was wanted."""
+    black = np.full((240, 320, 3), 16, np.uint8)
+    options = CollectOptions(source="camera:0", labels=["hen"], to=tmp_path)
+    give([live(black), live(black + 1)])
+    done = collect(options)
+    assert (done.frames, done.saved, done.alike) == (2, 1, 0)
+    give([Frame(black, at(0))])
+    # it is one level away from the photo that is there
+    done = collect(dataclasses.replace(options, alike=-1))
+    assert (done.frames, done.saved, done.live) == (1, 1, False)
+
+
+@pytest.mark.parametrize("heard", [True, False])
+def test_what_happens_to_the_camera_is_told(
+    give: Give, tmp_path: Path, caplog: pytest.LogCaptureFixture, heard: bool
+) -> None:
+    lost = Event("source_lost", at(1), {"reason": "unplugged"})
+    give([live(scene(1)), lost, live(scene(2), 2)])
+    told: list[Event] = []
+    options = CollectOptions(source="camera:0", labels=["hen"], to=tmp_path)
+    assert collect(options, on_event=told.append if heard else None).saved == 2
+    assert (told, caplog.messages) == (([lost], []) if heard else ([], [lost.to_json()]))
+
+
+def test_page_is_healthy_while_pictures_come_and_saves_none_by_itself(give: Give, tmp_path: Path) -> None:
+    urls: list[str] = []
+    answers: list[tuple[int, str]] = []
+
+    def health() -> None:
+        try:
+            answer = urllib.request.urlopen(f"{urls[0]}healthz", timeout=60)
+        except urllib.error.HTTPError as error:
+            answer = error
+        answers.append((answer.status, answer.read().decode()))
+
+    def items() -> Iterator[Item]:
+        health()
+        yield live(scene(1))
+        health()
+        yield Event("source_lost", at(1), {"reason": "unplugged"})
+        health()
+        yield Event("source_back", at(1), {"away_s": 1.0})
+        yield live(scene(2), 2)
+        health()
+
+    give(items())
+    options = CollectOptions(source="camera:0", labels=["hen"], to=tmp_path / "p", serve="127.0.0.1:0")
+    done = collect(options, on_page=urls.append, on_event=lambda event: None)
+    assert [status for status, _ in answers] == [503, 200, 503, 200]
+    assert answers[1] == answers[3] == (200, "running: pictures come\n")
+    assert answers[2][1] == "lost: camera:0 is lost: unplugged\n"
+    assert (done.frames, done.saved, names(tmp_path / "p")) == (2, 0, [])
 
 
 def test_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
