@@ -104,3 +104,22 @@ def test_paths_are_sorted_and_named_alike_on_windows() -> None:
 )
 def test_labels_become_folders_that_windows_takes(label: str, folder: str) -> None:
     assert folder_name(label) == folder
+
+
+@pytest.mark.parametrize(
+    "label", ["con", "PRN", "Aux", "nul", "com1", "LPT9", "com²", "CONIN$", "con.2024.b", "nul .txt"]
+)
+def test_labels_that_windows_keeps_for_devices_become_other_folders(label: str) -> None:
+    assert folder_name(label) == f"_{label}"
+    # a name that was suggested is taken
+    assert folder_name(f"_{label}") == f"_{label}"
+
+
+@pytest.mark.parametrize("label", ["cone", "com", "com10", "auxin", "my con", "a.con"])
+def test_labels_that_only_look_like_devices_stay(label: str) -> None:
+    assert folder_name(label) == label
+
+
+def test_label_that_becomes_a_device_only_in_the_end_is_found_out() -> None:
+    assert folder_name(" con") == "_con"
+    assert folder_name("con." + "a" * 200) == folder_name(folder_name("con." + "a" * 200)) == "_con." + "a" * 115

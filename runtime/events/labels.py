@@ -70,7 +70,7 @@ class LabelRules:
         """
         if isinstance(result, Detections):
             return 0.0
-        return self.threshold if result.of_areas else self.enter
+        return self.common if result.of_areas else self.enter
 
     def leave(self, label: str) -> float:
         return self.enter(label) - self.hysteresis

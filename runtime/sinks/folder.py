@@ -25,6 +25,9 @@ MARK = b"\xff\xfe" + (len(_NOTE) + 2).to_bytes(2, "big") + _NOTE
 """A comment in a JPEG, by which a picture is known that may be deleted: a name may be that of anybody's photo."""
 _HEAD = 128
 """Bytes of a file in which the mark stands."""
+_DEVICE = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³])", re.IGNORECASE | re.ASCII)
+"""Names that Windows keeps for devices, also before a dot:
+https://learn.microsoft.com/windows/win32/fileio/naming-a-file"""
 
 
 @dataclass(frozen=True)
@@ -189,10 +192,12 @@ class BoundedFolder:
 
 
 def folder_name(label: str) -> str:
-    """Return a label as the name of a folder, on Windows and memory sticks too: "n/a" as "n_a"."""
+    """Return a label as the name of a folder, on Windows and memory sticks too: "n/a" as "n_a", "con" as "_con"."""
     name = re.sub(r"[/\\:*?\"<>|\x00-\x1f\x7f]|[. ]+$", "_", label)
-    name = name.encode("utf-8", "replace")[:120].decode("utf-8", "ignore")
-    return re.sub(r"^\.+", "_", name).strip() or "_"
+    name = re.sub(r"^\.+", "_", name).strip() or "_"
+    if _DEVICE.fullmatch(name.partition(".")[0].strip()):
+        name = f"_{name}"
+    return name.encode("utf-8", "replace")[:120].decode("utf-8", "ignore").rstrip(". ")
 
 
 def _folders(root: Path) -> list[Path]:
