@@ -21,11 +21,6 @@ def to_picture(
     return FoundBoxes(boxes[inside], found.scores[inside], found.classes[inside])
 
 
-def to_input(boxes: Boxes, picture: tuple[int, int], preprocessing: Preprocess) -> Boxes:
-    """Return boxes of a picture of (height, width) in pixels of the input that is made of it."""
-    return np.asarray(boxes / _ratios(picture, scaled_size(picture, preprocessing)), np.float32)
-
-
 def clip(boxes: Boxes, size: tuple[int, int]) -> Boxes:
     """Return boxes, cut at the edges of a picture of (height, width)."""
     return np.asarray(np.clip(boxes, 0, np.array([size[1], size[0]] * 2)), np.float32)

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from edgevit.artifact.manifest import Preprocess
 from edgevit.runtime.detection.boxes import FoundBoxes
-from edgevit.runtime.detection.letterbox import to_input, to_picture
+from edgevit.runtime.detection.letterbox import to_picture
 from edgevit.runtime.images.preprocess import fit, preprocess, scaled_size
 from tests.made_detector import PREPROCESS
 
@@ -53,7 +53,6 @@ def test_boxes_return_by_the_ratio_of_each_axis() -> None:
     # 1000 x 100 becomes 256 x 26: 3.90625 and 3.84615 pixels of the picture for one of the input
     back = to_picture(found((13, 64, 26, 128)), (1000, 100), BOX).boxes
     np.testing.assert_allclose(back, [[50, 250, 100, 500]], atol=1e-4)
-    np.testing.assert_allclose(to_input(back, (1000, 100), BOX), [[13, 64, 26, 128]], atol=1e-4)
 
 
 def test_boxes_are_cut_at_the_edges_and_left_out_beyond() -> None:

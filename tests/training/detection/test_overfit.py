@@ -7,12 +7,12 @@ import cv2
 import numpy as np
 import torch
 
+from edgevit.artifact.manifest import Preprocess
 from edgevit.export.data.scenes import CLASSES, draw_scene
 from edgevit.models import create_model
 from edgevit.models.zoo.registry import get_spec
-from edgevit.runtime.detection.boxes import TrueBoxes
-from edgevit.runtime.detection.letterbox import to_input
-from edgevit.runtime.images.preprocess import fit
+from edgevit.runtime.detection.boxes import Boxes, TrueBoxes
+from edgevit.runtime.images.preprocess import fit, scaled_size
 from edgevit.runtime.images.read import read_image
 from edgevit.runtime.images.resample import RGBImage
 from edgevit.training.accuracy import plain_inputs
@@ -30,6 +30,12 @@ NAME = "efficientvit_b0_det"
 SIZE = (128, 160)
 SCENES = (0, 1, 2, 3, 5, 6, 8, 9)
 """Seeds of scenes with three objects or more."""
+
+
+def to_input(boxes: Boxes, picture: tuple[int, int], preprocessing: Preprocess) -> Boxes:
+    """Return boxes of a picture of (height, width) in pixels of the input that is made of it."""
+    height, width = scaled_size(picture, preprocessing)
+    return np.asarray(boxes * (np.array([width, height] * 2) / np.array([picture[1], picture[0]] * 2)), np.float32)
 
 
 @dataclass(frozen=True)
