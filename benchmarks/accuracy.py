@@ -19,6 +19,7 @@ import click
 import numpy as np
 import torch
 from cifar10 import cifar10
+from evenly import evenly
 from labelled import labelled
 
 import edgevit
@@ -84,27 +85,30 @@ def main(
                 )
             if parity:
                 exported = Path(folder, f"{name}-fp32{SUFFIXES[format_]}")
-                difference, same = beside_pytorch(plain, exported, images, parity)
+                count, difference, same = beside_pytorch(plain, exported, images, parity)
                 click.echo(
-                    f"{name:16} fp32 against PyTorch on {parity} images: logits within {difference:.1e}, "
+                    f"{name:16} fp32 against PyTorch on {count} images: logits within {difference:.1e}, "
                     f"{100 * same:.2f} % equal answers"
                 )
 
 
-def beside_pytorch(recipe: Recipe, model: Path, images: Path, count: int) -> tuple[float, float]:
-    """Return the largest difference of a file's logits from PyTorch's, as a share of 1 + |logit|, and equal answers."""
+def beside_pytorch(recipe: Recipe, model: Path, images: Path, most: int) -> tuple[int, float, float]:
+    """Compare a file's answers with PyTorch's on so many images, of all classes alike, or all if there are no more.
+
+    Return how many there were, the largest difference of a logit, as a share of 1 + |logit|, and equal answers.
+    """
     spec = get_spec(recipe.model)
     with edgevit.load(model) as classifier:
         preprocessing, every = classifier.preprocess, labelled(images, classifier.names)[0]
     trained = build_with_weights(spec, resolve_weights(spec, recipe.weights), size=preprocessing.size).eval()
     session = open_session(model)
     pairs = []
-    for image in ImageSet("folder", tuple(every[:: max(1, len(every) // count)][:count])).inputs(preprocessing):
+    for image in ImageSet("folder", tuple(evenly(every, most))).inputs(preprocessing):
         with torch.inference_mode():
             pairs.append((trained(torch.from_numpy(image)).numpy()[0], session.run(image)[0]))
     reference, found = (np.stack(side) for side in zip(*pairs, strict=True))
     difference = float((np.abs(found - reference) / (1 + np.abs(reference))).max())
-    return difference, float(np.mean(found.argmax(1) == reference.argmax(1)))
+    return len(pairs), difference, float(np.mean(found.argmax(1) == reference.argmax(1)))
 
 
 def classify(model: Path, images: Path, limit: int) -> tuple[np.ndarray, np.ndarray]:

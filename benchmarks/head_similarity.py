@@ -18,6 +18,7 @@ import click
 import cv2
 import numpy as np
 import torch
+from evenly import evenly
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -118,7 +119,7 @@ def main(name: str, weights: str | None, data: str, images: int, plot: Path | No
     resolved = resolve_weights(spec, weights)
     model = build_with_weights(spec, resolved).eval()
     files = sorted(list_images(data))
-    chosen = files[:: max(1, len(files) // images)][:images]
+    chosen = evenly(files, images)
     layers = head_similarity(model, ImageSet("folder", tuple(chosen)).inputs(resolved.preprocess))
     click.echo(f"{name}, weights {resolved.source}, {len(chosen)} images")
     click.echo(f"{'layer':40} {'heads':>5} {'mean':>6} {'most alike':>11}")

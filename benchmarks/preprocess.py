@@ -25,6 +25,7 @@ from pathlib import Path
 import click
 import cv2
 import numpy as np
+from evenly import evenly
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -111,7 +112,7 @@ def print_agreement(model: Path, data: str, enlarge: int, most: int) -> None:
     if manifest is None:
         raise click.BadParameter(f"{model} was not exported by edgevit")
     paths = list(list_images(data))
-    paths = paths[:: max(1, len(paths) // most)][:most] if most else paths
+    paths = evenly(paths, most) if most else paths
     session = open_session(model)
     preprocessing = manifest.host_preprocess
     same = dict.fromkeys(WAYS, 0)
