@@ -21,7 +21,7 @@ from typing import Any
 import click
 from drawn import draw_folder
 
-from edgevit.export.estimate.estimate import MS_PER_MILLION_INSTRUCTIONS, MS_PER_MILLION_MISSES
+from edgevit.export.estimate.estimate import MHZ, THREADS, milliseconds
 from edgevit.export.pipeline import export
 from edgevit.export.recipe import Recipe, default_output
 from edgevit.models.zoo.registry import get_spec
@@ -61,7 +61,7 @@ def main(
                         path.parent.mkdir(parents=True, exist_ok=True)
                         export(recipe, path)
                     counted = count(root, path)
-                    ms = estimate(counted)
+                    ms = milliseconds(counted["instructions"], counted["misses"], THREADS, MHZ)
                     estimates[f"{form} {precision}"] = ms
                     click.echo(
                         f"{name:16} {f'{form} {precision}':12} {recipe.weights or 'bundled':8} "
@@ -87,11 +87,6 @@ def count(root: Path, path: Path) -> dict[str, int]:
     counts = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)["counts"]
     inference: dict[str, int] = counts[path.name]["inference"]
     return inference
-
-
-def estimate(counted: dict[str, int]) -> float:
-    """Return the milliseconds of one inference on four cores of a Raspberry Pi 4."""
-    return (MS_PER_MILLION_INSTRUCTIONS * counted["instructions"] + MS_PER_MILLION_MISSES * counted["misses"]) / 1e6
 
 
 if __name__ == "__main__":

@@ -13,21 +13,13 @@ import time
 from pathlib import Path
 
 import click
-import cv2
+from drawn import draw_folder
 
 import edgevit
-from edgevit.runtime.images.drawn import draw_picture
 from edgevit.system.program import Program
 
 SIZE = (480, 640)
 """(height, width) of the pictures in pixels."""
-
-
-def make_pictures(folder: Path, count: int) -> None:
-    """Write so many different JPEGs."""
-    folder.mkdir()
-    for number in range(count):
-        assert cv2.imwrite(str(folder / f"{number:06d}.jpg"), draw_picture(SIZE, number)[:, :, ::-1])
 
 
 def pictures_per_s(model: Path, photos: Path, jobs: int) -> float:
@@ -56,7 +48,7 @@ def main(model: Path, pictures: int, rounds: int, jobs: int) -> None:
     rates: dict[int, list[float]] = {1: [], jobs: []}
     with tempfile.TemporaryDirectory() as folder:
         photos = Path(folder) / "photos"
-        make_pictures(photos, pictures)
+        draw_folder(photos, SIZE, pictures, ".jpg")
         for number in range(rounds):
             load = os.getloadavg()[0]
             for count, found in rates.items():

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import click
-import cv2
 import numpy as np
 import torch
+from drawn import draw_folder
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
 from random_graphs import OPSET
@@ -25,7 +25,6 @@ from edgevit.export.estimate.estimate import MHZ, THREADS, estimate
 from edgevit.export.pipeline import export
 from edgevit.export.recipe import SUFFIXES, Format, Recipe
 from edgevit.models.zoo.registry import get_spec
-from edgevit.runtime.images.drawn import draw_picture
 from edgevit.system.program import Program
 
 MODELS = (
@@ -55,10 +54,7 @@ def main(models: tuple[str, ...], classes: int, tflite: bool) -> None:
         f"{'model':30} {'px':>4} {'M par':>6} {'AP':>5} " + " ".join(f"{head:>12}" for head in heads) + "  best int8"
     )
     with tempfile.TemporaryDirectory() as folder:
-        pictures = Path(folder) / "pictures"
-        pictures.mkdir()
-        for number in range(CALIBRATION):
-            cv2.imwrite(str(pictures / f"{number:02d}.png"), draw_picture((480, 640), number)[:, :, ::-1])
+        pictures = draw_folder(Path(folder, "pictures"), (480, 640), CALIBRATION)
         for model in models:
             name, _, size = model.partition("@")
             times = {

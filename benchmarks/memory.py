@@ -11,11 +11,10 @@ import tempfile
 from pathlib import Path
 
 import click
-import cv2
 from cifar10 import cifar10
+from drawn import draw_folder
 from segmentation import PICTURE, run_cost
 
-from edgevit.runtime.images.drawn import draw_picture
 from edgevit.system.program import Program
 
 COUNTS = (64, 1024)
@@ -47,10 +46,7 @@ def main(train: Path | None, model: str, running: tuple[str, ...]) -> None:
 def run_peaks(name: str) -> None:
     """Print the peak memory of a run on a folder of photographs, one after the other."""
     with tempfile.TemporaryDirectory() as folder:
-        photos = Path(folder) / "photos"
-        photos.mkdir()
-        for number in range(PHOTOS):
-            cv2.imwrite(str(photos / f"{number:02d}.jpg"), draw_picture(PICTURE, number)[:, :, ::-1])
+        photos = draw_folder(Path(folder, "photos"), PICTURE, PHOTOS, ".jpg")
         for options in ([], ["--int8", "--data", str(photos), "--calibration-images", "16"]):
             path = export(folder, name, "--weights", "random", *options)
             _, peak_mb = run_cost(path, photos)

@@ -19,8 +19,8 @@ import time
 from pathlib import Path
 
 import click
-import cv2
 import numpy as np
+from drawn import draw_folder
 
 from edgevit.cli.options import size as read_size
 from edgevit.runtime.images.drawn import draw_picture
@@ -47,10 +47,7 @@ def main(models: tuple[str, ...], weights: str, imgsz: str, int8: bool, file: Pa
         measure(file)
         return
     with tempfile.TemporaryDirectory() as folder:
-        pictures = Path(folder) / "pictures"
-        pictures.mkdir()
-        for number in range(CALIBRATION):
-            cv2.imwrite(str(pictures / f"{number:02d}.jpg"), draw_picture(PICTURE, number)[:, :, ::-1])
+        pictures = draw_folder(Path(folder, "pictures"), PICTURE, CALIBRATION, ".jpg")
         for model in models:
             path = Path(folder) / f"{model}.onnx"
             options = ["--int8", "--data", str(pictures)] if int8 else []

@@ -13,7 +13,7 @@ QUOTA = 20_000_000
 """So large that 600 pages come into the log before it is emptied into the file."""
 COUNT = 40
 WORDS = 900
-"""Of ten bytes each, in every second record: one page holds 4096."""
+"""Words of ten bytes in every second record: a page holds 4096."""
 
 
 def body(number: int) -> bytes:
