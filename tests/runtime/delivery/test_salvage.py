@@ -2,6 +2,7 @@
 
 import random
 import shutil
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -101,3 +102,18 @@ def test_a_log_cut_short_gives_what_stands_before_the_cut(tmp_path: Path) -> Non
     with path.with_name("a.sqlite-wal").open("r+b") as file:
         file.truncate(ends[24] + 100)
     assert {row[1]: row[3] for row in salvage(path, 0)} == {b"id %d" % number: body(number) for number in range(25)}
+
+
+def test_rows_without_a_checksum_are_believed_where_there_was_none_and_they_are_whole(tmp_path: Path) -> None:
+    """Each is told by its braces, and by its place in the queue: the last ones came after there were checksums."""
+    path = tmp_path / "a.sqlite"
+    spool = Spool(path, QUOTA)
+    for number, text in enumerate((b"{0}", b"{1", b"2}", b"{3}", b"{4}", b"{5}")):
+        spool.put(f"id {number}", "label", text)
+    place = spool.oldest(4)[-1].seq
+    spool.close()
+    earlier = sqlite3.connect(path, isolation_level=None)
+    earlier.execute("ALTER TABLE record DROP COLUMN sum")
+    earlier.close()
+    assert {row[3] for row in salvage(path, place)} == {b"{0}", b"{3}"}
+    assert set(salvage(path, 0)) == set()
