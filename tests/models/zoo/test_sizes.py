@@ -1,11 +1,13 @@
 """What a Raspberry Pi 4 takes by input size is shown alike by the command and the documents."""
 
 import json
+import re
 from collections.abc import Callable
 
+from edgevit.cli.board_times import own_ms
 from edgevit.cli.size_text import describe_sizes, sizes_document
 from edgevit.models.zoo.sizes import find_accuracies, find_works, smaller_sizes
-from tests.places import DOCS
+from tests.places import DOCS, ROOT
 
 Run = Callable[..., tuple[int, str, str]]
 MODELS = ("efficientvit_b0", "sbcformer_xs")
@@ -53,6 +55,14 @@ def test_page_shows_the_same_figures() -> None:
             line = next(line for line in text.splitlines() if line.startswith(f"| {name} | {size} |"))
             assert f"| {row['rpi4_ms']['tflite int8']:.1f} ms |" in line
             assert row["accuracy"] is None or f"| {row['accuracy']['top1']:.1f} % |" in line
+
+
+def test_readme_shows_the_same_figures() -> None:
+    rows = [line for line in (ROOT / "README.md").read_text().splitlines() if re.match(r"\| (\*\*)?`\w+`", line)]
+    assert len(rows) == 3
+    for line in rows:
+        name, _, onnx, tflite = (cell.strip("*` ") for cell in line.strip("| ").split("|"))
+        assert [onnx, tflite] == [f"{own_ms(name, form):.0f} ms" for form in ("onnx", "tflite")]
 
 
 def test_sizes_are_sevenths_of_the_models_own() -> None:
