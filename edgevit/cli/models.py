@@ -64,7 +64,7 @@ def command(name: str | None, all_models: bool, sort: str, as_json: bool) -> Non
     else:
         spec = get_spec(name)
         echo_text(details(spec))
-        echo("", f"Next: edgevit export {spec.name} [--int8]", err=True)
+        echo("", f"Next: edgevit export {name} [--int8]", err=True)
 
 
 def suits_small_boards(spec: ModelSpec) -> bool:
