@@ -23,8 +23,7 @@ from edgevit.runtime.detection.tiles import detect_in_tiles
 from edgevit.runtime.images.prepare import Prepared, prepare
 from edgevit.runtime.images.preprocess import Speed, speed_for
 from edgevit.runtime.images.read import read_image
-from edgevit.runtime.labels import class_indices
-from edgevit.runtime.results import Result
+from edgevit.runtime.results import Result, class_indices
 from edgevit.schema import Range, Share, check_argument
 
 if TYPE_CHECKING:

@@ -1,8 +1,6 @@
 """Class names from a file: one a line, or JSON."""
 
-import functools
 import re
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -39,15 +37,6 @@ def read_labels(path: str | Path) -> tuple[str, ...]:
         if not name.strip() or len(name.splitlines()) > 1:
             raise OptionError(f"labels file {path} has {name[:60]!r} for class {index}, expected a name on one line")
     return labels
-
-
-@functools.lru_cache(maxsize=8)
-def class_indices(names: tuple[str, ...]) -> Mapping[str, tuple[int, ...]]:
-    """Return the indices of each name: several classes may have one, as ImageNet's bird and machine, both crane."""
-    found: dict[str, list[int]] = {}
-    for index, name in enumerate(names):
-        found.setdefault(name, []).append(index)
-    return {name: tuple(indices) for name, indices in found.items()}
 
 
 def parse_names(text: str) -> tuple[str, ...] | None:

@@ -2,7 +2,7 @@
 
 import functools
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgevit.errors import OptionError
-from edgevit.runtime.labels import class_indices
 from edgevit.runtime.moment import Moment, iso_time
 from edgevit.runtime.postprocess import top_classes
 from edgevit.schema import Range, Share, check_argument
@@ -158,6 +157,15 @@ class Result:
 
     def __str__(self) -> str:
         return f"{self.top1} {self.top1_conf:.2f}"
+
+
+@functools.lru_cache(maxsize=8)
+def class_indices(names: tuple[str, ...]) -> Mapping[str, tuple[int, ...]]:
+    """Return the indices of each name: several classes may have one, as ImageNet's bird and machine, both crane."""
+    found: dict[str, list[int]] = {}
+    for index, name in enumerate(names):
+        found.setdefault(name, []).append(index)
+    return {name: tuple(indices) for name, indices in found.items()}
 
 
 def class_share(result: Result, label: str) -> float:

@@ -65,11 +65,11 @@ def test_documents_of_models_are_understood_or_refused(tiny_model: Path) -> None
 
 
 def test_list_of_files_on_stdin_is_read_whatever_their_names(tiny_model: Path, red_image: NDArray[np.uint8]) -> None:
-    """A file's name is any bytes but line ends; each that leads nowhere is one line, and the others are classified."""
+    """A file's name is any bytes but line ends and zeros; each that leads nowhere is a line, the others are answered."""
     draw = random.Random(6)
     red = tiny_model.with_name(os.fsdecode(b"r\xe9d.png"))
     red.write_bytes(cv2.imencode(".png", red_image[:, :, ::-1])[1].tobytes())
-    names = [draw.randbytes(draw.randrange(1, 30)).translate(None, b"\r\n") for _ in range(ROUNDS)]
+    names = [draw.randbytes(draw.randrange(1, 30)).translate(None, b"\r\n\0") for _ in range(ROUNDS)]
     lines = [b"photos/" + name for name in names] + [os.fsencode(red)]
     environment = os.environ | {"PYTHONIOENCODING": "utf-8:strict"}
     command = [sys.executable, "-m", "edgevit", "run", str(tiny_model), "-"]

@@ -16,8 +16,7 @@ from edgevit.runtime.detection.drawing import draw_boxes
 from edgevit.runtime.images.palette import RGB, spread_palette
 from edgevit.runtime.images.regions import Region, bounds
 from edgevit.runtime.images.resample import RGBImage
-from edgevit.runtime.labels import class_indices
-from edgevit.runtime.results import Limit, Result, limit_of
+from edgevit.runtime.results import Limit, Result, class_indices, limit_of
 from edgevit.schema import Share, check_argument
 
 NOTHING = "nothing"

@@ -156,12 +156,14 @@ def test_jobs_of_all_kinds_are_done_by_two_processes(data: Path, tmp_path: Path)
     """With a teacher, of the last layer alone, and for boxes, one after the other in the same processes."""
     write_dataset(tmp_path / "scenes", train=10, val=2)
     teacher = str(write_teacher(tmp_path / "colours.onnx"))
-    common: dict[str, Any] = {"model": NAME, "data": str(data), "batch": 8, "bn_batches": 1}
+    common: dict[str, Any] = {"model": NAME, "data": str(data), "batch": 8}
+    whole = common | {"bn_batches": 1}
     told = {"teacher": teacher, "teacher_mean": (0, 0, 0), "teacher_std": (1, 1, 1)}
     jobs = {
-        "taught": common | told | {"sizes": "32*2", "balance": True},
+        "taught": whole | told | {"sizes": "32*2", "balance": True},
         "frozen": common | {"imgsz": 32, "epochs": 2, "freeze": True, "batch": 7},
-        "boxes": common | {"model": f"{NAME}_det", "data": str(tmp_path / "scenes"), "sizes": "64x96*1", "batch": 4},
+        "boxes": common
+        | {"model": f"{NAME}_det", "data": str(tmp_path / "scenes"), "sizes": "64x96*1", "batch": 4, "bn_batches": 1},
     }
     (tmp_path / "jobs.py").write_text(JOBS)
     words = [job | {"out": str(tmp_path / name)} for name, job in jobs.items()]

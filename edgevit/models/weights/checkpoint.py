@@ -23,6 +23,8 @@ SLACK_BYTES = 1 << 24
 COUNTERS = ("n_averaged",)
 """Entries of PyTorch's AveragedModel that are no weights."""
 
+_HEAD = 512
+"""Bytes by which a format is told."""
 _DAMAGE = (
     *(RuntimeError, EOFError, ValueError, LookupError, AttributeError, TypeError, AssertionError, ArithmeticError),
     *(struct.error, MemoryError),
@@ -143,6 +145,9 @@ def read_beside(path: Path, key: str) -> Any:
         CheckpointError: the file would unpack to much more than its size.
     """
     try:
+        with open_regular(path) as file:
+            if _is_safetensors(file.read(_HEAD)):
+                return None
         _refuse_inflated(path)
         with torch.serialization.safe_globals(SAFE), warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -162,7 +167,7 @@ def _read_head(path: Path) -> bytes:
         raise CheckpointError(f"{path} is a folder; give the file of weights in it (.pt, .pth or .safetensors)")
     try:
         with open_regular(path) as file:
-            head = file.read(512)
+            head = file.read(_HEAD)
     except FileNotFoundError as error:
         raise CheckpointError(f"{path} does not exist; give the path of a .pt, .pth or .safetensors file") from error
     except OSError as error:
