@@ -65,7 +65,7 @@ def test_documents_of_models_are_understood_or_refused(tiny_model: Path) -> None
 
 
 def test_list_of_files_on_stdin_is_read_whatever_their_names(tiny_model: Path, red_image: NDArray[np.uint8]) -> None:
-    """A file's name is any bytes but line ends and zeros; each that leads nowhere is a line, the others are answered."""
+    """A file's name is any bytes but line ends and zeros; each that leads nowhere is a line, others are answered."""
     draw = random.Random(6)
     red = tiny_model.with_name(os.fsdecode(b"r\xe9d.png"))
     red.write_bytes(cv2.imencode(".png", red_image[:, :, ::-1])[1].tobytes())
