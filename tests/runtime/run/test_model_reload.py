@@ -79,15 +79,17 @@ def test_whoever_fails_to_listen_does_not_end_renewals(tiny_model: Path) -> None
         model.close()
 
 
-def test_newer_model_that_hangs_is_given_up(tiny_model: Path) -> None:
+def test_newer_model_that_hangs_is_given_up(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     goes_on, hangs = threading.Event(), [True]
-    late: list[Any] = []
+    closed: queue.Queue[Any] = queue.Queue()
 
     def open_again() -> Classifier:
         newer = load(tiny_model)
         if hangs.pop() if hangs else False:
             goes_on.wait(60)
-            late.append(newer)
+            close = newer.close
+            # it is closed by a thread of its own, whenever its self-test ends
+            monkeypatch.setattr(newer, "close", lambda: closed.put((newer, close())))
         return newer
 
     told = Told()
@@ -103,5 +105,6 @@ def test_newer_model_that_hangs_is_given_up(tiny_model: Path) -> None:
     finally:
         model.close()
     # the one that came too late was closed and not taken
+    late, _ = closed.get(timeout=60)
     with pytest.raises(ValueError, match="closed"):
-        late[0](RED)
+        late(RED)
