@@ -49,7 +49,7 @@ def forget(broker: str) -> None:
     from edgevit.fleet.forget import forget_board
 
     known = _broker(broker)
-    topics = forget_board(known)
+    topics = forget_board(known, tell=say)
     say(f"{known.name} is forgotten: {len(topics)} messages that the broker kept")
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from edgevit.errors import BrokerError
-from edgevit.fleet.kept import KeptMessages
+from edgevit.fleet.kept import LARGEST_BYTES, KeptMessages
 from edgevit.runtime.board.status import MESSAGE_S, BoardStatus, unix_time
 from edgevit.runtime.delivery.board_topics import BOARD, OFFLINE, STATUS
 from edgevit.runtime.delivery.broker import Broker
@@ -94,6 +94,9 @@ def boards_from(kept: Mapping[str, bytes]) -> tuple[list[Board], list[str]]:
     for topic in sorted(kept):
         base, _, last = topic.rpartition("/")
         if last != BOARD:
+            continue
+        if len(kept[topic]) > LARGEST_BYTES:
+            troubles.append(f"{topic} holds no status of a board: it has more than {LARGEST_BYTES:,} bytes")
             continue
         try:
             status = BoardStatus.from_json(kept[topic].decode())

@@ -15,7 +15,7 @@ QUIET_S = 0.3
 LIMIT_S = 60.0
 """How long reading may take in all."""
 LARGEST_BYTES = 64_000
-"""Larger messages are not ours."""
+"""What is read of a message, and one byte more of a larger one, which is not ours."""
 LOOK_S = 0.05
 
 
@@ -66,7 +66,7 @@ class KeptMessages:
         self._client.loop_stop()
 
     def read(self, topics: Sequence[str], wanted: Callable[[str], bool] = lambda topic: True) -> dict[str, bytes]:
-        """Return what the broker keeps, by topic.
+        """Return what the broker keeps, by topic; LARGEST_BYTES and one more of what is larger.
 
         Args:
             topics: with wildcards.
@@ -117,5 +117,5 @@ class KeptMessages:
     def _note_message(self, _client: Any, _data: Any, message: Any) -> None:
         if message.retain:
             self._last_s = time.monotonic()
-        if message.payload and len(message.payload) <= LARGEST_BYTES and self._wanted(message.topic):
-            self._found[message.topic] = message.payload
+        if message.payload and self._wanted(message.topic):
+            self._found[message.topic] = message.payload[: LARGEST_BYTES + 1]

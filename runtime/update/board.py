@@ -19,11 +19,14 @@ from edgevit.runtime.update.slots import Slots, digest
 from edgevit.runtime.update.state import Release, Stage, UpdateState, read_state, write_state
 from edgevit.schema import read_json, read_value
 from edgevit.system.files import flush_names, make_folders, replacing
+from edgevit.text import printable
 
 FOLDER = "update"
 """Where the updater keeps what it knows, in the folder of the model."""
 MOST_BAD = 50
 """Models that are remembered as bad."""
+LONGEST_ERROR = 500
+"""Characters of why a check failed, at most: a server may have had a hand in it, and all of it is published."""
 
 
 class Step(enum.IntEnum):
@@ -100,6 +103,7 @@ class Board:
 
     def note(self, stage: Stage, *, error: str | None = None, **changes: Any) -> None:
         """Write how far this is, for the service to tell, and say it in the journal."""
+        error = None if error is None else printable(error)[:LONGEST_ERROR]
         new = dataclasses.replace(self.state, state=stage, error=error, **changes)
         old, self.state, self._written = self._written, new, new
         if new != old:

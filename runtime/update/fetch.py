@@ -17,6 +17,8 @@ from edgevit import __version__
 
 CHUNK = 1 << 14
 """Bytes that are read at once, at most."""
+LONGEST_REASON = 200
+"""Characters of what is wrong with a connection, at most."""
 NOT_FOUND = 404
 _WHOLE = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 """Windows, where `edgevit fleet check` runs too, has only the latter."""
@@ -171,4 +173,5 @@ def _reason(error: BaseException) -> str:
     if inner is not None:
         return _reason(inner)
     text = getattr(error, "strerror", None) or str(error).rpartition(": ")[2]
-    return text or type(error).__name__
+    # a redirection's address may be of any length
+    return text[:LONGEST_REASON] or type(error).__name__

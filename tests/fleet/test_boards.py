@@ -126,6 +126,13 @@ def test_message_that_is_no_status_is_named_and_hides_no_other_board(message: by
     assert trouble.startswith("farm/a/board holds no status of a board: ")
 
 
+def test_message_that_is_too_large_for_a_status_is_named() -> None:
+    large = dataclasses.replace(STATUS, update=FOLLOWED | {"error": "x" * 64_000}).to_json().encode()
+    boards, troubles = boards_from({"farm/a/board": large, "farm/b/board": STATUS.to_json().encode()})
+    assert [each.topic for each in boards] == ["farm/b"]
+    assert troubles == ["farm/a/board holds no status of a board: it has more than 64,000 bytes"]
+
+
 def test_plain_values_are_the_status_and_what_the_broker_adds() -> None:
     found = board(offline=True).to_plain_dict(NOW_S + 1.26)
     assert {name: found[name] for name in ("topic", "offline", "silent", "age_s", "source_lost")} == {

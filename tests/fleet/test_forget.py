@@ -89,6 +89,27 @@ def test_what_is_no_board_that_is_gone_is_not_forgotten(
     assert made.forgotten == []
 
 
+@pytest.mark.parametrize("says_something", [False, True])
+def test_board_that_the_broker_calls_online_is_forgotten_once_it_was_silent_for_long(
+    monkeypatch: pytest.MonkeyPatch, says_something: bool
+) -> None:
+    """A broker that lost power together with the board never says that it is offline; a clock may be wrong."""
+    made = MadeKept(farm__pen3__board=STATUS.to_json().encode(), farm__pen3__status=b"online")
+    monkeypatch.setattr(forget_module, "KeptMessages", made)
+    told, slept = list[str](), list[float]()
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        if says_something:
+            made.kept["farm/pen3/board"] = dataclasses.replace(STATUS, results=1).to_json().encode()
+
+    with pytest.raises(BrokerError, match="is online") if says_something else contextlib.nullcontext():
+        forget_board(BROKER, told.append, sleep)
+    assert made.forgotten == ([] if says_something else ["farm/pen3/status", "farm/pen3/board"])
+    assert slept == [90.0]
+    assert told == ["farm/pen3 is said to be online, and is silent; listening for 90 s whether it says something"]
+
+
 def test_broker_without_boards_says_how_they_come_there(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(boards_module, "KeptMessages", MadeKept())
     with pytest.raises(BrokerError) as caught:

@@ -98,6 +98,15 @@ def test_news_is_written_and_told_and_the_time_of_a_check_is_written_alone(board
     assert read_state(board.enrollment.into) is None
 
 
+def test_error_that_a_server_had_a_hand_in_is_one_short_line(board: Board, told: list[str]) -> None:
+    """Each message of the board has it, and a broker's listener passes over what is too large."""
+    board.note("failed", error="it says \x1b[31m\n" + "x" * 60_000)
+    written = read_state(board.enrollment.into)
+    assert written is not None
+    assert written.error == "it says  [31m " + "x" * 486
+    assert told == [f"stable/farm.onnx: failed: {written.error}"]
+
+
 @pytest.mark.parametrize(("limit_s", "looks"), [(6.0, 4), (5.9, 4), (6.1, 5)])
 def test_waiting_looks_now_and_then_and_once_more_at_the_end(
     board: Board, monkeypatch: pytest.MonkeyPatch, limit_s: float, looks: int

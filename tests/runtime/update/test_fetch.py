@@ -261,6 +261,13 @@ def test_redirection_to_what_is_no_web_server_is_an_error_of_one_line(
     assert not (tmp_path / "part").exists()
 
 
+def test_redirection_to_an_endless_name_is_a_short_line(web: StaticWeb, tmp_path: Path) -> None:
+    web.missing, web.headers = (302, "text/plain", b""), {"Location": f"http://{'a' * 9000}/x"}
+    with pytest.raises(DownloadError) as found:
+        fetcher().resume(f"{web.url}/targets/none.onnx", tmp_path / "part", 9)
+    assert len(str(found.value)) < 300
+
+
 def test_pause_is_made_before_a_broken_transfer_is_taken_up(web: StaticWeb, address: str, tmp_path: Path) -> None:
     web.cuts, slept = [150_000, 100_000], list[float]()
     SiteFetcher(Bounds(pause_s=3.5), slept.append).resume(address, tmp_path / "part", len(CONTENT))
