@@ -15,7 +15,7 @@ from edgevit.fleet.keys import FIRST_ROOT
 from edgevit.fleet.names import TOP
 from edgevit.fleet.rollout import Rollout
 from edgevit.runtime.update.fetch import Bounds, SiteFetcher
-from edgevit.runtime.update.offer import Edition
+from edgevit.runtime.update.offer import Edition, check_length
 from edgevit.runtime.update.site import explain
 
 SOON = timedelta(days=7)
@@ -52,7 +52,8 @@ class _Look:
 
     def __init__(self, host: Host, first_root: bytes, home: Path, now: datetime) -> None:
         self._host, self._root, self._home, self._now = host, first_root, home, now
-        self._fetcher = SiteFetcher(Bounds())
+        self._bounds = Bounds()
+        self._fetcher = SiteFetcher(self._bounds)
         self._resumed = False
 
     def findings(self) -> Iterator[Finding]:
@@ -100,9 +101,12 @@ class _Look:
         file = self._home / "model"
         file.unlink(missing_ok=True)
         try:
+            check_length(edition.length, self._bounds.largest)
             self._fetcher.resume(f"{self._host.address}/targets/{target.get_prefixed_paths()[0]}", file, edition.length)
             with file.open("rb") as content:
                 target.verify_length_and_hashes(content)
+        except UpdateError as error:
+            return Finding("failed", f"{what}: {error}")
         except (DownloadError, RepositoryError) as error:
             return Finding("failed", f"{what}: {self._explained(error)}")
         return Finding("ok", f"{what}: {edition.length} bytes, as they were signed")

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from urllib.request import Request, url2pathname, urlopen
 
 from edgevit import __version__
-from edgevit.errors import OptionError
+from edgevit.runtime.update.enrollment import check_site
 
 TIMEOUT_S = 30
 """Longest silence of a server."""
@@ -44,14 +44,13 @@ def open_host(address: str) -> Host:
     """Return the host of a site: https://..., http://..., file://... or a folder.
 
     Raises:
-        OptionError: the address is of another kind.
+        OptionError: boards would not follow such an address.
     """
-    scheme = urlsplit(address).scheme
-    if scheme in ("http", "https"):
-        return WebServer(address)
-    if scheme == "file" or "://" not in address:
-        return Folder(Path(url2pathname(urlsplit(address).path) if scheme == "file" else address))
-    raise OptionError(f"the site is {address!r}, expected https://..., http://..., file://... or a folder")
+    scheme = address.partition(":")[0].lower()
+    if "://" not in address and scheme != "file":
+        return Folder(Path(address))
+    known = check_site(address)
+    return Folder(Path(url2pathname(urlsplit(known).path))) if scheme == "file" else WebServer(known)
 
 
 class WebServer:

@@ -12,7 +12,7 @@ from edgevit.fleet.names import check_channel, check_name, check_percent
 from edgevit.fleet.rollout import Rollout, next_rollout
 from edgevit.fleet.site import Site, write
 from edgevit.fleet.writing import writing
-from edgevit.runtime.update.offer import Edition
+from edgevit.runtime.update.offer import LARGEST, Edition, check_length
 
 
 def publish(site: Site, model: Path, name: str, channel: str, percent: int = 100) -> Rollout:
@@ -21,6 +21,7 @@ def publish(site: Site, model: Path, name: str, channel: str, percent: int = 100
     Raises:
         OptionError: a name or the percentage cannot be.
         ModelFileError: the model is no model of edgevit, or is damaged.
+        UpdateError: it is larger than a board takes.
         SiteError: a key is missing.
         OutputError: the disk does not take it; the boards see what was there before.
     """
@@ -36,6 +37,7 @@ def publish(site: Site, model: Path, name: str, channel: str, percent: int = 100
             "can tell that it works; export it by `edgevit export`"
         )
     digest, length = _digest(model)
+    check_length(length, LARGEST)
     return _give(site, f"{channel}/{name}", digest, length, percent, model)
 
 

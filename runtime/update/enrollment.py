@@ -68,7 +68,7 @@ def parse_target(text: str) -> tuple[str, str]:
 
 
 def check_site(text: str) -> str:
-    """Return a site's address without a slash at its end; a path of this machine becomes file://.
+    """Return a site's address without a slash at its end, its scheme in small letters; a path becomes file://.
 
     Raises:
         OptionError: it is no address of a folder.
@@ -77,7 +77,8 @@ def check_site(text: str) -> str:
         return Path(os.path.normpath(text)).as_uri()
     try:
         parts = urlsplit(text)
-        good = parts.path.startswith("/") if parts.scheme == "file" else bool(parts.hostname)
+        is_here = parts.netloc in ("", "localhost") and parts.path.startswith("/")
+        good = is_here if parts.scheme == "file" else bool(parts.hostname)
     except ValueError:
         raise OptionError(f"the site is {text!r}, which is no address") from None
     if "@" in parts.netloc:
@@ -87,7 +88,7 @@ def check_site(text: str) -> str:
             f"the site is {text!r}, expected the address of a folder such as https://example.org/farm, or "
             "file:///media/stick"
         )
-    return text.rstrip("/")
+    return f"{parts.scheme}{text[len(parts.scheme) :].rstrip('/')}"
 
 
 def new_board() -> str:

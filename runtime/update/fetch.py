@@ -14,6 +14,7 @@ from tuf.api.exceptions import DownloadError, DownloadHTTPError, DownloadLengthM
 from tuf.ngclient import Urllib3Fetcher
 
 from edgevit import __version__
+from edgevit.runtime.update.offer import LARGEST
 
 CHUNK = 1 << 14
 """Bytes that are read at once, at most."""
@@ -32,7 +33,7 @@ class Bounds:
     """Longest silence of a server, in seconds."""
     total_s: float = 3600.0
     """Longest time of a check and its download together, in seconds; the next check goes on from there."""
-    largest: int = 1 << 30
+    largest: int = LARGEST
     """Bytes of a model, at most."""
     tries: int = 6
     """How often in a row a transfer that breaks off is taken up again, unless it has brought something."""

@@ -7,7 +7,7 @@ from edgevit.errors import UpdateError
 from edgevit.runtime.board.status import BoardStatus
 from edgevit.runtime.update.board import Board, Step, Trial
 from edgevit.runtime.update.fetch import Bounds, SiteFetcher
-from edgevit.runtime.update.offer import Edition
+from edgevit.runtime.update.offer import Edition, check_length
 from edgevit.runtime.update.proof import prove
 from edgevit.runtime.update.site import fetch_model
 from edgevit.runtime.update.slots import digest
@@ -53,10 +53,7 @@ def install(board: Board, edition: Edition, address: str, fetcher: SiteFetcher, 
 
 
 def _check_room(edition: Edition, newer: Path, bounds: Bounds) -> None:
-    if edition.length > bounds.largest:
-        raise UpdateError(
-            f"the model has {edition.length:,} bytes, more than the {bounds.largest:,} that a board takes"
-        )
+    check_length(edition.length, bounds.largest)
     lacking = edition.length - (newer.stat().st_size if newer.exists() else 0) + SPARE
     free = shutil.disk_usage(newer.parent).free
     if free < lacking:

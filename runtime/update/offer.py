@@ -9,6 +9,9 @@ from edgevit.errors import UpdateError
 from edgevit.runtime.update.state import Release
 from edgevit.schema import FieldError, Range, read_value
 
+LARGEST = 1 << 30
+"""Bytes of a model that a board takes, at most."""
+
 
 @dataclass(frozen=True)
 class Edition(Release):
@@ -31,6 +34,12 @@ class Offer:
     def wanted(self, board: str) -> Edition | None:
         """Return what a board should run; None if it is to keep what it has."""
         return self.newest if takes_part(board, self.newest.sha256, self.percent) else self.before
+
+
+def check_length(length: int, largest: int) -> None:
+    """Raise UpdateError for a model of more bytes than a board takes."""
+    if length > largest:
+        raise UpdateError(f"the model has {length:,} bytes, more than the {largest:,} that a board takes")
 
 
 def takes_part(board: str, sha256: str, percent: int) -> bool:

@@ -149,7 +149,7 @@ def test_check_prints_a_line_for_each_thing(run: Run, farm: str, tiny_model: Pat
         (("promote", "FARM", "a.onnx", "--from", "b", "--to", "c"), 1, "has no channel 'b'; nothing was published yet"),
         (("rollback", "FARM", "a.onnx", "--channel", "c"), 1, "has no channel 'c'"),
         (("rotate", "FARM", "--channel", "c"), 1, "has no channel 'c'"),
-        (("check", "ftp://host"), 2, "the site is 'ftp://host', expected https://"),
+        (("check", "ftp://host"), 2, "the site is 'ftp://host', expected the address of a folder"),
         (("check", "FARM", "--root", "MODEL"), 1, "is damaged"),
         (("check", "FARM", "--root", "none.json"), 1, "none.json cannot be read: No such file"),
     ],

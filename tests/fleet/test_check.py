@@ -13,13 +13,15 @@ import pytest
 
 from edgevit import __version__
 from edgevit.errors import OptionError, SiteError
-from edgevit.fleet import hosts
+from edgevit.fleet import check, hosts
 from edgevit.fleet.check import check_site
 from edgevit.fleet.create import create_site
 from edgevit.fleet.hosts import open_host
 from edgevit.fleet.reading import read_first_root
 from edgevit.fleet.site import open_site
 from edgevit.fleet.upkeep import renew
+from edgevit.runtime.update.enrollment import check_site as board_address
+from edgevit.runtime.update.fetch import Bounds
 from tests.fleet.conftest import Publish, described
 from tests.made_static_web import StaticWeb, serving
 
@@ -139,6 +141,17 @@ def test_a_changed_model_is_told_of(site: Path, give: Publish, web: StaticWeb) -
     assert failed.startswith("stable/farm.onnx version 1: a document of the site is not what was signed")
 
 
+def test_a_model_that_is_larger_than_a_board_takes_is_told_of(
+    site: Path, give: Publish, web: StaticWeb, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    give("a")
+    monkeypatch.setattr(check, "Bounds", lambda: Bounds(largest=1000))
+    (failed,) = [text for level, text in _found(web.url, site) if level == "failed"]
+    assert failed.endswith(" bytes, more than the 1,000 that a board takes")
+    # the server is asked whether it knows ranges, and for no more
+    assert [path for path in web.asked if path.startswith("/targets/stable/") and "bytes=" not in path] == []
+
+
 def test_an_expired_site_is_told_of(tmp_path: Path) -> None:
     create_site(tmp_path / "old", now=NOW - timedelta(days=31))
     found = _found(str(tmp_path / "old"), tmp_path / "old")
@@ -234,9 +247,29 @@ def test_a_server_is_asked_by_name_for_the_second_half_and_not_for_ever(monkeypa
     assert (finding.level, finding.text[:31]) == ("warning", "the server knows no ranges: a b")
 
 
-def test_other_addresses_are_refused() -> None:
-    with pytest.raises(OptionError, match="the site is 'ftp://host/farm', expected https://"):
-        open_host("ftp://host/farm")
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("ftp://host/farm", "the site is 'ftp://host/farm', expected the address of a folder"),
+        ("https://host/farm?at=1", "expected the address of a folder"),
+        ("https://host/farm#a", "expected the address of a folder"),
+        ("https://me:secret@host/farm", "holds a name or a password"),
+        # media would be a host, and /stick the folder
+        ("file://media/stick", "expected the address of a folder"),
+    ],
+)
+def test_addresses_that_boards_do_not_follow_are_refused(address: str, said: str) -> None:
+    with pytest.raises(OptionError, match=said) as caught:
+        open_host(address)
+    assert "secret" not in str(caught.value)
+    with pytest.raises(OptionError, match=said):
+        board_address(address)
+
+
+@pytest.mark.parametrize("address", ["FILE:///media/stick/", "file://localhost/media/stick", "file:/media/stick"])
+def test_scheme_of_a_stick_may_be_written_large(address: str) -> None:
+    assert board_address(address).startswith("file:")
+    assert open_host(address).address == "file:///media/stick"
 
 
 def _found(address: str, owner: Path) -> list[tuple[str, str]]:

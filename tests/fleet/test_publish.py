@@ -5,7 +5,8 @@ from pathlib import Path
 import onnx
 import pytest
 
-from edgevit.errors import ModelFileError, OptionError, SiteError
+from edgevit.errors import ModelFileError, OptionError, SiteError, UpdateError
+from edgevit.fleet import publish as publish_module
 from edgevit.fleet.names import check_channel, check_name, check_percent
 from edgevit.fleet.publish import promote, publish, rollback
 from edgevit.fleet.site import open_site
@@ -191,6 +192,15 @@ def test_a_file_without_a_suffix_is_no_model(site: Path, models: dict[str, Path]
         publish(opened, plain, "farm.onnx", "stable")
     told = f"--as is 'farm.onnx', and {plain} is a file without suffix; keep the suffix"
     assert caught.value.command_line_text == told
+
+
+def test_a_model_that_is_larger_than_a_board_takes_is_not_signed(
+    site: Path, models: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(publish_module, "LARGEST", 1000)
+    with open_site(site) as opened, pytest.raises(UpdateError, match=r"bytes, more than the 1,000 that a board takes"):
+        publish(opened, models["a"], "farm.onnx", "stable")
+    assert not (site / "targets").exists()
 
 
 @pytest.mark.parametrize("name", ["root", "targets", "snapshot", "timestamp"])
