@@ -201,10 +201,11 @@ def check(address: str, root: Path | None) -> None:
         from edgevit.fleet.check import check_site
         from edgevit.fleet.hosts import open_host
         from edgevit.fleet.reading import read_first_root
+        from edgevit.fleet.site import clock
 
     first_root = None if root is None else read_first_root(root)
     failed = 0
-    for finding in check_site(open_host(address), first_root, datetime.now(UTC)):
+    for finding in check_site(open_host(address), first_root, clock()):
         echo(f"{finding.level:8}{finding.text}")
         failed += finding.level == "failed"
     if failed:

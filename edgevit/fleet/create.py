@@ -1,14 +1,14 @@
 """Making a site: an empty folder for the boards, and the keys that sign what comes into it."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from tuf.api.metadata import Delegations, Metadata, Root, Snapshot, Targets, Timestamp
 
 from edgevit.errors import OptionError, SiteError
 from edgevit.fleet.keys import FIRST_ROOT, Keys
-from edgevit.fleet.site import ROOT_DAYS, Site, sign, write
+from edgevit.fleet.site import ROOT_DAYS, Site, clock, sign, write
 from edgevit.fleet.writing import locked, write_file
 from edgevit.system.files import make_folders
 
@@ -37,11 +37,12 @@ def create_site(
 
     Raises:
         OptionError: more keys must sign than there are.
-        SiteError: there is a site, or there are keys, already.
+        SiteError: there is a site, or there are keys, already; or this machine's clock is wrong.
         OutputError: the disk does not take it.
     """
     if not 1 <= threshold <= root_keys:
         raise OptionError(f"--threshold is {threshold}, expected 1 to {root_keys}, as many as --root-keys")
+    now = now or clock()
     found = Keys(folder, keys)
     place = found.folders[0]
     try:
@@ -56,7 +57,7 @@ def create_site(
                 f"{place} holds something already; keys that boards trust are never replaced so: choose another folder "
                 "with --keys, or remove it if an init was cut off"
             )
-        _create(folder, found, root_keys, threshold, expires, now or datetime.now(UTC))
+        _create(folder, found, root_keys, threshold, expires, now)
     return place
 
 

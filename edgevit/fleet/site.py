@@ -1,6 +1,7 @@
 """A site: what its signed documents say, and writing new ones in an order that a cut cannot harm."""
 
 import contextlib
+import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -24,6 +25,7 @@ from edgevit.fleet.keys import Keys
 from edgevit.fleet.reading import read_roots, read_site
 from edgevit.fleet.rollout import Rollout
 from edgevit.fleet.writing import locked, write_file
+from edgevit.runtime.update.floor import BUILT_S
 from edgevit.schema import is_whole
 
 DAYS = 30
@@ -191,14 +193,29 @@ def open_site(folder: Path, keys: Sequence[Path] = (), now: datetime | None = No
         now: the time of what is written.
 
     Raises:
-        SiteError: it is no site, was damaged or changed.
+        SiteError: it is no site, was damaged or changed, or this machine's clock is wrong.
     """
     with locked(folder):
         found = Keys(folder, keys)
         if not (folder / "metadata" / "timestamp.json").is_file():
             raise SiteError(f"{folder} is no site of models; `edgevit fleet init {folder}` makes one")
         root = read_roots(folder / "metadata", found.first_root)[-1]
-        yield Site(folder, found, now or datetime.now(UTC), root, *read_site(folder / "metadata", root.signed))
+        yield Site(folder, found, now or clock(), root, *read_site(folder / "metadata", root.signed))
+
+
+def clock() -> datetime:
+    """Return this machine's time, which says until when boards accept what is signed now.
+
+    Raises:
+        SiteError: it is before this edgevit was made, and boards would call the site expired.
+    """
+    now, built = (datetime.fromtimestamp(each_s, UTC) for each_s in (time.time(), BUILT_S))
+    if now < built:
+        raise SiteError(
+            f"this machine's clock says {now:%Y-%m-%d}, and edgevit is of {built:%Y-%m-%d}; set it first: boards would "
+            "call the site expired"
+        )
+    return now
 
 
 def _described(document: Metadata[Any], write: Write) -> MetaFile:

@@ -23,7 +23,9 @@ class Slots:
     def tidy(self, sha256: str | None = None) -> None:
         """Remove what earlier checks have left, but for the file that a model of this digest is fetched to."""
         kept = None if sha256 is None else self.next(sha256)
-        left = [*self.model.parent.glob(f"{self.model.stem}.next-*"), *self.model.parent.glob(f"{PART}*")]
+        # a whole name: farm.next-week.onnx is somebody's own
+        fetched = f"{self.model.stem}.next-{'[0-9a-f]' * 16}{self.model.suffix}"
+        left = [*self.model.parent.glob(fetched), *self.model.parent.glob(f"{PART}*")]
         for path in left:
             if path != kept:
                 path.unlink(missing_ok=True)

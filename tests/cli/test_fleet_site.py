@@ -2,12 +2,14 @@
 
 import stat
 import sys
+import types
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from edgevit.fleet import site as site_module
 from tests.plain_board import PlainBoard
 
 MakeModel = Callable[..., Path]
@@ -107,6 +109,21 @@ def test_rotate_says_what_is_new_and_what_to_back_up(run: Run, farm: str, tiny_m
     code, out, err = run("fleet", "rotate", farm)
     assert (code, out) == (0, f"{farm}: all keys are new\n")
     assert f"BACK UP {farm}-keys again; keys that are no longer used lie in {farm}-keys/replaced" in err
+
+
+def test_nothing_is_signed_or_checked_by_a_clock_that_is_years_behind(
+    run: Run, farm: str, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A PC whose battery is empty would sign until a day in the past, and all boards would call the site expired."""
+    before = {path: path.read_bytes() for path in Path(farm).rglob("*.json")}
+    monkeypatch.setattr(site_module, "time", types.SimpleNamespace(time=lambda: 1_578_182_400.0))
+    publish = ("publish", farm, str(tiny_model), "--as", "a.onnx", "--channel", "stable")
+    for words in (("renew", farm), ("rotate", farm), publish, ("init", str(tmp_path / "new")), ("check", farm)):
+        code, out, err = run("fleet", *words)
+        assert (code, out, err.count("\n")) == (1, "", 1)
+        assert "this machine's clock says 2020-01-05, and edgevit is of 2026-11-30; set it first" in err
+    assert {path: path.read_bytes() for path in Path(farm).rglob("*.json")} == before
+    assert not (tmp_path / "new").exists()
 
 
 def test_prune_names_what_it_removed(run: Run, farm: str, make_model: MakeModel) -> None:

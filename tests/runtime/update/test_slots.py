@@ -76,6 +76,14 @@ def test_tidying_leaves_models_and_the_download_in_hand(slots: Slots) -> None:
     assert set(contents(slots)) == {"farm.tflite", "farm.previous.tflite", "new"}
 
 
+@pytest.mark.parametrize("name", ["farm.next-week.tflite", "farm.next-2027.tflite", "farm.next-generation.onnx"])
+def test_tidying_leaves_models_that_are_somebodys_own(slots: Slots, name: str) -> None:
+    own = slots.model.with_name(name)
+    own.write_bytes(b"mine")
+    slots.tidy()
+    assert own.read_bytes() == b"mine"
+
+
 def test_digest_of_nothing_is_none(tmp_path: Path) -> None:
     (tmp_path / "abc").write_bytes(b"abc")
     # the example of FIPS 180-2
