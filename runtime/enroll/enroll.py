@@ -70,6 +70,8 @@ def enroll(
             f"this board follows {old.target} of {old.site} into {old.into} already; give --force to replace that, or "
             "another --service"
         )
+    # before anything is made: a folder's name may be none for a unit
+    units = {unit_folder(user) / name: unit for name, unit in update_units(new, every_s).items()}
     try:
         make_folders(folder)
         if folder.stat().st_mode & stat.S_IWOTH:
@@ -85,7 +87,6 @@ def enroll(
     except OSError as error:
         raise OutputError(f"{folder} cannot be made: {error.strerror or error}; choose another --into") from error
     write_enrollment(path, new)
-    units = {unit_folder(user) / name: unit for name, unit in update_units(new, every_s).items()}
     for place, unit in units.items():
         write_unit(place, unit, force=force or old is not None)
     return (path, *units)

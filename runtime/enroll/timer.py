@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from edgevit.runtime.service.unit import quoted
+from edgevit.runtime.service.unit import quoted, quoted_path
 from edgevit.runtime.update.enrollment import Enrollment
 
 SUFFIX = "-update"
@@ -81,7 +81,7 @@ def _system_lines(into: Path) -> list[str]:
     return [
         "ProtectSystem=strict",
         "ProtectHome=read-only",
-        f"ReadWritePaths={quoted(str(into))}",
+        f"ReadWritePaths={quoted_path(str(into))}",
         "PrivateTmp=yes",
         "PrivateDevices=yes",
         "ProtectClock=yes",

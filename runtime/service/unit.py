@@ -91,6 +91,18 @@ def _escaped(path: Path) -> str:
     return str(path).replace("%", "%%")
 
 
+def quoted_path(path: str) -> str:
+    """Return a path as a setting that takes several has it, where $ stands for itself, unlike in a command line.
+
+    Raises:
+        OptionError: it holds what a unit file cannot.
+    """
+    if set("\"'\\") & set(path):
+        raise OptionError(f"{path} holds a quote or backslash, which a unit file cannot pass on; rename it")
+    text = _escaped(Path(path))
+    return f'"{text}"' if " " in text else text
+
+
 def unit_text(job: Job) -> str:
     """Return the unit file."""
     sections = (
@@ -187,7 +199,7 @@ def _system_lines(job: Job) -> list[str]:
         "ProtectSystem=strict",
         # others' homes are not there at all; what the run needs of them is
         "ProtectHome=tmpfs",
-        *(f"BindReadOnlyPaths={quoted(folder)}" for folder in job.readable),
+        *(f"BindReadOnlyPaths={quoted_path(folder)}" for folder in job.readable),
         "PrivateTmp=yes",
         "PrivateMounts=yes",
         "ProtectProc=invisible",

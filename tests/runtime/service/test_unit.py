@@ -188,6 +188,25 @@ def test_argument_is_quoted_as_systemd_reads_it(argument: str, written: str) -> 
     assert quoted(argument) == written
 
 
+@pytest.mark.parametrize(
+    ("folder", "written"),
+    [
+        ("/home/me/a b", '"/home/me/a b"'),
+        ("/home/me/50%$HOME", "/home/me/50%%$HOME"),
+        ("/home/me/Höfe", "/home/me/Höfe"),
+    ],
+)
+def test_folder_that_a_service_sees_is_named_as_systemd_reads_it(folder: str, written: str) -> None:
+    """Only in a command line does systemd read $$ as one $: see systemd.service(5)."""
+    assert settings(dataclasses.replace(CAMERA, readable=(folder,)))["BindReadOnlyPaths"] == [written]
+
+
+@pytest.mark.parametrize("folder", ['/home/me/"a"', "/home/me/it's", "/home/me/a\\b", "/home/me/a\nb"])
+def test_folder_that_a_unit_cannot_name_is_refused(folder: str) -> None:
+    with pytest.raises(OptionError, match="which a unit file cannot pass on|that a unit file cannot"):
+        unit_text(dataclasses.replace(CAMERA, readable=(folder,)))
+
+
 def test_argument_that_is_no_text_is_refused() -> None:
     with pytest.raises(OptionError, match="holds bytes that are not UTF-8, which a unit file cannot"):
         quoted("\udcff.onnx")

@@ -73,6 +73,13 @@ def test_folder_that_a_system_service_could_not_reach_is_refused(enrolling: Enro
     assert enrolling(into=into)
 
 
+def test_folder_that_no_unit_can_name_leaves_nothing(enrolling: Enrolling) -> None:
+    with pytest.raises(OptionError, match="holds a quote or backslash, which a unit file cannot pass on"):
+        enrolling(into=enrolling.into / 'my "farm"', user=False)
+    assert not enrolling.into.exists()
+    assert not enrolling.settings.exists()
+
+
 def test_folder_that_cannot_be_made_is_one_line(enrolling: Enrolling) -> None:
     enrolling.into.write_text("a file")
     into = enrolling.into / "deep"
