@@ -4,7 +4,8 @@ import contextlib
 import errno
 import os
 import secrets
-from collections.abc import Iterator
+import weakref
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from edgevit.errors import EdgevitError, OutputError
@@ -29,6 +30,29 @@ def lock(handle: int) -> bool:
     except OSError:
         pass
     return True
+
+
+class OwnedFolder:
+    """A folder into which no other run writes until this is closed, or gone: two would give pictures the same names."""
+
+    def __init__(self, folder: Path) -> None:
+        """Have it, where the system has such locks.
+
+        Raises:
+            OSError: it cannot be opened.
+            OutputError: another run writes there.
+        """
+        self.close: Callable[[], object] = lambda: None
+        if os.name != "posix":  # elsewhere a folder cannot be opened
+            return
+        handle = os.open(folder, os.O_RDONLY)
+        self.close = weakref.finalize(self, os.close, handle)
+        if not lock(handle):
+            self.close()
+            raise OutputError(
+                f"{folder} is being written by another run, or another --to of this one; wait for its end, or choose "
+                "another folder"
+            )
 
 
 def make_folders(folder: Path, *, mode: int = 0o777) -> None:

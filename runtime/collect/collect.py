@@ -81,11 +81,12 @@ def collect(
         EdgevitError: the source cannot be read, the folder cannot be written, or the quota is reached.
     """
     folder = PhotoFolder(Path(options.to), options.quota_bytes)
-    folder.check_labels(options.labels)
     stop = check_stop(stop) or Stop()
     frames = saved = alike = unreadable = 0
     live = False
     with contextlib.ExitStack() as leaving:
+        leaving.callback(folder.close)
+        folder.check_labels(options.labels)
         page = CollectPage(options, folder) if options.serve else None
         if page is not None:
             leaving.callback(page.server.close)

@@ -13,7 +13,7 @@ from edgevit.runtime.datasets.listing import as_one_folder
 from edgevit.runtime.images.read import read_image
 from edgevit.runtime.images.resample import RGBImage
 from edgevit.runtime.sinks.folder import folder_name
-from edgevit.system.files import PART, make_folders, replacing_output
+from edgevit.system.files import PART, OwnedFolder, make_folders, replacing_output
 
 REMEMBERED = 1000
 """Newest photos of a class that a new one is compared with."""
@@ -47,18 +47,21 @@ class PhotoFolder:
             quota: bytes that all photos in it may take together.
 
         Raises:
-            OutputError: it cannot be written.
+            OutputError: it cannot be written, or another run writes there.
         """
         self.root, self._quota = root, quota
         self._hashes: dict[str, list[int]] = {}
         try:
             make_folders(root)
+            self._owned = OwnedFolder(root)
             with tempfile.TemporaryFile(dir=root):
                 pass
             for part in root.glob(f"*/{PART}*"):
                 part.unlink(missing_ok=True)
             photos = [path for path in root.glob("*/*.jpg") if path.is_file()]
             self._bytes = sum(path.stat().st_size for path in photos)
+        except OutputError:
+            raise
         except OSError as error:
             reason = error.strerror or error
             raise OutputError(f"the folder {root} cannot be written: {reason}; choose another after --to") from error
@@ -66,6 +69,10 @@ class PhotoFolder:
         # one sequence for all classes, so that a photo which is moved to another keeps its name
         numbers = [int(match[1]) for path in photos if (match := _NUMBERED.fullmatch(path.name))]
         self._next = max(numbers, default=-1) + 1
+
+    def close(self) -> None:
+        """Let another run have the folder."""
+        self._owned.close()
 
     def check_labels(self, labels: Sequence[str]) -> None:
         """Refuse a label whose folder is another's in a part of all systems.

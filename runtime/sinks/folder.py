@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgevit.errors import OutputError
-from edgevit.system.files import PART, make_folders, replacing
+from edgevit.system.files import PART, OwnedFolder, make_folders, replacing
 
 log = logging.getLogger(__name__)
 
@@ -57,13 +57,14 @@ class BoundedFolder:
                 cut may leave the last ones empty; the next start removes them.
 
         Raises:
-            OutputError: it cannot be written.
+            OutputError: it cannot be written, or another run writes there.
         """
         self.root, self._quota, self._durable, self._labels = root, quota, durable, labels
         beside = () if labels is None else (labels,)
         try:
             for made in (root, *beside):
                 make_folders(made)
+            self._owned = OwnedFolder(root)
             folders = (root, *_folders(root))
             for part in (part for folder in (*folders, *beside) for part in folder.glob(f"{PART}*")):
                 part.unlink(missing_ok=True)
@@ -74,6 +75,8 @@ class BoundedFolder:
             found = [_kept(path, labels) for path in marked if labels is None or _is_untouched(path, labels)]
             with tempfile.TemporaryFile(dir=root):
                 pass
+        except OutputError:
+            raise
         except OSError as error:
             reason = error.strerror or error
             raise OutputError(f"the folder {root} cannot be written: {reason}; choose one that can") from error
@@ -121,6 +124,10 @@ class BoundedFolder:
             return None
         with self._guard:
             return self._store(label, notes, picture, text, sort=sort)
+
+    def close(self) -> None:
+        """Let another run have the folder."""
+        self._owned.close()
 
     def newest(self, most: int) -> list[Path]:
         """Return the newest pictures that nobody has put into a class yet, at most so many."""

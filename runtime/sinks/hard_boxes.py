@@ -106,4 +106,4 @@ class BoxHarvestSink:
         """Nothing waits: each picture is on the disk when it is written."""
 
     def close(self) -> None:
-        """Nothing is open."""
+        self.folder.close()

@@ -123,7 +123,7 @@ class PictureSink(FrameSink):
         """Leave it to the system, which writes pictures within seconds."""
 
     def close(self) -> None:
-        """Nothing is open."""
+        self._folder.close()
 
 
 def _name(record: Record) -> str:
@@ -261,4 +261,4 @@ class HarvestSink:
         """Nothing waits: each picture is on the disk when it is written."""
 
     def close(self) -> None:
-        """Nothing is open."""
+        self.folder.close()

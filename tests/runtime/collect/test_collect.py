@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edgevit.errors import EdgevitError, ImageError, OptionError
+from edgevit.errors import EdgevitError, ImageError, OptionError, OutputError
 from edgevit.runtime.collect.clicks import ClassButtons
 from edgevit.runtime.collect.collect import collect, photo_of
 from edgevit.runtime.collect.folder import PhotoFolder, QuotaReachedError
@@ -123,8 +123,24 @@ def test_quota_ends_the_collection_and_deletes_nothing(tmp_path: Path) -> None:
     with pytest.raises(QuotaReachedError, match="is full: its photos may take 2,500 bytes; raise"):
         folder.save("hen", scene(2), bytes(1000))
     assert names(tmp_path) == ["hen/00000-hen.jpg", "hen/00001-hen.jpg"]
+    folder.close()
     with pytest.raises(QuotaReachedError):
         PhotoFolder(tmp_path, 2500).save("hen", scene(2), bytes(1000))
+
+
+def test_two_collections_do_not_share_a_folder(clip: Path, tmp_path: Path) -> None:
+    """They would number their photos alike, and one would replace the other's."""
+    options = CollectOptions(source=clip, labels=["hen"], alike=-1, to=tmp_path / "photos")
+    other = PhotoFolder(tmp_path / "photos", 10**9)
+    with pytest.raises(OutputError, match="is being written by another run"):
+        collect(options)
+    assert names(tmp_path / "photos") == []
+    other.close()
+    assert collect(options).saved == 40
+    # the next finds it free, also after one that failed
+    with pytest.raises(OptionError):
+        collect(CollectOptions(source=clip, labels=["HEN"], to=tmp_path / "photos"))
+    assert collect(options).saved == 40
 
 
 def test_what_a_power_cut_left_is_removed(tmp_path: Path) -> None:

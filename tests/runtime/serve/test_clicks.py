@@ -73,6 +73,7 @@ def test_click_moves_a_picture_into_its_class_where_no_quota_reaches_it(page: Pa
     assert page.click(name="0/fox/00000002-fox-unsure-0.48.jpg", label="fox")[0] == 303
     assert page.click(name="0/fox/00000001-fox-unsure-0.48.jpg", label="n/a")[0] == 303
     assert [path.name[:8] for path in page.hard.newest(9)] == ["00000004", "00000000"]
+    page.hard.close()
     BoundedFolder(page.hard.root, 1)
     assert files(page.hard.root) == [
         "fox/sorted-00000002-fox-unsure-0.48.jpg",

@@ -109,6 +109,7 @@ def test_quota_counts_and_deletes_a_picture_with_its_label(tmp_path: Path) -> No
     assert [name[:8] for name in names(tmp_path / "images")] == ["00000001", "00000002"]
     assert [name[:8] for name in names(tmp_path / "labels")] == ["00000001", "00000002"]
     # the same after a restart, with less room
+    folder.close()
     bounded(tmp_path, 150)
     assert names(tmp_path / "labels") == ["00000002-hen.txt"]
     assert bounded(tmp_path, 99).store("hen", "", PICTURE, sort=False, text=b"x" * 20) is None
@@ -122,7 +123,9 @@ def test_label_that_somebody_corrected_is_never_deleted_nor_replaced(tmp_path: P
     label.write_bytes(b"corrected")
     later_ns = first.stat().st_mtime_ns + 10**9
     os.utime(label, ns=(later_ns, later_ns))
-    folder = bounded(tmp_path, 250) if restarted else folder
+    if restarted:
+        folder.close()
+        folder = bounded(tmp_path, 250)
     for _ in range(5):
         store(folder)
     assert (first.is_file(), label.read_bytes()) == (True, b"corrected")

@@ -128,9 +128,10 @@ def test_quota_is_kept_and_the_oldest_go_first(tmp_path: Path) -> None:
     paths = [folder.store(("cat", "dog")[number % 2], "-flip", picture, sort=True) for number in range(20)]
     assert sorted(tmp_path.rglob("*.jpg")) == sorted(path for path in paths[-5:] if path)
     # a smaller quota holds from the start of the next run on
-    BoundedFolder(tmp_path, 2000)
+    folder.close()
+    again = BoundedFolder(tmp_path, 2000)
     assert sorted(tmp_path.rglob("*.jpg")) == sorted(path for path in paths[-2:] if path)
-    assert folder.store("cat", "", bytes(6000), sort=True) is None
+    assert again.store("cat", "", bytes(6000), sort=True) is None
 
 
 def test_clock_set_back_does_not_delete_the_newest(tmp_path: Path) -> None:
@@ -139,6 +140,7 @@ def test_clock_set_back_does_not_delete_the_newest(tmp_path: Path) -> None:
         path = folder.store("cat", "", bytes(1000), sort=True)
         assert path
         os.utime(path, (NOON - number * DAY_S,) * 2)
+    folder.close()
     again = BoundedFolder(tmp_path, 2500)
     again.store("cat", "", bytes(1000), sort=True)
     assert sorted(path.name for path in tmp_path.rglob("*.jpg")) == ["00000003-cat.jpg", "00000004-cat.jpg"]
@@ -152,8 +154,21 @@ def test_pictures_that_somebody_relabelled_or_put_there_are_never_deleted(tmp_pa
     (tmp_path / "dog").mkdir()
     moved = moved.rename(tmp_path / "dog" / moved.name)
     (tmp_path / "cat" / "holiday.jpg").write_bytes(bytes(5000))
+    first.close()
     BoundedFolder(tmp_path, 500)
     assert sorted(path.name for path in tmp_path.rglob("*.jpg")) == [moved.name, "holiday.jpg"]
+
+
+def test_two_runs_do_not_share_a_folder_of_pictures(tmp_path: Path) -> None:
+    """Both would give their pictures the same names, and each would delete what the other is writing."""
+    first = BoundedFolder(tmp_path, 10_000)
+    (tmp_path / ".part-1").write_bytes(b"hal")
+    with pytest.raises(OutputError, match=f"^{tmp_path} is being written by another run"):
+        BoundedFolder(tmp_path, 10_000)
+    assert (tmp_path / ".part-1").exists()
+    HarvestSink(first).close()
+    BoundedFolder(tmp_path, 10_000)
+    assert not (tmp_path / ".part-1").exists()
 
 
 def test_picture_larger_than_the_quota_is_told_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -199,6 +214,7 @@ def test_power_cut_while_writing_leaves_no_half_picture(tmp_path: Path) -> None:
     folder.store("cat", "", b"whole", sort=True)
     (tmp_path / ".part-1").write_bytes(b"hal")
     (tmp_path / "cat" / "00000007-cat.jpg").write_bytes(b"")  # the name without the picture
+    folder.close()
     again = BoundedFolder(tmp_path, 10_000)
     again.store("cat", "", b"whole", sort=True)
     assert {path.read_bytes().replace(MARK, b"") for path in tmp_path.rglob("*.jpg")} == {b"whole"}
