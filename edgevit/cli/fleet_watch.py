@@ -80,21 +80,25 @@ def row(board: "Board", now_s: float) -> tuple[str, ...]:
 
 
 def update_text(board: "Board") -> str:
-    """Return what the updater says, or why a reload failed."""
+    """Return what the updater says, or why a reload failed, and whether it has not asked its site for long."""
     if board.update is None:
         return board.status.reload_error or "-"
     error = board.update.error or board.status.reload_error
-    return board.update.state if error is None else f"{board.update.state}: {error}"
+    text = board.update.state if error is None else f"{board.update.state}: {error}"
+    return text if board.unheard_s is None else f"{text}; no answer of the site for {_span_text(board.unheard_s)}"
 
 
 def seen_text(board: "Board", now_s: float) -> str:
     """Return when the board was heard last, and what is wrong with that."""
-    age_s = board.age_s(now_s)
-    size, unit = next((each for each in UNITS if age_s >= each[0]), UNITS[-1])
-    seen = f"{age_s // size:.0f} {unit} ago"
+    seen = f"{_span_text(board.age_s(now_s))} ago"
     state = "offline" if board.offline else "silent" if board.is_silent(now_s) else ""
     lost = "camera lost" if board.source_lost else ""
     return ", ".join(part for part in (state, lost, seen) if part)
+
+
+def _span_text(span_s: float) -> str:
+    size, unit = next((each for each in UNITS if span_s >= each[0]), UNITS[-1])
+    return f"{span_s // size:.0f} {unit}"
 
 
 def summary(boards: "list[Board]", now_s: float) -> str:
@@ -108,10 +112,11 @@ def summary(boards: "list[Board]", now_s: float) -> str:
 def _broker(text: str) -> "Broker":
     import os
 
+    from edgevit.runtime.addresses.address import resolve
     from edgevit.runtime.addresses.destinations import SCHEMES, parse_sink
     from edgevit.runtime.delivery.broker import Broker
 
-    if SCHEMES.get(text.partition("://")[0].lower()) != "mqtt":
+    if SCHEMES.get(resolve(text, "the broker").partition("://")[0].lower()) != "mqtt":
         raise OptionError(
             "the broker is no address of one, expected mqtt://HOST/PREFIX, such as mqtt://192.168.1.5/farm"
         )

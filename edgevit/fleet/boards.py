@@ -15,6 +15,8 @@ from edgevit.schema import FieldError, read_json, read_value
 
 SILENT_S = 3 * MESSAGE_S
 """A board of which nothing was heard for so long is silent."""
+UNHEARD_S = 7 * 86400.0
+"""A board that has heard nothing of its site for longer stands out: perhaps its timer was never started."""
 READ = (BOARD, STATUS, "source")
 """Last levels of the topics that are read of each board."""
 
@@ -56,6 +58,16 @@ class Board:
             return None
         assert isinstance(state, UpdateState)
         return state
+
+    @property
+    def unheard_s(self) -> float | None:
+        """How long, by its own clock, the site that it follows has not answered; None up to UNHEARD_S."""
+        try:
+            checked = None if self.update is None or self.update.checked is None else unix_time(self.update.checked)
+        except ValueError:
+            return None
+        lag_s = 0.0 if checked is None else unix_time(self.status.time) - checked
+        return lag_s if lag_s > UNHEARD_S else None
 
     def age_s(self, now_s: float) -> float:
         """Return how long ago it said so, in seconds, by two clocks: never less than 0."""

@@ -68,6 +68,22 @@ def test_update_is_told_with_its_error(state: str, error: str | None, reload_err
     assert update_text(Board("farm", dataclasses.replace(found, reload_error=reload_error))) == expected
 
 
+@pytest.mark.parametrize(
+    ("checked", "expected"),
+    [
+        ("2026-11-13T13:59:59Z", "current; no answer of the site for 7 d"),
+        ("2026-11-13T14:00:00Z", "current"),
+        # by a clock that was ahead
+        ("2027-11-13T14:00:00Z", "current"),
+        ("soon", "current"),
+        (None, "current"),
+    ],
+)
+def test_updater_that_asks_nobody_is_told(checked: str | None, expected: str) -> None:
+    """Its timer was never started, or taken away: what it said last stays there."""
+    assert update_text(followed(state="current", checked=checked)) == expected
+
+
 def test_failed_reload_is_told_without_an_updater_and_one_of_another_edgevit_is_none() -> None:
     assert update_text(board(reload_error="the old model stays: damaged")) == "the old model stays: damaged"
     assert update_text(followed(state="dreaming")) == "-"

@@ -118,6 +118,13 @@ def test_only_boards_below_the_prefix_are_listed(home: Home, run: Run) -> None:
     assert [board["topic"] for board in json.loads(out)["boards"]] == ["farm"]
 
 
+def test_broker_may_be_a_secret_as_after_to(home: Home, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    home.add_board("farm/a")
+    monkeypatch.setenv("FARM_BROKER", home.address("farm"))
+    code, out, _ = run("fleet", "list", "secret:FARM_BROKER")
+    assert (code, "farm/a" in out) == (0, True)
+
+
 def test_prefix_without_boards_is_said(home: Home, run: Run) -> None:
     code, out, err = run("fleet", "list", home.address("nowhere"))
     assert (code, out) == (1, "")
