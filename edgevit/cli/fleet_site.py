@@ -11,6 +11,7 @@ import click
 from edgevit.cli.completion import complete_files, complete_model_files
 from edgevit.cli.sections import Command, CommandGroup
 from edgevit.cli.terminal import echo, say
+from edgevit.errors import GateError
 
 if TYPE_CHECKING:
     from edgevit.fleet.rollout import Rollout
@@ -130,7 +131,7 @@ def rollback(folder: Path, name: str, channel: str, version: int | None, keys: t
 def renew(folder: Path, days: int, keys: tuple[Path, ...]) -> None:
     """Sign the site anew before it expires; let a timer do it once a day, and upload.
 
-    Exit code 1 if a part whose key is elsewhere expires within a week.
+    Exit code 3 if a part whose key is elsewhere expires within a week; all others are renewed.
     """
     with _opened(folder, keys) as site:
         from edgevit.fleet.upkeep import renew
@@ -142,8 +143,8 @@ def renew(folder: Path, days: int, keys: tuple[Path, ...]) -> None:
     if renewal.root_expires < _after(365):
         say(f"the site's first keys expire on {renewal.root_expires:%Y-%m-%d}; run: edgevit fleet rotate {folder}")
     echo(f"next: upload {folder}; see docs/fleet.md", err=True)
-    if any(expires < _after(7) for expires in renewal.left.values()):
-        raise SystemExit(1)
+    if late := [name for name, expires in renewal.left.items() if expires < _after(7)]:
+        raise GateError(f"renewed but for {', '.join(late)}, which boards refuse within a week; upload all the same")
 
 
 @click.command("rotate", cls=Command)
@@ -195,8 +196,6 @@ def check(address: str, root: Path | None) -> None:
 
     Exit code 3 if boards could not use it.
     """
-    from edgevit.errors import GateError
-
     with _site_tools():
         from edgevit.fleet.check import check_site
         from edgevit.fleet.hosts import open_host

@@ -1,8 +1,6 @@
 """Which MQTT broker, as whom, and how: read from the address and the environment."""
 
 import hashlib
-import platform
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,10 +8,7 @@ from urllib.parse import unquote
 
 from edgevit.runtime.addresses.address import login_from
 from edgevit.runtime.addresses.destinations import Target
-
-_MACHINE = ("etc/machine-id", "var/lib/dbus/machine-id")
-_SERIAL = "proc/device-tree/serial-number"
-"""The board's own; a card that was copied together with its machine-id is told apart by it."""
+from edgevit.system.identity import board_identity
 
 
 @dataclass(frozen=True)
@@ -80,23 +75,5 @@ class Broker:
         """
         if self.client_id is not None:
             return self.client_id
-        made_of = "\n".join([board(root), self.topic, run])
+        made_of = "\n".join([board_identity(root), self.topic, run])
         return f"edgevit-{hashlib.sha256(made_of.encode('utf-8', 'surrogateescape')).hexdigest()[:12]}"
-
-
-def board(root: Path = Path("/")) -> str:
-    """Return what only this board has: its machine-id and serial number, else its network card and name."""
-    machine = next((text for place in _MACHINE if (text := _text(root / place))), "")
-    serial = _text(root / _SERIAL)
-    if machine or serial:
-        return f"{machine}/{serial}"
-    card = uuid.getnode()
-    # this bit tells that it was drawn by chance, and would be another one the next time
-    return f"{platform.node()}/{'' if card >> 40 & 1 else card}"
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text("ascii", "replace").strip("\0\n ")
-    except OSError:
-        return ""

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from edgevit.errors import UpdateError
 from edgevit.runtime.moment import iso_time
@@ -17,6 +18,7 @@ from edgevit.runtime.update.site import ask_site
 from edgevit.runtime.update.slots import digest
 from edgevit.runtime.update.state import Release, UpdateState
 from edgevit.runtime.update.trial import conclude, finish_trial
+from edgevit.system.identity import serial_number
 
 
 def check(
@@ -31,6 +33,7 @@ def check(
     patience: Patience | None = None,
     proof: ProofBounds | None = None,
     now_s: Callable[[], float] = time.time,
+    root: Path = Path("/"),
 ) -> UpdateState:
     """Look for a newer model once, and run it if it is signed, meant for this board, and works.
 
@@ -45,6 +48,7 @@ def check(
         patience: with the service.
         proof: bounds of the self-test.
         now_s: this machine's clock, as Unix time.
+        root: where the machine's files are.
 
     Returns:
         The state as it is on the disk now; its `error` says why a model was rolled back, or not confirmed yet.
@@ -60,7 +64,7 @@ def check(
         with locked(board.folder):
             try:
                 finish_trial(board)
-                _look(board, address or enrollment.site, bounds or Bounds(), now_s, retry)
+                _look(board, address or enrollment.site, bounds or Bounds(), now_s, serial_number(root), retry)
             except UpdateError as error:
                 board.note("installed" if board.is_on_trial() else "failed", error=error.command_line_text)
                 raise
@@ -69,7 +73,7 @@ def check(
         raise UpdateError(f"{folder} cannot be written: {error.strerror or error}; look at the card") from error
 
 
-def _look(board: Board, address: str, bounds: Bounds, now_s: Callable[[], float], retry: bool) -> None:
+def _look(board: Board, address: str, bounds: Bounds, now_s: Callable[[], float], serial: str, retry: bool) -> None:
     board.reached(Step.CLOCK)
     path, clock_s = board.folder / "floor.json", now_s()
     known = read_floor(path)
@@ -78,7 +82,8 @@ def _look(board: Board, address: str, bounds: Bounds, now_s: Callable[[], float]
     offer, floor = ask_site(board.enrollment, address, fetcher, board.folder / "metadata", known, clock_s)
     write_floor(path, floor, known)
     board.reached(Step.PERCENT)
-    wanted = offer.wanted(board.enrollment.board)
+    # copies of one card were enrolled as one board
+    wanted = offer.wanted(board.enrollment.board + serial)
     board.saw(Release(offer.newest.version, offer.newest.sha256), iso_time(known.time_s(clock_s)))
     board.slots.tidy(None if wanted is None else wanted.sha256)
     if wanted is None:

@@ -37,7 +37,7 @@ class Enrollment:
     user: bool
     """Whether that is a unit of the user's own service manager."""
     board: str
-    """Chosen at random once: with a model's digest it says in which share of the boards this one is."""
+    """Chosen at random once: with the board's serial number and a model's digest it says in which share this one is."""
     root: str
     """The document that says whose keys are trusted, the site's first root."""
 

@@ -100,7 +100,12 @@ def test_renew_fails_if_what_it_leaves_expires_within_a_week(run: Run, farm: str
     assert run("fleet", "renew", farm, "--days", "6")[0] == 0
     (key,) = Path(f"{farm}-keys").glob("channel-stable.*")
     key.unlink()
-    assert run("fleet", "renew", farm)[0] == 1
+    run("fleet", "publish", farm, str(tiny_model), "--as", "farm.onnx", "--channel", "mine")
+    code, out, err = run("fleet", "renew", farm)
+    # another code than that of a site that could not be renewed, and must not be uploaded
+    assert (code, out.endswith("renewed: mine\n")) == (3, True)
+    assert "edgevit: renewed but for stable, which boards refuse within a week; upload all the same" in err
+    assert run("fleet", "renew", f"{farm}-keys")[0] == 1
 
 
 def test_rotate_says_what_is_new_and_what_to_back_up(run: Run, farm: str, tiny_model: Path) -> None:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import types
+from pathlib import Path
 
 import pytest
 
@@ -70,6 +71,27 @@ def test_only_boards_in_the_percentage_take_part(site: MadeSite, make: Make) -> 
         state = board.check()
         assert state.latest == Release(2, sha(NEW))
         assert (state.state, board.model) == (("confirmed", NEW) if place < 50 else ("waiting", OLD))
+
+
+def test_boards_whose_card_was_copied_are_told_apart_by_their_serial_number(
+    site: MadeSite, make: Make, tmp_path: Path
+) -> None:
+    """Twenty copies of one enrolled card would all be among the first percent, or none."""
+    site.publish("stable/farm.onnx", OLD)
+    before = site.edition("stable/farm.onnx")
+    site.publish("stable/farm.onnx", NEW, percent=50, before=before)
+    models = set()
+    for number in range(8):
+        serial = f"10000000f{number}"
+        file = tmp_path / serial / "proc/device-tree/serial-number"
+        file.parent.mkdir(parents=True)
+        file.write_bytes(f"{serial}\0".encode())
+        board = make(board="copied", model=OLD)
+        board.check(root=tmp_path / serial)
+        place = int(sha(f"copied{serial}:{sha(NEW)}".encode())[:8], 16) % 100
+        assert board.model == (NEW if place < 50 else OLD)
+        models.add(board.model)
+    assert models == {OLD, NEW}
 
 
 def test_board_outside_of_the_percentage_gets_what_the_others_have(site: MadeSite, make: Make) -> None:
