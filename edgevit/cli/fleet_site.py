@@ -1,5 +1,6 @@
 """The part of `edgevit fleet` that makes and signs the folder from which boards take their models."""
 
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -69,7 +70,7 @@ def init(folder: Path, keys: tuple[Path, ...], days: int, root_keys: int, thresh
         say(
             f"{threshold} of the {root_keys} files root.*.pem are needed to replace keys: keep them in different places"
         )
-    echo(f"next: edgevit fleet publish {folder} MODEL --as farm.onnx --channel stable", err=True)
+    echo(f"next: edgevit fleet publish {shlex.quote(str(folder))} MODEL --as farm.onnx --channel stable", err=True)
 
 
 @click.command("publish", cls=Command)
@@ -141,7 +142,8 @@ def renew(folder: Path, days: int, keys: tuple[Path, ...]) -> None:
     for name, expires in renewal.left.items():
         say(f"{name} expires on {expires:%Y-%m-%d}; its key is not here: renew it where it is")
     if renewal.root_expires < _after(365):
-        say(f"the site's first keys expire on {renewal.root_expires:%Y-%m-%d}; run: edgevit fleet rotate {folder}")
+        rotate = f"edgevit fleet rotate {shlex.quote(str(folder))}"
+        say(f"the site's first keys expire on {renewal.root_expires:%Y-%m-%d}; run: {rotate}")
     echo(f"next: upload {folder}; see docs/fleet.md", err=True)
     if late := [name for name, expires in renewal.left.items() if expires < _after(7)]:
         raise GateError(f"renewed but for {', '.join(late)}, which boards refuse within a week; upload all the same")

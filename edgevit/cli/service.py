@@ -10,6 +10,7 @@ import click
 from edgevit.cli.options import adding
 from edgevit.cli.sections import CommandGroup
 from edgevit.cli.terminal import echo, echo_text, say
+from edgevit.system.program import program_command
 
 if TYPE_CHECKING:
     from edgevit.runtime.service.unit import Job
@@ -61,7 +62,8 @@ def print_unit(user: bool, name: str, memory: str, watchdog: str | None, argumen
     for secret in job.secrets:
         if secret.value is not None:
             say(f"{secret.name} is secret: install writes it to {secret.path}, for root alone")
-    echo("next: edgevit service install, with the same arguments", err=True)
+    program = "edgevit" if user else f"sudo {program_command()}"
+    echo(f"next: {program} service install, with the same arguments", err=True)
 
 
 @command.command("install", context_settings=_SETTINGS)

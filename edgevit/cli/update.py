@@ -1,5 +1,6 @@
 """`edgevit update`: a board that follows a site of signed models."""
 
+import shlex
 from pathlib import Path
 
 import click
@@ -7,6 +8,7 @@ import click
 from edgevit.cli.sections import CommandGroup
 from edgevit.cli.terminal import echo
 from edgevit.errors import MissingExtraError, UpdateError
+from edgevit.system.program import program_command
 
 EXAMPLES = """\b
 sudo .venv/bin/edgevit update enroll https://example.org/farm \\
@@ -92,11 +94,11 @@ def enroll_board(
     for path in written:
         echo(f"{path} is as it should be", err=True)
     control = "systemctl --user" if user else "sudo systemctl"
-    root_only, mine = ("", " --user") if user else ("sudo ", "")
+    program, mine = ("edgevit", " --user") if user else (f"sudo {program_command()}", "")
     named, called = (f" --service {service}", f" --name {service}") if service != "edgevit" else ("", "")
-    echo(f"next: {root_only}edgevit update{named}{mine}", err=True)
+    echo(f"next: {program} update{named}{mine}", err=True)
     model = into.absolute() / parse_target(target)[1]
-    install = f"{root_only}edgevit service install {model} SOURCE{called}{mine}"
+    install = f"{program} service install {shlex.quote(str(model))} SOURCE{called}{mine}"
     echo(f"next: {install}, if that is not the file that {service} runs", err=True)
     echo(f"next: {control} daemon-reload && {control} enable --now {service}{SUFFIX}.timer", err=True)
 

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import shlex
 from collections.abc import Collection, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -125,7 +126,7 @@ def _read_key(path: Path) -> CryptoSigner:
     try:
         content = read_regular(path, _LARGEST)
         if os.name == "posix" and path.stat().st_mode & 0o077:
-            log.warning("%s can be read by others on this machine; run: chmod 600 %s", path, path)
+            log.warning("%s can be read by others on this machine; run: chmod 600 %s", path, shlex.quote(str(path)))
         key = load_pem_private_key(content, None)
     except OSError as error:
         raise SiteError(f"{path} cannot be read: {error.strerror or error}") from error

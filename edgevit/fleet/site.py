@@ -1,6 +1,7 @@
 """A site: what its signed documents say, and writing new ones in an order that a cut cannot harm."""
 
 import contextlib
+import shlex
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -198,7 +199,7 @@ def open_site(folder: Path, keys: Sequence[Path] = (), now: datetime | None = No
     with locked(folder):
         found = Keys(folder, keys)
         if not (folder / "metadata" / "timestamp.json").is_file():
-            raise SiteError(f"{folder} is no site of models; `edgevit fleet init {folder}` makes one")
+            raise SiteError(f"{folder} is no site of models; `edgevit fleet init {shlex.quote(str(folder))}` makes one")
         root = read_roots(folder / "metadata", found.first_root)[-1]
         yield Site(folder, found, now or clock(), root, *read_site(folder / "metadata", root.signed))
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -52,7 +53,7 @@ def locked(folder: Path) -> Iterator[None]:
         SiteError: there is no such folder.
     """
     if not folder.is_dir():
-        raise SiteError(f"{folder} is no folder; `edgevit fleet init {folder}` makes a site there")
+        raise SiteError(f"{folder} is no folder; `edgevit fleet init {shlex.quote(str(folder))}` makes a site there")
     if fcntl is None:
         yield
         return

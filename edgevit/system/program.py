@@ -1,5 +1,8 @@
 """Commands of their own beside `edgevit`: benchmarks, and modules that are run with `python -m`."""
 
+import shlex
+import sys
+from pathlib import Path
 from typing import Any
 
 import click
@@ -17,3 +20,9 @@ class Program(click.Command):
         except EdgevitError as error:
             click.ClickException(printable(error.command_line_text)).show()
             ctx.exit(error.exit_code)
+
+
+def program_command(python: str = sys.executable) -> str:
+    """Return what starts this edgevit from anywhere: sudo does not know the folder of an environment that is active."""
+    script = Path(python).with_name("edgevit")
+    return shlex.quote(str(script)) if script.exists() else f"{shlex.quote(python)} -m edgevit"

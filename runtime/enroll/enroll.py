@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shlex
 import shutil
 import stat
 from pathlib import Path
@@ -77,7 +78,7 @@ def enroll(
         if folder.stat().st_mode & stat.S_IWOTH:
             raise OptionError(
                 f"{folder} can be written by everybody on this machine, who could exchange a model after it was "
-                f"checked; run: chmod o-w {folder}"
+                f"checked; run: chmod o-w {shlex.quote(str(folder))}"
             )
         if not user:
             readable_folders([folder])

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import stat
 import sys
 from collections.abc import Iterable, Mapping
@@ -79,15 +80,17 @@ def _check_open(folder: Path) -> None:
     checked = [folder] if hidden else [folder, *folder.parents]
     for each in checked:
         if each.exists() and not each.stat().st_mode & stat.S_IXOTH:
+            chmod = f"chmod o+rx {shlex.quote(str(each))}"
             raise OptionError(
-                f"{each} is closed to the service's own user; run: chmod o+rx {each}, move what it needs, or use --user"
+                f"{each} is closed to the service's own user; run: {chmod}, move what it needs, or use --user"
             )
 
 
 def check_readable(path: Path) -> None:
     """Raise OptionError if a file is not open to a service's own user."""
     if not path.stat().st_mode & stat.S_IROTH:
-        raise OptionError(f"{path} cannot be read by the service's own user; run: chmod o+r {path}, or use --user")
+        chmod = f"chmod o+r {shlex.quote(str(path))}"
+        raise OptionError(f"{path} cannot be read by the service's own user; run: {chmod}, or use --user")
 
 
 def write_unit(path: Path, text: str, *, force: bool = False) -> bool:

@@ -35,6 +35,12 @@ def test_init_says_what_to_back_up_and_what_comes_next(run: Run, tmp_path: Path)
     assert len(list(keys.glob("root.*.pem"))) == 3
 
 
+def test_commands_that_are_printed_can_be_typed_where_names_have_spaces(run: Run, tmp_path: Path) -> None:
+    farm = tmp_path / "my farm"
+    assert f"`edgevit fleet init '{farm}'`" in run("fleet", "renew", farm)[2]
+    assert f"next: edgevit fleet publish '{farm}' MODEL --as" in run("fleet", "init", farm)[2]
+
+
 def test_keys_may_lie_elsewhere(run: Run, tmp_path: Path, tiny_model: Path) -> None:
     farm, keys = str(tmp_path / "farm"), str(tmp_path / "safe")
     assert run("fleet", "init", farm, "--keys", keys)[0] == 0

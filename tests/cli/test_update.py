@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from edgevit.runtime.enroll import enroll as enroll_module
 from edgevit.runtime.update.enrollment import read_enrollment
+from edgevit.system.program import program_command
 from tests.made_update_board import make_board
 
 Run = Callable[..., tuple[int, str, str]]
@@ -71,6 +73,29 @@ def test_board_is_enrolled_and_fetches_its_first_model(home: Path, site: Path, r
     assert (state["target"], state["channel"], state["state"]) == ("stable/farm.onnx", "stable", "installed")
     assert state["installed"] == state["latest"]
     assert state["installed"]["version"] == 1
+
+
+def test_commands_for_root_name_the_whole_program(
+    home: Path, site: Path, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sudo does not know the folder of an environment that is active: `sudo edgevit` is no command there."""
+    monkeypatch.setattr(enroll_module, "unit_folder", lambda user: tmp_path / "units")
+    monkeypatch.setattr(enroll_module, "enrollment_path", lambda service, user: tmp_path / "etc" / "update.json")
+    monkeypatch.setattr(enroll_module, "readable_folders", lambda folders: ())
+    into, root = tmp_path / "my models", site / "metadata" / "1.root.json"
+    options = ("--root", root, "--target", "stable/farm.onnx", "--into", into)
+    code, _, err = run("update", "enroll", "https://example.org", *options)
+    assert code == 0
+    assert f"next: sudo {program_command()} update\n" in err
+    assert f"next: sudo {program_command()} service install '{into}/farm.onnx' SOURCE, if" in err
+
+
+def test_program_is_named_by_its_script_or_else_by_its_python(tmp_path: Path) -> None:
+    python = tmp_path / "my env" / "python"
+    assert program_command(str(python)) == f"'{python}' -m edgevit"
+    python.parent.mkdir()
+    (python.parent / "edgevit").touch()
+    assert program_command(str(python)) == f"'{python.parent}/edgevit'"
 
 
 def test_stick_is_asked_in_place_of_the_site_this_once(home: Path, site: Path, run: Run, tmp_path: Path) -> None:
