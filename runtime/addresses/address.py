@@ -3,7 +3,7 @@
 import dataclasses
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import quote, unquote
 
@@ -125,11 +125,15 @@ class Address:
         hidden += [self.fragment, *(part for part in self.path.split("/") if "=" in part)]
         # a user without a password is a token
         login = self.password or self.user or ""
-        known = [login, _quoted(login), *hidden, *map(unquote, hidden)]
-        for secret in sorted(known, key=len, reverse=True):
-            # what is as short as "401" is in many texts
-            text = text.replace(secret, HIDDEN) if len(secret) > 3 else text
-        return text
+        return hide_secrets(text, [login, _quoted(login), *hidden, *map(unquote, hidden)])
+
+
+def hide_secrets(text: str, secrets: Iterable[str]) -> str:
+    """Return what another program said, without these secrets that it may have repeated."""
+    for secret in sorted(secrets, key=len, reverse=True):
+        # what is as short as "401" is in many texts
+        text = text.replace(secret, HIDDEN) if len(secret) > 3 else text
+    return text
 
 
 def _is_harmless(pair: str) -> bool:

@@ -13,11 +13,11 @@ import http.client
 import socket
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from edgevit import __version__
 from edgevit.errors import OptionError
-from edgevit.runtime.addresses.address import Address, login_from, parse_address
+from edgevit.runtime.addresses.address import Address, hide_secrets, login_from, parse_address
 from edgevit.runtime.addresses.credentials import read_secret
 from edgevit.runtime.addresses.destinations import Target
 from edgevit.runtime.delivery.sender import DeliveryError, Refuse
@@ -111,6 +111,7 @@ class WebhookDelivery:
         self.name = parts.site
         self._path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         self._headers = dict(headers or {})
+        self._secrets = tuple(_secrets_of(self._headers))
         self._key = signing_key(secret) if secret else None
         self._clock, self._longest_s = clock, longest_s
         kind = http.client.HTTPSConnection if parts.scheme.lower() == "https" else http.client.HTTPConnection
@@ -135,6 +136,9 @@ class WebhookDelivery:
     def close(self) -> None:
         self._connection.close()
 
+    def _concealed(self, text: str) -> str:
+        return hide_secrets(self._url.conceal(text), self._secrets)
+
     def _send_one(self, stored: Stored, number: int, refuse: Refuse) -> None:
         timestamp = int(self._clock())
         headers = {
@@ -153,7 +157,7 @@ class WebhookDelivery:
             response = self._connection.getresponse()
             response.read(1 << 16)
         except (OSError, http.client.HTTPException) as error:
-            reason = self._url.conceal(str(error) or type(error).__name__)
+            reason = self._concealed(str(error) or type(error).__name__)
             raise DeliveryError(f"cannot deliver: {reason}", number) from error
         finally:
             watchdog.cancel()
@@ -166,8 +170,18 @@ class WebhookDelivery:
             return
         hint = _moved(response.getheader("Location")) if 300 <= response.status < 400 else ""
         wait_s = _wait_s(response.getheader("Retry-After"), response.getheader("Date"), self._clock())
-        reason = self._url.conceal(response.reason)
+        reason = self._concealed(response.reason)
         raise DeliveryError(f"the server answers {response.status} {reason}{hint}", number, wait_s)
+
+
+def _secrets_of(headers: Mapping[str, str]) -> Iterator[str]:
+    """Yield what of the headers nobody may read, in every form in which a server may repeat it."""
+    for value in headers.values():
+        scheme, _, token = value.partition(" ")
+        yield value
+        if scheme == "Basic":
+            yield token
+            yield base64.b64decode(token).decode("utf-8", "surrogateescape").partition(":")[2]
 
 
 def _moved(place: str | None) -> str:

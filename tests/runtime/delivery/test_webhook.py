@@ -24,7 +24,7 @@ from edgevit.runtime.backoff import Backoff
 from edgevit.runtime.delivery.sender import DeliveryError, SpooledSink
 from edgevit.runtime.delivery.spool import Spool
 from edgevit.runtime.delivery.stored import Stored
-from edgevit.runtime.delivery.webhook import WebhookDelivery, signature, signing_key
+from edgevit.runtime.delivery.webhook import WebhookDelivery, headers_from, signature, signing_key
 from edgevit.runtime.events.event import Event
 from edgevit.runtime.moment import Moment
 from edgevit.runtime.records import Record, event_record
@@ -45,6 +45,8 @@ class Server:
         self.accepted: list[tuple[dict[str, str], bytes]] = []
         self.requests: list[tuple[str, str]] = []
         self.release = threading.Event()
+        self.reason: str | None = None
+        """What stands behind the status; None for what is usual there."""
         server = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -61,7 +63,7 @@ class Server:
                     return
                 if status == 200:
                     server.accepted.append((dict(self.headers), body))
-                self.send_response(status)
+                self.send_response(status, server.reason)
                 for name, value in {"Content-Length": "2", **headers}.items():
                     self.send_header(name, value)
                 self.end_headers()
@@ -374,6 +376,18 @@ def test_rubbish_for_an_answer_is_no_delivery_and_no_crash() -> None:
                 outcomes.add(not str(error).isprintable())
         thread.join()
     assert outcomes <= {False, "delivered"}
+
+
+def test_secrets_that_a_server_repeats_are_not_told(server: Server) -> None:
+    """A proxy that is being debugged may answer with what it was sent; the log is read by many."""
+    target = parse_sinks([f"{server.url}#header=X-Api-Key:FARM_KEY"])[0]
+    login = {"EDGEVIT_WEBHOOK_USER": "farm", "EDGEVIT_WEBHOOK_PASSWORD": "open-sesame", "FARM_KEY": "k3y-of-the-farm"}
+    headers = headers_from(target, login)
+    server.reason = f"got {headers['Authorization']} (farm:open-sesame) and {headers['X-Api-Key']}"
+    server.answers = [(500, {})]
+    with pytest.raises(DeliveryError) as caught:
+        WebhookDelivery(server.url, headers=headers).send([Stored(1, "1", "label", b"{}")], nothing_refused)
+    assert str(caught.value) == "the server answers 500 got *** (farm:***) and ***"
 
 
 def test_secret_that_was_cut_is_refused() -> None:
