@@ -4,10 +4,11 @@ import shlex
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 from edgevit.cli.sections import CommandGroup
 from edgevit.cli.terminal import echo
-from edgevit.errors import MissingExtraError, UpdateError
+from edgevit.errors import MissingExtraError, OptionError, UpdateError
 from edgevit.system.program import program_command
 
 EXAMPLES = """\b
@@ -37,6 +38,7 @@ def command(context: click.Context, service: str, user: bool, address: str | Non
     docs/fleet.md.
     """
     if context.invoked_subcommand is not None:
+        _refuse_options_before(context, context.invoked_subcommand)
         return
     _require_package()
     from edgevit.runtime.enroll.settings import enrollment_path
@@ -101,6 +103,17 @@ def enroll_board(
     install = f"{program} service install {shlex.quote(str(model))} SOURCE{called}{mine}"
     echo(f"next: {install}, if that is not the file that {service} runs", err=True)
     echo(f"next: {control} daemon-reload && {control} enable --now {service}{SUFFIX}.timer", err=True)
+
+
+def _refuse_options_before(context: click.Context, subcommand: str) -> None:
+    """Raise OptionError for an option that stands before the subcommand, which would not hear of it."""
+    for parameter in context.command.params:
+        if context.get_parameter_source(parameter.name or "") is ParameterSource.COMMANDLINE:
+            option = parameter.opts[0]
+            raise OptionError(
+                f"{option} stands before {subcommand}, which does not hear it; write `edgevit update {subcommand} ...` "
+                "first and its options after it"
+            )
 
 
 def _require_package() -> None:

@@ -98,6 +98,19 @@ def test_program_is_named_by_its_script_or_else_by_its_python(tmp_path: Path) ->
     assert program_command(str(python)) == f"'{python.parent}/edgevit'"
 
 
+@pytest.mark.parametrize("words", [("--service", "gate"), ("--user",), ("--retry",), ("--from", "/stick")])
+def test_option_before_enroll_is_not_left_unheard(
+    home: Path, site: Path, run: Run, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    """`edgevit update --service gate enroll` enrolled the service edgevit."""
+    root = site / "metadata" / "1.root.json"
+    told = ("enroll", site, "--root", root, "--target", "stable/farm.onnx", "--into", tmp_path / "models", "--user")
+    code, out, err = run("update", *words, *told)
+    assert (code, out) == (2, "")
+    assert f"{words[0]} stands before enroll, which does not hear it" in err
+    assert not home.exists()
+
+
 def test_stick_is_asked_in_place_of_the_site_this_once(home: Path, site: Path, run: Run, tmp_path: Path) -> None:
     root = site / "metadata" / "1.root.json"
     assert enroll(run, "https://nowhere.invalid/farm", root, tmp_path / "models")[0] == 0
