@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from edgevit.runtime.service.unit import quoted, quoted_path
+from edgevit.runtime.service.unit import quoted, quoted_path, seconds
 from edgevit.runtime.update.enrollment import Enrollment
 
 SUFFIX = "-update"
@@ -33,8 +33,8 @@ def update_units(enrollment: Enrollment, every_s: float) -> dict[str, str]:
                 "[Timer]",
                 # no time of day: a board without a battery may wake up in 1970
                 "OnBootSec=2min",
-                f"OnUnitActiveSec={every_s:g}",
-                f"RandomizedDelaySec={every_s / 2:g}",
+                f"OnUnitActiveSec={seconds(every_s)}",
+                f"RandomizedDelaySec={seconds(every_s / 2)}",
                 "",
                 "[Install]",
                 "WantedBy=timers.target",

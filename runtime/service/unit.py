@@ -63,6 +63,11 @@ def watchdog_s(source_options: SourceOptions) -> float:
     return max(SHORTEST_WATCHDOG_S, math.ceil(source_options.result_limit_s + 2 * BACKOFF.most_s))
 
 
+def seconds(span_s: float) -> str:
+    """Return a time as a unit file has it: systemd leaves out a setting like 1.2e+06."""
+    return f"{span_s:.3f}".rstrip("0").rstrip(".")
+
+
 def quoted(argument: str) -> str:
     """Return an argument as a unit file's command line has it; see "Command lines" in systemd.service(5).
 
@@ -135,9 +140,9 @@ def _service_lines(job: Job) -> list[str]:
         "ExecReload=kill -HUP $MAINPID",
         f"EnvironmentFile=-%E/edgevit/{job.name}.env",
         *(f"LoadCredential={secret.name}:{_escaped(secret.path)}" for secret in job.secrets),
-        f"WatchdogSec={job.watchdog_s:g}",
+        f"WatchdogSec={seconds(job.watchdog_s)}",
         # ready means that the first result is there
-        f"TimeoutStartSec={job.watchdog_s:g}",
+        f"TimeoutStartSec={seconds(job.watchdog_s)}",
         f"TimeoutStopSec={FINISH_S}",
         # the run ends its camera's process itself, after the frame in hand
         "KillMode=mixed",

@@ -207,6 +207,15 @@ def test_folder_that_a_unit_cannot_name_is_refused(folder: str) -> None:
         unit_text(dataclasses.replace(CAMERA, readable=(folder,)))
 
 
+@pytest.mark.parametrize(
+    ("span_s", "written"), [(300.0, "300"), (1_209_600.0, "1209600"), (1_209_660.5, "1209660.5"), (0.25, "0.25")]
+)
+def test_times_are_written_without_an_exponent(span_s: float, written: str) -> None:
+    """What systemd cannot parse it leaves out, with a line in the journal: no watchdog, or a timer without a period."""
+    found = settings(dataclasses.replace(CAMERA, watchdog_s=span_s))
+    assert (found["WatchdogSec"], found["TimeoutStartSec"]) == ([written], [written])
+
+
 def test_argument_that_is_no_text_is_refused() -> None:
     with pytest.raises(OptionError, match="holds bytes that are not UTF-8, which a unit file cannot"):
         quoted("\udcff.onnx")

@@ -68,3 +68,9 @@ def test_units_are_these(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, user: 
         service = service[: service.index("ProtectSystem")].replace("--service yard", "--service yard --user")
         service = "".join(line for line in service.splitlines(True) if "network-online" not in line)
     assert update_units(enrollment, 900.0) == {"yard-update.service": service, "yard-update.timer": TIMER}
+
+
+def test_board_that_looks_each_fortnight_has_a_period_that_systemd_reads(tmp_path: Path) -> None:
+    made = make_board(tmp_path, "https://example.org", "{}").enrollment
+    timer = update_units(made, 14 * 86400.0)["edgevit-update.timer"]
+    assert "OnUnitActiveSec=1209600\nRandomizedDelaySec=604800\n" in timer
