@@ -90,7 +90,8 @@ def prune(site: Site, keep: int = KEPT) -> list[tuple[Path, int]]:
     """
     named = {site.target_file(path, edition.sha256) for path, edition in _named(site, keep)}
     models = (path for path in (site.folder / "targets").glob("*/*") if re.match(r"[0-9a-f]{64}\.", path.name))
-    cut_off = site.folder.rglob(f"{PART}*")
+    # not all of the folder, which may hold other things: `edgevit fleet init .`
+    cut_off = (path for name in ("metadata", "targets") for path in (site.folder / name).rglob(f"{PART}*"))
     removed = []
     for path in sorted({*(set(models) - named), *cut_off, *_outdated(site)}):
         with told(path):

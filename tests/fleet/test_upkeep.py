@@ -194,7 +194,10 @@ def test_pruning_leaves_what_is_not_the_sites(site: Path, give: Publish) -> None
     foreign = [
         *(site / "index.html", site / "targets" / "stable" / "index.html"),
         *(site / "metadata" / "1x.stable.json", site / "metadata" / "old.snapshot.json"),
+        # what another command is writing, where the site is a folder of other things, too
+        site / "exports" / ".part-0a1b2c3d4e5f.onnx",
     ]
+    (site / "exports").mkdir()
     for path in foreign:
         path.write_text("welcome")
     with open_site(site) as opened:
