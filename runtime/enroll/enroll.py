@@ -75,11 +75,7 @@ def enroll(
     units = {unit_folder(user) / name: unit for name, unit in update_units(new, every_s).items()}
     try:
         make_folders(folder)
-        if folder.stat().st_mode & stat.S_IWOTH:
-            raise OptionError(
-                f"{folder} can be written by everybody on this machine, who could exchange a model after it was "
-                f"checked; run: chmod o-w {shlex.quote(str(folder))}"
-            )
+        _check_closed(folder)
         if not user:
             readable_folders([folder])
         _claim(folder, service, force)
@@ -91,6 +87,18 @@ def enroll(
     for place, unit in units.items():
         write_unit(place, unit, force=force or old is not None)
     return (path, *units)
+
+
+def _check_closed(folder: Path) -> None:
+    """Raise OptionError if everybody may write to the folder, or put another in its place."""
+    for each in (folder, *folder.resolve().parents):
+        mode = each.stat().st_mode
+        # in one like /tmp nobody moves what is another's
+        if mode & stat.S_IWOTH and (each == folder or not mode & stat.S_ISVTX):
+            raise OptionError(
+                f"{each} can be written by everybody on this machine, who could exchange a model after it was checked; "
+                f"run: chmod o-w {shlex.quote(str(each))}"
+            )
 
 
 def _claim(folder: Path, service: str, force: bool) -> None:

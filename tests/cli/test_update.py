@@ -273,6 +273,24 @@ def test_root_may_write_nothing_but_the_models_folder(tmp_path: Path) -> None:
     ]
 
 
+def test_folder_in_whose_place_everybody_may_put_another_is_refused(
+    home: Path, site: Path, run: Run, tmp_path: Path
+) -> None:
+    shared = tmp_path / "shared"
+    into, root = shared / "models", site / "metadata" / "1.root.json"
+    into.mkdir(parents=True)
+    shared.chmod(0o777)
+    code, _, err = enroll(run, site, root, into)
+    assert (code, list(into.iterdir())) == (2, [])
+    assert f"{shared} can be written by everybody on this machine" in err
+    # also where a link leads there
+    (tmp_path / "link").symlink_to(into)
+    assert enroll(run, site, root, tmp_path / "link")[0] == 2
+    # as /tmp is: everybody may write there, and move only what is their own
+    shared.chmod(0o1777)
+    assert enroll(run, site, root, into)[0] == 0
+
+
 def test_folder_that_everybody_may_write_to_is_refused(home: Path, site: Path, run: Run, tmp_path: Path) -> None:
     into = tmp_path / "models"
     into.mkdir()
