@@ -5,6 +5,8 @@ from typing import Any, TypeVar
 
 import click
 
+from edgevit.cli.terminal import echo_text
+
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 OTHERS = "Other options"
@@ -27,7 +29,16 @@ def section(title: str) -> Callable[[Decorated], Decorated]:
 class Command(click.Command):
     """A click command whose options may stand in sections, and whose paths are not empty."""
 
+    def get_help_option(self, ctx: click.Context) -> click.Option | None:
+        option = super().get_help_option(ctx)
+        if option is not None:
+            option.callback = _tell_help
+        return option
+
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if not args and self.no_args_is_help and not ctx.resilient_parsing:
+            echo_text(ctx.get_help(), err=True)
+            ctx.exit(2)
         self._refuse_empty_paths(ctx, args)
         return super().parse_args(ctx, args)
 
@@ -64,6 +75,13 @@ class Command(click.Command):
         """Return the first sentence of the help, however long: click would cut it."""
         first, stop, _ = " ".join((self.short_help or self.help or "").split()).partition(". ")
         return first + stop.rstrip()
+
+
+def _tell_help(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
+    """Print the help as all else is printed: a full disk is told in one line."""
+    if wanted and not ctx.resilient_parsing:
+        echo_text(ctx.get_help())
+        ctx.exit()
 
 
 class CommandGroup(Command, click.Group):
