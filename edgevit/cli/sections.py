@@ -27,7 +27,7 @@ def section(title: str) -> Callable[[Decorated], Decorated]:
 
 
 class Command(click.Command):
-    """A click command whose options may stand in sections, and whose paths are not empty."""
+    """A click command whose options may stand in sections, and none of whose values are empty."""
 
     def get_help_option(self, ctx: click.Context) -> click.Option | None:
         option = super().get_help_option(ctx)
@@ -39,19 +39,21 @@ class Command(click.Command):
         if not args and self.no_args_is_help and not ctx.resilient_parsing:
             echo_text(ctx.get_help(), err=True)
             ctx.exit(2)
-        self._refuse_empty_paths(ctx, args)
+        self._refuse_empty(ctx, args)
         return super().parse_args(ctx, args)
 
-    def _refuse_empty_paths(self, ctx: click.Context, args: list[str]) -> None:
-        """Raise for "" in place of a path, which click would take for the current folder."""
+    def _refuse_empty(self, ctx: click.Context, args: list[str]) -> None:
+        """Raise for "" in place of a path, which click would take for the current folder, or of another word."""
         if "" not in args and not any(word.endswith("=") for word in args):
             return
         given, _, _ = self.make_parser(ctx).parse_args(list(args))
-        for path in (one for one in self.get_params(ctx) if isinstance(one.type, click.Path)):
-            value = given.get(path.name or "")
-            if value == "" or (isinstance(value, list | tuple) and "" in value):
-                name = max(path.opts, key=len) if isinstance(path, click.Option) else path.make_metavar(ctx)
-                raise click.UsageError(f"{name} is '', expected a path; is a variable empty that should hold it?", ctx)
+        for asked in self.get_params(ctx):
+            value, is_path = given.get(asked.name or ""), isinstance(asked.type, click.Path)
+            is_empty = value == "" or (isinstance(value, list | tuple) and "" in value)
+            if is_empty and (is_path or asked.type is click.STRING):
+                name = max(asked.opts, key=len) if isinstance(asked, click.Option) else asked.make_metavar(ctx)
+                found = f"{name.strip('[]')} is '', expected {'a path' if is_path else 'a value'}"
+                raise click.UsageError(f"{found}; is a variable empty that should hold it?", ctx)
 
     def sections(self, ctx: click.Context) -> dict[str, list[click.Option]]:
         """Return the options that are shown, by heading, in the order of the command's own."""
