@@ -1,11 +1,12 @@
 """Help in sections: options under headings of their own, summaries in full, and examples at the end."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import click
 
 from edgevit.cli.terminal import echo_text
+from edgevit.schema import is_plain
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
@@ -26,8 +27,12 @@ def section(title: str) -> Callable[[Decorated], Decorated]:
     return name_options
 
 
+_NUMBERS = (type(click.INT), type(click.FLOAT))
+"""Those of ranges are subclasses."""
+
+
 class Command(click.Command):
-    """A click command whose options may stand in sections, and none of whose values are empty."""
+    """A click command whose options may stand in sections, and whose values are neither empty nor odd numbers."""
 
     def get_help_option(self, ctx: click.Context) -> click.Option | None:
         option = super().get_help_option(ctx)
@@ -39,21 +44,20 @@ class Command(click.Command):
         if not args and self.no_args_is_help and not ctx.resilient_parsing:
             echo_text(ctx.get_help(), err=True)
             ctx.exit(2)
-        self._refuse_empty(ctx, args)
+        self._check_words(ctx, args)
         return super().parse_args(ctx, args)
 
-    def _refuse_empty(self, ctx: click.Context, args: list[str]) -> None:
-        """Raise for "" in place of a path, which click would take for the current folder, or of another word."""
-        if "" not in args and not any(word.endswith("=") for word in args):
+    def _check_words(self, ctx: click.Context, args: list[str]) -> None:
+        """Raise for what click takes: "" as the current folder, or as any word, and numbers such as 1_0 or \u0664."""
+        if all(word and is_plain(word) and not word.endswith("=") for word in args):
             return
         given, _, _ = self.make_parser(ctx).parse_args(list(args))
         for asked in self.get_params(ctx):
-            value, is_path = given.get(asked.name or ""), isinstance(asked.type, click.Path)
-            is_empty = value == "" or (isinstance(value, list | tuple) and "" in value)
-            if is_empty and (is_path or asked.type is click.STRING):
+            value = given.get(asked.name or "")
+            words = [word for word in (value if isinstance(value, list | tuple) else [value]) if isinstance(word, str)]
+            if fault := _find_fault(asked.type, words):
                 name = max(asked.opts, key=len) if isinstance(asked, click.Option) else asked.make_metavar(ctx)
-                found = f"{name.strip('[]')} is '', expected {'a path' if is_path else 'a value'}"
-                raise click.UsageError(f"{found}; is a variable empty that should hold it?", ctx)
+                raise click.UsageError(f"{name.strip('[]')} is {fault}", ctx)
 
     def sections(self, ctx: click.Context) -> dict[str, list[click.Option]]:
         """Return the options that are shown, by heading, in the order of the command's own."""
@@ -77,6 +81,15 @@ class Command(click.Command):
         """Return the first sentence of the help, however long: click would cut it."""
         first, stop, _ = " ".join((self.short_help or self.help or "").split()).partition(". ")
         return first + stop.rstrip()
+
+
+def _find_fault(kind: object, words: Sequence[str]) -> str | None:
+    is_path = isinstance(kind, click.Path)
+    if "" in words and (is_path or kind is click.STRING):
+        return f"'', expected {'a path' if is_path else 'a value'}; is a variable empty that should hold it?"
+    if isinstance(kind, _NUMBERS) and (odd := next((word for word in words if not is_plain(word)), None)):
+        return f"{odd!r}, expected a number of digits from 0 to 9"
+    return None
 
 
 def _tell_help(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
