@@ -48,8 +48,8 @@ class Command(click.Command):
         return super().parse_args(ctx, args)
 
     def _check_words(self, ctx: click.Context, args: list[str]) -> None:
-        """Raise for what click takes: "" as the current folder, or as any word, and numbers such as 1_0 or \u0664."""
-        if all(word and is_plain(word) and not word.endswith("=") for word in args):
+        """Raise for what click lets pass: "", as the current folder or any word, and numbers such as 1_0 or \u0664."""
+        if ctx.resilient_parsing or all(word and is_plain(word) and not word.endswith("=") for word in args):
             return
         given, _, _ = self.make_parser(ctx).parse_args(list(args))
         for asked in self.get_params(ctx):
