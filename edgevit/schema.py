@@ -95,6 +95,22 @@ def is_whole(text: str) -> bool:
     return text.isascii() and text.isdecimal() and len(text) <= MOST_DIGITS
 
 
+def is_plain(text: str) -> bool:
+    """Tell whether a number that a text is has no digits of other scripts and no "_", which `int` and `float` take."""
+    return text.isascii() and "_" not in text
+
+
+def read_number(text: str) -> float:
+    """Return the number that a text is.
+
+    Raises:
+        ValueError: it is none, or not plain.
+    """
+    if not is_plain(text):
+        raise ValueError(f"{text!r} is no plain number")
+    return float(text)
+
+
 class FieldError(ValueError):
     """A field of a document is wrong: "WHERE is FOUND, expected EXPECTED"."""
 

@@ -1,4 +1,4 @@
-"""Text from files and networks: read from bytes, and made fit for a line of a terminal or a log."""
+"""Text from files and networks, read from bytes and made fit for a line of a terminal or a log; times in words."""
 
 import unicodedata
 
@@ -62,3 +62,10 @@ def _shown(character: str) -> str:
 def printable_lines(text: str) -> str:
     """Return `printable` of each line of a text whose line ends are our own."""
     return "\n".join(map(printable, text.split("\n")))
+
+
+def rough_time(seconds: float) -> str:
+    """Return "40 s", "12 min" or "3 h": a time that is estimated."""
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.0f} h"

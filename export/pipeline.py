@@ -94,7 +94,9 @@ def _export(
     fitting = fitting_answers(model, preprocessing.size)
     most = min(recipe.evaluation_images, rules.evaluation_images, fitting)
     recipe = replace(recipe, evaluation_images=most)
-    images = choose_images(recipe, weights, model, preprocessing, labels, judging=page is not None, form=form)
+    images = choose_images(
+        *(recipe, weights, model, preprocessing, labels), judging=page is not None, form=form, track=track
+    )
 
     images = replace(images, verification=images.verification.part(slice(fitting)))
     verified = images.verification

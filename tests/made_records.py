@@ -42,8 +42,8 @@ def record(number: int = 0, label: str = "cat", confidence: float = 0.9, **chang
     return result_record(answer(label, confidence), moment(number, changes.get("wall_s")), changes.get("image"), k=2)
 
 
-def event(number: int = 0) -> Record:
-    return event_record(Event("label", moment(number), {"label": "dog", "previous": "cat", "conf": 0.8}))
+def event(number: int = 0, *, wall_s: float | None = None) -> Record:
+    return event_record(Event("label", moment(number, wall_s), {"label": "dog", "previous": "cat", "conf": 0.8}))
 
 
 def open_one(text: str, **around: Any) -> Sink:

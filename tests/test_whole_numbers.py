@@ -1,15 +1,17 @@
 """A whole number that a user writes is digits from 0 to 9, whichever option takes it."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from edgevit.cli.options import size
+from edgevit.cli import main
+from edgevit.cli.options import low_and_high, numbers, size
 from edgevit.errors import OptionError
 from edgevit.runtime.backends.threads import threads_of_text
 from edgevit.runtime.events.counts import parse_count
-from edgevit.runtime.events.labels import parse_stable
+from edgevit.runtime.events.labels import parse_stable, read_thresholds
 from edgevit.runtime.images.regions import parse_grid
 from edgevit.runtime.sources.grammar import parse_source
 from edgevit.runtime.sources.raw import parse_raw
@@ -48,8 +50,29 @@ FOUR = "\u0664"
         (parse_count, f"hen>={FOUR}"),
         (lambda text: parse_duration(text, "--every"), f"{FOUR}s"),
         (parse_raw, f"{FOUR}x4"),
+        (lambda text: numbers(text, "--mean"), f"0.{FOUR},0.4,0.4"),
+        (low_and_high, "0,40_95"),
+        (read_thresholds, f"hen=0.{FOUR}"),
+        (parse_sizes, "96*1_0"),
     ],
 )
 def test_number_of_an_option_is_digits_from_0_to_9(read: Callable[[str], Any], text: str) -> None:
     with pytest.raises(OptionError, match="expected"):
         read(text)
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        ["run", "m.onnx", "a.jpg", "--top-k", "1_0"],
+        ["run", "m.onnx", "a.jpg", "--hysteresis", f"0.{FOUR}"],
+        ["validate", "m.onnx", "--data", "photos", f"--limit={FOUR}"],
+        ["train", "sbcformer_xs", "--data", "photos", "--epochs", "1_0"],
+        ["selftest", "m.onnx", "--threads", "\uff14"],
+    ],
+    ids=lambda typed: typed[0],
+)
+def test_number_of_the_command_line_is_digits_from_0_to_9(capsys: pytest.CaptureFixture[str], typed: list[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(typed)
+    assert re.fullmatch(r"edgevit: --\S+ is '\S+', expected a number of digits from 0 to 9\n", capsys.readouterr().err)

@@ -16,7 +16,7 @@ import click
 from edgevit import __version__
 from edgevit.cli import habits
 from edgevit.cli.sections import CommandGroup
-from edgevit.cli.terminal import let_go, say
+from edgevit.cli.terminal import echo, let_go, open_closed, say
 from edgevit.errors import EdgevitError
 from edgevit.system.log import show_log
 from edgevit.system.platforms import print_in_utf8
@@ -75,14 +75,29 @@ class CommandTable(CommandGroup):
         return f"here it is: {habits.spelled(['edgevit', name, *kept])}{lacking}"
 
 
+def _tell_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if wanted and not ctx.resilient_parsing:
+        echo(f"edgevit, version {__version__}")
+        ctx.exit()
+
+
 @click.group(cls=CommandTable, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, "-V", "--version")
+@click.option(
+    "-V",
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_tell_version,
+    help="Show the version and exit.",
+)
 def cli() -> None:
     """Take a vision model from a PyTorch checkpoint to a small board, and run it there."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point of the `edgevit` command."""
+    open_closed()
     try:
         _run(arguments)
     finally:

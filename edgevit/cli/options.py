@@ -10,7 +10,7 @@ import click
 from edgevit.artifact.manifest import INTERPOLATIONS
 from edgevit.cli.sections import OTHERS, section
 from edgevit.errors import OptionError
-from edgevit.schema import is_whole
+from edgevit.schema import is_whole, read_number
 from edgevit.system.log import show_log
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -99,7 +99,7 @@ def low_and_high(text: str | None) -> tuple[float, float] | None:
     if text is None:
         return None
     try:
-        low, high = (float(part) for part in text.split(","))
+        low, high = (read_number(part) for part in text.split(","))
     except ValueError:
         low = high = 0.0
     if not low < high:
@@ -112,7 +112,7 @@ def numbers(text: str | None, option: str) -> tuple[float, ...] | None:
     if text is None:
         return None
     try:
-        values = tuple(float(part) for part in text.split(","))
+        values = tuple(read_number(part) for part in text.split(","))
     except ValueError:
         values = ()
     if len(values) not in (1, 3):

@@ -1,9 +1,12 @@
 """Help in sections: options under headings of their own, summaries in full, and examples at the end."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import click
+
+from edgevit.cli.terminal import echo_text
+from edgevit.schema import is_plain
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
@@ -24,23 +27,37 @@ def section(title: str) -> Callable[[Decorated], Decorated]:
     return name_options
 
 
+_NUMBERS = (type(click.INT), type(click.FLOAT))
+"""Those of ranges are subclasses."""
+
+
 class Command(click.Command):
-    """A click command whose options may stand in sections, and whose paths are not empty."""
+    """A click command whose options may stand in sections, and whose values are neither empty nor odd numbers."""
+
+    def get_help_option(self, ctx: click.Context) -> click.Option | None:
+        option = super().get_help_option(ctx)
+        if option is not None:
+            option.callback = _tell_help
+        return option
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        self._refuse_empty_paths(ctx, args)
+        if not args and self.no_args_is_help and not ctx.resilient_parsing:
+            echo_text(ctx.get_help(), err=True)
+            ctx.exit(2)
+        self._check_words(ctx, args)
         return super().parse_args(ctx, args)
 
-    def _refuse_empty_paths(self, ctx: click.Context, args: list[str]) -> None:
-        """Raise for "" in place of a path, which click would take for the current folder."""
-        if "" not in args and not any(word.endswith("=") for word in args):
+    def _check_words(self, ctx: click.Context, args: list[str]) -> None:
+        """Raise for what click lets pass: "", as the current folder or any word, and numbers such as 1_0 or \u0664."""
+        if ctx.resilient_parsing or all(word and is_plain(word) and not word.endswith("=") for word in args):
             return
         given, _, _ = self.make_parser(ctx).parse_args(list(args))
-        for path in (one for one in self.get_params(ctx) if isinstance(one.type, click.Path)):
-            value = given.get(path.name or "")
-            if value == "" or (isinstance(value, list | tuple) and "" in value):
-                name = max(path.opts, key=len) if isinstance(path, click.Option) else path.make_metavar(ctx)
-                raise click.UsageError(f"{name} is '', expected a path; is a variable empty that should hold it?", ctx)
+        for asked in self.get_params(ctx):
+            value = given.get(asked.name or "")
+            words = [word for word in (value if isinstance(value, list | tuple) else [value]) if isinstance(word, str)]
+            if fault := _find_fault(asked.type, words):
+                name = max(asked.opts, key=len) if isinstance(asked, click.Option) else asked.make_metavar(ctx)
+                raise click.UsageError(f"{name.strip('[]')} is {fault}", ctx)
 
     def sections(self, ctx: click.Context) -> dict[str, list[click.Option]]:
         """Return the options that are shown, by heading, in the order of the command's own."""
@@ -64,6 +81,22 @@ class Command(click.Command):
         """Return the first sentence of the help, however long: click would cut it."""
         first, stop, _ = " ".join((self.short_help or self.help or "").split()).partition(". ")
         return first + stop.rstrip()
+
+
+def _find_fault(kind: object, words: Sequence[str]) -> str | None:
+    is_path = isinstance(kind, click.Path)
+    if "" in words and (is_path or kind is click.STRING):
+        return f"'', expected {'a path' if is_path else 'a value'}; is a variable empty that should hold it?"
+    if isinstance(kind, _NUMBERS) and (odd := next((word for word in words if not is_plain(word)), None)):
+        return f"{odd!r}, expected a number of digits from 0 to 9"
+    return None
+
+
+def _tell_help(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
+    """Print the help as all else is printed: a full disk is told in one line."""
+    if wanted and not ctx.resilient_parsing:
+        echo_text(ctx.get_help())
+        ctx.exit()
 
 
 class CommandGroup(Command, click.Group):

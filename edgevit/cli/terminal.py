@@ -38,6 +38,13 @@ def say(text: str) -> None:
     echo(f"edgevit: {text}", err=True)
 
 
+def open_closed() -> None:
+    """Open stdout and stderr where the process got none, such that writing fails as on a full disk."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDONLY), "w", encoding="utf-8"))
+
+
 def let_go() -> None:
     """Leave what a full disk, or a reader that went away, does not take: Python would complain of it at exit."""
     for stream in (sys.stdout, sys.stderr):
@@ -55,4 +62,5 @@ def _write(text: str, *, err: bool = False, nl: bool = True) -> None:
     except OSError as error:
         # where stderr cannot be written there is nobody to tell
         if not err:
-            raise OutputError(f"stdout cannot be written: {error.strerror or error}; free some space") from error
+            reason = error.strerror or error
+            raise OutputError(f"stdout cannot be written: {reason}; free some space, or send it elsewhere") from error

@@ -32,6 +32,8 @@ PLAIN = ("weight_decay", "seed", "bfloat16", "balance", "vertical_flip")
 """Options that do not; what they are where they are left out, the recipe knows."""
 USELESS = ("learning_rate", "weight_decay", "warmup_epochs", "ema_decay", "bn_batches")
 """Options that decide nothing where only the last layer learns."""
+CHANGES = ("augmentation", "vertical_flip")
+"""Options about random changes, which there are none of where a last layer learns from a single look at each image."""
 MANY = 5000
 """So many images allow strong augmentation: fewer are seen too seldom for it."""
 BOX_STEPS = 1000.0
@@ -109,6 +111,13 @@ class Choices:
                 f"--freeze looks at each image once or more, all at one size, and here are {odd}; give --imgsz, and "
                 "--epochs of 1 or more"
             )
+        once = freeze and total == 1
+        if once and (idle := next((name for name in CHANGES if getattr(self, name)), None)):
+            raise OptionError(
+                f"--freeze with --epochs 1 looks at each image as it is, and has no use for {option_name(idle)}; "
+                "leave it out, or give more --epochs"
+            )
+        useless = (*USELESS, *CHANGES) if once else USELESS if freeze else ()
         found = {
             "batch": batch,
             "learning_rate": habits.rate(total * images / batch, fine_tuning),
@@ -117,7 +126,7 @@ class Choices:
             "augmentation": choose_augmentation(images, fine_tuning=fine_tuning, taught=taught),
         }
         given = {name: value for name in (*NAMES, *PLAIN) if (value := getattr(self, name)) is not None}
-        left_out = {name: found[name] for name in NAMES if name not in given and not (freeze and name in USELESS)}
+        left_out = {name: found[name] for name in NAMES if name not in given and name not in useless}
         if self.schedule.lacks_epochs:
             left_out = {"epochs": epochs, **left_out}
         return Recipe(sizes=sizes, **{**found, **others, **given}), describe(left_out, images, batch)

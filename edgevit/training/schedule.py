@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from edgevit.errors import OptionError
-from edgevit.schema import check_options, is_whole
+from edgevit.schema import check_options, is_whole, read_number
 
 STRIDE = 32
 """Every model's total stride: image sizes are multiples of it."""
@@ -74,7 +74,7 @@ def parse_sizes(text: str) -> tuple[tuple[int | Size, float], ...]:
     """
     try:
         pairs = [part.split("*") for part in text.split(",")]
-        return tuple((_parse_size(size), float(epochs)) for size, epochs in pairs)
+        return tuple((_parse_size(size), read_number(epochs)) for size, epochs in pairs)
     except ValueError as error:
         raise OptionError(
             f"--sizes {text!r}: expected SIZE*EPOCHS, comma separated, such as 96*20,224*1, a SIZE being 96 or 96x160"

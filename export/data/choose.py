@@ -23,6 +23,7 @@ from edgevit.runtime.datasets.seen import are_seen, choose_unseen, is_held_out
 from edgevit.runtime.datasets.split import FRACTION, find_exceptions
 from edgevit.runtime.images.drawn import draw_pictures
 from edgevit.runtime.images.resample import RGBImage
+from edgevit.runtime.progress import Track
 
 log = logging.getLogger(__name__)
 
@@ -60,6 +61,7 @@ def choose_images(
     *,
     judging: bool = False,
     form: AnswerForm = CLASSES,
+    track: Track = lambda items, label, count: items,
 ) -> ExportImages:
     """Return the images of --data, those made from the weights, or those that suit the bundled weights.
 
@@ -71,6 +73,7 @@ def choose_images(
         labels: the model's classes, by which folders are known.
         judging: whether accuracy will be told, though no budget asks for it.
         form: what the model's answers mean.
+        track: wraps the loop that makes images, for a progress display.
 
     Raises:
         OptionError: int8 was asked for and nothing says which images to calibrate with.
@@ -84,7 +87,7 @@ def choose_images(
     if recipe.synthesized:
         wanted = min(recipe.calibration_images, ENOUGH_IMAGES)
         count = affordable_images(wanted, get_spec(recipe.model), preprocessing.size)
-        return _in_memory("synthesized", synthesize_images(model, count, preprocessing, seed=recipe.seed))
+        return _in_memory("synthesized", synthesize_images(model, count, preprocessing, seed=recipe.seed, track=track))
     if weights.entry is not None and weights.entry.brings_images:
         if get_spec(recipe.model).task == "detect":
             return _in_memory("drawn", draw_scenes(min(recipe.calibration_images, ENOUGH_SCENES)))

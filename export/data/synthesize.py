@@ -14,7 +14,7 @@ import contextlib
 import logging
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -32,9 +32,11 @@ from edgevit.models.weights.resolve import build_with_weights, resolve_weights
 from edgevit.models.zoo.registry import SIZE_STEP, get_spec
 from edgevit.models.zoo.spec import ModelSpec
 from edgevit.runtime.images.preprocess import center_box, scaled_size
+from edgevit.runtime.progress import Track
 from edgevit.schema import Seed, check_argument
 from edgevit.system.log import show_log
 from edgevit.system.program import Program
+from edgevit.text import rough_time
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +47,10 @@ FEWEST_IMAGES = 16
 AFFORDABLE_MACS = 10e9
 """Multiply-accumulates of one pass over all images: for more than that, fewer images are made."""
 ESTIMATED_STEP = 2
-"""After it, it is said how long all take."""
+"""After it, or after the one with which SOON_S are over, it is said how long all take..."""
+SOON_S = 5.0
+SLOW_S = 60.0
+"""...to everybody if that is longer, else to those who ask for more."""
 MIN_NORMS = 4
 """With fewer BatchNorm layers the statistics say too little about the images."""
 
@@ -84,7 +89,7 @@ def synthesize_images(
     seed: int = 0,
     size: int | None = None,
     synthesis: Synthesis = Synthesis(),  # noqa: B008, frozen
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    track: Track = lambda items, label, count: items,
 ) -> NDArray[np.uint8]:
     """Return `count` images (count, size, size, 3) uint8 RGB that excite the model as its training images did.
 
@@ -97,7 +102,7 @@ def synthesize_images(
         seed: of the initial noise.
         size: side of the images in pixels; that of the model's input unless given. Fewer pixels make smoother images.
         synthesis: see `Synthesis`.
-        progress: called with (steps done, steps in all).
+        track: wraps the loops over steps, for a progress display.
 
     Raises:
         OptionError: the model has fewer than MIN_NORMS BatchNorm layers with statistics, or the seed is none.
@@ -118,11 +123,8 @@ def synthesize_images(
         for part in range(parts):
             number = min(synthesis.batch, count - part * synthesis.batch)
             pixels = _initial_pixels(max(number, 2), side, generator)
-
-            def report(step: int, part: int = part) -> None:
-                progress(part * synthesis.steps + step, parts * synthesis.steps)
-
-            _optimize(model, norms, pixels, preprocessing, part * synthesis.batch, generator, synthesis, report)
+            steps = track(range(synthesis.steps), "steps of calibration images", synthesis.steps)
+            _optimize(model, norms, pixels, preprocessing, part * synthesis.batch, generator, synthesis, steps)
             images.append(pixels[:number])
     return (torch.cat(images) * 255).round().byte().permute(0, 2, 3, 1).contiguous().numpy()
 
@@ -135,9 +137,10 @@ def _optimize(
     first: int,
     generator: torch.Generator,
     synthesis: Synthesis,
-    report: Callable[[int], None],
+    steps: Iterable[int],
 ) -> None:
     """Change the pixels (B, 3, H, W), values in 0..1, in place; `first` is the number of the first image of all."""
+    is_told = first > 0
     pixels.requires_grad_(True)
     optimizer = torch.optim.Adam([pixels], lr=synthesis.rate, betas=(0.5, 0.9))
     losses: list[Tensor] = []
@@ -147,7 +150,7 @@ def _optimize(
     ]
     try:
         started = time.monotonic()
-        for step in range(synthesis.steps):
+        for step in steps:
             optimizer.param_groups[0]["lr"] = synthesis.rate * 0.5 * (1 + math.cos(math.pi * step / synthesis.steps))
             losses.clear()
             scale = preprocessing if step >= synthesis.coarse * synthesis.steps else _half(preprocessing)
@@ -160,9 +163,10 @@ def _optimize(
             optimizer.step()
             with torch.no_grad():
                 pixels.clamp_(0, 1)
-            report(step + 1)
-            if step == ESTIMATED_STEP and first == 0:
-                log.info("making calibration images takes about %.0f s", _seconds(started, synthesis))
+            passed_s = time.monotonic() - started
+            if not is_told and (step >= ESTIMATED_STEP or passed_s >= SOON_S):
+                is_told = True
+                _tell_estimate(passed_s / (step + 1), synthesis)
             if step % 20 == 0 or step + 1 == synthesis.steps:
                 log.info("step %d: statistics %.4f, recognition %.3f", step + 1, statistics.item(), recognition.item())
     finally:
@@ -171,10 +175,11 @@ def _optimize(
     pixels.requires_grad_(False)
 
 
-def _seconds(started: float, synthesis: Synthesis) -> float:
-    """Return how long all steps take, judged by the first ones, which cost a quarter of a later one."""
-    coarse = (time.monotonic() - started) / (ESTIMATED_STEP + 1)
-    return synthesis.steps * coarse * (synthesis.coarse + 4 * (1 - synthesis.coarse))
+def _tell_estimate(coarse_s: float, synthesis: Synthesis) -> None:
+    """Say how long all steps take, judged by a first one, which costs a quarter of a later one."""
+    all_s = synthesis.steps * coarse_s * (synthesis.coarse + 4 * (1 - synthesis.coarse))
+    level = logging.WARNING if all_s >= SLOW_S else logging.INFO
+    log.log(level, "making calibration images takes about %s", rough_time(all_s))
 
 
 def _recognition(logits: Tensor | tuple[Tensor, ...], first: int, synthesis: Synthesis) -> Tensor:

@@ -83,15 +83,14 @@ def _were_moved(
         at_home: hashes of what lies where was trained: another picture of that name is a new one.
         missing: how many pictures that were trained on lie there no more.
     """
-    elsewhere = frozenset(record.elsewhere)
-    maybe = _learnt(digests, record) - at_home - moved
-    if len(record.sample) == record.trained:  # every picture is remembered
-        maybe = frozenset()
-    elif record.split == "hash" and (moved or len(maybe) <= missing):
-        moved, maybe = moved | maybe, frozenset()
-    elif not moved:
-        maybe = frozenset()
-    return tuple(digest in moved | elsewhere or (None if digest in maybe else False) for digest in digests)
+    # what the training's rule would have trained on, had it lain there; a folder's takes all
+    suspects, is_rule = _learnt(digests, record) - at_home - moved, record.split == "hash"
+    is_likely = bool(moved) or (is_rule and len(suspects) <= missing)
+    # they are new ones where no sign tells that some were moved, or where the record remembers every picture
+    if not is_likely or len(record.sample) == record.trained:
+        suspects = frozenset()
+    known = moved.union(record.elsewhere, suspects if is_rule else ())
+    return tuple(digest in known or (None if digest in suspects else False) for digest in digests)
 
 
 def find_remembered(record: HeldOut, digests: Iterable[str], paths: Iterable[Path]) -> frozenset[str]:

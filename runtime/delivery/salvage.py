@@ -10,13 +10,12 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-PAGE = 4096
-"""Bytes."""
+from edgevit.runtime.delivery.log_frames import PAGE, Frame, left_out, page_starts, read_frames
+
 _LEAF = 0x0D
 _LOCAL = PAGE - 35
 """Bytes of a row that lie in its own page; a longer one goes on in a chain of others."""
 _SHORTEST = (PAGE - 12) * 32 // 255 - 23
-_LOG_HEADER, _FRAME_HEADER = 32, 24
 _COLUMNS = (4, 5)
 """How many columns the table of records has: without checksums, as it was made before, and with them."""
 
@@ -34,20 +33,24 @@ class _Pages:
     """The pages of a database and of its write-ahead log."""
 
     table: bytes | mmap.mmap
-    log: bytes | mmap.mmap
-    newest: dict[int, int]
-    """Number of a page to where the log has it last."""
+    log: bytes
+    newest: dict[int, Frame]
+    """Number of a page to the frame that the log has of it last."""
 
     def __iter__(self) -> Iterator[bytes]:
-        for start in range(0, len(self.table) - PAGE + 1, PAGE):
-            yield self.table[start : start + PAGE]
-        for start in range(_LOG_HEADER + _FRAME_HEADER, len(self.log) - PAGE + 1, _FRAME_HEADER + PAGE):
-            yield self.log[start : start + PAGE]
+        # the whole last version of a page says what is there: those before it hold what was delivered since, too
+        known = {number: frame.start for number, frame in self.newest.items() if frame.is_whole}
+        for number, start in enumerate(range(0, len(self.table) - PAGE + 1, PAGE), 1):
+            if number not in known:
+                yield self.table[start : start + PAGE]
+        for start, number in page_starts(self.log).items():
+            if known.get(number, start) == start:
+                yield self.log[start : start + PAGE]
 
     def at(self, number: int) -> Iterator[bytes]:
         """Yield what the page of this number, from 1, may hold: the log's newest, then the table's."""
-        if (start := self.newest.get(number)) is not None:
-            yield self.log[start : start + PAGE]
+        if (frame := self.newest.get(number)) is not None:
+            yield self.log[frame.start : frame.start + PAGE]
         if 0 < number <= len(self.table) // PAGE:
             yield self.table[PAGE * (number - 1) : PAGE * number]
 
@@ -62,29 +65,39 @@ def salvage(path: Path, unchecked: int) -> Iterator[Row]:
     with ExitStack() as leaving:
         pages = _open(path, leaving)
         for page in pages:
-            # a page of ours begins with its kind; the first one is SQLite's own
-            if page[0] == _LEAF:
-                yield from _rows(page, pages, unchecked)
+            yield from _rows(page, pages, unchecked)
+
+
+def salvage_left_out(path: Path) -> tuple[int, list[Row]]:
+    """Return how many frames of a spool's log SQLite leaves out when it opens the file, and their whole records.
+
+    Args:
+        path: of the file; nobody may have it open.
+    """
+    with ExitStack() as leaving:
+        pages = _open(path, leaving)
+        frames = left_out(pages.log)
+        newest = {frame.number: frame for frame in frames}.values()
+        read = newest if all(frame.is_whole for frame in newest) else frames
+        found = [_rows(pages.log[frame.start : frame.start + PAGE], pages, -1) for frame in read]
+        return len(frames), sorted({row[0]: row for rows in found for row in rows}.values())
 
 
 def _open(path: Path, leaving: ExitStack) -> _Pages:
-    found: list[bytes | mmap.mmap] = []
-    for each in (path, Path(f"{path}-wal")):
-        if not each.exists() or not each.stat().st_size:
-            found.append(b"")
-            continue
-        file = leaving.enter_context(each.open("rb"))
-        found.append(leaving.enter_context(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)))
-    table, log = found
-    newest = {}
-    for start in range(_LOG_HEADER, len(log) - PAGE - _FRAME_HEADER + 1, _FRAME_HEADER + PAGE):
-        # frames of earlier rounds have another salt
-        if log[start + 8 : start + 16] == log[16:24]:
-            newest[int.from_bytes(log[start : start + 4], "big")] = start + _FRAME_HEADER
+    table: bytes | mmap.mmap = b""
+    if path.exists() and path.stat().st_size:
+        file = leaving.enter_context(path.open("rb"))
+        table = leaving.enter_context(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+    in_log = Path(f"{path}-wal")
+    log = in_log.read_bytes() if in_log.exists() else b""
+    newest = {frame.number: frame for frame in read_frames(log)}
     return _Pages(table, log, newest)
 
 
 def _rows(page: bytes, pages: _Pages, unchecked: int) -> Iterator[Row]:
+    # a page of ours begins with its kind; the first one is SQLite's own
+    if page[0] != _LEAF:
+        return
     count = min(int.from_bytes(page[3:5], "big"), PAGE // 4)
     for place in range(8, 8 + 2 * count, 2):
         for payload, seq in _payloads(page, int.from_bytes(page[place : place + 2], "big"), pages):

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from edgevit.errors import OutputError
-from edgevit.runtime.delivery.salvage import PAGE, checksum, is_text
+from edgevit.runtime.delivery.log_frames import PAGE
+from edgevit.runtime.delivery.salvage import checksum, is_text
 from edgevit.runtime.delivery.spool_file import INSERT, ROWS, explain, is_damage, open_file, replace_file
 from edgevit.runtime.delivery.stored import SpoolCounts, Stored
 from edgevit.system.files import make_folders

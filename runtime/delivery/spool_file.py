@@ -14,7 +14,8 @@ Why these settings:
   table, for the same record in the log.
 
 What the disk itself changes is found by a look at the header and `quick_check` when the file is opened, and by a
-checksum in each record. A file whose structure is damaged is kept, and its whole records go into a new one.
+checksum in each record. A file whose structure is damaged is kept, and its whole records go into a new one. Of a log
+SQLite reads nothing from the first damaged frame on; the whole records that follow are put back.
 
 https://www.sqlite.org/wal.html, https://www.sqlite.org/pragma.html#pragma_synchronous
 """
@@ -26,7 +27,8 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
-from edgevit.runtime.delivery.salvage import PAGE, checksum, salvage
+from edgevit.runtime.delivery.log_frames import PAGE
+from edgevit.runtime.delivery.salvage import Row, checksum, salvage, salvage_left_out
 
 log = logging.getLogger(__name__)
 
@@ -75,15 +77,16 @@ def open_file(path: Path, log_pages: int) -> sqlite3.Connection:
     Raises:
         sqlite3.Error: it cannot be written, or is in use.
     """
-    salvaged = Path(f"{path}.salvaged")
-    if salvaged.exists() and not path.exists():  # ended between the two renamings
-        salvaged.replace(path)
+    _finish_renaming(path)
     connection: sqlite3.Connection | None = None
     try:
         # before SQLite locks the file: closing it again would give up the lock
         _check_header(path)
+        frames, rows = salvage_left_out(path)
         connection = _connect(path)
         _set_up(connection, log_pages)
+        if frames:
+            _put_back(connection, path, frames, rows)
     except UnicodeDecodeError as error:  # of a name that SQLite complains of
         return replace_file(connection, path, log_pages, error)
     except sqlite3.DatabaseError as error:
@@ -101,7 +104,7 @@ def replace_file(
     """Put a damaged file aside, and open a new one with its whole records.
 
     Args:
-        connection: to the damaged file, if there is one; it is closed.
+        connection: to the damaged file, if there is one; it is closed, whatever happens.
         path: of the file.
         log_pages: as for open_file.
         error: how the damage showed.
@@ -118,17 +121,17 @@ def replace_file(
     # records without a checksum are believed where they were made before there was one
     unchecked = dict(counters).get("unchecked", 0) if counters else _LARGEST
     if connection is not None:
-        connection.close()
+        _close_as_it_lies(connection, path)
+    kept_aside = {seq for seq, *_ in refused}
     salvaged = Path(f"{path}.salvaged")
     for each in (salvaged, Path(f"{salvaged}-wal")):
         each.unlink(missing_ok=True)
     new = _connect(salvaged)
     try:
         _set_up(new, log_pages)
-        for seq, identity, channel, body in salvage(path, unchecked):
-            if seq >= first:
-                whole = (seq, identity.decode(), channel.decode(), body, checksum(seq, identity, channel, body))
-                new.execute(INSERT, whole)
+        for row in salvage(path, unchecked):
+            if row[0] >= first or row[0] in kept_aside:
+                _insert(new, row)
         new.executemany("INSERT OR IGNORE INTO refused VALUES (?, ?, ?)", refused)
         new.executemany("INSERT OR REPLACE INTO counter VALUES (?, ?)", counters)
         # all that came over has a checksum now
@@ -141,14 +144,63 @@ def replace_file(
         for number in itertools.count(1)
         if not (each := path.with_name(f"{path.name}.damaged{f'-{number}' if number > 1 else ''}")).exists()
     )
+    path.replace(aside)
     with contextlib.suppress(FileNotFoundError):
         Path(f"{path}-wal").replace(f"{aside}-wal")
-    path.replace(aside)
     salvaged.replace(path)
     log.error("%s is damaged (%s); moved to %s, and %d records of it go on", path, error, aside, kept)
     connection = _connect(path)
     _set_up(connection, log_pages)
     return connection
+
+
+def _finish_renaming(path: Path) -> None:
+    """Do what was left undone where a process ended between two renamings."""
+    if path.exists():
+        return
+    closing, salvaged = Path(f"{path}.closing"), Path(f"{path}.salvaged")
+    if closing.exists():
+        closing.replace(path)
+    elif salvaged.exists():
+        # the log is that of the damaged file, whose records are in the new one
+        Path(f"{path}-wal").unlink(missing_ok=True)
+        salvaged.replace(path)
+
+
+def _close_as_it_lies(connection: sqlite3.Connection, path: Path) -> None:
+    """Close a file without emptying its log into it and deleting the log, as SQLite does unless the file was moved."""
+    closing = Path(f"{path}.closing")
+    try:
+        path.replace(closing)
+    finally:
+        connection.close()
+    closing.replace(path)
+
+
+def _put_back(connection: sqlite3.Connection, path: Path, frames: int, rows: list[Row]) -> None:
+    """Store the records of those frames of the log that SQLite left out, and say what became of them."""
+    told = f"{path}: SQLite leaves out {frames * PAGE} bytes of its log, as a part of them is damaged"
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+        count = sum(_insert(connection, row) for row in rows)
+        connection.execute("COMMIT")
+    except sqlite3.Error as error:
+        if is_damage(error):
+            raise
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        log.error("%s; %d records in them cannot be kept: %s", told, len(rows), error)
+        return
+    with contextlib.suppress(sqlite3.Error):  # a full disk: the frames are found again at the next start
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    log.error("%s; %d records out of them go on", told, count)
+
+
+def _insert(connection: sqlite3.Connection, row: Row) -> int:
+    """Store a record with its checksum; return 0 if it is there."""
+    seq, identity, channel, body = row
+    whole = checksum(seq, identity, channel, body)
+    return connection.execute(INSERT, (seq, identity.decode(), channel.decode(), body, whole)).rowcount
 
 
 def _read(connection: sqlite3.Connection | None, question: str) -> list[tuple[Any, ...]]:

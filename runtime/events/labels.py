@@ -13,7 +13,7 @@ from edgevit.runtime.events.condition import is_cooling
 from edgevit.runtime.events.event import Event
 from edgevit.runtime.moment import Moment
 from edgevit.runtime.results import Limit, Result, class_share
-from edgevit.schema import Range, Share, check_options, named_fields
+from edgevit.schema import Range, Share, check_options, named_fields, read_number
 
 UNKNOWN = "unknown"
 """The label of a frame in which no class reaches its threshold."""
@@ -162,7 +162,7 @@ def read_thresholds(given: Thresholds) -> tuple[float | None, dict[str, float]]:
     for one in [given] if isinstance(given, str | float | int) else given:
         label, equals, number = str(one).rpartition("=")
         try:
-            value = float(number)
+            value = read_number(number)
         except ValueError:
             value = -1.0
         if not 0 <= value <= 1:

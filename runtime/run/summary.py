@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from edgevit.runtime.sinks.combining import Written
+from edgevit.text import rough_time
 
 
 @dataclass(frozen=True)
@@ -64,15 +65,9 @@ class RunProgress:
         parts = [f"{self.done:,} of {_count(self.total, 'picture')}"]
         if self.left_s is not None:
             parts.append(f"{self.rate:.1f} a second")
-            parts += [f"{_duration(self.left_s)} left"] if self.done < self.total else []
+            parts += [f"{rough_time(self.left_s)} left"] if self.done < self.total else []
         parts += [f"{self.unreadable:,} without an answer"] if self.unreadable else []
         return ", ".join(parts)
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 60:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.0f} h"
 
 
 def _count(count: int, unit: str) -> str:

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,9 +26,9 @@ from edgevit.runtime.sinks.answer_files import AnswerFileSink, find_form
 from edgevit.runtime.sinks.combining import CountingSink, DiskGuard, FilteredSink, Sinks, Wants, Written
 from edgevit.runtime.sinks.folder import BoundedFolder
 from edgevit.runtime.sinks.hard_boxes import BoxHarvestSink, UnsureRules
-from edgevit.runtime.sinks.lines import JsonSink, Lines, Stdout, TextSink
+from edgevit.runtime.sinks.lines import FIRST_JSON, FIRST_TEXT, JsonSink, Lines, Stdout, TextSink
 from edgevit.runtime.sinks.pictures import Captions, HarvestSink, PictureSink, VideoSink
-from edgevit.runtime.sinks.rotating import KEEP, SIZE, RotatingFile
+from edgevit.runtime.sinks.rotating import ANY_LINE, KEEP, SIZE, RotatingFile
 from edgevit.runtime.sinks.tables import CsvSink, Table, box_table, class_table, count_table, event_table
 from edgevit.system.platforms import require_linux
 
@@ -184,17 +185,17 @@ def _no_states(record: Record) -> tuple[Record, ...]:
     return ()
 
 
-def _lines(target: Target, header: str = "") -> Lines:
+def _lines(target: Target, header: str = "", first: re.Pattern[str] = ANY_LINE) -> Lines:
     if target.place != STDOUT:
         options = target.options
-        return RotatingFile(Path(target.place), options.get("size", SIZE), options.get("keep", KEEP), header)
+        return RotatingFile(Path(target.place), options.get("size", SIZE), options.get("keep", KEEP), header, first)
     return Stdout(header)
 
 
 def _text(target: Target, around: SinkContext) -> CountingSink:
     on_screen = target.place == STDOUT
     alone = around.alone and on_screen
-    return TextSink(_lines(target), around.top_k, around.rules, alone=alone, on_screen=on_screen)
+    return TextSink(_lines(target, first=FIRST_TEXT), around.top_k, around.rules, alone=alone, on_screen=on_screen)
 
 
 def _csv(target: Target, around: SinkContext) -> CountingSink:
@@ -269,7 +270,7 @@ def _webhook(target: Target, around: SinkContext) -> Delivery:
 
 FILES: dict[str, Callable[[Target, SinkContext], CountingSink]] = {
     "text": _text,
-    "json": lambda target, around: JsonSink(_lines(target)),
+    "json": lambda target, around: JsonSink(_lines(target, first=FIRST_JSON)),
     "csv": _csv,
     "pictures": _pictures,
     "hard": _hard,

@@ -21,13 +21,20 @@ WRONG = datetime.timedelta(days=1)
 """A clock that is set back by more was wrong before: the file's day is then what it says now."""
 
 
+ANY_LINE = re.compile("")
+_MOST = 4096
+"""Bytes of a first line that are looked at, beside a header."""
+
+
 class RotatingFile:
     """Lines, each written whole or not at all.
 
     Only if the machine stops in between, one is cut, at the end of the file; the next start begins a new line.
     """
 
-    def __init__(self, path: Path, size: int = SIZE, keep: int = KEEP, header: str = "") -> None:
+    def __init__(
+        self, path: Path, size: int = SIZE, keep: int = KEEP, header: str = "", first: re.Pattern[str] = ANY_LINE
+    ) -> None:
         """Open for appending.
 
         Args:
@@ -36,12 +43,15 @@ class RotatingFile:
             keep: predecessors to keep; older ones are deleted, and before them those of days that have not come yet.
             header: first line of each file; none if empty. A file that begins with another is put aside, and never
                 deleted.
+            first: how the first line of each file begins where there is no header. Files of the names of predecessors
+                that begin otherwise are somebody else's, and never deleted.
 
         Raises:
             OutputError: the file cannot be written.
         """
         self.path, self._size, self._keep, self._header = path, size, keep, header
-        self._cut, self._fits = False, True
+        self._first = re.compile(rf"{re.escape(header)}$") if header else first
+        self._cut, self._fits, self._others_told = False, True, False
         self._length, self._day = 0, datetime.date.min
         try:
             self._open()
@@ -86,7 +96,7 @@ class RotatingFile:
         if self._length:
             self._file.seek(-1, 2)
             self._cut = self._file.read(1) != b"\n"
-        self._fits = not self._length or self._begins_with_header(self.path)
+        self._fits = not self._length or not self._header or self._is_own(self.path)
 
     def _reopen(self) -> None:
         """Open the path anew; the old file stays open if that fails, so that the next line can try again."""
@@ -132,21 +142,29 @@ class RotatingFile:
             self.path.replace(self.path.with_name(name))
         finally:
             self._open()
-        own = [found for found in self._predecessors() if self._begins_with_header(found[2])]
+        found = self._predecessors()
+        own = [each for each in found if self._is_own(each[2])]
+        self._tell_others([path for *_, path in found if path not in [path for *_, path in own]])
         kept = sorted(own, key=lambda found: (found[0] <= newest, found))
         for _, _, path in kept[: -self._keep]:
             path.unlink(missing_ok=True)
 
-    def _begins_with_header(self, path: Path) -> bool:
+    def _tell_others(self, others: list[Path]) -> None:
+        """Say once that files of predecessors' names are not deleted; of a table it was said when it was put aside."""
+        if others and not self._header and not self._others_told:
+            text = "%s: %s begins as no file of edgevit does; it is not deleted, nor are others of that kind"
+            log.warning(text, self.path, others[0].name)
+            self._others_told = True
+
+    def _is_own(self, path: Path) -> bool:
         """Tell whether a file is of this kind: as it was written, or as a spreadsheet saved it."""
-        if not self._header:
-            return True
         try:
             with path.open("rb") as file:
-                first = file.readline(2 * len(self._header.encode()) + 8)
+                first = file.readline(_MOST + 4 * len(self._header))
         except OSError:
             return False
-        return first.removeprefix(codecs.BOM_UTF8).rstrip(b"\r\n") == self._header.encode()
+        line = first.removeprefix(codecs.BOM_UTF8).rstrip(b"\r\n").decode("utf-8", "replace")
+        return self._first.match(line) is not None
 
     def _predecessors(self) -> list[tuple[str, int, Path]]:
         """Return (day, number, path) of the files that this one was, oldest first."""

@@ -84,6 +84,26 @@ def test_an_empty_path_is_not_taken_for_the_current_folder(
     assert f"{name} is '', expected a path; is a variable empty that should hold it?" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("typed", "name"),
+    [
+        (["export", "efficientvit_b0", "--weights", ""], "--weights"),
+        (["train", "efficientvit_b0", "--data", "photos", "--init="], "--init"),
+        (["run", "m.onnx", "a.jpg", "--to", "text", "--to="], "--to"),
+        (["run", "m.onnx", ""], "SOURCE..."),
+        (["models", ""], "NAME"),
+        (["fleet", "check", ""], "URL"),
+    ],
+)
+def test_an_empty_name_or_address_is_told_as_such(
+    capsys: pytest.CaptureFixture[str], typed: list[str], name: str
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(typed)
+    message = f"edgevit: {name} is '', expected a value; is a variable empty that should hold it?\n"
+    assert capsys.readouterr().err == message
+
+
 def test_what_is_missing_is_answered_with_how_the_command_is_typed(capsys: pytest.CaptureFixture[str]) -> None:
     assert answer(capsys, "run m.onnx") == (
         "Missing argument 'SOURCE...'; type edgevit run [OPTIONS] MODEL SOURCE...; edgevit run --help tells more"

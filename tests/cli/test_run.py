@@ -318,6 +318,25 @@ def test_stdout_on_a_full_disk_is_one_line(tiny_model: Path, folder: Path, comma
     assert "stdout cannot be written: No space left on device; " in line
 
 
+@pytest.mark.parametrize("closed", [False, True], ids=["full disk", "closed"])
+@pytest.mark.parametrize("command", [("--version",), ("--help",), ("models", "--help"), ("profiles",)])
+def test_stdout_that_takes_nothing_is_one_line(command: tuple[str, ...], closed: bool) -> None:
+    to = ">&-" if closed else "> /dev/full"
+    shell = ["sh", "-c", f'"$0" -m edgevit "$@" {to}', sys.executable, *command]
+    done = subprocess.run(shell, stderr=subprocess.PIPE, text=True, cwd=ROOT)
+    assert done.returncode == 1
+    reason = "Bad file descriptor" if closed else "No space left on device"
+    assert done.stderr == f"edgevit: stdout cannot be written: {reason}; free some space, or send it elsewhere\n"
+
+
+@pytest.mark.parametrize("command", [(), ("fleet",)])
+def test_without_a_command_there_is_help_of_several_lines_on_stderr(run: Run, command: tuple[str, ...]) -> None:
+    code, out, err = run(*command)
+    assert (code, out) == (2, "")
+    assert err == run(*command, "--help")[1]
+    assert err.count("\n") > 10
+
+
 def test_reader_that_leaves_early_is_no_traceback(tiny_model: Path, folder: Path) -> None:
     """As in `edgevit run MODEL - | head -1`: the process ends quietly when nobody reads any more."""
     command = [sys.executable, "-m", "edgevit", "run", str(tiny_model), "-", "--json"]

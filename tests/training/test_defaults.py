@@ -1,6 +1,7 @@
 """What is left out of a recipe depends on the number of images; what is given stays."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -78,6 +79,18 @@ def test_few_images_are_looked_at_twelve_thousand_times_in_all(images: int, epoc
 def test_a_frozen_run_refuses_what_it_does_not_use(option: str) -> None:
     with pytest.raises(OptionError, match=f"freeze= has no use for {option}="):
         Choices(Schedule(), **{option: 0.5}).fill(264, SPEC, fine_tuning=True, freeze=True)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("option", [{"augmentation": "strong"}, {"vertical_flip": True}])
+def test_a_frozen_run_of_one_look_refuses_random_changes(option: dict[str, Any]) -> None:
+    for once in (Schedule(epochs=1), Schedule(sizes="64*1")):
+        with pytest.raises(OptionError, match=f"epochs=1 looks at .* as it is, .* no use for {next(iter(option))}="):
+            Choices(once, **option).fill(264, SPEC, fine_tuning=True, freeze=True)
+    _, said = Choices(Schedule(epochs=1)).fill(264, SPEC, fine_tuning=True, freeze=True)
+    assert "--augmentation" not in said
+    # two looks are one as it is and a changed one, and training of all layers changes each
+    Choices(Schedule(epochs=2), **option).fill(264, SPEC, fine_tuning=True, freeze=True)
+    Choices(Schedule(epochs=1), **option).fill(264, SPEC, fine_tuning=True, freeze=False)
 
 
 @pytest.mark.parametrize(

@@ -139,8 +139,14 @@ def _from_entry(spec: ModelSpec, entry: WeightsSpec) -> ResolvedWeights:
 
 
 def split_key(weights: str) -> tuple[Path, str | None]:
-    """Return the path of "FILE" or "FILE:KEY", and the key of the weights in it; None for the best."""
+    """Return the path of "FILE" or "FILE:KEY", and the key of the weights in it; None for the best.
+
+    Raises:
+        OptionError: there is no path, which would stand for the current folder.
+    """
     path, colon, key = weights.rpartition(":")
+    if not weights or (weights.startswith(":") and not Path(weights).exists()):
+        raise OptionError(f"the weights are {weights!r}, expected a name or a file")
     if colon and key and not Path(weights).exists() and Path(path).exists():
         return Path(path), key
     return Path(weights), None

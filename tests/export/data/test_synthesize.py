@@ -1,8 +1,12 @@
 """Images made from BatchNorm statistics."""
 
+import itertools
 import math
+import time
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import click.testing
 import numpy as np
@@ -69,13 +73,42 @@ def test_the_same_seed_gives_the_same_images_and_leaves_the_model_alone() -> Non
     assert not any(module._forward_pre_hooks for module in model.modules())
 
 
-def test_progress_reaches_its_end() -> None:
-    seen: list[tuple[int, int]] = []
+def test_progress_of_the_steps_is_shown() -> None:
+    shown: list[tuple[str, int]] = []
+
+    def track(items: Iterable[Any], label: str, count: int) -> Iterator[Any]:
+        for item in items:
+            shown.append((label, count))
+            yield item
+
     model = make_model((0.5, 0.5, 0.5), 0.2)
-    synthesize_images(
-        model, 5, HOW, size=16, synthesis=Synthesis(steps=2, batch=4), progress=lambda *step: seen.append(step)
-    )
-    assert seen == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    synthesize_images(model, 5, HOW, size=16, synthesis=Synthesis(steps=2, batch=4), track=track)
+    assert shown == [("steps of calibration images", 2)] * 4
+
+
+@pytest.mark.parametrize(
+    ("step_s", "told"),
+    [
+        # 300 coarse steps and 100 of four times their cost, judged by the third, or by the first that takes 5 seconds
+        (0.01, ("INFO", "making calibration images takes about 7 s")),
+        (0.1, ("WARNING", "making calibration images takes about 1 min")),
+        (9.0, ("WARNING", "making calibration images takes about 105 min")),
+    ],
+)
+def test_long_making_is_told_once_at_its_start(
+    step_s: float, told: tuple[str, str], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caplog.set_level("INFO")
+    clock = itertools.count()
+    monkeypatch.setattr(time, "monotonic", lambda: next(clock) * step_s)
+    stop = Synthesis(steps=400)
+
+    def track(items: Iterable[Any], label: str, count: int) -> Iterator[Any]:
+        return iter(list(items)[:5])
+
+    synthesize_images(make_model((0.5, 0.5, 0.5), 0.2), 2, HOW, size=16, synthesis=stop, track=track)
+    found = [(each.levelname, each.getMessage()) for each in caplog.records if "takes" in each.getMessage()]
+    assert found == [told]
 
 
 def test_distance_of_statistics_is_as_computed_by_hand() -> None:

@@ -133,6 +133,11 @@ def test_missing_file_is_said(weights: str) -> None:
     assert str(error).startswith(f"{weights} does not exist")
 
 
+@pytest.mark.parametrize("weights", ["", ":model"])
+def test_no_weights_are_not_taken_for_the_current_folder(weights: str) -> None:
+    assert str(_refusal("sbcformer_xs", weights)) == f"the weights are {weights!r}, expected a name or a file"
+
+
 def test_folder_is_no_file_of_weights(tmp_path: Path) -> None:
     assert "is a folder; give the file of weights in it" in str(_refusal("sbcformer_xs", str(tmp_path)))
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from edgevit.runtime.delivery import spool_file
 from edgevit.runtime.delivery.salvage import salvage
 from edgevit.runtime.delivery.spool import Spool
 
@@ -117,3 +118,82 @@ def test_rows_without_a_checksum_are_believed_where_there_was_none_and_they_are_
     earlier.close()
     assert {row[3] for row in salvage(path, place)} == {b"{0}", b"{3}"}
     assert set(salvage(path, 0)) == set()
+
+
+FRAME = 24 + 4096
+"""Bytes of a page in the log with its header; the log has 32 before the first."""
+
+
+def small(number: int) -> str:
+    return f"id {number}"
+
+
+@pytest.fixture
+def small_in_log(tmp_path: Path) -> Path:
+    """Return a killed spool of COUNT small records; most of its log are versions of one page."""
+    spool = Spool(tmp_path / "a.sqlite", QUOTA)
+    for number in range(COUNT):
+        assert spool.put(small(number), "label", b"%04d" % number)
+    return killed(spool, tmp_path / "killed")
+
+
+def flip(path: Path, place: int) -> None:
+    data = bytearray(path.read_bytes())
+    data[place] ^= 1
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize(
+    "place",
+    [3, 9, 17, 25, 32 + 9, 32 + 5 * FRAME + 9, 32 + 5 * FRAME + 17, 32 + 9 * FRAME + 24 + 4090, 32 + 9 * FRAME + 24],
+    ids=["order", "page size", "salt", "sum", "first salt", "frame's salt", "frame's sum", "row", "kind of page"],
+)
+def test_changed_bit_in_the_log_loses_no_record_that_stands_in_a_later_frame(
+    small_in_log: Path, caplog: pytest.LogCaptureFixture, place: int
+) -> None:
+    log = small_in_log.with_name("a.sqlite-wal")
+    flip(log, place)
+    assert list(delivered(small_in_log)) == [small(number) for number in range(COUNT)]
+    (told,) = caplog.messages
+    assert told.startswith(f"{small_in_log}: SQLite leaves out ")
+    # once: the new log has none of it
+    caplog.clear()
+    assert len(delivered(small_in_log)) == COUNT
+    assert (caplog.messages, list(small_in_log.parent.glob("*damaged*"))) == ([], [])
+
+
+def test_changed_record_at_the_end_of_the_log_is_told(small_in_log: Path, caplog: pytest.LogCaptureFixture) -> None:
+    log = small_in_log.with_name("a.sqlite-wal")
+    flip(log, log.read_bytes().rindex(b"0039"))
+    assert list(delivered(small_in_log)) == [small(number) for number in range(COUNT - 1)]
+    told = "SQLite leaves out 4096 bytes of its log, as a part of them is damaged; 0 records out of them go on"
+    assert caplog.messages == [f"{small_in_log}: {told}"]
+
+
+def test_what_was_delivered_does_not_come_back_from_a_damaged_log(tmp_path: Path) -> None:
+    spool = Spool(tmp_path / "a.sqlite", QUOTA)
+    for number in range(COUNT):
+        spool.put(small(number), "label", b"")
+    spool.remove(spool.oldest(COUNT - 3)[-1].seq)
+    path = killed(spool, tmp_path / "killed")
+    flip(path.with_name("a.sqlite-wal"), 17)
+    assert list(delivered(path)) == [small(number) for number in range(COUNT - 3, COUNT)]
+
+
+def test_commit_that_was_cut_short_is_no_damage(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = killed(fill(tmp_path / "a.sqlite", range(COUNT)), tmp_path / "killed")
+    log = path.with_name("a.sqlite-wal")
+    with log.open("r+b") as file:
+        file.truncate(log.stat().st_size - FRAME)
+    # the last record is of several pages
+    assert list(delivered(path)) == [small(number) for number in range(COUNT - 1)]
+    assert caplog.messages == []
+
+
+def test_records_of_a_damaged_log_that_the_disk_does_not_take_are_told(
+    small_in_log: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flip(small_in_log.with_name("a.sqlite-wal"), 25)
+    monkeypatch.setattr(spool_file, "INSERT", "INSERT INTO record VALUES (?, ?, ?, ?, zeroblob(0 * ? + (1 << 40)))")
+    assert delivered(small_in_log) == {}
+    assert caplog.messages[0].endswith("; 40 records in them cannot be kept: string or blob too big")

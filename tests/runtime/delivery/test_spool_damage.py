@@ -86,6 +86,69 @@ def test_what_was_refused_and_counted_goes_on_in_the_new_file(tmp_path: Path) ->
     spool.close()
 
 
+def test_what_was_refused_before_the_first_that_waits_goes_on_in_the_new_file(tmp_path: Path) -> None:
+    spool = filled(tmp_path / "a.sqlite", 3)
+    first, second, _ = spool.oldest(3)
+    spool.refuse(first, "no")
+    spool.remove(second.seq)
+    damage(spool)
+    assert waiting(spool) == ["id 2"]
+    assert [stored.id for stored, _ in spool.refused(9)] == ["id 0"]
+    spool.close()
+
+
+def test_damaged_file_is_put_aside_with_its_log_as_both_lay_on_the_disk(tmp_path: Path) -> None:
+    spool = filled(tmp_path / "a.sqlite", 3)
+    damage(spool)
+    lay = [(tmp_path / name).read_bytes() for name in ("a.sqlite", "a.sqlite-wal")]
+    assert waiting(spool) == ["id 0", "id 1", "id 2"]
+    assert [(tmp_path / f"a.sqlite.damaged{end}").read_bytes() for end in ("", "-wal")] == lay
+    spool.close()
+
+
+def test_record_that_the_disk_changed_in_the_log_comes_from_the_table(tmp_path: Path) -> None:
+    """SQLite writes the log over the table without a look at it when the file is closed."""
+    filled(tmp_path / "a.sqlite", 3).close()
+    spool = Spool(tmp_path / "a.sqlite", QUOTA)
+    spool.put("new", "label", b"")
+    log = tmp_path / "a.sqlite-wal"
+    data = bytearray(log.read_bytes())
+    data[data.index(b"id 1")] ^= 1
+    with log.open("r+b") as file:
+        file.write(data)
+    damage(spool)
+    assert waiting(spool) == ["id 0", "id 1", "id 2", "new"]
+    spool.close()
+
+
+@pytest.mark.parametrize("ending", ["closing", "salvaged"])
+def test_process_that_ended_between_two_renamings_has_lost_nothing(tmp_path: Path, ending: str) -> None:
+    path = tmp_path / "a.sqlite"
+    filled(path, 3).close()
+    if ending == "closing":
+        # what an earlier attempt left is no whole file
+        Path(f"{path}.salvaged").write_bytes(b"")
+    path.replace(f"{path}.{ending}")
+    spool = Spool(path, QUOTA)
+    assert waiting(spool) == ["id 0", "id 1", "id 2"]
+    spool.close()
+
+
+def test_log_of_a_damaged_file_is_not_taken_for_that_of_the_new_one(tmp_path: Path) -> None:
+    path = tmp_path / "a.sqlite"
+    spool = filled(path, 3)
+    # ended after the first of three renamings
+    log = Path(f"{path}-wal").read_bytes()
+    spool.close()
+    filled(tmp_path / "new.sqlite", 2).close()
+    (tmp_path / "new.sqlite").replace(f"{path}.salvaged")
+    path.replace(f"{path}.damaged")
+    Path(f"{path}-wal").write_bytes(log)
+    again = Spool(path, QUOTA)
+    assert waiting(again) == ["id 0", "id 1"]
+    again.close()
+
+
 def test_disk_that_cannot_be_read_is_told_to_who_asks(tmp_path: Path) -> None:
     spool = filled(tmp_path / "a.sqlite", 2)
     spool._connection = Failing(spool._connection, "SELECT")  # type: ignore[assignment]

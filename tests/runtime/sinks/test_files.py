@@ -93,6 +93,54 @@ def test_file_begins_anew_each_day(tmp_path: Path) -> None:
     }
 
 
+OTHERS = {
+    "a-2024-05-01{}": "weighed the hens\n",
+    "a-2024-05-02{}": '{{"id": 7, "name": "Berta"}}\n',
+    "a-2024-05-03{}": "2024-05-03T10:00:00.000Z info: server started\n",
+}
+"""What somebody else may have written beside a.txt or a.jsonl."""
+
+
+@pytest.mark.parametrize("suffix", [".txt", ".jsonl"])
+def test_files_of_somebody_else_are_not_deleted_for_their_names(
+    tmp_path: Path, suffix: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    others = {name.format(suffix): text for name, text in OTHERS.items()}
+    for name, text in others.items():
+        (tmp_path / name).write_text(text)
+    sink = open_one(f"{tmp_path}/a{suffix}?keep=2")
+    for number in range(6):
+        sink.write((event if number % 2 else record)(number, wall_s=NOON + number * DAY_S))
+    sink.close()
+    found = {path.name: path.read_text() for path in tmp_path.iterdir()}
+    assert set(found) == {*others, f"a-2026-11-23{suffix}", f"a-2026-11-24{suffix}", f"a{suffix}"}
+    assert {name: found[name] for name in others} == others
+    # once, not at each rotation
+    assert caplog.messages == [
+        f"{tmp_path}/a{suffix}: a-2024-05-01{suffix} begins as no file of edgevit does; it is not deleted, nor are"
+        " others of that kind"
+    ]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "2026-11-01T11:00:00.000Z pen  cat 0.90  dog 0.05",
+        "2026-11-01T11:00:00.000Z a shed [gate]  now cat 0.90",
+        "0:01:05.20 walk.mp4  unknown (best: cat 0.39)",
+        # of an earlier version
+        "2026-11-01T11:00:00.000Z  pen: cat 0.90",
+    ],
+)
+def test_texts_of_all_forms_are_known_as_predecessors(tmp_path: Path, line: str) -> None:
+    (tmp_path / "a-2026-11-01.txt").write_text(f"{line}\n")
+    sink = open_one(f"{tmp_path}/a.txt?keep=1")
+    for day in range(2):
+        sink.write(record(day, wall_s=NOON + day * DAY_S))
+    sink.close()
+    assert {path.name for path in tmp_path.iterdir()} == {"a-2026-11-20.txt", "a.txt"}
+
+
 def test_clock_set_back_by_a_day_begins_no_new_file(tmp_path: Path) -> None:
     file = RotatingFile(tmp_path / "a.txt")
     for wall_s in (NOON, NOON - DAY_S, NOON - DAY_S + 60, NOON + 60):
