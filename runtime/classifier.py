@@ -146,7 +146,8 @@ class Classifier:
             on_event: is told when a live source is lost, comes back or freezes; and, if `stable`, `hysteresis`,
                 `cooldown` or a threshold of a single class is given, when the label changes or a live picture is too
                 dark, too bright, blurred or frozen. By default events are logged.
-            on_error: is told which pictures could not be read and were skipped; by default that is logged.
+            on_error: is told which pictures could not be read and were skipped, of a camera the first in a row; by
+                default that is logged.
             on_picture: is shown every decoded (H, W, 3) picture, also those too black to be classified.
             on_black: is told of each live picture that is too black to be classified.
             stop: ends the stream after the frame in hand when it is asked, as by a signal handler.

@@ -26,7 +26,7 @@ from edgevit.runtime.sinks.pictures import jpeg
 from edgevit.runtime.sources.frames import Clock, Frame
 from edgevit.runtime.sources.several import open_all
 from edgevit.runtime.sources.stop import Stop, check_stop
-from edgevit.runtime.stream.loop import is_black
+from edgevit.runtime.stream.loop import is_black, of_source
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +73,7 @@ def collect(
     Args:
         options: what to do.
         on_event: is told what happens to the source; by default that is logged.
-        on_error: is told which pictures could not be read; by default that is logged.
+        on_error: is told which pictures could not be read, of a camera the first in a row; by default that is logged.
         on_page: is told the address of the page; by default that is logged.
         stop: ends the collection after the frame in hand when it is asked, as by a signal handler.
 
@@ -84,7 +84,7 @@ def collect(
     folder.check_labels(options.labels)
     stop = check_stop(stop) or Stop()
     frames = saved = alike = unreadable = 0
-    live = False
+    live = damaged = False
     with contextlib.ExitStack() as leaving:
         page = CollectPage(options, folder) if options.serve else None
         if page is not None:
@@ -99,9 +99,12 @@ def collect(
                     image = TURNS[options.rotate](item.image())
                 except ImageError as error:
                     unreadable += 1
-                    (on_error or _log_error)(error)
+                    # a camera that sends rubbish does so many times a second
+                    if not (item.live and damaged):
+                        (on_error or _log_error)(of_source(error, item.moment.source))
+                    damaged = True
                     continue
-                frames += 1
+                frames, damaged = frames + 1, False
                 if page is not None:
                     page.show(image, item)
                     saved = page.buttons.kept

@@ -62,8 +62,9 @@ class StreamCallbacks:
     error: Callable[[EdgevitError], None] | None = None
     picture: Callable[[RGBImage, Moment], None] | None = None
     black: Callable[[Moment], None] | None = None
-    unread: Callable[[EdgevitError, Moment], None] | None = None
-    """Is told, after `error`, which picture it was that could not be read."""
+    unread: Callable[[ImageError, Moment | None], None] | None = None
+    """Is told each picture that could not be read, with its moment if it has one, after `error`, which hears of a
+    camera's only the first in a row."""
     health: bool = False
     """Whether `event` is told of dark pictures by rules about their health."""
 
@@ -135,6 +136,8 @@ def predictions(
             if follower is not None and isinstance(item, Event) and item.kind == "source_lost":
                 follower.gap(item.moment.source)
             callbacks.tell(item)
+            if isinstance(item, ImageError) and callbacks.unread is not None:
+                callbacks.unread(item, None)
             continue
         camera = cameras.get(item.moment.source) or Camera(
             item.moment.monotonic_s, Blackout(plan.source_options.stall_s)
@@ -146,8 +149,8 @@ def predictions(
             # a camera that sends rubbish does so many times a second
             if not (item.live and camera.damaged):
                 callbacks.tell(error)
-                if callbacks.unread is not None:
-                    callbacks.unread(error, item.moment)
+            if callbacks.unread is not None:
+                callbacks.unread(error, item.moment)
             camera.damaged, results, events = True, [], ()
         else:
             # one of the two tells of the dark
@@ -217,9 +220,29 @@ def answer(
     With a follower boxes have ids, and what it tells is returned too.
 
     Raises:
-        ImageError: it cannot be decoded, or is smaller than a region.
+        ImageError: it cannot be decoded, or is smaller than a region; the error names the source.
         OptionError: it has no time, and is to be followed.
     """
+    try:
+        return _answer(predictor, frame, plan, callbacks, clock, follower)
+    except ImageError as error:
+        raise of_source(error, frame.moment.source) from error
+
+
+def of_source(error: ImageError, source: str) -> ImageError:
+    """Return the error with the source's name in front, unless it begins with that, as a file's own does."""
+    text = error.command_line_text
+    return error if text.startswith(source) else ImageError(f"{source}: {text}")
+
+
+def _answer(
+    predictor: Predictor,
+    frame: Frame,
+    plan: StreamPlan,
+    callbacks: StreamCallbacks,
+    clock: Clock,
+    follower: Follower | None,
+) -> tuple[list[Result], tuple[Event, ...]]:
     age_ms = 1e3 * (clock.monotonic_s() - frame.moment.monotonic_s) if frame.live else None
     grid = plan.grid if predictor.task == "detect" else None
     regions, turned = () if predictor.task == "detect" else plan.regions, plan.rotate != 0
