@@ -255,20 +255,20 @@ def _answer(
         # a region may be small, and who looks at the picture may keep it: both need all the pixels there are
         whole = bool(regions or callbacks.picture or predictor.whole_pictures)
         least = min_decode_size(predictor.preprocess)
-        image = _upright(frame, plan, predictor, None if whole else least)
+        image = seen = _upright(frame, plan, predictor, None if whole else least)
         if callbacks.picture is not None:
             callbacks.picture(image, frame.moment)
-        if frame.live and is_black(image):
+        # who looks on changes no answer: of a large JPEG the model sees what it would see alone
+        reduced = not (regions or grid) and whole and _is_file(frame) and reduction(image.shape[:2], least) > 1
+        if reduced and not predictor.whole_pictures:
+            seen = _upright(frame, plan, predictor, least)
+        if frame.live and is_black(seen):
             if callbacks.black is not None:
                 callbacks.black(frame.moment)
             return [], ()
-        parts: list[Any] = [cut(image, region) for region in regions] or [image]
-        if frame.still and not (regions or grid) and reduction(image.shape[:2], least) > 1:
-            # who looks on changes no answer: the model has a large file decoded at reduced scale
-            if not turned:
-                parts = [frame.picture]
-            elif not predictor.whole_pictures:
-                parts = [_upright(frame, plan, predictor, least)]
+        parts: list[Any] = [cut(image, region) for region in regions] or [seen]
+        if reduced and predictor.whole_pictures and frame.still and not turned:
+            parts = [frame.picture]
         read_ms = 1e3 * (time.perf_counter() - begun) / len(parts)
         if grid is None:
             results = predictor(parts, speed=speed)
@@ -301,6 +301,11 @@ def _answer(
 def _upright(frame: Frame, plan: StreamPlan, predictor: Predictor, min_size: tuple[int, int] | None) -> RGBImage:
     """Return a frame's (H, W, 3) picture, turned as the plan says; min_size is read_image's."""
     return TURNS[plan.rotate](frame.image(min_size, predictor.preprocess.levels))
+
+
+def _is_file(frame: Frame) -> bool:
+    """Tell whether its picture is an image file, or the bytes of one: a JPEG can be decoded at reduced scale."""
+    return isinstance(frame.picture, Path | bytes)
 
 
 def is_black(image: RGBImage) -> bool:
