@@ -16,7 +16,7 @@ from edgevit.runtime.backends.session import Session
 from edgevit.runtime.images.prepare import prepare
 from edgevit.runtime.images.preprocess import Speed
 from edgevit.runtime.results import Result
-from edgevit.schema import options_from
+from edgevit.schema import check_functions, options_from
 
 if TYPE_CHECKING:
     from edgevit.runtime.detection.decode import BoxDecoder
@@ -92,7 +92,7 @@ class Classifier:
 
         Raises:
             ImageError: an image cannot be read.
-            OptionError: there is no such speed.
+            OptionError: there is no such speed, or `bgr` is neither True nor False.
             ModelFileError: the model fails, or answers with something that is not a number.
         """
         if isinstance(source, list | tuple):
@@ -165,6 +165,7 @@ class Classifier:
         from edgevit.runtime.stream.plan import plan_stream
         from edgevit.runtime.stream.watched import open_watch, watched_stream
 
+        check_functions(on_event=on_event, on_error=on_error, on_picture=on_picture, on_black=on_black)
         checked = options_from(StreamOptions, options)
         checked.check_model(self.task, self.names)
         if not isinstance(source, str | os.PathLike):

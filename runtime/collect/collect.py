@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgevit import __version__
-from edgevit.errors import EdgevitError, ImageError
+from edgevit.errors import EdgevitError, ImageError, OptionError
 from edgevit.runtime.collect.clicks import QUALITY, ClassButtons
 from edgevit.runtime.collect.folder import PhotoFolder
 from edgevit.runtime.collect.options import CollectOptions
@@ -27,6 +27,7 @@ from edgevit.runtime.sources.frames import Clock, Frame
 from edgevit.runtime.sources.several import open_all
 from edgevit.runtime.sources.stop import Stop, check_stop
 from edgevit.runtime.stream.loop import is_black, of_source
+from edgevit.schema import check_functions
 
 log = logging.getLogger(__name__)
 
@@ -80,9 +81,12 @@ def collect(
     Raises:
         EdgevitError: the source cannot be read, the folder cannot be written, or the quota is reached.
     """
+    stop = check_stop(stop) or Stop()
+    check_functions(on_event=on_event, on_error=on_error, on_page=on_page)
+    if not isinstance(options, CollectOptions):
+        raise OptionError(f"--options is {options!r}, expected an edgevit.CollectOptions")
     folder = PhotoFolder(Path(options.to), options.quota_bytes)
     folder.check_labels(options.labels)
-    stop = check_stop(stop) or Stop()
     frames = saved = alike = unreadable = 0
     live = damaged = False
     with contextlib.ExitStack() as leaving:

@@ -24,6 +24,7 @@ from edgevit.runtime.run.summary import RunProgress, RunSummary
 from edgevit.runtime.sources.stop import Stop, check_stop
 from edgevit.runtime.stream.loop import Predictor, StreamCallbacks
 from edgevit.runtime.stream.watched import watched_stream
+from edgevit.schema import check_functions
 
 log = logging.getLogger(__name__)
 
@@ -64,6 +65,7 @@ def run(
         WorkerError: processes for `jobs` cannot begin, or die of all pictures.
     """
     stop = check_stop(stop)
+    check_functions(on_event=on_event, on_error=on_error, on_page=on_page, on_hang=on_hang, on_progress=on_progress)
     if not isinstance(options, RunOptions):
         raise OptionError(f"--options is {options!r}, expected an edgevit.RunOptions")
     if options.jobs is not None:
