@@ -143,7 +143,7 @@ class CollectPage:
             OutputError: it cannot be listened at.
         """
         access = check_access(options.serve or "", options.serve_anyone, os.environ)
-        self._view, self._status = View(), RunStatus(options.plan.source_options.result_limit_s, good="pictures come")
+        self._view, self._status = View(), RunStatus(options.plan.result_limit_s, good="pictures come")
         self.buttons = ClassButtons(self._view, folder, options.labels)
         about = {"version": __version__, "model": f"photos in {options.to}", "source": options.plan.name}
         self.server = Server(access, PageState(self._view, self._status, about, clicks=self.buttons))
