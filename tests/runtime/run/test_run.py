@@ -242,6 +242,8 @@ def test_what_is_read_is_never_written(
         {"sources": ["-x.jpg", "--json"], "top_k": 2},
         {"sources": ["-"], "top_k": 2},
         {"mean": (0.5, 0.5, 0.5), "std": (0.25, 0.25, 0.25), "imgsz": (224, 320)},
+        {"bgr": True, "squash": True},
+        {"bgr": False, "squash": False},
     ],
 )
 def test_command_line_of_options_says_the_same(given: dict[str, Any]) -> None:
