@@ -26,7 +26,7 @@ from edgevit.runtime.sinks.pictures import jpeg
 from edgevit.runtime.sources.frames import Clock, Frame
 from edgevit.runtime.sources.several import open_all
 from edgevit.runtime.sources.stop import Stop, check_stop
-from edgevit.runtime.stream.loop import is_black, of_source
+from edgevit.runtime.stream.unusable import is_black, of_source
 from edgevit.schema import check_functions
 
 log = logging.getLogger(__name__)

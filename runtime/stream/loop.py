@@ -31,13 +31,8 @@ from edgevit.runtime.sources.several import LiveSet, open_all
 from edgevit.runtime.sources.stop import Stop
 from edgevit.runtime.stream.detections import by_region
 from edgevit.runtime.stream.plan import StreamPlan
+from edgevit.runtime.stream.unusable import SourceState, is_black, of_source
 from edgevit.runtime.tracking.follow import Follower, frame_time_s
-
-BLACK = 16
-"""A live picture none of whose sampled levels is higher is no picture: black in limited range, 16, wrongly decoded."""
-
-_SAMPLE = 16
-"""Every 16th pixel along each side is sampled."""
 
 log = logging.getLogger(__name__)
 
@@ -130,34 +125,42 @@ def predictions(
     """Yield the results of items that are open already; the caller closes them."""
     left = plan.max_frames
     follower = None if plan.follow is None else Follower(plan.follow)
-    cameras: Recent[str, Camera] = Recent()
+    sources: Recent[str, SourceState] = Recent()
+
+    def tell(what: Event | EdgevitError) -> None:
+        if follower is not None and isinstance(what, Event) and what.kind == "source_lost":
+            follower.gap(what.moment.source)
+        callbacks.tell(what)
+
     for item in items:
         if not isinstance(item, Frame):
-            if follower is not None and isinstance(item, Event) and item.kind == "source_lost":
-                follower.gap(item.moment.source)
-            callbacks.tell(item)
+            if isinstance(item, Event) and item.kind == "source_lost" and item.moment.source in sources:
+                sources[item.moment.source].outage.gap()
+            tell(item)
             if isinstance(item, ImageError) and callbacks.unread is not None:
                 callbacks.unread(item, None)
             continue
-        camera = cameras.get(item.moment.source) or Camera(
-            item.moment.monotonic_s, Blackout(plan.source_options.stall_s)
-        )
-        cameras[item.moment.source] = camera
+        name = item.moment.source
+        sources[name] = source = sources.get(name) or SourceState(item.moment.monotonic_s, plan.source_options.stall_s)
+        damaged = False
         try:
             results, events = answer(predictor, item, plan, callbacks, clock, follower)
         except ImageError as error:
             # a camera that sends rubbish does so many times a second
-            if not (item.live and camera.damaged):
+            if not (item.live and source.damaged):
                 callbacks.tell(error)
             if callbacks.unread is not None:
                 callbacks.unread(error, item.moment)
-            camera.damaged, results, events = True, [], ()
+            damaged = source.damaged = True
+            results, events = [], ()
         else:
             # one of the two tells of the dark
-            if not callbacks.health and (event := camera.blackout.after(not results, item.moment)):
+            if not callbacks.health and (event := source.blackout.after(not results, item.moment)):
                 callbacks.tell(event)
+        if item.live and (event := source.outage.after(damaged, item.moment)):
+            tell(event)
         if results:
-            camera.usable_s, camera.damaged = clock.monotonic_s(), False
+            source.usable_s, source.damaged = clock.monotonic_s(), False
             for result in results:
                 yield result
                 for event in events:
@@ -168,42 +171,11 @@ def predictions(
             item.live
             and not plan.source_options.wait
             and len(plan.sources) == 1
-            and clock.monotonic_s() - camera.usable_s > plan.source_options.stall_s
+            and clock.monotonic_s() - source.usable_s > plan.source_options.stall_s
         ):
-            raise SourceLostError(f"{item.moment.source} gave only black or damaged pictures")
+            raise SourceLostError(f"{name} gave only black or damaged pictures")
         if stop.asked or left == 0:
             break
-
-
-@dataclass
-class Camera:
-    """What is remembered of the pictures of one source."""
-
-    usable_s: float
-    """When the last one was classified, on the monotonic clock, in seconds."""
-    blackout: "Blackout"
-    damaged: bool = False
-    """Whether it was told that they cannot be read."""
-
-
-class Blackout:
-    """Tells when a live source has been black for a while, and when it no longer is."""
-
-    def __init__(self, hold_s: float) -> None:
-        """Tell after so many seconds of nothing but black."""
-        self._hold_s = hold_s
-        self._since_s: float | None = None
-        self._told = False
-
-    def after(self, black: bool, moment: Moment) -> Event | None:
-        if not black:
-            told, self._told, self._since_s = self._told, False, None
-            return Event("too_dark", moment, {"active": False, "black": True}) if told else None
-        self._since_s = moment.monotonic_s if self._since_s is None else self._since_s
-        if self._told or moment.monotonic_s - self._since_s < self._hold_s:
-            return None
-        self._told = True
-        return Event("too_dark", moment, {"active": True, "black": True})
 
 
 def answer(
@@ -227,12 +199,6 @@ def answer(
         return _answer(predictor, frame, plan, callbacks, clock, follower)
     except ImageError as error:
         raise of_source(error, frame.moment.source) from error
-
-
-def of_source(error: ImageError, source: str) -> ImageError:
-    """Return the error with the source's name in front, unless it begins with that, as a file's own does."""
-    text = error.command_line_text
-    return error if text.startswith(source) else ImageError(f"{source}: {text}")
 
 
 def _answer(
@@ -306,8 +272,3 @@ def _upright(frame: Frame, plan: StreamPlan, predictor: Predictor, min_size: tup
 def _is_file(frame: Frame) -> bool:
     """Tell whether its picture is an image file, or the bytes of one: a JPEG can be decoded at reduced scale."""
     return isinstance(frame.picture, Path | bytes)
-
-
-def is_black(image: RGBImage) -> bool:
-    """Tell whether an (H, W, 3) picture shows nothing at all, as of a camera whose signal is gone."""
-    return bool(image[::_SAMPLE, ::_SAMPLE].max() <= BLACK)

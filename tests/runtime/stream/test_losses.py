@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from edgevit.errors import EdgevitError, ImageError, SourceLostError
+from edgevit.runtime.events.event import Event
 from edgevit.runtime.sources.frames import Clock, Picture
 from edgevit.runtime.sources.opening import Item
 from edgevit.runtime.sources.stop import Stop
@@ -68,6 +69,32 @@ def test_picture_that_is_smaller_than_a_region_is_named(tmp_path: Path) -> None:
     told.run([frame(path, live=False, source=str(path))], plan)
     # a file names itself, once
     assert str(told.errors[2]).startswith(f"{path} is not an image")
+
+
+def test_camera_that_gives_only_damaged_pictures_is_lost_until_one_can_be_read() -> None:
+    told = Told()
+    seen: list[tuple[float, Picture]] = [(0.0, BRIGHT), (1.0, b"rubbish"), (3.0, b"rubbish"), (4.0, b"rubbish")]
+    seen += [(6.0, b"rubbish"), (7.5, BLACK), (8.0, BRIGHT), (9.0, b"rubbish"), (11.0, BRIGHT)]
+    told.run([frame(each, k, at_s) for k, (at_s, each) in enumerate(seen)], plan_of(stall_timeout="3s"))
+    assert [(event.kind, event.moment.sequence, dict(event.facts)) for event in told.events] == [
+        ("source_lost", 3, {"reason": "none of its pictures can be read"}),
+        ("source_back", 5, {"away_s": 3.5}),
+    ]
+
+
+def test_loss_of_the_connection_ends_what_was_told_of_its_pictures() -> None:
+    told = Told()
+    gone = Event("source_lost", frame(b"").moment, {"reason": "gone"})
+    items: list[Item] = [frame(b"rubbish", k, float(k)) for k in range(3)]
+    told.run([*items, gone, frame(BRIGHT, 3, 9.0)], plan_of(stall_timeout="2s"))
+    # who reads the camera tells when it is back
+    assert [event.facts["reason"] for event in told.events] == ["none of its pictures can be read", "gone"]
+
+
+def test_damaged_files_are_never_lost() -> None:
+    told = Told()
+    told.run([frame(b"rubbish", k, 10.0 * k, live=False) for k in range(5)], plan_of("photos"))
+    assert told.events == []
 
 
 @pytest.mark.parametrize("useless", [BLACK, b"rubbish"], ids=["black", "damaged"])
