@@ -19,7 +19,7 @@ from edgevit.cli.sections import CommandGroup
 from edgevit.cli.terminal import let_go, say
 from edgevit.errors import EdgevitError
 from edgevit.system.log import show_log
-from edgevit.system.platforms import print_in_utf8
+from edgevit.system.platforms import fill_closed_streams, print_in_utf8
 
 COMMANDS = {
     "models": "edgevit.cli.models",
@@ -83,6 +83,7 @@ def cli() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point of the `edgevit` command."""
+    fill_closed_streams()
     try:
         _run(arguments)
     finally:

@@ -172,6 +172,12 @@ def test_each_damaged_picture_of_a_camera_is_counted_and_has_a_row_and_why_is_to
     assert rows[0]["error"].startswith("http://pen: the image is not an image")
 
 
+def test_program_without_stdout_is_told_to_name_a_place(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdout", None)
+    with pytest.raises(edgevit.OutputError, match="^stdout is closed, .* name a place"):
+        edgevit.run(RunOptions(model=tiny_model, sources=["sample"]))
+
+
 def test_stop_ends_a_run_after_the_frame_in_hand(tiny_model: Path, clip: Path, tmp_path: Path) -> None:
     stop = edgevit.Stop()
     options = edgevit.RunOptions(model=tiny_model, sources=[clip], stable="1/1", to=[f"{tmp_path}/a.jsonl"])
