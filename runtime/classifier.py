@@ -145,8 +145,8 @@ class Classifier:
             source: as for `edgevit run`.
             on_event: is told when a live source is lost, comes back or freezes; and, if `stable`, `hysteresis`,
                 `cooldown` or `threshold` is given, when the label changes or a live picture is too dark, too bright,
-                blurred or frozen. A detector's threshold for all classes only says which boxes count. By default
-                events are logged, those for no more than a threshold for all classes not.
+                blurred or frozen. A detector's thresholds only say which boxes count. By default events are logged,
+                those for no more than a threshold for all classes not.
             on_error: is told which pictures could not be read and were skipped, of a camera the first in a row; by
                 default that is logged.
             on_picture: is shown every decoded (H, W, 3) picture, also those too black to be classified.
@@ -178,7 +178,7 @@ class Classifier:
         callbacks = StreamCallbacks(on_event, on_error, on_picture, on_black)
         # answers come with all their classes: a threshold for all can say nothing but which labels are events
         believed = on_event is not None and self.task != "detect" and checked.label_rules.threshold is not None
-        watch = open_watch(checked, plan) if checked.asks_for_events or believed else None
+        watch = open_watch(checked, plan) if checked.asks_for_events(self.task) or believed else None
         model = self.with_rules(checked.label_rules, checked.least_score)
         return watched_stream(model, plan, callbacks, watch, check_stop(stop), self._closers)
 
