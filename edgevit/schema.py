@@ -301,6 +301,13 @@ def check_argument(kind: Any, value: Any, name: str) -> Any:
         raise OptionError(str(error)) from error
 
 
+def check_functions(**given: Any) -> None:
+    """Raise OptionError for what is to be called and is no function, as in on_event=print("it came")."""
+    for name, value in given.items():
+        if value is not None and not callable(value):
+            raise OptionError(f"{option_name(name)} is {value!r}, expected a function")
+
+
 def options_from(kind: type[Options], given: Mapping[str, Any]) -> Options:
     """Return a dataclass of options made from keywords.
 

@@ -16,7 +16,7 @@ from edgevit.runtime.backends.session import Session
 from edgevit.runtime.images.prepare import prepare
 from edgevit.runtime.images.preprocess import Speed
 from edgevit.runtime.results import Result
-from edgevit.schema import options_from
+from edgevit.schema import check_functions, options_from
 
 if TYPE_CHECKING:
     from edgevit.runtime.detection.decode import BoxDecoder
@@ -92,7 +92,7 @@ class Classifier:
 
         Raises:
             ImageError: an image cannot be read.
-            OptionError: there is no such speed.
+            OptionError: there is no such speed, or `bgr` is neither True nor False.
             ModelFileError: the model fails, or answers with something that is not a number.
         """
         if isinstance(source, list | tuple):
@@ -144,9 +144,11 @@ class Classifier:
         Args:
             source: as for `edgevit run`.
             on_event: is told when a live source is lost, comes back or freezes; and, if `stable`, `hysteresis`,
-                `cooldown` or a threshold of a single class is given, when the label changes or a live picture is too
-                dark, too bright, blurred or frozen. By default events are logged.
-            on_error: is told which pictures could not be read and were skipped; by default that is logged.
+                `cooldown` or `threshold` is given, when the label changes or a live picture is too dark, too bright,
+                blurred or frozen. A detector's thresholds only say which boxes count. By default events are logged,
+                those for no more than a threshold for all classes not.
+            on_error: is told which pictures could not be read and were skipped, of a camera the first in a row; by
+                default that is logged.
             on_picture: is shown every decoded (H, W, 3) picture, also those too black to be classified.
             on_black: is told of each live picture that is too black to be classified.
             stop: ends the stream after the frame in hand when it is asked, as by a signal handler.
@@ -164,6 +166,7 @@ class Classifier:
         from edgevit.runtime.stream.plan import plan_stream
         from edgevit.runtime.stream.watched import open_watch, watched_stream
 
+        check_functions(on_event=on_event, on_error=on_error, on_picture=on_picture, on_black=on_black)
         checked = options_from(StreamOptions, options)
         checked.check_model(self.task, self.names)
         if not isinstance(source, str | os.PathLike):
@@ -173,7 +176,9 @@ class Classifier:
             )
         plan = plan_stream([os.fspath(source)], checked)
         callbacks = StreamCallbacks(on_event, on_error, on_picture, on_black)
-        watch = open_watch(checked, plan) if checked.asks_for_events else None
+        # answers come with all their classes: a threshold for all can say nothing but which labels are events
+        believed = on_event is not None and self.task != "detect" and checked.label_rules.threshold is not None
+        watch = open_watch(checked, plan) if checked.asks_for_events(self.task) or believed else None
         model = self.with_rules(checked.label_rules, checked.least_score)
         return watched_stream(model, plan, callbacks, watch, check_stop(stop), self._closers)
 

@@ -140,7 +140,9 @@ class Detector(Classifier):
             **options: Unpack[StreamKeywords],
         ) -> Generator[Detections, None, None]: ...
 
-    def in_tiles(self, source: Image, columns: int, rows: int, *, bgr: bool = False) -> Detections:
+    def in_tiles(
+        self, source: Image, columns: int, rows: int, *, bgr: bool = False, speed: Speed | None = None
+    ) -> Detections:
         """Find objects in one picture that are small in it: in overlapping tiles of it, and in the whole of it.
 
         It takes as many answers of the model as there are tiles, and one more.
@@ -150,9 +152,10 @@ class Detector(Classifier):
             columns: tiles in a row.
             rows: rows of tiles.
             bgr: arrays hold blue, green, red.
+            speed: how carefully it is prepared, as for calling the detector.
 
         Raises:
-            OptionError: a number of tiles is none.
+            OptionError: a number of tiles is none, or there is no such speed.
             ImageError: the picture cannot be read.
             ModelFileError: the model fails, or answers with something that is not a number.
         """
@@ -160,7 +163,7 @@ class Detector(Classifier):
         start = time.perf_counter()
         image = read_image(source, bgr=bgr, levels=self.preprocess.levels)
         read_ms = 1e3 * (time.perf_counter() - start)
-        found = detect_in_tiles(lambda parts: self(parts, speed=speed_for(source)), image, columns, rows)
+        found = detect_in_tiles(lambda parts: self(parts, speed=speed or speed_for(source)), image, columns, rows)
         return replace(found, source=source_name(source), preprocess_ms=read_ms + found.preprocess_ms)
 
     def find(

@@ -13,7 +13,7 @@ from edgevit.artifact.manifest import Preprocess
 from edgevit.artifact.tflite import NORMALIZATION_KEYS
 from edgevit.errors import OptionError
 from edgevit.runtime.backends.session import Session
-from edgevit.runtime.labels import parse_names, read_labels
+from edgevit.runtime.labels import check_labels, parse_names, read_labels
 from edgevit.schema import check_options, read_json
 
 logger = logging.getLogger(__name__)
@@ -204,10 +204,16 @@ def known_labels(told: UserMetadata, metadata: Mapping[str, str]) -> tuple[str, 
 
 
 def user_labels(labels: str | os.PathLike[str] | Sequence[str] | None) -> tuple[str, ...] | None:
-    """Return the names that were given, or those in the file whose path was given."""
+    """Return the names that were given, or those in the file whose path was given.
+
+    Raises:
+        OptionError: the file cannot be read, or a name is empty or more than a line.
+    """
     if labels is None:
         return None
-    return read_labels(Path(labels)) if isinstance(labels, str | os.PathLike) else tuple(labels)
+    if isinstance(labels, str | os.PathLike):
+        return read_labels(Path(labels))
+    return check_labels(tuple(labels), "--labels")
 
 
 def input_size(path: FilePath, session: Session, imgsz: int | tuple[int, int] | None) -> tuple[int, int]:

@@ -33,9 +33,14 @@ def read_labels(path: str | Path) -> tuple[str, ...]:
     labels = _from_json(text, path) if text.lstrip()[:1] in ("[", "{") else _from_lines(text, path)
     if not labels:
         raise OptionError(f"labels file {path} is empty; expected one class name a line")
+    return check_labels(labels, f"labels file {path}")
+
+
+def check_labels(labels: tuple[str, ...], what: str) -> tuple[str, ...]:
+    """Return the class names that `what` holds; OptionError if one is empty, or more than a line."""
     for index, name in enumerate(labels):
         if not name.strip() or len(name.splitlines()) > 1:
-            raise OptionError(f"labels file {path} has {name[:60]!r} for class {index}, expected a name on one line")
+            raise OptionError(f"{what} has {name[:60]!r} for class {index}, expected a name on one line")
     return labels
 
 

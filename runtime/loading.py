@@ -13,7 +13,7 @@ from edgevit.artifact.manifest import Manifest, read_manifest, read_metadata
 from edgevit.errors import ModelFileError, OptionError
 from edgevit.runtime.backends.session import Session, find_backend, open_exported, open_session
 from edgevit.runtime.classifier import Classifier
-from edgevit.schema import options_from
+from edgevit.schema import check_argument, options_from
 
 if TYPE_CHECKING:
     from edgevit.runtime.detector import Detector
@@ -82,7 +82,7 @@ def load(
     What is returned can be pickled: the process that reads it opens the file at the same absolute path, with the same
     options.
     """
-    if not isinstance(path, str | os.PathLike):
+    if not isinstance(path, str | os.PathLike) or not os.fspath(path):
         raise OptionError(f"the model is {path!r}, expected text or a path")
     opened, labels = _open(path, threads, task, options), options.get("labels")
     # another process may have another current folder
@@ -92,8 +92,7 @@ def load(
 
 
 def _open(path: FilePath, threads: int | None, task: Task | None, options: LoadOptions) -> Classifier:
-    if task is not None and task not in TASKS:
-        raise OptionError(f"--task is {task!r}, expected one of {', '.join(TASKS)}")
+    task = check_argument(Task | None, task, "task")
     path, told = os.fspath(path), _user_metadata(options) if options else None
     find_backend(path)
     manifest = read_manifest(path)

@@ -30,7 +30,7 @@ def limit_of(threshold: Limit) -> Callable[[str], float]:
     return lambda label: common
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Result:
     """The answer for one image; docs/results.md describes its JSON."""
 
@@ -157,6 +157,10 @@ class Result:
 
     def __str__(self) -> str:
         return f"{self.top1} {self.top1_conf:.2f}"
+
+    def __repr__(self) -> str:
+        """Return one line: a model may have a thousand classes, and a picture millions of pixels."""
+        return f"{type(self).__name__}({str(self)!r}, source={self.source!r})"
 
 
 @functools.lru_cache(maxsize=8)

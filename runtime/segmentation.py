@@ -18,7 +18,7 @@ from edgevit.runtime.results import Limit, Result, limit_of
 from edgevit.schema import Share, check_argument
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Segmentation(Result):
     """The answer for one picture.
 

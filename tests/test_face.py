@@ -184,6 +184,12 @@ def test_events_of_labels_are_told_after_their_answer(tiny_model: Path, tmp_path
         assert [(result.top1, len(told)) for result in results] == [("red", 0), ("red", 1), ("blue", 1), ("red", 2)]
         assert told == ["red", "blue", "red"]
         told.clear()
+        # a threshold alone says what is believed, too: the colours have 0.9 and more
+        for threshold, labels in ((0.6, ["red", "blue", "red"]), (1.0, ["unknown"])):
+            for _ in model.stream(clip, threshold=threshold, on_event=hear):
+                pass
+            assert told == labels
+            told.clear()
         # the flash of blue is one frame of three
         for _ in model.stream(clip, stable="2/3", on_event=hear):
             pass

@@ -16,10 +16,10 @@ import click
 from edgevit import __version__
 from edgevit.cli import habits
 from edgevit.cli.sections import CommandGroup
-from edgevit.cli.terminal import echo, let_go, open_closed, say
+from edgevit.cli.terminal import echo, let_go, say
 from edgevit.errors import EdgevitError
 from edgevit.system.log import show_log
-from edgevit.system.platforms import print_in_utf8
+from edgevit.system.platforms import fill_closed_streams, print_in_utf8
 
 COMMANDS = {
     "models": "edgevit.cli.models",
@@ -97,7 +97,7 @@ def cli() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point of the `edgevit` command."""
-    open_closed()
+    fill_closed_streams()
     try:
         _run(arguments)
     finally:

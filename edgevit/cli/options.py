@@ -53,9 +53,11 @@ FOREIGN_OPTIONS = (
     ),
     click.option("--output", metavar="NAME", help="Output to take of a foreign model that has several."),
     click.option("--crop-pct", type=float, metavar="SHARE", help="Share that is cropped, for a foreign model; 0.875."),
-    click.option("--squash", is_flag=True, default=None, help="Scale without keeping the aspect, for a foreign model."),
+    click.option(
+        "--squash/--no-squash", default=None, help="Scale without keeping the aspect, or keep it, for a foreign model."
+    ),
     click.option("--interpolation", type=click.Choice(INTERPOLATIONS), help="For a foreign model.  [default: bicubic]"),
-    click.option("--bgr", is_flag=True, default=None, help="A foreign model takes blue, green, red."),
+    click.option("--bgr/--no-bgr", default=None, help="A foreign model takes blue, green, red, or red, green, blue."),
     LEVELS_OPTION,
 )
 """What can be said only about a model that edgevit did not export."""

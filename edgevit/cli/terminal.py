@@ -38,13 +38,6 @@ def say(text: str) -> None:
     echo(f"edgevit: {text}", err=True)
 
 
-def open_closed() -> None:
-    """Open stdout and stderr where the process got none, such that writing fails as on a full disk."""
-    for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:
-            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDONLY), "w", encoding="utf-8"))
-
-
 def let_go() -> None:
     """Leave what a full disk, or a reader that went away, does not take: Python would complain of it at exit."""
     for stream in (sys.stdout, sys.stderr):

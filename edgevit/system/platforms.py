@@ -44,6 +44,21 @@ def machine_architecture() -> str:
     return MACHINES.get(found.lower(), found)
 
 
+def fill_closed_streams() -> None:
+    """Open the null device in place of each of stdin, stdout and stderr that was closed when the program began.
+
+    Else the next file that is opened gets the number of the closed one, and what a C library prints gets into it. That
+    stdin was closed can still be told: sys.stdin stays None. Writing to stdout then fails, as on a full disk, as its
+    answers would reach nobody; what stderr is told, nobody wanted to hear.
+    """
+    if sys.stdin is None:
+        os.open(os.devnull, os.O_RDONLY)
+    if sys.stdout is None:
+        sys.stdout = os.fdopen(os.open(os.devnull, os.O_RDONLY), "w", encoding="utf-8")
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 (lives as long as the process)
+
+
 def print_in_utf8() -> None:
     """Write stdout and stderr as UTF-8 on Windows too, whose own encodings lack letters and are not what JSON is in."""
     for stream in (sys.stdout, sys.stderr):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgevit import __version__
-from edgevit.errors import EdgevitError, ImageError
+from edgevit.errors import EdgevitError, ImageError, OptionError
 from edgevit.runtime.collect.clicks import QUALITY, ClassButtons
 from edgevit.runtime.collect.folder import PhotoFolder
 from edgevit.runtime.collect.options import CollectOptions
@@ -26,7 +26,8 @@ from edgevit.runtime.sinks.pictures import jpeg
 from edgevit.runtime.sources.frames import Clock, Frame
 from edgevit.runtime.sources.several import open_all
 from edgevit.runtime.sources.stop import Stop, check_stop
-from edgevit.runtime.stream.loop import is_black
+from edgevit.runtime.stream.unusable import is_black, of_source
+from edgevit.schema import check_functions
 
 log = logging.getLogger(__name__)
 
@@ -73,17 +74,20 @@ def collect(
     Args:
         options: what to do.
         on_event: is told what happens to the source; by default that is logged.
-        on_error: is told which pictures could not be read; by default that is logged.
+        on_error: is told which pictures could not be read, of a camera the first in a row; by default that is logged.
         on_page: is told the address of the page; by default that is logged.
         stop: ends the collection after the frame in hand when it is asked, as by a signal handler.
 
     Raises:
         EdgevitError: the source cannot be read, the folder cannot be written, or the quota is reached.
     """
-    folder = PhotoFolder(Path(options.to), options.quota_bytes)
     stop = check_stop(stop) or Stop()
+    check_functions(on_event=on_event, on_error=on_error, on_page=on_page)
+    if not isinstance(options, CollectOptions):
+        raise OptionError(f"--options is {options!r}, expected an edgevit.CollectOptions")
+    folder = PhotoFolder(Path(options.to), options.quota_bytes)
     frames = saved = alike = unreadable = 0
-    live = False
+    live = damaged = False
     with contextlib.ExitStack() as leaving:
         leaving.callback(folder.close)
         folder.check_labels(options.labels)
@@ -100,9 +104,12 @@ def collect(
                     image = TURNS[options.rotate](item.image())
                 except ImageError as error:
                     unreadable += 1
-                    (on_error or _log_error)(error)
+                    # a camera that sends rubbish does so many times a second
+                    if not (item.live and damaged):
+                        (on_error or _log_error)(of_source(error, item.moment.source))
+                    damaged = True
                     continue
-                frames += 1
+                frames, damaged = frames + 1, False
                 if page is not None:
                     page.show(image, item)
                     saved = page.buttons.kept
@@ -137,7 +144,7 @@ class CollectPage:
             OutputError: it cannot be listened at.
         """
         access = check_access(options.serve or "", options.serve_anyone, os.environ)
-        self._view, self._status = View(), RunStatus(options.plan.source_options.result_limit_s, good="pictures come")
+        self._view, self._status = View(), RunStatus(options.plan.result_limit_s, good="pictures come")
         self.buttons = ClassButtons(self._view, folder, options.labels)
         about = {"version": __version__, "model": f"photos in {options.to}", "source": options.plan.name}
         self.server = Server(access, PageState(self._view, self._status, about, clicks=self.buttons))

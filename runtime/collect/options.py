@@ -12,6 +12,7 @@ from edgevit.runtime.addresses.destinations import parse_bytes
 from edgevit.runtime.collect.folder import check_label
 from edgevit.runtime.collect.likeness import ALIKE
 from edgevit.runtime.datasets.listing import as_one_folder
+from edgevit.runtime.serve.address import parse_address
 from edgevit.runtime.stream.options import StreamOptions
 from edgevit.runtime.stream.plan import StreamPlan, plan_stream
 from edgevit.schema import Range, check_options, named_fields
@@ -75,6 +76,8 @@ class CollectOptions:
             named[as_one_folder(label)] = label
         if self.serve is None and self.serve_anyone:
             raise OptionError("--serve-anyone says who may see the page; add --serve 0.0.0.0:8080")
+        if self.serve is not None:
+            parse_address(self.serve)
         if self.serve is not None and self.plan.finite:
             raise OptionError(
                 f"--serve is for what is seen now, but {self.plan.name} is a file; name a camera or stream"

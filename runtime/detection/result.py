@@ -23,7 +23,7 @@ NOTHING = "nothing"
 """What is said of a picture in which nothing was found."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Detections(Result):
     """The answer for one picture.
 

@@ -3,7 +3,7 @@
 import contextlib
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Literal, cast, overload
 
@@ -120,7 +120,10 @@ def validate(
         DataError: the folder is not as it must be, or no picture can be read.
         ModelFileError: a model cannot be opened, fails, or answers with something that is not a number.
     """
-    given = [models] if isinstance(models, str | os.PathLike | Classifier) else list(models)
+    given = [models] if isinstance(models, str | os.PathLike | Classifier) else models
+    if not isinstance(given, Iterable):
+        raise OptionError(f"--models is {given!r}, expected a file, an open model, or a list of those")
+    given = list(given)
     if not given:
         raise OptionError("there is no model to judge; give a file, an open model, or a list of those")
     with contextlib.ExitStack() as leaving:

@@ -10,9 +10,11 @@ from edgevit.runtime.events.image_quality import measure
 from edgevit.runtime.events.labels import LabelRules, LabelState, next_state
 from edgevit.runtime.events.quality_alarms import HealthRules, HealthState, next_health
 from edgevit.runtime.events.recent import Recent
+from edgevit.runtime.images.read import read_image
 from edgevit.runtime.images.resample import RGBImage
 from edgevit.runtime.moment import Moment
 from edgevit.runtime.results import Result
+from edgevit.schema import option_name
 
 HEALTH_EVERY_S = 1.0
 """How often a picture's health is measured; it takes about a millisecond of a 720p picture."""
@@ -27,7 +29,15 @@ class Watch:
         health: HealthRules | None = None,
         counts: CountRules = CountRules(),  # noqa: B008 (frozen)
     ) -> None:
-        """Follow these rules; without health rules, pictures are not measured."""
+        """Follow these rules; without health rules, pictures are not measured.
+
+        Raises:
+            OptionError: one of them is something else.
+        """
+        _check_rules("labels", labels, LabelRules)
+        _check_rules("counts", counts, CountRules)
+        if health is not None:
+            _check_rules("health", health, HealthRules)
         self._label_rules = labels
         self._count_rules = counts
         self._health_rules = health
@@ -50,8 +60,10 @@ class Watch:
             moment: when and of what; that of the result if it comes from a stream.
 
         Raises:
-            OptionError: neither is there.
+            OptionError: neither is there, or the answer is something else.
         """
+        if not isinstance(result, Result):
+            raise OptionError(f"the answer is a {type(result).__name__}, expected a Result; of a list give each")
         moment = moment or result.moment
         if moment is None:
             raise OptionError("this answer does not come from a stream, so nobody knows its moment: give one")
@@ -69,13 +81,17 @@ class Watch:
         return (*events, *further)
 
     def look(self, image: RGBImage, moment: Moment) -> tuple[Event, ...]:
-        """Take the whole (H, W, 3) picture, once a frame; return what its health means."""
+        """Take the whole picture, once a frame, as a model may be called with it; return what its health means.
+
+        Raises:
+            ImageError: it is something else.
+        """
         last_s = self._measured_s.get(moment.source)
         if self._health_rules is None or (last_s is not None and moment.monotonic_s - last_s < HEALTH_EVERY_S):
             return ()
         self._measured_s[moment.source] = moment.monotonic_s
         state = self._health.get(moment.source, HealthState())
-        self._health[moment.source], events = next_health(self._health_rules, state, measure(image), moment)
+        self._health[moment.source], events = next_health(self._health_rules, state, measure(read_image(image)), moment)
         return events
 
     def gap(self, source: str) -> None:
@@ -91,3 +107,8 @@ class Watch:
                 self._counts[key] = counts.after_gap()
         if source in self._health:
             self._health[source] = self._health[source].after_gap()
+
+
+def _check_rules(name: str, rules: object, kind: type) -> None:
+    if not isinstance(rules, kind):
+        raise OptionError(f"{option_name(name)} is {rules!r}, expected {kind.__name__}")

@@ -13,6 +13,11 @@ _DAMAGED = "is a damaged or truncated {}; copy or record it again"
 _TURNED_LEFT = (1, 8, 3, 6)
 _THEN_TOP_AND_BOTTOM = (4, 5, 2, 7)
 _THEN_LEFT_AND_RIGHT = (2, 7, 4, 5)
+_VIDEO = "is a video, and no picture; `stream` reads it, as `edgevit run` does"
+_OTHER_VIDEOS = re.compile(rb"RIFF....AVI |\x1a\x45\xdf\xa3", re.DOTALL)
+"""How AVI, Matroska and WebM begin."""
+_HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
+"""What a HEIF file with pictures calls its kind (ISO/IEC 23008-12); videos begin with the same box."""
 
 
 class Header(NamedTuple):
@@ -36,7 +41,7 @@ class Header(NamedTuple):
 
 def read_header(data: bytes) -> Header | None:
     """Return what a picture says about itself; None if it is of no kind that is known here."""
-    for read in (_jpeg, _png, _heif, _webp, _tiff, _gif, _bmp, _jpeg2000, _netpbm):
+    for read in (_jpeg, _png, _heif, _webp, _tiff, _gif, _bmp, _jpeg2000, _netpbm, _video):
         if (header := read(data)) is not None:
             return header
     return None
@@ -74,11 +79,17 @@ def _heif(data: bytes) -> Header | None:
     facts = heif_facts(data)
     if facts is None:
         return None
-    fault = None
-    if b"avif" not in data[8:64] and b"avis" not in data[8:64]:
+    fault, brands = None, data[8:64]
+    if b"avif" not in brands and b"avis" not in brands:
         fault = "is a HEIC picture, which needs a licensed decoder; convert it to JPEG or PNG"
+        if not any(brand in brands for brand in _HEIC_BRANDS):
+            fault = _VIDEO
     turned = {None: _TURNED_LEFT, b"\0": _THEN_TOP_AND_BOTTOM, b"\1": _THEN_LEFT_AND_RIGHT}[facts.mirror]
     return Header("AVIF", facts.height, facts.width, turned[facts.quarters], fault)
+
+
+def _video(data: bytes) -> Header | None:
+    return Header("video", 0, 0, fault=_VIDEO) if _OTHER_VIDEOS.match(data) else None
 
 
 def _webp(data: bytes) -> Header | None:

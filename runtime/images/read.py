@@ -1,6 +1,7 @@
 """What a user has (a path, bytes, an array, a Pillow image) to an RGB array."""
 
 import os
+import re
 from typing import Any, TypeGuard
 
 import cv2
@@ -20,6 +21,7 @@ from edgevit.runtime.images.decode import (
 from edgevit.runtime.images.header import Header, read_header
 from edgevit.runtime.images.levels import to_bytes
 from edgevit.runtime.images.resample import RGBImage
+from edgevit.schema import check_argument
 
 _BYTES_PER_PIXEL = 4
 """A file of more than so many for each pixel of the limit is not read."""
@@ -27,6 +29,8 @@ _BYTES_PER_PIXEL = 4
 _HEAD = 1 << 18
 """Bytes of a JPEG in which its size almost always stands."""
 
+_ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/")
+"""How an address begins, also one that was made a path, which leaves one slash of two; Windows' C:/ is none."""
 _EXIF_ORIENTATION = 0x0112
 _DEEP_MODES = ("I", "F", "I;16", "I;16L", "I;16B", "I;16N")
 """Pillow's modes of more than eight bits, which its own conversion would cut at 255."""
@@ -53,7 +57,7 @@ def read_image(
     Raises:
         ImageError: it does not exist, cannot be decoded, ends too early, is too large, uses a small part of more than
             256 levels while no `levels` are told, or is of another kind.
-        OptionError: EDGEVIT_MAX_PIXELS is no whole number.
+        OptionError: `bgr` is neither True nor False, or EDGEVIT_MAX_PIXELS is no whole number.
     """
     return read_scaled(source, bgr=bgr, min_size=min_size, levels=levels, max_pixels=max_pixels)[0]
 
@@ -71,6 +75,7 @@ def read_scaled(
     Raises:
         EdgevitError: as read_image.
     """
+    bgr = check_argument(bool, bgr, "bgr")
     limit = pixel_limit() if max_pixels is None else max_pixels
     if isinstance(source, str | os.PathLike):
         name = os.fsdecode(os.fspath(source))
@@ -124,11 +129,20 @@ def read_picture(path: str | os.PathLike[str], max_pixels: int | None = None) ->
             # a file that grows meanwhile is not followed
             return file.read(most)
     except FileNotFoundError as error:
-        raise ImageError(f"{name} does not exist") from error
+        raise ImageError(_not_there(name)) from error
     except ImageError:
         raise
     except (OSError, ValueError) as error:
         raise ImageError(f"{name} cannot be read: {getattr(error, 'strerror', None) or error}") from error
+
+
+def _not_there(name: str) -> str:
+    """Return what to say of a path at which nothing is; what is an address may hold a password."""
+    if not name:
+        return "the path of the picture is empty; give that of an image file"
+    if scheme := _ADDRESS.match(name):
+        return f"{scheme[1]}://... is an address, not a file; `stream` reads it, as `edgevit run` does"
+    return f"{name} does not exist"
 
 
 def read_picture_header(path: str | os.PathLike[str]) -> Header:

@@ -107,7 +107,7 @@ def open_monitoring(options: RunOptions, heartbeat: Heartbeat, sha256: str | Non
     plan = options.plan
     access = check_access(options.serve, options.serve_anyone, os.environ)
     view = View(plan.regions, several=len(plan.sources) > 1 and not plan.finite)
-    status = RunStatus(options.source_options.result_limit_s, sources=len(plan.sources))
+    status = RunStatus(plan.result_limit_s, sources=len(plan.sources))
     about = {"version": __version__, "model": Path(options.model).name, "source": plan.name}
     server = Server(access, PageState(view, status, about, board=board))
     return Monitoring((status, view, *told), heartbeat, status, server, board)

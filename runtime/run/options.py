@@ -80,6 +80,10 @@ class RunOptions(StreamOptions):
         super().__post_init__()
         if self.serve is None and self.serve_anyone:
             raise OptionError("--serve-anyone says who may see the page; add --serve 0.0.0.0:8080")
+        if self.serve is not None:
+            from edgevit.runtime.serve.address import parse_address
+
+            parse_address(self.serve)
         # read now, so that what is wrong is said here
         for name in ("plan", "targets"):
             getattr(self, name)

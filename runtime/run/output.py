@@ -64,7 +64,7 @@ def open_output(
         OutputError: a place cannot be written.
     """
     targets = options.targets
-    wanted = options.asks_for_events or any(
+    wanted = options.asks_for_events(task) or any(
         target.sends in ("events", "all") or (target.sends is None and target.kind in ("mqtt", "webhook"))
         for target in targets
     )

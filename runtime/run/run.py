@@ -6,7 +6,7 @@ import queue
 from collections.abc import Callable
 from pathlib import Path
 
-from edgevit.errors import EdgevitError, OptionError
+from edgevit.errors import EdgevitError, ImageError, OptionError
 from edgevit.runtime.board.news import StatusFile
 from edgevit.runtime.events.event import Event
 from edgevit.runtime.moment import FrameKey, Moment
@@ -24,6 +24,7 @@ from edgevit.runtime.run.summary import RunProgress, RunSummary
 from edgevit.runtime.sources.stop import Stop, check_stop
 from edgevit.runtime.stream.loop import Predictor, StreamCallbacks
 from edgevit.runtime.stream.watched import watched_stream
+from edgevit.schema import check_functions
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +47,8 @@ def run(
     Args:
         options: what to do.
         on_event: is told each event but those that the page alone asks for; by default those of the sources are logged.
-        on_error: is told which pictures could not be read and were skipped; by default that is logged.
+        on_error: is told which pictures could not be read and were skipped, of a camera the first in a row; by default
+            that is logged.
         on_page: is told the address of the page of `serve`; by default that is logged.
         on_hang: is told, in another thread and after the places were flushed, that the run hangs and cannot go on: the
             model never answers, or the source does not let go after `stop`. It may end the process; by default what
@@ -63,6 +65,7 @@ def run(
         WorkerError: processes for `jobs` cannot begin, or die of all pictures.
     """
     stop = check_stop(stop)
+    check_functions(on_event=on_event, on_error=on_error, on_page=on_page, on_hang=on_hang, on_progress=on_progress)
     if not isinstance(options, RunOptions):
         raise OptionError(f"--options is {options!r}, expected an edgevit.RunOptions")
     if options.jobs is not None:
@@ -75,14 +78,11 @@ def run(
         heartbeat.renewal(text)
         monitoring.renewal(text)
 
-    def note(error: EdgevitError) -> None:
+    def unread(error: ImageError, moment: Moment | None) -> None:
         nonlocal unreadable
         unreadable += 1
         monitoring.damaged()
-        (on_error or _log_error)(error)
-
-    def unread(error: EdgevitError, moment: Moment) -> None:
-        if options.errors == "row":
+        if moment is not None and options.errors == "row":
             output.places.write(error_record(error, moment))
 
     def tell(event: Event) -> None:
@@ -132,7 +132,8 @@ def run(
                 classifier, lambda: open_model(options), renewed, reload, taken=monitoring.loaded
             )
             leaving.callback(reloadable.close)
-        callbacks = StreamCallbacks(tell, note, monitoring.pictures(output.picture), monitoring.black, unread)
+        told = on_error or _log_error
+        callbacks = StreamCallbacks(tell, told, monitoring.pictures(output.picture), monitoring.black, unread)
         leaving.callback(guard.left)
         answers = watched_stream(
             GuardedPredictor(predictor, guard), options.plan, callbacks, output.watch, stop, found=output.found

@@ -145,8 +145,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.server.allow(self.connection, "answered")
         path, _, query = self.path.partition("?")
         answer = refusal(self.server.access.token, self.headers["Authorization"], self.headers["Host"])
-        if answer is None and path == STREAM and self.command == "GET":
-            self._stream()
+        if answer is None and path == STREAM:
+            if self.command == "HEAD":
+                self._begin_stream()
+            else:
+                self._stream()
             return
         if answer is None:
             route = ROUTES.get(path)
@@ -199,8 +202,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self._send(Response(503, TEXT, b"too many watch already; come again later\n"))
             return
         try:
-            self._head(200, f"multipart/x-mixed-replace; boundary={PART}", "default-src 'none'")
-            self.end_headers()
+            self._begin_stream()
             self.wfile.write(BOUNDARY)
             number, view = 0, self.server.state.view
             while not (view.over or self._gone()):
@@ -215,6 +217,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
                     time.sleep(FASTEST_S)
         finally:
             self.server.streams.release()
+
+    def _begin_stream(self) -> None:
+        self._head(200, f"multipart/x-mixed-replace; boundary={PART}", "default-src 'none'")
+        self.end_headers()
 
     def _gone(self) -> bool:
         """Tell whether the other side closed, or the server did."""

@@ -86,9 +86,8 @@ class RunStatus:
         self._begun_s = self._now_s()
         self._last_s: float | None = None
         self._sources = sources
-        self._trouble: Recent[str, str] = Recent()
+        self._trouble: Recent[str, Health] = Recent()
         """By source, what is wrong with it."""
-        self._dark = False
         self._results: Counter[str] = Counter()
         self._events: Counter[str] = Counter()
         self._counts: Recent[Place, Mapping[str, int]] = Recent()
@@ -113,19 +112,19 @@ class RunStatus:
                     crossed = (source, line, label, direction)
                     self._crossings[crossed] = self._crossings.get(crossed, 0) + 1
                 if record.kind == "source_lost":
-                    self._trouble[source] = f"{source} is lost: {record.body.get('reason', 'no picture')}"
+                    self._lose(source, f"is lost: {record.body.get('reason', 'no picture')}")
                     # nobody knows how many there are now
                     for place in [place for place in self._counts if place[0] == source]:
                         del self._counts[place]
                 elif record.kind == "frozen" and record.body.get("active") and record.body.get("repeated"):
-                    self._trouble[source] = f"{source} keeps repeating the same picture"
+                    self._lose(source, "keeps repeating the same picture")
                 return
             result = record.result
             if isinstance(result, Detections):
                 self._counts[source, record.moment.roi] = result.all_counts()
                 if record.moment.roi is not None:
                     return
-            self._last_s, self._dark = self._now_s(), False
+            self._last_s = self._now_s()
             self._trouble.pop(source, None)
             self._results[result.headline] += 1
             if result.dropped is not None:
@@ -134,18 +133,21 @@ class RunStatus:
             self._preprocess_s += result.preprocess_ms / 1e3
             self._inference_s += result.inference_ms / 1e3
 
+    def _lose(self, source: str, why: str) -> None:
+        self._trouble[source] = Health("lost", f"{source} {why}")
+
     def seen(self, moment: Moment) -> None:
         """Note a picture that is used though nobody classified it."""
         with self._lock:
-            self._last_s, self._dark = self._now_s(), False
+            self._last_s = self._now_s()
             self._trouble.pop(moment.source, None)
 
     def black(self, moment: Moment) -> None:
         """Note a live picture with nothing on it."""
         with self._lock:
             self._black += 1
-            self._dark = True
-            self._trouble.pop(moment.source, None)
+            whose = f" of {moment.source}" if self._sources > 1 else ""
+            self._trouble[moment.source] = Health("dark", f"the pictures{whose} are black")
 
     def damaged(self) -> None:
         """Note a picture that cannot be read."""
@@ -184,12 +186,11 @@ class RunStatus:
             )
 
     def _health(self, uptime_s: float, age_s: float | None, backlogs: tuple[Backlog, ...]) -> Health:
-        troubles = list(self._trouble.values())
-        # with several sources, one that is lost does not stop the others
+        states = {trouble.state for trouble in self._trouble.values()}
+        troubles = [trouble.reason for trouble in self._trouble.values()]
+        # with several sources, one that is lost or dark does not stop the others
         if len(troubles) >= self._sources:
-            return Health("lost", "; ".join(troubles))
-        if self._dark:
-            return Health("dark", "the pictures are black")
+            return Health("dark" if states == {"dark"} else "lost", "; ".join(troubles))
         if age_s is None and uptime_s <= self._limit_s:
             return Health("starting", "no result yet")
         if age_s is None or age_s > self._limit_s:

@@ -58,8 +58,8 @@ def make_job(
     plan = options.plan
     _check_endless(options)
     find_backend(Path(options.model))
-    limit_s = options.source_options.result_limit_s
-    period_s = watchdog_s(options.source_options) if watchdog is None else parse_duration(watchdog, "--watchdog")
+    limit_s = plan.result_limit_s
+    period_s = watchdog_s(limit_s) if watchdog is None else parse_duration(watchdog, "--watchdog")
     if period_s < limit_s:
         raise OptionError(
             f"--watchdog is {watchdog}, but with these --every and --stall-timeout a result may take {limit_s:g} s; "

@@ -10,7 +10,6 @@ from edgevit.runtime.board.status import STATUS_FOLDER, STATUS_NAME
 from edgevit.runtime.service.secrets import Credential
 from edgevit.runtime.sources.grammar import Kind
 from edgevit.runtime.sources.live import BACKOFF
-from edgevit.runtime.sources.options import SourceOptions
 from edgevit.text import printable
 
 SHORTEST_WATCHDOG_S = 300.0
@@ -55,12 +54,12 @@ class Job:
     """What systemd passes on to it and to nobody else."""
 
 
-def watchdog_s(source_options: SourceOptions) -> float:
-    """Return after how long without a result a service is started anew.
+def watchdog_s(result_limit_s: float) -> float:
+    """Return after how long without a result a service is started anew whose next result may take so long, in seconds.
 
     Long enough for a source that is lost to be found again by the run itself, which keeps counters and connections.
     """
-    return max(SHORTEST_WATCHDOG_S, math.ceil(source_options.result_limit_s + 2 * BACKOFF.most_s))
+    return max(SHORTEST_WATCHDOG_S, math.ceil(result_limit_s + 2 * BACKOFF.most_s))
 
 
 def seconds(span_s: float) -> str:

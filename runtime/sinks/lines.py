@@ -4,6 +4,7 @@ import re
 import sys
 from typing import Protocol
 
+from edgevit.errors import OutputError
 from edgevit.runtime.detection.result import Detections
 from edgevit.runtime.events.event import is_of_source
 from edgevit.runtime.events.labels import UNKNOWN, LabelRules
@@ -32,7 +33,15 @@ class Stdout:
     """Lines on stdout; each is there at once, for whoever reads a pipe."""
 
     def __init__(self, header: str = "") -> None:
-        """Write a header before the first line, if it is not empty."""
+        """Write a header before the first line, if it is not empty.
+
+        Raises:
+            OutputError: there is no stdout, as in a program that was started without.
+        """
+        if sys.stdout is None:
+            raise OutputError(
+                "stdout is closed, so that no line can be written there; name a place, as in --to a.jsonl"
+            )
         self._header = header
 
     def write_line(self, line: str, wall_s: float) -> None:

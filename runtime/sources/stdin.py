@@ -33,10 +33,10 @@ def stdin_kind(source_options: SourceOptions, stop: Stop) -> Literal["paths", "p
     "nothing" if it ends, or the end is asked for, before anything came.
 
     Raises:
-        OptionError: it holds something else, such as a PNG.
+        OptionError: it holds something else, such as a PNG, or there is none.
         UnsupportedSystemError: it holds pictures, and this is not Linux.
     """
-    buffer: Any = getattr(sys.stdin, "buffer", None)
+    buffer = _stdin_bytes()
     if buffer is None:
         return "paths"
     # Windows cannot wait for a pipe; there Ctrl-C ends the wait
@@ -53,6 +53,21 @@ def stdin_kind(source_options: SourceOptions, stop: Stop) -> Literal["paths", "p
         return "paths" if first else "nothing"
     require_linux("stdin holds pictures, not paths; reading them", "give files, or the paths of files")
     return "file" if stat.S_ISREG(os.fstat(buffer.fileno()).st_mode) else "pictures"
+
+
+def _stdin_bytes() -> Any | None:
+    """Return stdin as bytes; None where it is text without a descriptor, which a program has put in its place.
+
+    Raises:
+        OptionError: there is none, as of a program that was started with it closed.
+    """
+    if sys.stdin is None or sys.stdin.closed:
+        raise OptionError("the source is stdin (-), which is closed; give files, a camera or an address")
+    buffer = getattr(sys.stdin, "buffer", None)
+    try:
+        return None if buffer is None or buffer.fileno() < 0 else buffer
+    except OSError:
+        return None
 
 
 def connect(source: Source, source_options: SourceOptions) -> Connection:
@@ -86,7 +101,7 @@ def stdin_paths(stop: Stop) -> Generator[Path, None, None]:
 
     They are read as bytes, since the name of a file need not be text in this machine's encoding.
     """
-    buffer: Any = getattr(sys.stdin, "buffer", None)
+    buffer = _stdin_bytes()
     if buffer is None or SYSTEM == "win32":  # which cannot wait for a pipe and a request at once
         for line in map(os.fsdecode, buffer or sys.stdin):
             if stop.asked:

@@ -31,13 +31,8 @@ from edgevit.runtime.sources.several import LiveSet, open_all
 from edgevit.runtime.sources.stop import Stop
 from edgevit.runtime.stream.detections import by_region
 from edgevit.runtime.stream.plan import StreamPlan
+from edgevit.runtime.stream.unusable import SourceState, is_black, of_source
 from edgevit.runtime.tracking.follow import Follower, frame_time_s
-
-BLACK = 16
-"""A live picture none of whose sampled levels is higher is no picture: black in limited range, 16, wrongly decoded."""
-
-_SAMPLE = 16
-"""Every 16th pixel along each side is sampled."""
 
 log = logging.getLogger(__name__)
 
@@ -62,8 +57,9 @@ class StreamCallbacks:
     error: Callable[[EdgevitError], None] | None = None
     picture: Callable[[RGBImage, Moment], None] | None = None
     black: Callable[[Moment], None] | None = None
-    unread: Callable[[EdgevitError, Moment], None] | None = None
-    """Is told, after `error`, which picture it was that could not be read."""
+    unread: Callable[[ImageError, Moment | None], None] | None = None
+    """Is told each picture that could not be read, with its moment if it has one, after `error`, which hears of a
+    camera's only the first in a row."""
     health: bool = False
     """Whether `event` is told of dark pictures by rules about their health."""
 
@@ -129,32 +125,42 @@ def predictions(
     """Yield the results of items that are open already; the caller closes them."""
     left = plan.max_frames
     follower = None if plan.follow is None else Follower(plan.follow)
-    cameras: Recent[str, Camera] = Recent()
+    sources: Recent[str, SourceState] = Recent()
+
+    def tell(what: Event | EdgevitError) -> None:
+        if follower is not None and isinstance(what, Event) and what.kind == "source_lost":
+            follower.gap(what.moment.source)
+        callbacks.tell(what)
+
     for item in items:
         if not isinstance(item, Frame):
-            if follower is not None and isinstance(item, Event) and item.kind == "source_lost":
-                follower.gap(item.moment.source)
-            callbacks.tell(item)
+            if isinstance(item, Event) and item.kind == "source_lost" and item.moment.source in sources:
+                sources[item.moment.source].outage.gap()
+            tell(item)
+            if isinstance(item, ImageError) and callbacks.unread is not None:
+                callbacks.unread(item, None)
             continue
-        camera = cameras.get(item.moment.source) or Camera(
-            item.moment.monotonic_s, Blackout(plan.source_options.stall_s)
-        )
-        cameras[item.moment.source] = camera
+        name = item.moment.source
+        sources[name] = source = sources.get(name) or SourceState(item.moment.monotonic_s, plan.source_options.stall_s)
+        damaged = False
         try:
             results, events = answer(predictor, item, plan, callbacks, clock, follower)
         except ImageError as error:
             # a camera that sends rubbish does so many times a second
-            if not (item.live and camera.damaged):
+            if not (item.live and source.damaged):
                 callbacks.tell(error)
-                if callbacks.unread is not None:
-                    callbacks.unread(error, item.moment)
-            camera.damaged, results, events = True, [], ()
+            if callbacks.unread is not None:
+                callbacks.unread(error, item.moment)
+            damaged = source.damaged = True
+            results, events = [], ()
         else:
             # one of the two tells of the dark
-            if not callbacks.health and (event := camera.blackout.after(not results, item.moment)):
+            if not callbacks.health and (event := source.blackout.after(not results, item.moment)):
                 callbacks.tell(event)
+        if item.live and (event := source.outage.after(damaged, item.moment)):
+            tell(event)
         if results:
-            camera.usable_s, camera.damaged = clock.monotonic_s(), False
+            source.usable_s, source.damaged = clock.monotonic_s(), False
             for result in results:
                 yield result
                 for event in events:
@@ -165,42 +171,11 @@ def predictions(
             item.live
             and not plan.source_options.wait
             and len(plan.sources) == 1
-            and clock.monotonic_s() - camera.usable_s > plan.source_options.stall_s
+            and clock.monotonic_s() - source.usable_s > plan.source_options.stall_s
         ):
-            raise SourceLostError(f"{item.moment.source} gave only black or damaged pictures")
+            raise SourceLostError(f"{name} gave only black or damaged pictures")
         if stop.asked or left == 0:
             break
-
-
-@dataclass
-class Camera:
-    """What is remembered of the pictures of one source."""
-
-    usable_s: float
-    """When the last one was classified, on the monotonic clock, in seconds."""
-    blackout: "Blackout"
-    damaged: bool = False
-    """Whether it was told that they cannot be read."""
-
-
-class Blackout:
-    """Tells when a live source has been black for a while, and when it no longer is."""
-
-    def __init__(self, hold_s: float) -> None:
-        """Tell after so many seconds of nothing but black."""
-        self._hold_s = hold_s
-        self._since_s: float | None = None
-        self._told = False
-
-    def after(self, black: bool, moment: Moment) -> Event | None:
-        if not black:
-            told, self._told, self._since_s = self._told, False, None
-            return Event("too_dark", moment, {"active": False, "black": True}) if told else None
-        self._since_s = moment.monotonic_s if self._since_s is None else self._since_s
-        if self._told or moment.monotonic_s - self._since_s < self._hold_s:
-            return None
-        self._told = True
-        return Event("too_dark", moment, {"active": True, "black": True})
 
 
 def answer(
@@ -217,9 +192,23 @@ def answer(
     With a follower boxes have ids, and what it tells is returned too.
 
     Raises:
-        ImageError: it cannot be decoded, or is smaller than a region.
+        ImageError: it cannot be decoded, or is smaller than a region; the error names the source.
         OptionError: it has no time, and is to be followed.
     """
+    try:
+        return _answer(predictor, frame, plan, callbacks, clock, follower)
+    except ImageError as error:
+        raise of_source(error, frame.moment.source) from error
+
+
+def _answer(
+    predictor: Predictor,
+    frame: Frame,
+    plan: StreamPlan,
+    callbacks: StreamCallbacks,
+    clock: Clock,
+    follower: Follower | None,
+) -> tuple[list[Result], tuple[Event, ...]]:
     age_ms = 1e3 * (clock.monotonic_s() - frame.moment.monotonic_s) if frame.live else None
     grid = plan.grid if predictor.task == "detect" else None
     regions, turned = () if predictor.task == "detect" else plan.regions, plan.rotate != 0
@@ -232,20 +221,20 @@ def answer(
         # a region may be small, and who looks at the picture may keep it: both need all the pixels there are
         whole = bool(regions or callbacks.picture or predictor.whole_pictures)
         least = min_decode_size(predictor.preprocess)
-        image = _upright(frame, plan, predictor, None if whole else least)
+        image = seen = _upright(frame, plan, predictor, None if whole else least)
         if callbacks.picture is not None:
             callbacks.picture(image, frame.moment)
-        if frame.live and is_black(image):
+        # who looks on changes no answer: of a large JPEG the model sees what it would see alone
+        reduced = not (regions or grid) and whole and _is_file(frame) and reduction(image.shape[:2], least) > 1
+        if reduced and not predictor.whole_pictures:
+            seen = _upright(frame, plan, predictor, least)
+        if frame.live and is_black(seen):
             if callbacks.black is not None:
                 callbacks.black(frame.moment)
             return [], ()
-        parts: list[Any] = [cut(image, region) for region in regions] or [image]
-        if frame.still and not (regions or grid) and reduction(image.shape[:2], least) > 1:
-            # who looks on changes no answer: the model has a large file decoded at reduced scale
-            if not turned:
-                parts = [frame.picture]
-            elif not predictor.whole_pictures:
-                parts = [_upright(frame, plan, predictor, least)]
+        parts: list[Any] = [cut(image, region) for region in regions] or [seen]
+        if reduced and predictor.whole_pictures and frame.still and not turned:
+            parts = [frame.picture]
         read_ms = 1e3 * (time.perf_counter() - begun) / len(parts)
         if grid is None:
             results = predictor(parts, speed=speed)
@@ -280,6 +269,6 @@ def _upright(frame: Frame, plan: StreamPlan, predictor: Predictor, min_size: tup
     return TURNS[plan.rotate](frame.image(min_size, predictor.preprocess.levels))
 
 
-def is_black(image: RGBImage) -> bool:
-    """Tell whether an (H, W, 3) picture shows nothing at all, as of a camera whose signal is gone."""
-    return bool(image[::_SAMPLE, ::_SAMPLE].max() <= BLACK)
+def _is_file(frame: Frame) -> bool:
+    """Tell whether its picture is an image file, or the bytes of one: a JPEG can be decoded at reduced scale."""
+    return isinstance(frame.picture, Path | bytes)

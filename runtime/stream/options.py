@@ -194,11 +194,13 @@ class StreamOptions:
             raise OptionError("--hysteresis is about confidences, and counts have none: smooth them with --stable 3/5")
         self.count_rules.check_names(names)
 
-    @property
-    def asks_for_events(self) -> bool:
-        """Whether an option makes sense only where somebody listens to events of labels or counts."""
-        wanted = self.count or self.line or self.dwell
-        return bool(wanted or self.stable or self.hysteresis or self.cooldown or self.label_rules.thresholds)
+    def asks_for_events(self, task: str) -> bool:
+        """Tell whether an option makes sense only where somebody listens to events of labels or counts.
+
+        A threshold of a single class says of a detector only which boxes count.
+        """
+        wanted = self.count or self.line or self.dwell or self.stable or self.hysteresis or self.cooldown
+        return bool(wanted or (task != "detect" and self.label_rules.thresholds))
 
 
 def parse_capture(text: str) -> tuple[int, int]:

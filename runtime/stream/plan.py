@@ -42,6 +42,11 @@ class StreamPlan:
         return ", ".join(source.name for source in self.sources)
 
     @property
+    def result_limit_s(self) -> float:
+        """How long the next result of a healthy run may take, with the warm-up that suits its sources, in seconds."""
+        return max(self.source_options.suited_to(source.kind).result_limit_s for source in self.sources)
+
+    @property
     def finite(self) -> bool:
         """Whether all sources are files, whose pictures' health is no news."""
         return all(source.kind in FINITE for source in self.sources)

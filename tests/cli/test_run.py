@@ -306,6 +306,12 @@ def test_selftest_fails_with_exit_code_3(run: Run, tiny_model: Path, make_model:
     assert err.count("\n") == 1
 
 
+def test_closed_stderr_makes_no_failure_of_what_was_done(tiny_model: Path) -> None:
+    code = "import os, sys; os.close(2); os.execv(sys.executable, sys.argv[1:])"
+    command = [sys.executable, "-m", "edgevit", "info", str(tiny_model)]
+    assert subprocess.run([sys.executable, "-c", code, *command], capture_output=True, cwd=ROOT).returncode == 0
+
+
 @pytest.mark.parametrize("command", [("run", "--json"), ("run", "--to", "csv"), ("models",)])
 def test_stdout_on_a_full_disk_is_one_line(tiny_model: Path, folder: Path, command: tuple[str, ...]) -> None:
     given = [command[0], str(tiny_model), str(folder / "a.png"), *command[1:]] if command[0] == "run" else command
@@ -335,6 +341,27 @@ def test_without_a_command_there_is_help_of_several_lines_on_stderr(run: Run, co
     assert (code, out) == (2, "")
     assert err == run(*command, "--help")[1]
     assert err.count("\n") > 10
+
+
+@pytest.mark.parametrize("closed", [(0,), (1,), (2,), (0, 1, 2)])
+def test_stream_that_is_closed_is_no_traceback_and_no_file_takes_its_number(
+    tiny_model: Path, save_image: SaveImage, tmp_path: Path, closed: tuple[int, ...]
+) -> None:
+    random = np.random.default_rng(1)
+    path = save_image("noise.jpg", random.integers(0, 256, (96, 96, 3), np.uint8))
+    data = bytearray(path.read_bytes())
+    # libjpeg says on stderr what is wrong with it
+    data[-400:-200] = random.integers(0, 255, 200, np.uint8).tobytes()
+    path.write_bytes(data)
+    code = "import os, sys; [os.close(int(number)) for number in sys.argv[1]]; os.execv(sys.executable, sys.argv[2:])"
+    places = [*([] if 1 in closed else ["--to", "json"]), "--to", f"{tmp_path}/all.jsonl", "--errors", "row"]
+    command = [sys.executable, "-m", "edgevit", "run", str(tiny_model), str(path), *places]
+    numbers = "".join(map(str, closed))
+    done = subprocess.run([sys.executable, "-c", code, numbers, *command], capture_output=True, text=True, cwd=ROOT)
+    assert "Traceback" not in done.stderr
+    assert ("noise.jpg" in done.stdout) == (1 not in closed)
+    (line,) = (tmp_path / "all.jsonl").read_text().splitlines()
+    assert json.loads(line)["source"] == str(path)
 
 
 def test_reader_that_leaves_early_is_no_traceback(tiny_model: Path, folder: Path) -> None:

@@ -5,6 +5,7 @@ import pytest
 
 from edgevit.runtime.events.labels import LabelRules
 from edgevit.runtime.results import Result
+from edgevit.runtime.segmentation import Segmentation
 
 NAMES = ("ant", "bee", "cat", "dog", "eel", "fox")
 RESULT = Result(
@@ -25,6 +26,17 @@ def test_best_classes_come_first() -> None:
     assert RESULT.top(6, threshold=0.1) == (("bee", 0.5), ("cat", 0.25), ("dog", 0.125))
     assert RESULT.top(6, LabelRules(threshold=0.1, thresholds={"cat": 0.3}).enter) == (("bee", 0.5), ("dog", 0.125))
     assert str(RESULT) == "bee 0.50"
+
+
+def test_answers_of_thousands_of_classes_and_pixels_are_shown_in_one_line() -> None:
+    assert repr(RESULT) == "Result('bee 0.50', source='field/bee 1.jpg')"
+    names = tuple(f"class {number}" for number in range(1000))
+    many = Result(np.eye(1000, dtype=np.float32)[7], names)
+    assert repr([many]) == "[Result('class 7 1.00', source=None)]"
+    mask = np.zeros((2, 2), np.uint8)
+    palette = ((0, 0, 0),) * len(NAMES)
+    drawn = Segmentation(RESULT.probs, NAMES, "a.jpg", mask=mask, palette=palette)
+    assert repr(drawn) == f"Segmentation({str(drawn)!r}, source='a.jpg')"
 
 
 def test_few_classes_make_a_short_list() -> None:

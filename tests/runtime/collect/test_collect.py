@@ -326,6 +326,15 @@ def test_damaged_frame_is_told_and_the_next_are_kept(give: Give, tmp_path: Path)
     assert items.closed
 
 
+def test_rubbish_of_a_camera_is_told_once_an_outage_and_counted_each_time(give: Give, tmp_path: Path) -> None:
+    rubbish = [live(b"no picture", number) for number in range(3)]
+    give([*rubbish, live(scene(1), 3), live(b"no picture", 4)])
+    told: list[EdgevitError] = []
+    done = collect(CollectOptions(source="camera:0", labels=["hen"], to=tmp_path), on_error=told.append)
+    assert (done.unreadable, len(told)) == (4, 2)
+    assert all(str(error).startswith("camera:0: the image is not an image") for error in told)
+
+
 def test_damaged_frame_is_logged_where_nobody_listens(
     give: Give, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -10,6 +10,8 @@ import edgevit
 from edgevit.runtime.detection.boxes import FoundBoxes
 from edgevit.runtime.detection.merge import merge_boxes
 from edgevit.runtime.detection.tiles import tile_places
+from edgevit.runtime.images.prepare import Prepared, prepare
+from edgevit.runtime.images.preprocess import Speed
 from tests.conftest import SaveImage
 from tests.made_detector import scene
 
@@ -98,6 +100,22 @@ def test_other_boxes_stay_two(left: FoundBoxes, right: FoundBoxes, why: str) -> 
 def test_nothing_merges_to_nothing() -> None:
     assert len(merge_boxes([(found(), LEFT), (found(), RIGHT)], SIZE).boxes) == 0
     assert len(merge_boxes([], SIZE).boxes) == 0
+
+
+@pytest.mark.parametrize(("asked", "prepared"), [(None, "fast"), ("usual", "usual")])
+def test_array_is_prepared_in_tiles_as_carefully_as_is_asked(
+    tiny_detector: Path, monkeypatch: pytest.MonkeyPatch, asked: Speed | None, prepared: Speed
+) -> None:
+    speeds: list[Speed | None] = []
+
+    def prepare_and_note(*given: Any, **options: Any) -> Prepared:
+        speeds.append(options["speed"])
+        return prepare(*given, **options)
+
+    monkeypatch.setattr("edgevit.runtime.detector.prepare", prepare_and_note)
+    with edgevit.load(tiny_detector, task="detect") as detector:
+        detector.in_tiles(scene(), 1, 1, speed=asked)
+    assert set(speeds) == {prepared}
 
 
 def test_detector_finds_in_tiles_what_is_too_small_in_the_whole(tiny_detector: Path) -> None:

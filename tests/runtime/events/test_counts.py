@@ -131,7 +131,7 @@ def test_rule_that_no_count_can_change_is_refused(text: str) -> None:
 def test_stream_options_read_rules_and_check_their_regions() -> None:
     options = StreamOptions(count=["hen>=10@coop"], roi=["coop=0,0,0.5,1"], stable="3/5", cooldown="10m")
     assert options.count_rules == CountRules([CountRule("hen", ">=", 10, "coop")], (3, 5), 600.0)
-    assert options.asks_for_events
+    assert options.asks_for_events("detect")
     with pytest.raises(OptionError, match="the picture has no region 'yard'; it has coop"):
         StreamOptions(count=["hen>=10@yard"], roi=["coop=0,0,0.5,1"])
     with pytest.raises(OptionError, match="the model has no class 'cow'; it has hen, fox"):

@@ -2,6 +2,7 @@
 
 import io
 import re
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -105,6 +106,23 @@ def test_what_opencv_throws_or_cannot_decode_is_one_line(
         ImageError, match=r"^b\.png is not an image, is damaged, or is of a kind that OpenCV cannot dec"
     ):
         decode(data, "b.png", None, None, 10**6)
+
+
+@pytest.mark.parametrize(("brand", "what"), [(b"heic", "a HEIC picture"), (b"isom", "a video"), (b"qt  ", "a video")])
+def test_video_is_no_heic_picture_though_both_begin_with_the_same_box(brand: bytes, what: str) -> None:
+    file = (24).to_bytes(4) + b"ftyp" + brand + bytes(4) + brand + b"mp41" + bytes(100)
+    with pytest.raises(ImageError, match=f"^the image is {what}, "):
+        read_image(file)
+
+
+@pytest.mark.parametrize(("suffix", "codec"), [(".avi", "MJPG"), (".mp4", "mp4v"), (".mkv", "mp4v")])
+def test_video_given_as_a_picture_says_what_reads_it(tmp_path: Path, suffix: str, codec: str) -> None:
+    path = tmp_path / f"clip{suffix}"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*codec), 10, (64, 48))
+    writer.write(np.zeros((48, 64, 3), np.uint8))
+    writer.release()
+    with pytest.raises(ImageError, match=r"clip\.\w+ is a video, and no picture; `stream` reads it"):
+        read_image(path)
 
 
 @pytest.mark.parametrize(

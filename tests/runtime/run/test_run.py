@@ -15,8 +15,10 @@ import edgevit
 from edgevit.cli.run import command
 from edgevit.cli.run_options import read_run_options
 from edgevit.runtime.images.regions import Region
+from edgevit.runtime.moment import Moment
 from edgevit.runtime.run.options import RunOptions
 from edgevit.runtime.run.output import open_output
+from edgevit.runtime.sources.frames import Frame, Picture
 from edgevit.runtime.stream.loop import StreamCallbacks
 from edgevit.runtime.stream.watched import watched_stream
 from tests.runtime.run.test_result_writer import Kept
@@ -152,6 +154,30 @@ def test_a_file_that_is_given_twice_is_two_frames(
     assert len(list((tmp_path / "frames").iterdir())) == 2
 
 
+def test_each_damaged_picture_of_a_camera_is_counted_and_has_a_row_and_why_is_told_once(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pictures: list[Picture] = [b"rubbish", b"rubbish", b"rubbish", np.full((48, 64, 3), RED, np.uint8)]
+    frames = [
+        Frame(picture, Moment("http://pen", number, float(number), 1e9 + number), dropped=0)
+        for number, picture in enumerate(pictures)
+    ]
+    monkeypatch.setattr("edgevit.runtime.stream.loop.open_all", lambda *given: (each for each in frames))
+    options = edgevit.RunOptions(model=tiny_model, sources=["http://pen"], errors="row", to=[f"{tmp_path}/all.jsonl"])
+    errors: list[edgevit.EdgevitError] = []
+    done = edgevit.run(options, on_error=errors.append)
+    assert (done.results, done.unreadable, len(errors)) == (1, 3, 1)
+    rows = [json.loads(line) for line in (tmp_path / "all.jsonl").read_text().splitlines()]
+    assert [row["frame"] for row in rows if "error" in row] == [0, 1, 2]
+    assert rows[0]["error"].startswith("http://pen: the image is not an image")
+
+
+def test_program_without_stdout_is_told_to_name_a_place(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdout", None)
+    with pytest.raises(edgevit.OutputError, match="^stdout is closed, .* name a place"):
+        edgevit.run(RunOptions(model=tiny_model, sources=["sample"]))
+
+
 def test_stop_ends_a_run_after_the_frame_in_hand(tiny_model: Path, clip: Path, tmp_path: Path) -> None:
     stop = edgevit.Stop()
     options = edgevit.RunOptions(model=tiny_model, sources=[clip], stable="1/1", to=[f"{tmp_path}/a.jsonl"])
@@ -222,6 +248,8 @@ def test_what_is_read_is_never_written(
         {"sources": ["-x.jpg", "--json"], "top_k": 2},
         {"sources": ["-"], "top_k": 2},
         {"mean": (0.5, 0.5, 0.5), "std": (0.25, 0.25, 0.25), "imgsz": (224, 320)},
+        {"bgr": True, "squash": True},
+        {"bgr": False, "squash": False},
     ],
 )
 def test_command_line_of_options_says_the_same(given: dict[str, Any]) -> None:

@@ -41,6 +41,23 @@ def test_run_of_several_sources_is_lost_only_when_all_are() -> None:
     assert status.health().reason == "results are being produced"
 
 
+def test_one_dark_camera_of_several_does_not_make_the_run_ill() -> None:
+    status, night = RunStatus(60.0, sources=2), Moment("b", 0, 0, 0)
+    write_result(status, "a")
+    # while the other goes on, in whatever order their pictures come
+    for _ in range(2):
+        status.black(night)
+        assert (status.health().state, "the pictures of b are black" in status.health().reason) == ("running", True)
+        write_result(status, "a")
+    lose(status, "a")
+    assert status.health().state == "lost"
+    status.black(Moment("a", 1, 0, 0))
+    assert status.health().state == "dark"
+    write_result(status, "b")
+    assert "the pictures of a are black" in status.health().reason
+    assert status.health().state == "running"
+
+
 def test_run_of_one_source_is_lost_with_it() -> None:
     status = RunStatus(60.0)
     write_result(status, "a")

@@ -139,7 +139,7 @@ def test_camera_that_is_away_for_a_day_does_not_use_the_budget_up(watchdog: floa
 def test_watchdog_waits_for_two_intervals_and_two_attempts_to_connect(
     source_options: SourceOptions, expected: float
 ) -> None:
-    assert watchdog_s(source_options) == expected
+    assert watchdog_s(source_options.result_limit_s) == expected
 
 
 def test_devices_are_those_of_the_source() -> None:

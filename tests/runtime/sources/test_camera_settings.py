@@ -68,6 +68,10 @@ def test_one_picture_of_a_folder_may_be_asked_for() -> None:
 
 def test_warm_up_suits_the_source() -> None:
     assert [SourceOptions().suited_to(kind).warmup_s for kind in ("camera", "picam", "rtsp", "http")] == [2, 2, 0, 0]
+    # a result is waited for as long as the warm-up lets it wait, of several sources the longest
+    for sources, limit_s in (["camera:0"], 12.0), (["http://pen"], 10.0), (["camera:0", "http://pen"], 12.0):
+        assert plan_stream(sources, StreamOptions()).result_limit_s == limit_s
+    assert plan_stream(["camera:0"], StreamOptions(warmup="20s", every="5s")).result_limit_s == 40.0
     assert StreamOptions(warmup="500ms").source_options.suited_to("camera").warmup_s == 0.5
     assert StreamOptions(warmup=0).source_options.suited_to("camera").warmup_s == 0
 

@@ -1,5 +1,6 @@
 """Finite sources: read whole and in order, through Classifier.stream."""
 
+import io
 from collections.abc import Callable
 from pathlib import Path
 
@@ -188,3 +189,21 @@ def test_closing_the_classifier_ends_its_streams(classifier: Classifier, tmp_pat
     assert next(results).top1 == "red"
     classifier.close()
     assert list(results) == []
+
+
+def test_stdin_that_is_closed_is_one_line(classifier: Classifier, monkeypatch: pytest.MonkeyPatch) -> None:
+    closed = io.TextIOWrapper(io.BytesIO())
+    closed.close()
+    for stdin in (None, closed):
+        monkeypatch.setattr("sys.stdin", stdin)
+        with pytest.raises(OptionError, match=r"^the source is stdin \(-\), which is closed; give files"):
+            list(classifier.stream("-"))
+
+
+def test_text_in_the_place_of_stdin_is_a_list_of_paths(
+    classifier: Classifier, save_image: SaveImage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = save_image("red.png", plain("red"))
+    for stdin in (io.StringIO(f"{path}\n"), io.TextIOWrapper(io.BytesIO(f"{path}\n".encode()))):
+        monkeypatch.setattr("sys.stdin", stdin)
+        assert [result.top1 for result in classifier.stream("-")] == ["red"]

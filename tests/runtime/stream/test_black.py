@@ -3,7 +3,7 @@
 import numpy as np
 
 from edgevit.runtime.moment import Moment
-from edgevit.runtime.stream.loop import Blackout, is_black
+from edgevit.runtime.stream.unusable import Blackout, is_black
 
 
 def test_black_is_what_has_no_level_above_16() -> None:

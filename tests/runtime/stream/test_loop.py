@@ -144,7 +144,18 @@ def test_who_looks_gets_all_the_pixels_and_the_moment(jpeg: bytes) -> None:
         looker, frame(jpeg, 4), plan_of(), picture=lambda image, moment: shown.append((image.shape, moment.sequence))
     )
     assert shown == [((320, 640, 3), 4)]
-    assert looker.sizes == [(320, 640)]
+
+
+@pytest.mark.parametrize("turned", [0, 90])
+def test_frame_of_a_camera_is_answered_and_called_black_alike_whoever_looks_on(jpeg: bytes, turned: int) -> None:
+    dark = np.zeros((320, 640, 3), np.uint8)
+    # bright points of a sensor, where the whole picture is sampled
+    dark[::16, ::16] = 60
+    plan, looking = plan_of(rotate=turned), {"picture": lambda image, moment: None}
+    for seen in (jpeg, bytes(cv2.imencode(".jpg", dark)[1])):
+        alone, watched = Looker(), Looker()
+        assert len(at_5_25(alone, frame(seen), plan)) == len(at_5_25(watched, frame(seen), plan, **looking))
+        np.testing.assert_array_equal(alone.given, watched.given)
 
 
 def test_predictor_of_whole_pictures_gets_all_the_pixels(jpeg: bytes) -> None:
@@ -171,14 +182,20 @@ def test_file_is_answered_as_the_model_alone_would_read_it_whoever_looks_on(tmp_
     path.write_bytes(jpeg)
     looking = {"picture": lambda image, moment: shown.append(image.shape)}
     looker = Looker()
+    # decoded at the scale that it has where nobody looks
     at_5_25(looker, frame(path, live=False), plan_of("a.jpg"), **looking)
     at_5_25(looker, frame(jpeg, stored=True), plan_of("-"), **looking)
-    assert looker.given == [path, jpeg]
-    # turned: decoded at the scale that it has where nobody looks
+    at_5_25(looker, frame(jpeg, stored=True), plan_of("-"))
     at_5_25(looker, frame(path, live=False), plan_of("a.jpg", rotate=90), **looking)
     at_5_25(looker, frame(path, live=False), plan_of("a.jpg", rotate=90))
-    assert looker.sizes == [(320, 160)] * 2
+    assert looker.sizes == [(160, 320)] * 3 + [(320, 160)] * 2
     assert shown == [(320, 640, 3)] * 2 + [(640, 320, 3)]
+    # a detector decodes it itself, as its boxes are told in the pixels of the file
+    detector = Looker(whole_pictures=True)
+    at_5_25(detector, frame(path, live=False), plan_of("a.jpg"), **looking)
+    at_5_25(detector, frame(jpeg, stored=True), plan_of("-"), **looking)
+    at_5_25(detector, frame(jpeg, stored=True), plan_of("-"))
+    assert detector.given == [path, jpeg, jpeg]
 
 
 def test_frames_are_prepared_fast_and_files_with_care_whatever_is_asked(

@@ -1,9 +1,13 @@
 """Pictures that are black or damaged for a while, or for ever: who is told, and when a camera counts as lost."""
 
+from pathlib import Path
+
+import cv2
 import numpy as np
 import pytest
 
-from edgevit.errors import ImageError, SourceLostError
+from edgevit.errors import EdgevitError, ImageError, SourceLostError
+from edgevit.runtime.events.event import Event
 from edgevit.runtime.sources.frames import Clock, Picture
 from edgevit.runtime.sources.opening import Item
 from edgevit.runtime.sources.stop import Stop
@@ -21,6 +25,8 @@ def test_rubbish_of_a_camera_is_told_once_an_outage() -> None:
     results = told.run([frame(each, k, float(k)) for k, each in enumerate(seen)], plan_of())
     assert [result.moment and result.moment.sequence for result in results] == [2]
     assert [type(error) for error in told.errors] == [ImageError, ImageError]
+    # of several cameras nobody would know which one it was
+    assert str(told.errors[0]).startswith("camera:0: the image is not an image")
 
 
 def test_each_damaged_file_is_told() -> None:
@@ -33,13 +39,62 @@ def test_which_picture_could_not_be_read_is_told_after_why() -> None:
     told: list[tuple[str, int | None]] = []
     callbacks = StreamCallbacks(
         error=lambda error: told.append((type(error).__name__, None)),
-        unread=lambda error, moment: told.append((type(error).__name__, moment.sequence)),
+        unread=lambda error, moment: told.append((type(error).__name__, None if moment is None else moment.sequence)),
     )
     seen: list[Picture] = [b"rubbish", b"rubbish", BRIGHT, b"rubbish"]
     items: list[Item] = [frame(each, number) for number, each in enumerate(seen)]
     list(predictions(Looker(), items, plan_of(), callbacks, Stop(), Clock()))
-    # once an outage, as the error
-    assert told == [("ImageError", None), ("ImageError", 0), ("ImageError", None), ("ImageError", 3)]
+    # why is told once an outage
+    why = ("ImageError", None)
+    assert told == [why, ("ImageError", 0), ("ImageError", 1), why, ("ImageError", 3)]
+
+
+def test_file_without_a_frame_is_one_that_could_not_be_read_and_a_lost_camera_is_none() -> None:
+    told, unread = list[EdgevitError](), list[tuple[str, object]]()
+    callbacks = StreamCallbacks(error=told.append, unread=lambda error, moment: unread.append((str(error), moment)))
+    items: list[Item] = [ImageError("a.jpg does not exist"), SourceLostError("camera:1 is lost")]
+    list(predictions(Looker(), items, plan_of(), callbacks, Stop(), Clock()))
+    assert (told, unread) == (items, [("a.jpg does not exist", None)])
+
+
+def test_picture_that_is_smaller_than_a_region_is_named(tmp_path: Path) -> None:
+    path, told = tmp_path / "small.png", Told()
+    assert cv2.imwrite(str(path), BRIGHT)
+    plan = plan_of(str(tmp_path), roi=["gate=100,0,200,100"])
+    told.run([frame(path, live=False, source=str(path)), frame(b"rubbish", live=False, source=str(path))], plan)
+    region, rubbish = map(str, told.errors)
+    assert region.startswith(f"{path}: region gate reaches to 300x100, but the picture is 48x32 pixels")
+    assert rubbish.startswith(f"{path}: the image is not an image")
+    path.write_bytes(b"rubbish")
+    told.run([frame(path, live=False, source=str(path))], plan)
+    # a file names itself, once
+    assert str(told.errors[2]).startswith(f"{path} is not an image")
+
+
+def test_camera_that_gives_only_damaged_pictures_is_lost_until_one_can_be_read() -> None:
+    told = Told()
+    seen: list[tuple[float, Picture]] = [(0.0, BRIGHT), (1.0, b"rubbish"), (3.0, b"rubbish"), (4.0, b"rubbish")]
+    seen += [(6.0, b"rubbish"), (7.5, BLACK), (8.0, BRIGHT), (9.0, b"rubbish"), (11.0, BRIGHT)]
+    told.run([frame(each, k, at_s) for k, (at_s, each) in enumerate(seen)], plan_of(stall_timeout="3s"))
+    assert [(event.kind, event.moment.sequence, dict(event.facts)) for event in told.events] == [
+        ("source_lost", 3, {"reason": "none of its pictures can be read"}),
+        ("source_back", 5, {"away_s": 3.5}),
+    ]
+
+
+def test_loss_of_the_connection_ends_what_was_told_of_its_pictures() -> None:
+    told = Told()
+    gone = Event("source_lost", frame(b"").moment, {"reason": "gone"})
+    items: list[Item] = [frame(b"rubbish", k, float(k)) for k in range(3)]
+    told.run([*items, gone, frame(BRIGHT, 3, 9.0)], plan_of(stall_timeout="2s"))
+    # who reads the camera tells when it is back
+    assert [event.facts["reason"] for event in told.events] == ["none of its pictures can be read", "gone"]
+
+
+def test_damaged_files_are_never_lost() -> None:
+    told = Told()
+    told.run([frame(b"rubbish", k, 10.0 * k, live=False) for k in range(5)], plan_of("photos"))
+    assert told.events == []
 
 
 @pytest.mark.parametrize("useless", [BLACK, b"rubbish"], ids=["black", "damaged"])

@@ -105,8 +105,15 @@ def test_line_and_dwell_turn_tracking_on() -> None:
         StreamOptions(roi=[RIGHT], dwell=["right>=1s"]),
     ):
         assert options.follow_rules is not None
-    assert StreamOptions(line=[THIRD]).asks_for_events
-    assert not StreamOptions(track=True).asks_for_events
+    assert StreamOptions(line=[THIRD]).asks_for_events("detect")
+    assert not StreamOptions(track=True).asks_for_events("detect")
+
+
+def test_which_boxes_count_is_no_question_for_events_and_which_labels_are_believed_is_one() -> None:
+    for threshold, asks in ((0.4, False), ({"hen": 0.4}, True)):
+        options = StreamOptions(threshold=threshold)
+        assert options.asks_for_events("classify") is asks
+        assert not options.asks_for_events("detect")
 
 
 @pytest.mark.parametrize(
