@@ -94,6 +94,28 @@ def test_a_number_that_is_no_class_is_refused(data: Path, tmp_path: Path) -> Non
         drop_unreadable_masked(train)
 
 
+@pytest.mark.parametrize(
+    ("train_on", "held_out", "message"),
+    [
+        ([0, 255], [0, 1], r"the masks to train on have one in all their pixels; 255 in a mask is no class"),
+        ([255, 255], [0, 1], r"the masks to train on have no class in all their pixels"),
+        ([0, 1], [255, 255], r"the masks held out have no class in all their pixels"),
+    ],
+)
+def test_masks_of_one_class_or_none_are_refused(
+    train_on: list[int], held_out: list[int], message: str, tmp_path: Path
+) -> None:
+    for part, numbers in (("train", train_on), ("val", held_out)):
+        for i in range(2):
+            mask = np.repeat(np.array([numbers], np.uint8), 32, axis=1).repeat(64, axis=0)
+            for name in ("images", "masks"):
+                (tmp_path / part / name).mkdir(parents=True, exist_ok=True)
+                (tmp_path / part / name / f"{i}.png").write_bytes(mask_png(mask, PALETTE * 128))
+    (tmp_path / "classes.txt").write_text("one\ntwo\n")
+    with pytest.raises(DataError, match=message):
+        train(NAME, tmp_path, tmp_path / "run", sizes="32*1")
+
+
 def test_a_16_bit_mask_says_no_class_with_65535(tmp_path: Path) -> None:
     drawn = np.array([[0, 1, 65535], [65535, 1, 1]], np.uint16)
     cv2.imwrite(str(tmp_path / "image.png"), np.zeros((2, 3, 3), np.uint8))
