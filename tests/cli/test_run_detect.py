@@ -46,6 +46,23 @@ def events(text: str) -> list[tuple[int, str, int, bool]]:
     return [(line["frame"], line["rule"], line["count"], line["active"]) for line in found]
 
 
+def test_labels_of_a_folder_of_folders_are_found_again_with_their_pictures(
+    run: Run, tiny_detector: Path, save_image: SaveImage, tmp_path: Path
+) -> None:
+    for name in ("a/1.png", "b/1.png", "2.png"):
+        save_image(f"farm/images/{name}", scene(*THREE))
+    assert run("run", tiny_detector, tmp_path / "farm/images", "--to", f"labels:{tmp_path}/farm/labels")[0] == 0
+    folder = read_folder(tmp_path / "farm", "boxes")
+    found = folder.parts["all"]
+    assert found.boxes is not None
+    assert {name: len(truth.boxes) for name, truth in zip(found.names, found.boxes, strict=True)} == {
+        "images/2.png": 3,
+        "images/a/1.png": 3,
+        "images/b/1.png": 3,
+    }
+    assert list(folder.notes()) == []
+
+
 def test_text_is_how_many_there_are_of_each(run: Run, tiny_detector: Path, photo: Path, save_image: SaveImage) -> None:
     assert run("run", tiny_detector, photo)[1] == "red 2, blue 1\n"
     empty = save_image("empty.png", scene())
