@@ -104,6 +104,20 @@ def test_threshold_selects_what_counts_everywhere(run: Run, tiny_detector: Path,
     assert len(json.loads(out)["detections"]) == 100
 
 
+def test_a_count_that_may_be_too_low_is_told_once(
+    run: Run, tiny_detector: Path, photo: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Each of 126 cells gives a box where none is too unsure."""
+    for given in ((), ("--threshold", "0", "--tiles", "2x1")):
+        run("run", tiny_detector, photo, *given)
+    assert "no more are told" not in caplog.text
+    assert len(run("run", tiny_detector, photo, photo, "--threshold", "0")[1].splitlines()) == 2
+    (told,) = caplog.messages
+    assert told.endswith(
+        "three.png: 100 things, and no more are told of one picture: there may be more; with --tiles up to 1,000 are"
+    )
+
+
 def test_counts_are_events_when_a_rule_begins_or_ends_to_hold(run: Run, tiny_detector: Path, clip: Path) -> None:
     given = ("--count", "red>=2", "--count", "red==0")
     _, out, err = run("run", tiny_detector, clip, "--json", *given)
