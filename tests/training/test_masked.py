@@ -65,7 +65,7 @@ def test_pixels_without_a_class_do_not_count_in_the_loss() -> None:
     logits = torch.zeros(1, 2, 2, 2)
     logits[:, 1, 0, 0] = 5
     masks = [np.array([[255, 0], [0, 0]], np.uint8)]
-    assert CrossEntropy(0.0)(logits, masks, (2, 2)).item() == pytest.approx(np.log(2))
+    assert CrossEntropy(0.0, of_pixels=True)(logits, masks, (2, 2)).item() == pytest.approx(np.log(2))
 
 
 def test_classes_and_masks_are_checked_before_training(data: Path, tmp_path: Path) -> None:
