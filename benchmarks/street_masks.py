@@ -217,7 +217,7 @@ def compare(answers: dict[str, Answer], pictures: Sequence[Path], camvid: Path |
             one.equal[path.name] = float(np.mean(mask == exact))
             if camvid is not None and one.beside_camvid is not None:
                 drawn = camvid / path.with_suffix(".png").name
-                truth = true_classes(drawn, read_mask(drawn), mask.shape, UNLABELLED + 1)
+                truth = true_classes(drawn, read_mask(drawn), mask.shape, (*CAMVID, "unlabelled"))
                 truth[truth == UNLABELLED] = -1
                 one.beside_camvid.add(merging[mask], merging[exact], truth)
     return found

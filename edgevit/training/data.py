@@ -9,6 +9,7 @@ from edgevit.errors import DataError
 from edgevit.models.weights.trained import lacks_record, read_training_facts
 from edgevit.runtime.datasets.folder import read_folder
 from edgevit.runtime.datasets.listing import list_pictures, no_pictures
+from edgevit.runtime.datasets.masks import CLASSES_FILE, IGNORED
 from edgevit.runtime.datasets.parts import identify
 from edgevit.runtime.datasets.split import split_folder
 from edgevit.training.batches import UNLABELLED
@@ -123,16 +124,31 @@ def read_data(listing: Listing, kind: Kind, workers: int, say: Callable[[str], N
     if kind.unit != "pixels" and len(counts) <= MOST_COUNTED:
         numbers = (f"{name} {count:,}" for name, count in zip(train.classes, counts, strict=True))
         say(f"{kind.unit} to train: {', '.join(numbers)}")
+    if absent := [name for name, count in zip(train.classes, counts, strict=True) if not count]:
+        say(f"nothing of {', '.join(absent)} is there to train on, so that it will not be found; add images")
     if absent := [name for name, count in zip(val.classes, val.counts(), strict=True) if not count]:
         say(f"nothing of {', '.join(absent)} is held out, so its accuracy will not be known; add images")
-    if kind.balances and max(counts) > 3 * min(counts) and not balance:
-        few, many = (train.classes[counts.index(count)] for count in (min(counts), max(counts)))
-        say(f"{many} has {max(counts):,} {kind.unit}, {few} only {min(counts):,}; consider --balance")
+    known = [count for count in counts if count]
+    if kind.balances and known and max(known) > 3 * min(known) and not balance:
+        few, many = (train.classes[counts.index(count)] for count in (min(known), max(known)))
+        say(f"{many} has {max(known):,} {kind.unit}, {few} only {min(known):,}; consider --balance")
     if len(train.paths) < 2:
         raise DataError(f"{len(train.paths)} image to train with can be read ({bad_train[0]}); replace the others")
     if not val.paths:
         raise DataError(f"none of the images held out can be read ({bad_val[0]}); replace them")
+    if kind.unit == "pixels":
+        _check_pixels(train, val)
     return Data(train, val, listing.held_out, skipped)
+
+
+def _check_pixels(train: LearningSet, val: LearningSet) -> None:
+    """Raise DataError unless masks tell two classes apart, and there are pixels to judge by."""
+    known = [name for name, count in zip(train.classes, train.counts(), strict=True) if count]
+    hint = f"{IGNORED} in a mask is no class: where it means one, write that class's number from {CLASSES_FILE}"
+    if len(known) < 2:
+        raise DataError(f"the masks to train on have {' '.join(known) or 'no class'} in all their pixels; {hint}")
+    if not any(val.counts()):
+        raise DataError(f"the masks held out have no class in all their pixels; {hint}")
 
 
 def count_unlabelled(train: LearningSet) -> int:

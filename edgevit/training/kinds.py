@@ -60,6 +60,10 @@ def _classes_objective(spec: ModelSpec, recipe: Recipe, samples: LearningSet, pr
     return cross_entropy(recipe, samples.counts(), preprocess)
 
 
+def _pixels_objective(spec: ModelSpec, recipe: Recipe, samples: LearningSet, preprocess: Preprocess) -> Objective:
+    return cross_entropy(recipe, samples.counts(), preprocess, of_pixels=True)
+
+
 def _boxes_objective(spec: ModelSpec, recipe: Recipe, samples: LearningSet, preprocess: Preprocess) -> Objective:
     return find_boxes_objective(recipe, _meaning(spec), preprocess)
 
@@ -88,7 +92,7 @@ KINDS: dict[Task, Kind] = {
         samples=masked_samples,
         check=drop_unreadable_masked,
         measure=lambda spec: measure_masks,
-        objective=_classes_objective,
+        objective=_pixels_objective,
         preprocess=lambda spec, size, crop_pct: Preprocess(size=size, crop_pct=crop_pct, crop_mode="squash"),
         unit="pixels",
     ),

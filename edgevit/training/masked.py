@@ -16,14 +16,13 @@ from torch import nn
 from edgevit.artifact.manifest import Preprocess
 from edgevit.errors import DataError, ImageError
 from edgevit.runtime.datasets.folder import Pictures
-from edgevit.runtime.datasets.masks import CLASSES_FILE, IGNORED, class_numbers, true_classes
+from edgevit.runtime.datasets.masks import CLASSES_FILE, IGNORED, class_numbers, read_mask_names, true_classes
 from edgevit.runtime.datasets.split import Split
 from edgevit.runtime.evaluation.segmentation import Confusion
 from edgevit.runtime.images.mask_png import read_mask
 from edgevit.runtime.images.masks import Mask, bilinear_mask
 from edgevit.runtime.images.read import read_image, read_picture
 from edgevit.runtime.images.resample import RGBImage
-from edgevit.runtime.labels import read_labels
 from edgevit.training.accuracy import plain_inputs
 from edgevit.training.augment import Augmentation, augment_masked
 from edgevit.training.schedule import Size
@@ -76,15 +75,15 @@ def _as_labels(drawn: Mask) -> NDArray[np.uint8]:
 
 
 def masked_samples(data: Path, split: Split) -> tuple[MaskedSamples, MaskedSamples]:
-    """Return (train, val); `data/classes.txt` names the classes.
+    """Return (train, val); `classes.txt` names the classes.
 
     Raises:
         DataError: the masks or the names are missing, or one of the two would be empty.
         OptionError: the classes cannot be read.
     """
-    if not (data / CLASSES_FILE).is_file():
+    classes = split.train.mask_names or read_mask_names(data)
+    if not classes:
         raise DataError(f"{data} has no {CLASSES_FILE}; write the class names there, one a line, as masks number them")
-    classes = read_labels(data / CLASSES_FILE)
     if not 2 <= len(classes) < IGNORED:
         raise DataError(f"{data / CLASSES_FILE} has {len(classes)} classes; expected 2 to {IGNORED - 1}")
     train, val = (_samples(part, classes) for part in (split.train, split.held_out))
@@ -122,7 +121,7 @@ def drop_unreadable_masked(
             return str(error), none
         finally:
             progress()
-        numbers = true_classes(samples.masks[i], mask, image.shape[:2], classes)
+        numbers = true_classes(samples.masks[i], mask, image.shape[:2], samples.classes)
         return "", np.bincount(numbers[numbers >= 0], minlength=classes)
 
     with ThreadPoolExecutor(workers) as pool:
@@ -183,7 +182,7 @@ def measure_masks(
             for logits in model(inputs.to(device)).float().cpu().numpy():
                 drawn = read_mask(samples.masks[place])
                 answer = bilinear_mask(logits, drawn.shape)
-                sums.add(answer, answer, true_classes(samples.masks[place], drawn, drawn.shape, classes))
+                sums.add(answer, answer, true_classes(samples.masks[place], drawn, drawn.shape, samples.classes))
                 place += 1
     found = sums.quality("", labelled=True, compared=False)
     return MaskAccuracy(

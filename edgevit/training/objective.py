@@ -59,6 +59,8 @@ class CrossEntropy:
 
     smoothing: float
     class_weights: Tensor | None = None
+    of_pixels: bool = False
+    """Whether labels are masks, a class for each pixel."""
 
     def __call__(
         self,
@@ -71,9 +73,9 @@ class CrossEntropy:
     ) -> Tensor:
         """Return the loss of logits (B, classes) or (B, classes, h, w); see Loss."""
         logits, target = answers.float(), torch.from_numpy(np.array(labels, np.int64))
-        none = IGNORED if target.ndim == 3 else UNLABELLED
+        none = IGNORED if self.of_pixels else UNLABELLED
         divisor = ranks.divisor(self._weight(target[target != none]), LEAST)
-        if target.ndim == 3:
+        if self.of_pixels:
             # as the board enlarges them
             logits = F.interpolate(logits, size, mode="bilinear", align_corners=False)
         weights = None if self.class_weights is None else self.class_weights.to(logits.device)
@@ -92,10 +94,12 @@ class CrossEntropy:
         return len(counted) if self.class_weights is None else self.class_weights[counted].double().sum().item()
 
 
-def cross_entropy(recipe: Recipe, counts: Sequence[int], preprocess: Preprocess) -> Objective:
-    """Return the objective for classes, of which there are so many images or pixels."""
-    weights = class_weights(counts) if recipe.balance else None
-    return Objective(CrossEntropy(recipe.label_smoothing, weights), find_changes(recipe, preprocess), preprocess)
+def cross_entropy(
+    recipe: Recipe, counts: Sequence[int], preprocess: Preprocess, *, of_pixels: bool = False
+) -> Objective:
+    """Return the objective for classes, of which there are so many images, or pixels."""
+    loss = CrossEntropy(recipe.label_smoothing, class_weights(counts) if recipe.balance else None, of_pixels)
+    return Objective(loss, find_changes(recipe, preprocess), preprocess)
 
 
 def find_changes(recipe: Recipe, preprocess: Preprocess) -> Augmentation:

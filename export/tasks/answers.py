@@ -128,7 +128,7 @@ class Logits:
 
     def truth(self, pictures: Pictures, names: tuple[str, ...]) -> GroundTruth | None:
         if pictures.masks is not None:
-            return Masks(pictures.masks, len(names))
+            return Masks(pictures.masks, names, pictures.mask_names)
         labels = pictures.labels(names)
         return None if labels is None else Labels(np.array(labels, np.int64))
 

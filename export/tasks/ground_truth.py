@@ -1,6 +1,6 @@
 """What is really on the images of an export, and how good a model's answers are by it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -58,12 +58,15 @@ class Masks:
     """A mask for each image, compared at its own size as the board's runtime would answer."""
 
     paths: tuple[Path, ...]
-    classes: int
+    names: tuple[str, ...]
+    """The model's classes."""
+    written: tuple[str, ...] = ()
+    """Those that the numbers in masks stand for; the model's where nothing tells."""
     measure: str = "mean IoU"
 
     @property
     def identity(self) -> str:
-        return content_key(str(self.classes), *(path.read_bytes() for path in self.paths))
+        return content_key(repr((self.names, self.written)), *(path.read_bytes() for path in self.paths))
 
     def score(self, logits: Logits) -> float:
         return self.confusion(logits).quality("", labelled=True, compared=False).miou or 0.0
@@ -73,17 +76,17 @@ class Masks:
 
         Raises:
             ImageError: a mask cannot be read.
-            DataError: a mask has a number that is no class.
+            DataError: a mask has a number or a name that is no class.
         """
-        sums = Confusion(self.classes)
+        sums = Confusion(len(self.names))
         for path, one in zip(self.paths, logits, strict=True):
             drawn = read_mask(path)
             answer = bilinear_mask(one, drawn.shape)
-            sums.add(answer, answer, true_classes(path, drawn, drawn.shape, self.classes))
+            sums.add(answer, answer, true_classes(path, drawn, drawn.shape, self.names, self.written))
         return sums
 
     def part(self, which: slice) -> "Masks":
-        return Masks(self.paths[which], self.classes)
+        return replace(self, paths=self.paths[which])
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,7 +86,7 @@ def pair(home: Path, form: Form, *, beside: bool = True) -> Paired | None:
         return None
     files = _by_key(apart or pictures, form)
     listing = list_pictures(pictures)
-    keys = [_key(path, pictures) for path in listing.paths]
+    keys = [pairing_key(path, pictures) for path in listing.paths]
     if apart is None:
         files = {key: path for key, path in files.items() if key in set(keys) or not _NO_LABELS.match(path.stem)}
         if not files.keys() & set(keys):
@@ -105,12 +105,24 @@ def pair(home: Path, form: Form, *, beside: bool = True) -> Paired | None:
             left_out.files.pop(suffix, None)
     if orphans := len(files) - len(matched):
         left_out.files[f"{form.suffix} labels without a picture"] += orphans
+    if twins := count_twins([key for key in keys if key in matched]):
+        remarks["pictures that share a label file, as only the suffix of their names differs"] += twins
     if prefixed:
         remarks["labels matched to pictures whose names lack Label Studio's prefix"] += prefixed
     labels = tuple(matched.get(key) for key in keys)
     if lacking := labels.count(None):
         remarks["pictures without a label file, taken for pictures without objects"] += lacking
     return Paired(home, listing.paths, labels, left_out, remarks)
+
+
+def pairing_key(path: Path, folder: Path) -> str:
+    """Return what a picture in its folder has in common with its label file, or mask, in that one's."""
+    return with_slashes(normalized(str(path.relative_to(folder).with_suffix(""))))
+
+
+def count_twins(keys: Sequence[str]) -> int:
+    """Return how many pictures have the key of another, as a.jpg and a.png have, so that one file tells of both."""
+    return sum(count for count in Counter(keys).values() if count > 1)
 
 
 def labels_folders(root: Path, homes: Iterable[Path]) -> list[Path]:
@@ -138,12 +150,7 @@ def _labels_places(pictures: Path, form: Form) -> list[Path]:
 
 def _by_key(folder: Path, form: Form) -> dict[str, Path]:
     files = (path for path in list_files(folder, form.suffix) if path.name not in NAMES_FILES)
-    return {_key(path, folder): path for path in files}
-
-
-def _key(path: Path, folder: Path) -> str:
-    """Return what a picture and its label file have in common."""
-    return with_slashes(normalized(str(path.relative_to(folder).with_suffix(""))))
+    return {pairing_key(path, folder): path for path in files}
 
 
 def _match(keys: list[str], files: Mapping[str, Path]) -> tuple[dict[str, Path], int]:

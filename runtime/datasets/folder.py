@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 
 from edgevit.errors import DataError
-from edgevit.runtime.datasets.beside import BOX_FOLDERS, PICTURES
+from edgevit.runtime.datasets.beside import BOX_FOLDERS, PICTURES, count_twins, pairing_key
 from edgevit.runtime.datasets.boxes import BoxFolder, read_boxes
 from edgevit.runtime.datasets.listing import (
     LeftOut,
@@ -23,7 +23,7 @@ from edgevit.runtime.datasets.listing import (
     normalized,
     with_slashes,
 )
-from edgevit.runtime.datasets.masks import find_masks
+from edgevit.runtime.datasets.masks import find_masks, read_mask_names
 from edgevit.runtime.datasets.parts import PARTS, Part, find_doubles, find_homes, find_namesakes, find_strays
 from edgevit.runtime.detection.boxes import TrueBoxes
 
@@ -42,6 +42,8 @@ class Pictures:
     """The class of each picture: the folder in `home` that it lies in, in Unicode's composed form; None for none."""
     masks: tuple[Path, ...] | None = None
     """A PNG of class numbers for each picture; None where there are none."""
+    mask_names: tuple[str, ...] = ()
+    """The classes that the numbers in masks stand for, in their order; empty where nothing tells."""
     boxes: tuple[TrueBoxes, ...] | None = None
     """What is marked in each picture, in pixels of the upright picture; None where nothing tells."""
     box_names: tuple[str, ...] = ()
@@ -190,7 +192,11 @@ def read_folder(data: Path, layout: Layout, names: Sequence[str] | None = None) 
                 f"{data} holds {' and '.join(alike)} but no train; put the images to train on into {data / 'train'}, "
                 "in small letters, or rename a class that is called so"
             )
-        folder = PictureFolder(data, {part: read_pictures(home, layout) for part, home in homes.items()})
+        parts = {part: read_pictures(home, layout) for part, home in homes.items()}
+        if any(pictures.masks is not None for pictures in parts.values()):
+            written = read_mask_names(data)
+            parts = {part: replace(pictures, mask_names=written) for part, pictures in parts.items()}
+        folder = PictureFolder(data, parts)
     if layout in ("masks", "boxes") and "all" in folder.parts:
         places = (data, *(place for name in PICTURES if (place := data / name).is_dir()))
         if odd := [name for place in places for name in find_namesakes(place)]:
@@ -276,14 +282,20 @@ def _read_masked(home: Path, images: Path, folder: Path) -> Pictures:
     listing = list_pictures(images)
     if not listing.paths:
         raise DataError(no_pictures(images))
-    masks = tuple(folder / path.relative_to(images).with_suffix(".png") for path in listing.paths)
+    drawn = list_files(folder, ".png")
+    by_key = {pairing_key(mask, folder): mask for mask in drawn}
+    keys = [pairing_key(path, images) for path in listing.paths]
+    plain = [folder / path.relative_to(images).with_suffix(".png") for path in listing.paths]
+    masks = tuple(by_key.get(key, mask) for key, mask in zip(keys, plain, strict=True))
     missing = next((mask for mask in masks if not mask.is_file()), None)
     if missing is not None:
         raise DataError(f"there is no mask {missing}; every picture of {images} needs one of its name")
     used = {_as_name(mask) for mask in masks}
-    others = sum(_as_name(mask) not in used for mask in list_files(folder, ".png"))
+    others = sum(_as_name(mask) not in used for mask in drawn)
     lone = LeftOut(Counter({".png in masks that belong to no picture": others} if others else {}))
-    return Pictures(home, listing.paths, masks=masks, left_out=listing.left_out + lone)
+    twins = count_twins(keys)
+    shared = Counter({"pictures that share a mask, as only the suffix of their names differs": twins} if twins else {})
+    return Pictures(home, listing.paths, masks=masks, left_out=listing.left_out + lone, remarks=shared)
 
 
 def _as_name(path: Path) -> str:

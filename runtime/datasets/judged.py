@@ -113,6 +113,7 @@ def _join(folder: PictureFolder) -> Pictures:
         tuple(path for part in parts for path in part.paths),
         tuple(chain(*classes)) if len(classes) == len(parts) else None,
         tuple(chain(*masks)) if len(masks) == len(parts) else None,
+        next((part.mask_names for part in parts if part.mask_names), ()),
         tuple(chain(*boxes)) if len(boxes) == len(parts) else None,
         next((part.box_names for part in parts if part.box_names), ()),
     )

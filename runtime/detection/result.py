@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from edgevit.errors import OptionError
 from edgevit.runtime.detection.boxes import Boxes, FoundBoxes, centres
 from edgevit.runtime.detection.drawing import draw_boxes
+from edgevit.runtime.detection.suppress import MOST
 from edgevit.runtime.images.palette import RGB, spread_palette
 from edgevit.runtime.images.regions import Region, bounds
 from edgevit.runtime.images.resample import RGBImage
@@ -48,6 +49,8 @@ class Detections(Result):
     """(H, W, 3), the picture itself; of a huge JPEG that was given as a file at a reduced scale."""
     full_size: tuple[int, int] | None = None
     """(height, width) of the picture in full; None where that is the image's."""
+    most: int = MOST
+    """How many boxes are told of a picture; where there are as many, there may be more in it."""
 
     @property
     def labels(self) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from edgevit.runtime.detection.boxes import FoundBoxes, nothing_found, overlaps
-from edgevit.runtime.detection.merge import SAME, Tile, merge_boxes
+from edgevit.runtime.detection.merge import MOST, SAME, Tile, merge_boxes
 from edgevit.runtime.detection.result import Detections
 from edgevit.runtime.images.resample import RGBImage
 from edgevit.runtime.results import Result
@@ -65,6 +65,7 @@ def merge_tiles(whole: Detections, tiles: Sequence[tuple[Detections, Tile]]) -> 
         boxes=told.boxes,
         scores=told.scores,
         classes=told.classes,
+        most=MOST,
         weak=None if whole.weak is None else _weak(answers, told, whole.size),
         preprocess_ms=sum(each.preprocess_ms for each, _ in answers),
         inference_ms=sum(each.inference_ms for each, _ in answers),

@@ -130,7 +130,7 @@ def _answers(
         masks = [_mask(name, model, image) for name, model in models]
         truth = None
         if pictures.masks is not None and drawn is not None:
-            truth = true_classes(pictures.masks[i], drawn, masks[0].shape, len(models[0][1].names))
+            truth = true_classes(pictures.masks[i], drawn, masks[0].shape, models[0][1].names, pictures.mask_names)
         yield masks, truth
 
 

@@ -13,12 +13,11 @@ from numpy.typing import NDArray
 from edgevit.errors import DataError, ImageError, OptionError
 from edgevit.runtime.datasets.folder import Layout, PictureFolder, Pictures, read_folder
 from edgevit.runtime.datasets.marks import upright_size
-from edgevit.runtime.datasets.masks import CLASSES_FILE, class_numbers, find_masks
+from edgevit.runtime.datasets.masks import find_masks
 from edgevit.runtime.datasets.parts import find_homes
-from edgevit.runtime.images.mask_png import read_mask
 from edgevit.runtime.images.read import read_picture_header
-from edgevit.runtime.labels import read_labels
 from edgevit.runtime.overview.licences import find_licences
+from edgevit.runtime.overview.masks import MaskSummary, summarize_masks
 from edgevit.schema import check_argument, named
 
 Task = Literal["classify", "segment", "detect"]
@@ -123,20 +122,21 @@ def summarize(folder: PictureFolder, task: Task | None) -> DataSummary:
     sizes = sizes[(sizes > 0).all(axis=1)]
     sides = np.concatenate([_box_sides(pictures, read[part][0]) for part, pictures in folder.parts.items()])
     imgsz = suggest_size(sizes, sides[:, 1]) if len(sides) else None
-    listed = folder.root / CLASSES_FILE
-    names = read_labels(listed) if task == "segment" and listed.is_file() else ()
+    masks = {part: summarize_masks(pictures, read[part][0]) for part, pictures in folder.parts.items()}
+    told = [(part, text) for part, (_, text) in read.items() if text]
+    told += [(part, text) for part, found in masks.items() for text in found.notes]
     return DataSummary(
         data=str(folder.root),
         task=task,
         format=_format(folder, task),
-        parts={part: _summarize_part(pictures, names) for part, pictures in folder.parts.items()},
+        parts={part: _summarize_part(pictures, masks[part]) for part, pictures in folder.parts.items()},
         box_sizes=_box_sizes(sides[:, 0]) if len(sides) else None,
         picture_size=_most_frequent(sizes),
         same_form=round(_share_of_form(sizes), 3),
         imgsz=imgsz,
         smallest_at_imgsz=round(float(np.quantile(sides[:, 1], 0.05)) * max(imgsz), 1) if imgsz else None,
         licences=find_licences(folder.root),
-        notes=(*folder.notes(), *(f"{folder.parts[part].home}: {told}" for part, (_, told) in read.items() if told)),
+        notes=(*folder.notes(), *(f"{folder.parts[part].home}: {text}" for part, text in told)),
     )
 
 
@@ -166,19 +166,14 @@ def _format(folder: PictureFolder, task: Task | None) -> str:
     return told[task] if task else "pictures alone"
 
 
-def _summarize_part(pictures: Pictures, names: Sequence[str]) -> PartSummary:
-    """Return the numbers of a part; `names` are those of the masks' classes, as far as they are known."""
+def _summarize_part(pictures: Pictures, masks: MaskSummary) -> PartSummary:
     count = len(pictures.paths)
     if pictures.boxes is not None:
         numbers = Counter(int(number) for truth in pictures.boxes for number in truth.classes)
         empty = sum(not len(truth.boxes) for truth in pictures.boxes)
         return PartSummary(count, empty, {name: numbers[i] for i, name in enumerate(pictures.box_names)})
     if pictures.masks is not None:
-        drawn = (class_numbers(read_mask(mask)) for mask in pictures.masks)
-        found = Counter(int(number) for numbers in drawn for number in np.unique(numbers) if number >= 0)
-        others = sorted(number for number in found if number >= len(names))
-        named = {name: found[i] for i, name in enumerate(names)}
-        return PartSummary(count, None, named | {str(number): found[number] for number in others})
+        return PartSummary(count, None, masks.classes)
     classes = Counter(pictures.classes or ())
     return PartSummary(count, None, {name: classes[name] for name in pictures.class_names()})
 

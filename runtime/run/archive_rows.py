@@ -14,6 +14,7 @@ from edgevit.runtime.run.options import RunOptions
 from edgevit.runtime.run.result_writer import answer_record
 from edgevit.runtime.sources.frames import Clock, Frame
 from edgevit.runtime.sources.stop import Stop
+from edgevit.runtime.stream.detections import FullNotice
 from edgevit.runtime.stream.loop import Predictor, StreamCallbacks, answer
 from edgevit.system.log import show_log
 
@@ -45,6 +46,7 @@ class RowMaker:
 
     def __init__(self, predictor: Predictor, options: RunOptions) -> None:
         self._predictor, self._options = predictor, options
+        self._notice = FullNotice()
         self._guard = HangGuard(Stop(), lambda text: os._exit(1))
 
     def __call__(self, frame: Frame) -> Rows:
@@ -52,6 +54,8 @@ class RowMaker:
         try:
             with self._guard.working("a picture has not been answered"):
                 found, _ = answer(self._predictor, frame, options.plan, StreamCallbacks(), Clock())
+                for result in found[:1]:
+                    self._notice.look(result)
                 rows = tuple(
                     answer_record(
                         result, result.moment or frame.moment, top_k=options.top_k, rules=options.label_rules

@@ -95,6 +95,7 @@ def _context(options: RunOptions, task: str, names: Sequence[str], board: BoardR
         fps=VIDEO_FPS if interval_s is None else 1 / interval_s,
         rois=tuple(region.name for region in plan.told(task)),
         source=plan.name,
+        roots=tuple(folder for one in plan.sources if one.kind == "path" and (folder := Path(one.address)).is_dir()),
         spool=default_spool_folder() if options.spool is None else Path(options.spool),
     )
 

@@ -13,6 +13,7 @@ from edgevit.runtime.images.resample import RGBImage
 from edgevit.runtime.moment import Moment
 from edgevit.runtime.records import Record, Sink, event_record, result_record
 from edgevit.runtime.results import Result
+from edgevit.runtime.stream.detections import FullNotice
 
 
 def answer_record(
@@ -52,6 +53,7 @@ class ResultWriter:
         self._labels: Recent[tuple[str, str | None], LabelState] = Recent()
         self._picture: tuple[Moment, RGBImage] | None = None
         self._result: Result | None = None
+        self._notice = FullNotice()
 
     def picture(self, image: RGBImage, moment: Moment) -> None:
         """Take the whole (H, W, 3) picture, before the answers for it."""
@@ -63,6 +65,7 @@ class ResultWriter:
         if moment is None:
             raise ImageError("only answers of a stream can be written: this one has no moment; use Classifier.stream")
         self._result = result
+        self._notice.look(result)
         record = answer_record(result, moment, self._image(moment), top_k=self._top_k, rules=self._rules)
         self._sinks.write(self._in_its_scene(dataclasses.replace(record, present=self._present(result, moment))))
 

@@ -5,7 +5,7 @@ import logging
 import os
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -70,11 +70,19 @@ def find_form(task: str, kind: str, text: str) -> FileForm:
 class AnswerFileSink:
     """One file for each answer: street.png for street.jpg; of cameras and videos NAME-NUMBER.png.
 
+    A picture in a folder within one that is read has its file in a folder of that name, where readers of labels and
+    masks look for it.
+
     A file that was there before the run may be somebody's work, such as a label that was corrected: it is left alone.
     """
 
-    def __init__(self, folder: Path, form: FileForm) -> None:
+    def __init__(self, folder: Path, form: FileForm, roots: Sequence[Path] = ()) -> None:
         """Write into a folder, which is made if it is missing.
+
+        Args:
+            folder: where the files lie.
+            form: what is written of an answer.
+            roots: the folders of pictures that are read.
 
         Raises:
             OutputError: it cannot be written.
@@ -83,7 +91,7 @@ class AnswerFileSink:
             make_folders(folder)
         except OSError as error:
             raise OutputError(f"the folder {folder} cannot be made: {error.strerror}; choose another") from error
-        self._folder, self._form = folder, form
+        self._folder, self._form, self._roots = folder, form, tuple(roots)
         self._names: set[str] = set()
         self._begun: dict[str, int] = {}
         """Name of a live source to the number that its first frame here has."""
@@ -106,6 +114,7 @@ class AnswerFileSink:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         path, data = self._folder / self._name(record, result), self._form.make(result)
         if not os.path.lexists(path):
+            make_folders(path.parent)
             with replacing(path) as part:
                 part.write_bytes(data)
         elif not path.is_file() or path.read_bytes() != data:
@@ -131,7 +140,7 @@ class AnswerFileSink:
     def _name(self, record: Record, result: Result) -> str:
         source, moment = record.moment.source, record.moment
         own_file = not _SCHEME.match(source) and result.age_ms is None and result.position_s is None
-        name = folder_name(Path(source).stem if own_file else _SCHEME.sub("", source))
+        name = self._own_name(Path(source)) if own_file else folder_name(_SCHEME.sub("", source))
         name += "" if moment.roi is None else f"-{folder_name(moment.roi)}"
         number = moment.sequence
         if result.age_ms is not None:
@@ -145,6 +154,11 @@ class AnswerFileSink:
         if own_file:
             self._names.add(name)
         return f"{name}{self._form.suffix}"
+
+    def _own_name(self, source: Path) -> str:
+        """Return the name of a picture's file without its suffix, behind the folders that it lies in."""
+        root = next((root for root in self._roots if source.is_relative_to(root)), source.parent)
+        return "/".join(map(folder_name, (*source.parent.relative_to(root).parts, source.stem)))
 
     def _first_number(self, name: str) -> int:
         """Return the number that the first frame of a live source has: behind those that earlier runs left."""

@@ -84,6 +84,8 @@ class SinkContext:
     """Regions that Home Assistant is told of."""
     source: str = ""
     """Name of what is read, for the states that a broker is told at the start."""
+    roots: tuple[Path, ...] = ()
+    """The folders of pictures that are read."""
     spool: Path = field(default_factory=default_spool_folder)
     spool_quota: int = SPOOL_QUOTA
     """Bytes for each destination."""
@@ -228,7 +230,7 @@ def _hard(target: Target, around: SinkContext) -> CountingSink:
 
 
 def _answer_files(target: Target, around: SinkContext) -> CountingSink:
-    sink = AnswerFileSink(Path(target.place), find_form(around.task, target.kind, target.text))
+    sink = AnswerFileSink(Path(target.place), find_form(around.task, target.kind, target.text), around.roots)
     if target.kind == "labels":
         write_once(Path(target.place) / "classes.txt", class_lines(around.names))
     return sink

@@ -46,6 +46,23 @@ def events(text: str) -> list[tuple[int, str, int, bool]]:
     return [(line["frame"], line["rule"], line["count"], line["active"]) for line in found]
 
 
+def test_labels_of_a_folder_of_folders_are_found_again_with_their_pictures(
+    run: Run, tiny_detector: Path, save_image: SaveImage, tmp_path: Path
+) -> None:
+    for name in ("a/1.png", "b/1.png", "2.png"):
+        save_image(f"farm/images/{name}", scene(*THREE))
+    assert run("run", tiny_detector, tmp_path / "farm/images", "--to", f"labels:{tmp_path}/farm/labels")[0] == 0
+    folder = read_folder(tmp_path / "farm", "boxes")
+    found = folder.parts["all"]
+    assert found.boxes is not None
+    assert {name: len(truth.boxes) for name, truth in zip(found.names, found.boxes, strict=True)} == {
+        "images/2.png": 3,
+        "images/a/1.png": 3,
+        "images/b/1.png": 3,
+    }
+    assert list(folder.notes()) == []
+
+
 def test_text_is_how_many_there_are_of_each(run: Run, tiny_detector: Path, photo: Path, save_image: SaveImage) -> None:
     assert run("run", tiny_detector, photo)[1] == "red 2, blue 1\n"
     empty = save_image("empty.png", scene())
@@ -85,6 +102,20 @@ def test_threshold_selects_what_counts_everywhere(run: Run, tiny_detector: Path,
     # of 126 cells each gives a box, and 100 are told at most
     _, out, _ = run("run", tiny_detector, photo, "--json", "--threshold", "0")
     assert len(json.loads(out)["detections"]) == 100
+
+
+def test_a_count_that_may_be_too_low_is_told_once(
+    run: Run, tiny_detector: Path, photo: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Each of 126 cells gives a box where none is too unsure."""
+    for given in ((), ("--threshold", "0", "--tiles", "2x1")):
+        run("run", tiny_detector, photo, *given)
+    assert "no more are told" not in caplog.text
+    assert len(run("run", tiny_detector, photo, photo, "--threshold", "0")[1].splitlines()) == 2
+    (told,) = caplog.messages
+    assert told.endswith(
+        "three.png: 100 things, and no more are told of one picture: there may be more; with --tiles up to 1,000 are"
+    )
 
 
 def test_counts_are_events_when_a_rule_begins_or_ends_to_hold(run: Run, tiny_detector: Path, clip: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 import edgevit
 from edgevit.artifact.manifest import read_manifest
-from edgevit.errors import GateError, OptionError
+from edgevit.errors import DataError, GateError, OptionError
 from edgevit.export.data.images import ImageSet
 from edgevit.export.data.synthesize import Synthesis, synthesize_images
 from edgevit.export.onnx.graph import layers
@@ -199,7 +199,7 @@ def test_masks_are_no_pictures_to_calibrate_with_but_decide_on_the_budget(masked
 
 def test_mean_iou_of_masks_is_that_by_hand(masked: Path) -> None:
     """Answers of class 0 everywhere on masks that are half 1: IoU 1/2 and 0, less the quarter that has no class."""
-    truth = Masks(tuple(sorted((masked / "masks").iterdir()))[:2], 2)
+    truth = Masks(tuple(sorted((masked / "masks").iterdir()))[:2], ("one", "two"))
     images = ImageSet("folder", tuple(sorted((masked / "images").iterdir()))[:2], truth=truth)
     logits = np.zeros((2, 2, 8, 12), np.float32)
     logits[:, 0] = 1
@@ -210,6 +210,19 @@ def test_mean_iou_of_masks_is_that_by_hand(masked: Path) -> None:
     right[:, 1, :, 6:] = 2
     assert evaluator.drop(right) == pytest.approx(100 * (1 / 6 - 1))
     assert truth.identity != truth.part(slice(1)).identity
+
+
+def test_masks_are_judged_by_the_names_of_their_numbers(masked: Path) -> None:
+    paths = tuple(sorted((masked / "masks").iterdir()))[:2]
+    truth = Masks(paths, ("one", "two"), ("two", "one"))
+    logits = np.zeros((2, 2, 8, 12), np.float32)
+    logits[:, 0] = 1
+    # class 0 of the model is number 1 in the masks
+    assert truth.score(logits) == pytest.approx(Masks(paths, ("one", "two")).score(logits[:, ::-1]))
+    assert truth.score(logits) != Masks(paths, ("one", "two")).score(logits)
+    assert truth.identity != Masks(paths, ("one", "two")).identity
+    with pytest.raises(DataError, match="has two, which is no class of the model, whose labels are one, three"):
+        Masks(paths, ("one", "three"), ("two", "one")).score(logits)
 
 
 def test_without_masks_answers_are_compared_with_floats(photos: Path) -> None:

@@ -117,7 +117,7 @@ def _masks(folder: Path) -> Case:
     masks = tuple(folder / f"mask{i:02}.png" for i in range(IMAGES))
     samples = MaskedSamples(_samples(folder).paths, masks, ("a", "b", "c"), pixels)
     model = nn.Sequential(nn.Conv2d(3, 8, 8, 8), nn.ReLU(), nn.Conv2d(8, 3, 1))
-    return Case(model, samples, cross_entropy(recipe, pixels, PLAIN), recipe)
+    return Case(model, samples, cross_entropy(recipe, pixels, PLAIN, of_pixels=True), recipe)
 
 
 def _boxes(model: nn.Module, loss: YoloxLoss | RetinaLoss, folder: Path) -> Case:

@@ -65,7 +65,7 @@ def test_pixels_without_a_class_do_not_count_in_the_loss() -> None:
     logits = torch.zeros(1, 2, 2, 2)
     logits[:, 1, 0, 0] = 5
     masks = [np.array([[255, 0], [0, 0]], np.uint8)]
-    assert CrossEntropy(0.0)(logits, masks, (2, 2)).item() == pytest.approx(np.log(2))
+    assert CrossEntropy(0.0, of_pixels=True)(logits, masks, (2, 2)).item() == pytest.approx(np.log(2))
 
 
 def test_classes_and_masks_are_checked_before_training(data: Path, tmp_path: Path) -> None:
@@ -92,6 +92,28 @@ def test_a_number_that_is_no_class_is_refused(data: Path, tmp_path: Path) -> Non
     train, _ = split_masked(tmp_path, 0.4)
     with pytest.raises(DataError, match=r"has class 2, but there are 2 classes \(0 to 1, 255 for none\)"):
         drop_unreadable_masked(train)
+
+
+@pytest.mark.parametrize(
+    ("train_on", "held_out", "message"),
+    [
+        ([0, 255], [0, 1], r"the masks to train on have one in all their pixels; 255 in a mask is no class"),
+        ([255, 255], [0, 1], r"the masks to train on have no class in all their pixels"),
+        ([0, 1], [255, 255], r"the masks held out have no class in all their pixels"),
+    ],
+)
+def test_masks_of_one_class_or_none_are_refused(
+    train_on: list[int], held_out: list[int], message: str, tmp_path: Path
+) -> None:
+    for part, numbers in (("train", train_on), ("val", held_out)):
+        for i in range(2):
+            mask = np.repeat(np.array([numbers], np.uint8), 32, axis=1).repeat(64, axis=0)
+            for name in ("images", "masks"):
+                (tmp_path / part / name).mkdir(parents=True, exist_ok=True)
+                (tmp_path / part / name / f"{i}.png").write_bytes(mask_png(mask, PALETTE * 128))
+    (tmp_path / "classes.txt").write_text("one\ntwo\n")
+    with pytest.raises(DataError, match=message):
+        train(NAME, tmp_path, tmp_path / "run", sizes="32*1")
 
 
 def test_a_16_bit_mask_says_no_class_with_65535(tmp_path: Path) -> None:

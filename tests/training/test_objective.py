@@ -50,4 +50,4 @@ def test_the_border_that_is_not_looked_at_is_not_trained_on(crop_pct: float, mas
 
 def test_a_mask_without_any_class_costs_nothing() -> None:
     masks = [np.full((2, 2), IGNORED, np.uint8)]
-    assert CrossEntropy(0.1)(torch.zeros(1, 3, 2, 2), masks, (2, 2)).item() == 0
+    assert CrossEntropy(0.1, of_pixels=True)(torch.zeros(1, 3, 2, 2), masks, (2, 2)).item() == 0

@@ -11,17 +11,14 @@ import numpy as np
 
 from edgevit.errors import DataError, ImageError
 from edgevit.runtime.datasets.folder import Pictures
+from edgevit.runtime.datasets.marks import upright_size
 from edgevit.runtime.datasets.split import Split
 from edgevit.runtime.detection.boxes import TrueBoxes
-from edgevit.runtime.images.header import read_header
-from edgevit.runtime.images.read import read_image, read_picture
+from edgevit.runtime.images.read import read_image, read_picture_header
 from edgevit.runtime.images.resample import RGBImage
 from edgevit.training.augment import Augmentation
 from edgevit.training.detection.augment import MarkedPicture, augment_boxed, choose_others
 from edgevit.training.schedule import Size
-
-SIDEWAYS = 5
-"""The first of Exif's orientations that change height and width."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +101,7 @@ def drop_unreadable_boxed(
     def check(path: Path) -> tuple[str, Size]:
         try:
             read_image(path, min_size=(32, 32))
-            return "", upright_size(path)
+            return "", upright_size(read_picture_header(path))
         except ImageError as error:
             return str(error), (0, 0)
         finally:
@@ -115,15 +112,3 @@ def drop_unreadable_boxed(
     sized = BoxedSamples(samples.paths, samples.truth, samples.classes, tuple(size for _, size in found))
     good = sized.subset([i for i, (fault, _) in enumerate(found) if not fault])
     return good, tuple(fault for fault, _ in found if fault)
-
-
-def upright_size(path: Path) -> Size:
-    """Return (height, width) of a picture as it is seen, Exif's orientation applied.
-
-    Raises:
-        ImageError: it cannot be read.
-    """
-    header = read_header(read_picture(path))
-    if header is None:
-        raise ImageError(f"{path} is not an image")
-    return (header.width, header.height) if header.orientation >= SIDEWAYS else (header.height, header.width)

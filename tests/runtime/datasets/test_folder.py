@@ -171,6 +171,25 @@ def test_every_picture_needs_its_mask(tmp_path: Path) -> None:
     assert read_folder(tmp_path / "val/images", "masks").parts["all"].masks is None
 
 
+def test_masks_are_found_as_labels_are_whatever_the_form_of_their_names(tmp_path: Path) -> None:
+    touch(tmp_path, "images/K\u00fche.jpg", "masks/Ku\u0308he.PNG")
+    folder = read_folder(tmp_path, "masks")
+    assert folder.parts["all"].masks == (tmp_path / "masks/Ku\u0308he.PNG",)
+    assert list(folder.notes()) == []
+
+
+def test_pictures_that_share_a_mask_or_a_label_file_are_told(tmp_path: Path) -> None:
+    touch(tmp_path / "masked", "images/a.jpg", "images/a.png", "images/b.jpg", "masks/a.png", "masks/b.png")
+    notes = list(read_folder(tmp_path / "masked", "masks").notes())
+    assert notes == [f"{tmp_path / 'masked'}: 2 pictures that share a mask, as only the suffix of their names differs"]
+    make_pictures(tmp_path / "boxed", "images/a.jpg", "images/a.png", "images/b.jpg", "images/b.png")
+    write(tmp_path / "boxed", {"labels/a.txt": "0 0.5 0.5 0.5 0.5", "classes.txt": "hen"})
+    assert list(read_folder(tmp_path / "boxed", "boxes").notes()) == [
+        f"{tmp_path / 'boxed'}: 2 pictures that share a label file, as only the suffix of their names differs",
+        f"{tmp_path / 'boxed'}: 2 pictures without a label file, taken for pictures without objects",
+    ]
+
+
 @pytest.mark.parametrize(
     ("folder", "message"),
     [

@@ -13,6 +13,7 @@ from edgevit.errors import ImageError
 from edgevit.runtime.evaluation.segmentation import Confusion
 from edgevit.runtime.images.mask_png import mask_png, read_mask
 from edgevit.runtime.images.masks import Mask
+from edgevit.runtime.loading import load
 
 Run = Callable[..., tuple[int, str, str]]
 PALETTE = ((9, 9, 9), (9, 9, 9), (200, 0, 0), (0, 200, 0))
@@ -86,6 +87,26 @@ def test_validate_prints_mean_iou(colours: Path, run: Run, tmp_path: Path) -> No
     code, _, error = run("validate", colours, "--data", tmp_path / "data")
     assert code == 1
     assert "has class 3, but there are 3 classes" in error
+
+
+@pytest.mark.parametrize("place", ["", "val"])
+def test_the_numbers_of_masks_mean_what_classes_txt_says(place: str, colours: Path, run: Run, tmp_path: Path) -> None:
+    """The model's labels are in another order than the file's."""
+    names = load(colours).names
+    for name in ("images", "masks"):
+        (tmp_path / "data" / place / name).mkdir(parents=True)
+    truth = np.repeat([[0, 1], [0, 2]], 64, axis=1).repeat(32, axis=0).astype(np.uint8)
+    picture = 255 * np.eye(3, dtype=np.uint8)[truth]
+    cv2.imwrite(str(tmp_path / "data" / place / "images/flag.png"), picture[:, :, ::-1])
+    (tmp_path / "data" / place / "masks/flag.png").write_bytes(mask_png(2 - truth, PALETTE))
+    (tmp_path / "data/classes.txt").write_text("\n".join(names[::-1]))
+    code, text, _ = run("validate", colours, "--data", tmp_path / "data" / place, "--json")
+    assert code == 0
+    assert json.loads(text)["models"][0]["miou"] > 0.95
+    (tmp_path / "data/classes.txt").write_text("\n".join((names[2], "weed", names[0], "not there")))
+    code, _, error = run("validate", colours, "--data", tmp_path / "data" / place)
+    assert code == 1
+    assert "flag.png has weed, which is no class of the model, whose labels are" in error
 
 
 def test_models_of_two_tasks_are_not_compared(colours: Path, tiny_model: Path, run: Run, tmp_path: Path) -> None:

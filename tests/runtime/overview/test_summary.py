@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import edgevit
 from edgevit.errors import DataError, OptionError
@@ -74,10 +75,39 @@ def test_classes_of_masks(tmp_path: Path, part: Part) -> None:
     assert found.parts == {part: PartSummary(2, None, {"soil": 1, "crop": 1, "2": 1, "3": 1, "299": 1})}
 
 
+def test_masks_that_training_refuses_or_leaves_out_are_told(tmp_path: Path) -> None:
+    make_pictures(tmp_path, *(f"images/{name}.jpg" for name in "abcd"), size=(1, 3))
+    masks = {"a": [[0, 1, 2]], "b": [[0, 1]], "c": [[255, 255, 255]]}
+    write(tmp_path, {f"masks/{name}.png": mask_png(np.array(mask, np.uint8), ()) for name, mask in masks.items()})
+    Image.new("RGB", (3, 1)).save(tmp_path / "masks/d.png")
+    write(tmp_path, {"classes.txt": "soil\ncrop\n"})
+    damaged, refused, without = describe_data(tmp_path).notes
+    assert "1 masks cannot be read" in damaged
+    assert "d.png is a colour picture" in damaged
+    assert "2 masks that training refuses; the first: " in refused
+    assert "a.png has class 2, but there are 2 classes" in refused
+    assert without.endswith(
+        f"1 masks whose pixels have no class at all, as 255 is none; the first: {tmp_path / 'masks/c.png'}"
+    )
+    (tmp_path / "classes.txt").unlink()
+    _, sizes, _, names = describe_data(tmp_path).notes
+    assert "b.png has (1, 2) pixels (height, width), its picture (1, 3)" in sizes
+    assert "no classes.txt names the classes, which training needs" in names
+
+
+def test_0_and_255_are_one_class_alone(tmp_path: Path) -> None:
+    make_pictures(tmp_path, "images/a.jpg", size=(1, 3))
+    write(tmp_path, {"masks/a.png": mask_png(np.array([[0, 0, 255]], np.uint8), ()), "classes.txt": "soil\ncrop\n"})
+    assert describe_data(tmp_path).notes == (
+        f"{tmp_path}: the masks have one class alone, of which nothing can be learnt; 255 is none",
+    )
+
+
 def test_a_mask_without_a_picture_is_told(tmp_path: Path) -> None:
     make_pictures(tmp_path, "images/x/a.jpg")
     masks = ("x/a", "x/b", "a")
-    write(tmp_path, {f"masks/{name}.png": mask_png(np.zeros((1, 1), np.uint8), ()) for name in masks})
+    write(tmp_path, {f"masks/{name}.png": mask_png(np.zeros((60, 80), np.uint8), ()) for name in masks})
+    write(tmp_path, {"classes.txt": "soil\ncrop\n"})
     found = describe_data(tmp_path)
     assert found.notes == (f"{tmp_path}: 2 files left out: 2 .png in masks that belong to no picture",)
 

@@ -36,6 +36,14 @@ def test_no_picture_of_the_same_name_from_another_folder_takes_anothers_place(tm
     assert names == ["cow-00000000.png", "cow-00000001.png", "cow-00000002.png", "cow.png"]
 
 
+def test_pictures_of_folders_within_the_one_that_is_read_have_their_files_in_such_folders(tmp_path: Path) -> None:
+    sink = AnswerFileSink(tmp_path / "masks", FORMS["segment"]["masks"], [Path("photos")])
+    for name in ("photos/a.jpg", "photos/pen 4/a.jpg", "photos/pen 4/a.png", "photos/pen 4/day/b.jpg", "other/a.jpg"):
+        sink.write(mask_of(name))
+    names = sorted(path.relative_to(tmp_path / "masks").as_posix() for path in (tmp_path / "masks").rglob("*.png"))
+    assert names == ["a-00000000.png", "a.png", "pen 4/a-00000000.png", "pen 4/a.png", "pen 4/day/b.png"]
+
+
 def test_file_that_was_there_before_the_run_is_left_and_the_first_is_told(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

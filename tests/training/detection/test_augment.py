@@ -6,12 +6,13 @@ import cv2
 import numpy as np
 import pytest
 
-from edgevit.runtime.detection.boxes import TrueBoxes
+from edgevit.runtime.detection.boxes import TrueBoxes, no_truth
 from edgevit.runtime.images.resample import Box
 from edgevit.training.augment import AUGMENTATIONS, Augmentation
 from edgevit.training.batches import training_batches
 from edgevit.training.detection.augment import MarkedPicture, augment_boxed, choose_others, cut
-from edgevit.training.detection.samples import BoxedSamples, drop_unreadable_boxed, upright_size
+from edgevit.training.detection.samples import BoxedSamples, drop_unreadable_boxed
+from tests.made_labels import make_pictures
 
 PLAIN = Augmentation(area=(1, 1), looks=False, erase=0, zoom=(1, 1), mosaic=0)
 ZOOMING = Augmentation(area=(1, 1), looks=False, erase=0, zoom=(0.5, 1.5), mosaic=1.0, vertical_flip=True)
@@ -94,11 +95,9 @@ def test_a_photo_without_boxes_stays(picture: MarkedPicture) -> None:
 
 
 def test_a_turned_photo_has_the_size_that_is_seen(tmp_path: Path) -> None:
-    from PIL import Image
-
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    Image.new("RGB", (40, 20)).save(tmp_path / "a.jpg", exif=exif)
-    assert upright_size(tmp_path / "a.jpg") == (40, 20)
-    Image.new("RGB", (40, 20)).save(tmp_path / "b.jpg")
-    assert upright_size(tmp_path / "b.jpg") == (20, 40)
+    make_pictures(tmp_path, "a.jpg", size=(20, 40), orientation=6)
+    make_pictures(tmp_path, "b.jpg", size=(20, 40))
+    samples, _ = drop_unreadable_boxed(
+        BoxedSamples((tmp_path / "a.jpg", tmp_path / "b.jpg"), (no_truth(),) * 2, ("a",))
+    )
+    assert samples.sizes == ((40, 20), (20, 40))
