@@ -24,6 +24,7 @@ from edgevit.artifact.manifest import read_manifest
 from edgevit.runtime.backends.session import open_exported
 from edgevit.runtime.board.status import read_status
 from tests.made_camera import Camera
+from tests.ports import refusing_port
 from tests.waiting import wait_for
 
 
@@ -144,11 +145,10 @@ def test_watchdog_starves_when_the_camera_does(start: Callable[..., Service], ti
 def test_service_without_a_camera_is_never_ready_and_still_ends_well(
     start: Callable[..., Service], tiny_model: Path
 ) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    service = start(tiny_model, f"tcp://127.0.0.1:{port}")
-    service.wait_for(f"STATUS=tcp://127.0.0.1:{port}: source lost: Connection refused")
-    code, out, _ = service.end()
+    with refusing_port() as port:
+        service = start(tiny_model, f"tcp://127.0.0.1:{port}")
+        service.wait_for(f"STATUS=tcp://127.0.0.1:{port}: source lost: Connection refused")
+        code, out, _ = service.end()
     assert (code, out) == (0, "")
     service.wait_for("STOPPING=1")
     assert "READY=1" not in service.told

@@ -17,6 +17,7 @@ from edgevit.errors import EdgevitError, OptionError, SourceLostError
 from edgevit.runtime.classifier import Classifier
 from edgevit.runtime.events.event import Event
 from edgevit.runtime.loading import load
+from tests.ports import refusing_port
 from tests.waiting import no_thread_left
 
 COLORS = {"red": (200, 50, 25), "green": (25, 200, 50), "blue": (50, 25, 200), "black": (0, 0, 0)}
@@ -299,12 +300,11 @@ def test_wrong_answer_says_what_came(classifier: Classifier, make_camera: MakeCa
     assert len(str(caught.value).splitlines()) == 1
 
 
-def test_server_that_is_not_there_is_a_loss(classifier: Classifier, make_camera: MakeCamera) -> None:
-    camera = make_camera(send())
-    camera.close()
-    for scheme in ("http", "tcp"):
-        with pytest.raises(SourceLostError, match="is lost: Connection refused"):
-            list(classifier.stream(address(camera, scheme), wait=False, on_event=lambda event: None))
+def test_server_that_is_not_there_is_a_loss(classifier: Classifier) -> None:
+    with refusing_port() as port:
+        for scheme in ("http", "tcp"):
+            with pytest.raises(SourceLostError, match="is lost: Connection refused"):
+                list(classifier.stream(f"{scheme}://127.0.0.1:{port}/", wait=False, on_event=lambda event: None))
 
 
 def test_any_answer_is_pictures_or_a_loss(classifier: Classifier, make_camera: MakeCamera) -> None:
