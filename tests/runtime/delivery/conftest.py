@@ -6,8 +6,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from edgevit.runtime.delivery.sender import SpooledSink
+from tests.waiting import GENEROUS_S
+
 if TYPE_CHECKING:
     from tests.made_broker import Mosquitto, Subscriber
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let whoever says nothing else deliver at its end for as long as a busy machine takes."""
+    monkeypatch.setitem(SpooledSink.__init__.__kwdefaults__, "drain_s", GENEROUS_S)
 
 
 @pytest.fixture
