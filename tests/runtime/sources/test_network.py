@@ -140,12 +140,12 @@ def test_stalled_stream_is_lost_and_recovered_when_it_returns(classifier: Classi
     stalls = send(PART + jpeg("red"), hold=True)
     source = address(make_camera(stalls, stalls, film("blue")))
     events: list[Event] = []
-    results = classifier.stream(source, stall_timeout=0.5, on_event=events.append)
+    results = classifier.stream(source, stall_timeout=2, on_event=events.append)
     assert next(results).top1 == "red"
     assert next(results).top1 == "blue"
     results.close()
     assert [event.kind for event in events] == ["source_lost", "source_back"]
-    assert events[0].facts["reason"] == "no picture for 0.5 s"
+    assert events[0].facts["reason"] == "no picture for 2 s"
     assert events[0].moment.monotonic_s + events[1].facts["away_s"] == pytest.approx(
         events[1].moment.monotonic_s, abs=0.01
     )
@@ -159,8 +159,8 @@ def test_trickle_of_bytes_without_a_picture_is_a_stall(classifier: Classifier, m
             threading.Event().wait(0.02)
 
     source = address(make_camera(trickle))
-    with pytest.raises(SourceLostError, match=r"is lost: no picture for 0.2 s"):
-        list(classifier.stream(source, stall_timeout=0.2, wait=False))
+    with pytest.raises(SourceLostError, match=r"is lost: no picture for 1 s"):
+        list(classifier.stream(source, stall_timeout=1, wait=False))
 
 
 def test_stream_that_breaks_off_in_mid_frame_gives_no_half_picture(
@@ -221,7 +221,7 @@ def test_black_picture_is_never_classified(classifier: Classifier, make_camera: 
     def play(connected: socket.socket, request: bytes) -> None:
         connected.sendall(MJPEG)
         for number in range(10_000):
-            name = "red" if number > 10 else "black"
+            name = "red" if seen else "black"
             connected.sendall(PART + jpeg(name, dot=number % 9))
             threading.Event().wait(0.01)
 
@@ -233,7 +233,7 @@ def test_black_picture_is_never_classified(classifier: Classifier, make_camera: 
 
 def test_nothing_but_black_is_a_loss_if_not_to_be_waited_for(classifier: Classifier, make_camera: MakeCamera) -> None:
     with pytest.raises(SourceLostError, match="gave only black or damaged pictures"):
-        list(classifier.stream(address(make_camera(film("black"))), once=True, stall_timeout=1))
+        list(classifier.stream(address(make_camera(film("black"))), once=True, stall_timeout=2))
 
 
 def test_snapshots_are_asked_for_one_by_one(classifier: Classifier, make_camera: MakeCamera) -> None:

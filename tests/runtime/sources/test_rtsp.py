@@ -143,7 +143,7 @@ def test_rtsp_stream_that_stalls_is_lost_and_recovered(
     classifier: Classifier, make_camera: Callable[..., Camera]
 ) -> None:
     camera, events = make_camera("red", "blue"), list[Event]()
-    results = classifier.stream(camera.url, stall_timeout=5, on_event=events.append)
+    results = classifier.stream(camera.url, stall_timeout=10, on_event=events.append)
     assert next(results).top1 == "red"
     camera.stalled.set()
     assert next(result.top1 for result in results if result.top1 != "red") == "blue"
