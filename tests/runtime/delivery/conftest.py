@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 @pytest.fixture(autouse=True)
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let whoever says nothing else deliver at its end for as long as a busy machine takes."""
-    monkeypatch.setitem(SpooledSink.__init__.__kwdefaults__, "drain_s", GENEROUS_S)
+    defaults = SpooledSink.__init__.__kwdefaults__
+    assert defaults is not None
+    monkeypatch.setitem(defaults, "drain_s", GENEROUS_S)
 
 
 @pytest.fixture

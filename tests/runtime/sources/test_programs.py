@@ -30,6 +30,7 @@ from edgevit.runtime.sources.sampling import SamplingInterval
 from tests.places import ROOT
 from tests.processes import wait_for_handler
 from tests.runtime.sources.played_camera import CAMERA
+from tests.waiting import GENEROUS_S
 
 COLORS = {"red": (200, 50, 25), "green": (25, 200, 50), "blue": (50, 25, 200)}
 
@@ -205,7 +206,7 @@ def test_child_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
     time.sleep(0.2)
     assert child.poll() is None
     child.stdin.close()
-    assert child.wait(60) == 0
+    assert child.wait(GENEROUS_S) == 0
 
 
 def edgevit(arguments: Sequence[object], **options: object) -> "subprocess.Popen[bytes]":
