@@ -19,10 +19,9 @@ from edgevit.runtime.update.enrollment import Enrollment
 from edgevit.runtime.update.fetch import Bounds
 from edgevit.runtime.update.service import Condition
 from edgevit.runtime.update.state import UpdateState, read_state
-from tests.waiting import GENEROUS_S
 
 QUICK = Patience(results=3, results_s=1.0, reload_s=1.0, start_s=1.0, before_s=1.0, look_s=0.001)
-BOUNDS = Bounds(gap_s=GENEROUS_S, pause_s=0.001)
+BOUNDS = Bounds(gap_s=60, pause_s=0.001)
 BROKEN, SILENT, OTHER_CLASSES = b"does not start", b"gives no results", b"has other classes"
 CRASHING = b"ends after each result, and is started anew"
 """Bytes of models that do what they say."""
