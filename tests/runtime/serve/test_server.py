@@ -37,7 +37,7 @@ NAMES = ("fox", "<script>alert(1)</script>")
 class Run:
     """A loop's part, played: it shows frames to a page on loopback."""
 
-    def __init__(self, token: str | None = None, limit_s: float = 60.0) -> None:
+    def __init__(self, token: str | None = None, limit_s: float = 3600.0) -> None:
         self.view, self.status = View(), RunStatus(limit_s)
         about = {"version": "1", "model": "m.onnx", "source": "<b>camera:0</b>"}
         self.server = Server(Access("127.0.0.1", 0, token), PageState(self.view, self.status, about))
@@ -89,7 +89,7 @@ def start() -> Iterator[Callable[..., Run]]:
     opened: list[Run] = []
     before = set(threading.enumerate())
 
-    def make(token: str | None = None, limit_s: float = 60.0) -> Run:
+    def make(token: str | None = None, limit_s: float = 3600.0) -> Run:
         opened.append(Run(token, limit_s))
         return opened[-1]
 
