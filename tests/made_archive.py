@@ -38,13 +38,13 @@ class Poisoned:
 
 
 class Hanging(Poisoned):
-    """A model that never answers for pictures called POISON; its process may take half a second."""
+    """A model that never answers for pictures called POISON; its process may take a second and a half."""
 
     def __init__(self, options: RunOptions) -> None:
         super().__init__(options)
         # the process of the tests opens the model too, and has other tests to run
         if multiprocessing.parent_process() is not None:
-            hang_guard.ANSWER_S = 0.5
+            hang_guard.ANSWER_S = 1.5
 
     def __call__(self, source: list[Any], *, speed: Speed | None = None) -> list[Result]:
         if isinstance(source[0], Path) and source[0].name == POISON:

@@ -23,8 +23,18 @@ def wait_for_handler(process: "subprocess.Popen[bytes]") -> None:
     wait_for(lambda: process.poll() is not None or _catches(process.pid, signal.SIGTERM))
 
 
+def wait_for_delivery(process: "subprocess.Popen[bytes]", number: signal.Signals) -> None:
+    """Wait until a process has taken a signal: one of the same number that is sent before is the same one."""
+    wait_for(lambda: process.poll() is not None or not _has(process.pid, "ShdPnd", number))
+
+
 def _catches(pid: int, number: signal.Signals) -> bool:
-    """Tell whether a process has a handler for a signal, by the mask in /proc."""
+    """Tell whether a process has a handler for a signal."""
+    return _has(pid, "SigCgt", number)
+
+
+def _has(pid: int, mask: str, number: signal.Signals) -> bool:
+    """Tell whether a signal is in one of a process's masks in /proc."""
     status = Path(f"/proc/{pid}/status").read_text().splitlines()
-    mask = next(line for line in status if line.startswith("SigCgt")).split()[1]
-    return bool(int(mask, 16) >> (number - 1) & 1)
+    found = next(line for line in status if line.startswith(mask)).split()[1]
+    return bool(int(found, 16) >> (number - 1) & 1)

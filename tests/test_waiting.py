@@ -28,6 +28,23 @@ def test_waiting_ends_with_the_thread_that_was_waited_for() -> None:
         wait_for(never, within_s=float("inf"))
 
 
+def test_waiting_goes_on_while_one_of_several_threads_is_left() -> None:
+    first, second = (threading.Event() for _ in range(2))
+    threads = [threading.Thread(target=release.wait, name="edgevit sender pen3") for release in (first, second)]
+    for thread in threads:
+        thread.start()
+    looks = iter((False, False, True))
+
+    def look() -> bool:
+        first.set()
+        threads[0].join()
+        return next(looks)
+
+    wait_for(look, within_s=float("inf"))
+    second.set()
+    threads[1].join()
+
+
 def test_what_a_thread_did_last_still_counts() -> None:
     done: list[int] = []
     thread = threading.Thread(target=lambda: done.append(1), name="edgevit sender pen3")

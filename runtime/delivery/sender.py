@@ -165,7 +165,8 @@ class SpooledSink:
         try:
             self._spool.sync()
         except OSError:
-            self._unsynced_s = since_s
+            if since_s is not None:  # else another flush has it in hand
+                self._unsynced_s = since_s
             raise
 
     def finish(self) -> None:

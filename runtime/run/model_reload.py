@@ -102,11 +102,12 @@ class ReloadableModel:
     def _outcome(self) -> str:
         """Renew, and say how it went; whatever goes wrong, the old model stays, and so does this thread."""
         answers: queue.SimpleQueue[str] = queue.SimpleQueue()
-        given_up = threading.Event()
+        # whether the newer model is taken or given up is for whoever acquires it, once
+        decision = threading.Lock()
 
         def work() -> None:
             try:
-                text = self._renew(given_up)
+                text = self._renew(decision)
                 log.warning("%s", text)
             except EdgevitError as error:
                 text = f"{STAYS}{error}"
@@ -122,13 +123,14 @@ class ReloadableModel:
         while not self._over and time.monotonic() < due_s:
             with contextlib.suppress(queue.Empty):
                 return answers.get(timeout=LOOK_S)
-        given_up.set()
+        if not decision.acquire(blocking=False):  # it was taken at the last moment
+            return answers.get()
         text = f"{STAYS}the newer one did not pass its self-test within {self._limit_s:g} s"
         if not self._over:
             log.error("%s", text)
         return text
 
-    def _renew(self, given_up: threading.Event) -> str:
+    def _renew(self, decision: threading.Lock) -> str:
         newer = self._open_again()
         try:
             report = newer.selftest()
@@ -137,7 +139,7 @@ class ReloadableModel:
                     "the new file's classes are not those of the running model; restart the service to use it"
                 )
             with self._guard:
-                if given_up.is_set():
+                if not decision.acquire(blocking=False):
                     raise ModelFileError("its self-test took too long")
                 unused, self._newer = self._newer, newer
         except BaseException:

@@ -92,10 +92,13 @@ class Live:
             SourceLostError: the source is lost, and is not to be waited for.
             EdgevitError: it can never be read.
         """
-        while (found := self.poll()) is None:
+        while True:
+            # before it polls: a frame that waits already, and that falls due in between, rings no more
+            pause_s = self.pause_s()
+            if (found := self.poll()) is not None:
+                return found
             with contextlib.suppress(queue.Empty):
-                self._bell.get(timeout=self.pause_s())
-        return found
+                self._bell.get(timeout=pause_s)
 
     def poll(self) -> Frame | Event | None:
         """Return what __next__ would, but None at once where it would wait."""
@@ -118,7 +121,7 @@ class Live:
         raise StopIteration
 
     def pause_s(self) -> float | None:
-        """Return how long `poll` need not be called unless the bell rings; None for ever."""
+        """Return how long a `poll` that follows need not be repeated unless the bell rings; None for ever."""
         left_s = self._due_s - self._clock.monotonic_s()
         return left_s if left_s > 0 else None
 

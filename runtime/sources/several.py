@@ -37,6 +37,8 @@ class LiveSet:
             EdgevitError: what is wrong with the last one.
         """
         while True:
+            # before they are polled, as a single one does
+            pauses_s = [pause_s for live in self._running if (pause_s := live.pause_s()) is not None]
             for live in tuple(self._running):
                 try:
                     found = live.poll()
@@ -55,7 +57,6 @@ class LiveSet:
                     return found
             if not self._running:
                 raise StopIteration
-            pauses_s = [pause_s for live in self._running if (pause_s := live.pause_s()) is not None]
             with contextlib.suppress(queue.Empty):
                 self._bell.get(timeout=min(pauses_s, default=None))
 

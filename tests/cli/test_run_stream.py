@@ -1,7 +1,6 @@
 """`edgevit run` on videos and streams: selection, events and places, as a user calls them."""
 
 import json
-import socket
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,6 +8,8 @@ import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+
+from tests.ports import refusing_port
 
 Run = Callable[..., tuple[int, str, str]]
 SaveImage = Callable[[str, NDArray[np.uint8]], Path]
@@ -195,9 +196,8 @@ def test_help_names_every_option_and_gives_examples(run: Run) -> None:
 
 @pytest.mark.parametrize("options", ["--no-wait", "--once", "--no-wait --csv", "--no-wait --stable 1/1"])
 def test_lost_source_is_one_line_and_no_header_comes_before_it(run: Run, tiny_model: Path, options: str) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-    code, out, err = run("run", tiny_model, f"tcp://127.0.0.1:{port}", *options.split())
+    with refusing_port() as port:
+        code, out, err = run("run", tiny_model, f"tcp://127.0.0.1:{port}", *options.split())
     assert (code, out) == (4, "")
     assert len(err.splitlines()) == 1
     assert f"127.0.0.1:{port} is lost: Connection refused" in err

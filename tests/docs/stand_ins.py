@@ -10,13 +10,14 @@ import pickle
 import re
 import shutil
 import signal
-import socket
 import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any, NoReturn
+
+from tests.ports import free_port
 
 HOME = Path(os.environ["HOME"])
 CAMERA = os.environ["EDGEVIT_TEST_CAMERA"]
@@ -149,8 +150,7 @@ def _served(word: str) -> str:
     """Give the page a port that is free, and only this machine as its reader."""
     if not re.fullmatch(r"(127\.0\.0\.1|0\.0\.0\.0):\d+", word):
         return word
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return f"127.0.0.1:{free.getsockname()[1]}"
+    return f"127.0.0.1:{free_port()}"
 
 
 SMALL = {"classify": "m.onnx", "segment": "m-seg.onnx", "detect": "m-det.onnx"}

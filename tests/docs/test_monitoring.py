@@ -32,8 +32,8 @@ from edgevit.runtime.serve.server import Server
 from edgevit.runtime.serve.status import RunStatus
 from edgevit.runtime.serve.view import View
 from tests.docs.blocks import fenced_blocks
-from tests.made_broker import free_port
 from tests.places import DOCS, ROOT
+from tests.ports import free_port, refusing_port
 from tests.waiting import wait_for
 
 PROMETHEUS, PROMTOOL = shutil.which("prometheus"), shutil.which("promtool")
@@ -50,7 +50,7 @@ class PlayedBoard:
     """A board's page as `edgevit run --serve` offers it, of a board that fares as it is told."""
 
     def __init__(self, root: Path, digest: str, *, ill: bool) -> None:
-        status, report = RunStatus(60.0), BoardReport(root / "farm.onnx", digest, root=root)
+        status, report = RunStatus(3600.0), BoardReport(root / "farm.onnx", digest, root=root)
         for file, text in (("sys/class/thermal/thermal_zone0/temp", "61500"), (FIRMWARE_FLAGS, "4" if ill else "0")):
             (root / file).parent.mkdir(parents=True)
             (root / file).write_text(text)
@@ -120,15 +120,16 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]
     folder = tmp_path_factory.mktemp("boards")
     well = PlayedBoard(folder / "well", "c4e4961e", ill=False)
     ill = PlayedBoard(folder / "ill", "0042beef", ill=True)
-    made = Prometheus(folder / "prometheus", [well.address, ill.address, f"127.0.0.1:{free_port()}"])
-    made.ill = ill.address  # type: ignore[attr-defined]
-    try:
-        wait_for(lambda: len(made.ask("count_over_time(edgevit_info[1m]) > 3")) == 2)
-        yield made
-    finally:
-        made.close()
-        well.close()
-        ill.close()
+    with refusing_port() as port:
+        made = Prometheus(folder / "prometheus", [well.address, ill.address, f"127.0.0.1:{port}"])
+        made.ill = ill.address  # type: ignore[attr-defined]
+        try:
+            wait_for(lambda: len(made.ask("count_over_time(edgevit_info[1m]) > 3")) == 2)
+            yield made
+        finally:
+            made.close()
+            well.close()
+            ill.close()
 
 
 @needs_prometheus

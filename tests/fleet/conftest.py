@@ -2,9 +2,11 @@
 
 import hashlib
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 
 import pytest
+from tuf.api.metadata import Metadata, Targets
 
 from edgevit.fleet.create import create_site
 from edgevit.fleet.publish import publish
@@ -47,6 +49,16 @@ def give(site: Path, models: dict[str, Path]) -> Publish:
 @pytest.fixture
 def board(site: Path, tmp_path: Path) -> PlainBoard:
     return PlainBoard(tmp_path / "board", site / "metadata" / "1.root.json")
+
+
+def expiries(site: Path) -> dict[str, datetime]:
+    """Return when the newest of each document expires, by its name."""
+    newest: dict[str, tuple[int, datetime]] = {}
+    for path in (site / "metadata").glob("*.json"):
+        signed = Metadata[Targets].from_bytes(path.read_bytes()).signed
+        name = path.name.removesuffix(".json").rpartition(".")[2]
+        newest[name] = max(newest.get(name, (0, signed.expires)), (signed.version, signed.expires))
+    return {name: expires for name, (_, expires) in newest.items()}
 
 
 def described(content: bytes, version: int) -> dict[str, int | str]:

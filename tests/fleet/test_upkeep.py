@@ -10,7 +10,7 @@ from edgevit.errors import SiteError
 from edgevit.fleet.publish import publish, rollback
 from edgevit.fleet.site import Site, open_site
 from edgevit.fleet.upkeep import prune, renew, rotate
-from tests.fleet.conftest import Publish, described
+from tests.fleet.conftest import Publish, described, expiries
 from tests.plain_board import PlainBoard
 
 Contents = dict[str, bytes]
@@ -207,12 +207,7 @@ def test_pruning_leaves_what_is_not_the_sites(site: Path, give: Publish) -> None
 
 def _dates(site: Path) -> dict[str, datetime]:
     """Return when each document expires, by its name, but for the root."""
-    newest: dict[str, datetime] = {}
-    for path in sorted((site / "metadata").glob("*.json"), key=lambda path: path.stat().st_mtime_ns):
-        document: Metadata[Targets] = Metadata.from_bytes(path.read_bytes())
-        newest[path.name.removesuffix(".json").rpartition(".")[2]] = document.signed.expires
-    del newest["root"]
-    return newest
+    return {name: expires for name, expires in expiries(site).items() if name != "root"}
 
 
 def _trusted(site: Site) -> dict[str, list[str]]:

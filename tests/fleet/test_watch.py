@@ -16,7 +16,8 @@ from edgevit.runtime.board.status import BoardStatus
 from edgevit.runtime.delivery.broker import Broker
 from edgevit.runtime.delivery.homeassistant import discovery
 from edgevit.runtime.moment import iso_time
-from tests.made_broker import Mosquitto, Subscriber, free_port, needs_broker, paho
+from tests.made_broker import Mosquitto, Subscriber, needs_broker, paho
+from tests.ports import refusing_port
 from tests.waiting import GENEROUS_S
 
 Run = Callable[..., tuple[int, str, str]]
@@ -200,8 +201,8 @@ def test_what_is_no_address_of_a_broker_is_said(run: Run, text: str) -> None:
 
 
 def test_broker_that_is_not_there_is_said(run: Run) -> None:
-    port = free_port()
-    code, _, err = run("fleet", "list", f"mqtt://127.0.0.1:{port}/farm")
+    with refusing_port() as port:
+        code, _, err = run("fleet", "list", f"mqtt://127.0.0.1:{port}/farm")
     assert code == 1
     assert f"mqtt://127.0.0.1:{port}/farm cannot be reached: " in err
     assert err.count("\n") == 1

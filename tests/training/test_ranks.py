@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -21,6 +20,7 @@ from edgevit.training.folders import Samples
 from edgevit.training.loop import _erase
 from edgevit.training.ranks import ALONE, Ranks, find_ranks
 from tests.places import ROOT
+from tests.ports import free_port
 from tests.training.shared_steps import learn, write_pictures
 
 STEPS = 6
@@ -102,10 +102,8 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def shared(pictures: Path) -> dict[str, dict[str, Any]]:
     """Return what two processes come to; see shared_steps."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
     common = {"TORCHELASTIC_RUN_ID": "x", "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "OMP_NUM_THREADS": "1"}
-    common |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    common |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
     words = [sys.executable, "-m", "tests.training.shared_steps", str(pictures)]
     processes = [
         subprocess.Popen(words, cwd=ROOT, env={**os.environ, **common, "RANK": str(rank)}) for rank in range(2)

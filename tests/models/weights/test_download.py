@@ -15,6 +15,7 @@ from edgevit.errors import DownloadError
 from edgevit.models.weights.download import cache_dir, fetch, sha256_of
 from edgevit.models.zoo.registry import get_spec
 from edgevit.models.zoo.spec import WeightsSpec
+from tests.ports import refusing_port
 
 CONTENT = bytes(range(256)) * 8000
 """About 2 MB, so that it does not pass in one piece."""
@@ -174,9 +175,7 @@ def test_refusal_by_the_server_is_said(server: Server, status: int, text: str) -
 
 
 def test_no_connection_says_what_to_do(server: Server) -> None:
-    with socket.socket() as closed:
-        closed.bind(("127.0.0.1", 0))
-        port = closed.getsockname()[1]
+    with refusing_port() as port:
         message = _refusal(_entry(port))
     assert message == (
         f"cannot download http://127.0.0.1:{port}/weights.pt: no connection to 127.0.0.1; try again to resume, "

@@ -6,8 +6,19 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from edgevit.runtime.delivery.sender import SpooledSink
+from tests.waiting import GENEROUS_S
+
 if TYPE_CHECKING:
     from tests.made_broker import Mosquitto, Subscriber
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let whoever says nothing else deliver at its end for as long as a busy machine takes."""
+    defaults = SpooledSink.__init__.__kwdefaults__
+    assert defaults is not None
+    monkeypatch.setitem(defaults, "drain_s", GENEROUS_S)
 
 
 @pytest.fixture

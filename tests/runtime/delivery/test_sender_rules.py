@@ -15,7 +15,7 @@ from edgevit.runtime.delivery.spool import Spool
 from edgevit.runtime.delivery.stored import SpoolCounts, Stored
 from edgevit.runtime.records import RESULT, Record
 from tests.runtime.delivery.test_sender import FAST, Clerk, record
-from tests.waiting import wait_for
+from tests.waiting import GENEROUS_S, wait_for
 
 
 def result(number: int) -> Record:
@@ -153,7 +153,7 @@ class Hanging(Clerk):
 
     def send(self, batch: Sequence[Stored], refuse: Refuse) -> None:
         self.began.set()
-        assert self.aborted.wait(60)
+        assert self.aborted.wait(GENEROUS_S)
         time.sleep(0.1)  # it takes a moment to end
         raise DeliveryError("aborted")
 
@@ -165,7 +165,7 @@ def test_delivery_that_hangs_is_aborted_once_its_time_is_over(tmp_path: Path, ca
     hanging = Hanging()
     sink = SpooledSink(spool_in(tmp_path), hanging, backoff=FAST, drain_s=0.2)
     sink.write(record(1))
-    assert hanging.began.wait(60)
+    assert hanging.began.wait(GENEROUS_S)
     # nothing has failed so far
     assert not sink.backlog().away
     begun_s = time.monotonic()
@@ -182,7 +182,7 @@ def test_end_that_was_begun_before_gives_no_more_time(tmp_path: Path) -> None:
     hanging = Hanging()
     sink = SpooledSink(spool_in(tmp_path), hanging, backoff=FAST, drain_s=0.3)
     sink.write(record(1))
-    assert hanging.began.wait(60)
+    assert hanging.began.wait(GENEROUS_S)
     begun_s = time.monotonic()
     sink.finish()
     deadline_s = sink._deadline_s
@@ -212,6 +212,38 @@ def test_thread_bears_its_destinations_name_and_keeps_no_program_alive(tmp_path:
     sink.close()
 
 
+def test_flush_that_failed_stays_due_though_another_one_fails_after_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sender, "SYNC_S", 3600.0)
+    began, goes_on = threading.Event(), threading.Event()
+
+    class Failing(Spool):
+        def sync(self) -> None:
+            if threading.current_thread() is other:
+                began.set()
+                goes_on.wait(GENEROUS_S)
+            else:
+                other.start()
+                began.wait(GENEROUS_S)
+            raise OSError(5, "Input/output error")
+
+    sink = SpooledSink(Failing(tmp_path / "a.sqlite", 1_000_000), Clerk(), backoff=FAST)
+
+    def flush() -> None:
+        with pytest.raises(OSError, match="Input/output error"):
+            sink.flush()
+
+    other = threading.Thread(target=flush)
+    sink.write(record(1))
+    flush()
+    goes_on.set()
+    other.join()
+    assert sink._unsynced_s is not None
+    monkeypatch.setattr(Failing, "sync", Spool.sync)
+    sink.close()
+
+
 @pytest.mark.parametrize(
     ("trouble", "traced"),
     [(DeliveryError("away"), 0), (sqlite3.OperationalError("disk I/O error"), 0), (ValueError("a bug"), 1)],
@@ -222,7 +254,7 @@ def test_only_trouble_that_nobody_has_thought_of_leaves_a_trace(
     spool = spool_in(tmp_path)
     spool.put("1", "label", b"{}")
     clerk = Clerk(trouble)
-    sink = SpooledSink(spool, clerk, backoff=FAST)
+    sink = SpooledSink(spool, clerk, backoff=FAST, steady_s=3600)
     wait_for(lambda: clerk.taken)
     sink.close()
     assert caplog.messages == [f"clerk: {trouble}; records wait in {tmp_path / 'a.sqlite'}, trying again"]
@@ -261,7 +293,8 @@ def test_thread_that_waits_is_woken_by_a_record_and_by_the_end(tmp_path: Path, m
     assert len(asked) == 1
     sink.write(record(1))
     wait_for(lambda: clerk.taken)
-    time.sleep(0.2)
+    wait_for(lambda: len(asked) == 3)
+    time.sleep(0.2)  # it would be asked again in this time
     # for the record, and once more until it waits again
     assert len(asked) == 3
     sink.finish()

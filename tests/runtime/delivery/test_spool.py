@@ -159,7 +159,7 @@ def test_file_damaged_while_running_does_not_end_the_run(tmp_path: Path, caplog:
     spool.close()
     with path.open("r+b") as file:
         file.seek(4096)
-        file.write(os.urandom(path.stat().st_size - 4096))
+        file.write(random.Random(1).randbytes(path.stat().st_size - 4096))
     spool = Spool(path, MB)
     taken = [spool.put(str(number), "label", b"body") for number in range(3)]
     assert taken[-1]
@@ -176,7 +176,7 @@ def test_file_damaged_in_its_middle_is_put_aside_and_the_rest_goes_on(
     spool.close()
     with path.open("r+b") as file:
         file.seek(path.stat().st_size // 10)
-        file.write(os.urandom(path.stat().st_size // 2))
+        file.write(random.Random(1).randbytes(path.stat().st_size // 2))
     spool = Spool(path, 5 * MB)
     kept = ids(spool)
     # half of the file is gone, and a tenth before it and four tenths behind it are not

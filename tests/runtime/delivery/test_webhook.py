@@ -31,6 +31,7 @@ from edgevit.runtime.records import Record, event_record
 from edgevit.runtime.sinks.combining import Sinks
 from edgevit.runtime.sinks.opening import SinkContext, open_sinks
 from tests.places import DOCS
+from tests.ports import refusing_port
 from tests.waiting import GENEROUS_S, no_thread_left, wait_for
 
 FAST = Backoff(first_s=0.02, most_s=0.1)
@@ -202,12 +203,13 @@ def test_record_that_the_server_refuses_does_not_hold_up_the_others(
 
 def test_stalled_server_is_given_up_and_asked_again(tmp_path: Path, server: Server) -> None:
     server.answers = [(0, {}), (0, {})]
-    sink = open_sink(tmp_path, server.url, timeout_s=0.2)
+    sink = open_sink(tmp_path, server.url, timeout_s=0.5)
     for number in range(3):
         sink.write(record(number))
-    wait_for(lambda: len(server.accepted) == 3)
+    # one that is accepted late comes again
+    wait_for(lambda: len(set(server.ids())) == 3)
     sink.close()
-    assert server.ids() == [record(number).id for number in range(3)]
+    assert list(dict.fromkeys(server.ids())) == [record(number).id for number in range(3)]
     assert [identity for _, identity in server.requests[:3]] == [record(0).id] * 3
 
 
@@ -223,16 +225,26 @@ def test_closing_does_not_wait_for_a_stalled_server(tmp_path: Path, server: Serv
 
 
 def test_closing_several_takes_no_longer_than_one(tmp_path: Path, server: Server) -> None:
-    """One after the other they would take eight seconds."""
+    """All begin to end before the first is waited for."""
+    calls: list[str] = []
+
+    class Noting(SpooledSink):
+        def finish(self) -> None:
+            calls.append("finish")
+            super().finish()
+
+        def close(self) -> None:
+            calls.append("close")
+            super().close()
+
     server.answers = [(0, {})] * 4
     spools = [Spool(tmp_path / f"{number}.sqlite", 10_000_000) for number in range(4)]
-    sinks = [SpooledSink(spool, WebhookDelivery(server.url, timeout_s=3600), drain_s=2) for spool in spools]
+    sinks = [Noting(spool, WebhookDelivery(server.url, timeout_s=3600), drain_s=0.1) for spool in spools]
     for sink in sinks:
         sink.write(record(1))
     wait_for(lambda: len(server.requests) == 4)
-    since_s = time.monotonic()
     Sinks(sinks).close()
-    assert 2 <= time.monotonic() - since_s < 6
+    assert calls[:5] == ["finish"] * 4 + ["close"]
 
 
 def test_server_that_drips_is_given_up() -> None:
@@ -250,7 +262,7 @@ def test_server_that_drips_is_given_up() -> None:
         thread = threading.Thread(target=drip)
         thread.start()
         delivery = WebhookDelivery(f"http://127.0.0.1:{listener.getsockname()[1]}/", timeout_s=3600, longest_s=0.3)
-        with pytest.raises(DeliveryError, match="cannot deliver: H"):
+        with pytest.raises(DeliveryError, match="cannot deliver: "):
             delivery.send([Stored(1, "1", "label", b"{}")], nothing_refused)
         thread.join()
 
@@ -295,7 +307,7 @@ def test_server_that_names_a_date_gets_until_then(retry_after: str, date: str, w
         # 20 November 2026, 12:01:00 UTC
         noon_and_a_minute = 1_795_176_060.0
         delivery = WebhookDelivery(
-            f"http://127.0.0.1:{listener.getsockname()[1]}/", timeout_s=5, clock=lambda: noon_and_a_minute
+            f"http://127.0.0.1:{listener.getsockname()[1]}/", timeout_s=GENEROUS_S, clock=lambda: noon_and_a_minute
         )
         with pytest.raises(DeliveryError) as caught:
             delivery.send([Stored(1, "1", "label", b"{}")], nothing_refused)
@@ -338,16 +350,15 @@ def test_server_that_is_away_is_one_line_without_what_the_address_hides(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.WARNING)
-    server = Server()
-    server.close()
-    sink = open_sink(tmp_path, server.url)
-    sink.write(record(1))
-    wait_for(lambda: caplog.messages)
-    time.sleep(0.3)  # further attempts say nothing more
-    assert len(caplog.messages) == 1
-    assert "Connection refused; records wait in" in caplog.messages[0]
-    assert "key=1" not in caplog.text
-    sink.close()
+    with refusing_port() as port:
+        sink = open_sink(tmp_path, f"http://127.0.0.1:{port}/hook?key=1")
+        sink.write(record(1))
+        wait_for(lambda: caplog.messages)
+        time.sleep(0.3)  # further attempts say nothing more
+        assert len(caplog.messages) == 1
+        assert "Connection refused; records wait in" in caplog.messages[0]
+        assert "key=1" not in caplog.text
+        sink.close()
 
 
 def test_rubbish_for_an_answer_is_no_delivery_and_no_crash() -> None:
@@ -366,7 +377,7 @@ def test_rubbish_for_an_answer_is_no_delivery_and_no_crash() -> None:
 
         thread = threading.Thread(target=answer)
         thread.start()
-        delivery = WebhookDelivery(f"http://127.0.0.1:{listener.getsockname()[1]}/", timeout_s=5)
+        delivery = WebhookDelivery(f"http://127.0.0.1:{listener.getsockname()[1]}/", timeout_s=GENEROUS_S)
         outcomes: set[bool | str] = set()
         for _ in range(1000):
             try:

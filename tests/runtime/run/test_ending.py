@@ -2,12 +2,14 @@
 
 import contextlib
 import os
+import queue
 import re
 import signal
 import socket
 import subprocess
 import sys
 import threading
+import types
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -17,32 +19,55 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from edgevit.runtime.run import hang_guard
 from edgevit.runtime.run.hang_guard import HangGuard, answer_limit_s
 from edgevit.runtime.sources.stop import Stop
 from tests.places import ROOT, SHARED
-from tests.processes import wait_for_handler
-from tests.waiting import wait_for
+from tests.processes import wait_for_delivery, wait_for_handler
+from tests.waiting import GENEROUS_S, wait_for
 
 LOOP = SHARED / "cases" / "models" / "loop.onnx"
 LONG = ("--stall-timeout", "600s")
 WATCHDOG = "10000000"
 """Microseconds that a service manager waits: a model has half of that, also to be opened on a busy machine."""
 JPEG = cv2.imencode(".jpg", np.full((48, 64, 3), (25, 50, 200), np.uint8))[1].tobytes()
+HANGS = "the run was asked to end, but the model has not"
 Start = Callable[..., "subprocess.Popen[bytes]"]
+MARKING = """
+import os, pathlib
+import cv2, onnxruntime
+import edgevit.runtime.loading
+from edgevit.cli import main
+from edgevit.runtime.run import hang_guard
+from edgevit.runtime.run.hang_guard import HangGuard
+
+answer = onnxruntime.InferenceSession.run
+
+def marking(*given, **more):
+    pathlib.Path(os.environ["EDGEVIT_TEST_ASKED"]).touch()
+    return answer(*given, **more)
+
+onnxruntime.InferenceSession.run = marking
+if "EDGEVIT_TEST_STOP_S" in os.environ:
+    HangGuard.__init__.__defaults__ = (None, float(os.environ["EDGEVIT_TEST_STOP_S"]))
+main()
+"""
+"""`edgevit` with all that it imports, so that a busy machine opens a model soon; makes a file when a model is asked."""
 
 
 @pytest.fixture
-def start(tiny_model: Path) -> Iterator[Start]:
+def start(tiny_model: Path, tmp_path: Path) -> Iterator[Start]:
     """Start `edgevit run` in a process; all are gone at the end."""
     opened: list[subprocess.Popen[bytes]] = []
 
     def make(*arguments: object, model: Path = tiny_model, **environment: str) -> "subprocess.Popen[bytes]":
-        command = [sys.executable, "-m", "edgevit", "run", *map(str, (model, *arguments)), "--to", "json"]
+        program = ("-m", "edgevit") if model == tiny_model else ("-c", MARKING)
+        command = [sys.executable, *program, "run", *map(str, (model, *arguments)), "--to", "json"]
         opened.append(
             subprocess.Popen(
                 command,
                 cwd=ROOT,
-                env=os.environ | environment,
+                env=os.environ | {"EDGEVIT_TEST_ASKED": str(tmp_path / "asked")} | environment,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
@@ -100,7 +125,7 @@ def serve() -> Iterator[Callable[..., Server]]:
 def end(process: "subprocess.Popen[bytes]") -> tuple[int, bytes, str]:
     """Send SIGTERM; return exit code, stdout and stderr. The sources would wait ten minutes."""
     process.send_signal(signal.SIGTERM)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=GENEROUS_S)
     return process.returncode, out, err.decode()
 
 
@@ -119,7 +144,7 @@ def test_network_source_lets_go(
 ) -> None:
     server = serve(sent, drip)
     process = start(f"{scheme}://{server.address}/", *LONG)
-    assert server.reached.wait(60)
+    assert server.reached.wait(GENEROUS_S)
     assert end(process) == (0, b"", "")
 
 
@@ -137,7 +162,7 @@ def test_silent_pipe_lets_go(start: Start, tmp_path: Path, first: bytes, options
     else:
         wait_for_handler(process)
     process.send_signal(signal.SIGTERM)
-    assert (process.wait(60), process.stdout.read()) == (0, b"")
+    assert (process.wait(GENEROUS_S), process.stdout.read()) == (0, b"")
 
 
 def test_files_and_videos_let_go(start: Start, tmp_path: Path) -> None:
@@ -169,7 +194,6 @@ def test_camera_program_that_is_deaf_to_signals_goes(start: Start, tmp_path: Pat
     folder, pids = tmp_path / "bin", tmp_path / "pids"
     folder.mkdir()
     program = folder / "rpicam-vid"
-    more = "subprocess.Popen([sys.executable, '-c', SLEEP], stdin=subprocess.DEVNULL)" if left_behind else "pass"
     sleep = (
         "import os, signal, time\nsignal.signal(15, signal.SIG_IGN)\n"
         f"open({str(pids)!r}, 'a').write(f'{{os.getpid()}} ')\ntime.sleep(600)"
@@ -178,10 +202,10 @@ def test_camera_program_that_is_deaf_to_signals_goes(start: Start, tmp_path: Pat
     program.write_text(f"#!{sys.executable}\nimport subprocess, sys\n{more}{sleep}\n")
     program.chmod(0o755)
     process = start("picam", *LONG, PATH=f"{folder}:{os.environ['PATH']}")
-    while not pids.exists() or len(pids.read_text().split()) < 1 + left_behind:
-        threading.Event().wait(0.05)
+    wait_for(lambda: pids.exists() and len(pids.read_text().split()) == 1 + left_behind)
     assert end(process) == (0, b"", "")
-    assert [number for number in pids.read_text().split() if alive(number)] == []
+    # killed, and gone as soon as the system comes to it
+    wait_for(lambda: [number for number in pids.read_text().split() if alive(number)] == [])
 
 
 def alive(number: str) -> bool:
@@ -231,13 +255,11 @@ def endless(make_model: Callable[..., Path]) -> Path:
 
 def test_model_that_never_answers_does_not_keep_a_run_from_its_end(start: Start, endless: Path, tmp_path: Path) -> None:
     (tmp_path / "red.jpg").write_bytes(JPEG)
-    file = tmp_path / "kept.jsonl"
-    process = start(tmp_path / "red.jpg", "--to", file, model=endless)
-    wait_for(file.exists)
-    threading.Event().wait(0.5)
+    process = start(tmp_path / "red.jpg", "--to", tmp_path / "kept.jsonl", model=endless)
+    wait_for((tmp_path / "asked").exists)
     code, out, err = end(process)
     assert (code, out) == (5, b"")
-    assert err.startswith("the run was asked to end, but the model has not answered for ")
+    assert err.startswith(f"{HANGS} answered for ")
     assert len(err.splitlines()) == 1
 
 
@@ -248,11 +270,11 @@ def test_model_that_never_answers_is_named_before_the_watchdog_ends_it(
     (tmp_path / "red.jpg").write_bytes(JPEG)
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(str(tmp_path / "notify"))
-        manager.settimeout(60)
+        manager.settimeout(GENEROUS_S)
         process = start(
             tmp_path / "red.jpg", model=endless, NOTIFY_SOCKET=str(tmp_path / "notify"), WATCHDOG_USEC=WATCHDOG
         )
-        _, err = process.communicate(timeout=60)
+        _, err = process.communicate(timeout=GENEROUS_S)
         assert process.returncode == 5
         assert err.startswith(b"the model has not answered for ")
         manager.setblocking(False)
@@ -268,21 +290,19 @@ def test_model_that_never_answers_is_named_before_the_watchdog_ends_it(
 def test_endless_loop_of_the_cases_is_ended_and_named(start: Start, tmp_path: Path) -> None:
     (tmp_path / "red.jpg").write_bytes(JPEG)
     process = start(tmp_path / "red.jpg", model=LOOP, WATCHDOG_USEC=WATCHDOG)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=GENEROUS_S)
     assert process.returncode == 5
     assert err.startswith(b"the model has not answered for ")
 
 
 def test_second_signal_acts_at_once_while_a_model_hangs(start: Start, endless: Path, tmp_path: Path) -> None:
     (tmp_path / "red.jpg").write_bytes(JPEG)
-    file = tmp_path / "kept.jsonl"
-    process = start(tmp_path / "red.jpg", "--to", file, model=endless)
-    wait_for(file.exists)
-    threading.Event().wait(0.5)
+    process = start(tmp_path / "red.jpg", model=endless, EDGEVIT_TEST_STOP_S="600")
+    wait_for((tmp_path / "asked").exists)
     process.send_signal(signal.SIGTERM)
-    threading.Event().wait(0.3)
+    wait_for_delivery(process, signal.SIGTERM)
     process.send_signal(signal.SIGTERM)
-    assert process.wait(60) in (128 + signal.SIGTERM, -signal.SIGTERM)
+    assert process.wait(GENEROUS_S) in (128 + signal.SIGTERM, -signal.SIGTERM)
 
 
 def test_limit_is_half_of_what_the_service_manager_waits() -> None:
@@ -293,27 +313,43 @@ def test_limit_is_half_of_what_the_service_manager_waits() -> None:
     assert (answer_limit_s(None, 20), answer_limit_s(1200, 20)) == (6000, 600)
 
 
-def test_slow_model_may_finish_what_it_has_in_hand() -> None:
-    told: list[str] = []
-    stop = Stop()
-    guard = HangGuard(stop, told.append, stop_s=0.1)
+@pytest.fixture
+def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The time of the guard, in seconds, which stands still unless it is changed."""
+    now = [100.0]
+    monkeypatch.setattr(hang_guard, "time", types.SimpleNamespace(monotonic=lambda: now[0]))
+    return now
+
+
+def test_slow_model_may_finish_what_it_has_in_hand(now: list[float]) -> None:
+    guard = HangGuard(Stop(), lambda text: None, stop_s=0.1)
     with guard.working("the model has not answered"):
-        threading.Event().wait(1.5)
-    stop.ask()
+        now[0] += 1.5
+    guard.ending()
     with guard.working("the model has not answered"):
-        threading.Event().wait(1.5)
-    guard.left()
+        # twice as long as it took before
+        assert guard._trouble(now[0] + 2.9) is None
+        assert guard._trouble(now[0] + 3.1) == f"{HANGS} answered for 3 s; ending it"
     guard.close()
-    assert told == []
 
 
-def test_model_that_is_being_opened_may_take_longer_to_end() -> None:
-    told: list[str] = []
-    stop = Stop()
-    guard = HangGuard(stop, told.append, stop_s=0.1)
-    stop.ask()
+def test_model_that_is_being_opened_may_take_longer_to_end(now: list[float]) -> None:
+    guard = HangGuard(Stop(), lambda text: None, stop_s=0.1)
+    guard.ending()
     with guard.working("the model has not been opened", stop_s=60.0):
-        threading.Event().wait(1.5)
-    guard.left()
+        assert guard._trouble(now[0] + 59) is None
+        assert guard._trouble(now[0] + 61) == f"{HANGS} been opened for 61 s; ending it"
     guard.close()
-    assert told == []
+
+
+def test_run_that_was_asked_to_end_is_watched(now: list[float]) -> None:
+    told: queue.SimpleQueue[str] = queue.SimpleQueue()
+    stop = Stop()
+    guard = HangGuard(stop, told.put, stop_s=0.1)
+    stop.ask()
+    with guard.working("the model has not answered"):
+        now_s = now[0]
+        wait_for(lambda: guard._ending_s == now_s)
+        now[0] += 1.0
+        assert told.get(timeout=GENEROUS_S) == f"{HANGS} answered for 1 s; ending it"
+    guard.close()

@@ -24,7 +24,8 @@ from edgevit.artifact.manifest import read_manifest
 from edgevit.runtime.backends.session import open_exported
 from edgevit.runtime.board.status import read_status
 from tests.made_camera import Camera
-from tests.waiting import wait_for
+from tests.ports import refusing_port
+from tests.waiting import GENEROUS_S, wait_for
 
 
 @pytest.fixture
@@ -40,7 +41,7 @@ class Service:
     def __init__(self, folder: Path, arguments: tuple[object, ...], environment: dict[str, str]) -> None:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.bind(str(folder / "notify"))
-        self._socket.settimeout(120)
+        self._socket.settimeout(GENEROUS_S)
         command = [sys.executable, "-m", "edgevit", "run", *map(str, arguments)]
         # a session of its own has no terminal, as a service has none
         self.process = subprocess.Popen(
@@ -73,12 +74,12 @@ class Service:
                         return False
             return True
         finally:
-            self._socket.settimeout(120)
+            self._socket.settimeout(GENEROUS_S)
 
     def end(self) -> tuple[int, str, str]:
         """Send SIGTERM; return exit code, stdout and stderr."""
         self.process.send_signal(signal.SIGTERM)
-        out, err = self.process.communicate(timeout=120)
+        out, err = self.process.communicate(timeout=GENEROUS_S)
         return self.process.returncode, out, err
 
     def close(self) -> None:
@@ -105,7 +106,7 @@ def test_service_is_ready_beats_renews_and_finishes(
 ) -> None:
     """The whole life under the protocol, and every line that was counted is in the file at the end."""
     file = tmp_path / "all.jsonl"
-    service = start(tiny_model, camera.url, "--to", file, "--to", "json", WATCHDOG_USEC="1000000")
+    service = start(tiny_model, camera.url, "--to", file, "--to", "json", WATCHDOG_USEC="10000000")
     status = service.wait_for("READY=1")[1]
     assert status.startswith(f"STATUS={camera.url}: red 1.00")
     service.wait_for("WATCHDOG=1")
@@ -131,11 +132,12 @@ def test_service_is_ready_beats_renews_and_finishes(
 
 
 def test_watchdog_starves_when_the_camera_does(start: Callable[..., Service], tiny_model: Path, camera: Camera) -> None:
-    service = start(tiny_model, camera.url, "--stall-timeout", "1s", WATCHDOG_USEC="400000")
+    service = start(tiny_model, camera.url, "--stall-timeout", "2s", WATCHDOG_USEC="8000000")
     service.wait_for("READY=1")
     camera.paused.set()
-    service.wait_for(f"STATUS={camera.url}: source lost: no picture for 1 s")
-    assert service.silent_for(2, "WATCHDOG=1")
+    service.wait_for(f"STATUS={camera.url}: source lost: no picture for 2 s")
+    # else there is one every two seconds
+    assert service.silent_for(3, "WATCHDOG=1")
     camera.paused.clear()
     service.wait_for("WATCHDOG=1")
     assert service.end()[0] == 0
@@ -144,11 +146,10 @@ def test_watchdog_starves_when_the_camera_does(start: Callable[..., Service], ti
 def test_service_without_a_camera_is_never_ready_and_still_ends_well(
     start: Callable[..., Service], tiny_model: Path
 ) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    service = start(tiny_model, f"tcp://127.0.0.1:{port}")
-    service.wait_for(f"STATUS=tcp://127.0.0.1:{port}: source lost: Connection refused")
-    code, out, _ = service.end()
+    with refusing_port() as port:
+        service = start(tiny_model, f"tcp://127.0.0.1:{port}")
+        service.wait_for(f"STATUS=tcp://127.0.0.1:{port}: source lost: Connection refused")
+        code, out, _ = service.end()
     assert (code, out) == (0, "")
     service.wait_for("STOPPING=1")
     assert "READY=1" not in service.told
@@ -161,7 +162,9 @@ def page_of(service: Service) -> Callable[[str], tuple[int, bytes]]:
     assert found
 
     def get(path: str) -> tuple[int, bytes]:
-        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", int(found[1]), timeout=60)) as connection:
+        with contextlib.closing(
+            http.client.HTTPConnection("127.0.0.1", int(found[1]), timeout=GENEROUS_S)
+        ) as connection:
             connection.request("GET", path)
             answer = connection.getresponse()
             return answer.status, answer.read()
@@ -258,11 +261,10 @@ def test_status_says_which_model_answers_over_reloads(
     assert document is not None
     tiny_model.write_bytes(b"rubbish")
     service.process.send_signal(signal.SIGHUP)
-    wait_for(lambda: read_status(path).reload_error is not None)
+    wait_for(lambda: read_status(path).reload_error is not None and read_status(path).results > 0)
     refused = read_status(path)
     assert (refused.sha256, refused.since) == (first, begun.since)
     assert str(refused.reload_error).startswith("the old model stays: ")
-    assert refused.results > 0
 
     make_model("newer.onnx", selftest=document.selftest, target="rpi4").replace(tiny_model)
     service.process.send_signal(signal.SIGHUP)
@@ -292,6 +294,6 @@ def test_status_that_cannot_be_written_is_said_before_the_first_picture(
 ) -> None:
     (tmp_path / "none").write_text("a file")
     service = start(tiny_model, camera.url, "--status", tmp_path / "none" / "status.json")
-    out, err = service.process.communicate(timeout=120)
+    out, err = service.process.communicate(timeout=GENEROUS_S)
     assert (service.process.returncode, out) == (1, "")
     assert f"none/status.json cannot be written: {tmp_path}/none is no folder; choose a place that this user may" in err

@@ -48,7 +48,7 @@ class Board:
     """A run that is healthy and sends its events to a post."""
 
     def __init__(self, folder: Path) -> None:
-        self.post, self.status = Post(), RunStatus(60.0)
+        self.post, self.status = Post(), RunStatus(3600.0)
         self.spool = Spool(folder / "spool.sqlite", SMALLEST_QUOTA)
         self.sinks = Sinks([Sinks([SpooledSink(self.spool, self.post, backoff=Backoff(0.01, 0.02))])])
         self.status.include(self.sinks.backlogs)

@@ -15,6 +15,7 @@ from edgevit.runtime.serve.server import Server
 from edgevit.runtime.serve.status import RunStatus
 from edgevit.runtime.serve.view import View
 from edgevit.runtime.sinks.folder import MARK, BoundedFolder
+from tests.waiting import GENEROUS_S
 
 TOKEN = "0123456789abcdef"
 
@@ -32,7 +33,7 @@ class Page:
         self.server = Server(Access("127.0.0.1", 0, token), self.state)
 
     def ask(self, method: str, path: str, body: bytes = b"", **headers: str) -> tuple[int, bytes]:
-        connection = http.client.HTTPConnection("127.0.0.1", int(self.server.server_address[1]), timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", int(self.server.server_address[1]), timeout=GENEROUS_S)
         with contextlib.closing(connection):
             connection.request(method, path, body, headers)
             answer = connection.getresponse()

@@ -25,9 +25,10 @@ from edgevit.runtime.results import Result
 from edgevit.runtime.serve.address import Access
 from edgevit.runtime.serve.answers import PageState
 from edgevit.runtime.serve.page import duration
-from edgevit.runtime.serve.server import MOST_STREAMS, READ_S, Server
+from edgevit.runtime.serve.server import MOST_STREAMS, Handler, Server
 from edgevit.runtime.serve.status import RunStatus
 from edgevit.runtime.serve.view import View
+from tests.waiting import GENEROUS_S
 
 TOKEN = "0123456789abcdef"
 NAMES = ("fox", "<script>alert(1)</script>")
@@ -36,7 +37,7 @@ NAMES = ("fox", "<script>alert(1)</script>")
 class Run:
     """A loop's part, played: it shows frames to a page on loopback."""
 
-    def __init__(self, token: str | None = None, limit_s: float = 60.0) -> None:
+    def __init__(self, token: str | None = None, limit_s: float = 3600.0) -> None:
         self.view, self.status = View(), RunStatus(limit_s)
         about = {"version": "1", "model": "m.onnx", "source": "<b>camera:0</b>"}
         self.server = Server(Access("127.0.0.1", 0, token), PageState(self.view, self.status, about))
@@ -59,14 +60,14 @@ class Run:
         self.view.write(record)
 
     def get(self, path: str, method: str = "GET", **headers: str) -> tuple[int, http.client.HTTPMessage, bytes]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=GENEROUS_S)
         with contextlib.closing(connection):
             connection.request(method, path, headers=headers)
             answer = connection.getresponse()
             return answer.status, answer.msg, answer.read()
 
     def connect(self, text: bytes = b"") -> socket.socket:
-        connected = socket.create_connection(("127.0.0.1", self.port), timeout=30)
+        connected = socket.create_connection(("127.0.0.1", self.port), timeout=GENEROUS_S)
         connected.sendall(text)
         return connected
 
@@ -88,7 +89,7 @@ def start() -> Iterator[Callable[..., Run]]:
     opened: list[Run] = []
     before = set(threading.enumerate())
 
-    def make(token: str | None = None, limit_s: float = 60.0) -> Run:
+    def make(token: str | None = None, limit_s: float = 3600.0) -> Run:
         opened.append(Run(token, limit_s))
         return opened[-1]
 
@@ -187,7 +188,7 @@ def test_healthz_is_200_only_while_results_are_produced(start: Callable[..., Run
 
 def test_run_that_gives_no_result_in_time_is_not_healthy(start: Callable[..., Run]) -> None:
     run = start(limit_s=1e-9)
-    assert run.get("/healthz")[2].startswith(b"late: no result for 0 s, expected one within 1e-09 s")
+    assert re.match(rb"late: no result for \d+ s, expected one within 1e-09 s", run.get("/healthz")[2])
     run.frame(100)
     assert run.get("/healthz")[0] == 503
 
@@ -280,20 +281,21 @@ def test_stream_sends_each_new_picture(start: Callable[..., Run]) -> None:
 # ------------------------------------------------------------------ who is slow, or rude
 
 
-def test_slow_reader_never_holds_the_loop_back(start: Callable[..., Run]) -> None:
-    """A watcher reads nothing, and the server's thread waits ten seconds for it; nothing that the loop calls does."""
+def test_slow_reader_never_holds_the_loop_back(start: Callable[..., Run], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A watcher reads nothing, and the server's thread waits ten minutes for it; nothing that the loop calls does."""
+    monkeypatch.setattr("edgevit.runtime.serve.server.READ_S", 600.0)
+    monkeypatch.setattr(Handler, "timeout", 600.0)
     run = start()
     with run.connect(b"GET /stream.mjpg HTTP/1.0\r\n\r\n"):
         noise = np.random.default_rng(0).integers(0, 256, (720, 1280, 3), np.uint8)
-        begun_s = time.monotonic()
         took_s: list[float] = []
-        while time.monotonic() - begun_s < 2:
-            run.view.picture(noise, Moment("camera:0", len(took_s), 0.0, 0.0))
+        for number in range(100):
+            run.view.picture(noise, Moment("camera:0", number, 0.0, 0.0))
             before_s = time.monotonic()
-            run.view.black(Moment("camera:0", len(took_s), 0.0, 0.0))
+            run.view.black(Moment("camera:0", number, 0.0, 0.0))
             took_s.append(time.monotonic() - before_s)
             time.sleep(0.01)
-    assert max(took_s) < READ_S / 2
+    assert max(took_s) < 300
 
 
 def test_watchers_are_few(start: Callable[..., Run]) -> None:
@@ -308,8 +310,12 @@ def test_watchers_are_few(start: Callable[..., Run]) -> None:
 
 
 @pytest.mark.parametrize("begun", [b"", b"GET /", b"GET / HTTP/1.0\r\nHost: 127.0.0.1\r\n"])
-def test_forty_half_open_requests_do_not_starve_who_asks_for_health(start: Callable[..., Run], begun: bytes) -> None:
+def test_forty_half_open_requests_do_not_starve_who_asks_for_health(
+    start: Callable[..., Run], begun: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The oldest of them go; watchers stay, and the threads are as few as the connections."""
+    monkeypatch.setattr("edgevit.runtime.serve.server.REQUEST_S", 3600.0)
+    monkeypatch.setattr(Handler, "timeout", 3600.0)
     run = start()
     run.frame(100)
     before = threading.active_count()
@@ -320,7 +326,7 @@ def test_forty_half_open_requests_do_not_starve_who_asks_for_health(start: Calla
         for _ in range(20):
             assert run.get("/healthz")[0] == 200
         # the first was sent away, the last was not
-        half_open[0].settimeout(30)
+        half_open[0].settimeout(GENEROUS_S)
         with contextlib.suppress(ConnectionError):
             assert half_open[0].recv(1) == b""
         half_open[-1].setblocking(False)
@@ -328,7 +334,7 @@ def test_forty_half_open_requests_do_not_starve_who_asks_for_health(start: Calla
             half_open[-1].recv(1)
         assert threading.active_count() - before <= 24 + 2
         run.frame(200)
-        watcher.settimeout(30)
+        watcher.settimeout(GENEROUS_S)
         assert watcher.recv(1000)
 
 

@@ -27,7 +27,7 @@ def lose(status: RunStatus, source: str) -> None:
 
 
 def test_run_of_several_sources_is_lost_only_when_all_are() -> None:
-    status = RunStatus(60.0, sources=2)
+    status = RunStatus(3600.0, sources=2)
     write_result(status, "a")
     write_result(status, "b")
     lose(status, "a")
@@ -59,14 +59,14 @@ def test_one_dark_camera_of_several_does_not_make_the_run_ill() -> None:
 
 
 def test_run_of_one_source_is_lost_with_it() -> None:
-    status = RunStatus(60.0)
+    status = RunStatus(3600.0)
     write_result(status, "a")
     lose(status, "a")
     assert status.health().state == "lost"
 
 
 def test_dropped_pictures_of_all_sources_are_counted_together() -> None:
-    status = RunStatus(60.0, sources=2)
+    status = RunStatus(3600.0, sources=2)
     for source, dropped in (("a", 3), ("b", 4), ("a", 5)):
         write_result(status, source, dropped)
     assert status.snapshot().dropped == 9
@@ -76,7 +76,7 @@ def test_metrics_tell_what_the_board_says_of_itself(tmp_path: Path) -> None:
     pytest.importorskip("prometheus_client", reason="needs the extra serve")
     report = BoardReport(tmp_path / "m.onnx", "c4e4961e", clock=Clock(lambda: 1_763_645_791.25), root=tmp_path)
     about = {"version": "1", "model": "m.onnx", "source": "pen"}
-    found = exposition(RunStatus(60.0), about, report).decode().splitlines()
+    found = exposition(RunStatus(3600.0), about, report).decode().splitlines()
     assert 'edgevit_info{model="m.onnx",sha256="c4e4961e",source="pen",version="1"} 1.0' in found
     assert "edgevit_model_loaded_timestamp_seconds 1.76364579125e+09" in found
     assert {"edgevit_frames_per_second 0.0", "edgevit_reload_failed 0.0"} <= set(found)
@@ -87,5 +87,5 @@ def test_metrics_tell_what_the_board_says_of_itself(tmp_path: Path) -> None:
         file.parent.mkdir(parents=True)
         file.write_text(text)
     report.reloading("the old model stays: damaged")
-    found = exposition(RunStatus(60.0), about, report).decode().splitlines()
+    found = exposition(RunStatus(3600.0), about, report).decode().splitlines()
     assert {"edgevit_temperature_celsius 61.5", "edgevit_throttled 1.0", "edgevit_reload_failed 1.0"} <= set(found)

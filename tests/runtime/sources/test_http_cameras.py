@@ -199,7 +199,7 @@ def test_endless_head_is_bounded(classifier: Classifier, make_camera: MakeCamera
 
 
 def test_closing_ends_a_request_at_once_at_each_of_its_steps(tiny_model: object, make_camera: MakeCamera) -> None:
-    """Where nobody accepts, the head drips, the body drips: long before the stall timeout of a minute."""
+    """Where nobody accepts, the head drips, the body drips: long before the stall timeout of ten minutes."""
     scenes = [
         send(hold=True),
         drip(b"a", 0.05, OK),
@@ -214,6 +214,6 @@ def test_closing_ends_a_request_at_once_at_each_of_its_steps(tiny_model: object,
                 closer = threading.Timer(0.3, classifier.close)
                 closer.start()
                 begun_s = time.monotonic()
-                assert list(classifier.stream(f"http://{address}/", stall_timeout=60)) == []
+                assert list(classifier.stream(f"http://{address}/", stall_timeout=600)) == []
                 closer.join()
-                assert time.monotonic() - begun_s < 30
+                assert time.monotonic() - begun_s < 300

@@ -16,6 +16,7 @@ from edgevit.runtime.sources.grammar import parse_source
 from edgevit.runtime.sources.live import Live
 from edgevit.runtime.sources.options import SourceOptions
 from edgevit.runtime.sources.sampling import SamplingInterval
+from edgevit.runtime.sources.several import LiveSet
 from edgevit.runtime.sources.stop import Stop
 from tests.made_connections import Draw, Script
 from tests.waiting import wait_for
@@ -127,6 +128,45 @@ def test_who_waits_polls_again_only_when_the_bell_rang_or_the_next_frame_is_due(
         live.close()
     assert waited == [None, 60.0]
     assert polled == 4
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_frame_that_falls_due_right_after_nobody_took_it_is_not_waited_for_for_ever(
+    script: Script, now: list[float], monkeypatch: pytest.MonkeyPatch, several: bool
+) -> None:
+    """It has rung when it came, and rings no more."""
+
+    class Impatient:
+        """A bell that tells who waits for it for ever."""
+
+        def put(self, item: None) -> None:
+            pass
+
+        def get(self, timeout: float | None = None) -> None:
+            assert timeout is not None, "nobody would end this wait"
+            raise queue.Empty
+
+    poll = Live.poll
+
+    def slow(live: Live) -> Frame | Event | None:
+        found = poll(live)
+        now[0] += 1.0
+        return found
+
+    options, clock, bell = SourceOptions(pace=SamplingInterval(60.0)), Clock(lambda: 1e9, lambda: now[0]), Impatient()
+    live = Live(parse_source("camera:0"), script.connect, options, Stop(), clock, Draw(), bell)  # type: ignore[arg-type]
+    try:
+        opened = LiveSet([lambda _: live]) if several else live
+        if isinstance(opened, LiveSet):
+            opened._bell = bell  # type: ignore[assignment]
+        script.do([b"a"])
+        assert isinstance(next(opened), Frame)
+        script.do([b"b"])
+        monkeypatch.setattr(Live, "poll", slow)
+        now[0] = 159.0
+        assert isinstance(next(opened), Frame)
+    finally:
+        live.close()
 
 
 def test_stop_and_close_ring_and_a_stop_after_that_does_not(script: Script, bell: Bell) -> None:

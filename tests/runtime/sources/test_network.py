@@ -17,6 +17,7 @@ from edgevit.errors import EdgevitError, OptionError, SourceLostError
 from edgevit.runtime.classifier import Classifier
 from edgevit.runtime.events.event import Event
 from edgevit.runtime.loading import load
+from tests.ports import refusing_port
 from tests.waiting import no_thread_left
 
 COLORS = {"red": (200, 50, 25), "green": (25, 200, 50), "blue": (50, 25, 200), "black": (0, 0, 0)}
@@ -139,12 +140,12 @@ def test_stalled_stream_is_lost_and_recovered_when_it_returns(classifier: Classi
     stalls = send(PART + jpeg("red"), hold=True)
     source = address(make_camera(stalls, stalls, film("blue")))
     events: list[Event] = []
-    results = classifier.stream(source, stall_timeout=0.5, on_event=events.append)
+    results = classifier.stream(source, stall_timeout=2, on_event=events.append)
     assert next(results).top1 == "red"
     assert next(results).top1 == "blue"
     results.close()
     assert [event.kind for event in events] == ["source_lost", "source_back"]
-    assert events[0].facts["reason"] == "no picture for 0.5 s"
+    assert events[0].facts["reason"] == "no picture for 2 s"
     assert events[0].moment.monotonic_s + events[1].facts["away_s"] == pytest.approx(
         events[1].moment.monotonic_s, abs=0.01
     )
@@ -158,8 +159,8 @@ def test_trickle_of_bytes_without_a_picture_is_a_stall(classifier: Classifier, m
             threading.Event().wait(0.02)
 
     source = address(make_camera(trickle))
-    with pytest.raises(SourceLostError, match=r"is lost: no picture for 0.2 s"):
-        list(classifier.stream(source, stall_timeout=0.2, wait=False))
+    with pytest.raises(SourceLostError, match=r"is lost: no picture for 1 s"):
+        list(classifier.stream(source, stall_timeout=1, wait=False))
 
 
 def test_stream_that_breaks_off_in_mid_frame_gives_no_half_picture(
@@ -220,7 +221,7 @@ def test_black_picture_is_never_classified(classifier: Classifier, make_camera: 
     def play(connected: socket.socket, request: bytes) -> None:
         connected.sendall(MJPEG)
         for number in range(10_000):
-            name = "red" if number > 10 else "black"
+            name = "red" if seen else "black"
             connected.sendall(PART + jpeg(name, dot=number % 9))
             threading.Event().wait(0.01)
 
@@ -232,7 +233,7 @@ def test_black_picture_is_never_classified(classifier: Classifier, make_camera: 
 
 def test_nothing_but_black_is_a_loss_if_not_to_be_waited_for(classifier: Classifier, make_camera: MakeCamera) -> None:
     with pytest.raises(SourceLostError, match="gave only black or damaged pictures"):
-        list(classifier.stream(address(make_camera(film("black"))), once=True, stall_timeout=1))
+        list(classifier.stream(address(make_camera(film("black"))), once=True, stall_timeout=2))
 
 
 def test_snapshots_are_asked_for_one_by_one(classifier: Classifier, make_camera: MakeCamera) -> None:
@@ -299,12 +300,11 @@ def test_wrong_answer_says_what_came(classifier: Classifier, make_camera: MakeCa
     assert len(str(caught.value).splitlines()) == 1
 
 
-def test_server_that_is_not_there_is_a_loss(classifier: Classifier, make_camera: MakeCamera) -> None:
-    camera = make_camera(send())
-    camera.close()
-    for scheme in ("http", "tcp"):
-        with pytest.raises(SourceLostError, match="is lost: Connection refused"):
-            list(classifier.stream(address(camera, scheme), wait=False, on_event=lambda event: None))
+def test_server_that_is_not_there_is_a_loss(classifier: Classifier) -> None:
+    with refusing_port() as port:
+        for scheme in ("http", "tcp"):
+            with pytest.raises(SourceLostError, match="is lost: Connection refused"):
+                list(classifier.stream(f"{scheme}://127.0.0.1:{port}/", wait=False, on_event=lambda event: None))
 
 
 def test_any_answer_is_pictures_or_a_loss(classifier: Classifier, make_camera: MakeCamera) -> None:

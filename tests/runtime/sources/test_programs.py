@@ -30,6 +30,7 @@ from edgevit.runtime.sources.sampling import SamplingInterval
 from tests.places import ROOT
 from tests.processes import wait_for_handler
 from tests.runtime.sources.played_camera import CAMERA
+from tests.waiting import GENEROUS_S
 
 COLORS = {"red": (200, 50, 25), "green": (25, 200, 50), "blue": (50, 25, 200)}
 
@@ -68,28 +69,34 @@ exec sleep 600
     command = ("/bin/sh", str(tmp_path / "camera.sh"))
     monkeypatch.setattr(capture, "connect", lambda source, source_options: connect(source, source_options, command))
     events: list[Event] = []
-    results = classifier.stream("camera:0", warmup=0, stall_timeout=0.5, on_event=events.append)
+    results = classifier.stream("camera:0", warmup=0, stall_timeout=2, on_event=events.append)
     assert next(results).top1 == "red"
     assert next(results).top1 == "blue"
     results.close()
     assert [event.kind for event in events] == ["source_lost", "source_back"]
-    assert events[0].facts["reason"] == "no picture for 0.5 s"
+    assert events[0].facts["reason"] == "no picture for 2 s"
     started = [int(line) for line in (tmp_path / "started").read_text().split()]
     assert len(started) >= 2
     assert not [number for number in started if Path(f"/proc/{number}").exists()]
 
 
 def test_camera_that_is_unplugged_says_so_and_comes_back(
-    classifier: Classifier, play_camera: Callable[[str], None]
+    classifier: Classifier, play_camera: Callable[[str], None], tmp_path: Path
 ) -> None:
-    play_camera("""
+    # what nobody has seen before the loss is not now
+    seen = tmp_path / "seen"
+    play_camera(f"""
 show(25, 50, 200) if first else show(50, 200, 25)
-sys.stdin.buffer.read(1) if not first else time.sleep(0.1)
+while first and not os.path.exists({str(seen)!r}):
+    time.sleep(0.01)
+sys.stdin.buffer.read(1) if not first else None
 sys.exit("it gives no more pictures")
 """)
     events: list[Event] = []
     results = classifier.stream("/dev/video0", warmup=0, on_event=events.append)
-    assert [next(results).top1, next(results).top1] == ["red", "green"]
+    assert next(results).top1 == "red"
+    seen.touch()
+    assert next(results).top1 == "green"
     results.close()
     assert events[0].facts["reason"] == "it gives no more pictures"
 
@@ -199,7 +206,7 @@ def test_child_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
     time.sleep(0.2)
     assert child.poll() is None
     child.stdin.close()
-    assert child.wait(60) == 0
+    assert child.wait(GENEROUS_S) == 0
 
 
 def edgevit(arguments: Sequence[object], **options: object) -> "subprocess.Popen[bytes]":

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from edgevit.errors import SourceLostError
 from edgevit.runtime.classifier import Classifier
 from edgevit.runtime.events.event import Event
+from tests.ports import refusing_port
 
 COLORS = {"red": (200, 50, 25), "green": (25, 200, 50), "blue": (50, 25, 200)}
 SIZE = (96, 128)
@@ -142,7 +143,7 @@ def test_rtsp_stream_that_stalls_is_lost_and_recovered(
     classifier: Classifier, make_camera: Callable[..., Camera]
 ) -> None:
     camera, events = make_camera("red", "blue"), list[Event]()
-    results = classifier.stream(camera.url, stall_timeout=5, on_event=events.append)
+    results = classifier.stream(camera.url, stall_timeout=10, on_event=events.append)
     assert next(results).top1 == "red"
     camera.stalled.set()
     assert next(result.top1 for result in results if result.top1 != "red") == "blue"
@@ -150,8 +151,9 @@ def test_rtsp_stream_that_stalls_is_lost_and_recovered(
     assert [event.kind for event in events] == ["source_lost", "source_back"]
 
 
-def test_rtsp_server_that_is_not_there_is_a_loss(classifier: Classifier, make_camera: Callable[..., Camera]) -> None:
-    camera = make_camera("red")
-    camera.close()
-    with pytest.raises(SourceLostError, match=r"rtsp://127.0.0.1:\d+/yard is lost: it cannot be opened"):
-        list(classifier.stream(camera.url, once=True, on_event=lambda event: None))
+def test_rtsp_server_that_is_not_there_is_a_loss(classifier: Classifier) -> None:
+    with (
+        refusing_port() as port,
+        pytest.raises(SourceLostError, match=rf"rtsp://127.0.0.1:{port}/yard is lost: it cannot be opened"),
+    ):
+        list(classifier.stream(f"rtsp://127.0.0.1:{port}/yard", once=True, on_event=lambda event: None))

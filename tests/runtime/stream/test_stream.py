@@ -18,6 +18,7 @@ from edgevit.runtime.sources.stop import Stop
 from edgevit.runtime.stream.loop import StreamCallbacks, stream
 from edgevit.runtime.stream.options import StreamOptions
 from edgevit.runtime.stream.plan import StreamPlan, plan_stream
+from tests.ports import refusing_port
 from tests.runtime.stream.test_loop import Looker
 from tests.waiting import own_threads, wait_for
 
@@ -149,8 +150,6 @@ def test_thread_of_a_camera_is_gone_once_its_stream_is_closed(camera: str) -> No
 
 
 def test_closer_from_another_thread_wakes_a_stream_that_waits_for_a_camera_that_is_away() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        address = f"tcp://127.0.0.1:{server.getsockname()[1]}"
     lost: list[Moment] = []
     closers = set[Callable[[], None]]()
     callbacks = StreamCallbacks(event=lambda event: lost.append(event.moment))
@@ -162,7 +161,9 @@ def test_closer_from_another_thread_wakes_a_stream_that_waits_for_a_camera_that_
 
     ender = threading.Thread(target=end)
     ender.start()
-    assert list(stream(Looker(), plan_of(address), callbacks, None, closers, draw=random.Random(1))) == []
+    with refusing_port() as port:
+        plan = plan_of(f"tcp://127.0.0.1:{port}")
+        assert list(stream(Looker(), plan, callbacks, None, closers, draw=random.Random(1))) == []
     ender.join()
 
 
@@ -180,12 +181,9 @@ class Noting(random.Random):
 def test_attempts_to_connect_are_spread_by_chance_the_callers_or_any(
     given: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        address = f"tcp://127.0.0.1:{server.getsockname()[1]}"
     draw, stop = Noting(), Stop()
     if not given:
         monkeypatch.setattr(random, "Random", lambda: draw)
-    results = stream(Looker(), plan_of(address), StreamCallbacks(), stop, draw=draw if given else None)
 
     def end() -> None:
         try:
@@ -195,7 +193,9 @@ def test_attempts_to_connect_are_spread_by_chance_the_callers_or_any(
 
     ender = threading.Thread(target=end)
     ender.start()
-    assert list(results) == []
+    with refusing_port() as port:
+        plan = plan_of(f"tcp://127.0.0.1:{port}")
+        assert list(stream(Looker(), plan, StreamCallbacks(), stop, draw=draw if given else None)) == []
     ender.join()
     assert draw.asked
 

@@ -18,6 +18,7 @@ from edgevit.runtime.update.fetch import Bounds, SiteFetcher
 from tests.made_signed_site import MadeSite
 from tests.made_static_web import StaticWeb
 from tests.made_update_board import BOUNDS, Make
+from tests.ports import refusing_port
 
 CONTENT = bytes(number * number % 251 for number in range(400_000))
 OLD = b"an old model"
@@ -130,10 +131,11 @@ def test_whole_time_is_bound_though_bytes_keep_coming(tmp_path: Path) -> None:
 
 
 def test_nobody_who_answers_is_one_clear_line(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    with pytest.raises(
-        DownloadError, match=rf"^127.0.0.1:{port} cannot be reached \(\[Errno 111\] Connection refused\)$"
+    with (
+        refusing_port() as port,
+        pytest.raises(
+            DownloadError, match=rf"^127.0.0.1:{port} cannot be reached \(\[Errno 111\] Connection refused\)$"
+        ),
     ):
         next(fetcher().fetch(f"http://127.0.0.1:{port}/metadata/timestamp.json"))
 
