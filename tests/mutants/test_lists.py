@@ -13,9 +13,10 @@ HERE = Path(__file__).parent
 TESTS: dict[str, list[str]] = tomllib.loads((HERE / "modules.toml").read_text(encoding="utf-8"))["tests"]
 SURVIVORS: dict[str, list[dict[str, Any]]] = tomllib.loads((HERE / "survivors.toml").read_text(encoding="utf-8"))
 CORE = {
-    *("runtime/selftest.py", "export/verify.py", "runtime/stream/loop.py"),
+    *("runtime/selftest.py", "export/verify.py", "runtime/stream/loop.py", "runtime/stream/unusable.py"),
     *("runtime/delivery/spool.py", "runtime/delivery/sender.py", "runtime/sinks/rotating.py"),
-    *("runtime/delivery/spool_file.py", "runtime/delivery/salvage.py", "runtime/collect/collect.py"),
+    *("runtime/delivery/spool_file.py", "runtime/delivery/salvage.py", "runtime/delivery/log_frames.py"),
+    "runtime/collect/collect.py",
     *("runtime/events/quality_alarms.py", "runtime/events/labels.py", "runtime/events/image_quality.py"),
     *("runtime/sources/grammar.py", "runtime/sources/live.py", "runtime/sources/mjpeg.py"),
     *("runtime/images/read.py", "runtime/images/decode.py", "runtime/images/preprocess.py"),
