@@ -44,7 +44,8 @@ def list_boards(broker: str, as_json: bool) -> None:
 def forget(broker: str) -> None:
     """Have the broker forget a board that is gone, whose TOPIC is the one that its `--to` named.
 
-    Home Assistant removes its entities then, also where `?discovery=PREFIX` says that it listens elsewhere.
+    One that the broker calls online is listened to for 90 seconds first, and stays if it says something. Home Assistant
+    removes its entities then, also where `?discovery=PREFIX` says that it listens elsewhere.
     """
     from edgevit.fleet.forget import forget_board
 

@@ -111,8 +111,8 @@ def _refuse_options_before(context: click.Context, subcommand: str) -> None:
         if context.get_parameter_source(parameter.name or "") is ParameterSource.COMMANDLINE:
             option = parameter.opts[0]
             raise OptionError(
-                f"{option} stands before {subcommand}, which does not hear it; write `edgevit update {subcommand} ...` "
-                "first and its options after it"
+                f"{option} stands before {subcommand}, which does not hear it; leave it out, or write it after "
+                f"{subcommand} where that has it"
             )
 
 

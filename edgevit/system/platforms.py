@@ -52,11 +52,18 @@ def fill_closed_streams() -> None:
     answers would reach nobody; what stderr is told, nobody wanted to hear.
     """
     if sys.stdin is None:
-        os.open(os.devnull, os.O_RDONLY)
+        _open_null(os.O_RDONLY)
     if sys.stdout is None:
-        sys.stdout = os.fdopen(os.open(os.devnull, os.O_RDONLY), "w", encoding="utf-8")
+        sys.stdout = os.fdopen(_open_null(os.O_RDONLY), "w", encoding="utf-8")
     if sys.stderr is None:
-        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 (lives as long as the process)
+        sys.stderr = os.fdopen(_open_null(os.O_WRONLY), "w", encoding="utf-8")
+
+
+def _open_null(flags: int) -> int:
+    number = os.open(os.devnull, flags)
+    # a program that is started takes it over, as it would a stream that is open
+    os.set_inheritable(number, True)
+    return number
 
 
 def print_in_utf8() -> None:

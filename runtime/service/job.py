@@ -62,8 +62,8 @@ def make_job(
     period_s = watchdog_s(limit_s) if watchdog is None else parse_duration(watchdog, "--watchdog")
     if period_s < limit_s:
         raise OptionError(
-            f"--watchdog is {watchdog}, but with these --every and --stall-timeout a result may take {limit_s:g} s; "
-            "give more"
+            f"--watchdog is {watchdog}, but with these --every and --stall-timeout, and a camera's warm-up, "
+            f"a result may take {limit_s:g} s; give more"
         )
     files = [Path(os.path.abspath(file)) for file in (options.model, options.labels) if isinstance(file, str | Path)]
     readable: tuple[str, ...] = ()

@@ -82,8 +82,7 @@ def _look(board: Board, address: str, bounds: Bounds, now_s: Callable[[], float]
     offer, floor = ask_site(board.enrollment, address, fetcher, board.folder / "metadata", known, clock_s)
     write_floor(path, floor, known)
     board.reached(Step.PERCENT)
-    # copies of one card were enrolled as one board
-    wanted = offer.wanted(board.enrollment.board + serial)
+    wanted = _wanted(board, offer, serial)
     board.saw(Release(offer.newest.version, offer.newest.sha256), iso_time(known.time_s(clock_s)))
     board.slots.tidy(None if wanted is None else wanted.sha256)
     if wanted is None:
@@ -94,6 +93,15 @@ def _look(board: Board, address: str, bounds: Bounds, now_s: Callable[[], float]
         board.note("rolled back", error=f"{why}; `edgevit update --retry` tries it once more")
     else:
         install(board, wanted, address, fetcher, bounds)
+
+
+def _wanted(board: Board, offer: Offer, serial: str) -> Edition | None:
+    """Return what the board should run. Its name alone does not do: copies of one card were enrolled as one."""
+    name = board.enrollment.board
+    wanted, by_name = offer.wanted(name + serial), offer.wanted(name)
+    # an earlier version went by the name: who got the newest model then does not go back
+    runs_newest = by_name == offer.newest and digest(board.slots.model) == offer.newest.sha256
+    return by_name if runs_newest else wanted
 
 
 def _settle(board: Board, wanted: Edition, offer: Offer) -> None:

@@ -377,7 +377,10 @@ def test_secrets_of_the_environment_and_of_files_are_passed_on_by_systemd(
         (("missing.onnx", "camera:0"), "missing.onnx does not exist"),
         (("MODEL", "camera:0", "--evry", "5s"), "--evry"),
         (("MODEL", "camera:0", "--every", "soon"), "--every is 'soon', expected a time"),
-        (("--watchdog", "5s", "MODEL", "camera:0"), "--watchdog is 5s, but with these --every and --stall-timeout a"),
+        (
+            ("--watchdog", "5s", "MODEL", "camera:0"),
+            "--watchdog is 5s, but with these --every and --stall-timeout, and a",
+        ),
         (("--name", "A b", "MODEL", "camera:0"), "--name is 'A b', expected small letters"),
         (("--memory", "much", "MODEL", "camera:0"), "--memory is 'much', expected bytes such as 500MB"),
     ],

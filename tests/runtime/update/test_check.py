@@ -94,6 +94,31 @@ def test_boards_whose_card_was_copied_are_told_apart_by_their_serial_number(
     assert models == {OLD, NEW}
 
 
+def test_board_that_got_the_newest_by_its_name_alone_does_not_go_back(
+    site: MadeSite, make: Make, tmp_path: Path
+) -> None:
+    """As an earlier version of edgevit gave it, which did not ask for the serial number."""
+    site.publish("stable/farm.onnx", OLD)
+    before = site.edition("stable/farm.onnx")
+    site.publish("stable/farm.onnx", NEW, percent=50, before=before)
+    file = tmp_path / "pi/proc/device-tree/serial-number"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"10000000f\0")
+
+    def is_first(name: str) -> bool:
+        return int(sha(f"{name}:{sha(NEW)}".encode())[:8], 16) % 100 < 50
+
+    name = next(each for each in map(str, range(100)) if is_first(each) and not is_first(f"{each}10000000f"))
+    board = make(board=name, model=OLD)
+    board.check(root=tmp_path / "no serial number")
+    assert board.model == NEW
+    assert board.check(root=tmp_path / "pi").state in ("current", "confirmed")
+    assert board.model == NEW
+    other = make(board=name, model=OLD)
+    other.check(root=tmp_path / "pi")
+    assert other.model == OLD
+
+
 def test_board_outside_of_the_percentage_gets_what_the_others_have(site: MadeSite, make: Make) -> None:
     site.publish("stable/farm.onnx", NEW)
     before = site.edition("stable/farm.onnx")
