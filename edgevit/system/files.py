@@ -32,27 +32,47 @@ def lock(handle: int) -> bool:
     return True
 
 
+def unlock(handle: int) -> None:
+    """Let others have a file, whoever else has this one open."""
+    try:
+        import fcntl  # Windows has none
+    except ModuleNotFoundError:
+        return
+    with contextlib.suppress(OSError):
+        fcntl.flock(handle, fcntl.LOCK_UN)
+
+
 class OwnedFolder:
     """A folder into which no other run writes until this is closed, or gone: two would give pictures the same names."""
 
-    def __init__(self, folder: Path) -> None:
-        """Have it, where the system has such locks.
+    def __init__(self) -> None:
+        """Have none yet."""
+        self.close: Callable[[], object] = lambda: None
+
+    def have(self, folder: Path) -> None:
+        """Have a folder, where the system has such locks.
 
         Raises:
             OSError: it cannot be opened.
             OutputError: another run writes there.
         """
-        self.close: Callable[[], object] = lambda: None
         if os.name != "posix":  # elsewhere a folder cannot be opened
             return
         handle = os.open(folder, os.O_RDONLY)
-        self.close = weakref.finalize(self, os.close, handle)
+        self.close = weakref.finalize(self, _let_go, handle, os.getpid())
         if not lock(handle):
             self.close()
             raise OutputError(
                 f"{folder} is being written by another run, or another --to of this one; wait for its end, or choose "
                 "another folder"
             )
+
+
+def _let_go(handle: int, maker: int) -> None:
+    """Close a file and unlock it, also where a process that was forked meanwhile has it open, which unlocks nothing."""
+    if os.getpid() == maker:
+        unlock(handle)
+    os.close(handle)
 
 
 def make_folders(folder: Path, *, mode: int = 0o777) -> None:

@@ -51,9 +51,10 @@ class PhotoFolder:
         """
         self.root, self._quota = root, quota
         self._hashes: dict[str, list[int]] = {}
+        self._owned = OwnedFolder()
         try:
             make_folders(root)
-            self._owned = OwnedFolder(root)
+            self._owned.have(root)
             with tempfile.TemporaryFile(dir=root):
                 pass
             for part in root.glob(f"*/{PART}*"):
@@ -63,6 +64,7 @@ class PhotoFolder:
         except OutputError:
             raise
         except OSError as error:
+            self._owned.close()
             reason = error.strerror or error
             raise OutputError(f"the folder {root} cannot be written: {reason}; choose another after --to") from error
         self._counts = Counter(path.parent.name for path in photos)

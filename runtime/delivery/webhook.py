@@ -174,14 +174,22 @@ class WebhookDelivery:
         raise DeliveryError(f"the server answers {response.status} {reason}{hint}", number, wait_s)
 
 
+_SECRET = 4
+"""Characters that are a key; a shorter word may be anything."""
+
+
 def _secrets_of(headers: Mapping[str, str]) -> Iterator[str]:
     """Yield what of the headers nobody may read, in every form in which a server may repeat it."""
     for value in headers.values():
-        scheme, _, token = value.partition(" ")
+        scheme, *tokens = value.split() or [""]
         yield value
-        if scheme == "Basic":
-            yield token
-            yield base64.b64decode(token).decode("utf-8", "surrogateescape").partition(":")[2]
+        for token in tokens:
+            # behind the word that says what it is: Bearer, Basic
+            if len(token) >= _SECRET:
+                yield token
+            if scheme.lower() == "basic":
+                with contextlib.suppress(ValueError):  # it is no base64
+                    yield base64.b64decode(token).decode("utf-8", "surrogateescape").partition(":")[2]
 
 
 def _moved(place: str | None) -> str:

@@ -16,6 +16,8 @@ _THEN_LEFT_AND_RIGHT = (2, 7, 4, 5)
 _VIDEO = "is a video, and no picture; `stream` reads it, as `edgevit run` does"
 _OTHER_VIDEOS = re.compile(rb"RIFF....AVI |\x1a\x45\xdf\xa3", re.DOTALL)
 """How AVI, Matroska and WebM begin."""
+_VIDEO_BRAND = re.compile(rb"iso|mp4|qt  |avc1|M4V|3g[p2]|MSNV|XAVC|dash|f4v ")
+"""How the first brand of an MP4 or MOV file begins; RAW files of cameras and rare kinds of HEIF have others."""
 _HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 """What a HEIF file with pictures calls its kind (ISO/IEC 23008-12); videos begin with the same box."""
 
@@ -81,9 +83,9 @@ def _heif(data: bytes) -> Header | None:
         return None
     fault, brands = None, data[8:64]
     if b"avif" not in brands and b"avis" not in brands:
+        is_video = _VIDEO_BRAND.match(brands) and not any(brand in brands for brand in _HEIC_BRANDS)
         fault = "is a HEIC picture, which needs a licensed decoder; convert it to JPEG or PNG"
-        if not any(brand in brands for brand in _HEIC_BRANDS):
-            fault = _VIDEO
+        fault = _VIDEO if is_video else fault
     turned = {None: _TURNED_LEFT, b"\0": _THEN_TOP_AND_BOTTOM, b"\1": _THEN_LEFT_AND_RIGHT}[facts.mirror]
     return Header("AVIF", facts.height, facts.width, turned[facts.quarters], fault)
 

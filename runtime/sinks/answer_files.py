@@ -157,7 +157,9 @@ class AnswerFileSink:
 
     def _own_name(self, source: Path) -> str:
         """Return the name of a picture's file without its suffix, behind the folders that it lies in."""
-        root = next((root for root in self._roots if source.is_relative_to(root)), source.parent)
+        roots = (root for root in self._roots if source.is_relative_to(root))
+        # what begins with ".." lies in "." by its letters only
+        root = next((root for root in roots if ".." not in source.relative_to(root).parts), source.parent)
         return "/".join(map(folder_name, (*source.parent.relative_to(root).parts, source.stem)))
 
     def _first_number(self, name: str) -> int:

@@ -61,10 +61,11 @@ class BoundedFolder:
         """
         self.root, self._quota, self._durable, self._labels = root, quota, durable, labels
         beside = () if labels is None else (labels,)
+        self._owned = OwnedFolder()
         try:
             for made in (root, *beside):
                 make_folders(made)
-            self._owned = OwnedFolder(root)
+            self._owned.have(root)
             folders = (root, *_folders(root))
             for part in (part for folder in (*folders, *beside) for part in folder.glob(f"{PART}*")):
                 part.unlink(missing_ok=True)
@@ -78,6 +79,7 @@ class BoundedFolder:
         except OutputError:
             raise
         except OSError as error:
+            self._owned.close()
             reason = error.strerror or error
             raise OutputError(f"the folder {root} cannot be written: {reason}; choose one that can") from error
         if others := len(at_home) - len(marked):

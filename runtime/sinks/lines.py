@@ -13,7 +13,7 @@ from edgevit.runtime.records import RESULT, Record
 from edgevit.runtime.results import Result
 from edgevit.text import printable
 
-FIRST_TEXT = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z|\d+:\d\d:\d\d\.\d\d)( .*\S)?  \S", re.ASCII)
+FIRST_TEXT = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z|\d+:\d\d:\d\d\.\d\d)( .*?)?  \S", re.ASCII)
 """How a line of TextSink begins in a file: a time or position, the source, and after two blanks what is told."""
 FIRST_JSON = re.compile(r'\{("event": "\w+", )?"id": "[0-9a-f]{32}", ')
 """How a line of JsonSink begins."""

@@ -3,6 +3,7 @@
 import codecs
 import contextlib
 import datetime
+import itertools
 import logging
 import os
 import re
@@ -143,8 +144,9 @@ class RotatingFile:
         finally:
             self._open()
         found = self._predecessors()
-        own = [each for each in found if self._is_own(each[2])]
-        self._tell_others([path for *_, path in found if path not in [path for *_, path in own]])
+        is_own = [self._is_own(path) for *_, path in found]
+        self._tell_others([path for (*_, path), own in zip(found, is_own, strict=True) if not own])
+        own = itertools.compress(found, is_own)
         kept = sorted(own, key=lambda found: (found[0] <= newest, found))
         for _, _, path in kept[: -self._keep]:
             path.unlink(missing_ok=True)

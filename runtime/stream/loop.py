@@ -198,7 +198,10 @@ def answer(
     try:
         return _answer(predictor, frame, plan, callbacks, clock, follower)
     except ImageError as error:
-        raise of_source(error, frame.moment.source) from error
+        named = of_source(error, frame.moment.source)
+        if named is error:
+            raise
+        raise named from error
 
 
 def _answer(

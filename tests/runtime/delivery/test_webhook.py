@@ -401,6 +401,19 @@ def test_secrets_that_a_server_repeats_are_not_told(server: Server) -> None:
     assert str(caught.value) == "the server answers 500 got *** (farm:***) and ***"
 
 
+@pytest.mark.parametrize(
+    "value", ["Bearer s3cret-token-1", "bearer  s3cret-token-1", "Basic s3cret-token-1", "s3cret-token-1"]
+)
+def test_token_of_any_kind_that_a_server_repeats_is_not_told(server: Server, value: str) -> None:
+    server.reason = "invalid token s3cret-token-1"
+    server.answers = [(500, {})]
+    with pytest.raises(DeliveryError) as caught:
+        WebhookDelivery(server.url, headers={"Authorization": value}).send(
+            [Stored(1, "1", "label", b"{}")], nothing_refused
+        )
+    assert str(caught.value) == "the server answers 500 invalid token ***"
+
+
 def test_secret_that_was_cut_is_refused() -> None:
     with pytest.raises(OptionError, match="EDGEVIT_WEBHOOK_SECRET begins with whsec_ but the rest is not base64"):
         WebhookDelivery("http://127.0.0.1/", "whsec_abc")

@@ -108,7 +108,10 @@ def test_what_opencv_throws_or_cannot_decode_is_one_line(
         decode(data, "b.png", None, None, 10**6)
 
 
-@pytest.mark.parametrize(("brand", "what"), [(b"heic", "a HEIC picture"), (b"isom", "a video"), (b"qt  ", "a video")])
+@pytest.mark.parametrize(
+    ("brand", "what"),
+    [(b"heic", "a HEIC picture"), (b"isom", "a video"), (b"qt  ", "a video"), (b"crx ", "a HEIC picture")],
+)
 def test_video_is_no_heic_picture_though_both_begin_with_the_same_box(brand: bytes, what: str) -> None:
     file = (24).to_bytes(4) + b"ftyp" + brand + bytes(4) + brand + b"mp41" + bytes(100)
     with pytest.raises(ImageError, match=f"^the image is {what}, "):

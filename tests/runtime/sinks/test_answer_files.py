@@ -44,6 +44,14 @@ def test_pictures_of_folders_within_the_one_that_is_read_have_their_files_in_suc
     assert names == ["a-00000000.png", "a.png", "pen 4/a-00000000.png", "pen 4/a.png", "pen 4/day/b.png"]
 
 
+def test_picture_of_another_folder_does_not_lie_in_the_one_that_is_read(tmp_path: Path) -> None:
+    sink = AnswerFileSink(tmp_path / "masks", FORMS["segment"]["masks"], [Path("."), Path("../other")])
+    for name in ("pen/a.jpg", "../other/pen/b.jpg"):
+        sink.write(mask_of(name))
+    names = sorted(path.relative_to(tmp_path / "masks").as_posix() for path in (tmp_path / "masks").rglob("*.png"))
+    assert names == ["pen/a.png", "pen/b.png"]
+
+
 def test_file_that_was_there_before_the_run_is_left_and_the_first_is_told(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -127,6 +127,7 @@ def test_files_of_somebody_else_are_not_deleted_for_their_names(
     [
         "2026-11-01T11:00:00.000Z pen  cat 0.90  dog 0.05",
         "2026-11-01T11:00:00.000Z a shed [gate]  now cat 0.90",
+        "2026-11-01T11:00:00.000Z ends in a blank   cat 0.90",
         "0:01:05.20 walk.mp4  unknown (best: cat 0.39)",
         # of an earlier version
         "2026-11-01T11:00:00.000Z  pen: cat 0.90",

@@ -1,6 +1,8 @@
 """Records as pictures: annotated, as a video, and the hard ones in folders under a quota."""
 
+import errno
 import os
+import tempfile
 from pathlib import Path
 
 import cv2
@@ -169,6 +171,38 @@ def test_two_runs_do_not_share_a_folder_of_pictures(tmp_path: Path) -> None:
     HarvestSink(first).close()
     BoundedFolder(tmp_path, 10_000)
     assert not (tmp_path / ".part-1").exists()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are not forked here")
+def test_folder_is_free_after_its_run_though_a_forked_process_goes_on(tmp_path: Path) -> None:
+    read, write = os.pipe()
+    folder = BoundedFolder(tmp_path, 10_000)
+    child = os.fork()
+    if not child:
+        os.close(write)
+        os.read(read, 1)
+        os._exit(0)
+    try:
+        folder.close()
+        BoundedFolder(tmp_path, 10_000).close()
+    finally:
+        os.close(write)
+        os.waitpid(child, 0)
+        os.close(read)
+
+
+def test_folder_that_could_not_be_written_is_not_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as full:
+        full.setattr(tempfile, "TemporaryFile", lambda **_: raise_(OSError(errno.ENOSPC, "No space left on device")))
+        with pytest.raises(OutputError, match="No space left on device") as kept:
+            BoundedFolder(tmp_path, 10_000)
+    # as who told of it may keep what was raised, and all that it refers to
+    BoundedFolder(tmp_path, 10_000).close()
+    assert kept.value
+
+
+def raise_(error: OSError) -> None:
+    raise error
 
 
 def test_picture_larger_than_the_quota_is_told_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
