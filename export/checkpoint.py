@@ -15,10 +15,11 @@ from edgevit.models.weights.checkpoint import read_state_dict
 from edgevit.models.weights.load import fitting_models
 from edgevit.models.weights.resolve import build_with_weights, resolve_weights
 from edgevit.models.weights.trained import read_model_name
-from edgevit.models.zoo.registry import check_input_size, get_spec, list_models, numbered_labels
+from edgevit.models.zoo.registry import check_input_size, get_spec, list_models
 from edgevit.models.zoo.spec import ModelSpec
 from edgevit.runtime.backends.session import Tensors, thread_count
 from edgevit.runtime.classifier import Classifier
+from edgevit.runtime.labels import numbered_labels
 from edgevit.runtime.segmenter import Segmenter
 
 

@@ -32,9 +32,9 @@ from edgevit.export.write import check_writable
 from edgevit.models.layers import make_export_changes
 from edgevit.models.weights.load import shapes
 from edgevit.models.weights.resolve import ResolvedWeights, build_with_weights, resolve_weights
-from edgevit.models.zoo.registry import check_input_size, get_spec, numbered_labels, size_note
+from edgevit.models.zoo.registry import check_input_size, get_spec, size_note
 from edgevit.models.zoo.spec import ModelSpec
-from edgevit.runtime.labels import read_labels
+from edgevit.runtime.labels import numbered_labels, read_labels
 from edgevit.runtime.progress import Track
 from edgevit.runtime.selftest import check_selftest, record_selftest
 from edgevit.system.files import replacing_output

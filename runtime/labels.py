@@ -1,4 +1,4 @@
-"""Class names from a file: one a line, or JSON."""
+"""Class names from a file, one a line or JSON, and numbers in their place."""
 
 import re
 from pathlib import Path
@@ -8,6 +8,11 @@ from edgevit.artifact.files import read_regular
 from edgevit.errors import OptionError
 from edgevit.schema import read_json
 from edgevit.text import decode_text
+
+
+def numbered_labels(count: int) -> tuple[str, ...]:
+    """Return "class 0", "class 1", ... for weights that come without class names."""
+    return tuple(f"class {i}" for i in range(count))
 
 
 def read_labels(path: str | Path) -> tuple[str, ...]:

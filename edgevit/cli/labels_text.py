@@ -1,6 +1,6 @@
 """A model's class names in a line, and what to do where it has none."""
 
-from edgevit.models.zoo.registry import numbered_labels
+from edgevit.runtime.labels import numbered_labels
 
 
 def describe_labels(labels: tuple[str, ...]) -> str:

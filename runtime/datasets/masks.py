@@ -10,7 +10,7 @@ from edgevit.errors import DataError
 from edgevit.runtime.datasets.listing import normalized
 from edgevit.runtime.datasets.parts import PARTS
 from edgevit.runtime.images.masks import Mask
-from edgevit.runtime.labels import read_labels
+from edgevit.runtime.labels import numbered_labels, read_labels
 
 IGNORED = 255
 """Pixels of this number in an 8-bit mask have no class, and do not count; in a 16-bit one, those of 65535."""
@@ -65,6 +65,7 @@ def true_classes(
         size: (height, width) of its picture.
         names: the classes.
         written: those that the mask's numbers stand for, in their order; `names` where nothing tells.
+            Where `names` are numbered_labels, as many other names go by their numbers.
 
     Raises:
         DataError: it is not of the picture's size, or has a number that is no class.
@@ -76,16 +77,23 @@ def true_classes(
             f"the mask {path} has class {int(truth.max())}, but there are {count} classes (0 to {count - 1}, "
             f"{_none(drawn)} for none)"
         )
-    if not written or tuple(written) == tuple(names):
+    if not written or tuple(written) == tuple(names) or _stand_for_numbers(written, names):
         return truth
     index = {normalized(name): place for place, name in enumerate(names)}
     places = np.array([index.get(normalized(name), -1) for name in written], np.intp)
     if strange := [written[number] for number in np.unique(truth) if number >= 0 and places[number] < 0]:
         raise DataError(
             f"the mask {path} has {', '.join(strange)}, which is no class of the model, whose labels are "
-            f"{', '.join(names[:MOST_SHOWN])}{' ...' if len(names) > MOST_SHOWN else ''}; name it so in {CLASSES_FILE}"
+            f"{', '.join(names[:MOST_SHOWN])}{' ...' if len(names) > MOST_SHOWN else ''}; name it so in "
+            f"{CLASSES_FILE}, or export the model with --labels"
         )
     return np.where(truth < 0, -1, places[truth])
+
+
+def _stand_for_numbers(written: Sequence[str], names: Sequence[str]) -> bool:
+    """Tell whether a model without names of its own has as many classes as are written, none of them by its number."""
+    numbered = numbered_labels(len(written))
+    return tuple(names) == numbered and set(numbered).isdisjoint(written)
 
 
 def _none(drawn: Mask) -> int:

@@ -225,6 +225,22 @@ def test_masks_are_judged_by_the_names_of_their_numbers(masked: Path) -> None:
         Masks(paths, ("one", "three"), ("two", "one")).score(logits)
 
 
+def test_a_model_without_names_is_judged_by_the_numbers_of_masks(masked: Path) -> None:
+    paths = tuple(sorted((masked / "masks").iterdir()))[:2]
+    logits = np.zeros((2, 2, 8, 12), np.float32)
+    logits[:, 0] = 1
+    numbered = ("class 0", "class 1")
+    by_number = Masks(paths, numbered)
+    assert Masks(paths, numbered, ("soil", "weed")).score(logits) == by_number.score(logits)
+    # names that are the model's own numbers are names
+    swapped = Masks(paths, numbered, numbered[::-1])
+    assert swapped.score(logits) == pytest.approx(by_number.score(logits[:, ::-1]))
+    assert swapped.score(logits) != by_number.score(logits)
+    for written in (("soil", "weed", "crop"), ("weed", "class 0")):
+        with pytest.raises(DataError, match=r"has .*weed, which is no class .* or export the model with labels="):
+            Masks(paths, numbered, written).score(logits)
+
+
 def test_without_masks_answers_are_compared_with_floats(photos: Path) -> None:
     images = ImageSet("folder", tuple(sorted(photos.iterdir()))[:1])
     logits = np.zeros((1, 2, 2, 2), np.float32)

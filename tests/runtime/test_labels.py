@@ -4,7 +4,11 @@ from pathlib import Path
 import pytest
 
 from edgevit.errors import OptionError
-from edgevit.runtime.labels import read_labels
+from edgevit.runtime.labels import numbered_labels, read_labels
+
+
+def test_classes_without_names_are_numbered() -> None:
+    assert numbered_labels(2) == ("class 0", "class 1")
 
 
 @pytest.mark.parametrize(

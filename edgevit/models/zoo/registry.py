@@ -53,11 +53,6 @@ def find_weights(spec: ModelSpec, name: str) -> WeightsSpec | None:
     return next((entry for entry in spec.weights if name in (entry.name, entry.timm_tag)), None)
 
 
-def numbered_labels(count: int) -> tuple[str, ...]:
-    """Return "class 0", "class 1", ... for weights that come without class names."""
-    return tuple(f"class {i}" for i in range(count))
-
-
 def check_input_size(spec: ModelSpec, size: tuple[int, int]) -> None:
     """Refuse an input of (height, width) pixels that the model cannot take.
 

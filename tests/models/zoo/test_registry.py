@@ -11,13 +11,7 @@ from edgevit.errors import OptionError, UnknownNameError
 from edgevit.models import create_model, list_models
 from edgevit.models.compact_ffn import merge_branches
 from edgevit.models.layers import prepare_for_export
-from edgevit.models.zoo.registry import (
-    check_input_size,
-    find_weights,
-    get_spec,
-    numbered_labels,
-    size_note,
-)
+from edgevit.models.zoo.registry import check_input_size, find_weights, get_spec, size_note
 from tests.places import ROOT
 
 
@@ -161,10 +155,6 @@ def test_another_size_than_the_weights_is_noted_where_they_belong_to_one(
     text = f"input {size[0]}x{size[1]}: the attention bias table, "
     assert found == (None if note is None else text + note)
     assert size_note(get_spec("efficientvit_b0"), size, trained) is None
-
-
-def test_classes_without_names_are_numbered() -> None:
-    assert numbered_labels(2) == ("class 0", "class 1")
 
 
 def test_registry_needs_no_torch_and_building_says_how_to_get_it() -> None:

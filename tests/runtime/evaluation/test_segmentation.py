@@ -107,6 +107,7 @@ def test_the_numbers_of_masks_mean_what_classes_txt_says(place: str, colours: Pa
     code, _, error = run("validate", colours, "--data", tmp_path / "data" / place)
     assert code == 1
     assert "flag.png has weed, which is no class of the model, whose labels are" in error
+    assert "name it so in classes.txt, or export the model with --labels" in error
 
 
 def test_models_of_two_tasks_are_not_compared(colours: Path, tiny_model: Path, run: Run, tmp_path: Path) -> None:
