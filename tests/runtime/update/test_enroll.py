@@ -74,8 +74,8 @@ def test_folder_that_a_system_service_could_not_reach_is_refused(enrolling: Enro
 
 
 def test_folder_that_no_unit_can_name_leaves_nothing(enrolling: Enrolling) -> None:
-    with pytest.raises(OptionError, match="holds a quote or backslash, which a unit file cannot pass on"):
-        enrolling(into=enrolling.into / 'my "farm"', user=False)
+    with pytest.raises(OptionError, match="holds a character that a unit file cannot; rename it"):
+        enrolling(into=enrolling.into / "my\nfarm", user=False)
     assert not enrolling.into.exists()
     assert not enrolling.settings.exists()
 
