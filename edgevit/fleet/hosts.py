@@ -46,11 +46,10 @@ def open_host(address: str) -> Host:
     Raises:
         OptionError: boards would not follow such an address.
     """
-    scheme = address.partition(":")[0].lower()
-    if "://" not in address and scheme != "file":
+    if "://" not in address and not address.lower().startswith("file:"):
         return Folder(Path(address))
-    known = check_site(address)
-    return Folder(Path(url2pathname(urlsplit(known).path))) if scheme == "file" else WebServer(known)
+    parts = urlsplit(known := check_site(address))
+    return Folder(Path(url2pathname(parts.path))) if parts.scheme == "file" else WebServer(known)
 
 
 class WebServer:

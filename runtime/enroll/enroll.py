@@ -91,7 +91,8 @@ def enroll(
 
 def _check_closed(folder: Path) -> None:
     """Raise OptionError if everybody may write to the folder, or put another in its place."""
-    for each in (folder, *folder.resolve().parents):
+    # where a link lies counts as much as where it leads to
+    for each in dict.fromkeys((folder, *folder.parents, *folder.resolve().parents)):
         mode = each.stat().st_mode
         # in one like /tmp nobody moves what is another's
         if mode & stat.S_IWOTH and (each == folder or not mode & stat.S_ISVTX):

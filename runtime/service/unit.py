@@ -101,10 +101,11 @@ def quoted_path(path: str) -> str:
     Raises:
         OptionError: it holds what a unit file cannot.
     """
-    if set("\"'\\") & set(path):
-        raise OptionError(f"{path} holds a quote or backslash, which a unit file cannot pass on; rename it")
     text = _escaped(Path(path))
-    return f'"{text}"' if " " in text else text
+    if _PLAIN.fullmatch(path):
+        return text
+    text = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{text}"'
 
 
 def unit_text(job: Job) -> str:

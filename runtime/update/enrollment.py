@@ -20,6 +20,7 @@ SUFFIXES = (".onnx", ".tflite")
 CHANNEL = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 """Names that are the same in addresses, on FAT and in patterns of paths."""
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ def parse_target(text: str) -> tuple[str, str]:
 
 
 def check_site(text: str) -> str:
-    """Return a site's address without a slash at its end, its scheme in small letters; a path becomes file://.
+    """Return a site's address as one text, whatever blanks and slashes it ends with; a path becomes file://.
 
     Raises:
         OptionError: it is no address of a folder.
@@ -76,19 +77,21 @@ def check_site(text: str) -> str:
     if text.startswith("/"):
         return Path(os.path.normpath(text)).as_uri()
     try:
-        parts = urlsplit(text)
+        parts = urlsplit(text.strip())
         is_here = parts.netloc in ("", "localhost") and parts.path.startswith("/")
-        good = is_here if parts.scheme == "file" else bool(parts.hostname)
+        good = is_here if parts.scheme == "file" else parts.scheme in ("http", "https") and bool(parts.hostname)
     except ValueError:
-        raise OptionError(f"the site is {text!r}, which is no address") from None
+        raise OptionError(f"the site is {text.rpartition('@')[2]!r}, which is no address") from None
     if "@" in parts.netloc:
         raise OptionError("the site's address holds a name or a password, and signed models need none; leave it out")
-    if parts.scheme not in ("http", "https", "file") or not good or parts.query or parts.fragment:
+    # urlsplit leaves out some controls within the text
+    if not good or parts.query or parts.fragment or _CONTROL.search(text.strip()):
         raise OptionError(
             f"the site is {text!r}, expected the address of a folder such as https://example.org/farm, or "
             "file:///media/stick"
         )
-    return f"{parts.scheme}{text[len(parts.scheme) :].rstrip('/')}"
+    path = parts.path.rstrip("/")
+    return f"file://{path or '/'}" if parts.scheme == "file" else f"{parts.scheme}://{parts.netloc}{path}"
 
 
 def new_board() -> str:
@@ -128,4 +131,5 @@ def read_enrollment(path: Path) -> Enrollment:
     except (FieldError, ValueError) as error:
         raise OptionError(f"{path} is damaged ({error}); {advice} --force") from error
     assert isinstance(enrollment, Enrollment)
-    return enrollment
+    # earlier versions wrote it as it was typed
+    return dataclasses.replace(enrollment, site=check_site(enrollment.site))

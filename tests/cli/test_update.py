@@ -286,6 +286,12 @@ def test_folder_in_whose_place_everybody_may_put_another_is_refused(
     # also where a link leads there
     (tmp_path / "link").symlink_to(into)
     assert enroll(run, site, root, tmp_path / "link")[0] == 2
+    # and where the link itself could be exchanged
+    (closed := tmp_path / "closed").mkdir()
+    (shared / "link").symlink_to(closed)
+    code, _, err = enroll(run, site, root, shared / "link")
+    assert (code, list(closed.iterdir())) == (2, [])
+    assert f"{shared} can be written by everybody on this machine" in err
     # as /tmp is: everybody may write there, and move only what is their own
     shared.chmod(0o1777)
     assert enroll(run, site, root, into)[0] == 0

@@ -256,6 +256,8 @@ def test_a_server_is_asked_by_name_for_the_second_half_and_not_for_ever(monkeypa
         ("https://me:secret@host/farm", "holds a name or a password"),
         # media would be a host, and /stick the folder
         ("file://media/stick", "expected the address of a folder"),
+        ("https://host/fa\trm", "expected the address of a folder"),
+        ("https://me:secret@[host/farm", r"the site is '\[host/farm', which is no address"),
     ],
 )
 def test_addresses_that_boards_do_not_follow_are_refused(address: str, said: str) -> None:
@@ -268,8 +270,20 @@ def test_addresses_that_boards_do_not_follow_are_refused(address: str, said: str
 
 @pytest.mark.parametrize("address", ["FILE:///media/stick/", "file://localhost/media/stick", "file:/media/stick"])
 def test_scheme_of_a_stick_may_be_written_large(address: str) -> None:
-    assert board_address(address).startswith("file:")
-    assert open_host(address).address == "file:///media/stick"
+    assert board_address(address) == open_host(address).address == "file:///media/stick"
+
+
+@pytest.mark.parametrize(
+    "address", [" https://host/farm", "https://host/farm\n", "HTTPS://host/farm/ ", "  HTTPS://host/farm//"]
+)
+def test_blanks_around_an_address_and_large_letters_change_nothing(address: str) -> None:
+    assert board_address(address) == open_host(address).address == "https://host/farm"
+
+
+@pytest.mark.parametrize("address", ["file:///", "file:/", "file://localhost/", " FILE:///"])
+def test_whole_machine_is_a_folder_and_not_the_current_one(address: str) -> None:
+    assert board_address(address) == open_host(address).address == board_address("/") == "file:///"
+    assert board_address(board_address(address)) == "file:///"
 
 
 def _found(address: str, owner: Path) -> list[tuple[str, str]]:

@@ -1,5 +1,6 @@
 """Enrolling a board as a library call: whose folder it is, what is forgotten, and what cannot be."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -74,8 +75,8 @@ def test_folder_that_a_system_service_could_not_reach_is_refused(enrolling: Enro
 
 
 def test_folder_that_no_unit_can_name_leaves_nothing(enrolling: Enrolling) -> None:
-    with pytest.raises(OptionError, match="holds a quote or backslash, which a unit file cannot pass on"):
-        enrolling(into=enrolling.into / 'my "farm"', user=False)
+    with pytest.raises(OptionError, match="holds a character that a unit file cannot; rename it"):
+        enrolling(into=enrolling.into / "my\nfarm", user=False)
     assert not enrolling.into.exists()
     assert not enrolling.settings.exists()
 
@@ -89,6 +90,20 @@ def test_folder_that_cannot_be_made_is_one_line(enrolling: Enrolling) -> None:
         caught.value.command_line_text == f"{into} cannot be made: {enrolling.into} is no folder; choose another --into"
     )
     assert not enrolling.settings.exists()
+
+
+@pytest.mark.parametrize("typed", ["HTTPS://example.org/farm", " https://example.org/farm"])
+def test_same_command_again_is_no_other_site_where_an_earlier_version_kept_it_as_typed(
+    enrolling: Enrolling, typed: str
+) -> None:
+    enrolling(typed)
+    kept = enrolling.settings.read_text()
+    enrolling.settings.write_text(kept.replace('"https://example.org/farm"', json.dumps(typed)))
+    assert json.loads(enrolling.settings.read_text())["site"] == typed
+    enrolling(typed)
+    assert enrolling.settings.read_text() == kept
+    with pytest.raises(OptionError, match=r"follows stable/farm.onnx of https://example.org/farm into"):
+        enrolling("https://example.org/other")
 
 
 def test_damaged_enrolment_is_replaced_by_force_alone(enrolling: Enrolling) -> None:
