@@ -73,23 +73,37 @@ def test_only_boards_in_the_percentage_take_part(site: MadeSite, make: Make) -> 
         assert (state.state, board.model) == (("confirmed", NEW) if place < 50 else ("waiting", OLD))
 
 
+def publish_half(site: MadeSite) -> None:
+    """Offer NEW to one half of the boards, where the others have OLD."""
+    site.publish("stable/farm.onnx", OLD)
+    before = site.edition("stable/farm.onnx")
+    site.publish("stable/farm.onnx", NEW, percent=50, before=before)
+
+
+def is_first(board: str) -> bool:
+    """Tell whether a board is in the half that gets NEW."""
+    return int(sha(f"{board}:{sha(NEW)}".encode())[:8], 16) % 100 < 50
+
+
+def board_root(root: Path, serial: str) -> Path:
+    """Return the root of a board's files, among them its serial number."""
+    file = root / "proc/device-tree/serial-number"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(f"{serial}\0".encode())
+    return root
+
+
 def test_boards_whose_card_was_copied_are_told_apart_by_their_serial_number(
     site: MadeSite, make: Make, tmp_path: Path
 ) -> None:
     """Twenty copies of one enrolled card would all be among the first percent, or none."""
-    site.publish("stable/farm.onnx", OLD)
-    before = site.edition("stable/farm.onnx")
-    site.publish("stable/farm.onnx", NEW, percent=50, before=before)
+    publish_half(site)
     models = set()
     for number in range(8):
         serial = f"10000000f{number}"
-        file = tmp_path / serial / "proc/device-tree/serial-number"
-        file.parent.mkdir(parents=True)
-        file.write_bytes(f"{serial}\0".encode())
         board = make(board="copied", model=OLD)
-        board.check(root=tmp_path / serial)
-        place = int(sha(f"copied{serial}:{sha(NEW)}".encode())[:8], 16) % 100
-        assert board.model == (NEW if place < 50 else OLD)
+        board.check(root=board_root(tmp_path / serial, serial))
+        assert board.model == (NEW if is_first(f"copied{serial}") else OLD)
         models.add(board.model)
     assert models == {OLD, NEW}
 
@@ -98,24 +112,16 @@ def test_board_that_got_the_newest_by_its_name_alone_does_not_go_back(
     site: MadeSite, make: Make, tmp_path: Path
 ) -> None:
     """As an earlier version of edgevit gave it, which did not ask for the serial number."""
-    site.publish("stable/farm.onnx", OLD)
-    before = site.edition("stable/farm.onnx")
-    site.publish("stable/farm.onnx", NEW, percent=50, before=before)
-    file = tmp_path / "pi/proc/device-tree/serial-number"
-    file.parent.mkdir(parents=True)
-    file.write_bytes(b"10000000f\0")
-
-    def is_first(name: str) -> bool:
-        return int(sha(f"{name}:{sha(NEW)}".encode())[:8], 16) % 100 < 50
-
+    publish_half(site)
+    pi = board_root(tmp_path / "pi", "10000000f")
     name = next(each for each in map(str, range(100)) if is_first(each) and not is_first(f"{each}10000000f"))
     board = make(board=name, model=OLD)
     board.check(root=tmp_path / "no serial number")
     assert board.model == NEW
-    assert board.check(root=tmp_path / "pi").state in ("current", "confirmed")
+    assert board.check(root=pi).state in ("current", "confirmed")
     assert board.model == NEW
     other = make(board=name, model=OLD)
-    other.check(root=tmp_path / "pi")
+    other.check(root=pi)
     assert other.model == OLD
 
 
